@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Everything that the kernel side and user space both know: map keys and values, events, enums.
+ * This file is the only description of these layouts; `tools/generate-abi.ts` reads them back from the
+ * objects' BTF and writes the TypeScript codecs. Rules: explicit padding, no bit fields, no pointers.
+ *
+ * Conventions: every address is 16 bytes, IPv4 as ::ffff:a.b.c.d. "local" is the workload's side and
+ * "remote" its peer's, whichever way a packet goes. Ports and addresses are in network byte order,
+ * everything else in host order. Times are CLOCK_MONOTONIC nanoseconds (bpf_ktime_get_ns).
+ */
+#ifndef PORTCULLIS_ABI_H
+#define PORTCULLIS_ABI_H
+
+#define PATH_TEXT_MAX 256   /* with the terminating NUL; longer paths are PROCESS_PATH_UNKNOWN */
+#define NAME_TEXT_MAX 254   /* ".www.example.com" for the longest name, 253 bytes, and one dot */
+#define COMM_MAX 16
+#define LEARNED_NAMES_MAX 4 /* names remembered per learned address */
+#define DNS_PORTS_MAX 4
+#define ADDRESS_LENGTH 16
+
+enum direction { DIRECTION_EGRESS = 0, DIRECTION_INGRESS = 1 };
+
+/* What happened to a packet. COUNTED: a violation under a profile without actions. */
+enum verdict { VERDICT_ALLOWED = 0, VERDICT_ALERTED = 1, VERDICT_DROPPED = 2, VERDICT_COUNTED = 3 };
+
+/* Why. The closed list of the contract, section 6; names are shared with events, metrics and docs. */
+enum reason {
+	REASON_ALLOWED = 0,
+	REASON_PENDING,
+	REASON_ETHERTYPE,
+	REASON_PEER,
+	REASON_PORT,
+	REASON_APPLICATION,
+	REASON_DNS_NAME,
+	REASON_DNS_MALFORMED,
+	REASON_FRAGMENT,
+	REASON_MALFORMED,
+	REASON_BINARY_UNKNOWN,
+	REASON_BINARY_MODIFIED,
+	REASON_UNATTRIBUTED,
+	REASON_LISTEN,
+	REASON_ARP_SPOOFING,
+	REASON_IP_SPOOFING,
+	REASON_NDP_SPOOFING,
+	REASON_DNS_SPOOFING,
+	REASON_CAPACITY,
+	REASON_COUNT,
+};
+
+enum mode_flag { MODE_ALERT = 1, MODE_ENFORCE = 2, MODE_TRACE_DNS = 4, MODE_LEARN = 8 };
+
+enum attack_flag {
+	ATTACK_ARP_SPOOFING = 1,
+	ATTACK_IP_SPOOFING = 2,
+	ATTACK_NDP_SPOOFING = 4,
+	ATTACK_DNS_SPOOFING = 8,
+};
+
+enum application { APPLICATION_DNS = 0, APPLICATION_HTTP = 1, APPLICATION_TLS = 2, APPLICATION_COUNT = 3,
+		   APPLICATION_NONE = 254, APPLICATION_UNDECIDED = 255 };
+
+enum ethertype_class { ETHERTYPE_IPV4 = 0, ETHERTYPE_IPV6 = 1, ETHERTYPE_ARP = 2, ETHERTYPE_COUNT = 3 };
+
+/* ------------------------------------------------------------------------------- settings, per node */
+
+enum setting_flag { SETTING_REPORT_ALLOWED = 1 };
+
+/* `settings`: ARRAY[1]. */
+struct settings {
+	__u64 fqdn_min_ttl;    /* ns */
+	__u64 fqdn_max_ttl;    /* ns */
+	__u64 fqdn_grace;      /* ns added to every learned address's lifetime */
+	__u64 event_interval;  /* ns between two events of one kind (same limit key) */
+	__u64 udp_idle;        /* ns after which a UDP or ICMP flow counts as new */
+	__u32 flags;           /* enum setting_flag */
+	__u16 dns_ports[DNS_PORTS_MAX]; /* host order, 0 = unused */
+	__u32 padding;
+};
+
+/* `epoch`: ARRAY[1] of __u64. Flows judged under an older epoch are judged again (exec, socket hand-over). */
+
+/* ------------------------------------------------------------------------------------------ workloads */
+
+enum workload_flag {
+	WORKLOAD_PENDING = 1,        /* profile not known yet: everything is a violation, and dropped */
+	WORKLOAD_UNRESTRICTED = 2,   /* known, and no profile selects it: everything passes, unjudged */
+	WORKLOAD_DEFAULT_ABSENT = 4, /* no profile gives a `default`: neighbour discovery only */
+};
+
+/*
+ * `workloads`: ARRAY, one instance per (workload, revision). A new revision is written to a free instance
+ * and put in force by one store to `interfaces[ifindex]`; the old instance is then free.
+ */
+struct workload {
+	__u32 id;                  /* stable for the life of the workload; key of all its state */
+	__u32 table_id;            /* rule table in force; changes with every revision */
+	__u32 flags;               /* enum workload_flag */
+	__u32 mode;                /* enum mode_flag */
+	__u32 attacks;             /* enum attack_flag */
+	__u32 netns_inum;          /* inode number of its network namespace */
+	__s32 nsid;                /* id of that namespace in the agent's, for socket lookups; -1 unknown */
+	__u32 ifindex;             /* host-side veth */
+	__u32 default_ruleset[2];  /* by enum direction; 0 = the empty rule set */
+	__u8 mac[6];               /* of the interface inside the workload */
+	__u8 padding[2];
+};
+
+/* `interfaces`: ARRAY[65536], ifindex -> instance (0 = none). `interfaces_high`: HASH for larger ones. */
+/* `namespaces`: HASH, netns inode number (__u32) -> instance (__u32). */
+
+/* `addresses`: HASH. Which addresses are a workload's own. Value: __u8. */
+struct address_key {
+	__u32 workload_id;
+	__u8 address[ADDRESS_LENGTH];
+};
+
+/* ---------------------------------------------------------------------------------------- rule tables */
+
+/*
+ * A rule set judges one direction of one binary. It is the union of up to 64 blocks, one per (profile,
+ * process entry); a packet is allowed if one block allows it on every layer. Each layer's lookup yields
+ * the mask of the blocks that allow it there, and the masks are ANDed.
+ */
+
+/* `binaries`: HASH. container_id: FNV-1a of the container's name, 0 = any container. */
+struct binary_key {
+	__u32 table_id;
+	__u32 path_id;
+	__u32 container_id;
+};
+struct binary {
+	__u32 id;          /* index in the table, 0 is `default` */
+	__u32 ruleset[2];  /* by enum direction */
+};
+
+/* `rulesets`: HASH, ruleset id (__u32, < 65536; 0 = empty, never stored) -> */
+struct ruleset {
+	__u64 ethertype[ETHERTYPE_COUNT];
+	__u64 any_application;                 /* blocks that do not look at L7 (or list `any`) */
+	__u64 application[APPLICATION_COUNT];  /* blocks that list this application */
+	__u64 ask_any;                         /* blocks under which any name may be asked */
+	__u64 fqdn;                            /* blocks that list fqdns: learned addresses count */
+	__u64 any_binary;                      /* blocks with `binary: Any` */
+};
+
+/* `peers4`, `peers6`: LPM_TRIE -> __u64 mask. Masks are flattened: a prefix has its ancestors' bits too. */
+struct peer4_key {
+	__u32 prefixlen;  /* 32 + length */
+	__u32 ruleset;
+	__u8 address[4];
+};
+struct peer6_key {
+	__u32 prefixlen;  /* 32 + length */
+	__u32 ruleset;
+	__u8 address[16];
+};
+
+/* `ports`: LPM_TRIE -> __u64 mask, flattened. Prefix 32: any protocol; 48: all of one; 48 + n: port prefix. */
+struct port_key {
+	__u32 prefixlen;
+	__u32 ruleset;
+	__u8 protocol;
+	__u8 zero;
+	__u16 port;  /* network order; 0 for protocols without ports */
+};
+
+/*
+ * `names`: LPM_TRIE. A name is stored reversed, lower case, one dot before each label: "www.example.com" is
+ * "moc.elpmaxe.www.", "*.example.com" is "moc.elpmaxe." and "*" is "". The longest match's `exact_*` masks
+ * hold if the asked name has just this length, its `below_*` masks if it is longer. All are flattened.
+ */
+struct name_key {
+	__u32 prefixlen;  /* 16 + 8 * length */
+	__u16 ruleset;
+	char text[NAME_TEXT_MAX];
+};
+struct name_rule {
+	__u64 exact_ask;
+	__u64 exact_connect;
+	__u64 below_ask;
+	__u64 below_connect;
+	__u32 length;  /* of the pattern's text */
+	__u32 padding;
+};
+
+/* ------------------------------------------------------------------------------------------- identity */
+
+/* `paths`: HASH, path text (NUL padded) -> path id. The kernel numbers from 1, user space from here: */
+#define PATH_ID_USER 0x40000000u
+/* Set in a subject's path id when the binary was changed after its container started. */
+#define PATH_ID_MODIFIED 0x80000000u
+struct path {
+	char text[PATH_TEXT_MAX];
+};
+
+enum process_flag {
+	PROCESS_MODIFIED = 1,         /* overlay upper layer: created or changed after the container started */
+	PROCESS_DELETED = 2,          /* the file has no name any more; memfd too */
+	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
+	PROCESS_SCRIPT = 8,           /* executed through a shebang; script_id is what was executed */
+	PROCESS_SCRIPT_VERIFIED = 16, /* user space has checked the script's file; script_id counts */
+	PROCESS_USES_SOCKETS = 32,    /* it or an ancestor made a socket: its exec starts a new epoch */
+};
+
+/* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
+struct process {
+	__u64 start_time;     /* group leader's start_boottime (start_time where there is none), ns */
+	__u64 cgroup_id;      /* on the cgroup v2 hierarchy */
+	__u32 path_id;
+	__u32 script_id;      /* 0 without shebang */
+	__u32 flags;          /* enum process_flag */
+	__u32 netns_inum;     /* at exec or fork */
+	__u32 parent_tgid;
+	__u32 parent_path_id; /* at fork */
+	char comm[COMM_MAX];
+};
+
+/* `containers`: HASH, cgroup v2 id (__u64) -> container id (__u32). */
+
+/* Who used a socket, as a snapshot: it outlives the process. */
+struct actor {
+	__u64 start_time;
+	__u64 cgroup_id;
+	__u32 tgid;
+	__u32 path_id;
+	__u32 script_id;
+	__u32 flags;
+};
+
+enum socket_flag {
+	SOCKET_ACCEPTED = 1,  /* a listener's child: the remote side began */
+	SOCKET_FOUND = 2,     /* older than the agent, found by the iterator */
+};
+
+/* `socket_owners`: SK_STORAGE, cloned to accepted sockets. */
+struct socket_owner {
+	struct actor creator;
+	struct actor user;    /* the last one seen to use it; both must be allowed */
+	__u32 flags;          /* enum socket_flag */
+	__u32 netns_inum;
+};
+
+/* -------------------------------------------------------------------------------------------- traffic */
+
+/* `flows`: LRU_HASH. ICMP and ICMPv6 echo: both ports are the identifier. */
+struct flow_key {
+	__u32 workload_id;
+	__u8 protocol;
+	__u8 padding[3];
+	__u8 local[ADDRESS_LENGTH];
+	__u8 remote[ADDRESS_LENGTH];
+	__u16 local_port;
+	__u16 remote_port;
+};
+
+enum flow_flag {
+	FLOW_DNS = 1,          /* on a DNS port: every message is parsed */
+	FLOW_L7_PENDING = 2,   /* first payload not seen yet, and some block looks at it */
+	FLOW_REPLIED = 4,
+	FLOW_COOKIE_KNOWN = 8,
+};
+
+/* Whose rights apply: one for the user of the socket, a second one if its creator is somebody else. */
+struct subject {
+	__u32 path_id;       /* script's or binary's, PATH_ID_MODIFIED; 0: no process */
+	__u32 container_id;
+	__u32 ruleset;       /* in the flow's direction */
+	__u32 binary_id;     /* in the table; 0 is `default` */
+	__u64 mask;          /* blocks that allow the flow so far */
+};
+#define SUBJECTS_MAX 2
+
+struct flow {
+	__u64 cookie;
+	__u64 last_seen;
+	__u64 epoch;
+	__u64 name_hash;     /* the learned name that its remote address had, 0 if none */
+	__u64 start_time;
+	struct subject subjects[SUBJECTS_MAX];
+	__u32 table_id;
+	__u32 tgid;
+	__u32 dns_next[2];   /* DNS over TCP: sequence number at which the next message starts */
+	__u8 subject_count;
+	__u8 direction;      /* who began: enum direction */
+	__u8 reason;         /* REASON_ALLOWED or why not */
+	__u8 application;
+	__u32 flags;         /* enum flow_flag */
+};
+
+/* `fragments`: LRU_HASH. The verdict of a datagram's first fragment, for the others. */
+struct fragment_key {
+	__u32 workload_id;
+	__u32 identification;
+	__u8 source[ADDRESS_LENGTH];
+	__u8 destination[ADDRESS_LENGTH];
+	__u8 protocol;
+	__u8 direction;
+	__u8 padding[2];
+};
+struct fragment {
+	__u64 seen;
+	__u32 table_id;
+	__u32 path_id;
+	__u8 reason;
+	__u8 padding[7];
+};
+
+/* ------------------------------------------------------------------------------------------------ DNS */
+
+/* `dns_queries`: LRU_HASH of outstanding questions. */
+struct dns_query_key {
+	struct flow_key flow;
+	__u16 id;
+	__u16 padding;
+};
+struct dns_query {
+	__u64 name_hash;
+	__u64 asked;
+	__u32 path_id;       /* the subject that asked */
+	__u32 container_id;
+	__u32 second_path_id;      /* the second subject, if the flow has one */
+	__u32 second_container_id;
+	__u16 type;
+	__u16 padding[3];
+};
+
+/* `dns_names`: LRU_HASH, name hash (__u64) -> the name as in name_key. */
+struct dns_name {
+	__u8 length;
+	char text[NAME_TEXT_MAX];
+	__u8 padding;
+};
+
+/* `learned`: LRU_HASH. Which names an address was an answer to, for one process of one workload. */
+struct learned_key {
+	__u32 workload_id;
+	__u32 path_id;
+	__u32 container_id;
+	__u8 address[ADDRESS_LENGTH];
+};
+struct learned_name {
+	__u64 hash;
+	__u64 expires;
+};
+struct learned {
+	struct learned_name names[LEARNED_NAMES_MAX];
+};
+
+/* -------------------------------------------------------------------------------- counters and events */
+
+/* `counters`: PERCPU_HASH. path_id 0 also stands in when the map is full (ERROR_COUNTERS_FULL). */
+struct counter_key {
+	__u32 workload_id;
+	__u32 path_id;
+	__u8 direction;
+	__u8 reason;
+	__u8 verdict;
+	__u8 padding;
+};
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* `errors`: PERCPU_ARRAY of __u64: every helper that failed, by what it was for. */
+enum error {
+	ERROR_FLOWS_FULL = 0,
+	ERROR_FRAGMENTS_FULL,
+	ERROR_COUNTERS_FULL,
+	ERROR_EVENTS_LOST,
+	ERROR_LIMITS_FULL,
+	ERROR_PACKET_READ,
+	ERROR_SCRATCH,
+	ERROR_DNS_QUERIES_FULL,
+	ERROR_DNS_NAMES_FULL,
+	ERROR_LEARNED_FULL,
+	ERROR_DNS_NAME_COLLISION,
+	ERROR_DNS_NAME_EVICTED,
+	ERROR_DNS_ANSWERS_TRUNCATED,  /* more answers than are read, or a TCP answer in several segments */
+	ERROR_PROCESSES_FULL,
+	ERROR_PATHS_FULL,
+	ERROR_PATH_TOO_LONG,
+	ERROR_TASK_READ,
+	ERROR_SOCKET_STORAGE,
+	ERROR_SOCKET_WITHOUT_PROCESS,
+	ERROR_SOCKET_WITHOUT_OWNER,
+	ERROR_SOCKET_LOOKUP,
+	ERROR_COUNT,
+};
+
+enum event_type {
+	EVENT_VERDICT = 1,
+	EVENT_DNS = 2,      /* trace-dns: a question, or an answer with its code */
+	EVENT_LISTEN = 3,
+	EVENT_SCRIPT = 4,   /* a shebang exec to verify: actor.tgid, actor.script_id */
+};
+
+/* `events`: RINGBUF. */
+struct event {
+	__u64 time;
+	struct actor actor;
+	__u64 name_hash;     /* learned name of the remote address */
+	__u64 mask;          /* blocks that allowed it, 0 for a violation */
+	__u64 count;         /* packets that this event stands for */
+	__u32 workload_id;
+	__u32 table_id;
+	__u32 binary_id;
+	__u32 container_id;
+	__u32 parent_tgid;
+	__u32 parent_path_id;
+	__u32 length;        /* of the packet */
+	__u16 ethertype;     /* host order */
+	__u16 local_port;    /* network order */
+	__u16 remote_port;
+	__u16 dns_type;
+	__u8 local[ADDRESS_LENGTH];
+	__u8 remote[ADDRESS_LENGTH];
+	char comm[COMM_MAX];
+	__u8 type;           /* enum event_type */
+	__u8 verdict;
+	__u8 reason;
+	__u8 direction;
+	__u8 protocol;
+	__u8 application;
+	__u8 dns_rcode;
+	__u8 dns_response;
+	__u8 dns_name_length;
+	char dns_name[NAME_TEXT_MAX];
+	__u8 padding;
+};
+
+/* `limits`: LRU_HASH. The last event of a kind, and how many packets have been held back since. */
+struct limit_key {
+	__u32 workload_id;
+	__u32 path_id;
+	__u8 remote[ADDRESS_LENGTH];
+	__u16 port;          /* the service's: remote for egress, local for ingress */
+	__u8 protocol;
+	__u8 direction;
+	__u8 reason;
+	__u8 verdict;
+	__u8 padding[2];
+	__u64 name_hash;     /* of the question, for DNS verdicts */
+};
+struct limit {
+	__u64 last;
+	__u64 suppressed;
+};
+
+#endif

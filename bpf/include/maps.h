@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The maps, shared by all objects: each is pinned by its name, so that the second object that is loaded, and
+ * the next agent, find the first one's. The sizes are defaults; the agent may resize before the first load.
+ */
+#ifndef PORTCULLIS_MAPS_H
+#define PORTCULLIS_MAPS_H
+
+#include "abi.h"
+
+#define PINNED_MAP(map_name, map_type, key_type, value_type, entries)                                            \
+	struct {                                                                                                 \
+		__uint(type, map_type);                                                                          \
+		__uint(max_entries, entries);                                                                    \
+		__type(key, key_type);                                                                           \
+		__type(value, value_type);                                                                       \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                                                             \
+	} map_name SEC(".maps")
+
+#define PINNED_MAP_WITH_FLAGS(map_name, map_type, key_type, value_type, entries, flags)                          \
+	struct {                                                                                                 \
+		__uint(type, map_type);                                                                          \
+		__uint(max_entries, entries);                                                                    \
+		__uint(map_flags, flags);                                                                        \
+		__type(key, key_type);                                                                           \
+		__type(value, value_type);                                                                       \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                                                             \
+	} map_name SEC(".maps")
+
+/* Settings and workloads */
+PINNED_MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct settings, 1);
+PINNED_MAP(epoch, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
+PINNED_MAP(workloads, BPF_MAP_TYPE_ARRAY, __u32, struct workload, 4096);
+PINNED_MAP(interfaces, BPF_MAP_TYPE_ARRAY, __u32, __u32, 65536);
+PINNED_MAP_WITH_FLAGS(interfaces_high, BPF_MAP_TYPE_HASH, __u32, __u32, 4096, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(namespaces, BPF_MAP_TYPE_HASH, __u32, __u32, 4096, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(addresses, BPF_MAP_TYPE_HASH, struct address_key, __u8, 16384, BPF_F_NO_PREALLOC);
+
+/* Rule tables: never evicted */
+PINNED_MAP_WITH_FLAGS(binaries, BPF_MAP_TYPE_HASH, struct binary_key, struct binary, 65536, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(rulesets, BPF_MAP_TYPE_HASH, __u32, struct ruleset, 65536, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(peers4, BPF_MAP_TYPE_LPM_TRIE, struct peer4_key, __u64, 1048576, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(peers6, BPF_MAP_TYPE_LPM_TRIE, struct peer6_key, __u64, 1048576, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(ports, BPF_MAP_TYPE_LPM_TRIE, struct port_key, __u64, 262144, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(names, BPF_MAP_TYPE_LPM_TRIE, struct name_key, struct name_rule, 262144, BPF_F_NO_PREALLOC);
+
+/* Identity */
+PINNED_MAP_WITH_FLAGS(paths, BPF_MAP_TYPE_HASH, struct path, __u32, 16384, BPF_F_NO_PREALLOC);
+PINNED_MAP(path_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
+PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 65536);
+PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket_owner, 0,
+		      BPF_F_NO_PREALLOC | BPF_F_CLONE);
+
+/* Traffic: may be evicted */
+PINNED_MAP(flows, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, 65536);
+PINNED_MAP(fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 4096);
+PINNED_MAP(dns_queries, BPF_MAP_TYPE_LRU_HASH, struct dns_query_key, struct dns_query, 16384);
+PINNED_MAP(dns_names, BPF_MAP_TYPE_LRU_HASH, __u64, struct dns_name, 16384);
+PINNED_MAP(learned, BPF_MAP_TYPE_LRU_HASH, struct learned_key, struct learned, 32768);
+
+/* Counters and events */
+PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 16384);
+PINNED_MAP(errors, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, ERROR_COUNT);
+PINNED_MAP(limits, BPF_MAP_TYPE_LRU_HASH, struct limit_key, struct limit, 16384);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} events SEC(".maps");
+
+/* Counts a failure. Never fails itself: an index within the array is always found. */
+static __always_inline void count_error(__u32 error)
+{
+	__u64 *count = bpf_map_lookup_elem(&errors, &error);
+
+	if (count)
+		*count += 1;
+}
+
+#endif

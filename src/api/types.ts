@@ -1,0 +1,118 @@
+/**
+ * The SecurityProfile resource, `security.datadoghq.com/v1`, as written by users.
+ * What each field means is in docs/profiles.md; what may stand in it, in schema.ts and validate.ts.
+ */
+
+export const API_GROUP = "security.datadoghq.com";
+export const API_VERSION = `${API_GROUP}/v1`;
+export const KIND = "SecurityProfile";
+
+export const ACTIONS = ["alert", "enforce", "trace-dns", "learn"] as const;
+export type Action = (typeof ACTIONS)[number];
+
+export const ATTACKS = [
+  "arp-spoofing",
+  "ip-spoofing",
+  "ndp-spoofing",
+  "dns-spoofing",
+  "port-scan",
+  "syn-flood",
+  "dns-tunnel",
+] as const;
+export type Attack = (typeof ATTACKS)[number];
+
+export const L3_PROTOCOLS = ["ipv4", "ipv6", "arp"] as const;
+export type L3Protocol = (typeof L3_PROTOCOLS)[number];
+
+/** By name, as an IP protocol number 0 to 255, or `any`. */
+export const L4_PROTOCOL_NAMES = ["tcp", "udp", "icmp", "icmpv6", "sctp", "igmp", "any"] as const;
+export type L4ProtocolName = (typeof L4_PROTOCOL_NAMES)[number];
+export type L4Protocol = L4ProtocolName | number;
+
+export const L7_PROTOCOLS = ["dns", "http", "tls", "any"] as const;
+export type L7Protocol = (typeof L7_PROTOCOLS)[number];
+
+export const BINARY_MODES = ["Image", "Any"] as const;
+export type BinaryMode = (typeof BINARY_MODES)[number];
+
+export interface ProtocolPort {
+  protocol: "tcp" | "udp" | "sctp";
+  port: number;
+  /** Last port of the range, inclusive; `port` alone where absent. */
+  endPort?: number;
+}
+
+export interface L3 {
+  protocols?: L3Protocol[];
+}
+
+export interface L4 {
+  protocols?: L4Protocol[];
+  protocolPorts?: ProtocolPort[];
+}
+
+export interface L7 {
+  protocols?: L7Protocol[];
+  /** Names that may be asked; egress only. */
+  dns?: string[];
+}
+
+export interface IngressRules {
+  cidr4?: string[];
+  cidr6?: string[];
+  l3?: L3;
+  l4?: L4;
+  l7?: L7;
+}
+
+export interface EgressRules extends IngressRules {
+  /** Names whose addresses may be connected to. */
+  fqdns?: string[];
+}
+
+export interface Network {
+  egress?: EgressRules;
+  ingress?: IngressRules;
+}
+
+export interface ProcessRules {
+  /** Absolute path inside the container. */
+  path: string;
+  /** Only in this container of the pod; in every container where absent. */
+  container?: string;
+  binary?: BinaryMode;
+  network?: Network;
+}
+
+export interface LabelSelectorRequirement {
+  key: string;
+  operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+  values?: string[];
+}
+
+export interface LabelSelector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: LabelSelectorRequirement[];
+}
+
+export interface SecurityProfileSpec {
+  labelSelector?: LabelSelector;
+  actions?: Action[];
+  attacks?: Attack[];
+  /** Traffic that belongs to no listed process; absent: neighbour discovery only. */
+  default?: Network;
+  processes?: ProcessRules[];
+}
+
+export interface SecurityProfile {
+  apiVersion: typeof API_VERSION;
+  kind: typeof KIND;
+  metadata: {
+    name: string;
+    namespace?: string;
+    labels?: Record<string, string>;
+    generation?: number;
+    [key: string]: unknown;
+  };
+  spec: SecurityProfileSpec;
+}
