@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { causeCode, causeText, InternalError, PortcullisError, UnreadableError, UsageError } from "./errors.ts";
+
+test("an error carries its code, the name of its class and its cause", () => {
+  const cause = Object.assign(new Error("no such file"), { code: "ENOENT" });
+  const error = new UnreadableError("profiles/a.yaml", cause);
+  assert.ok(error instanceof PortcullisError);
+  assert.equal(error.code, "PC_UNREADABLE");
+  assert.equal(error.name, "UnreadableError");
+  assert.equal(error.message, "cannot read profiles/a.yaml: no such file");
+  assert.equal(error.cause, cause);
+});
+
+test("a class of another room keeps its own name", () => {
+  class VethError extends PortcullisError {}
+  assert.equal(new VethError("PC_VETH_MISSING", "no veth").name, "VethError");
+});
+
+test("a code that does not follow the pattern is refused", () => {
+  assert.throws(() => new PortcullisError("veth missing", "x"), TypeError);
+  assert.throws(() => new PortcullisError("PC_", "x"), TypeError);
+});
+
+test("codes of the shared classes", () => {
+  assert.equal(new UsageError("x").code, "PC_USAGE");
+  assert.match(new InternalError("mask without block").message, /mask without block\. This is a bug/);
+});
+
+test("text and code of anything thrown", () => {
+  assert.equal(causeText("plain"), "plain");
+  assert.equal(causeText(new Error("why")), "why");
+  assert.equal(causeCode(Object.assign(new Error("x"), { code: "EPERM" })), "EPERM");
+  assert.equal(causeCode(Object.assign(new Error("x"), { code: 5 })), null);
+  assert.equal(causeCode(undefined), null);
+});

@@ -1,0 +1,58 @@
+/**
+ * The errors of every room. A failure that a user may see is a `PortcullisError`: its `code` is stable and may be
+ * searched for, its message says what happened, to what, and what to do about it.
+ */
+
+/** The shape of a code: `PC_` and upper-case words. */
+export const ERROR_CODE_PATTERN = /^PC_[A-Z0-9]+(?:_[A-Z0-9]+)*$/;
+
+/**
+ * Base of all errors that Portcullis raises on purpose. A room with errors of its own derives a class from it.
+ *
+ * @throws TypeError where the code does not have the form of `ERROR_CODE_PATTERN`: codes are part of the interface.
+ */
+export class PortcullisError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    if (!ERROR_CODE_PATTERN.test(code)) throw new TypeError(`"${code}" is not an error code (PC_...)`);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** The command line was used wrongly: bad option, missing argument. Commands exit 2 on it. */
+export class UsageError extends PortcullisError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("PC_USAGE", message, options);
+  }
+}
+
+/** A file or folder that was named cannot be read. `path` is as the user gave it. */
+export class UnreadableError extends PortcullisError {
+  readonly path: string;
+
+  constructor(path: string, cause: unknown) {
+    super("PC_UNREADABLE", `cannot read ${path}: ${causeText(cause)}`, { cause });
+    this.path = path;
+  }
+}
+
+/** A state that the program's own logic rules out. Seeing one is a bug in Portcullis. */
+export class InternalError extends PortcullisError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("PC_INTERNAL", `${message}. This is a bug in Portcullis; please report it`, options);
+  }
+}
+
+/** One line of text about anything that was thrown, for use at the end of a message. */
+export function causeText(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** The code of anything that was thrown: ours, Node's (`ENOENT`), or null. */
+export function causeCode(cause: unknown): string | null {
+  if (typeof cause !== "object" || cause === null || !("code" in cause)) return null;
+  return typeof cause.code === "string" ? cause.code : null;
+}
