@@ -1,0 +1,72 @@
+# Portcullis. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+NODE := node_modules/.bin/node
+CLANG ?= clang
+ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
+BUILD := build/bpf
+OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets processes layout noop))
+BPF_HEADERS := $(wildcard bpf/include/*.h)
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
+	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector
+
+##@ First steps (as root, on a bare Debian with git, make and npm)
+
+.PHONY: demo
+demo: build ## Show the main job at work: ping, pong and an attacker, under a minute, leaves nothing behind
+	@$(NODE) examples/demo/demo.ts
+
+.PHONY: test
+test: build ## Run every test: units, BPF programs, end to end on this kernel
+	@$(NODE) tools/run-tests.ts
+
+##@ Development
+
+.PHONY: setup
+setup: ## Install what is missing: Debian packages and npm dependencies
+	@tools/setup
+
+.PHONY: build
+build: setup $(OBJECTS) ## Build the BPF objects
+	@true
+
+.PHONY: generate
+generate: build ## Write the generated files again: CRD, ABI codecs
+	$(NODE) tools/generate-crd.ts
+	$(NODE) tools/generate-abi.ts
+
+.PHONY: verify
+verify: build ## Type check, lint, and check that generated files are up to date
+	node_modules/.bin/tsc --noEmit
+	node_modules/.bin/biome check --error-on-warnings .
+	$(NODE) tools/generate-crd.ts --check
+	$(NODE) tools/generate-abi.ts --check
+
+.PHONY: fuzz
+fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (SECONDS=60 SEED=...)
+	$(NODE) test/fuzz/fuzz.ts --seconds $(or $(SECONDS_TO_RUN),60) $(if $(SEED),--seed $(SEED))
+
+.PHONY: bench
+bench: build ## Run the benchmarks and print ratios against a baseline of the same run
+	$(NODE) bench/bench.ts
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf build
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BUILD)/vmlinux.h: | $(BUILD)
+	bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/%.bpf.o: bpf/%.bpf.c $(BPF_HEADERS) $(BUILD)/vmlinux.h
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/%.bpf.o: bpf/test/%.bpf.c $(BPF_HEADERS) $(BUILD)/vmlinux.h
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD):
+	mkdir -p $@
