@@ -258,6 +258,8 @@ enum flow_flag {
 	FLOW_L7_PENDING = 2,   /* first payload not seen yet, and some block looks at it */
 	FLOW_REPLIED = 4,
 	FLOW_COOKIE_KNOWN = 8,
+	FLOW_DNS_SEQUENCE_EGRESS = 16,   /* dns_next[DIRECTION_EGRESS] is known */
+	FLOW_DNS_SEQUENCE_INGRESS = 32,
 };
 
 /* Whose rights apply: one for the user of the socket, a second one if its creator is somebody else. */
@@ -285,6 +287,8 @@ struct flow {
 	__u8 reason;         /* REASON_ALLOWED or why not */
 	__u8 application;
 	__u32 flags;         /* enum flow_flag */
+	__u16 dns_length[2]; /* DNS over TCP: a length prefix that came alone, 0 if none */
+	__u32 padding;
 };
 
 /* `fragments`: LRU_HASH. The verdict of a datagram's first fragment, for the others. */
