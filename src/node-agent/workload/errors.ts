@@ -1,0 +1,26 @@
+/** Errors of finding, watching and making workloads. */
+import { PortcullisError } from "../../api/errors.ts";
+
+export type WorkloadErrorCode =
+  | "PC_NETNS_ARGUMENT"
+  | "PC_NETNS_ABSENT"
+  | "PC_NETNS_HOST"
+  | "PC_NETNS_UNREADABLE"
+  | "PC_NETNS_WITHOUT_VETH"
+  | "PC_INTERFACE_UNGUARDED"
+  | "PC_RESOLV_CONF"
+  | "PC_NETLINK"
+  | "PC_RUN_SETUP"
+  | "PC_RUN_ADDRESS_RANGE"
+  | "PC_RUN_NFT_MISSING"
+  | "PC_RUN_NFT_REFUSED"
+  | "PC_RUN_NO_RESOLVER"
+  | "PC_RUN_FIREWALL";
+
+/** A network namespace, or something in it, is not as guarding it needs. */
+export class WorkloadError extends PortcullisError {
+  // biome-ignore lint/complexity/noUselessConstructor: narrows `code` to the codes of this room
+  constructor(code: WorkloadErrorCode, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
