@@ -189,7 +189,7 @@ struct name_rule {
 #define PATH_ID_USER 0x40000000u
 /* Set in a subject's path id when the binary was changed after its container started. */
 #define PATH_ID_MODIFIED 0x80000000u
-struct path {
+struct path_text {
 	char text[PATH_TEXT_MAX];
 };
 

@@ -45,7 +45,7 @@ PINNED_MAP_WITH_FLAGS(ports, BPF_MAP_TYPE_LPM_TRIE, struct port_key, __u64, 2621
 PINNED_MAP_WITH_FLAGS(names, BPF_MAP_TYPE_LPM_TRIE, struct name_key, struct name_rule, 262144, BPF_F_NO_PREALLOC);
 
 /* Identity */
-PINNED_MAP_WITH_FLAGS(paths, BPF_MAP_TYPE_HASH, struct path, __u32, 16384, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(paths, BPF_MAP_TYPE_HASH, struct path_text, __u32, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP(path_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
 PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 65536);
 PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_NO_PREALLOC);
