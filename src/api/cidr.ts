@@ -1,0 +1,92 @@
+/** Address prefixes as profiles list them: strict, so that what is refused here is what the API server refuses. */
+import { isIPv4, isIPv6 } from "node:net";
+import ipaddr from "ipaddr.js";
+import type { Finding } from "./fields.ts";
+
+/** What the API server checks beside `format: cidr`, which alone does not tell the families apart. */
+export const CIDR4_PATTERN = "^[0-9]{1,3}(\\.[0-9]{1,3}){3}/(0|[1-9][0-9]?)$";
+export const CIDR6_PATTERN = "^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/(0|[1-9][0-9]{0,2})$";
+
+export type AddressFamily = 4 | 6;
+
+/** A prefix in canonical form. */
+export interface Cidr {
+  family: AddressFamily;
+  /** Canonical text, host bits cleared: `10.0.0.0`, `2001:db8::` (RFC 5952). */
+  address: string;
+  prefixLength: number;
+  /** Whether host bits were set, so that `address` is not the one that was written. */
+  masked: boolean;
+}
+
+const ADDRESS_BITS = { 4: 32, 6: 128 } as const;
+const PREFIX_LENGTH = /^(0|[1-9][0-9]{0,2})$/;
+/** ::ffff:0:0/96, under which no packet is ever seen: an IPv4 packet's addresses are IPv4. */
+const MAPPED_PREFIX_LENGTH = 96;
+
+/** Reads `text` as a prefix of the family; the finding says what is wrong with it. */
+export function parseCidr(text: string, family: AddressFamily): Cidr | Finding {
+  const slash = text.indexOf("/");
+  const address = slash < 0 ? text : text.slice(0, slash);
+  const found = addressFamily(address);
+  if (found === null) return invalid(`${JSON.stringify(text)} is not an address prefix`, `write ${EXAMPLES[family]}`);
+  if (found !== family) {
+    return invalid(`${JSON.stringify(text)} is an IPv${found} prefix`, `list it under cidr${found}`);
+  }
+  if (slash < 0) {
+    return invalid(
+      `${JSON.stringify(text)} has no prefix length`,
+      `write "${text}/${ADDRESS_BITS[family]}" for this one address`,
+    );
+  }
+  const prefixLength = prefixLengthOf(text.slice(slash + 1), family);
+  if (prefixLength === null) {
+    return invalid(
+      `${JSON.stringify(text)} has a bad prefix length`,
+      `write a number from 0 to ${ADDRESS_BITS[family]} after the "/", without leading zeros`,
+    );
+  }
+  return maskedCidr(ipaddr.parse(address), family, prefixLength);
+}
+
+/** Canonical text of a prefix, e.g. `10.0.0.0/8`. */
+export function cidrText(cidr: Cidr): string {
+  return `${cidr.address}/${cidr.prefixLength}`;
+}
+
+const EXAMPLES = { 4: "an IPv4 prefix such as 10.0.0.0/8", 6: "an IPv6 prefix such as 2001:db8::/32" } as const;
+
+/** Node's own parsers: no octal, no leading zeros, no shortened forms; a zone (`%eth0`) is none of a prefix. */
+function addressFamily(address: string): AddressFamily | null {
+  if (isIPv4(address)) return 4;
+  return isIPv6(address) && !address.includes("%") ? 6 : null;
+}
+
+function prefixLengthOf(text: string, family: AddressFamily): number | null {
+  if (!PREFIX_LENGTH.test(text)) return null;
+  const length = Number(text);
+  return length <= ADDRESS_BITS[family] ? length : null;
+}
+
+function maskedCidr(address: ipaddr.IPv4 | ipaddr.IPv6, family: AddressFamily, prefixLength: number): Cidr | Finding {
+  const bytes = address.toByteArray();
+  const network = bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - 8 * index))));
+  const networkAddress = ipaddr.fromByteArray(network);
+  if (networkAddress instanceof ipaddr.IPv6 && isMapped(networkAddress, prefixLength)) {
+    return invalid(
+      `"${address.toString()}/${prefixLength}" is an IPv4 prefix in IPv6 clothes, which no packet matches`,
+      `list "${networkAddress.toIPv4Address().toString()}/${prefixLength - MAPPED_PREFIX_LENGTH}" under cidr4`,
+    );
+  }
+  const text = networkAddress instanceof ipaddr.IPv6 ? networkAddress.toRFC5952String() : networkAddress.toString();
+  const masked = network.some((byte, index) => byte !== bytes[index]);
+  return { family, address: text, prefixLength, masked };
+}
+
+function isMapped(address: ipaddr.IPv6, prefixLength: number): boolean {
+  return prefixLength >= MAPPED_PREFIX_LENGTH && address.isIPv4MappedAddress();
+}
+
+function invalid(message: string, remedy: string): Finding {
+  return { code: "PC_CIDR_INVALID", message, remedy };
+}

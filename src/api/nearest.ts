@@ -1,0 +1,35 @@
+/** Finding the word that was probably meant. */
+
+/** Number of single-character insertions, deletions and replacements that lead from one text to the other. */
+export function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column++) {
+      const replace = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
+      const insert = (current[column - 1] ?? 0) + 1;
+      const remove = (previous[column] ?? 0) + 1;
+      current.push(Math.min(replace, insert, remove));
+    }
+    previous = current;
+  }
+  return previous[to.length] ?? 0;
+}
+
+/** Longer texts than this are no misspelt words. */
+const LONGEST_WORD = 64;
+
+/** The candidate closest to `text`, regardless of case; null where none is within a third of its length (at least 1). */
+export function nearest(text: string, candidates: readonly string[]): string | null {
+  if (text.length > LONGEST_WORD) return null;
+  let best: string | null = null;
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const distance = editDistance(text.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return bestDistance <= Math.max(1, Math.floor(text.length / 3)) ? best : null;
+}
