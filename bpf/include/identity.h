@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * From a process to the rules that judge it. Shared by the classifier (packets) and the socket hooks (listening).
+ */
+#ifndef PORTCULLIS_IDENTITY_H
+#define PORTCULLIS_IDENTITY_H
+
+#include "maps.h"
+
+/* Not the file that the image holds: changed, or without a name any more. Policy treats both alike. */
+static __always_inline int is_modified(__u32 process_flags)
+{
+	return (process_flags & (PROCESS_MODIFIED | PROCESS_DELETED)) != 0;
+}
+
+/*
+ * Who the actor is now. A process may have executed something else since the snapshot was taken: its entry counts
+ * as long as it is the same process (same start time). Otherwise the snapshot is all there is to know.
+ * Returns 1 if the identity is live, 0 if it is the snapshot's.
+ */
+static __always_inline int current_actor(const struct actor *snapshot, struct actor *out)
+{
+	__u32 tgid = snapshot->tgid;
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+
+	*out = *snapshot;
+	if (!process || process->start_time != snapshot->start_time)
+		return 0;
+	out->cgroup_id = process->cgroup_id;
+	out->path_id = process->path_id;
+	out->script_id = process->script_id;
+	out->flags = process->flags;
+	return 1;
+}
+
+/* The container of a cgroup, 0 if it is none that policy knows by name. */
+static __always_inline __u32 container_of_cgroup(__u64 cgroup_id)
+{
+	__u32 *container = bpf_map_lookup_elem(&containers, &cgroup_id);
+
+	return container ? *container : 0;
+}
+
+/* The table's entry for a path: the one for this container if there is one, else the one for any. */
+static __always_inline struct binary *find_binary(__u32 table_id, __u32 path_id, __u32 container_id)
+{
+	struct binary_key key = { .table_id = table_id, .path_id = path_id, .container_id = container_id };
+	struct binary *binary;
+
+	if (!path_id)
+		return NULL;
+	if (container_id) {
+		binary = bpf_map_lookup_elem(&binaries, &key);
+		if (binary)
+			return binary;
+		key.container_id = 0;
+	}
+	return bpf_map_lookup_elem(&binaries, &key);
+}
+
+/*
+ * Blocks of a binary's rule set that hold for a process with these flags: all of them for the image's own file,
+ * only those with `binary: Any` otherwise.
+ */
+static __always_inline __u64 blocks_for(__u32 process_flags, __u32 ruleset_id)
+{
+	struct ruleset *ruleset;
+
+	if (!is_modified(process_flags))
+		return ~0ULL;
+	ruleset = bpf_map_lookup_elem(&rulesets, &ruleset_id);
+	return ruleset ? ruleset->any_binary : 0;
+}
+
+/* Both are read, then one is chosen: indexing would let clang make pointer arithmetic that the verifier refuses. */
+static __always_inline __u32 by_direction(const __u32 pair[2], __u32 direction)
+{
+	__u32 egress = pair[DIRECTION_EGRESS];
+	__u32 ingress = pair[DIRECTION_INGRESS];
+
+	return direction == DIRECTION_EGRESS ? egress : ingress;
+}
+
+/*
+ * Fills `out` with the rights of `actor` under a table: which rule set judges it in `direction`, and with which
+ * blocks to begin. A verified script that the table lists goes by its own path, everything else by its binary's.
+ * What the table does not list, and a modified file without a block of `binary: Any`, is `default`: binary_id 0.
+ * An actor without a process (path_id 0) is `default` as well, with path_id 0.
+ */
+static __always_inline void subject_of(const struct actor *actor, __u32 table_id, const __u32 default_ruleset[2],
+				       __u32 direction, struct subject *out)
+{
+	__u32 path_id = actor->path_id;
+	struct binary *binary = NULL;
+
+	out->container_id = container_of_cgroup(actor->cgroup_id);
+	if (actor->flags & PROCESS_SCRIPT_VERIFIED) {
+		binary = find_binary(table_id, actor->script_id, out->container_id);
+		if (binary)
+			path_id = actor->script_id;
+	}
+	if (!binary)
+		binary = find_binary(table_id, path_id, out->container_id);
+	out->path_id = is_modified(actor->flags) ? path_id | PATH_ID_MODIFIED : path_id;
+	if (binary) {
+		out->ruleset = by_direction(binary->ruleset, direction);
+		out->binary_id = binary->id;
+		out->mask = blocks_for(actor->flags, out->ruleset);
+		if (out->mask)
+			return;
+	}
+	out->ruleset = by_direction(default_ruleset, direction);
+	out->binary_id = 0;
+	out->mask = ~0ULL;
+}
+
+#endif
