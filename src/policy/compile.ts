@@ -1,0 +1,137 @@
+/** Profiles that select one workload -> its rule table. */
+import { DIRECTIONS, type Direction } from "../api/reasons.ts";
+import { ACTIONS, ATTACKS, type BinaryMode, type Network, type SecurityProfile } from "../api/types.ts";
+import { type Block, blockOf } from "./blocks.ts";
+import { CompileError } from "./errors.ts";
+import { compareText } from "./names.ts";
+import { buildRuleset, sha256 } from "./rulesets.ts";
+import type { BinaryRules, Ruleset, RuleTable } from "./tables.ts";
+
+/** Longest executable path in bytes: `PATH_TEXT_MAX` of the kernel without its terminating zero. */
+export const PATH_MAX = 255;
+
+export interface CompileOptions {
+  /** Search list of the workload's resolv.conf; names expanded by it may be asked too. */
+  searchDomains: string[];
+}
+
+/** One entry that gives rights: a process of a profile, or (path null) its `default`. */
+interface Entry {
+  profile: string;
+  field: string;
+  path: string | null;
+  container: string | null;
+  binary: BinaryMode;
+  network: Network | undefined;
+}
+
+/** `namespace/name`; profiles without a namespace live in `default`, as kubectl has it. */
+export function profileName(profile: SecurityProfile): string {
+  return `${profile.metadata.namespace ?? "default"}/${profile.metadata.name}`;
+}
+
+/**
+ * Unites normalised profiles into the table of a workload that all of them select. The same profiles give the same
+ * table and hash, in whatever order they and their lists come.
+ * @throws CompileError if they cannot be united, or one name is given twice.
+ */
+export function compileTable(profiles: SecurityProfile[], options: CompileOptions): RuleTable {
+  const names = profiles.map(profileName).sort(compareText);
+  const twice = names.find((name, index) => name === names[index + 1]);
+  if (twice !== undefined) throw new CompileError(`profile ${twice} is given twice; rename one of the two`);
+  const searchDomains = [...new Set(options.searchDomains.map(normalizeDomain))].filter((domain) => domain !== "");
+  const defaults = profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
+  const content: Omit<RuleTable, "hash"> = {
+    profiles: names,
+    actions: ACTIONS.filter((action) => profiles.some((profile) => profile.spec.actions?.includes(action))),
+    attacks: ATTACKS.filter((attack) => profiles.some((profile) => profile.spec.attacks?.includes(attack))),
+    default: defaults.length === 0 ? null : unite(defaults, "default", searchDomains),
+    binaries: compileBinaries(profiles.flatMap(processEntries), searchDomains),
+  };
+  return { hash: tableHash(content), ...content };
+}
+
+/** Content hash of a table: sha256, hex, over what it allows and over whose word that is. */
+export function tableHash(table: Omit<RuleTable, "hash">): string {
+  const side = (ruleset: Ruleset) => [ruleset.hash, ruleset.blocks.map((block) => [block.profile, block.field])];
+  return sha256([
+    table.profiles,
+    table.actions,
+    table.attacks,
+    table.default && [side(table.default.egress), side(table.default.ingress)],
+    table.binaries.map((binary) => [binary.path, binary.container, side(binary.egress), side(binary.ingress)]),
+  ]);
+}
+
+function compileBinaries(entries: Entry[], searchDomains: string[]): BinaryRules[] {
+  const groups = Map.groupBy(entries, (entry) => entry.path as string);
+  return [...groups.keys()].sort(compareText).flatMap((path) => {
+    const ofPath = groups.get(path) as Entry[];
+    const containers = [...new Set(ofPath.map((entry) => entry.container))].sort(compareContainers);
+    return containers.map((container) => {
+      // What holds in any container holds in a named one too.
+      const applying = ofPath.filter((entry) => entry.container === container || entry.container === null);
+      return { path, container, ...unite(applying, path, searchDomains) };
+    });
+  });
+}
+
+function unite(entries: Entry[], subject: string, searchDomains: string[]): Record<Direction, Ruleset> {
+  const [egress, ingress] = DIRECTIONS.map((direction) => {
+    const blocks = entries.map((entry) => entryBlock(entry, direction, searchDomains));
+    return buildRuleset(
+      blocks.filter((block) => block !== null),
+      `${direction} of ${subject}`,
+    );
+  }) as [Ruleset, Ruleset];
+  return { egress, ingress };
+}
+
+function entryBlock(entry: Entry, direction: Direction, searchDomains: string[]): Block | null {
+  return blockOf(entry.network, direction, {
+    profile: entry.profile,
+    field: entry.field,
+    anyBinary: entry.binary === "Any",
+    searchDomains,
+  });
+}
+
+function defaultEntry(profile: SecurityProfile): Entry {
+  return {
+    profile: profileName(profile),
+    field: "spec.default",
+    path: null,
+    container: null,
+    binary: "Image",
+    network: profile.spec.default,
+  };
+}
+
+function processEntries(profile: SecurityProfile): Entry[] {
+  return (profile.spec.processes ?? []).map((process, index) => {
+    const field = `spec.processes[${index}]`;
+    if (Buffer.byteLength(process.path) > PATH_MAX) {
+      throw new CompileError(
+        `${profileName(profile)}: ${field}.path is longer than ${PATH_MAX} bytes; use a shorter path`,
+      );
+    }
+    return {
+      profile: profileName(profile),
+      field: `${field}.network`,
+      path: process.path,
+      container: process.container ?? null,
+      binary: process.binary ?? "Image",
+      network: process.network,
+    };
+  });
+}
+
+function normalizeDomain(domain: string): string {
+  return domain.toLowerCase().replace(/\.$/, "");
+}
+
+/** Null (any container) before the named ones. */
+function compareContainers(left: string | null, right: string | null): number {
+  if (left === null || right === null) return Number(left !== null) - Number(right !== null);
+  return compareText(left, right);
+}

@@ -1,0 +1,191 @@
+/** IPv4 with options, IPv6 with extension headers, fragments, TCP, UDP, ICMP and ICMPv6. See packet.ts. */
+import { type Address, mapIpv4 } from "./addresses.ts";
+import type { BadPacket, IpPacket } from "./packet.ts";
+import { PROTOCOL_NUMBERS } from "./ports.ts";
+import { bytesToNumber, type Family } from "./prefixes.ts";
+
+const IPV4_HEADER = 20;
+const IPV6_HEADER = 40;
+const TCP_HEADER = 20;
+const UDP_HEADER = 8;
+const ICMP_HEADER = 8;
+
+const HOP_BY_HOP = 0;
+const ROUTING = 43;
+const FRAGMENT = 44;
+const AUTHENTICATION = 51;
+const DESTINATION_OPTIONS = 60;
+const EXTENSION_HEADERS: ReadonlySet<number> = new Set([
+  HOP_BY_HOP,
+  ROUTING,
+  FRAGMENT,
+  AUTHENTICATION,
+  DESTINATION_OPTIONS,
+]);
+/** More than this many extension headers are refused. */
+const EXTENSION_HEADERS_MAX = 8;
+
+/** An IP packet whose headers are read, and where its L4 part stands. */
+interface Datagram {
+  family: Family;
+  source: Address;
+  destination: Address;
+  protocol: number;
+  fragment: IpPacket["fragment"];
+  /** From the L4 header to the end of the datagram. */
+  rest: Uint8Array;
+}
+
+/** @param body what follows the Ethernet header, Ethernet padding included. */
+export function parseIpv4(body: Uint8Array): IpPacket | BadPacket {
+  const bad = badPacket("Malformed", "ipv4");
+  if (body.length < IPV4_HEADER) return bad;
+  const headerLength = (byteAt(body, 0) & 0x0f) * 4;
+  const totalLength = wordAt(body, 2);
+  if (byteAt(body, 0) >> 4 !== 4 || headerLength < IPV4_HEADER) return bad;
+  if (totalLength < headerLength || totalLength > body.length) return bad;
+  const datagram: Datagram = {
+    family: "ipv4",
+    source: mapIpv4(bytesToNumber(body.subarray(12, 16))),
+    destination: mapIpv4(bytesToNumber(body.subarray(16, 20))),
+    protocol: byteAt(body, 9),
+    fragment: null,
+    rest: body.subarray(headerLength, totalLength),
+  };
+  const field = wordAt(body, 6);
+  return parseFragment(datagram, wordAt(body, 4), (field & 0x1fff) * 8, (field & 0x2000) !== 0) ?? parseL4(datagram);
+}
+
+/** @param body what follows the Ethernet header, Ethernet padding included. */
+export function parseIpv6(body: Uint8Array): IpPacket | BadPacket {
+  const bad = badPacket("Malformed", "ipv6");
+  if (body.length < IPV6_HEADER || byteAt(body, 0) >> 4 !== 6) return bad;
+  const payloadLength = wordAt(body, 4);
+  const isJumbogram = payloadLength === 0 && byteAt(body, 6) === HOP_BY_HOP;
+  if (isJumbogram || IPV6_HEADER + payloadLength > body.length) return bad;
+  const datagram: Datagram = {
+    family: "ipv6",
+    source: bytesToNumber(body.subarray(8, 24)),
+    destination: bytesToNumber(body.subarray(24, 40)),
+    protocol: byteAt(body, 6),
+    fragment: null,
+    rest: body.subarray(IPV6_HEADER, IPV6_HEADER + payloadLength),
+  };
+  for (let headers = 1; EXTENSION_HEADERS.has(datagram.protocol); headers += 1) {
+    if (headers > EXTENSION_HEADERS_MAX || datagram.rest.length < 8) return bad;
+    const done = parseExtension(datagram);
+    if (done !== null) return done;
+  }
+  return parseL4(datagram);
+}
+
+/** Moves the datagram behind one extension header; a result if there is nothing more to read. */
+function parseExtension(datagram: Datagram): IpPacket | BadPacket | null {
+  const { rest, protocol } = datagram;
+  datagram.protocol = byteAt(rest, 0);
+  if (protocol === FRAGMENT) {
+    const field = wordAt(rest, 2);
+    datagram.rest = rest.subarray(8);
+    return parseFragment(datagram, bytesToNumber32(rest, 4), field & 0xfff8, (field & 1) !== 0);
+  }
+  // RFC 4302 counts the authentication header in words of 4 bytes, less 2; RFC 8200 the others in 8, less 1.
+  const length = protocol === AUTHENTICATION ? (byteAt(rest, 1) + 2) * 4 : (byteAt(rest, 1) + 1) * 8;
+  if (length > rest.length) return badPacket("Malformed", datagram.family);
+  datagram.rest = rest.subarray(length);
+  return null;
+}
+
+/** Notes a first fragment; a later one is all there is to read. A whole ("atomic") datagram is none. */
+function parseFragment(
+  datagram: Datagram,
+  identification: number,
+  offset: number,
+  more: boolean,
+): IpPacket | BadPacket | null {
+  if (offset === 0) {
+    if (more) datagram.fragment = { identification, part: "first" };
+    return null;
+  }
+  // It may not begin within the L4 header that the first fragment was judged by.
+  if (offset < (datagram.protocol === PROTOCOL_NUMBERS.tcp ? TCP_HEADER : UDP_HEADER)) {
+    return badPacket("Fragment", datagram.family);
+  }
+  datagram.fragment = { identification, part: "later" };
+  return ipPacket(datagram, datagram.rest, {});
+}
+
+function parseL4(datagram: Datagram): IpPacket | BadPacket {
+  const packet = readL4(datagram);
+  if (packet !== null) return packet;
+  // A first fragment too short for its L4 header hides it on purpose.
+  return badPacket(datagram.fragment === null ? "Malformed" : "Fragment", datagram.family);
+}
+
+function readL4(datagram: Datagram): IpPacket | null {
+  switch (datagram.protocol) {
+    case PROTOCOL_NUMBERS.tcp:
+      return readTcp(datagram);
+    case PROTOCOL_NUMBERS.udp:
+      return readUdp(datagram);
+    case PROTOCOL_NUMBERS.icmp:
+    case PROTOCOL_NUMBERS.icmpv6:
+      return readIcmp(datagram);
+    default:
+      return ipPacket(datagram, datagram.rest, {});
+  }
+}
+
+function readTcp(datagram: Datagram): IpPacket | null {
+  const { rest } = datagram;
+  if (rest.length < TCP_HEADER) return null;
+  const headerLength = (byteAt(rest, 12) >> 4) * 4;
+  if (headerLength < TCP_HEADER || headerLength > rest.length) return null;
+  const flags = byteAt(rest, 13);
+  // A SYN takes up one sequence number before the payload.
+  const sequence = (bytesToNumber32(rest, 4) + ((flags & 0x02) === 0 ? 0 : 1)) >>> 0;
+  return ipPacket(datagram, rest.subarray(headerLength), { ...portsAt(rest), tcp: { flags, sequence } });
+}
+
+function readUdp(datagram: Datagram): IpPacket | null {
+  const { rest } = datagram;
+  if (rest.length < UDP_HEADER) return null;
+  const length = wordAt(rest, 4);
+  if (length < UDP_HEADER) return null;
+  // A first fragment carries the length of the whole datagram.
+  const isFirst = datagram.fragment !== null;
+  if (!isFirst && length > rest.length) return null;
+  return ipPacket(datagram, rest.subarray(UDP_HEADER, isFirst ? rest.length : length), portsAt(rest));
+}
+
+function readIcmp(datagram: Datagram): IpPacket | null {
+  const { rest } = datagram;
+  if (rest.length < ICMP_HEADER) return null;
+  const icmp = { type: byteAt(rest, 0), code: byteAt(rest, 1), identifier: wordAt(rest, 4) };
+  return ipPacket(datagram, rest.subarray(ICMP_HEADER), { icmp });
+}
+
+function ipPacket(datagram: Datagram, payload: Uint8Array, l4: Partial<IpPacket>): IpPacket {
+  const { family, source, destination, protocol, fragment } = datagram;
+  const head = { kind: "ip", family, source, destination, protocol, fragment } as const;
+  return { ...head, sourcePort: 0, destinationPort: 0, tcp: null, icmp: null, payload, ...l4 };
+}
+
+function portsAt(rest: Uint8Array): { sourcePort: number; destinationPort: number } {
+  return { sourcePort: wordAt(rest, 0), destinationPort: wordAt(rest, 2) };
+}
+
+function badPacket(reason: BadPacket["reason"], family: Family): BadPacket {
+  return { kind: "bad", reason, family };
+}
+
+function byteAt(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] as number;
+}
+
+function wordAt(bytes: Uint8Array, offset: number): number {
+  return (byteAt(bytes, offset) << 8) | byteAt(bytes, offset + 1);
+}
+
+function bytesToNumber32(bytes: Uint8Array, offset: number): number {
+  return ((wordAt(bytes, offset) << 16) | wordAt(bytes, offset + 2)) >>> 0;
+}
