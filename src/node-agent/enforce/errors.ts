@@ -1,0 +1,48 @@
+/** What can go wrong between the desired state and the kernel. */
+import { PortcullisError } from "../../api/errors.ts";
+
+/** A rule table does not fit into the kernel's maps; the one before stays in force. */
+export class CapacityError extends PortcullisError {
+  readonly map: string;
+
+  constructor(map: string, needed: string, limit: number, options?: ErrorOptions) {
+    super(
+      "PC_CAPACITY",
+      `the policy does not fit: ${needed}, and map "${map}" holds ${limit} entries. ` +
+        "The policy before it stays in force; shorten the profiles' lists, or select fewer workloads on this node",
+      options,
+    );
+    this.map = map;
+  }
+}
+
+/** The state file is there but cannot be used. */
+export class StateUnreadableError extends PortcullisError {
+  constructor(path: string, why: string, options?: ErrorOptions) {
+    super("PC_STATE_UNREADABLE", `cannot use the state file ${path}: ${why}`, options);
+  }
+}
+
+/** Another agent works on the same pins. */
+export class AgentRunningError extends PortcullisError {
+  readonly pid: number | null;
+
+  constructor(pinRoot: string, lockPath: string, pid: number | null) {
+    super(
+      "PC_AGENT_RUNNING",
+      `another agent${pid === null ? "" : ` (pid ${pid})`} looks after ${pinRoot} (it holds ${lockPath}). ` +
+        "Stop it first, or give this one a pin root of its own with --pin-root",
+    );
+    this.pid = pid;
+  }
+}
+
+/** The kernel objects are not there: not built, or not installed. */
+export class ObjectsMissingError extends PortcullisError {
+  constructor(path: string) {
+    super(
+      "PC_OBJECTS_MISSING",
+      `there is no BPF object at ${path}. Run \`make build\`, or name their folder in PORTCULLIS_OBJECTS`,
+    );
+  }
+}

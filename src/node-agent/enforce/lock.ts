@@ -1,0 +1,54 @@
+/** One agent for one set of pins. The lock goes with its holder; that enforcement goes on has nothing to do with it. */
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { causeCode } from "../../api/errors.ts";
+import { tryLock } from "../ffi/file-lock.ts";
+import { AgentRunningError } from "./errors.ts";
+
+export const LOCK_FILE = "agent.lock";
+
+export interface AgentLock {
+  /** Gives the lock back. The file stays: removing a lock file that another may wait for is a race. */
+  release(): void;
+}
+
+/** @throws AgentRunningError if another agent holds the lock. */
+export function acquireLock(stateDirectory: string, pinRoot: string): AgentLock {
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  const path = join(stateDirectory, LOCK_FILE);
+  const file = openSync(path, "a+", 0o600);
+  if (!tryLock(file, "exclusive", path)) {
+    closeSync(file);
+    throw new AgentRunningError(pinRoot, path, readPid(path));
+  }
+  ftruncateSync(file, 0);
+  writeSync(file, `${process.pid}\n`);
+  return { release: () => closeSync(file) };
+}
+
+/** The pid of the agent that is alive on these pins; null if there is none. 0 if it lives and its pid is not known. */
+export function runningAgent(stateDirectory: string): number | null {
+  const path = join(stateDirectory, LOCK_FILE);
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (cause) {
+    if (causeCode(cause) === "ENOENT") return null;
+    throw cause;
+  }
+  try {
+    return tryLock(file, "shared", path) ? null : (readPid(path) ?? 0);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Removes the lock file; only for who holds the lock, with nothing left that it protects. */
+export function removeLockFile(stateDirectory: string): void {
+  rmSync(join(stateDirectory, LOCK_FILE), { force: true });
+}
+
+function readPid(path: string): number | null {
+  const pid = Number.parseInt(readFileSync(path, "utf8"), 10);
+  return Number.isInteger(pid) && pid > 0 ? pid : null;
+}

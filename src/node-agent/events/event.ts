@@ -1,0 +1,116 @@
+/**
+ * What the agent prints: one object for each thing that happened. Parts that do not apply to an event are left out,
+ * but for `process`, which is null where a packet belongs to no process.
+ */
+import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
+
+export interface WorkloadReference {
+  name: string;
+  namespace: string;
+  labels: Record<string, string>;
+}
+
+export interface ProcessReference {
+  /** In the agent's PID namespace; absent where the event stands for several processes of one path. */
+  pid?: number;
+  /** The executable; absent where the kernel could not tell it. */
+  path?: string;
+  /** What was executed, where that is a script and `path` its interpreter. */
+  script?: string;
+  comm?: string;
+  /** RFC 3339. */
+  startTime?: string;
+  /** Created or changed after its container started, deleted, or a memfd. */
+  modified?: boolean;
+  /** Name of the container, where the profile tells containers apart. */
+  container?: string;
+  parent?: { pid: number; path?: string };
+}
+
+export interface Endpoint {
+  ip: string;
+  /** Absent for protocols without ports. */
+  port?: number;
+  /** The name that the address was learned under, for the workload's peer. */
+  name?: string;
+}
+
+export interface DnsPart {
+  name: string;
+  /** `A`, `AAAA`, `TXT`, ... or `TYPE65280`. */
+  type: string;
+  /** `NOERROR`, `NXDOMAIN`, ...; answers only. */
+  rcode?: string;
+}
+
+/** A packet, or `count` packets of one kind, and how they were judged. */
+export interface VerdictEvent {
+  time: string;
+  /** `dns` under trace-dns: a question or an answer. `listen`: a process listens where its profile allows no such port. */
+  type: "verdict" | "dns" | "listen";
+  verdict: Verdict;
+  reason: Reason;
+  direction: Direction;
+  workload: WorkloadReference;
+  /** `namespace/name` of those that allowed it; for a violation, of those that were asked. */
+  profiles: string[];
+  process: ProcessReference | null;
+  /** `tcp`, `udp`, `icmp`, `icmpv6`, `sctp`, `igmp`, `arp`, or a number: of IP, or of Ethernet with `0x`. */
+  proto: string;
+  src: Endpoint;
+  dst: Endpoint;
+  /** Recognised by its bytes: `dns`, `http` or `tls`. */
+  application?: string;
+  dns?: DnsPart;
+  /** How many packets this event stands for. */
+  count: number;
+}
+
+/** Every workload named on the command line is in force. */
+export interface ReadyEvent {
+  time: string;
+  type: "ready";
+  workloads: string[];
+}
+
+/** What is wrong in a profile; as `portcullis validate` says it. */
+export interface RevisionError {
+  source: string;
+  /** Empty where the file as a whole is meant. */
+  field: string;
+  message: string;
+}
+
+/** A change of the profiles is in force, or was refused. */
+export interface RevisionEvent {
+  time: string;
+  type: "revision";
+  /** Content hash, hex. */
+  revision: string;
+  refused: boolean;
+  profiles: string[];
+  errors: RevisionError[];
+  /** What changed for whom, in words. */
+  changes: { workload: string; changes: string[] }[];
+}
+
+/** A workload came under care, changed, went, or cannot be protected as asked. */
+export interface WorkloadEvent {
+  time: string;
+  type: "workload";
+  workload: WorkloadReference;
+  state: "enforced" | "unrestricted" | "pending" | "gone" | "failed";
+  interfaces: string[];
+  profiles: string[];
+  error?: { code: string; message: string };
+}
+
+/** Events that the kernel could not hand over, or that the reader of standard output was too slow for. */
+export interface LostEvent {
+  time: string;
+  type: "lost";
+  where: "kernel" | "output";
+  count: number;
+}
+
+export type AgentEvent = VerdictEvent | ReadyEvent | RevisionEvent | WorkloadEvent | LostEvent;

@@ -1,0 +1,85 @@
+/** Where events go: lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
+import type { Writable } from "node:stream";
+import type { AgentEvent, LostEvent } from "./event.ts";
+import { eventText } from "./text.ts";
+
+export const OUTPUT_FORMATS = ["text", "json"] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+export interface EventSink {
+  /** Never throws and never waits. */
+  write(event: AgentEvent): void;
+  /** Settles when everything written has been handed to the system, or the reader is gone. */
+  end(): Promise<void>;
+}
+
+export interface LineSinkOptions {
+  format: OutputFormat;
+  colours: boolean;
+  /** Bytes that may wait for the reader before verdicts are left out. */
+  bufferLimit?: number;
+  now?: () => Date;
+}
+
+const DEFAULT_BUFFER_LIMIT = 4 * 1024 * 1024;
+
+/** Lines on a stream, standard output as a rule. */
+export class LineSink implements EventSink {
+  readonly #stream: Writable;
+  readonly #options: Required<LineSinkOptions>;
+  #left = 0;
+  #closed = false;
+
+  constructor(stream: Writable, options: LineSinkOptions) {
+    this.#stream = stream;
+    this.#options = { bufferLimit: DEFAULT_BUFFER_LIMIT, now: () => new Date(), ...options };
+    stream.on("drain", () => this.#reportLeft());
+    // A reader that has gone (`agent | head`) ends the output, not the agent: enforcement does not depend on it.
+    stream.on("error", () => {
+      this.#closed = true;
+    });
+  }
+
+  write(event: AgentEvent): void {
+    if (this.#closed) return;
+    // What has happened to the policy itself is rare and is always written; only the stream of verdicts is cut.
+    const mayBeLeftOut = event.type === "verdict" || event.type === "dns" || event.type === "listen";
+    if (mayBeLeftOut && this.#stream.writableLength > this.#options.bufferLimit) {
+      this.#left += 1;
+      return;
+    }
+    this.#reportLeft();
+    this.#writeLine(event);
+  }
+
+  /** True once the reader has gone. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async end(): Promise<void> {
+    this.#reportLeft();
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#stream.once("error", () => resolve());
+      this.#stream.write("", () => resolve());
+    });
+  }
+
+  #reportLeft(): void {
+    if (this.#left === 0 || this.#stream.writableLength > this.#options.bufferLimit) return;
+    const lost: LostEvent = {
+      time: this.#options.now().toISOString(),
+      type: "lost",
+      where: "output",
+      count: this.#left,
+    };
+    this.#left = 0;
+    this.#writeLine(lost);
+  }
+
+  #writeLine(event: AgentEvent): void {
+    const line = this.#options.format === "json" ? JSON.stringify(event) : eventText(event, this.#options.colours);
+    this.#stream.write(`${line}\n`);
+  }
+}
