@@ -19,7 +19,6 @@ export type WorkloadErrorCode =
 
 /** A network namespace, or something in it, is not as guarding it needs. */
 export class WorkloadError extends PortcullisError {
-  // biome-ignore lint/complexity/noUselessConstructor: narrows `code` to the codes of this room
   constructor(code: WorkloadErrorCode, message: string, options?: ErrorOptions) {
     super(code, message, options);
   }
