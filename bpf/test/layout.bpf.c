@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Nothing that runs: one variable of every struct and enum of abi.h, so that all of them are in this object's
+ * BTF, from which tools/generate-abi.ts writes the TypeScript codecs (it refuses if one is missing here).
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "abi.h"
+
+/* #define lines are not in BTF. ABI_X stands for X. */
+enum abi_constant {
+	ABI_PATH_TEXT_MAX = PATH_TEXT_MAX,
+	ABI_NAME_TEXT_MAX = NAME_TEXT_MAX,
+	ABI_COMM_MAX = COMM_MAX,
+	ABI_LEARNED_NAMES_MAX = LEARNED_NAMES_MAX,
+	ABI_DNS_PORTS_MAX = DNS_PORTS_MAX,
+	ABI_ADDRESS_LENGTH = ADDRESS_LENGTH,
+	ABI_PATH_ID_USER = PATH_ID_USER,
+	ABI_PATH_ID_MODIFIED = PATH_ID_MODIFIED,
+	ABI_SUBJECTS_MAX = SUBJECTS_MAX,
+};
+
+enum abi_constant abi_constant_layout;
+enum direction direction_layout;
+enum verdict verdict_layout;
+enum reason reason_layout;
+enum mode_flag mode_flag_layout;
+enum attack_flag attack_flag_layout;
+enum application application_layout;
+enum ethertype_class ethertype_class_layout;
+enum setting_flag setting_flag_layout;
+enum workload_flag workload_flag_layout;
+enum process_flag process_flag_layout;
+enum socket_flag socket_flag_layout;
+enum flow_flag flow_flag_layout;
+enum error error_layout;
+enum event_type event_type_layout;
+
+struct settings settings_layout;
+struct workload workload_layout;
+struct address_key address_key_layout;
+struct binary_key binary_key_layout;
+struct binary binary_layout;
+struct ruleset ruleset_layout;
+struct peer4_key peer4_key_layout;
+struct peer6_key peer6_key_layout;
+struct port_key port_key_layout;
+struct name_key name_key_layout;
+struct name_rule name_rule_layout;
+struct path_text path_text_layout;
+struct process process_layout;
+struct actor actor_layout;
+struct socket_owner socket_owner_layout;
+struct flow_key flow_key_layout;
+struct subject subject_layout;
+struct flow flow_layout;
+struct fragment_key fragment_key_layout;
+struct fragment fragment_layout;
+struct dns_query_key dns_query_key_layout;
+struct dns_query dns_query_layout;
+struct dns_name dns_name_layout;
+struct learned_key learned_key_layout;
+struct learned_name learned_name_layout;
+struct learned learned_layout;
+struct counter_key counter_key_layout;
+struct counter counter_layout;
+struct event event_layout;
+struct limit_key limit_key_layout;
+struct limit limit_layout;
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,1163 @@
+/**
+ * Generated from bpf/include/abi.h by tools/generate-abi.ts. Do not edit: run `make generate`.
+ *
+ * Numbers are as the struct has them: where abi.h says network byte order (ports), a field read here holds the
+ * bytes swapped. u64 is bigint, arrays of bytes are Buffers, texts are strings, padding is left out.
+ */
+import type { Codec } from "./codec.ts";
+import { readBytes, readText, writeBytes, writeText } from "./codec.ts";
+
+export const PATH_TEXT_MAX = 256;
+export const NAME_TEXT_MAX = 254;
+export const COMM_MAX = 16;
+export const LEARNED_NAMES_MAX = 4;
+export const DNS_PORTS_MAX = 4;
+export const ADDRESS_LENGTH = 16;
+export const PATH_ID_USER = 1073741824;
+export const PATH_ID_MODIFIED = 2147483648;
+export const SUBJECTS_MAX = 2;
+
+/** `enum direction` */
+export const Direction = {
+  EGRESS: 0,
+  INGRESS: 1,
+} as const;
+
+/** `enum verdict` */
+export const Verdict = {
+  ALLOWED: 0,
+  ALERTED: 1,
+  DROPPED: 2,
+  COUNTED: 3,
+} as const;
+
+/** `enum reason` */
+export const Reason = {
+  ALLOWED: 0,
+  PENDING: 1,
+  ETHERTYPE: 2,
+  PEER: 3,
+  PORT: 4,
+  APPLICATION: 5,
+  DNS_NAME: 6,
+  DNS_MALFORMED: 7,
+  FRAGMENT: 8,
+  MALFORMED: 9,
+  BINARY_UNKNOWN: 10,
+  BINARY_MODIFIED: 11,
+  UNATTRIBUTED: 12,
+  LISTEN: 13,
+  ARP_SPOOFING: 14,
+  IP_SPOOFING: 15,
+  NDP_SPOOFING: 16,
+  DNS_SPOOFING: 17,
+  CAPACITY: 18,
+  COUNT: 19,
+} as const;
+
+/** `enum mode_flag` */
+export const ModeFlag = {
+  ALERT: 1,
+  ENFORCE: 2,
+  TRACE_DNS: 4,
+  LEARN: 8,
+} as const;
+
+/** `enum attack_flag` */
+export const AttackFlag = {
+  ARP_SPOOFING: 1,
+  IP_SPOOFING: 2,
+  NDP_SPOOFING: 4,
+  DNS_SPOOFING: 8,
+} as const;
+
+/** `enum application` */
+export const Application = {
+  DNS: 0,
+  HTTP: 1,
+  TLS: 2,
+  COUNT: 3,
+  NONE: 254,
+  UNDECIDED: 255,
+} as const;
+
+/** `enum ethertype_class` */
+export const EthertypeClass = {
+  IPV4: 0,
+  IPV6: 1,
+  ARP: 2,
+  COUNT: 3,
+} as const;
+
+/** `enum setting_flag` */
+export const SettingFlag = {
+  REPORT_ALLOWED: 1,
+} as const;
+
+/** `enum workload_flag` */
+export const WorkloadFlag = {
+  PENDING: 1,
+  UNRESTRICTED: 2,
+  DEFAULT_ABSENT: 4,
+} as const;
+
+/** `enum process_flag` */
+export const ProcessFlag = {
+  MODIFIED: 1,
+  DELETED: 2,
+  PATH_UNKNOWN: 4,
+  SCRIPT: 8,
+  SCRIPT_VERIFIED: 16,
+  USES_SOCKETS: 32,
+} as const;
+
+/** `enum socket_flag` */
+export const SocketFlag = {
+  ACCEPTED: 1,
+  FOUND: 2,
+} as const;
+
+/** `enum flow_flag` */
+export const FlowFlag = {
+  DNS: 1,
+  L7_PENDING: 2,
+  REPLIED: 4,
+  COOKIE_KNOWN: 8,
+  DNS_SEQUENCE_EGRESS: 16,
+  DNS_SEQUENCE_INGRESS: 32,
+} as const;
+
+/** `enum error` */
+export const ErrorKind = {
+  FLOWS_FULL: 0,
+  FRAGMENTS_FULL: 1,
+  COUNTERS_FULL: 2,
+  EVENTS_LOST: 3,
+  LIMITS_FULL: 4,
+  PACKET_READ: 5,
+  SCRATCH: 6,
+  DNS_QUERIES_FULL: 7,
+  DNS_NAMES_FULL: 8,
+  LEARNED_FULL: 9,
+  DNS_NAME_COLLISION: 10,
+  DNS_NAME_EVICTED: 11,
+  DNS_ANSWERS_TRUNCATED: 12,
+  PROCESSES_FULL: 13,
+  PATHS_FULL: 14,
+  PATH_TOO_LONG: 15,
+  TASK_READ: 16,
+  SOCKET_STORAGE: 17,
+  SOCKET_WITHOUT_PROCESS: 18,
+  SOCKET_WITHOUT_OWNER: 19,
+  SOCKET_LOOKUP: 20,
+  COUNT: 21,
+} as const;
+
+/** `enum event_type` */
+export const EventType = {
+  VERDICT: 1,
+  DNS: 2,
+  LISTEN: 3,
+  SCRIPT: 4,
+} as const;
+
+/** `struct settings`, 56 bytes */
+export interface Settings {
+  fqdnMinTtl: bigint;
+  fqdnMaxTtl: bigint;
+  fqdnGrace: bigint;
+  eventInterval: bigint;
+  udpIdle: bigint;
+  flags: number;
+  dnsPorts: [number, number, number, number];
+}
+
+export const Settings: Codec<Settings> = {
+  SIZE: 56,
+  encode(value: Settings, buffer: Buffer = Buffer.alloc(56), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.fqdnMinTtl, offset);
+    buffer.writeBigUInt64LE(value.fqdnMaxTtl, offset + 8);
+    buffer.writeBigUInt64LE(value.fqdnGrace, offset + 16);
+    buffer.writeBigUInt64LE(value.eventInterval, offset + 24);
+    buffer.writeBigUInt64LE(value.udpIdle, offset + 32);
+    buffer.writeUInt32LE(value.flags, offset + 40);
+    buffer.writeUInt16LE(value.dnsPorts[0], offset + 44);
+    buffer.writeUInt16LE(value.dnsPorts[1], offset + 44 + 2);
+    buffer.writeUInt16LE(value.dnsPorts[2], offset + 44 + 4);
+    buffer.writeUInt16LE(value.dnsPorts[3], offset + 44 + 6);
+    buffer.fill(0, offset + 52, offset + 56);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Settings {
+    return {
+      fqdnMinTtl: buffer.readBigUInt64LE(offset),
+      fqdnMaxTtl: buffer.readBigUInt64LE(offset + 8),
+      fqdnGrace: buffer.readBigUInt64LE(offset + 16),
+      eventInterval: buffer.readBigUInt64LE(offset + 24),
+      udpIdle: buffer.readBigUInt64LE(offset + 32),
+      flags: buffer.readUInt32LE(offset + 40),
+      dnsPorts: [buffer.readUInt16LE(offset + 44), buffer.readUInt16LE(offset + 44 + 2), buffer.readUInt16LE(offset + 44 + 4), buffer.readUInt16LE(offset + 44 + 6)],
+    };
+  },
+};
+
+/** `struct workload`, 48 bytes */
+export interface Workload {
+  id: number;
+  tableId: number;
+  flags: number;
+  mode: number;
+  attacks: number;
+  netnsInum: number;
+  nsid: number;
+  ifindex: number;
+  defaultRuleset: [number, number];
+  mac: Uint8Array;
+}
+
+export const Workload: Codec<Workload> = {
+  SIZE: 48,
+  encode(value: Workload, buffer: Buffer = Buffer.alloc(48), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.id, offset);
+    buffer.writeUInt32LE(value.tableId, offset + 4);
+    buffer.writeUInt32LE(value.flags, offset + 8);
+    buffer.writeUInt32LE(value.mode, offset + 12);
+    buffer.writeUInt32LE(value.attacks, offset + 16);
+    buffer.writeUInt32LE(value.netnsInum, offset + 20);
+    buffer.writeInt32LE(value.nsid, offset + 24);
+    buffer.writeUInt32LE(value.ifindex, offset + 28);
+    buffer.writeUInt32LE(value.defaultRuleset[0], offset + 32);
+    buffer.writeUInt32LE(value.defaultRuleset[1], offset + 32 + 4);
+    writeBytes(buffer, value.mac, offset + 40, 6, "Workload.mac");
+    buffer.fill(0, offset + 46, offset + 48);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Workload {
+    return {
+      id: buffer.readUInt32LE(offset),
+      tableId: buffer.readUInt32LE(offset + 4),
+      flags: buffer.readUInt32LE(offset + 8),
+      mode: buffer.readUInt32LE(offset + 12),
+      attacks: buffer.readUInt32LE(offset + 16),
+      netnsInum: buffer.readUInt32LE(offset + 20),
+      nsid: buffer.readInt32LE(offset + 24),
+      ifindex: buffer.readUInt32LE(offset + 28),
+      defaultRuleset: [buffer.readUInt32LE(offset + 32), buffer.readUInt32LE(offset + 32 + 4)],
+      mac: readBytes(buffer, offset + 40, 6),
+    };
+  },
+};
+
+/** `struct address_key`, 20 bytes */
+export interface AddressKey {
+  workloadId: number;
+  address: Uint8Array;
+}
+
+export const AddressKey: Codec<AddressKey> = {
+  SIZE: 20,
+  encode(value: AddressKey, buffer: Buffer = Buffer.alloc(20), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    writeBytes(buffer, value.address, offset + 4, 16, "AddressKey.address");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): AddressKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      address: readBytes(buffer, offset + 4, 16),
+    };
+  },
+};
+
+/** `struct binary_key`, 12 bytes */
+export interface BinaryKey {
+  tableId: number;
+  pathId: number;
+  containerId: number;
+}
+
+export const BinaryKey: Codec<BinaryKey> = {
+  SIZE: 12,
+  encode(value: BinaryKey, buffer: Buffer = Buffer.alloc(12), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.tableId, offset);
+    buffer.writeUInt32LE(value.pathId, offset + 4);
+    buffer.writeUInt32LE(value.containerId, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): BinaryKey {
+    return {
+      tableId: buffer.readUInt32LE(offset),
+      pathId: buffer.readUInt32LE(offset + 4),
+      containerId: buffer.readUInt32LE(offset + 8),
+    };
+  },
+};
+
+/** `struct binary`, 12 bytes */
+export interface Binary {
+  id: number;
+  ruleset: [number, number];
+}
+
+export const Binary: Codec<Binary> = {
+  SIZE: 12,
+  encode(value: Binary, buffer: Buffer = Buffer.alloc(12), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.id, offset);
+    buffer.writeUInt32LE(value.ruleset[0], offset + 4);
+    buffer.writeUInt32LE(value.ruleset[1], offset + 4 + 4);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Binary {
+    return {
+      id: buffer.readUInt32LE(offset),
+      ruleset: [buffer.readUInt32LE(offset + 4), buffer.readUInt32LE(offset + 4 + 4)],
+    };
+  },
+};
+
+/** `struct ruleset`, 80 bytes */
+export interface Ruleset {
+  ethertype: [bigint, bigint, bigint];
+  anyApplication: bigint;
+  application: [bigint, bigint, bigint];
+  askAny: bigint;
+  fqdn: bigint;
+  anyBinary: bigint;
+}
+
+export const Ruleset: Codec<Ruleset> = {
+  SIZE: 80,
+  encode(value: Ruleset, buffer: Buffer = Buffer.alloc(80), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.ethertype[0], offset);
+    buffer.writeBigUInt64LE(value.ethertype[1], offset + 8);
+    buffer.writeBigUInt64LE(value.ethertype[2], offset + 16);
+    buffer.writeBigUInt64LE(value.anyApplication, offset + 24);
+    buffer.writeBigUInt64LE(value.application[0], offset + 32);
+    buffer.writeBigUInt64LE(value.application[1], offset + 32 + 8);
+    buffer.writeBigUInt64LE(value.application[2], offset + 32 + 16);
+    buffer.writeBigUInt64LE(value.askAny, offset + 56);
+    buffer.writeBigUInt64LE(value.fqdn, offset + 64);
+    buffer.writeBigUInt64LE(value.anyBinary, offset + 72);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Ruleset {
+    return {
+      ethertype: [buffer.readBigUInt64LE(offset), buffer.readBigUInt64LE(offset + 8), buffer.readBigUInt64LE(offset + 16)],
+      anyApplication: buffer.readBigUInt64LE(offset + 24),
+      application: [buffer.readBigUInt64LE(offset + 32), buffer.readBigUInt64LE(offset + 32 + 8), buffer.readBigUInt64LE(offset + 32 + 16)],
+      askAny: buffer.readBigUInt64LE(offset + 56),
+      fqdn: buffer.readBigUInt64LE(offset + 64),
+      anyBinary: buffer.readBigUInt64LE(offset + 72),
+    };
+  },
+};
+
+/** `struct peer4_key`, 12 bytes */
+export interface Peer4Key {
+  prefixlen: number;
+  ruleset: number;
+  address: Uint8Array;
+}
+
+export const Peer4Key: Codec<Peer4Key> = {
+  SIZE: 12,
+  encode(value: Peer4Key, buffer: Buffer = Buffer.alloc(12), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.prefixlen, offset);
+    buffer.writeUInt32LE(value.ruleset, offset + 4);
+    writeBytes(buffer, value.address, offset + 8, 4, "Peer4Key.address");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Peer4Key {
+    return {
+      prefixlen: buffer.readUInt32LE(offset),
+      ruleset: buffer.readUInt32LE(offset + 4),
+      address: readBytes(buffer, offset + 8, 4),
+    };
+  },
+};
+
+/** `struct peer6_key`, 24 bytes */
+export interface Peer6Key {
+  prefixlen: number;
+  ruleset: number;
+  address: Uint8Array;
+}
+
+export const Peer6Key: Codec<Peer6Key> = {
+  SIZE: 24,
+  encode(value: Peer6Key, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.prefixlen, offset);
+    buffer.writeUInt32LE(value.ruleset, offset + 4);
+    writeBytes(buffer, value.address, offset + 8, 16, "Peer6Key.address");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Peer6Key {
+    return {
+      prefixlen: buffer.readUInt32LE(offset),
+      ruleset: buffer.readUInt32LE(offset + 4),
+      address: readBytes(buffer, offset + 8, 16),
+    };
+  },
+};
+
+/** `struct port_key`, 12 bytes */
+export interface PortKey {
+  prefixlen: number;
+  ruleset: number;
+  protocol: number;
+  port: number;
+}
+
+export const PortKey: Codec<PortKey> = {
+  SIZE: 12,
+  encode(value: PortKey, buffer: Buffer = Buffer.alloc(12), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.prefixlen, offset);
+    buffer.writeUInt32LE(value.ruleset, offset + 4);
+    buffer.writeUInt8(value.protocol, offset + 8);
+    buffer.writeUInt16LE(value.port, offset + 10);
+    buffer.fill(0, offset + 9, offset + 10);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): PortKey {
+    return {
+      prefixlen: buffer.readUInt32LE(offset),
+      ruleset: buffer.readUInt32LE(offset + 4),
+      protocol: buffer.readUInt8(offset + 8),
+      port: buffer.readUInt16LE(offset + 10),
+    };
+  },
+};
+
+/** `struct name_key`, 260 bytes */
+export interface NameKey {
+  prefixlen: number;
+  ruleset: number;
+  text: string;
+}
+
+export const NameKey: Codec<NameKey> = {
+  SIZE: 260,
+  encode(value: NameKey, buffer: Buffer = Buffer.alloc(260), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.prefixlen, offset);
+    buffer.writeUInt16LE(value.ruleset, offset + 4);
+    writeText(buffer, value.text, offset + 6, 254, "NameKey.text");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): NameKey {
+    return {
+      prefixlen: buffer.readUInt32LE(offset),
+      ruleset: buffer.readUInt16LE(offset + 4),
+      text: readText(buffer, offset + 6, 254),
+    };
+  },
+};
+
+/** `struct name_rule`, 40 bytes */
+export interface NameRule {
+  exactAsk: bigint;
+  exactConnect: bigint;
+  belowAsk: bigint;
+  belowConnect: bigint;
+  length: number;
+}
+
+export const NameRule: Codec<NameRule> = {
+  SIZE: 40,
+  encode(value: NameRule, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.exactAsk, offset);
+    buffer.writeBigUInt64LE(value.exactConnect, offset + 8);
+    buffer.writeBigUInt64LE(value.belowAsk, offset + 16);
+    buffer.writeBigUInt64LE(value.belowConnect, offset + 24);
+    buffer.writeUInt32LE(value.length, offset + 32);
+    buffer.fill(0, offset + 36, offset + 40);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): NameRule {
+    return {
+      exactAsk: buffer.readBigUInt64LE(offset),
+      exactConnect: buffer.readBigUInt64LE(offset + 8),
+      belowAsk: buffer.readBigUInt64LE(offset + 16),
+      belowConnect: buffer.readBigUInt64LE(offset + 24),
+      length: buffer.readUInt32LE(offset + 32),
+    };
+  },
+};
+
+/** `struct path_text`, 256 bytes */
+export interface PathText {
+  text: string;
+}
+
+export const PathText: Codec<PathText> = {
+  SIZE: 256,
+  encode(value: PathText, buffer: Buffer = Buffer.alloc(256), offset = 0): Buffer {
+    writeText(buffer, value.text, offset, 256, "PathText.text");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): PathText {
+    return {
+      text: readText(buffer, offset, 256),
+    };
+  },
+};
+
+/** `struct process`, 56 bytes */
+export interface Process {
+  startTime: bigint;
+  cgroupId: bigint;
+  pathId: number;
+  scriptId: number;
+  flags: number;
+  netnsInum: number;
+  parentTgid: number;
+  parentPathId: number;
+  comm: string;
+}
+
+export const Process: Codec<Process> = {
+  SIZE: 56,
+  encode(value: Process, buffer: Buffer = Buffer.alloc(56), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.startTime, offset);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 8);
+    buffer.writeUInt32LE(value.pathId, offset + 16);
+    buffer.writeUInt32LE(value.scriptId, offset + 20);
+    buffer.writeUInt32LE(value.flags, offset + 24);
+    buffer.writeUInt32LE(value.netnsInum, offset + 28);
+    buffer.writeUInt32LE(value.parentTgid, offset + 32);
+    buffer.writeUInt32LE(value.parentPathId, offset + 36);
+    writeText(buffer, value.comm, offset + 40, 16, "Process.comm");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Process {
+    return {
+      startTime: buffer.readBigUInt64LE(offset),
+      cgroupId: buffer.readBigUInt64LE(offset + 8),
+      pathId: buffer.readUInt32LE(offset + 16),
+      scriptId: buffer.readUInt32LE(offset + 20),
+      flags: buffer.readUInt32LE(offset + 24),
+      netnsInum: buffer.readUInt32LE(offset + 28),
+      parentTgid: buffer.readUInt32LE(offset + 32),
+      parentPathId: buffer.readUInt32LE(offset + 36),
+      comm: readText(buffer, offset + 40, 16),
+    };
+  },
+};
+
+/** `struct actor`, 32 bytes */
+export interface Actor {
+  startTime: bigint;
+  cgroupId: bigint;
+  tgid: number;
+  pathId: number;
+  scriptId: number;
+  flags: number;
+}
+
+export const Actor: Codec<Actor> = {
+  SIZE: 32,
+  encode(value: Actor, buffer: Buffer = Buffer.alloc(32), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.startTime, offset);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 8);
+    buffer.writeUInt32LE(value.tgid, offset + 16);
+    buffer.writeUInt32LE(value.pathId, offset + 20);
+    buffer.writeUInt32LE(value.scriptId, offset + 24);
+    buffer.writeUInt32LE(value.flags, offset + 28);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Actor {
+    return {
+      startTime: buffer.readBigUInt64LE(offset),
+      cgroupId: buffer.readBigUInt64LE(offset + 8),
+      tgid: buffer.readUInt32LE(offset + 16),
+      pathId: buffer.readUInt32LE(offset + 20),
+      scriptId: buffer.readUInt32LE(offset + 24),
+      flags: buffer.readUInt32LE(offset + 28),
+    };
+  },
+};
+
+/** `struct socket_owner`, 72 bytes */
+export interface SocketOwner {
+  creator: Actor;
+  user: Actor;
+  flags: number;
+  netnsInum: number;
+}
+
+export const SocketOwner: Codec<SocketOwner> = {
+  SIZE: 72,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
+    Actor.encode(value.creator, buffer, offset);
+    Actor.encode(value.user, buffer, offset + 32);
+    buffer.writeUInt32LE(value.flags, offset + 64);
+    buffer.writeUInt32LE(value.netnsInum, offset + 68);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): SocketOwner {
+    return {
+      creator: Actor.decode(buffer, offset),
+      user: Actor.decode(buffer, offset + 32),
+      flags: buffer.readUInt32LE(offset + 64),
+      netnsInum: buffer.readUInt32LE(offset + 68),
+    };
+  },
+};
+
+/** `struct flow_key`, 44 bytes */
+export interface FlowKey {
+  workloadId: number;
+  protocol: number;
+  local: Uint8Array;
+  remote: Uint8Array;
+  localPort: number;
+  remotePort: number;
+}
+
+export const FlowKey: Codec<FlowKey> = {
+  SIZE: 44,
+  encode(value: FlowKey, buffer: Buffer = Buffer.alloc(44), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt8(value.protocol, offset + 4);
+    writeBytes(buffer, value.local, offset + 8, 16, "FlowKey.local");
+    writeBytes(buffer, value.remote, offset + 24, 16, "FlowKey.remote");
+    buffer.writeUInt16LE(value.localPort, offset + 40);
+    buffer.writeUInt16LE(value.remotePort, offset + 42);
+    buffer.fill(0, offset + 5, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): FlowKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      protocol: buffer.readUInt8(offset + 4),
+      local: readBytes(buffer, offset + 8, 16),
+      remote: readBytes(buffer, offset + 24, 16),
+      localPort: buffer.readUInt16LE(offset + 40),
+      remotePort: buffer.readUInt16LE(offset + 42),
+    };
+  },
+};
+
+/** `struct subject`, 24 bytes */
+export interface Subject {
+  pathId: number;
+  containerId: number;
+  ruleset: number;
+  binaryId: number;
+  mask: bigint;
+}
+
+export const Subject: Codec<Subject> = {
+  SIZE: 24,
+  encode(value: Subject, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.pathId, offset);
+    buffer.writeUInt32LE(value.containerId, offset + 4);
+    buffer.writeUInt32LE(value.ruleset, offset + 8);
+    buffer.writeUInt32LE(value.binaryId, offset + 12);
+    buffer.writeBigUInt64LE(value.mask, offset + 16);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Subject {
+    return {
+      pathId: buffer.readUInt32LE(offset),
+      containerId: buffer.readUInt32LE(offset + 4),
+      ruleset: buffer.readUInt32LE(offset + 8),
+      binaryId: buffer.readUInt32LE(offset + 12),
+      mask: buffer.readBigUInt64LE(offset + 16),
+    };
+  },
+};
+
+/** `struct flow`, 120 bytes */
+export interface Flow {
+  cookie: bigint;
+  lastSeen: bigint;
+  epoch: bigint;
+  nameHash: bigint;
+  startTime: bigint;
+  subjects: [Subject, Subject];
+  tableId: number;
+  tgid: number;
+  dnsNext: [number, number];
+  subjectCount: number;
+  direction: number;
+  reason: number;
+  application: number;
+  flags: number;
+  dnsLength: [number, number];
+}
+
+export const Flow: Codec<Flow> = {
+  SIZE: 120,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(120), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.cookie, offset);
+    buffer.writeBigUInt64LE(value.lastSeen, offset + 8);
+    buffer.writeBigUInt64LE(value.epoch, offset + 16);
+    buffer.writeBigUInt64LE(value.nameHash, offset + 24);
+    buffer.writeBigUInt64LE(value.startTime, offset + 32);
+    Subject.encode(value.subjects[0], buffer, offset + 40);
+    Subject.encode(value.subjects[1], buffer, offset + 40 + 24);
+    buffer.writeUInt32LE(value.tableId, offset + 88);
+    buffer.writeUInt32LE(value.tgid, offset + 92);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 96);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 96 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 104);
+    buffer.writeUInt8(value.direction, offset + 105);
+    buffer.writeUInt8(value.reason, offset + 106);
+    buffer.writeUInt8(value.application, offset + 107);
+    buffer.writeUInt32LE(value.flags, offset + 108);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 112);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 112 + 2);
+    buffer.fill(0, offset + 116, offset + 120);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Flow {
+    return {
+      cookie: buffer.readBigUInt64LE(offset),
+      lastSeen: buffer.readBigUInt64LE(offset + 8),
+      epoch: buffer.readBigUInt64LE(offset + 16),
+      nameHash: buffer.readBigUInt64LE(offset + 24),
+      startTime: buffer.readBigUInt64LE(offset + 32),
+      subjects: [Subject.decode(buffer, offset + 40), Subject.decode(buffer, offset + 40 + 24)],
+      tableId: buffer.readUInt32LE(offset + 88),
+      tgid: buffer.readUInt32LE(offset + 92),
+      dnsNext: [buffer.readUInt32LE(offset + 96), buffer.readUInt32LE(offset + 96 + 4)],
+      subjectCount: buffer.readUInt8(offset + 104),
+      direction: buffer.readUInt8(offset + 105),
+      reason: buffer.readUInt8(offset + 106),
+      application: buffer.readUInt8(offset + 107),
+      flags: buffer.readUInt32LE(offset + 108),
+      dnsLength: [buffer.readUInt16LE(offset + 112), buffer.readUInt16LE(offset + 112 + 2)],
+    };
+  },
+};
+
+/** `struct fragment_key`, 44 bytes */
+export interface FragmentKey {
+  workloadId: number;
+  identification: number;
+  source: Uint8Array;
+  destination: Uint8Array;
+  protocol: number;
+  direction: number;
+}
+
+export const FragmentKey: Codec<FragmentKey> = {
+  SIZE: 44,
+  encode(value: FragmentKey, buffer: Buffer = Buffer.alloc(44), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt32LE(value.identification, offset + 4);
+    writeBytes(buffer, value.source, offset + 8, 16, "FragmentKey.source");
+    writeBytes(buffer, value.destination, offset + 24, 16, "FragmentKey.destination");
+    buffer.writeUInt8(value.protocol, offset + 40);
+    buffer.writeUInt8(value.direction, offset + 41);
+    buffer.fill(0, offset + 42, offset + 44);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): FragmentKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      identification: buffer.readUInt32LE(offset + 4),
+      source: readBytes(buffer, offset + 8, 16),
+      destination: readBytes(buffer, offset + 24, 16),
+      protocol: buffer.readUInt8(offset + 40),
+      direction: buffer.readUInt8(offset + 41),
+    };
+  },
+};
+
+/** `struct fragment`, 24 bytes */
+export interface Fragment {
+  seen: bigint;
+  tableId: number;
+  pathId: number;
+  reason: number;
+}
+
+export const Fragment: Codec<Fragment> = {
+  SIZE: 24,
+  encode(value: Fragment, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.seen, offset);
+    buffer.writeUInt32LE(value.tableId, offset + 8);
+    buffer.writeUInt32LE(value.pathId, offset + 12);
+    buffer.writeUInt8(value.reason, offset + 16);
+    buffer.fill(0, offset + 17, offset + 24);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Fragment {
+    return {
+      seen: buffer.readBigUInt64LE(offset),
+      tableId: buffer.readUInt32LE(offset + 8),
+      pathId: buffer.readUInt32LE(offset + 12),
+      reason: buffer.readUInt8(offset + 16),
+    };
+  },
+};
+
+/** `struct dns_query_key`, 48 bytes */
+export interface DnsQueryKey {
+  flow: FlowKey;
+  id: number;
+}
+
+export const DnsQueryKey: Codec<DnsQueryKey> = {
+  SIZE: 48,
+  encode(value: DnsQueryKey, buffer: Buffer = Buffer.alloc(48), offset = 0): Buffer {
+    FlowKey.encode(value.flow, buffer, offset);
+    buffer.writeUInt16LE(value.id, offset + 44);
+    buffer.fill(0, offset + 46, offset + 48);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): DnsQueryKey {
+    return {
+      flow: FlowKey.decode(buffer, offset),
+      id: buffer.readUInt16LE(offset + 44),
+    };
+  },
+};
+
+/** `struct dns_query`, 40 bytes */
+export interface DnsQuery {
+  nameHash: bigint;
+  asked: bigint;
+  pathId: number;
+  containerId: number;
+  secondPathId: number;
+  secondContainerId: number;
+  type: number;
+}
+
+export const DnsQuery: Codec<DnsQuery> = {
+  SIZE: 40,
+  encode(value: DnsQuery, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.nameHash, offset);
+    buffer.writeBigUInt64LE(value.asked, offset + 8);
+    buffer.writeUInt32LE(value.pathId, offset + 16);
+    buffer.writeUInt32LE(value.containerId, offset + 20);
+    buffer.writeUInt32LE(value.secondPathId, offset + 24);
+    buffer.writeUInt32LE(value.secondContainerId, offset + 28);
+    buffer.writeUInt16LE(value.type, offset + 32);
+    buffer.fill(0, offset + 34, offset + 40);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): DnsQuery {
+    return {
+      nameHash: buffer.readBigUInt64LE(offset),
+      asked: buffer.readBigUInt64LE(offset + 8),
+      pathId: buffer.readUInt32LE(offset + 16),
+      containerId: buffer.readUInt32LE(offset + 20),
+      secondPathId: buffer.readUInt32LE(offset + 24),
+      secondContainerId: buffer.readUInt32LE(offset + 28),
+      type: buffer.readUInt16LE(offset + 32),
+    };
+  },
+};
+
+/** `struct dns_name`, 256 bytes */
+export interface DnsName {
+  text: string;
+  length: number;
+}
+
+export const DnsName: Codec<DnsName> = {
+  SIZE: 256,
+  encode(value: DnsName, buffer: Buffer = Buffer.alloc(256), offset = 0): Buffer {
+    writeText(buffer, value.text, offset, 254, "DnsName.text");
+    buffer.writeUInt8(value.length, offset + 254);
+    buffer.fill(0, offset + 255, offset + 256);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): DnsName {
+    return {
+      text: readText(buffer, offset, 254),
+      length: buffer.readUInt8(offset + 254),
+    };
+  },
+};
+
+/** `struct learned_key`, 28 bytes */
+export interface LearnedKey {
+  workloadId: number;
+  pathId: number;
+  containerId: number;
+  address: Uint8Array;
+}
+
+export const LearnedKey: Codec<LearnedKey> = {
+  SIZE: 28,
+  encode(value: LearnedKey, buffer: Buffer = Buffer.alloc(28), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt32LE(value.pathId, offset + 4);
+    buffer.writeUInt32LE(value.containerId, offset + 8);
+    writeBytes(buffer, value.address, offset + 12, 16, "LearnedKey.address");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): LearnedKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      pathId: buffer.readUInt32LE(offset + 4),
+      containerId: buffer.readUInt32LE(offset + 8),
+      address: readBytes(buffer, offset + 12, 16),
+    };
+  },
+};
+
+/** `struct learned_name`, 16 bytes */
+export interface LearnedName {
+  hash: bigint;
+  expires: bigint;
+}
+
+export const LearnedName: Codec<LearnedName> = {
+  SIZE: 16,
+  encode(value: LearnedName, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.hash, offset);
+    buffer.writeBigUInt64LE(value.expires, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): LearnedName {
+    return {
+      hash: buffer.readBigUInt64LE(offset),
+      expires: buffer.readBigUInt64LE(offset + 8),
+    };
+  },
+};
+
+/** `struct learned`, 64 bytes */
+export interface Learned {
+  names: [LearnedName, LearnedName, LearnedName, LearnedName];
+}
+
+export const Learned: Codec<Learned> = {
+  SIZE: 64,
+  encode(value: Learned, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
+    LearnedName.encode(value.names[0], buffer, offset);
+    LearnedName.encode(value.names[1], buffer, offset + 16);
+    LearnedName.encode(value.names[2], buffer, offset + 32);
+    LearnedName.encode(value.names[3], buffer, offset + 48);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Learned {
+    return {
+      names: [LearnedName.decode(buffer, offset), LearnedName.decode(buffer, offset + 16), LearnedName.decode(buffer, offset + 32), LearnedName.decode(buffer, offset + 48)],
+    };
+  },
+};
+
+/** `struct counter_key`, 12 bytes */
+export interface CounterKey {
+  workloadId: number;
+  pathId: number;
+  direction: number;
+  reason: number;
+  verdict: number;
+}
+
+export const CounterKey: Codec<CounterKey> = {
+  SIZE: 12,
+  encode(value: CounterKey, buffer: Buffer = Buffer.alloc(12), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt32LE(value.pathId, offset + 4);
+    buffer.writeUInt8(value.direction, offset + 8);
+    buffer.writeUInt8(value.reason, offset + 9);
+    buffer.writeUInt8(value.verdict, offset + 10);
+    buffer.fill(0, offset + 11, offset + 12);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): CounterKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      pathId: buffer.readUInt32LE(offset + 4),
+      direction: buffer.readUInt8(offset + 8),
+      reason: buffer.readUInt8(offset + 9),
+      verdict: buffer.readUInt8(offset + 10),
+    };
+  },
+};
+
+/** `struct counter`, 16 bytes */
+export interface Counter {
+  packets: bigint;
+  bytes: bigint;
+}
+
+export const Counter: Codec<Counter> = {
+  SIZE: 16,
+  encode(value: Counter, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.packets, offset);
+    buffer.writeBigUInt64LE(value.bytes, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Counter {
+    return {
+      packets: buffer.readBigUInt64LE(offset),
+      bytes: buffer.readBigUInt64LE(offset + 8),
+    };
+  },
+};
+
+/** `struct event`, 416 bytes */
+export interface Event {
+  time: bigint;
+  actor: Actor;
+  nameHash: bigint;
+  mask: bigint;
+  count: bigint;
+  workloadId: number;
+  tableId: number;
+  binaryId: number;
+  containerId: number;
+  parentTgid: number;
+  parentPathId: number;
+  length: number;
+  ethertype: number;
+  localPort: number;
+  remotePort: number;
+  dnsType: number;
+  local: Uint8Array;
+  remote: Uint8Array;
+  comm: string;
+  type: number;
+  verdict: number;
+  reason: number;
+  direction: number;
+  protocol: number;
+  application: number;
+  dnsRcode: number;
+  dnsResponse: number;
+  dnsNameLength: number;
+  dnsName: string;
+}
+
+export const Event: Codec<Event> = {
+  SIZE: 416,
+  encode(value: Event, buffer: Buffer = Buffer.alloc(416), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.time, offset);
+    Actor.encode(value.actor, buffer, offset + 8);
+    buffer.writeBigUInt64LE(value.nameHash, offset + 40);
+    buffer.writeBigUInt64LE(value.mask, offset + 48);
+    buffer.writeBigUInt64LE(value.count, offset + 56);
+    buffer.writeUInt32LE(value.workloadId, offset + 64);
+    buffer.writeUInt32LE(value.tableId, offset + 68);
+    buffer.writeUInt32LE(value.binaryId, offset + 72);
+    buffer.writeUInt32LE(value.containerId, offset + 76);
+    buffer.writeUInt32LE(value.parentTgid, offset + 80);
+    buffer.writeUInt32LE(value.parentPathId, offset + 84);
+    buffer.writeUInt32LE(value.length, offset + 88);
+    buffer.writeUInt16LE(value.ethertype, offset + 92);
+    buffer.writeUInt16LE(value.localPort, offset + 94);
+    buffer.writeUInt16LE(value.remotePort, offset + 96);
+    buffer.writeUInt16LE(value.dnsType, offset + 98);
+    writeBytes(buffer, value.local, offset + 100, 16, "Event.local");
+    writeBytes(buffer, value.remote, offset + 116, 16, "Event.remote");
+    writeText(buffer, value.comm, offset + 132, 16, "Event.comm");
+    buffer.writeUInt8(value.type, offset + 148);
+    buffer.writeUInt8(value.verdict, offset + 149);
+    buffer.writeUInt8(value.reason, offset + 150);
+    buffer.writeUInt8(value.direction, offset + 151);
+    buffer.writeUInt8(value.protocol, offset + 152);
+    buffer.writeUInt8(value.application, offset + 153);
+    buffer.writeUInt8(value.dnsRcode, offset + 154);
+    buffer.writeUInt8(value.dnsResponse, offset + 155);
+    buffer.writeUInt8(value.dnsNameLength, offset + 156);
+    writeText(buffer, value.dnsName, offset + 157, 254, "Event.dnsName");
+    buffer.fill(0, offset + 411, offset + 412);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Event {
+    return {
+      time: buffer.readBigUInt64LE(offset),
+      actor: Actor.decode(buffer, offset + 8),
+      nameHash: buffer.readBigUInt64LE(offset + 40),
+      mask: buffer.readBigUInt64LE(offset + 48),
+      count: buffer.readBigUInt64LE(offset + 56),
+      workloadId: buffer.readUInt32LE(offset + 64),
+      tableId: buffer.readUInt32LE(offset + 68),
+      binaryId: buffer.readUInt32LE(offset + 72),
+      containerId: buffer.readUInt32LE(offset + 76),
+      parentTgid: buffer.readUInt32LE(offset + 80),
+      parentPathId: buffer.readUInt32LE(offset + 84),
+      length: buffer.readUInt32LE(offset + 88),
+      ethertype: buffer.readUInt16LE(offset + 92),
+      localPort: buffer.readUInt16LE(offset + 94),
+      remotePort: buffer.readUInt16LE(offset + 96),
+      dnsType: buffer.readUInt16LE(offset + 98),
+      local: readBytes(buffer, offset + 100, 16),
+      remote: readBytes(buffer, offset + 116, 16),
+      comm: readText(buffer, offset + 132, 16),
+      type: buffer.readUInt8(offset + 148),
+      verdict: buffer.readUInt8(offset + 149),
+      reason: buffer.readUInt8(offset + 150),
+      direction: buffer.readUInt8(offset + 151),
+      protocol: buffer.readUInt8(offset + 152),
+      application: buffer.readUInt8(offset + 153),
+      dnsRcode: buffer.readUInt8(offset + 154),
+      dnsResponse: buffer.readUInt8(offset + 155),
+      dnsNameLength: buffer.readUInt8(offset + 156),
+      dnsName: readText(buffer, offset + 157, 254),
+    };
+  },
+};
+
+/** `struct limit_key`, 40 bytes */
+export interface LimitKey {
+  workloadId: number;
+  pathId: number;
+  remote: Uint8Array;
+  port: number;
+  protocol: number;
+  direction: number;
+  reason: number;
+  verdict: number;
+  nameHash: bigint;
+}
+
+export const LimitKey: Codec<LimitKey> = {
+  SIZE: 40,
+  encode(value: LimitKey, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt32LE(value.pathId, offset + 4);
+    writeBytes(buffer, value.remote, offset + 8, 16, "LimitKey.remote");
+    buffer.writeUInt16LE(value.port, offset + 24);
+    buffer.writeUInt8(value.protocol, offset + 26);
+    buffer.writeUInt8(value.direction, offset + 27);
+    buffer.writeUInt8(value.reason, offset + 28);
+    buffer.writeUInt8(value.verdict, offset + 29);
+    buffer.writeBigUInt64LE(value.nameHash, offset + 32);
+    buffer.fill(0, offset + 30, offset + 32);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): LimitKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      pathId: buffer.readUInt32LE(offset + 4),
+      remote: readBytes(buffer, offset + 8, 16),
+      port: buffer.readUInt16LE(offset + 24),
+      protocol: buffer.readUInt8(offset + 26),
+      direction: buffer.readUInt8(offset + 27),
+      reason: buffer.readUInt8(offset + 28),
+      verdict: buffer.readUInt8(offset + 29),
+      nameHash: buffer.readBigUInt64LE(offset + 32),
+    };
+  },
+};
+
+/** `struct limit`, 16 bytes */
+export interface Limit {
+  last: bigint;
+  suppressed: bigint;
+}
+
+export const Limit: Codec<Limit> = {
+  SIZE: 16,
+  encode(value: Limit, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.last, offset);
+    buffer.writeBigUInt64LE(value.suppressed, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Limit {
+    return {
+      last: buffer.readBigUInt64LE(offset),
+      suppressed: buffer.readBigUInt64LE(offset + 8),
+    };
+  },
+};
