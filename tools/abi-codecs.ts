@@ -4,7 +4,7 @@ import { BtfError, resolveType, sizeOfType } from "../src/node-agent/kernel/btf.
 
 const CONSTANTS_ENUM = "abi_constant";
 /** Members that are there for the layout only; they are no fields in TypeScript, and zero in the kernel. */
-const FILLERS = new Set(["padding", "zero"]);
+const FILLER = /^(padding\d*|zero)$/;
 /** Names that would hide a global of JavaScript. */
 const RENAMED: ReadonlyMap<string, string> = new Map([["error", "ErrorKind"]]);
 /** Longest array that becomes a tuple, whose elements are known to be there. */
@@ -57,14 +57,16 @@ function find(types: readonly BtfType[], kind: "struct", name: string): Struct;
 function find(types: readonly BtfType[], kind: "enum", name: string): Enum;
 function find(types: readonly BtfType[], kind: "struct" | "enum", name: string): BtfType {
   const type = types.find((candidate) => candidate.kind === kind && candidate.name === name);
-  if (type === undefined) throw new BtfError(`${kind} ${name} has no variable in bpf/test/layout.bpf.c: add one`);
+  if (type === undefined)
+    throw new BtfError(`${kind} ${name} is not in the layout object`, "Add a variable of it to bpf/test/layout.bpf.c");
   return type;
 }
 
 function checkConstants(header: string, constants: Enum): void {
   const known = new Set(constants.values.map(({ name }) => name));
   for (const [, name] of header.matchAll(/^#define (\w+)[ \t]+\S/gm)) {
-    if (!known.has(`ABI_${name}`)) throw new BtfError(`#define ${name} is not in enum abi_constant of layout.bpf.c`);
+    if (!known.has(`ABI_${name}`))
+      throw new BtfError(`#define ${name} is not in the layout object`, "Add it to enum abi_constant");
   }
 }
 
@@ -92,7 +94,7 @@ function enumText(type: Enum): string {
 function structText(types: readonly BtfType[], struct: Struct): string {
   const name = typeName(struct.name);
   checkHoles(types, struct);
-  const members = struct.members.filter((member) => !FILLERS.has(member.name));
+  const members = struct.members.filter((member) => !FILLER.test(member.name));
   const fields = members.map((member) => ({
     name: fieldName(member.name),
     offset: member.bitOffset / 8,
@@ -101,7 +103,7 @@ function structText(types: readonly BtfType[], struct: Struct): string {
   const declarations = fields.map(({ name: field, field: { type } }) => `  ${field}: ${type};`);
   const writes = fields.map(({ name: field, offset, field: f }) => `    ${f.write(`value.${field}`, at(offset))}`);
   const fillers = struct.members
-    .filter((member) => FILLERS.has(member.name))
+    .filter((member) => FILLER.test(member.name))
     .map(({ typeId, bitOffset }) => {
       const end = bitOffset / 8 + sizeOfType(types, typeId);
       return `    buffer.fill(0, ${at(bitOffset / 8)}, ${at(end)});`;
@@ -130,10 +132,12 @@ ${reads.join("\n")}
 function checkHoles(types: readonly BtfType[], struct: Struct): void {
   let end = 0;
   for (const member of struct.members) {
-    if (member.bitOffset / 8 !== end) throw new BtfError(`struct ${struct.name} has a hole before ${member.name}`);
+    if (member.bitOffset / 8 !== end)
+      throw new BtfError(`struct ${struct.name} has a hole before ${member.name}`, "Name it padding in abi.h");
     end += sizeOfType(types, member.typeId);
   }
-  if (end !== struct.size) throw new BtfError(`struct ${struct.name} has a hole at its end: add padding`);
+  if (end !== struct.size)
+    throw new BtfError(`struct ${struct.name} has a hole at its end`, "Name it padding in abi.h");
 }
 
 function at(offset: number): string {

@@ -108,13 +108,14 @@ export const ProcessFlag = {
   PATH_UNKNOWN: 4,
   SCRIPT: 8,
   SCRIPT_VERIFIED: 16,
-  USES_SOCKETS: 32,
+  USES_SOCKETS: 256,
 } as const;
 
 /** `enum socket_flag` */
 export const SocketFlag = {
   ACCEPTED: 1,
   FOUND: 2,
+  PORT_ASKED: 4,
 } as const;
 
 /** `enum flow_flag` */
@@ -1061,6 +1062,7 @@ export const Event: Codec<Event> = {
     buffer.writeUInt8(value.dnsNameLength, offset + 156);
     writeText(buffer, value.dnsName, offset + 157, 254, "Event.dnsName");
     buffer.fill(0, offset + 411, offset + 412);
+    buffer.fill(0, offset + 412, offset + 416);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Event {

@@ -6,8 +6,8 @@ import { PortcullisError } from "../../api/errors.ts";
 
 /** The bytes are not BTF, or not of a kind that this reader knows. */
 export class BtfError extends PortcullisError {
-  constructor(message: string) {
-    super("PC_BTF", `${message}. Build the object again with clang -g (make build)`);
+  constructor(message: string, remedy = "Build the object again with clang -g (make build)") {
+    super("PC_BTF", `${message}. ${remedy}`);
   }
 }
 
