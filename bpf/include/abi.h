@@ -199,7 +199,7 @@ enum process_flag {
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
 	PROCESS_SCRIPT = 8,           /* executed through a shebang; script_id is what was executed */
 	PROCESS_SCRIPT_VERIFIED = 16, /* user space has checked the script's file; script_id counts */
-	PROCESS_USES_SOCKETS = 32,    /* it or an ancestor made a socket: its exec starts a new epoch */
+	PROCESS_USES_SOCKETS = 256,   /* it or an ancestor made a socket: its exec starts a new epoch. Alone in its byte */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
@@ -230,6 +230,7 @@ struct actor {
 enum socket_flag {
 	SOCKET_ACCEPTED = 1,  /* a listener's child: the remote side began */
 	SOCKET_FOUND = 2,     /* older than the agent, found by the iterator */
+	SOCKET_PORT_ASKED = 4, /* bound to a port of its own choice: it listens, if it is UDP */
 };
 
 /* `socket_owners`: SK_STORAGE, cloned to accepted sockets. */
@@ -277,7 +278,8 @@ struct flow {
 	__u64 last_seen;
 	__u64 epoch;
 	__u64 name_hash;     /* the learned name that its remote address had, 0 if none */
-	__u64 start_time;
+	__u64 start_time;    /* of the process that used it last, with tgid and cgroup_id */
+	__u64 cgroup_id;
 	struct subject subjects[SUBJECTS_MAX];
 	__u32 table_id;
 	__u32 tgid;
@@ -330,8 +332,8 @@ struct dns_query {
 
 /* `dns_names`: LRU_HASH, name hash (__u64) -> the name as in name_key. */
 struct dns_name {
-	__u8 length;
 	char text[NAME_TEXT_MAX];
+	__u8 length;
 	__u8 padding;
 };
 
@@ -431,6 +433,7 @@ struct event {
 	__u8 dns_name_length;
 	char dns_name[NAME_TEXT_MAX];
 	__u8 padding;
+	__u32 padding2;
 };
 
 /* `limits`: LRU_HASH. The last event of a kind, and how many packets have been held back since. */
