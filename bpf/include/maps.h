@@ -46,6 +46,8 @@ PINNED_MAP_WITH_FLAGS(names, BPF_MAP_TYPE_LPM_TRIE, struct name_key, struct name
 
 /* Identity */
 PINNED_MAP_WITH_FLAGS(paths, BPF_MAP_TYPE_HASH, struct path_text, __u32, 16384, BPF_F_NO_PREALLOC);
+/* The kernel's own numbers, path id -> text. Who removes a path from `paths` removes it here too, if it is here. */
+PINNED_MAP_WITH_FLAGS(path_texts, BPF_MAP_TYPE_HASH, __u32, struct path_text, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP(path_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
 PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 65536);
 PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_NO_PREALLOC);

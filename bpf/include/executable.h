@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What a process runs: the path id of its executable, and whether that is still the file of the image.
+ */
+#ifndef PORTCULLIS_EXECUTABLE_H
+#define PORTCULLIS_EXECUTABLE_H
+
+#include "path.h"
+
+struct executable {
+	__u32 path_id;
+	__u32 flags; /* enum process_flag */
+};
+
+/*
+ * Overlayfs keeps the upper dentry right behind the inode that it embeds (struct ovl_inode, fs/overlayfs/ovl_entry.h,
+ * unchanged since 4.13). The type itself is out of reach where overlayfs is a module.
+ */
+static __always_inline int has_upper_layer(struct inode *inode)
+{
+	void *upper = NULL;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
+		return 0;
+	if (bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode)))
+		return 1;
+	return upper != NULL;
+}
+
+/*
+ * Who may mount decides which file a path leads to. A mount namespace of another user namespace than the one that
+ * owns the network namespace was made inside the workload (unshare -Um), not by who made the workload: there, any
+ * file can be mounted on a listed path.
+ */
+static __always_inline int has_own_mounts(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, nsproxy, mnt_ns, user_ns) != BPF_CORE_READ(task, nsproxy, net_ns, user_ns);
+}
+
+/* No name leads to it any more: i_nlink is 0 (also for a memfd), or this one of its names was removed. */
+static __always_inline int is_deleted(struct file *file, struct inode *inode)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+
+	if (BPF_CORE_READ(inode, i_nlink) == 0)
+		return 1;
+	return BPF_CORE_READ(dentry, d_hash.pprev) == NULL && BPF_CORE_READ(dentry, d_parent) != dentry;
+}
+
+static __always_inline __u32 file_flags(struct task_struct *task, struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	__u32 flags = 0;
+
+	if (has_upper_layer(inode) || has_own_mounts(task))
+		flags |= PROCESS_MODIFIED;
+	if (is_deleted(file, inode))
+		flags |= PROCESS_DELETED;
+	return flags;
+}
+
+static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct task_struct *task, struct file *file)
+{
+	int result = walk(scratch, task, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
+
+	if (result == WALK_UNREACHABLE)
+		result = mark_unreachable(scratch);
+	if (result != WALK_ROOT) {
+		count_error(result == WALK_TOO_LONG ? ERROR_PATH_TOO_LONG : ERROR_TASK_READ);
+		return 0;
+	}
+	take_name(scratch);
+	return intern(scratch);
+}
+
+/* Fills `out`; whatever fails makes it path 0 with PROCESS_PATH_UNKNOWN. `scratch` may be null, `file` too. */
+static __noinline int resolve_executable(struct path_scratch *scratch, struct task_struct *task, struct file *file,
+					 struct executable *out)
+{
+	out->path_id = 0;
+	out->flags = PROCESS_PATH_UNKNOWN;
+	if (!scratch || !file)
+		return 0;
+	out->path_id = path_id_of(scratch, task, file);
+	out->flags = file_flags(task, file) | (out->path_id ? 0 : PROCESS_PATH_UNKNOWN);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The name of a file, as the kernel knows it: dentries and mounts from the file up to the container's root.
+ *
+ * The container's root is the top of the file's mount tree, or the task's root directory where that is the root of an
+ * overlay (a container whose runtime used chroot). Any other chroot(2) is walked through: containers may call it by
+ * default, and a copy of a listed binary under a root of one's own must not have the listed binary's name.
+ * A file outside of the task's mount namespace (memfd, detached mounts) has a name that is no absolute path.
+ */
+#ifndef PORTCULLIS_PATH_H
+#define PORTCULLIS_PATH_H
+
+#include "task.h"
+
+#define PATH_STEPS_MAX 64 /* on the way up: components, and the mount points between them */
+#define PATH_CLAIMS_MAX 8
+#define OVERLAYFS_MAGIC 0x794c7630 /* OVERLAYFS_SUPER_MAGIC, include/uapi/linux/magic.h */
+#define UNREACHABLE "(unreachable)"
+#define UNREACHABLE_LENGTH 13
+
+enum walk_result { WALK_ON = 0, WALK_ROOT, WALK_UNREACHABLE, WALK_TOO_LONG, WALK_UNREADABLE };
+
+/*
+ * Memory for one resolution, too large for the stack. An entry per task, not per CPU: iterators and, on some
+ * kernels, tracepoints can be preempted, and another task's path must never get into this one's.
+ */
+struct path_scratch {
+	struct dentry *dentry;
+	struct mount *mount;
+	struct dentry *stop_dentry;
+	struct mount *stop_mount;
+	__u32 position;                  /* of the text's first byte in `name`, which is filled from its end */
+	__u32 skip;                      /* components to leave out first, one for each leading ".." */
+	char name[2 * PATH_TEXT_MAX];    /* the text ends before PATH_TEXT_MAX, NULs follow */
+	char text[2 * PATH_TEXT_MAX];    /* the result, NUL padded; the second half is room for bounds checks */
+	char typed[PATH_TEXT_MAX];       /* of a script, see script.h */
+	char components[2 * PATH_TEXT_MAX];
+	__u32 length;                    /* of the text in `components` */
+	__u32 component_length;
+	__u32 only_dots;
+	__u32 named;                     /* components so far that are neither "." nor ".." */
+};
+
+static const struct path_scratch blank_scratch;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64);
+	__type(value, struct path_scratch);
+} path_scratches SEC(".maps");
+
+/* Null, counted, if more tasks than the map holds resolve paths at this very moment. */
+static __always_inline struct path_scratch *take_scratch(__u64 key)
+{
+	struct path_scratch *scratch = NULL;
+
+	if (!bpf_map_update_elem(&path_scratches, &key, &blank_scratch, BPF_ANY))
+		scratch = bpf_map_lookup_elem(&path_scratches, &key);
+	if (!scratch)
+		count_error(ERROR_SCRATCH);
+	return scratch;
+}
+
+static __always_inline void give_scratch_back(__u64 key)
+{
+	bpf_map_delete_elem(&path_scratches, &key);
+}
+
+/* `struct mount` holds the `struct vfsmount` that paths point to. */
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* Puts "/component" before the text. */
+static __always_inline enum walk_result prepend(struct path_scratch *scratch, struct dentry *dentry)
+{
+	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+	__u32 length = BPF_CORE_READ(dentry, d_name.len);
+	__u32 position = scratch->position;
+
+	if (scratch->skip) {
+		scratch->skip--;
+		return WALK_ON;
+	}
+	if (!name || !length)
+		return WALK_UNREADABLE;
+	if (length + 1 > position)
+		return WALK_TOO_LONG;
+	position -= length;
+	if (bpf_probe_read_kernel(&scratch->name[position & (PATH_TEXT_MAX - 1)], length & (PATH_TEXT_MAX - 1), name))
+		return WALK_UNREADABLE;
+	position -= 1;
+	scratch->name[position & (PATH_TEXT_MAX - 1)] = '/';
+	scratch->position = position;
+	return WALK_ON;
+}
+
+static __always_inline enum walk_result step(struct path_scratch *scratch)
+{
+	struct dentry *dentry = scratch->dentry;
+	struct mount *mount = scratch->mount;
+	struct dentry *parent;
+	struct mount *below;
+	enum walk_result result;
+
+	if (!dentry || !mount)
+		return WALK_UNREADABLE;
+	if (dentry == scratch->stop_dentry && mount == scratch->stop_mount)
+		return WALK_ROOT;
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+		below = BPF_CORE_READ(mount, mnt_parent);
+		if (below == mount)
+			return WALK_ROOT;
+		scratch->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		scratch->mount = below;
+		return WALK_ON;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	result = prepend(scratch, dentry);
+	if (result != WALK_ON)
+		return result;
+	scratch->dentry = parent;
+	return parent == dentry ? WALK_UNREACHABLE : WALK_ON;
+}
+
+/* Where a walk that starts in this task's namespace ends early: at the root of an overlay. */
+static __always_inline void set_stop(struct path_scratch *scratch, struct task_struct *task)
+{
+	struct dentry *dentry = BPF_CORE_READ(task, fs, root.dentry);
+	struct mount *mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
+
+	if (dentry != BPF_CORE_READ(mount, mnt.mnt_root) ||
+	    BPF_CORE_READ(dentry, d_sb, s_magic) != OVERLAYFS_MAGIC)
+		return;
+	scratch->stop_dentry = dentry;
+	scratch->stop_mount = mount;
+}
+
+/*
+ * Writes the name of (mount, dentry) to the end of `scratch->name`, "" for the root itself. WALK_ROOT if it is a
+ * path inside the task's mount namespace; WALK_UNREACHABLE if it is one outside of it.
+ */
+static __noinline int walk(struct path_scratch *scratch, struct task_struct *task, struct vfsmount *mnt,
+			   struct dentry *dentry)
+{
+	enum walk_result result = WALK_TOO_LONG;
+	struct mount *mount = mount_of(mnt);
+	int i;
+
+	scratch->dentry = dentry;
+	scratch->mount = mount;
+	scratch->position = PATH_TEXT_MAX - 1;
+	set_stop(scratch, task);
+	for (i = 0; i < PATH_STEPS_MAX; i++) {
+		result = step(scratch);
+		if (result != WALK_ON)
+			break;
+	}
+	if (result == WALK_ON)
+		result = WALK_TOO_LONG;
+	if (result == WALK_ROOT && BPF_CORE_READ(mount, mnt_ns) != BPF_CORE_READ(task, nsproxy, mnt_ns))
+		result = WALK_UNREACHABLE;
+	return result;
+}
+
+/* Copies the walked name to the beginning of `scratch->text`. */
+static __always_inline void take_name(struct path_scratch *scratch)
+{
+	bpf_probe_read_kernel(scratch->text, PATH_TEXT_MAX, &scratch->name[scratch->position & (PATH_TEXT_MAX - 1)]);
+}
+
+static __always_inline enum walk_result mark_unreachable(struct path_scratch *scratch)
+{
+	__u32 position = scratch->position;
+
+	if (position < UNREACHABLE_LENGTH)
+		return WALK_TOO_LONG;
+	position -= UNREACHABLE_LENGTH;
+	__builtin_memcpy(&scratch->name[position & (PATH_TEXT_MAX - 1)], UNREACHABLE, UNREACHABLE_LENGTH);
+	scratch->position = position;
+	return WALK_ROOT;
+}
+
+/*
+ * A number that no other path has. Kernels before 5.12 cannot add and fetch in one step, so two CPUs may read the
+ * same number: it belongs to the one that enters its path under it. Returns 0, counted, if the map is full.
+ */
+static __always_inline __u32 claim_path_id(struct path_scratch *scratch)
+{
+	__u32 index = 0;
+	__u64 *sequence = bpf_map_lookup_elem(&path_sequence, &index);
+	__u32 id;
+	int i;
+
+	for (i = 0; sequence && i < PATH_CLAIMS_MAX; i++) {
+		__sync_fetch_and_add(sequence, 1);
+		id = *(volatile __u64 *)sequence;
+		if (id && id < PATH_ID_USER && !bpf_map_update_elem(&path_texts, &id, scratch->text, BPF_NOEXIST))
+			return id;
+	}
+	count_error(ERROR_PATHS_FULL);
+	return 0;
+}
+
+/* The id of the path in `scratch->text`, from `paths`; a new one if it is not there. 0, counted, if that failed. */
+static __noinline __u32 intern(struct path_scratch *scratch)
+{
+	__u32 *known = bpf_map_lookup_elem(&paths, scratch->text);
+	__u32 id;
+
+	if (known)
+		return *known;
+	id = claim_path_id(scratch);
+	if (!id || !bpf_map_update_elem(&paths, scratch->text, &id, BPF_NOEXIST))
+		return id;
+	/* Somebody was faster, or it is full. */
+	bpf_map_delete_elem(&path_texts, &id);
+	known = bpf_map_lookup_elem(&paths, scratch->text);
+	if (known)
+		return *known;
+	count_error(ERROR_PATHS_FULL);
+	return 0;
+}
+
+#endif

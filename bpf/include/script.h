@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The name of a script that was executed by its shebang. By the time of the exec tracepoint the kernel holds only
+ * the interpreter's file and the string that was typed, so the script's path is made of that string, and user space
+ * verifies the file behind it before it counts. The string must therefore mean one file only: ".." is taken up the
+ * real directories that the path starts from, but not back over a component that was typed, which may be a symlink
+ * to somewhere else.
+ */
+#ifndef PORTCULLIS_SCRIPT_H
+#define PORTCULLIS_SCRIPT_H
+
+#include "path.h"
+
+/* A component has ended: drops "." and a leading "..". Returns 0 if the string is none that can be trusted. */
+static __always_inline int end_component(struct path_scratch *scratch)
+{
+	__u32 length = scratch->component_length;
+
+	scratch->component_length = 0;
+	if (!length)
+		return 1;
+	if (scratch->only_dots && length <= 2) {
+		if (length == 2 && scratch->named)
+			return 0;
+		scratch->length -= length + 1;
+		scratch->skip += length - 1;
+		return 1;
+	}
+	scratch->named++;
+	return 1;
+}
+
+static __always_inline void append(struct path_scratch *scratch, char byte)
+{
+	scratch->components[scratch->length & (PATH_TEXT_MAX - 1)] = byte;
+	scratch->length++;
+}
+
+enum byte_result { BYTE_TAKEN = 0, BYTE_END, BYTE_REFUSED };
+
+static __noinline int take_byte(struct path_scratch *scratch, __u32 index)
+{
+	char byte = scratch->typed[index & (PATH_TEXT_MAX - 1)];
+
+	if (byte == '/' || !byte) {
+		if (!end_component(scratch))
+			return BYTE_REFUSED;
+		return byte ? BYTE_TAKEN : BYTE_END;
+	}
+	if (!scratch->component_length) {
+		append(scratch, '/');
+		scratch->only_dots = 1;
+	}
+	append(scratch, byte);
+	scratch->component_length++;
+	if (byte != '.')
+		scratch->only_dots = 0;
+	return BYTE_TAKEN;
+}
+
+/* "/dev/fd/7", which execveat(2) makes up, names no file. */
+static __always_inline int is_descriptor(const char *typed)
+{
+	return typed[0] == '/' && typed[1] == 'd' && typed[2] == 'e' && typed[3] == 'v' && typed[4] == '/' &&
+	       typed[5] == 'f' && typed[6] == 'd' && typed[7] == '/';
+}
+
+/* Turns `typed` into "/component" repeated in `components`, and the leading ".." into `skip`. 0 if it cannot be. */
+static __always_inline int split_typed(struct path_scratch *scratch)
+{
+	int result = BYTE_REFUSED;
+	__u32 i;
+
+	scratch->skip = 0;
+	for (i = 0; i < PATH_TEXT_MAX; i++) {
+		result = take_byte(scratch, i);
+		if (result != BYTE_TAKEN)
+			break;
+	}
+	return result == BYTE_END && scratch->length < PATH_TEXT_MAX;
+}
+
+/* Puts the directory that the string starts from into `text`. Returns its length, or -1. */
+static __always_inline int take_base(struct path_scratch *scratch, struct task_struct *task)
+{
+	__u32 skip = scratch->skip;
+
+	/* In a chroot(2) an absolute path is another one than the container's: the interpreter is what counts. */
+	scratch->skip = 0;
+	if (walk(scratch, task, BPF_CORE_READ(task, fs, root.mnt), BPF_CORE_READ(task, fs, root.dentry)) != WALK_ROOT ||
+	    scratch->position != PATH_TEXT_MAX - 1)
+		return -1;
+	if (scratch->typed[0] == '/')
+		return 0;
+	scratch->skip = skip;
+	if (walk(scratch, task, BPF_CORE_READ(task, fs, pwd.mnt), BPF_CORE_READ(task, fs, pwd.dentry)) != WALK_ROOT)
+		return -1;
+	take_name(scratch);
+	return PATH_TEXT_MAX - 1 - scratch->position;
+}
+
+/* Path id of the script that `filename` names, 0 if it names none for certain. `scratch` may be null. */
+static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task_struct *task, const char *filename)
+{
+	__u32 base, length;
+	long typed;
+	int result;
+
+	if (!scratch)
+		return 0;
+	__builtin_memset(scratch->text, 0, PATH_TEXT_MAX);
+	typed = bpf_probe_read_kernel_str(scratch->typed, PATH_TEXT_MAX, filename);
+	/* A string that fills the buffer may have been cut. */
+	if (typed <= 0 || typed >= PATH_TEXT_MAX || is_descriptor(scratch->typed) || !split_typed(scratch))
+		return 0;
+	result = take_base(scratch, task);
+	if (result < 0)
+		return 0;
+	base = result;
+	length = scratch->length;
+	if (base + length >= PATH_TEXT_MAX) {
+		count_error(ERROR_PATH_TOO_LONG);
+		return 0;
+	}
+	bpf_probe_read_kernel(&scratch->text[base & (PATH_TEXT_MAX - 1)], length & (PATH_TEXT_MAX - 1),
+			      scratch->components);
+	return intern(scratch);
+}
+
+#endif

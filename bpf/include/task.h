@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What the kernel knows about a task. Every function reads with bpf_probe_read_kernel, so that it works in tracing
+ * and in cgroup programs alike; what cannot be read comes out as 0.
+ */
+#ifndef PORTCULLIS_TASK_H
+#define PORTCULLIS_TASK_H
+
+#include <bpf/bpf_core_read.h>
+
+#include "maps.h"
+
+#define TASK_KERNEL_THREAD 0x00200000 /* PF_KTHREAD, include/linux/sched.h */
+
+/* Kernels before 5.5 call it real_start_time. */
+struct task_struct___before_5_5 {
+	__u64 real_start_time;
+};
+
+/* Start of the process that a task belongs to, ns of boot time. Threads and exec leave it alone. */
+static __always_inline __u64 start_time_of(struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	if (bpf_core_field_exists(leader->start_boottime))
+		return BPF_CORE_READ(leader, start_boottime);
+	if (bpf_core_field_exists(((struct task_struct___before_5_5 *)leader)->real_start_time))
+		return BPF_CORE_READ((struct task_struct___before_5_5 *)leader, real_start_time);
+	return BPF_CORE_READ(leader, start_time);
+}
+
+/* Its cgroup on the v2 hierarchy, also where controllers are still on v1: what bpf_get_current_cgroup_id says. */
+static __always_inline __u64 cgroup_id_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+}
+
+/* Inode number of its network namespace. */
+static __always_inline __u32 netns_inum_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+}
+
+static __always_inline int is_kernel_thread(struct task_struct *task)
+{
+	return (BPF_CORE_READ(task, flags) & TASK_KERNEL_THREAD) != 0;
+}
+
+/* The thread that gives its process the number. */
+static __always_inline int is_leader(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid);
+}
+
+/* Exited threads leave the process until the last one: then nobody is left. */
+static __always_inline int is_process_dead(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, signal, live.counter) == 0;
+}
+
+/* Cached verdicts are stale from here on. */
+static __always_inline void start_epoch(void)
+{
+	__u32 index = 0;
+	__u64 *current = bpf_map_lookup_elem(&epoch, &index);
+
+	if (current)
+		__sync_fetch_and_add(current, 1);
+}
+
+/*
+ * Marks the process as one whose exec makes flow verdicts stale. A store of one byte, not an OR: the byte holds
+ * nothing else, so that whoever sets a flag in the others at the same time loses nothing. Little-endian, like all
+ * machines that Portcullis runs on.
+ */
+static __always_inline void mark_uses_sockets(struct process *process)
+{
+	__u8 *bytes = (__u8 *)&process->flags;
+
+	if (!(process->flags & PROCESS_USES_SOCKETS))
+		bytes[1] = PROCESS_USES_SOCKETS >> 8;
+}
+
+#endif

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Which executable every process is: `processes`, kept by tracepoints at exec, fork and exit, and filled by an
+ * iterator with what was there first. Attach the tracepoints before the iterator runs: it never overwrites what
+ * they have written.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "executable.h"
+#include "maps.h"
+#include "script.h"
+#include "task.h"
+
+/* What comes from the task itself, whatever it runs. */
+static __always_inline void describe_task(struct task_struct *task, struct process *process)
+{
+	process->start_time = start_time_of(task);
+	process->cgroup_id = cgroup_id_of(task);
+	process->netns_inum = netns_inum_of(task);
+	bpf_probe_read_kernel(process->comm, sizeof(process->comm), &task->comm);
+}
+
+static __always_inline void describe_parent(__u32 parent_tgid, struct process *process)
+{
+	struct process *parent = bpf_map_lookup_elem(&processes, &parent_tgid);
+
+	process->parent_tgid = parent_tgid;
+	process->parent_path_id = parent ? parent->path_id : 0;
+}
+
+static __always_inline int store_process(__u32 tgid, const struct process *process, __u64 flags)
+{
+	int failed = bpf_map_update_elem(&processes, &tgid, process, flags);
+
+	if (failed && flags != BPF_NOEXIST)
+		count_error(ERROR_PROCESSES_FULL);
+	return failed;
+}
+
+/*
+ * The kernel swaps `interp` for an interpreter's name at a shebang, and for a binfmt_misc handler. A handler that
+ * gets the file as a descriptor shows here; any other looks like a script, and fails when user space looks for the
+ * shebang. Either way the process is its interpreter until then.
+ */
+static __always_inline int is_script(struct linux_binprm *binary)
+{
+	if (BPF_CORE_READ_BITFIELD_PROBED(binary, have_execfd))
+		return 0;
+	return BPF_CORE_READ(binary, interp) != BPF_CORE_READ(binary, filename);
+}
+
+/* Asks user space to look at the script. */
+static __always_inline void report_script(__u32 tgid, const struct process *process)
+{
+	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (!event) {
+		count_error(ERROR_EVENTS_LOST);
+		return;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->time = bpf_ktime_get_ns();
+	event->type = EVENT_SCRIPT;
+	event->count = 1;
+	event->actor.start_time = process->start_time;
+	event->actor.cgroup_id = process->cgroup_id;
+	event->actor.tgid = tgid;
+	event->actor.path_id = process->path_id;
+	event->actor.script_id = process->script_id;
+	event->actor.flags = process->flags;
+	event->parent_tgid = process->parent_tgid;
+	event->parent_path_id = process->parent_path_id;
+	__builtin_memcpy(event->comm, process->comm, sizeof(event->comm));
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
+/* The path, flags and script of a process that executes `binary`. */
+static __always_inline void describe_exec(struct task_struct *task, struct linux_binprm *binary,
+					  struct process *process)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct path_scratch *scratch = take_scratch(key);
+	struct executable executable;
+
+	resolve_executable(scratch, task, BPF_CORE_READ(binary, file), &executable);
+	process->path_id = executable.path_id;
+	process->flags = executable.flags;
+	if (is_script(binary)) {
+		process->flags |= PROCESS_SCRIPT;
+		process->script_id = resolve_script(scratch, task, BPF_CORE_READ(binary, filename));
+	}
+	give_scratch_back(key);
+}
+
+SEC("raw_tp/sched_process_exec")
+int process_executed(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	struct linux_binprm *binary = (void *)ctx->args[2];
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+	struct process process = {};
+	struct process *before;
+
+	describe_task(task, &process);
+	describe_exec(task, binary, &process);
+	before = bpf_map_lookup_elem(&processes, &tgid);
+	if (before && before->start_time == process.start_time) {
+		process.flags |= before->flags & PROCESS_USES_SOCKETS;
+		process.parent_tgid = before->parent_tgid;
+		process.parent_path_id = before->parent_path_id;
+	} else {
+		describe_parent(BPF_CORE_READ(task, real_parent, tgid), &process);
+	}
+	/* An entry that could not be replaced would leave the process with its predecessor's rights. */
+	if (store_process(tgid, &process, BPF_ANY))
+		bpf_map_delete_elem(&processes, &tgid);
+	if (process.flags & PROCESS_USES_SOCKETS)
+		start_epoch();
+	if (process.script_id)
+		report_script(tgid, &process);
+	return 0;
+}
+
+/* What a process runs that is not seen at its exec. A kernel thread's child has nothing to run yet. */
+static __always_inline void describe_running(struct task_struct *task, struct process *process)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct path_scratch *scratch = take_scratch(key);
+	struct executable executable;
+
+	resolve_executable(scratch, task, BPF_CORE_READ(task, mm, exe_file), &executable);
+	process->path_id = executable.path_id;
+	process->flags = executable.flags;
+	give_scratch_back(key);
+}
+
+/* Runs before the child does. Threads are part of their process and have no entry. */
+SEC("raw_tp/sched_process_fork")
+int process_forked(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (void *)ctx->args[0];
+	struct task_struct *child = (void *)ctx->args[1];
+	__u32 parent_tgid = BPF_CORE_READ(parent, tgid);
+	__u32 tgid = BPF_CORE_READ(child, tgid);
+	struct process process = {};
+	struct process *known;
+
+	if (!is_leader(child) || is_kernel_thread(child))
+		return 0;
+	describe_task(child, &process);
+	known = bpf_map_lookup_elem(&processes, &parent_tgid);
+	if (known && known->start_time == start_time_of(parent)) {
+		process.path_id = known->path_id;
+		process.script_id = known->script_id;
+		process.flags = known->flags;
+	} else {
+		describe_running(child, &process);
+	}
+	describe_parent(parent_tgid, &process);
+	/* A process that was missed when it ended may have left an entry under this number. */
+	if (store_process(tgid, &process, BPF_ANY))
+		bpf_map_delete_elem(&processes, &tgid);
+	return 0;
+}
+
+/* The entry lives until the last thread ends: the first one may end long before the others. */
+SEC("raw_tp/sched_process_exit")
+int process_exited(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+
+	if (is_process_dead(task))
+		bpf_map_delete_elem(&processes, &tgid);
+	return 0;
+}
+
+/* A container runtime may move a process into its cgroup after the fork, and need not execute anything then. */
+SEC("raw_tp/cgroup_attach_task")
+int process_moved(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[2];
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+	__u64 cgroup_id = cgroup_id_of(task);
+	struct process *process;
+
+	if (!is_leader(task))
+		return 0;
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	if (!process || process->cgroup_id == cgroup_id)
+		return 0;
+	process->cgroup_id = cgroup_id;
+	if (process->flags & PROCESS_USES_SOCKETS)
+		start_epoch();
+	return 0;
+}
+
+/* Enters every process that has no entry yet. A leader that has ended is stood in for by another thread. */
+SEC("iter/task")
+int find_processes(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct process process = {};
+	struct process *known;
+	__u32 tgid;
+
+	if (!task || is_kernel_thread(task) || !BPF_CORE_READ(task, mm) || is_process_dead(task))
+		return 0;
+	tgid = BPF_CORE_READ(task, tgid);
+	process.start_time = start_time_of(task);
+	known = bpf_map_lookup_elem(&processes, &tgid);
+	if (known && known->start_time == process.start_time)
+		return 0;
+	if (known)
+		bpf_map_delete_elem(&processes, &tgid);
+	describe_task(task, &process);
+	describe_running(task, &process);
+	describe_parent(BPF_CORE_READ(task, real_parent, tgid), &process);
+	if (store_process(tgid, &process, BPF_NOEXIST) && !bpf_map_lookup_elem(&processes, &tgid))
+		count_error(ERROR_PROCESSES_FULL);
+	/* If it ended meanwhile, process_exited may have come before the entry. */
+	if (is_process_dead(task))
+		bpf_map_delete_elem(&processes, &tgid);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
