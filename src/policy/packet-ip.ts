@@ -9,6 +9,12 @@ const IPV6_HEADER = 40;
 const TCP_HEADER = 20;
 const UDP_HEADER = 8;
 const ICMP_HEADER = 8;
+const SCTP_HEADER = 12;
+/** A later fragment may not begin within these bytes of the L4 header. */
+const HEADER_LENGTHS: ReadonlyMap<number, number> = new Map([
+  [PROTOCOL_NUMBERS.tcp, TCP_HEADER],
+  [PROTOCOL_NUMBERS.sctp, SCTP_HEADER],
+]);
 
 const HOP_BY_HOP = 0;
 const ROUTING = 43;
@@ -107,7 +113,7 @@ function parseFragment(
     return null;
   }
   // It may not begin within the L4 header that the first fragment was judged by.
-  if (offset < (datagram.protocol === PROTOCOL_NUMBERS.tcp ? TCP_HEADER : UDP_HEADER)) {
+  if (offset < (HEADER_LENGTHS.get(datagram.protocol) ?? 0)) {
     return badPacket("Fragment", datagram.family);
   }
   datagram.fragment = { identification, part: "later" };
@@ -130,6 +136,8 @@ function readL4(datagram: Datagram): IpPacket | null {
     case PROTOCOL_NUMBERS.icmp:
     case PROTOCOL_NUMBERS.icmpv6:
       return readIcmp(datagram);
+    case PROTOCOL_NUMBERS.sctp:
+      return readSctp(datagram);
     default:
       return ipPacket(datagram, datagram.rest, {});
   }
@@ -162,6 +170,12 @@ function readIcmp(datagram: Datagram): IpPacket | null {
   if (rest.length < ICMP_HEADER) return null;
   const icmp = { type: byteAt(rest, 0), code: byteAt(rest, 1), identifier: wordAt(rest, 4) };
   return ipPacket(datagram, rest.subarray(ICMP_HEADER), { icmp });
+}
+
+/** RFC 9260, 3.1: ports, verification tag, checksum. */
+function readSctp(datagram: Datagram): IpPacket | null {
+  const { rest } = datagram;
+  return rest.length < SCTP_HEADER ? null : ipPacket(datagram, rest.subarray(SCTP_HEADER), portsAt(rest));
 }
 
 function ipPacket(datagram: Datagram, payload: Uint8Array, l4: Partial<IpPacket>): IpPacket {

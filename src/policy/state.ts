@@ -1,0 +1,142 @@
+/** What the reference evaluator remembers about one workload: the kernel's maps, as plain collections. */
+import type { Direction, Reason } from "../api/reasons.ts";
+import { type Address, formatIp } from "./addresses.ts";
+import type { Application } from "./applications.ts";
+import type { BlockMask, Ruleset } from "./tables.ts";
+
+/** A process as far as policy tells processes apart. */
+export interface Subject {
+  /** Resolved path of the executable; null if it could not be told. */
+  path: string | null;
+  /** Path of a script that was executed directly and verified, else null. */
+  script: string | null;
+  /** Name of its container, null where there is none. */
+  container: string | null;
+  /** The file was changed after the container started, is deleted, or a memfd. */
+  modified: boolean;
+}
+
+/** Which rules judge a subject, and which of their blocks still allow the flow. */
+export interface Rights {
+  subject: Subject | null;
+  /** The path that counts: the script's if the table lists it. */
+  path: string | null;
+  /** 0: judged by `default`. */
+  binaryId: number;
+  ruleset: Ruleset;
+  mask: BlockMask;
+}
+
+export interface Flow {
+  /** Who began. */
+  direction: Direction;
+  rights: Rights[];
+  tableHash: string;
+  epoch: number;
+  /** `Allowed`, or why not. */
+  reason: Reason;
+  /** Undecided until the first payload. */
+  application: Application | "none" | "undecided";
+  lastSeen: number;
+  /** DNS over TCP, by direction of the packets: where the next message starts, null if not known yet. */
+  dnsNext: Record<Direction, number | null>;
+  /** DNS over TCP: a length prefix that came alone, 0 if none. */
+  dnsLength: Record<Direction, number>;
+}
+
+/** A question that no answer has come to yet. */
+export interface Query {
+  name: string;
+  type: number;
+  /** Keys of `learned` without the address: those who asked. */
+  learners: string[];
+}
+
+/** A name that an address was an answer to, until `expires`. */
+export interface LearnedName {
+  name: string;
+  expires: number;
+}
+
+/** Times in seconds, as the agent's options of the same names. */
+export interface EvaluatorSettings {
+  dnsPorts: number[];
+  fqdnMinTtl: number;
+  fqdnMaxTtl: number;
+  fqdnGrace: number;
+  udpIdle: number;
+}
+
+export const DEFAULT_EVALUATOR_SETTINGS: EvaluatorSettings = {
+  dnsPorts: [53],
+  fqdnMinTtl: 60,
+  fqdnMaxTtl: 3600,
+  fqdnGrace: 30,
+  udpIdle: 120,
+};
+
+/** Pending: profiles not known yet. Unrestricted: known, and none selects it. */
+export type Standing = "pending" | "restricted" | "unrestricted";
+
+export interface WorkloadState {
+  standing: Standing;
+  addresses: Set<Address>;
+  /** Of the interface inside the workload; lower-case text with colons. */
+  mac: string;
+  settings: EvaluatorSettings;
+  /** Raised by an exec or a socket that changes hands: flows judged before are judged again. */
+  epoch: number;
+  flows: Map<string, Flow>;
+  fragments: Map<string, { tableHash: string; reason: Reason }>;
+  queries: Map<string, Query>;
+  learned: Map<string, LearnedName[]>;
+}
+
+/** A workload of which nothing has been seen yet. */
+export function createState(workload: {
+  addresses: Address[];
+  mac: string;
+  standing?: Standing;
+  settings?: Partial<EvaluatorSettings>;
+}): WorkloadState {
+  return {
+    standing: workload.standing ?? "restricted",
+    addresses: new Set(workload.addresses),
+    mac: workload.mac,
+    settings: { ...DEFAULT_EVALUATOR_SETTINGS, ...workload.settings },
+    epoch: 0,
+    flows: new Map(),
+    fragments: new Map(),
+    queries: new Map(),
+    learned: new Map(),
+  };
+}
+
+/** Key of what a subject learns, without the address: nobody else profits from it. */
+export function learnerKey(rights: Rights): string {
+  return `${rights.path ?? ""} ${rights.subject?.modified ?? false} ${rights.subject?.container ?? ""}`;
+}
+
+/** Key of `learned`. */
+export function learnedKey(learner: string, address: Address): string {
+  return `${learner} ${formatIp(address)}`;
+}
+
+/** Names per address that are remembered: `LEARNED_NAMES_MAX` of the kernel. */
+export const LEARNED_NAMES_MAX = 4;
+
+/** Remembers that `name` resolved to `address`: in its own slot, a free one, or that of the name that expires first. */
+export function learn(state: WorkloadState, learner: string, address: Address, fresh: LearnedName): void {
+  const key = learnedKey(learner, address);
+  const names = state.learned.get(key) ?? [];
+  const own = names.find((known) => known.name === fresh.name);
+  if (own !== undefined) own.expires = fresh.expires;
+  else if (names.length < LEARNED_NAMES_MAX) names.push({ ...fresh });
+  else names[earliest(names)] = { ...fresh };
+  state.learned.set(key, names);
+}
+
+function earliest(names: LearnedName[]): number {
+  const first = Math.min(...names.map((known) => known.expires));
+  return names.findIndex((known) => known.expires === first);
+}
