@@ -1,0 +1,166 @@
+/** Manifests: YAML or JSON text with any number of documents, some of which are SecurityProfiles. No I/O. */
+import { type Document, isMap, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
+import { causeText } from "./errors.ts";
+import type { FieldPath, ManifestSource, Position } from "./fields.ts";
+import { API_GROUP, KIND } from "./types.ts";
+
+/** One SecurityProfile of a text, not validated yet. */
+export interface Manifest {
+  object: unknown;
+  source: ManifestSource;
+}
+
+/** A document that cannot be read, or (in notes) one that is not for us. */
+export interface ManifestProblem {
+  code: string;
+  message: string;
+  remedy: string;
+  source: string;
+  line: number;
+  column: number;
+}
+
+export interface ParsedManifests {
+  manifests: Manifest[];
+  /** Text that is not YAML, and documents that are not objects. */
+  errors: ManifestProblem[];
+  /** Objects of other kinds, which were skipped. */
+  notes: ManifestProblem[];
+}
+
+/**
+ * Nodes that aliases may stand for in one document (`yaml` counts them as it resolves them), so that a small text
+ * cannot become a huge object.
+ */
+const MAX_ALIASES = 100;
+
+/** Parses a text. Never throws for bad input. `source` is the name of the file, for messages. */
+export function parseManifests(text: string, source: string): ParsedManifests {
+  const lines = new LineCounter();
+  const parsed: ParsedManifests = { manifests: [], errors: [], notes: [] };
+  for (const document of parseDocuments(text, source, lines, parsed.errors)) {
+    const place = new DocumentSource(source, lines, document);
+    // The first one only: what follows is mostly its consequence.
+    const syntax = document.errors.slice(0, 1).map((error) => syntaxProblem(source, error));
+    parsed.errors.push(...syntax);
+    if (syntax.length === 0) sortDocument(document, place, parsed);
+  }
+  return parsed;
+}
+
+/** The reader recurses; a text nested beyond its stack is refused like any other bad text. */
+function parseDocuments(text: string, source: string, lines: LineCounter, errors: ManifestProblem[]) {
+  try {
+    const documents = parseAllDocuments(text, { lineCounter: lines, merge: true });
+    return Array.isArray(documents) ? documents : [];
+  } catch (cause) {
+    const message = `cannot be read as YAML or JSON: ${causeText(cause)}`;
+    errors.push({ code: "PC_YAML", message, remedy: "nest less deeply", source, line: 1, column: 1 });
+    return [];
+  }
+}
+
+function syntaxProblem(source: string, error: Document["errors"][number]): ManifestProblem {
+  const { line, col: column } = error.linePos?.[0] ?? { line: 1, col: 1 };
+  // The reader appends the place and a picture of it; the first line is the message.
+  const message = (error.message.split("\n")[0] ?? error.message).replace(/ at line \d+, column \d+:?$/, "");
+  return { code: "PC_YAML", message, remedy: "correct the YAML", source, line, column };
+}
+
+function sortDocument(document: Document, place: DocumentSource, parsed: ParsedManifests): void {
+  let object: unknown;
+  try {
+    object = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (cause) {
+    const remedy = "write the values out instead of using aliases";
+    parsed.errors.push(place.problem("PC_YAML", `cannot be read: ${causeText(cause)}`, remedy));
+    return;
+  }
+  if (object !== null && object !== undefined) sortObject(object, place, parsed);
+}
+
+function sortObject(object: unknown, place: DocumentSource, parsed: ParsedManifests): void {
+  if (typeof object !== "object" || object === null || Array.isArray(object)) {
+    const remedy = `write an object with apiVersion, kind: ${KIND}, metadata and spec`;
+    parsed.errors.push(place.problem("PC_NOT_AN_OBJECT", "the document is not an object", remedy));
+    return;
+  }
+  const { kind, apiVersion, items } = object as { kind?: unknown; apiVersion?: unknown; items?: unknown };
+  if ((kind === "List" || kind === `${KIND}List`) && Array.isArray(items)) {
+    for (const [index, item] of items.entries()) sortObject(item, place.below("items", index), parsed);
+    return;
+  }
+  if (isOtherKind(kind, apiVersion)) {
+    const message = `skipped: a ${String(kind)} is not a ${KIND}`;
+    parsed.notes.push(place.problem("PC_OTHER_KIND", message, "nothing to do"));
+    return;
+  }
+  parsed.manifests.push({ object, source: place });
+}
+
+/** Another kind by its name; what names none, or our group with another kind, is a profile gone wrong. */
+function isOtherKind(kind: unknown, apiVersion: unknown): boolean {
+  if (typeof kind !== "string" || kind === KIND) return false;
+  return typeof apiVersion === "string" && !apiVersion.startsWith(`${API_GROUP}/`);
+}
+
+/** Where the fields of a document, or of an object inside it, stand in the text. */
+class DocumentSource implements ManifestSource {
+  readonly name: string;
+  readonly #lines: LineCounter;
+  readonly #document: Document;
+  readonly #base: FieldPath;
+
+  constructor(name: string, lines: LineCounter, document: Document, base: FieldPath = []) {
+    this.name = name;
+    this.#lines = lines;
+    this.#document = document;
+    this.#base = base;
+  }
+
+  below(...path: FieldPath): DocumentSource {
+    return new DocumentSource(this.name, this.#lines, this.#document, [...this.#base, ...path]);
+  }
+
+  locate(path: FieldPath): Position | null {
+    const offset = deepestOffset(this.#document.contents, [...this.#base, ...path]);
+    if (offset === null) return null;
+    const { line, col } = this.#lines.linePos(offset);
+    return { line, column: col };
+  }
+
+  problem(code: string, message: string, remedy: string): ManifestProblem {
+    const { line, column } = this.locate([]) ?? { line: 1, column: 1 };
+    return { code, message, remedy, source: this.name, line, column };
+  }
+}
+
+/** Where the key (or list entry) at the end of the path begins; of its nearest ancestor where it is not in the text. */
+function deepestOffset(root: Node | null, path: FieldPath): number | null {
+  let node: unknown = root;
+  let offset = root?.range?.[0] ?? null;
+  for (const part of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => keyText(item.key) === String(part));
+      if (pair === undefined) return offset;
+      offset = rangeStart(pair.key) ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(part)];
+      if (node === undefined) return offset;
+      offset = rangeStart(node) ?? offset;
+    } else {
+      return offset;
+    }
+  }
+  return offset;
+}
+
+function keyText(key: unknown): string {
+  return typeof key === "object" && key !== null && "value" in key ? String(key.value) : String(key);
+}
+
+function rangeStart(node: unknown): number | null {
+  if (typeof node !== "object" || node === null || !("range" in node) || !Array.isArray(node.range)) return null;
+  return typeof node.range[0] === "number" ? node.range[0] : null;
+}

@@ -1,0 +1,84 @@
+/**
+ * The command `portcullis`. A subcommand's module is loaded when it is asked for, so that those that need the kernel
+ * do not keep the others from working where there is none.
+ *
+ * Exit status: the subcommand's; 1 for an error, 2 for wrong usage.
+ */
+import { readFileSync } from "node:fs";
+import { styleText } from "node:util";
+import { Command, CommanderError } from "commander";
+import { causeCode, PortcullisError, UsageError } from "../api/errors.ts";
+
+interface Subcommand {
+  name: string;
+  summary: string;
+  load: () => Promise<Command>;
+}
+
+const SUBCOMMANDS: readonly Subcommand[] = [
+  {
+    name: "validate",
+    summary: "check SecurityProfile manifests",
+    load: async () => (await import("./validate.ts")).validateCommand(),
+  },
+];
+
+const EXAMPLES = `
+Examples:
+  portcullis validate examples/
+  portcullis help validate`;
+
+const EXIT_ERROR = 1;
+const EXIT_USAGE = 2;
+
+/** The command with its subcommands; only those named in `args` are real, the others are known by name. */
+async function program(args: readonly string[]): Promise<Command> {
+  const root = new Command("portcullis")
+    .description("Network security per process: SecurityProfiles say what may be talked to, the kernel enforces it.")
+    .version(packageVersion(), "-V, --version")
+    .enablePositionalOptions()
+    .showHelpAfterError("(add --help for help)")
+    .addHelpText("after", EXAMPLES);
+  for (const { name, summary, load } of SUBCOMMANDS) {
+    const command = args.includes(name) ? await load() : new Command(name).summary(summary);
+    root.addCommand(throwing(command.copyInheritedSettings(root)));
+  }
+  return throwing(root);
+}
+
+/** Makes wrong usage an exception, for one place to choose the exit status. */
+function throwing(command: Command): Command {
+  for (const child of command.commands) throwing(child as Command);
+  return command.exitOverride();
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Runs the command; sets the exit status unless the subcommand did. */
+async function main(args: readonly string[]): Promise<void> {
+  try {
+    await (await program(args)).parseAsync(args, { from: "user" });
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** Says what went wrong, where that has not been said yet; the exit status. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (!(error instanceof PortcullisError)) throw error;
+  const label = styleText("red", "error", { stream: process.stderr });
+  process.stderr.write(`${label}: ${error.message} [${error.code}]\n`);
+  return error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
+}
+
+// A reader that has seen enough (`portcullis ... | head`) is no failure.
+process.stdout.on("error", (error) => {
+  if (causeCode(error) !== "EPIPE") throw error;
+  process.exit();
+});
+
+await main(process.argv.slice(2));

@@ -1,0 +1,65 @@
+/** The report of `portcullis validate` for people. */
+import { styleText } from "node:util";
+import type { FieldError } from "../api/fields.ts";
+import type { ManifestProblem } from "../api/manifest.ts";
+import type { ProfileReport } from "../api/profile-set.ts";
+import type { ValidateOutcome } from "./validate.ts";
+
+type Severity = "error" | "warning" | "note";
+const COLOURS = { error: "red", warning: "yellow", note: "dim" } as const;
+
+/** One block for each finding, one line for each valid profile, and a sum. */
+export function setReportText({ set, unread }: ValidateOutcome): string {
+  const lines = [
+    ...unread.map(({ message, code }) => `${coloured("error")}: ${message} ${faint(`[${code}]`)}`),
+    ...set.errors.map((problem) => problemText("error", problem)),
+    ...set.notes.map((problem) => problemText("note", problem)),
+    ...set.reports.flatMap(reportLines),
+    summary(set.reports),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function reportLines(report: ProfileReport): string[] {
+  const { source, name, profile, errors, warnings } = report;
+  return [
+    ...errors.map((error) => findingText("error", source, error)),
+    ...warnings.map((warning) => findingText("warning", source, warning)),
+    ...(profile ? [`${source}: ${name}: ${styleText("green", "valid")}`] : []),
+  ];
+}
+
+/** As compilers write it, so that editors find the place. */
+function findingText(severity: Severity, source: string, finding: FieldError): string {
+  const { line, column, field, message, remedy, code } = finding;
+  const place = line === undefined ? source : `${source}:${line}:${column}`;
+  const subject = field === "" ? "" : `${styleText("bold", field)}: `;
+  return `${place}: ${coloured(severity)}: ${subject}${message} ${faint(`[${code}]`)}\n    ${remedy}`;
+}
+
+function problemText(severity: Severity, problem: ManifestProblem): string {
+  const { source, line, column, message, remedy, code } = problem;
+  const first = `${source}:${line}:${column}: ${coloured(severity)}: ${message}`;
+  return severity === "note" ? first : `${first} ${faint(`[${code}]`)}\n    ${remedy}`;
+}
+
+function summary(reports: readonly ProfileReport[]): string {
+  const valid = reports.filter(({ profile }) => profile !== null).length;
+  const warnings = reports.reduce((sum, report) => sum + report.warnings.length, 0);
+  const counts = [`${valid} of ${plural(reports.length, "profile")} valid`];
+  if (warnings > 0) counts.push(plural(warnings, "warning"));
+  return counts.join(", ");
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** `styleText` colours for a terminal only, and heeds NO_COLOR. */
+function coloured(severity: Severity): string {
+  return styleText(COLOURS[severity], severity);
+}
+
+function faint(text: string): string {
+  return styleText("dim", text);
+}
