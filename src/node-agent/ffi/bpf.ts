@@ -88,10 +88,9 @@ export interface BatchResult {
 }
 
 /** struct bpf_map_batch_opts: sz, elem_flags, flags; 8 bytes each. */
-function batchOptions(elementFlags: number): Buffer {
+function batchOptions(): Buffer {
   const options = Buffer.alloc(24);
   options.writeUInt32LE(options.length, 0);
-  options.writeUInt32LE(elementFlags, 8);
   return options;
 }
 
@@ -102,23 +101,17 @@ function counterAt(value: number): Buffer {
   return buffer;
 }
 
-/** Writes `count` elements; keys and values lie one after the other. */
-export function mapUpdateBatch(
-  fd: number,
-  keys: Uint8Array,
-  values: Uint8Array,
-  count: number,
-  flags: UpdateFlag,
-): BatchResult {
+/** Creates or replaces `count` elements; keys and values lie one after the other. */
+export function mapUpdateBatch(fd: number, keys: Uint8Array, values: Uint8Array, count: number): BatchResult {
   const done = counterAt(count);
-  const result = native.updateBatch(fd, keys, values, done, batchOptions(flags));
+  const result = native.updateBatch(fd, keys, values, done, batchOptions());
   return { result, count: done.readUInt32LE() };
 }
 
 /** Deletes `count` elements. */
 export function mapDeleteBatch(fd: number, keys: Uint8Array, count: number): BatchResult {
   const done = counterAt(count);
-  const result = native.deleteBatch(fd, keys, done, batchOptions(0));
+  const result = native.deleteBatch(fd, keys, done, batchOptions());
   return { result, count: done.readUInt32LE() };
 }
 
@@ -131,7 +124,7 @@ export function mapLookupBatch(
   count: number,
 ): BatchResult {
   const done = counterAt(count);
-  const result = native.lookupBatch(fd, position.from, position.next, keys, values, done, batchOptions(0));
+  const result = native.lookupBatch(fd, position.from, position.next, keys, values, done, batchOptions());
   return { result, count: done.readUInt32LE() };
 }
 

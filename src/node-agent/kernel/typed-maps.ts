@@ -1,0 +1,131 @@
+/** Every map of bpf/include/maps.h, pinned under a root by its name, with the types of its keys and values. */
+import { join } from "node:path";
+import {
+  AddressKey,
+  Binary,
+  BinaryKey,
+  Counter,
+  CounterKey,
+  DnsName,
+  DnsQuery,
+  DnsQueryKey,
+  Flow,
+  FlowKey,
+  Fragment,
+  FragmentKey,
+  Learned,
+  LearnedKey,
+  Limit,
+  LimitKey,
+  NameKey,
+  NameRule,
+  PathText,
+  Peer4Key,
+  Peer6Key,
+  PortKey,
+  Process,
+  Ruleset,
+  Settings,
+  SocketOwner,
+  Workload,
+} from "./abi.gen.ts";
+import type { Codec } from "./codec.ts";
+import { s32, u8, u32, u64 } from "./codec.ts";
+import { BpfMap, perCpu } from "./maps.ts";
+
+/** What is in a map. */
+interface MapType<K, V> {
+  key: Codec<K>;
+  value: Codec<V>;
+}
+
+function of<K, V>(key: Codec<K>, value: Codec<V>): MapType<K, V> {
+  return { key, value };
+}
+
+const counterSum = perCpu(Counter, (sum, value) => ({
+  packets: sum.packets + value.packets,
+  bytes: sum.bytes + value.bytes,
+}));
+const u64Sum = perCpu(u64, (sum, value) => sum + value);
+
+/** By property name; the pin is the name in the kernel, `interfaces_high` for `interfacesHigh`. */
+const TYPES = {
+  settings: of(u32, Settings),
+  epoch: of(u32, u64),
+  workloads: of(u32, Workload),
+  interfaces: of(u32, u32),
+  interfacesHigh: of(u32, u32),
+  namespaces: of(u32, u32),
+  addresses: of(AddressKey, u8),
+  binaries: of(BinaryKey, Binary),
+  rulesets: of(u32, Ruleset),
+  peers4: of(Peer4Key, u64),
+  peers6: of(Peer6Key, u64),
+  ports: of(PortKey, u64),
+  names: of(NameKey, NameRule),
+  paths: of(PathText, u32),
+  pathTexts: of(u32, PathText),
+  pathSequence: of(u32, u64),
+  processes: of(u32, Process),
+  containers: of(u64, u32),
+  /** Key: file descriptor of a socket in this process. */
+  socketOwners: of(s32, SocketOwner),
+  flows: of(FlowKey, Flow),
+  fragments: of(FragmentKey, Fragment),
+  dnsQueries: of(DnsQueryKey, DnsQuery),
+  dnsNames: of(u64, DnsName),
+  learned: of(LearnedKey, Learned),
+  /** Values are the sums over all CPUs. */
+  counters: of(CounterKey, counterSum),
+  /** Key: `ErrorKind`. Values are the sums over all CPUs. */
+  errors: of(u32, u64Sum),
+  limits: of(LimitKey, Limit),
+} as const;
+
+type Types = typeof TYPES;
+type OpenMap<T> = T extends MapType<infer K, infer V> ? BpfMap<K, V> : never;
+
+/** Name of the ring buffer's pin; see ring-buffer.ts for reading it. */
+export const EVENTS_PIN = "events";
+
+/** All maps, open. */
+export type Maps = { readonly [Name in keyof Types]: OpenMap<Types[Name]> } & Disposable;
+export type MapName = keyof Types;
+
+/** Name in the kernel, and of the pin: `interfaces_high` for `interfacesHigh`. */
+export function pinName(name: MapName): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Property names of all maps. */
+export const MAP_NAMES = Object.keys(TYPES) as MapName[];
+
+/**
+ * Opens all maps under a pin root. The objects that declare them must have been loaded with it before.
+ *
+ * @throws KernelError ENOENT if a pin is missing; LayoutError if it is from another version
+ */
+export function openMaps(pinRoot: string): Maps {
+  const open: Partial<Record<MapName, BpfMap<unknown, unknown>>> = {};
+  const close = (): void => {
+    for (const map of Object.values(open)) map.close();
+  };
+  try {
+    for (const name of MAP_NAMES) open[name] = openOne(pinRoot, name);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return Object.assign(open, { [Symbol.dispose]: close }) as unknown as Maps;
+}
+
+/** Opens one of the maps. */
+export function openMap<Name extends MapName>(pinRoot: string, name: Name): OpenMap<Types[Name]> {
+  return openOne(pinRoot, name) as unknown as OpenMap<Types[Name]>;
+}
+
+function openOne(pinRoot: string, name: MapName): BpfMap<unknown, unknown> {
+  const { key, value } = TYPES[name] as unknown as MapType<unknown, unknown>;
+  return BpfMap.open(join(pinRoot, pinName(name)), key, value);
+}
