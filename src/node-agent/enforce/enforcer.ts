@@ -1,0 +1,300 @@
+/**
+ * The one reconcile: what is wanted for every workload against what is in the kernel. Safe to call at any time with
+ * the whole truth; what is as it should be is not touched.
+ */
+import { causeCode, causeText } from "../../api/errors.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { type Workload, workloadKey } from "../workload/workload.ts";
+import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
+import type { Instances } from "./instances.ts";
+import type { RuleStore } from "./rule-store.ts";
+import type { AgentState, TableState, WorkloadState } from "./state.ts";
+import type { WorkloadFacts } from "./workload-facts.ts";
+import { type PolicyInForce, workloadValue } from "./workload-value.ts";
+
+/** The programs on interfaces. Attaching what is attached, and detaching what is not, is nothing. */
+export interface Attachments {
+  attach(ifindex: number, ifname: string): void;
+  /** Also right for an interface that is gone: then only what the file system remembers of it is removed. */
+  detach(ifindex: number): void;
+  /** Interfaces that our programs are attached to. */
+  attached(): number[];
+}
+
+export interface EnforcerParts {
+  store: RuleStore;
+  instances: Instances;
+  facts: WorkloadFacts;
+  attachments: Attachments;
+  /** Forgets what the kernel has learned and counted for workloads that are not among these. */
+  forget(live: ReadonlySet<number>): void;
+  save(state: AgentState): void;
+  log: Logger;
+}
+
+/** A workload on its way through a reconcile. */
+interface Step {
+  desired: DesiredWorkload;
+  state: WorkloadState;
+  /** As it was before, for the outcome. */
+  before: WorkloadState | null;
+  policy: PolicyInForce;
+  /** The kernel has a policy for it that the state file does not know; it stays until there is one that is known. */
+  recovered: boolean;
+  /** A hold on a table was taken in this reconcile. */
+  held: boolean;
+  /** Every interface has our programs. */
+  guarded: boolean;
+  published: boolean;
+  error: { code: string; message: string } | null;
+}
+
+/** Packets on their way see the end of what they began to look at. They take microseconds. */
+const GRACE_MS = 1000;
+
+export class Enforcer {
+  readonly #parts: EnforcerParts;
+  #state: AgentState;
+  /** What earlier agents left may be looked for: everything in force is known. */
+  #orphansFrom: number | null = null;
+  #orphansCollected = false;
+
+  constructor(parts: EnforcerParts, state: AgentState) {
+    this.#parts = parts;
+    this.#state = state;
+    for (const workload of state.workloads) if (workload.tableId !== null) parts.store.holdAdopted(workload.tableId);
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  /** Brings everything in line. Never throws for one workload's sake: its outcome has the error, and the others go on. */
+  reconcile(desired: readonly DesiredWorkload[], now = new Date()): WorkloadOutcome[] {
+    const steps = desired.map((entry) => this.#begin(entry, now));
+    // New workloads are shut, and attached, before anything that takes longer is done.
+    for (const step of steps) this.#guard(step);
+    for (const step of steps) this.#writeTable(step);
+    for (const step of steps) this.#publish(step, now);
+    const gone = this.#release(new Set(steps.map(({ state }) => state.id)));
+    this.#remember(steps);
+    this.#clean(steps);
+    if (steps.every((step) => !isKept(step))) this.#orphansFrom ??= now.getTime();
+    return [...steps.map((step) => this.#outcome(step)), ...gone];
+  }
+
+  /** Removes what was replaced, once nothing can be looking at it. True if there is more to come. */
+  collect(now = Date.now()): boolean {
+    const { store, instances, log } = this.#parts;
+    const waiting = store.collect(GRACE_MS, now) + instances.collect(GRACE_MS, now);
+    if (!this.#orphansCollected && this.#orphansFrom !== null && now - this.#orphansFrom >= GRACE_MS) {
+      this.#orphansCollected = true;
+      const removed = store.collectOrphans();
+      if (removed > 0) log.warn({ removed }, "removed rules that an earlier agent left behind");
+    }
+    if (waiting === 0) this.#save();
+    return waiting > 0 || !this.#orphansCollected;
+  }
+
+  #begin(desired: DesiredWorkload, now: Date): Step {
+    const { workload, policy } = desired;
+    const before = this.#find(workload);
+    const recovered = before === null ? this.#recoverId(workload) : null;
+    const state: WorkloadState = {
+      id: before?.id ?? recovered ?? this.#state.nextWorkloadId++,
+      key: workloadKey(workload),
+      name: workload.name,
+      namespace: workload.namespace,
+      labels: { ...workload.labels },
+      netnsInum: workload.netnsInum,
+      netnsPath: workload.netnsPath,
+      interfaces: workload.interfaces.map(({ hostIfindex, hostIfname }) => ({
+        ifindex: hostIfindex,
+        ifname: hostIfname,
+      })),
+      addresses: [...workload.addresses],
+      containers: workload.containers.map(({ name, cgroupId }) => ({ name, cgroupId: cgroupId.toString() })),
+      files: policy.kind === "table" ? policy.files : (before?.files ?? {}),
+      tableId: before?.tableId ?? null,
+      pending: before?.pending ?? true,
+      since: before?.since ?? now.toISOString(),
+      error: null,
+    };
+    const progress = { held: false, guarded: false, published: false, error: null };
+    return { desired, state, before, policy: this.#inForce(before), recovered: recovered !== null, ...progress };
+  }
+
+  /** The number that the kernel has for it, where the state file is lost: what it has learned stays good. */
+  #recoverId(workload: Workload): number | null {
+    const inForce = workload.interfaces.map(({ hostIfindex }) => this.#parts.instances.current(hostIfindex));
+    return inForce.find((value) => value?.netnsInum === workload.netnsInum)?.id ?? null;
+  }
+
+  /** The same name and namespace inode, with an interface in common: numbers of inodes are used again, those are not. */
+  #find(workload: Workload): WorkloadState | null {
+    const key = workloadKey(workload);
+    const links = new Set(workload.interfaces.map(({ hostIfindex }) => hostIfindex));
+    const known = this.#state.workloads.find(
+      (state) =>
+        state.key === key &&
+        state.netnsInum === workload.netnsInum &&
+        state.interfaces.some(({ ifindex }) => links.has(ifindex)),
+    );
+    return known ?? null;
+  }
+
+  #inForce(before: WorkloadState | null): PolicyInForce {
+    if (before === null || before.pending) return "pending";
+    if (before.tableId === null) return "unrestricted";
+    return this.#parts.store.find(before.tableId) ?? "pending";
+  }
+
+  #guard(step: Step): void {
+    const { instances, attachments, facts } = this.#parts;
+    this.#attempt(step, () => {
+      facts.write(step.state.id, step.desired.workload, step.before?.addresses ?? []);
+      for (const link of step.desired.workload.interfaces) {
+        // What is in force stays in force until there is something better; what has nothing is shut.
+        if (instances.current(link.hostIfindex)?.id !== step.state.id) this.#publishLink(step, link, step.policy);
+        attachments.attach(link.hostIfindex, link.hostIfname);
+      }
+      step.guarded = true;
+    });
+  }
+
+  #writeTable(step: Step): void {
+    const { policy } = step.desired;
+    if (policy.kind === "unchanged") return;
+    if (policy.kind === "pending" || policy.kind === "unrestricted") {
+      step.policy = policy.kind;
+      return;
+    }
+    this.#attempt(step, () => {
+      step.policy = this.#parts.store.hold(policy.table);
+      step.held = true;
+    });
+  }
+
+  #publish(step: Step, now: Date): void {
+    const { state, before } = step;
+    const published = isKept(step) || this.#attempt(step, () => this.#publishAll(step));
+    const heldBefore = before?.tableId ?? null;
+    const tableId = tableIdOf(step.policy);
+    // Where publishing failed half-way, both tables may be in force somewhere: both stay.
+    if (published && heldBefore !== null && (step.held || tableId !== heldBefore))
+      this.#parts.store.release(heldBefore);
+    const pending = step.policy === "pending";
+    if (before === null || tableId !== heldBefore || pending !== before.pending) state.since = now.toISOString();
+    state.tableId = tableId;
+    state.pending = pending;
+    state.error = step.error;
+  }
+
+  #publishAll(step: Step): void {
+    const { interfaces } = step.desired.workload;
+    for (const link of interfaces) this.#publishLink(step, link, step.policy);
+    const first = interfaces[0];
+    if (first !== undefined) this.#parts.instances.publishNamespace(step.state.netnsInum, first.hostIfindex);
+  }
+
+  #publishLink(step: Step, link: Workload["interfaces"][number], policy: PolicyInForce): void {
+    const value = workloadValue(step.state.id, step.desired.workload, link, policy);
+    if (this.#parts.instances.publish(value)) step.published = true;
+  }
+
+  /** Takes the programs off interfaces that are nobody's any more. */
+  #release(live: ReadonlySet<number>): WorkloadOutcome[] {
+    const gone = this.#state.workloads.filter(({ id }) => !live.has(id));
+    for (const { tableId } of gone) if (tableId !== null) this.#parts.store.release(tableId);
+    return gone.map((state) => ({
+      ...this.#describe(state),
+      state: "gone",
+      table: null,
+      tableHash: null,
+      replaced: this.#tableOf(state),
+      changed: true,
+    }));
+  }
+
+  #remember(steps: Step[]): void {
+    this.#state.workloads = steps.map(({ state }) => state);
+    this.#save();
+  }
+
+  #save(): void {
+    const { store, save } = this.#parts;
+    this.#state = { ...this.#state, tables: store.states(), nextTableId: store.nextTableId };
+    save(this.#state);
+  }
+
+  #clean(steps: Step[]): void {
+    const { instances, attachments, facts, forget } = this.#parts;
+    const links = new Set(steps.flatMap(({ state }) => state.interfaces.map(({ ifindex }) => ifindex)));
+    for (const ifindex of attachments.attached()) if (!links.has(ifindex)) attachments.detach(ifindex);
+    for (const ifindex of instances.interfaces()) if (!links.has(ifindex)) instances.withdraw(ifindex);
+    instances.keepNamespaces(new Set(steps.map(({ state }) => state.netnsInum)));
+    facts.writeContainers(steps.map(({ desired }) => desired.workload));
+    const live = new Set(steps.map(({ state }) => state.id));
+    facts.keepWorkloads(live);
+    forget(live);
+  }
+
+  #attempt(step: Step, action: () => void): boolean {
+    try {
+      action();
+      return true;
+    } catch (cause) {
+      step.error ??= { code: causeCode(cause) ?? "PC_UNEXPECTED", message: causeText(cause) };
+      this.#parts.log.error({ workload: step.state.key, err: cause }, "cannot put the policy in force");
+      return false;
+    }
+  }
+
+  #outcome(step: Step): WorkloadOutcome {
+    const replaced = step.before === null ? null : this.#tableOf(step.before);
+    const table = this.#tableOf(step.state);
+    const wasOther = step.before?.tableId !== step.state.tableId;
+    return {
+      ...this.#describe(step.state),
+      state: outcomeState(step, table !== null),
+      table,
+      tableHash: table?.hash ?? null,
+      replaced: wasOther ? replaced : null,
+      error: step.error,
+      changed: step.before === null || step.published || step.before.error?.message !== step.error?.message,
+    };
+  }
+
+  #describe(state: WorkloadState) {
+    const { id, name, namespace, labels } = state;
+    const profiles = this.#tableOf(state)?.profiles ?? [];
+    return {
+      id,
+      name,
+      namespace,
+      labels,
+      interfaces: state.interfaces.map(({ ifname }) => ifname),
+      profiles,
+      error: null,
+    };
+  }
+
+  #tableOf(state: WorkloadState) {
+    return state.tableId === null ? null : (this.#parts.store.find(state.tableId)?.table ?? null);
+  }
+}
+
+/** What is in force is not known, and nothing better is. */
+function isKept(step: Step): boolean {
+  return step.recovered && step.policy === "pending" && step.desired.policy.kind !== "pending";
+}
+
+function outcomeState(step: Step, hasTable: boolean): WorkloadOutcome["state"] {
+  if (!step.guarded) return "failed";
+  if (step.state.pending) return "pending";
+  return hasTable ? "enforced" : "unrestricted";
+}
+
+function tableIdOf(policy: PolicyInForce): number | null {
+  return typeof policy === "string" ? null : (policy as TableState).id;
+}

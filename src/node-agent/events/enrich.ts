@@ -1,0 +1,136 @@
+/** Kernel records -> events: numbers become names. */
+import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import type { RuleTable } from "../../policy/tables.ts";
+import { type Actor, type Event, EventType, PATH_ID_MODIFIED, ProcessFlag } from "../kernel/abi.gen.ts";
+import { addressText } from "./addresses.ts";
+import type { DnsPart, Endpoint, ProcessReference, VerdictEvent, WorkloadReference } from "./event.ts";
+import { dnsRcodeName, dnsTypeName, hasPorts, protocolName } from "./protocols.ts";
+
+/** What the numbers in a record stand for; each answer is null where it is not known (any more). */
+export interface Directory {
+  workload(id: number): WorkloadReference | null;
+  table(id: number): RuleTable | null;
+  path(id: number): string | null;
+  /** A learned or asked name by its hash. */
+  name(hash: bigint): string | null;
+  container(workloadId: number, containerId: number): string | null;
+  /** Of CLOCK_MONOTONIC nanoseconds. */
+  eventTime(monotonic: bigint): Date;
+  /** Of nanoseconds since boot, as process start times are. */
+  startTime(sinceBoot: bigint): Date;
+}
+
+const PATH_ID_MASK = ~PATH_ID_MODIFIED >>> 0;
+const IP_ETHERTYPES = new Set([0x0800, 0x86dd]);
+
+const TYPES: ReadonlyMap<number, VerdictEvent["type"]> = new Map([
+  [EventType.VERDICT, "verdict"],
+  [EventType.DNS, "dns"],
+  [EventType.LISTEN, "listen"],
+]);
+
+/** The event of a record; null for records that are not for people (scripts to verify). */
+export function verdictEvent(record: Event, directory: Directory): VerdictEvent | null {
+  const type = TYPES.get(record.type);
+  if (type === undefined) return null;
+  const direction = DIRECTIONS[record.direction] ?? "egress";
+  const local = endpoint(record.local, record.localPort, record);
+  const remote = endpoint(record.remote, record.remotePort, record);
+  const name = record.nameHash === 0n ? null : directory.name(record.nameHash);
+  if (name !== null) remote.name = name;
+  const application = applicationName(record.application);
+  const dns = dnsPart(record);
+  return {
+    time: directory.eventTime(record.time).toISOString(),
+    type,
+    verdict: VERDICTS[record.verdict] ?? "dropped",
+    reason: REASONS[record.reason] ?? "Malformed",
+    direction,
+    workload: directory.workload(record.workloadId) ?? unknownWorkload(record.workloadId),
+    profiles: profilesBehind(directory.table(record.tableId), record),
+    process: processReference(record, directory),
+    proto: protocolName(record.ethertype, record.protocol),
+    src: direction === "egress" ? local : remote,
+    dst: direction === "egress" ? remote : local,
+    ...(application === null ? {} : { application }),
+    ...(dns === null ? {} : { dns }),
+    count: Number(record.count),
+  };
+}
+
+/**
+ * `namespace/name` of the profiles whose blocks allowed a packet; for a violation those that have a say about its
+ * process in that direction, or about the process at all, or (a process that none lists) all of the workload's.
+ */
+export function profilesBehind(
+  table: RuleTable | null,
+  { binaryId, direction, mask }: { binaryId: number; direction: number; mask: bigint },
+): string[] {
+  if (table === null) return [];
+  const rules = binaryId === 0 ? table.default : table.binaries[binaryId - 1];
+  if (rules === null || rules === undefined) return table.profiles;
+  const side = DIRECTIONS[direction] ?? "egress";
+  const allowing = rules[side].blocks.filter((_, index) => (mask >> BigInt(index)) & 1n);
+  const candidates = [allowing, rules[side].blocks, [...rules.egress.blocks, ...rules.ingress.blocks]];
+  const blocks = candidates.find((list) => list.length > 0);
+  return blocks === undefined ? table.profiles : [...new Set(blocks.map((block) => block.profile))].sort();
+}
+
+/** A name from its form in the kernel: ".www.example.com" reversed. "" is the root. */
+export function nameFromReversed(text: string): string {
+  return [...text].reverse().join("").replace(/^\./, "");
+}
+
+function processReference(record: Event, directory: Directory): ProcessReference | null {
+  const { actor } = record;
+  if (actor.tgid === 0) return null;
+  const path = directory.path(actor.pathId & PATH_ID_MASK);
+  const script = isVerifiedScript(actor) ? directory.path(actor.scriptId) : null;
+  const parentPath = directory.path(record.parentPathId & PATH_ID_MASK);
+  const container = record.containerId === 0 ? null : directory.container(record.workloadId, record.containerId);
+  return {
+    pid: actor.tgid,
+    ...(path === null ? {} : { path }),
+    ...(script === null ? {} : { script }),
+    comm: record.comm,
+    ...(actor.startTime === 0n ? {} : { startTime: directory.startTime(actor.startTime).toISOString() }),
+    ...((actor.flags & (ProcessFlag.MODIFIED | ProcessFlag.DELETED)) !== 0 ? { modified: true } : {}),
+    ...(container === null ? {} : { container }),
+    ...(record.parentTgid === 0
+      ? {}
+      : { parent: { pid: record.parentTgid, ...(parentPath === null ? {} : { path: parentPath }) } }),
+  };
+}
+
+function isVerifiedScript(actor: Actor): boolean {
+  return (actor.flags & ProcessFlag.SCRIPT_VERIFIED) !== 0 && actor.scriptId !== 0;
+}
+
+function endpoint(address: Uint8Array, port: number, record: Event): Endpoint {
+  const withPort = IP_ETHERTYPES.has(record.ethertype) && hasPorts(record.protocol);
+  return { ip: addressText(address), ...(withPort ? { port: hostOrder(port) } : {}) };
+}
+
+function dnsPart(record: Event): DnsPart | null {
+  if (record.dnsNameLength === 0) return null;
+  return {
+    name: nameFromReversed(record.dnsName.slice(0, record.dnsNameLength)),
+    type: dnsTypeName(record.dnsType),
+    ...(record.dnsResponse === 0 ? {} : { rcode: dnsRcodeName(record.dnsRcode) }),
+  };
+}
+
+const APPLICATIONS = ["dns", "http", "tls"];
+
+function applicationName(application: number): string | null {
+  return APPLICATIONS[application] ?? null;
+}
+
+/** Ports are in network byte order in the kernel's records; the codecs read them as the machine does. */
+function hostOrder(port: number): number {
+  return ((port & 0xff) << 8) | (port >> 8);
+}
+
+function unknownWorkload(id: number): WorkloadReference {
+  return { name: `workload-${id}`, namespace: "", labels: {} };
+}
