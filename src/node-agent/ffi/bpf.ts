@@ -53,6 +53,9 @@ const native = {
     "int bpf_obj_get_info_by_fd(int fd, void *info, void *length)",
   ),
   programById: libbpf.declare<(id: number) => number>("int bpf_prog_get_fd_by_id(uint32_t id)"),
+  query: libbpf.declare<
+    (target: number, type: number, flags: number, attached: null, ids: Uint8Array, count: Uint8Array) => number
+  >("int bpf_prog_query(int target, int type, uint32_t flags, void *attached, void *ids, void *count)"),
   enableStats: libbpf.declare<(type: number) => number>("int bpf_enable_stats(int type)"),
   possibleCpus: libbpf.declare<() => number>("int libbpf_num_possible_cpus()"),
 };
@@ -214,6 +217,20 @@ export function objectInfo(fd: number, size: number, object: string): Buffer {
 export function programFdById(id: number): number | null {
   const result = native.programById(id);
   return result === -ERRNO.ENOENT ? null : checkResult(result, "open", `program ${id}`);
+}
+
+/** As many programs as the kernel allows at one hook (BPF_MPROG_MAX, BPF_CGROUP_MAX_PROGS: 64). */
+const QUERY_MAX = 64;
+
+/**
+ * Ids of the programs at a hook, in the order in which they run.
+ * @param target index of an interface (TCX) or file descriptor of a cgroup
+ */
+export function queryPrograms(target: number, attachType: number, object: string): number[] {
+  const ids = Buffer.alloc(4 * QUERY_MAX);
+  const count = counterAt(QUERY_MAX);
+  checkResult(native.query(target, attachType, 0, null, ids, count), "list the programs of", object);
+  return Array.from({ length: count.readUInt32LE() }, (_, n) => ids.readUInt32LE(4 * n));
 }
 
 /** Makes the kernel measure the run time of all programs until the file descriptor is closed. */

@@ -1,0 +1,232 @@
+/**
+ * Links: programs in their places. A pinned link keeps its program attached while no agent runs; the next agent
+ * finds the pin and puts its own program behind it, without a moment in which none is attached.
+ */
+import { closeSync, openSync, readSync, renameSync } from "node:fs";
+import {
+  iteratorCreate,
+  linkCreate,
+  linkDetach,
+  linkUpdate,
+  objectInfo,
+  openPinIfThere,
+  pinObject,
+  rawTracepointOpen,
+} from "../ffi/bpf.ts";
+import { ERRNO, isKernelError } from "../ffi/errno.ts";
+import { closeFd } from "../ffi/libc.ts";
+import { removePin } from "./bpffs.ts";
+import { cgroupRoot } from "./mounts.ts";
+import type { LoadedProgram } from "./objects.ts";
+import { ObjectError } from "./objects.ts";
+
+/** enum bpf_prog_type, as far as links are made for it. */
+const PROGRAM_TYPE = {
+  CGROUP_SKB: 8,
+  CGROUP_SOCK: 9,
+  SOCK_OPS: 13,
+  RAW_TRACEPOINT: 17,
+  CGROUP_SOCK_ADDR: 18,
+  TRACING: 26,
+};
+const CGROUP_TYPES = [
+  PROGRAM_TYPE.CGROUP_SKB,
+  PROGRAM_TYPE.CGROUP_SOCK,
+  PROGRAM_TYPE.SOCK_OPS,
+  PROGRAM_TYPE.CGROUP_SOCK_ADDR,
+];
+/** enum bpf_attach_type. */
+const TRACE_RAW_TP = 23;
+const TRACE_ITER = 28;
+
+/** What the kernel says of a link. */
+export interface LinkInfo {
+  id: number;
+  /** enum bpf_link_type. */
+  type: number;
+  programId: number;
+  /** Of TCX links: the interface, 0 if it is gone. Meaningless for others. */
+  ifindex: number;
+  /** Of TCX links: enum bpf_attach_type. */
+  attachType: number;
+}
+
+const LINK_INFO_SIZE = 48;
+
+export function linkInfo(fd: number, label = `fd ${fd}`): LinkInfo {
+  const info = objectInfo(fd, LINK_INFO_SIZE, `link ${label}`);
+  return {
+    type: info.readUInt32LE(0),
+    id: info.readUInt32LE(4),
+    programId: info.readUInt32LE(8),
+    ifindex: info.readUInt32LE(16),
+    attachType: info.readUInt32LE(20),
+  };
+}
+
+/** An attached program. Closing it detaches, unless it is pinned. */
+export class Link implements Disposable {
+  readonly fd: number;
+  readonly name: string;
+
+  constructor(fd: number, name: string) {
+    this.fd = fd;
+    this.name = name;
+  }
+
+  info(): LinkInfo {
+    return linkInfo(this.fd, this.name);
+  }
+
+  pin(path: string): void {
+    pinObject(this.fd, path);
+  }
+
+  /** Takes the program from its place now, even if the link is pinned (the pin is then an empty shell). */
+  detach(): void {
+    linkDetach(this.fd, this.name);
+  }
+
+  close(): void {
+    closeFd(this.fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Attaches a program to where its section says: cgroup hooks to the root of the cgroup v2 hierarchy, raw tracepoints
+ * and tp_btf to their tracepoint. TC programs: see classifiers.ts; iterators: see `runIterator`.
+ *
+ * @throws KernelError; MountError without cgroup v2; ObjectError for other types of program
+ */
+export function attach(program: LoadedProgram): Link {
+  return new Link(attachFd(program), program.name);
+}
+
+function attachFd(program: LoadedProgram): number {
+  const label = `program ${program.name} (${program.section})`;
+  if (CGROUP_TYPES.includes(program.type)) return attachToCgroup(program, cgroupRoot(), label);
+  if (program.type === PROGRAM_TYPE.RAW_TRACEPOINT) {
+    return rawTracepointOpen(tracepointOf(program), program.fd, label);
+  }
+  if (program.type === PROGRAM_TYPE.TRACING && program.attachType === TRACE_RAW_TP) {
+    return rawTracepointOpen(null, program.fd, label);
+  }
+  throw new ObjectError(`${label} is of a type that is not attached by links`);
+}
+
+function attachToCgroup(program: LoadedProgram, path: string, label: string): number {
+  const cgroup = openSync(path, "r");
+  try {
+    return linkCreate(program.fd, cgroup, program.attachType, 0, label);
+  } finally {
+    closeSync(cgroup);
+  }
+}
+
+/** `sched_process_exec` of `raw_tp/sched_process_exec`. */
+function tracepointOf(program: LoadedProgram): string {
+  const name = program.section.split("/")[1];
+  if (name === undefined || name === "") {
+    throw new ObjectError(`section ${program.section} of program ${program.name} names no tracepoint`);
+  }
+  return name;
+}
+
+/**
+ * Attaches a program and pins its link at `path`; where a pinned link is there already, this program takes the place
+ * of the one behind it. Cgroup links are replaced at one stroke. Tracing links cannot be: the new one is attached
+ * before the old one goes, so that for an instant both run and no event is missed.
+ *
+ * @returns the link; closing it leaves the program attached
+ */
+export function attachPinned(program: LoadedProgram, path: string): Link {
+  const fd = openPinIfThere(path);
+  if (fd === null) {
+    const link = attach(program);
+    return pinOrClose(link, path);
+  }
+  const old = new Link(fd, program.name);
+  try {
+    linkUpdate(fd, program.fd, `the program behind ${path}`);
+    return old;
+  } catch (error) {
+    old.close();
+    if (!isKernelError(error, ERRNO.EINVAL, ERRNO.EOPNOTSUPP, ERRNO.ENOLINK)) throw error;
+    return replacePin(program, path);
+  }
+}
+
+function pinOrClose(link: Link, path: string): Link {
+  try {
+    link.pin(path);
+    return link;
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}
+
+function replacePin(program: LoadedProgram, path: string): Link {
+  const temporary = `${path}_new`;
+  removePin(temporary);
+  const link = pinOrClose(attach(program), temporary);
+  renameSync(temporary, path);
+  return link;
+}
+
+/** Detaches what is pinned at `path` and removes the pin. @returns false if nothing was there */
+export function detachPinned(path: string): boolean {
+  const fd = openPinIfThere(path);
+  if (fd === null) return false;
+  try {
+    linkDetach(fd, path);
+  } catch (error) {
+    // Tracing links have no detach; they go with their last reference.
+    if (!isKernelError(error, ERRNO.EOPNOTSUPP, ERRNO.EINVAL)) throw error;
+  } finally {
+    closeFd(fd);
+  }
+  return removePin(path);
+}
+
+const READ_SIZE = 64 * 1024;
+
+/**
+ * Runs an iterator program over everything that it iterates over, once.
+ * @returns what it wrote with bpf_seq_printf
+ */
+export function runIterator(program: LoadedProgram): string {
+  const label = `iterator ${program.name}`;
+  using link = new Link(linkCreate(program.fd, 0, TRACE_ITER, 0, label), program.name);
+  const fd = iteratorCreate(link.fd, label);
+  try {
+    return readToEnd(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function readToEnd(fd: number): string {
+  const parts: Buffer[] = [];
+  for (;;) {
+    const buffer = Buffer.alloc(READ_SIZE);
+    const length = readIterator(fd, buffer);
+    if (length === 0) return Buffer.concat(parts).toString("utf8");
+    parts.push(buffer.subarray(0, length));
+  }
+}
+
+/** A long iteration answers EAGAIN between its parts (it has looked at a million objects); that is not its end. */
+function readIterator(fd: number, buffer: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(fd, buffer, 0, buffer.length, null);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+    }
+  }
+}
