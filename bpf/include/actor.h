@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Who uses a socket: snapshots of the process at hand, and their place in the socket's storage.
+ */
+#ifndef PORTCULLIS_ACTOR_H
+#define PORTCULLIS_ACTOR_H
+
+#include "maps.h"
+#include "task.h"
+
+/* The flags that decide about rights. */
+#define IDENTITY_FLAGS (PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN | PROCESS_SCRIPT_VERIFIED)
+
+static __always_inline int is_same_identity(const struct actor *one, const struct actor *other)
+{
+	return one->path_id == other->path_id && one->script_id == other->script_id &&
+	       one->cgroup_id == other->cgroup_id && (one->flags & IDENTITY_FLAGS) == (other->flags & IDENTITY_FLAGS);
+}
+
+static __always_inline int is_same_process(const struct actor *one, const struct actor *other)
+{
+	return one->tgid == other->tgid && one->start_time == other->start_time;
+}
+
+/*
+ * Snapshot of a task's process, which is marked as one that uses sockets. A process without an entry (or with
+ * one that a predecessor of its number left) is counted, and has path 0: `default` judges it.
+ */
+static __always_inline void actor_of(struct task_struct *task, struct actor *out)
+{
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+
+	__builtin_memset(out, 0, sizeof(*out));
+	out->tgid = tgid;
+	out->start_time = start_time_of(task);
+	if (!process || process->start_time != out->start_time) {
+		count_error(ERROR_SOCKET_WITHOUT_PROCESS);
+		out->cgroup_id = cgroup_id_of(task);
+		out->flags = PROCESS_PATH_UNKNOWN;
+		return;
+	}
+	mark_uses_sockets(process);
+	out->cgroup_id = process->cgroup_id;
+	out->path_id = process->path_id;
+	out->script_id = process->script_id;
+	out->flags = process->flags;
+}
+
+/* A socket's first owner, who is creator and user in one. */
+static __always_inline void own(struct task_struct *task, __u32 flags, struct socket_owner *out)
+{
+	actor_of(task, &out->creator);
+	out->user = out->creator;
+	out->flags = flags;
+	out->netns_inum = netns_inum_of(task);
+}
+
+/*
+ * Writes down who uses the socket now. If that changes whose rights count, cached verdicts are stale. The write
+ * comes first: a packet that meets a half-written user is judged again in the new epoch.
+ */
+static __always_inline void set_user(struct socket_owner *owner, const struct actor *user)
+{
+	int same = is_same_identity(&owner->user, user);
+
+	if (same && is_same_process(&owner->user, user))
+		return;
+	owner->user = *user;
+	if (!same)
+		start_epoch();
+}
+
+#endif

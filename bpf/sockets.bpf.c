@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Which process owns a socket: `socket_owners`. The creator is known before the socket's first packet; the user is
+ * refreshed wherever the kernel shows who acts on it. Nothing is refused here: every program lets the call go on,
+ * and a socket whose owner could not be stored is judged by `default`, counted.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "actor.h"
+#include "listen.h"
+#include "maps.h"
+#include "packet.h"
+#include "task.h"
+
+#define FAMILY_IPV4 2            /* AF_INET */
+#define FAMILY_IPV6 10           /* AF_INET6 */
+#define TYPE_DATAGRAM 2          /* SOCK_DGRAM */
+#define GO_ON 1
+
+/* Listeners that the first pass over the open files has found; the second one tells their children by it. */
+struct listener_key {
+	__u32 netns_inum;
+	__u16 port; /* host order */
+	__u16 padding;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct listener_key);
+	__type(value, __u8);
+} found_listeners SEC(".maps");
+
+static __always_inline struct task_struct *current_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/*
+ * The socket's owner, with the current process as its user. A socket that has none is older than the programs.
+ * Null if a kernel thread is at work, which is nobody, or, counted, if there is no memory.
+ */
+static __always_inline struct socket_owner *use_socket(void *socket)
+{
+	struct task_struct *task = current_task();
+	struct socket_owner *owner, found;
+	struct actor user;
+
+	if (is_kernel_thread(task))
+		return NULL;
+	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
+	if (owner) {
+		actor_of(task, &user);
+		set_user(owner, &user);
+		return owner;
+	}
+	own(task, SOCKET_FOUND, &found);
+	owner = bpf_sk_storage_get(&socket_owners, socket, &found, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!owner)
+		count_error(ERROR_SOCKET_STORAGE);
+	return owner;
+}
+
+/* Runs for IPv4 and IPv6 sockets that user space makes, before they can send anything. */
+SEC("cgroup/sock_create")
+int socket_created(struct bpf_sock *ctx)
+{
+	struct socket_owner owner;
+
+	own(current_task(), 0, &owner);
+	if (!bpf_sk_storage_get(&socket_owners, ctx, &owner, BPF_SK_STORAGE_GET_F_CREATE))
+		count_error(ERROR_SOCKET_STORAGE);
+	return GO_ON;
+}
+
+static __always_inline int use_address(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *socket = ctx->sk;
+
+	if (socket)
+		use_socket(socket);
+	return GO_ON;
+}
+
+SEC("cgroup/connect4")
+int socket_connects4(struct bpf_sock_addr *ctx)
+{
+	return use_address(ctx);
+}
+
+SEC("cgroup/connect6")
+int socket_connects6(struct bpf_sock_addr *ctx)
+{
+	return use_address(ctx);
+}
+
+SEC("cgroup/sendmsg4")
+int socket_sends4(struct bpf_sock_addr *ctx)
+{
+	return use_address(ctx);
+}
+
+SEC("cgroup/sendmsg6")
+int socket_sends6(struct bpf_sock_addr *ctx)
+{
+	return use_address(ctx);
+}
+
+/* Only here is it known whether the port was asked for: later there is a port either way. */
+static __always_inline int note_port(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *socket = ctx->sk;
+	struct socket_owner *owner = socket ? use_socket(socket) : NULL;
+
+	if (!owner)
+		return GO_ON;
+	if (ctx->user_port)
+		owner->flags |= SOCKET_PORT_ASKED;
+	else
+		owner->flags &= ~SOCKET_PORT_ASKED;
+	return GO_ON;
+}
+
+SEC("cgroup/bind4")
+int socket_binds4(struct bpf_sock_addr *ctx)
+{
+	return note_port(ctx);
+}
+
+SEC("cgroup/bind6")
+int socket_binds6(struct bpf_sock_addr *ctx)
+{
+	return note_port(ctx);
+}
+
+/* A UDP socket listens from when it is bound, if it asked for the port. */
+static __always_inline int listens_by_bind(struct bpf_sock *ctx, const struct socket_owner *owner)
+{
+	return ctx->type == TYPE_DATAGRAM && ctx->protocol == PROTOCOL_UDP && (owner->flags & SOCKET_PORT_ASKED);
+}
+
+static __always_inline void set_local4(struct listening *listening, __u32 address)
+{
+	listening->ethertype = ETHERTYPE_VALUE_IPV4;
+	listening->local[10] = 0xff;
+	listening->local[11] = 0xff;
+	__builtin_memcpy(&listening->local[12], &address, sizeof(address));
+}
+
+SEC("cgroup/post_bind4")
+int socket_bound4(struct bpf_sock *ctx)
+{
+	struct listening listening = { .protocol = PROTOCOL_UDP };
+	struct socket_owner *owner = use_socket(ctx);
+	struct actor user;
+
+	if (!owner || !listens_by_bind(ctx, owner))
+		return GO_ON;
+	user = owner->user;
+	listening.port = bpf_htons(ctx->src_port);
+	set_local4(&listening, ctx->src_ip4);
+	judge_listening(&user, owner->netns_inum, &listening);
+	return GO_ON;
+}
+
+SEC("cgroup/post_bind6")
+int socket_bound6(struct bpf_sock *ctx)
+{
+	struct listening listening = { .protocol = PROTOCOL_UDP, .ethertype = ETHERTYPE_VALUE_IPV6 };
+	struct socket_owner *owner = use_socket(ctx);
+	__u32 *local = (__u32 *)listening.local;
+	struct actor user;
+
+	if (!owner || !listens_by_bind(ctx, owner))
+		return GO_ON;
+	user = owner->user;
+	listening.port = bpf_htons(ctx->src_port);
+	local[0] = ctx->src_ip6[0];
+	local[1] = ctx->src_ip6[1];
+	local[2] = ctx->src_ip6[2];
+	local[3] = ctx->src_ip6[3];
+	judge_listening(&user, owner->netns_inum, &listening);
+	return GO_ON;
+}
+
+/* listen(2), in the process that calls it. */
+static __always_inline void judge_listen_call(struct bpf_sock_ops *ctx, struct bpf_sock *socket)
+{
+	struct listening listening = { .protocol = PROTOCOL_TCP, .ethertype = ETHERTYPE_VALUE_IPV6 };
+	struct socket_owner *owner = use_socket(socket);
+	__u32 *local = (__u32 *)listening.local;
+	struct actor user;
+
+	if (!owner)
+		return;
+	user = owner->user;
+	listening.port = bpf_htons(ctx->local_port);
+	if (ctx->family == FAMILY_IPV4) {
+		set_local4(&listening, ctx->local_ip4);
+	} else {
+		local[0] = ctx->local_ip6[0];
+		local[1] = ctx->local_ip6[1];
+		local[2] = ctx->local_ip6[2];
+		local[3] = ctx->local_ip6[3];
+	}
+	judge_listening(&user, owner->netns_inum, &listening);
+}
+
+/* A listener's child, which has the listener's storage: from now on it can be told from a socket that connects. */
+static __always_inline void mark_accepted(struct bpf_sock *socket)
+{
+	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
+
+	if (owner)
+		owner->flags |= SOCKET_ACCEPTED;
+}
+
+SEC("sockops")
+int socket_changes(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *socket = ctx->sk;
+
+	if (!socket)
+		return GO_ON;
+	if (ctx->op == BPF_SOCK_OPS_TCP_LISTEN_CB)
+		judge_listen_call(ctx, socket);
+	else if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		mark_accepted(socket);
+	return GO_ON;
+}
+
+static __always_inline int is_internet(struct sock *socket)
+{
+	__u16 family = socket->__sk_common.skc_family;
+
+	return family == FAMILY_IPV4 || family == FAMILY_IPV6;
+}
+
+/* Connected sockets show their user nowhere but here. Optional: kernels before 6.3 do not have these. */
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(socket_sent, struct sock *socket)
+{
+	if (is_internet(socket))
+		use_socket(socket);
+	return 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_received, struct sock *socket)
+{
+	if (is_internet(socket))
+		use_socket(socket);
+	return 0;
+}
+
+/* The IPv4 or IPv6 socket behind a file, or null. */
+static __always_inline struct sock *socket_of(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!file)
+		return NULL;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return NULL;
+	sk = socket->sk;
+	return sk && is_internet(sk) ? sk : NULL;
+}
+
+static __always_inline struct listener_key port_of(struct sock *socket)
+{
+	struct listener_key key = {
+		.netns_inum = socket->__sk_common.skc_net.net->ns.inum,
+		.port = socket->__sk_common.skc_num,
+	};
+
+	return key;
+}
+
+static __always_inline int is_listener(struct sock *socket)
+{
+	return socket->sk_protocol == PROTOCOL_TCP && socket->__sk_common.skc_state == TCP_LISTEN;
+}
+
+/* First pass over what is open already: who listens where. */
+SEC("iter/task_file")
+int find_listeners(struct bpf_iter__task_file *ctx)
+{
+	struct sock *socket = socket_of(ctx);
+	struct listener_key key;
+	__u8 present = 1;
+
+	if (!socket || !is_listener(socket))
+		return 0;
+	key = port_of(socket);
+	if (bpf_map_update_elem(&found_listeners, &key, &present, BPF_ANY))
+		count_error(ERROR_SOCKET_STORAGE);
+	return 0;
+}
+
+/* A connected socket on a port that somebody listens on was accepted there. */
+static __always_inline __u32 found_flags(struct sock *socket)
+{
+	struct listener_key key = port_of(socket);
+
+	if (socket->sk_protocol != PROTOCOL_TCP || is_listener(socket) || !bpf_map_lookup_elem(&found_listeners, &key))
+		return SOCKET_FOUND;
+	return SOCKET_FOUND | SOCKET_ACCEPTED;
+}
+
+/* Second pass: the first process that has a socket open owns it, unless the hooks above know better by now. */
+SEC("iter/task_file")
+int find_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct sock *socket = socket_of(ctx);
+	struct socket_owner owner;
+
+	if (!task || !socket)
+		return 0;
+	own(task, found_flags(socket), &owner);
+	owner.netns_inum = socket->__sk_common.skc_net.net->ns.inum;
+	if (!bpf_sk_storage_get(&socket_owners, socket, &owner, BPF_SK_STORAGE_GET_F_CREATE))
+		count_error(ERROR_SOCKET_STORAGE);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
