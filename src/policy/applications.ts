@@ -22,14 +22,15 @@ const SERVER_HELLO = 2;
 export function recognizeApplication(payload: Uint8Array, transport: "tcp" | "other"): Application | null {
   if (isTls(payload)) return "tls";
   if (isHttp(payload)) return "http";
-  if (transport === "tcp") return payload.length > 2 && parseDns(tcpMessage(payload)) !== null ? "dns" : null;
-  return parseDns(payload) === null ? null : "dns";
+  const message = transport === "tcp" ? prefixedMessage(payload) : payload;
+  return message !== null && parseDns(message) !== null ? "dns" : null;
 }
 
-/** The message behind a length prefix, or as much of it as the segment holds. */
-export function tcpMessage(payload: Uint8Array): Uint8Array {
-  const length = ((payload[0] as number) << 8) | (payload[1] as number);
-  return payload.subarray(2, 2 + length);
+/** The message behind a length prefix, null if the segment does not hold all of it. */
+function prefixedMessage(payload: Uint8Array): Uint8Array | null {
+  if (payload.length < 2) return null;
+  const end = 2 + (((payload[0] as number) << 8) | (payload[1] as number));
+  return end > payload.length ? null : payload.subarray(2, end);
 }
 
 /** A record that holds a hello, RFC 8446, 5.1. */

@@ -1,4 +1,5 @@
 /** Profiles that select one workload -> its rule table. */
+import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
 import { DIRECTIONS, type Direction } from "../api/reasons.ts";
 import { ACTIONS, ATTACKS, type BinaryMode, type Network, type SecurityProfile } from "../api/types.ts";
 import { type Block, blockOf } from "./blocks.ts";
@@ -27,7 +28,7 @@ interface Entry {
 
 /** `namespace/name`; profiles without a namespace live in `default`, as kubectl has it. */
 export function profileName(profile: SecurityProfile): string {
-  return `${profile.metadata.namespace ?? "default"}/${profile.metadata.name}`;
+  return `${profile.metadata.namespace ?? DEFAULT_NAMESPACE}/${profile.metadata.name}`;
 }
 
 /**

@@ -10,8 +10,11 @@ import type { WorkloadState } from "./state.ts";
 /** ICMPv6 types, RFC 4861: router solicitation (133) and advertisement, neighbour solicitation and advertisement (136). */
 const ND_FIRST = 133;
 const ND_LAST = 136;
+const ROUTER_ADVERTISEMENT = 134;
 const NEIGHBOUR_SOLICITATION = 135;
 const NEIGHBOUR_ADVERTISEMENT = 136;
+const REDIRECT = 137;
+const MULTICAST_REPORT = 143;
 
 const UNSPECIFIED_IPV4 = mapIpv4(0n);
 const UNSPECIFIED_IPV6 = 0n;
@@ -27,7 +30,10 @@ export function arpAttack(
   direction: Direction,
 ): Reason | null {
   if (!attacks.includes("arp-spoofing")) return null;
-  if (direction === "ingress") return state.addresses.has(packet.sender) ? "ArpSpoofing" : null;
+  // Its own announcements may come back to it.
+  if (direction === "ingress") {
+    return state.addresses.has(packet.sender) && packet.senderMac !== state.mac ? "ArpSpoofing" : null;
+  }
   const ownMac = packet.senderMac === state.mac && packet.ethernetSource === packet.senderMac;
   // A probe for duplicates has no sender address yet (RFC 5227).
   const ownAddress = state.addresses.has(packet.sender) || packet.sender === UNSPECIFIED_IPV4;
@@ -42,8 +48,8 @@ export function ipAttack(
   direction: Direction,
 ): Reason | null {
   if (direction === "ingress") return null;
-  if (attacks.includes("ip-spoofing") && !isOwnSource(state, packet)) return "IpSpoofing";
   if (attacks.includes("ndp-spoofing") && isForgedNeighbour(state, packet)) return "NdpSpoofing";
+  if (attacks.includes("ip-spoofing") && !isOwnSource(state, packet)) return "IpSpoofing";
   return null;
 }
 
@@ -56,16 +62,17 @@ export function isOwnArp(state: WorkloadState, packet: ArpPacket, direction: Dir
 
 /** Neighbour discovery from the workload's own (or no) address, or to it. */
 export function isOwnNeighbourDiscovery(state: WorkloadState, packet: IpPacket, direction: Direction): boolean {
-  if (packet.protocol !== PROTOCOL_NUMBERS.icmpv6 || packet.family !== "ipv6" || packet.icmp === null) return false;
-  if (packet.icmp.type < ND_FIRST || packet.icmp.type > ND_LAST) return false;
+  if (!isNeighbourDiscovery(packet)) return false;
   if (direction === "egress") return state.addresses.has(packet.source) || packet.source === UNSPECIFIED_IPV6;
   return state.addresses.has(packet.destination) || isLinkMulticast(packet.destination);
 }
 
+/** A host that has no address yet may send discovery, multicast reports (RFC 3810) and DHCP without one. */
 function isOwnSource(state: WorkloadState, packet: IpPacket): boolean {
   if (state.addresses.has(packet.source)) return true;
   if (packet.family === "ipv6") {
-    return packet.source === UNSPECIFIED_IPV6 && packet.protocol === PROTOCOL_NUMBERS.icmpv6;
+    const isReport = icmpv6Type(packet) === MULTICAST_REPORT;
+    return packet.source === UNSPECIFIED_IPV6 && (isNeighbourDiscovery(packet) || isReport);
   }
   return (
     packet.source === UNSPECIFIED_IPV4 &&
@@ -76,15 +83,25 @@ function isOwnSource(state: WorkloadState, packet: IpPacket): boolean {
   );
 }
 
-/** A solicitation from somebody else's address, or an advertisement of one. */
+/** What only routers say, a solicitation or advertisement from somebody else's address, or an advertisement of one. */
 function isForgedNeighbour(state: WorkloadState, packet: IpPacket): boolean {
-  if (packet.protocol !== PROTOCOL_NUMBERS.icmpv6 || packet.family !== "ipv6" || packet.icmp === null) return false;
-  const { type } = packet.icmp;
+  const type = icmpv6Type(packet);
+  if (type === ROUTER_ADVERTISEMENT || type === REDIRECT) return true;
   if (type !== NEIGHBOUR_SOLICITATION && type !== NEIGHBOUR_ADVERTISEMENT) return false;
   if (!state.addresses.has(packet.source) && packet.source !== UNSPECIFIED_IPV6) return true;
   if (type === NEIGHBOUR_SOLICITATION) return false;
   const target = ndTarget(packet);
   return target === null || !state.addresses.has(target);
+}
+
+function isNeighbourDiscovery(packet: IpPacket): boolean {
+  const type = icmpv6Type(packet);
+  return type !== null && type >= ND_FIRST && type <= ND_LAST;
+}
+
+/** Null for everything but ICMPv6; protocol 58 inside IPv4 is not ICMPv6. */
+function icmpv6Type(packet: IpPacket): number | null {
+  return packet.family === "ipv6" && packet.protocol === PROTOCOL_NUMBERS.icmpv6 ? (packet.icmp?.type ?? null) : null;
 }
 
 /** The address that a solicitation or advertisement is about: the first 16 bytes behind the ICMPv6 header. */

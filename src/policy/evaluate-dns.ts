@@ -1,10 +1,14 @@
 /** DNS in the reference evaluator: what may be asked, and what answers teach. Section 5 of the contract. */
 import type { Direction, Reason } from "../api/reasons.ts";
-import type { Attack } from "../api/types.ts";
 import { type DnsMessage, parseDns, readAnswers } from "./dns.ts";
 import type { IpPacket } from "./packet.ts";
-import { judgeQuestion } from "./rights.ts";
+import { judgeQuestion, toldReason } from "./rights.ts";
 import { type Flow, learn, learnerKey, type WorkloadState } from "./state.ts";
+import type { RuleTable } from "./tables.ts";
+
+/** Messages that are read of one TCP segment; a segment with more is a violation. */
+const SEGMENT_MESSAGES_MAX = 8;
+const HEADER_LENGTH = 12;
 
 /** One packet on a DNS port, as part of its flow. */
 export interface DnsPacket {
@@ -14,7 +18,7 @@ export interface DnsPacket {
   flow: Flow;
   /** Key of the flow: an answer has to come over the flow of its question. */
   flowKey: string;
-  attacks: Attack[];
+  table: RuleTable;
   time: number;
 }
 
@@ -24,85 +28,104 @@ interface Message {
   cut: boolean;
 }
 
-/** Judges every message of the packet; the first that fails gives the reason. */
-export function judgeDns(state: WorkloadState, dns: DnsPacket): Reason {
-  const messages = dns.packet.tcp === null ? datagramMessage(dns.packet) : segmentMessages(dns);
-  if (messages === null) return "DnsMalformed";
-  for (const message of messages) {
-    const reason = judgeMessage(state, dns, message);
-    if (reason !== "Allowed") return reason;
-  }
-  return "Allowed";
+/** A place in a TCP stream: the next message's length prefix or, where the prefix came alone, the message itself. */
+interface StreamPosition {
+  next: number;
+  length: number;
 }
 
-function datagramMessage(packet: IpPacket): Message[] {
-  return [{ bytes: packet.payload, cut: packet.fragment !== null }];
+/** Judges every message of the packet; the first that fails gives the reason. */
+export function judgeDns(state: WorkloadState, dns: DnsPacket): Reason {
+  const { packet } = dns;
+  if (packet.tcp !== null) return judgeSegment(state, dns, packet.tcp.sequence);
+  return judgeMessage(state, dns, { bytes: packet.payload, cut: packet.fragment !== null });
 }
 
 /**
- * Cuts a TCP segment into messages by their length prefixes. What belongs to a message that began in an earlier segment,
- * or was seen before, is skipped. Null if the stream cannot be followed: a gap, or half a length prefix.
+ * Judges the messages of a TCP segment. What belongs to a message that began in an earlier segment, or was seen before,
+ * is skipped; a gap before the segment cannot be.
  */
-function segmentMessages({ packet, flow, direction }: DnsPacket): Message[] | null {
-  const { payload } = packet;
-  const sequence = packet.tcp?.sequence ?? 0;
-  if (payload.length === 0) return [];
-  let offset = distance(sequence, flow.dnsNext[direction] ?? sequence);
-  if (offset < 0) return null;
-  const messages: Message[] = [];
-  while (offset < payload.length) {
-    let length = flow.dnsLength[direction];
-    if (length === 0) {
-      if (offset + 2 > payload.length) return null;
-      length = ((payload[offset] as number) << 8) | (payload[offset + 1] as number);
-      offset += 2;
-      if (offset === payload.length) {
-        flow.dnsLength[direction] = length;
-        break;
-      }
+function judgeSegment(state: WorkloadState, dns: DnsPacket, sequence: number): Reason {
+  const { flow, direction } = dns;
+  const size = dns.packet.payload.length;
+  if (size === 0) return "Allowed";
+  const position = { ...(flow.dnsStream[direction] ?? { next: sequence, length: 0 }) };
+  const skip = (position.next - sequence) | 0;
+  if (skip >= size) return "Allowed";
+  const reason = skip < 0 ? "DnsMalformed" : judgeMessages(state, dns, position, skip);
+  if (reason === "Allowed") flow.dnsStream[direction] = position;
+  // What is watched and not dropped goes on; with the next segment, behind what could not be read.
+  else if (skip >= 0 && !dns.table.actions.includes("enforce")) {
+    flow.dnsStream[direction] = { next: (sequence + size) >>> 0, length: 0 };
+  }
+  return reason;
+}
+
+/** Judges the messages from `offset` on and moves `position` behind them. */
+function judgeMessages(state: WorkloadState, dns: DnsPacket, position: StreamPosition, offset: number): Reason {
+  const { payload } = dns.packet;
+  const advance = (bytes: number) => {
+    offset += bytes;
+    position.next = (position.next + bytes) >>> 0;
+  };
+  for (let count = 0; offset < payload.length; count += 1) {
+    if (count === SEGMENT_MESSAGES_MAX) return "DnsMalformed";
+    if (position.length === 0) {
+      if (offset + 2 > payload.length) return "DnsMalformed";
+      position.length = ((payload[offset] as number) << 8) | (payload[offset + 1] as number);
+      if (position.length < HEADER_LENGTH) return "DnsMalformed";
+      advance(2);
+      // The prefix came alone; its message begins the next segment.
+      if (offset === payload.length) return "Allowed";
     }
-    flow.dnsLength[direction] = 0;
-    messages.push({ bytes: payload.subarray(offset, offset + length), cut: offset + length > payload.length });
-    offset += length;
-  }
-  flow.dnsNext[direction] = (sequence + offset) >>> 0;
-  return messages;
-}
-
-/** From one sequence number to another, modulo 2^32, as a signed number. */
-function distance(from: number, to: number): number {
-  return (to - from) | 0;
-}
-
-function judgeMessage(state: WorkloadState, dns: DnsPacket, message: Message): Reason {
-  const parsed = parseDns(message.bytes);
-  if (parsed === null) return "DnsMalformed";
-  if (parsed.response) return judgeResponse(state, dns, parsed, message);
-  for (const rights of dns.flow.rights) {
-    const reason = judgeQuestion(rights, parsed.name);
+    const end = offset + position.length;
+    const reason = judgeMessage(state, dns, { bytes: payload.subarray(offset, end), cut: end > payload.length });
     if (reason !== "Allowed") return reason;
-  }
-  if (dns.direction === "egress" && dns.flow.direction === "egress") {
-    const learners = dns.flow.rights.map(learnerKey);
-    state.queries.set(queryKey(dns.flowKey, parsed), { name: parsed.name, type: parsed.type, learners });
+    advance(position.length);
+    position.length = 0;
   }
   return "Allowed";
 }
 
-/** Answers to the workload's own questions teach; what nobody asked for is an attack, if the profile lists it. */
-function judgeResponse(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, message: Message): Reason {
-  if (dns.direction !== "ingress" || dns.flow.direction !== "egress") return "Allowed";
-  const query = state.queries.get(queryKey(dns.flowKey, parsed));
-  if (query === undefined || query.name !== parsed.name || query.type !== parsed.type) {
-    return dns.attacks.includes("dns-spoofing") ? "DnsSpoofing" : "Allowed";
+/** Who began the flow asks, the other side answers, and a question comes in one piece. */
+function judgeMessage(state: WorkloadState, dns: DnsPacket, message: Message): Reason {
+  const parsed = parseDns(message.bytes);
+  if (parsed === null) return "DnsMalformed";
+  const asks = !parsed.response;
+  if (asks !== (dns.direction === dns.flow.direction) || (asks && message.cut)) return "DnsMalformed";
+  dns.flow.application = "dns";
+  return asks ? judgeQuery(state, dns, parsed) : judgeResponse(state, dns, parsed, message);
+}
+
+/** A question that goes out, allowed or merely watched, is remembered until its answer comes. */
+function judgeQuery(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage): Reason {
+  const { flow, table } = dns;
+  const reasons = flow.rights.map((rights) => toldReason(table, rights, judgeQuestion(rights, parsed.name)));
+  const reason = reasons.find((item) => item !== "Allowed") ?? "Allowed";
+  if (flow.direction === "egress" && (reason === "Allowed" || !table.actions.includes("enforce"))) {
+    const learners = [...new Set(flow.rights.map(learnerKey))];
+    state.queries.set(queryKey(dns.flowKey, parsed), { name: parsed.name, type: parsed.type, learners });
   }
+  return reason;
+}
+
+/**
+ * An answer teaches if its question was asked: by this flow, with this id, name and type. It is then answered. What nobody
+ * asked for is an attack if the profile lists it. What the workload answers to others teaches nothing.
+ */
+function judgeResponse(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, message: Message): Reason {
+  if (dns.flow.direction === "ingress") return "Allowed";
+  const key = queryKey(dns.flowKey, parsed);
+  const query = state.queries.get(key);
+  if (query === undefined || query.name !== parsed.name || query.type !== parsed.type) {
+    return dns.table.attacks.includes("dns-spoofing") ? "DnsSpoofing" : "Allowed";
+  }
+  state.queries.delete(key);
   const answers = readAnswers(message.bytes, parsed);
   const { fqdnMinTtl, fqdnMaxTtl, fqdnGrace } = state.settings;
   for (const { address, ttl } of answers.addresses) {
-    const life = Math.min(Math.max(ttl, fqdnMinTtl), fqdnMaxTtl) + fqdnGrace;
-    for (const learner of query.learners) {
-      learn(state, learner, address, { name: parsed.name, expires: dns.time + life });
-    }
+    const expires = dns.time + Math.min(Math.max(ttl, fqdnMinTtl), fqdnMaxTtl) + fqdnGrace;
+    for (const learner of query.learners) learn(state, learner, address, { name: parsed.name, expires });
   }
   return answers.complete || message.cut || parsed.truncated ? "Allowed" : "DnsMalformed";
 }

@@ -1,17 +1,40 @@
 /** Which flow a packet belongs to, and who began it. */
 import type { Direction } from "../api/reasons.ts";
-import { type Address, formatIp } from "./addresses.ts";
+import { type Address, formatIp, mapIpv4 } from "./addresses.ts";
 import { type IpPacket, TCP_FLAGS } from "./packet.ts";
-import { parseIpv4, parseIpv6 } from "./packet-ip.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
+import { bytesToNumber, type Family } from "./prefixes.ts";
 import type { EvaluatorSettings } from "./state.ts";
 
-/** ICMP types that carry an identifier of their own exchange: echo reply (0) and request (8); ICMPv6: 128 and 129. */
-const ECHO_TYPES = { ipv4: [0, 8], ipv6: [129, 128] } as const;
-/** Errors about a packet: unreachable, time exceeded, parameter problem; ICMPv6 also packet too big. A redirect is none. */
-const ERROR_TYPES = { ipv4: [3, 11, 12], ipv6: [1, 2, 3, 4] } as const;
+const { icmp: ICMP, icmpv6: ICMPV6, tcp: TCP, udp: UDP } = PROTOCOL_NUMBERS;
 
-/** A packet's ends from the workload's point of view. */
+/** Echo messages by protocol: they carry an identifier, and are answered. */
+const ECHO_TYPES = new Map<number, { request: number; reply: number }>([
+  [ICMP, { request: 8, reply: 0 }],
+  [ICMPV6, { request: 128, reply: 129 }],
+]);
+
+/** Errors about a packet: unreachable, time exceeded, parameter problem; ICMPv6 also packet too big. A redirect is none. */
+const ICMP_ERRORS = {
+  ipv4: { protocol: ICMP, types: [3, 11, 12] },
+  ipv6: { protocol: ICMPV6, types: [1, 2, 3, 4] },
+} as const satisfies Record<Family, { protocol: number; types: number[] }>;
+
+/** What the socket of a packet tells, as far as there is one. */
+export interface SocketFacts {
+  /** Tells sockets apart; where absent, those of one and the same process are not. */
+  id?: string;
+  /** Accepted from a listener, or the listener itself: the remote side began. */
+  accepted?: boolean;
+  /** It has a peer. */
+  connected?: boolean;
+  /** It was there before anybody watched, so its first payload has gone by. */
+  older?: boolean;
+  /** One of the kernel's own, by which it resets connections and answers pings. */
+  kernel?: boolean;
+}
+
+/** A packet's ends from the workload's point of view; of ICMP echo, the identifier is the port of the side that asks. */
 export interface Tuple {
   protocol: number;
   local: Address;
@@ -20,36 +43,45 @@ export interface Tuple {
   remotePort: number;
 }
 
-/** The ends of a packet that goes in `direction`. For ICMP echo both ports are the identifier. */
-export function tupleOf(packet: IpPacket, direction: Direction): Tuple {
-  const identifier = isEcho(packet) ? (packet.icmp?.identifier ?? 0) : 0;
-  const from = { address: packet.source, port: identifier || packet.sourcePort };
-  const to = { address: packet.destination, port: identifier || packet.destinationPort };
+/** What of a packet decides its flow; an `IpPacket`, or one that an ICMP error quotes. */
+interface Ends {
+  source: Address;
+  destination: Address;
+  protocol: number;
+  sourcePort: number;
+  destinationPort: number;
+  icmp: { type: number; identifier: number } | null;
+}
+
+/** The ends of a packet that goes in `direction`. */
+export function tupleOf(packet: Ends, direction: Direction): Tuple {
+  const { protocol } = packet;
+  const echo = echoPorts(packet);
+  const from = { address: packet.source, port: echo?.source ?? packet.sourcePort };
+  const to = { address: packet.destination, port: echo?.destination ?? packet.destinationPort };
   const [local, remote] = direction === "egress" ? [from, to] : [to, from];
-  return {
-    protocol: packet.protocol,
-    local: local.address,
-    remote: remote.address,
-    localPort: local.port,
-    remotePort: remote.port,
-  };
+  return { protocol, local: local.address, remote: remote.address, localPort: local.port, remotePort: remote.port };
 }
 
 export function flowKeyOf({ protocol, local, remote, localPort, remotePort }: Tuple): string {
   return `${protocol} ${formatIp(local)} ${localPort} ${formatIp(remote)} ${remotePort}`;
 }
 
+/** ICMP that is no echo has no replies: every message is judged by itself. */
+export function isStateful(packet: IpPacket): boolean {
+  return echoPorts(packet) !== null || !ECHO_TYPES.has(packet.protocol);
+}
+
 /** The port that rules are about: remote for flows that the workload began, its own for the others. */
 export function servicePort(tuple: Tuple, initiator: Direction): number {
-  const hasPorts = tuple.protocol !== PROTOCOL_NUMBERS.icmp && tuple.protocol !== PROTOCOL_NUMBERS.icmpv6;
-  if (!hasPorts) return 0;
+  if (ECHO_TYPES.has(tuple.protocol)) return 0;
   return initiator === "egress" ? tuple.remotePort : tuple.localPort;
 }
 
 /** Whether every message of the flow is parsed as DNS. */
 export function isDnsFlow(tuple: Tuple, initiator: Direction, settings: EvaluatorSettings): boolean {
-  const transports: number[] = [PROTOCOL_NUMBERS.udp, PROTOCOL_NUMBERS.tcp];
-  return transports.includes(tuple.protocol) && settings.dnsPorts.includes(servicePort(tuple, initiator));
+  const hasMessages = tuple.protocol === UDP || tuple.protocol === TCP;
+  return hasMessages && settings.dnsPorts.includes(servicePort(tuple, initiator));
 }
 
 /** A SYN without ACK begins a connection anew, whatever was there under its ports. */
@@ -57,56 +89,57 @@ export function beginsConnection(packet: IpPacket): boolean {
   return packet.tcp !== null && (packet.tcp.flags & (TCP_FLAGS.syn | TCP_FLAGS.ack)) === TCP_FLAGS.syn;
 }
 
-/**
- * Who began the flow of a packet that belongs to no known one. A SYN with ACK answers; a TCP segment from the middle of a
- * connection is of the side that its socket says (`accepted`: the remote side began).
- */
-export function initiatorOf(packet: IpPacket, direction: Direction, accepted: boolean): Direction {
-  if (packet.tcp === null || beginsConnection(packet)) return direction;
-  if ((packet.tcp.flags & TCP_FLAGS.syn) !== 0) return opposite(direction);
-  return accepted ? "ingress" : direction;
+/** Who began a flow that is not known: the sender, unless TCP or the socket shows that the packet is an answer. */
+export function initiatorOf(packet: IpPacket, direction: Direction, socket: SocketFacts): Direction {
+  if (direction === "egress") {
+    return packet.tcp !== null && !beginsConnection(packet) && socket.accepted ? "ingress" : "egress";
+  }
+  return beginsConnection(packet) || !socket.connected || socket.accepted ? "ingress" : "egress";
+}
+
+export function isIcmpError(packet: IpPacket): boolean {
+  const { protocol, types } = ICMP_ERRORS[packet.family];
+  const errors: readonly number[] = types;
+  return packet.protocol === protocol && packet.icmp !== null && errors.includes(packet.icmp.type);
 }
 
 /**
- * The flow that an ICMP error is about, from the packet that it quotes: one that went the other way.
- * Null if the packet is no such error, or quotes too little.
+ * The flow that an ICMP error is about, from the packet that it quotes: one that went the other way. Null if it quotes too
+ * little. IPv6 extension headers in the quoted packet are not read: such an error is judged by itself.
  */
 export function relatedTuple(packet: IpPacket, direction: Direction): Tuple | null {
-  if (packet.icmp === null || packet.fragment !== null) return null;
-  const isIpv4 = packet.family === "ipv4";
-  if (packet.protocol !== (isIpv4 ? PROTOCOL_NUMBERS.icmp : PROTOCOL_NUMBERS.icmpv6)) return null;
-  const errors: readonly number[] = ERROR_TYPES[packet.family];
-  if (!errors.includes(packet.icmp.type)) return null;
-  const quoted = quotedPacket(packet.payload, isIpv4);
-  return quoted && tupleOf(quoted, opposite(direction));
+  const quoted = packet.family === "ipv4" ? quotedIpv4(packet.payload) : quotedIpv6(packet.payload);
+  return quoted && tupleOf(quoted, direction === "egress" ? "ingress" : "egress");
 }
 
-export function opposite(direction: Direction): Direction {
-  return direction === "egress" ? "ingress" : "egress";
+function echoPorts({ protocol, icmp }: Ends): { source: number; destination: number } | null {
+  const types = ECHO_TYPES.get(protocol);
+  if (types === undefined || icmp === null) return null;
+  if (icmp.type === types.request) return { source: icmp.identifier, destination: 0 };
+  return icmp.type === types.reply ? { source: 0, destination: icmp.identifier } : null;
 }
 
-function isEcho(packet: IpPacket): boolean {
-  if (packet.icmp === null) return false;
-  const types: readonly number[] = ECHO_TYPES[packet.family];
-  return types.includes(packet.icmp.type);
+function quotedIpv4(bytes: Uint8Array): Ends | null {
+  const headerLength = ((bytes[0] ?? 0) & 0x0f) * 4;
+  if (bytes.length < 20 || (bytes[0] ?? 0) >> 4 !== 4 || headerLength < 20) return null;
+  const source = mapIpv4(bytesToNumber(bytes.subarray(12, 16)));
+  const destination = mapIpv4(bytesToNumber(bytes.subarray(16, 20)));
+  return quotedEnds(source, destination, bytes[9] as number, bytes.subarray(headerLength));
 }
 
-/** A quoted packet is usually cut off: its lengths are set to what is there, which is enough for addresses and ports. */
-function quotedPacket(payload: Uint8Array, isIpv4: boolean): IpPacket | null {
-  const headerLength = isIpv4 ? ((payload[0] ?? 0) & 0x0f) * 4 : 40;
-  if (payload.length < headerLength + 8) return null;
-  // Room for a whole TCP header without options, of which only the ports are read.
-  const copy = new Uint8Array(Math.max(payload.length, headerLength + 20));
-  copy.set(payload);
-  const length = isIpv4 ? copy.length : copy.length - headerLength;
-  copy.set([length >> 8, length & 0xff], isIpv4 ? 2 : 4);
-  normalizeTransport(copy, headerLength, copy[isIpv4 ? 9 : 6] as number);
-  const quoted = isIpv4 ? parseIpv4(copy) : parseIpv6(copy);
-  return quoted.kind === "ip" && quoted.fragment?.part !== "later" ? quoted : null;
+function quotedIpv6(bytes: Uint8Array): Ends | null {
+  if (bytes.length < 40 || (bytes[0] as number) >> 4 !== 6) return null;
+  const source = bytesToNumber(bytes.subarray(8, 24));
+  const destination = bytesToNumber(bytes.subarray(24, 40));
+  return quotedEnds(source, destination, bytes[6] as number, bytes.subarray(40));
 }
 
-/** Sets the length fields of a quoted transport header so that it reads as whole. */
-function normalizeTransport(bytes: Uint8Array, offset: number, protocol: number): void {
-  if (protocol === PROTOCOL_NUMBERS.tcp) bytes[offset + 12] = 5 << 4;
-  if (protocol === PROTOCOL_NUMBERS.udp) bytes.set([0, 8], offset + 4);
+/** The first 8 bytes behind the IP header are always quoted (RFC 792); they hold the ports, or an echo's identifier. */
+function quotedEnds(source: Address, destination: Address, protocol: number, rest: Uint8Array): Ends | null {
+  if (rest.length < 8) return null;
+  const wordAt = (offset: number) => ((rest[offset] as number) << 8) | (rest[offset + 1] as number);
+  const withPorts: number[] = [TCP, UDP, PROTOCOL_NUMBERS.sctp];
+  const [sourcePort, destinationPort] = withPorts.includes(protocol) ? [wordAt(0), wordAt(2)] : [0, 0];
+  const icmp = ECHO_TYPES.has(protocol) ? { type: rest[0] as number, identifier: wordAt(4) } : null;
+  return { source, destination, protocol, sourcePort, destinationPort, icmp };
 }

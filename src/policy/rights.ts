@@ -61,11 +61,6 @@ export function learnedMask(state: WorkloadState, rights: Rights, remote: Addres
   return masks.reduce((union, mask) => union | mask, 0n) & rights.ruleset.fqdn;
 }
 
-/** Whether some block that still allows the flow waits to see what it speaks. */
-export function looksAtPayload(rights: Rights): boolean {
-  return (rights.mask & ~rights.ruleset.anyApplication) !== 0n;
-}
-
 /** Narrows the mask to the blocks that allow the application; null for one that was not recognised. */
 export function judgeApplication(rights: Rights, application: Application | null): Reason {
   const { anyApplication, application: listed } = rights.ruleset;
@@ -73,10 +68,16 @@ export function judgeApplication(rights: Rights, application: Application | null
   return rights.mask === 0n ? "Application" : "Allowed";
 }
 
-/** Whether the name may be asked under the blocks that allow the flow. One question does not narrow the flow's rights. */
+/**
+ * Whether a name may be asked: under the blocks that allow the flow and let it speak DNS. One question does not narrow
+ * the rights of the flow.
+ */
 export function judgeQuestion(rights: Rights, name: string): Reason {
-  const allowed = rights.ruleset.askAny | nameMasks(rights.ruleset, reverseName(name)).ask;
-  return (rights.mask & allowed) === 0n ? "DnsName" : "Allowed";
+  const { ruleset } = rights;
+  const speaking = rights.mask & (ruleset.anyApplication | ruleset.application.dns);
+  if (speaking === 0n) return "Application";
+  const asking = ruleset.askAny | nameMasks(ruleset, reverseName(name)).ask;
+  return (speaking & asking) === 0n ? "DnsName" : "Allowed";
 }
 
 /**

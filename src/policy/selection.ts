@@ -1,5 +1,6 @@
 /** Which workloads a profile selects: section 2 of the contract. */
 import { selectingLabels } from "../api/labels.ts";
+import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
 import type { LabelSelector, LabelSelectorRequirement, SecurityProfile } from "../api/types.ts";
 
 /** A pod, or what stands for one on a machine without Kubernetes. */
@@ -13,9 +14,6 @@ export interface Selection {
   selected: boolean;
   reason: string;
 }
-
-/** Namespace of objects that give none. */
-export const DEFAULT_NAMESPACE = "default";
 
 /** The selector in force: `spec.labelSelector`, else the profile's own labels; null where there is no usable label. */
 export function effectiveSelector(profile: SecurityProfile): LabelSelector | null {

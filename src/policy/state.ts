@@ -30,18 +30,27 @@ export interface Rights {
 export interface Flow {
   /** Who began. */
   direction: Direction;
+  /** The socket that the workload sends from, null until it has sent. */
+  socket: string | null;
   rights: Rights[];
   tableHash: string;
   epoch: number;
   /** `Allowed`, or why not. */
   reason: Reason;
+  /** It is on a DNS port: every message is judged by itself. */
+  isDns: boolean;
+  /** Its first payload is still to come. */
+  awaitsPayload: boolean;
+  /** Its first payload was refused, which nothing but other rules can change. */
+  payloadRefused: boolean;
   /** Undecided until the first payload. */
   application: Application | "none" | "undecided";
   lastSeen: number;
-  /** DNS over TCP, by direction of the packets: where the next message starts, null if not known yet. */
-  dnsNext: Record<Direction, number | null>;
-  /** DNS over TCP: a length prefix that came alone, 0 if none. */
-  dnsLength: Record<Direction, number>;
+  /**
+   * DNS over TCP, by direction of the packets: the sequence number at which the next message's length prefix starts, or, if
+   * `length` is not 0, the message itself, whose prefix came alone. Null before the first payload.
+   */
+  dnsStream: Record<Direction, { next: number; length: number } | null>;
 }
 
 /** A question that no answer has come to yet. */
@@ -127,6 +136,8 @@ export const LEARNED_NAMES_MAX = 4;
 
 /** Remembers that `name` resolved to `address`: in its own slot, a free one, or that of the name that expires first. */
 export function learn(state: WorkloadState, learner: string, address: Address, fresh: LearnedName): void {
+  // The root has no addresses.
+  if (fresh.name === "") return;
   const key = learnedKey(learner, address);
   const names = state.learned.get(key) ?? [];
   const own = names.find((known) => known.name === fresh.name);

@@ -1,0 +1,167 @@
+/** Flows in the reference evaluator: one judgement for a conversation, for as long as what it rests on holds. */
+import type { Direction, Reason } from "../api/reasons.ts";
+import type { Action } from "../api/types.ts";
+import { type Application, recognizeApplication } from "./applications.ts";
+import { ipAttack, isOwnNeighbourDiscovery } from "./evaluate-attacks.ts";
+import { judgeDns } from "./evaluate-dns.ts";
+import {
+  beginsConnection,
+  flowKeyOf,
+  initiatorOf,
+  isDnsFlow,
+  isStateful,
+  type SocketFacts,
+  servicePort,
+  type Tuple,
+} from "./flows.ts";
+import type { IpPacket } from "./packet.ts";
+import { PROTOCOL_NUMBERS } from "./ports.ts";
+import { judgeApplication, judgeLayers, rightsOf, toldReason } from "./rights.ts";
+import type { Flow, Subject, WorkloadState } from "./state.ts";
+import type { RuleTable } from "./tables.ts";
+
+/** One packet's circumstances: everything that its judgement depends on beside its bytes. */
+export interface Case {
+  state: WorkloadState;
+  table: RuleTable;
+  direction: Direction;
+  subjects: Subject[];
+  socket: SocketFacts;
+  time: number;
+}
+
+/**
+ * What a packet is to the flow that has its ends. `new`: there is none, or it is over. `stale`: rules, identity or socket
+ * have to be looked at again. `foreign`: another socket's packet with the flow's ends, judged by itself.
+ */
+export type FlowStanding = "new" | "stale" | "foreign" | "valid";
+
+/** What a packet that is judged afresh is to a flow that is known. */
+export type Relation = { standing: "new" } | { standing: "new" | "stale" | "foreign"; known: Flow };
+
+/** `learn` without `alert` or `enforce` records and judges nothing. */
+export function onlyLearns(actions: Action[]): boolean {
+  return actions.includes("learn") && !actions.includes("alert") && !actions.includes("enforce");
+}
+
+/** Tells what the packet is to the flow, which it keeps alive. */
+export function standingOf(item: Case, packet: IpPacket, flow: Flow): FlowStanding {
+  const { state, table, direction, time } = item;
+  if (beginsConnection(packet)) return "new";
+  if (packet.tcp === null) {
+    if (time - flow.lastSeen > state.settings.udpIdle) return "new";
+    flow.lastSeen = time;
+  }
+  if (flow.tableHash !== table.hash || flow.epoch !== state.epoch) return "stale";
+  // A name may have been learned since; what was refused for its payload stays refused.
+  if (flow.reason !== "Allowed" && !flow.payloadRefused && flow.direction === direction) return "stale";
+  if (direction === "ingress") return "valid";
+  if (flow.socket === null) return "stale";
+  return flow.socket === socketOf(item) ? "valid" : "foreign";
+}
+
+/** Judges the packet's flow from the ground up, and keeps it unless it has been dropped. */
+export function judgeAfresh(item: Case, packet: IpPacket, tuple: Tuple, to: Relation): { reason: Reason; flow: Flow } {
+  const { state, table } = item;
+  const flow = judgeFlow(item, packet, tuple, to.standing === "stale" ? to.known : null);
+  if (to.standing === "foreign" && isKernelReply(item, packet)) return { reason: "Allowed", flow };
+  const learns = onlyLearns(table.actions);
+  const reason = flow.reason === "Allowed" || learns ? judgePayload(item, packet, tuple, flow) : flow.reason;
+  if (learns) flow.reason = "Allowed";
+  // What enforcement drops has no replies; but an application that was refused stays refused.
+  const kept = flow.reason === "Allowed" || flow.payloadRefused || !table.actions.includes("enforce");
+  if (kept && to.standing !== "foreign" && isStateful(packet)) state.flows.set(flowKeyOf(tuple), flow);
+  return { reason, flow };
+}
+
+/** Layers 4 and 5, for a packet of a flow that the others allow. On a DNS port every message is judged by itself. */
+export function judgePayload(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Reason {
+  const { state, table, direction, time } = item;
+  if (flow.isDns) return judgeDns(state, { packet, direction, flow, flowKey: flowKeyOf(tuple), table, time });
+  if (!flow.awaitsPayload || packet.payload.length === 0) return "Allowed";
+  flow.awaitsPayload = false;
+  flow.application = recognizeApplication(packet.payload, packet.tcp === null ? "other" : "tcp") ?? "none";
+  flow.reason = judgeFlowApplication(table, flow);
+  return flow.reason;
+}
+
+/** Layers 1 to 3 and the attacks, for a new flow, or for a known one anew; 4 too where its application is known. */
+function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | null): Flow {
+  const { state, table, direction, time } = item;
+  const flow: Flow = known
+    ? { ...known, dnsStream: { ...known.dnsStream }, payloadRefused: false }
+    : newFlow(item, packet, tuple);
+  if (direction === "egress") flow.socket = socketOf(item);
+  const rights = subjectsOf(item, known).map((subject) => rightsOf(table, subject, flow.direction));
+  Object.assign(flow, { rights, tableHash: table.hash, epoch: state.epoch, lastSeen: time });
+  flow.reason = ipAttack(table.attacks, state, packet, direction) ?? judgeRights(item, packet, tuple, flow);
+  const isDecided = !flow.isDns && !flow.awaitsPayload && flow.application !== "undecided";
+  if (flow.reason === "Allowed" && isDecided) flow.reason = judgeFlowApplication(table, flow);
+  return flow;
+}
+
+function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tuple: Tuple): Flow {
+  const initiator = initiatorOf(packet, direction, socket);
+  const isDns = isDnsFlow(tuple, initiator, state.settings);
+  const hasPayload = packet.tcp !== null || packet.protocol === PROTOCOL_NUMBERS.udp;
+  const isMissed = packet.tcp !== null && !beginsConnection(packet) && (socket.older ?? false);
+  return {
+    direction: initiator,
+    socket: null,
+    rights: [],
+    tableHash: "",
+    epoch: 0,
+    reason: "Allowed",
+    isDns,
+    awaitsPayload: hasPayload && !isDns && !isMissed,
+    payloadRefused: false,
+    application: "undecided",
+    lastSeen: time,
+    dnsStream: { egress: null, ingress: null },
+  };
+}
+
+/**
+ * Whose rights apply. A packet that comes in, and the kernel's own, may have no socket any more: then whose they were. What
+ * goes out without a registered socket is nobody's, whatever ends it claims.
+ */
+function subjectsOf({ direction, subjects, socket }: Case, known: Flow | null): (Subject | null)[] {
+  if (subjects.length > 0) return subjects;
+  const mayInherit = known !== null && (direction === "ingress" || socket.kernel === true);
+  return mayInherit ? known.rights.map((rights) => rights.subject) : [null];
+}
+
+function judgeRights(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Reason {
+  const { state, table, direction, time } = item;
+  const { family, protocol } = packet;
+  const destination = { family, protocol, remote: tuple.remote, port: servicePort(tuple, flow.direction) };
+  for (const rights of flow.rights) {
+    const isUnjudged = rights.binaryId === 0 && table.default === null;
+    if (isUnjudged && isOwnNeighbourDiscovery(state, packet, direction)) continue;
+    const reason = toldReason(table, rights, judgeLayers(state, rights, destination, time, flow.direction));
+    if (reason !== "Allowed") return reason;
+  }
+  return "Allowed";
+}
+
+function judgeFlowApplication(table: RuleTable, flow: Flow): Reason {
+  const application = flow.application === "none" ? null : (flow.application as Application);
+  for (const rights of flow.rights) {
+    const reason = toldReason(table, rights, judgeApplication(rights, application));
+    if (reason === "Allowed") continue;
+    flow.payloadRefused = true;
+    return reason;
+  }
+  return "Allowed";
+}
+
+/** Sockets without an id of their own are told apart by whose they are. */
+function socketOf({ subjects, socket }: Case): string {
+  return socket.id ?? JSON.stringify(subjects);
+}
+
+/** A reset or acknowledgement without payload, or an echo reply, that the kernel sends within a process's flow. */
+function isKernelReply({ subjects, socket }: Case, packet: IpPacket): boolean {
+  if (!socket.kernel || subjects.length > 0) return false;
+  return packet.tcp === null ? packet.icmp !== null : packet.payload.length === 0;
+}
