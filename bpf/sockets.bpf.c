@@ -46,14 +46,12 @@ static __always_inline struct socket_owner *use_socket(void *socket)
 {
 	struct task_struct *task = current_task();
 	struct socket_owner *owner, found;
-	struct actor user;
 
 	if (is_kernel_thread(task))
 		return NULL;
 	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
 	if (owner) {
-		actor_of(task, &user);
-		set_user(owner, &user);
+		set_user(owner, task);
 		return owner;
 	}
 	own(task, SOCKET_FOUND, &found);
@@ -238,11 +236,25 @@ static __always_inline int is_internet(struct sock *socket)
 	return family == FAMILY_IPV4 || family == FAMILY_IPV6;
 }
 
+/*
+ * Is the user that was written down still who it is? Whatever changes an identity starts an epoch, so the same
+ * process in the same epoch is. For the two programs below, which run at every send and receive: here the task can be
+ * read without bpf_probe_read_kernel, and almost always that is all there is to do.
+ */
+static __always_inline int is_user_known(struct sock *socket)
+{
+	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return owner && owner->user.tgid == (__u32)task->tgid &&
+	       owner->user.start_time == task->group_leader->start_boottime && owner->epoch == read_epoch();
+}
+
 /* Connected sockets show their user nowhere but here. Optional: kernels before 6.3 do not have these. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *socket)
 {
-	if (is_internet(socket))
+	if (is_internet(socket) && !is_user_known(socket))
 		use_socket(socket);
 	return 0;
 }
@@ -250,7 +262,7 @@ int BPF_PROG(socket_sent, struct sock *socket)
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *socket)
 {
-	if (is_internet(socket))
+	if (is_internet(socket) && !is_user_known(socket))
 		use_socket(socket);
 	return 0;
 }

@@ -237,6 +237,7 @@ enum socket_flag {
 struct socket_owner {
 	struct actor creator;
 	struct actor user;    /* the last one seen to use it; both must be allowed */
+	__u64 epoch;          /* in which the user was found to be who it is */
 	__u32 flags;          /* enum socket_flag */
 	__u32 netns_inum;
 };

@@ -50,6 +50,7 @@ static __always_inline void actor_of(struct task_struct *task, struct actor *out
 /* A socket's first owner, who is creator and user in one. */
 static __always_inline void own(struct task_struct *task, __u32 flags, struct socket_owner *out)
 {
+	out->epoch = read_epoch();
 	actor_of(task, &out->creator);
 	out->user = out->creator;
 	out->flags = flags;
@@ -57,16 +58,21 @@ static __always_inline void own(struct task_struct *task, __u32 flags, struct so
 }
 
 /*
- * Writes down who uses the socket now. If that changes whose rights count, cached verdicts are stale. The write
+ * Writes down that the task's process uses the socket now. If that changes whose rights count, cached verdicts are stale. The write
  * comes first: a packet that meets a half-written user is judged again in the new epoch.
  */
-static __always_inline void set_user(struct socket_owner *owner, const struct actor *user)
+static __always_inline void set_user(struct socket_owner *owner, struct task_struct *task)
 {
-	int same = is_same_identity(&owner->user, user);
+	struct actor user;
+	int same;
 
-	if (same && is_same_process(&owner->user, user))
+	/* Read before the process is: an exec in between makes this epoch an old one, and is seen next time. */
+	owner->epoch = read_epoch();
+	actor_of(task, &user);
+	same = is_same_identity(&owner->user, &user);
+	if (same && is_same_process(&owner->user, &user))
 		return;
-	owner->user = *user;
+	owner->user = user;
 	if (!same)
 		start_epoch();
 }

@@ -58,6 +58,14 @@ static __always_inline int is_process_dead(struct task_struct *task)
 	return BPF_CORE_READ(task, signal, live.counter) == 0;
 }
 
+static __always_inline __u64 read_epoch(void)
+{
+	__u32 index = 0;
+	__u64 *current = bpf_map_lookup_elem(&epoch, &index);
+
+	return current ? *current : 0;
+}
+
 /* Cached verdicts are stale from here on. */
 static __always_inline void start_epoch(void)
 {
