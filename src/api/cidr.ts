@@ -3,8 +3,9 @@ import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { Finding } from "./fields.ts";
 
-/** What the API server checks beside `format: cidr`, which alone does not tell the families apart. */
-export const CIDR4_PATTERN = "^[0-9]{1,3}(\\.[0-9]{1,3}){3}/(0|[1-9][0-9]?)$";
+/** What the API server checks beside `format: cidr`, which allows either family, and octets with leading zeros. */
+const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+export const CIDR4_PATTERN = `^${OCTET}(\\.${OCTET}){3}/(0|[1-9][0-9]?)$`;
 export const CIDR6_PATTERN = "^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/(0|[1-9][0-9]{0,2})$";
 
 export type AddressFamily = 4 | 6;

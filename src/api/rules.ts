@@ -1,6 +1,7 @@
 /**
  * Rules that a JSON schema cannot say. Each is written twice, with one text: as CEL, which the API server evaluates at
- * apply, and as TypeScript (in validate-rules.ts), for everything that reads profiles. A test feeds both the same cases.
+ * apply, and as TypeScript (in validate-rules.ts), for everything that reads profiles. refused-profiles.ts has cases
+ * for both.
  */
 import type { Finding } from "./fields.ts";
 

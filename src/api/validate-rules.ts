@@ -58,6 +58,7 @@ function brokenSelector({ spec }: WrittenProfile): Located[] {
   });
   const values = (spec.labelSelector?.matchExpressions ?? []).flatMap(({ operator, values }, index) => {
     const needsValues = operator === "In" || operator === "NotIn";
+    if (!needsValues && operator !== "Exists" && operator !== "DoesNotExist") return [];
     const hasValues = (values ?? []).length > 0;
     if (needsValues === hasValues) return [];
     return [{ path: [...at, "matchExpressions", index, "values"], finding: SELECTOR_VALUES_RULE }];
