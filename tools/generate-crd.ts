@@ -19,7 +19,7 @@ const HEADER =
 
 /** The file's text. Aliases are off, because kubectl's older YAML readers limit them. */
 export function crdText(): string {
-  return HEADER + stringify(customResourceDefinition(), { aliasDuplicateObjects: false, lineWidth: 120 });
+  return HEADER + stringify(customResourceDefinition(), { aliasDuplicateObjects: false, lineWidth: 0 });
 }
 
 function main(args: readonly string[]): number {
