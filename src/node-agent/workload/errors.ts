@@ -11,6 +11,7 @@ export type WorkloadErrorCode =
   | "PC_RESOLV_CONF"
   | "PC_NETLINK"
   | "PC_RUN_SETUP"
+  | "PC_RUN_COMMAND"
   | "PC_RUN_ADDRESS_RANGE"
   | "PC_RUN_NFT_MISSING"
   | "PC_RUN_NFT_REFUSED"

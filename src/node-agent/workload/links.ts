@@ -16,6 +16,7 @@ const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
 const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
@@ -40,6 +41,8 @@ export interface Link {
   loopback: boolean;
   ethernet: boolean;
   up: boolean;
+  /** Bytes of the largest packet. */
+  mtu: number;
   /** `aa:bb:cc:dd:ee:ff`; "" where it has none. */
   mac: string;
   /** Index of the peer (veth) or of the lower interface; null where there is none. */
@@ -68,6 +71,7 @@ function decodeLink(payload: Buffer): Link {
     loopback: (flags & IFF_LOOPBACK) !== 0,
     ethernet: payload.readUInt16LE(2) === HARDWARE_ETHERNET,
     up: (flags & IFF_UP) !== 0,
+    mtu: attributeInteger(attributes.get(IFLA_MTU)) ?? 0,
     mac: macText(attributes.get(IFLA_ADDRESS) ?? Buffer.alloc(0)),
     peerIndex: attributeInteger(attributes.get(IFLA_LINK)),
     peerNsid: attributeInteger(attributes.get(IFLA_LINK_NETNSID)),
@@ -84,27 +88,34 @@ export function listLinks(connection: RouteConnection): Link[] {
   return connection.dump(RTM_GETLINK, request, "the network interfaces").map(decodeLink);
 }
 
+export interface VethPair {
+  name: string;
+  peerName: string;
+  peerNamespaceFd: number;
+  /** Of both ends; the kernel's default, 1500, where absent. */
+  mtu?: number;
+}
+
+function vethEnd(name: string, mtu: number | undefined): Buffer[] {
+  const attributes = [linkHeader(0), textAttribute(IFLA_IFNAME, name)];
+  return mtu === undefined ? attributes : [...attributes, integerAttribute(IFLA_MTU, mtu)];
+}
+
 /**
  * Makes a veth pair: `name` in the connection's namespace, `peerName` in the one behind `peerNamespaceFd`. Both are
  * down.
  *
  * @throws KernelError, EEXIST where one of the names is taken
  */
-export function createVethPair(
-  connection: RouteConnection,
-  pair: { name: string; peerName: string; peerNamespaceFd: number },
-): void {
-  const peer = Buffer.concat([
-    linkHeader(0),
-    textAttribute(IFLA_IFNAME, pair.peerName),
-    integerAttribute(IFLA_NET_NS_FD, pair.peerNamespaceFd),
-  ]);
-  const info = [
-    textAttribute(IFLA_INFO_KIND, "veth"),
-    nestedAttribute(IFLA_INFO_DATA, [attribute(VETH_INFO_PEER, peer)]),
+export function createVethPair(connection: RouteConnection, pair: VethPair): void {
+  const { name, peerName, peerNamespaceFd, mtu } = pair;
+  const peer = Buffer.concat([...vethEnd(peerName, mtu), integerAttribute(IFLA_NET_NS_FD, peerNamespaceFd)]);
+  const data = nestedAttribute(IFLA_INFO_DATA, [attribute(VETH_INFO_PEER, peer)]);
+  const request = [
+    ...vethEnd(name, mtu),
+    nestedAttribute(IFLA_LINKINFO, [textAttribute(IFLA_INFO_KIND, "veth"), data]),
   ];
-  const request = [linkHeader(0), textAttribute(IFLA_IFNAME, pair.name), nestedAttribute(IFLA_LINKINFO, info)];
-  connection.request(RTM_NEWLINK, MESSAGE_FLAG.CREATE | MESSAGE_FLAG.EXCLUSIVE, request, `veth pair ${pair.name}`);
+  connection.request(RTM_NEWLINK, MESSAGE_FLAG.CREATE | MESSAGE_FLAG.EXCLUSIVE, request, `veth pair ${name}`);
 }
 
 /** Sets an interface up or down. @throws KernelError */

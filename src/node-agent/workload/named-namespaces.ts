@@ -3,16 +3,16 @@
  * source asks rtnetlink sockets on a short timer (Node cannot wait for them) and looks again at everything when one
  * has something to say; a slower look at everything finds what no notification tells.
  */
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { causeCode, causeText, UnreadableError } from "../../api/errors.ts";
+import { causeText } from "../../api/errors.ts";
 import { ROUTE_GROUP } from "../ffi/sockets.ts";
 import { boundNamespaceInum, namespacePath, ownNamespaceInum } from "./bound-namespaces.ts";
 import { WorkloadError } from "./errors.ts";
 import { type Link, listLinks } from "./links.ts";
 import type { NamedNamespace } from "./namespace-argument.ts";
 import { NamespaceObserver } from "./namespace-observer.ts";
-import { parseResolvConf, searchDomains } from "./resolv-conf.ts";
+import { searchDomains } from "./resolv-conf.ts";
+import { readResolvConf } from "./resolv-conf-file.ts";
 import { RouteConnection, RouteWatch } from "./route-connection.ts";
 import type { UnresolvedWorkload, Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "./workload.ts";
 import { workloadKey } from "./workload.ts";
@@ -192,17 +192,8 @@ function refuseRepetition(namespaces: readonly NamedNamespace[]): void {
 
 /** Search domains of what runs in a named namespace, which sees /etc/netns/NAME/resolv.conf if there is one. */
 function namespaceSearchDomains(name: string): string[] {
-  return readSearchDomains(`/etc/netns/${name}/resolv.conf`) ?? readSearchDomains("/etc/resolv.conf") ?? [];
-}
-
-/** null where there is no such file. @throws UnreadableError */
-function readSearchDomains(path: string): string[] | null {
-  try {
-    return searchDomains(parseResolvConf(readFileSync(path, "utf8")), hostname());
-  } catch (error) {
-    if (causeCode(error) === "ENOENT") return null;
-    throw new UnreadableError(path, error);
-  }
+  const configuration = readResolvConf(`/etc/netns/${name}/resolv.conf`) ?? readResolvConf("/etc/resolv.conf");
+  return configuration === null ? [] : searchDomains(configuration, hostname());
 }
 
 /** For comparison only: errors by what they say, big integers by their digits. */

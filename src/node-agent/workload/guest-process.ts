@@ -1,0 +1,153 @@
+/**
+ * A command inside a private namespace: in its network namespace, with a resolv.conf of its own in a mount namespace
+ * of its own, everything else as outside. It is started by a chain of execs in one process, so that the process that
+ * is spawned is the command: unshare(1) makes the mount namespace, setpriv(1) ends the command with its parent,
+ * sh puts the resolv.conf in place.
+ */
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { constants as osConstants } from "node:os";
+import { resolve } from "node:path";
+import { inNetworkNamespace } from "../ffi/namespaces.ts";
+import { WorkloadError } from "./errors.ts";
+
+export interface GuestOptions {
+  /** As for child_process.spawn; `inherit` by default. */
+  stdio?: StdioOptions;
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+}
+
+/** Exit codes that shells, env(1) and container runtimes share. */
+const EXIT_SETUP_FAILED = 125;
+export const EXIT_NOT_EXECUTABLE = 126;
+export const EXIT_NOT_FOUND = 127;
+const EXIT_SIGNAL_BASE = 128;
+
+/** Signals that somebody sends to us and means for the command. */
+const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const;
+/** Those that a terminal sends to the command by itself, because it is in the same foreground process group. */
+const FROM_TERMINAL: ReadonlySet<string> = new Set(["SIGINT", "SIGQUIT"]);
+
+const PREPARE = `mount --bind "$1" "$2" || exit ${EXIT_SETUP_FAILED}; shift 2; exec "$@"`;
+
+/** The command cannot be started. `exitCode` is what a shell would end with. */
+export class CommandError extends WorkloadError {
+  readonly exitCode: number;
+
+  constructor(command: string, exitCode: typeof EXIT_NOT_EXECUTABLE | typeof EXIT_NOT_FOUND) {
+    const missing = exitCode === EXIT_NOT_FOUND;
+    super(
+      "PC_RUN_COMMAND",
+      missing
+        ? `there is no command ${command}; give its path, or check the spelling and PATH`
+        : `${command} is not an executable file; check its permissions (chmod +x)`,
+    );
+    this.exitCode = exitCode;
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/**
+ * Where the command is: a path as it stands, a name by the search path.
+ *
+ * @throws CommandError with exit code 126 or 127
+ */
+export function findCommand(command: string, { env = process.env, cwd = process.cwd() }: GuestOptions = {}): string {
+  const folders = command.includes("/") ? [""] : (env.PATH ?? "").split(":").map((folder) => `${folder || "."}/`);
+  const candidates = folders.map((folder) => resolve(cwd, `${folder}${command}`));
+  const found = candidates.find(isExecutable);
+  if (found !== undefined) return found;
+  throw new CommandError(command, candidates.some(exists) ? EXIT_NOT_EXECUTABLE : EXIT_NOT_FOUND);
+}
+
+/** A running command. */
+export class GuestProcess {
+  readonly pid: number;
+  /** Its exit code; 128 + n where signal n ended it; 125 where it could not be set up. Never rejects once it runs. */
+  readonly exitCode: Promise<number>;
+  readonly child: ChildProcess;
+
+  constructor(child: ChildProcess, pid: number) {
+    this.child = child;
+    this.pid = pid;
+    this.exitCode = new Promise((resolve) => {
+      child.once("exit", (code, signal) => resolve(code ?? signalExitCode(signal)));
+    });
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Hands signals that we get on to the command until it ends. */
+  forwardSignals(): void {
+    const terminal = process.stdin.isTTY === true;
+    const handlers = FORWARDED.map((signal) => {
+      // Without a handler the signal would end us, and with us what guards the command.
+      const handler = (): void => {
+        if (!terminal || !FROM_TERMINAL.has(signal)) this.kill(signal);
+      };
+      process.on(signal, handler);
+      return { signal, handler };
+    });
+    this.child.once("exit", () => {
+      for (const { signal, handler } of handlers) process.off(signal, handler);
+    });
+  }
+}
+
+function signalExitCode(signal: NodeJS.Signals | null): number {
+  return signal === null ? EXIT_SETUP_FAILED : EXIT_SIGNAL_BASE + osConstants.signals[signal];
+}
+
+export interface GuestPlace {
+  netnsPath: string;
+  /** File whose content the command sees as its resolv.conf, and the file in whose place it is. */
+  resolvConf: string;
+  resolvConfTarget: string;
+}
+
+/**
+ * Starts a command.
+ *
+ * @param command a name or a path, and its arguments
+ * @throws CommandError where there is no such command; WorkloadError (PC_RUN_SETUP) where it cannot be spawned
+ */
+export function spawnGuest(
+  place: GuestPlace,
+  command: readonly [string, ...string[]],
+  options: GuestOptions = {},
+): GuestProcess {
+  findCommand(command[0], options);
+  const { netnsPath, resolvConf, resolvConfTarget } = place;
+  const prepare = ["/bin/sh", "-c", PREPARE, "portcullis", resolvConf, resolvConfTarget, ...command];
+  const args = ["--mount", "--propagation", "slave", "setpriv", "--pdeathsig", "TERM", ...prepare];
+  const namespace = openSync(netnsPath, "r");
+  try {
+    // A child is forked by this very thread, and so begins in the network namespace that the thread is in.
+    const child = inNetworkNamespace(namespace, () => spawn("unshare", args, { stdio: "inherit", ...options }));
+    const { pid } = child;
+    if (pid !== undefined) return new GuestProcess(child, pid);
+    // The reason comes as an event, later; without a listener it would end the process.
+    child.once("error", () => undefined);
+    throw new WorkloadError(
+      "PC_RUN_SETUP",
+      "unshare (package util-linux) cannot be started; `portcullis run` needs it",
+    );
+  } finally {
+    closeSync(namespace);
+  }
+}
