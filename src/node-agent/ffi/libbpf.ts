@@ -51,6 +51,9 @@ const native = {
   setMaxEntries: libbpf.declare<(m: MapPointer, entries: number) => number>(
     "int bpf_map__set_max_entries(void *map, uint32_t entries)",
   ),
+  setPinPath: libbpf.declare<(m: MapPointer, path: string | null) => number>(
+    "int bpf_map__set_pin_path(void *map, const char *path)",
+  ),
   initialValue: libbpf.declare<(m: MapPointer, size: Uint8Array) => Pointer | null>(
     "void *bpf_map__initial_value(void *map, void *size)",
   ),
@@ -182,6 +185,11 @@ export function mapName(map: MapPointer): string {
 export function mapFd(map: MapPointer): number | null {
   const fd = native.mapFd(map);
   return fd < 0 ? null : fd;
+}
+
+/** Keeps a map from being pinned at the load, whatever its declaration says. Before the load only. */
+export function setUnpinned(map: MapPointer): void {
+  run("leave unpinned", `map ${native.mapName(map)}`, () => native.setPinPath(map, null));
 }
 
 /** Before the load only. */

@@ -24,7 +24,7 @@ export function viewMemory(address: Pointer<string>, length: number): ArrayBuffe
 
 /** Empties a view: every typed array and Buffer on it has length 0 from now on. */
 export function detachView(view: ArrayBuffer): void {
-  structuredClone(view, { transfer: [view] });
+  view.transfer();
 }
 
 /** Gives memory that C allocated back to C. */

@@ -577,29 +577,32 @@ export const Actor: Codec<Actor> = {
   },
 };
 
-/** `struct socket_owner`, 72 bytes */
+/** `struct socket_owner`, 80 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
+  epoch: bigint;
   flags: number;
   netnsInum: number;
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 72,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
+  SIZE: 80,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(80), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
     Actor.encode(value.user, buffer, offset + 32);
-    buffer.writeUInt32LE(value.flags, offset + 64);
-    buffer.writeUInt32LE(value.netnsInum, offset + 68);
+    buffer.writeBigUInt64LE(value.epoch, offset + 64);
+    buffer.writeUInt32LE(value.flags, offset + 72);
+    buffer.writeUInt32LE(value.netnsInum, offset + 76);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
     return {
       creator: Actor.decode(buffer, offset),
       user: Actor.decode(buffer, offset + 32),
-      flags: buffer.readUInt32LE(offset + 64),
-      netnsInum: buffer.readUInt32LE(offset + 68),
+      epoch: buffer.readBigUInt64LE(offset + 64),
+      flags: buffer.readUInt32LE(offset + 72),
+      netnsInum: buffer.readUInt32LE(offset + 76),
     };
   },
 };
@@ -668,13 +671,14 @@ export const Subject: Codec<Subject> = {
   },
 };
 
-/** `struct flow`, 120 bytes */
+/** `struct flow`, 128 bytes */
 export interface Flow {
   cookie: bigint;
   lastSeen: bigint;
   epoch: bigint;
   nameHash: bigint;
   startTime: bigint;
+  cgroupId: bigint;
   subjects: [Subject, Subject];
   tableId: number;
   tgid: number;
@@ -688,27 +692,28 @@ export interface Flow {
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 120,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(120), offset = 0): Buffer {
+  SIZE: 128,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(128), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.cookie, offset);
     buffer.writeBigUInt64LE(value.lastSeen, offset + 8);
     buffer.writeBigUInt64LE(value.epoch, offset + 16);
     buffer.writeBigUInt64LE(value.nameHash, offset + 24);
     buffer.writeBigUInt64LE(value.startTime, offset + 32);
-    Subject.encode(value.subjects[0], buffer, offset + 40);
-    Subject.encode(value.subjects[1], buffer, offset + 40 + 24);
-    buffer.writeUInt32LE(value.tableId, offset + 88);
-    buffer.writeUInt32LE(value.tgid, offset + 92);
-    buffer.writeUInt32LE(value.dnsNext[0], offset + 96);
-    buffer.writeUInt32LE(value.dnsNext[1], offset + 96 + 4);
-    buffer.writeUInt8(value.subjectCount, offset + 104);
-    buffer.writeUInt8(value.direction, offset + 105);
-    buffer.writeUInt8(value.reason, offset + 106);
-    buffer.writeUInt8(value.application, offset + 107);
-    buffer.writeUInt32LE(value.flags, offset + 108);
-    buffer.writeUInt16LE(value.dnsLength[0], offset + 112);
-    buffer.writeUInt16LE(value.dnsLength[1], offset + 112 + 2);
-    buffer.fill(0, offset + 116, offset + 120);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 40);
+    Subject.encode(value.subjects[0], buffer, offset + 48);
+    Subject.encode(value.subjects[1], buffer, offset + 48 + 24);
+    buffer.writeUInt32LE(value.tableId, offset + 96);
+    buffer.writeUInt32LE(value.tgid, offset + 100);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 104);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 104 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 112);
+    buffer.writeUInt8(value.direction, offset + 113);
+    buffer.writeUInt8(value.reason, offset + 114);
+    buffer.writeUInt8(value.application, offset + 115);
+    buffer.writeUInt32LE(value.flags, offset + 116);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 120);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 120 + 2);
+    buffer.fill(0, offset + 124, offset + 128);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -718,16 +723,17 @@ export const Flow: Codec<Flow> = {
       epoch: buffer.readBigUInt64LE(offset + 16),
       nameHash: buffer.readBigUInt64LE(offset + 24),
       startTime: buffer.readBigUInt64LE(offset + 32),
-      subjects: [Subject.decode(buffer, offset + 40), Subject.decode(buffer, offset + 40 + 24)],
-      tableId: buffer.readUInt32LE(offset + 88),
-      tgid: buffer.readUInt32LE(offset + 92),
-      dnsNext: [buffer.readUInt32LE(offset + 96), buffer.readUInt32LE(offset + 96 + 4)],
-      subjectCount: buffer.readUInt8(offset + 104),
-      direction: buffer.readUInt8(offset + 105),
-      reason: buffer.readUInt8(offset + 106),
-      application: buffer.readUInt8(offset + 107),
-      flags: buffer.readUInt32LE(offset + 108),
-      dnsLength: [buffer.readUInt16LE(offset + 112), buffer.readUInt16LE(offset + 112 + 2)],
+      cgroupId: buffer.readBigUInt64LE(offset + 40),
+      subjects: [Subject.decode(buffer, offset + 48), Subject.decode(buffer, offset + 48 + 24)],
+      tableId: buffer.readUInt32LE(offset + 96),
+      tgid: buffer.readUInt32LE(offset + 100),
+      dnsNext: [buffer.readUInt32LE(offset + 104), buffer.readUInt32LE(offset + 104 + 4)],
+      subjectCount: buffer.readUInt8(offset + 112),
+      direction: buffer.readUInt8(offset + 113),
+      reason: buffer.readUInt8(offset + 114),
+      application: buffer.readUInt8(offset + 115),
+      flags: buffer.readUInt32LE(offset + 116),
+      dnsLength: [buffer.readUInt16LE(offset + 120), buffer.readUInt16LE(offset + 120 + 2)],
     };
   },
 };

@@ -3,6 +3,7 @@
  * finds the pin and puts its own program behind it, without a moment in which none is attached.
  */
 import { closeSync, openSync, readSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
 import {
   iteratorCreate,
   linkCreate,
@@ -15,7 +16,7 @@ import {
 } from "../ffi/bpf.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { closeFd } from "../ffi/libc.ts";
-import { removePin } from "./bpffs.ts";
+import { ensurePinFolder, removePin } from "./bpffs.ts";
 import { cgroupRoot } from "./mounts.ts";
 import type { LoadedProgram } from "./objects.ts";
 import { ObjectError } from "./objects.ts";
@@ -144,11 +145,9 @@ function tracepointOf(program: LoadedProgram): string {
  * @returns the link; closing it leaves the program attached
  */
 export function attachPinned(program: LoadedProgram, path: string): Link {
+  ensurePinFolder(dirname(path));
   const fd = openPinIfThere(path);
-  if (fd === null) {
-    const link = attach(program);
-    return pinOrClose(link, path);
-  }
+  if (fd === null) return pinOrClose(attach(program), path);
   const old = new Link(fd, program.name);
   try {
     linkUpdate(fd, program.fd, `the program behind ${path}`);

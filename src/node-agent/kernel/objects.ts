@@ -17,6 +17,7 @@ import {
   setAutoload,
   setInitialValue,
   setMaxEntries,
+  setUnpinned,
 } from "../ffi/libbpf.ts";
 import type { BtfType } from "./btf.ts";
 import { BtfError, parseBtf, sectionVariables } from "./btf.ts";
@@ -134,6 +135,8 @@ export class BpfObject implements Disposable {
   }
 
   #configure(options: ObjectOptions): void {
+    // Without a root libbpf would take /sys/fs/bpf.
+    if (options.pinRoot === undefined) listMaps(this.#handle).forEach(setUnpinned);
     for (const [name, entries] of Object.entries(options.maxEntries ?? {})) {
       const map = this.#findMap(name);
       if (map !== undefined) setMaxEntries(map, entries);

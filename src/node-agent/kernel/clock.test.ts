@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { clockOffsets, monotonicNow, wallTime, wallTimeOfBoot } from "./clock.ts";
+import { FRAME, testObject } from "./lab.ts";
+import { BpfObject } from "./objects.ts";
+import { runOnPacket } from "./test-run.ts";
+
+const object = BpfObject.load(testObject("kernel_api"));
+after(() => object.close());
+
+test("the monotonic clock is the one of bpf_ktime_get_ns", () => {
+  const before = monotonicNow();
+  const { cb } = runOnPacket(object.program("clock").fd, FRAME);
+  const inKernel = BigInt(cb[0] ?? 0) | (BigInt(cb[1] ?? 0) << 32n);
+  assert.ok(before <= inKernel && inKernel <= monotonicNow());
+});
+
+test("wall time of kernel times", () => {
+  const difference = wallTime(monotonicNow()).getTime() - Date.now();
+  assert.ok(Math.abs(difference) < 100, `${difference} ms`);
+  const offsets = { wall: 5_000_000_000n, boot: 2_000_000_000n };
+  assert.deepEqual(wallTime(1_000_000_000n, offsets), new Date(6000));
+  assert.deepEqual(wallTimeOfBoot(3_000_000_000n, offsets), new Date(6000));
+  assert.ok(clockOffsets().boot >= -1_000_000n);
+});
