@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Functions with a __sk_buff and scalars for arguments are global on purpose: the verifier looks at each once, not
+ * once per call and state, and kernels before 5.13 take no other arguments. They find the rest in the scratch.
+ *
+ * The classifier on the host-side veth. Every packet of a workload that is under restriction gets a verdict here,
+ * in both directions; whatever cannot be parsed, found or stored is a violation.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "flow.h"
+
+#define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
+#define TC_DROP 2
+#define NOT_JUDGED 3 /* between the functions here: the flow was evicted meanwhile */
+
+/* Turns a reason into a verdict, counts it and, if wanted, reports it. */
+__noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
+{
+	struct scratch *s = get_scratch();
+	__u32 verdict = VERDICT_ALLOWED;
+
+	if (!s)
+		return TC_DROP;
+	if (reason) {
+		s->mask = 0;
+		verdict = s->workload.mode & MODE_ENFORCE ? VERDICT_DROPPED
+			: s->workload.mode & MODE_ALERT	  ? VERDICT_ALERTED
+							  : VERDICT_COUNTED;
+	}
+	count_packet(s->workload.id, s->flow.subjects[0].path_id, s->direction, reason, verdict, skb->len);
+	if (report)
+		send_event(skb, EVENT_VERDICT, reason, verdict);
+	return verdict == VERDICT_DROPPED ? TC_DROP : TC_NEXT;
+}
+
+/* A workload that is only watched to learn is not judged: everything is allowed, and reported as such. */
+static __always_inline int is_judged(struct scratch *s)
+{
+	return !(s->workload.mode & MODE_LEARN) || (s->workload.mode & (MODE_ALERT | MODE_ENFORCE));
+}
+
+static __always_inline int violation(struct __sk_buff *skb, struct scratch *s, __u32 reason)
+{
+	if (!is_judged(s))
+		return finish(skb, REASON_ALLOWED, 0);
+	return finish(skb, reason, s->workload.mode & MODE_ALERT);
+}
+
+/* A packet of no flow: not IP, ill-formed, or a fragment. It belongs to nobody. */
+static __always_inline int violation_of_nobody(struct __sk_buff *skb, struct scratch *s, __u32 reason)
+{
+	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	return violation(skb, s, reason);
+}
+
+static __always_inline void fragment_key_of(struct scratch *s, struct fragment_key *key)
+{
+	key->workload_id = s->workload.id;
+	key->identification = s->packet.identification;
+	__builtin_memcpy(key->source, s->packet.source, ADDRESS_LENGTH);
+	__builtin_memcpy(key->destination, s->packet.destination, ADDRESS_LENGTH);
+	key->protocol = s->packet.protocol;
+	key->direction = s->direction;
+}
+
+/* Returns a reason: the others can only be judged if this is remembered. */
+__noinline int remember_fragment(__u32 reason)
+{
+	struct scratch *s = get_scratch();
+	struct fragment_key key = {};
+	struct fragment fragment = { .reason = reason };
+
+	if (!s)
+		return REASON_CAPACITY;
+	fragment.seen = s->now;
+	fragment.table_id = s->workload.table_id;
+	fragment.path_id = s->flow.subjects[0].path_id;
+	fragment_key_of(s, &key);
+	if (bpf_map_update_elem(&fragments, &key, &fragment, BPF_ANY) == 0)
+		return reason;
+	count_error(ERROR_FRAGMENTS_FULL);
+	return reason ? (int)reason : REASON_CAPACITY;
+}
+
+__noinline int later_fragment_verdict(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct fragment_key key = {};
+	struct fragment *first;
+
+	if (!s)
+		return TC_DROP;
+	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	fragment_key_of(s, &key);
+	first = bpf_map_lookup_elem(&fragments, &key);
+	if (!first)
+		return violation(skb, s, REASON_FRAGMENT);
+	s->flow.subjects[0].path_id = first->path_id;
+	if (first->reason)
+		return violation(skb, s, first->reason);
+	return finish(skb, REASON_ALLOWED, 0);
+}
+
+/* Puts the flow that has been judged in force. Returns a reason: what cannot be stored has no replies. */
+static __always_inline int store_flow(struct scratch *s, __u32 reason)
+{
+	/* Other ICMP than echo, and protocols without ports, know no replies; every packet is judged alone. */
+	if (is_icmp(&s->packet) && !is_echo(&s->packet))
+		return reason;
+	if (bpf_map_update_elem(&flows, &s->key, &s->flow, BPF_ANY) == 0)
+		return reason;
+	count_error(ERROR_FLOWS_FULL);
+	return reason ? (int)reason : REASON_CAPACITY;
+}
+
+static __always_inline void remember_masks(struct scratch *s)
+{
+	s->mask = s->flow.subjects[0].mask;
+}
+
+/* Every DNS message is told of under trace-dns, whatever its verdict. */
+static __always_inline void trace_dns(struct __sk_buff *skb, struct scratch *s, __u32 reason)
+{
+	if (!s->dns_reported || !(s->workload.mode & MODE_TRACE_DNS))
+		return;
+	send_event(skb, EVENT_DNS, reason,
+		   !reason ? VERDICT_ALLOWED : s->workload.mode & MODE_ENFORCE ? VERDICT_DROPPED : VERDICT_ALERTED);
+}
+
+__noinline int judge_new(struct __sk_buff *skb, int standing)
+{
+	struct settings *set = get_settings();
+	struct scratch *s = get_scratch();
+	int reason = judge_flow(skb, standing), flow_reason, report;
+
+	if (!s)
+		return TC_DROP;
+	if (standing == STANDING_FOREIGN && is_kernel_reply(s))
+		return finish(skb, REASON_ALLOWED, 0);
+	flow_reason = reason;
+	if (!reason || !is_judged(s)) {
+		remember_masks(s);
+		reason = judge_payload(skb, s);
+		if (!is_judged(s)) {
+			reason = REASON_ALLOWED;
+			s->flow.reason = REASON_ALLOWED;
+		}
+	}
+	/*
+	 * What enforcement drops has no replies, so it is not kept: the next packet may find a name learned. An
+	 * application that was refused stays refused.
+	 */
+	if (standing != STANDING_FOREIGN &&
+	    (!s->flow.reason || s->flow.reason == REASON_APPLICATION || !(s->workload.mode & MODE_ENFORCE)))
+		reason = store_flow(s, reason);
+	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
+		reason = remember_fragment(reason);
+	trace_dns(skb, s, reason);
+	if (reason)
+		return violation(skb, s, reason);
+	report = !flow_reason && standing == STANDING_NEW && set && (set->flags & SETTING_REPORT_ALLOWED);
+	return finish(skb, REASON_ALLOWED, report);
+}
+
+/* A valid flow whose packets are looked into. */
+__noinline int judge_valid(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct flow *flow;
+	int reason;
+
+	if (!s)
+		return TC_DROP;
+	flow = bpf_map_lookup_elem(&flows, &s->key);
+	if (!flow)
+		return NOT_JUDGED;
+	s->flow = *flow;
+	s->actor_count = 0;
+	remember_masks(s);
+	reason = judge_payload(skb, s);
+	flow->subjects[0].mask = s->flow.subjects[0].mask;
+	flow->subjects[1].mask = s->flow.subjects[1].mask;
+	flow->application = s->flow.application;
+	flow->flags = s->flow.flags;
+	flow->dns_next[0] = s->flow.dns_next[0];
+	flow->dns_next[1] = s->flow.dns_next[1];
+	flow->dns_length[0] = s->flow.dns_length[0];
+	flow->dns_length[1] = s->flow.dns_length[1];
+	flow->reason = is_judged(s) ? s->flow.reason : REASON_ALLOWED;
+	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
+		reason = remember_fragment(reason);
+	trace_dns(skb, s, reason);
+	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
+}
+
+/* ICMP's ways to say that a packet did not arrive: RFC 792; RFC 4443, 3. */
+static __always_inline int is_icmp_error(struct packet *p)
+{
+	if (p->protocol == PROTOCOL_ICMP)
+		return p->icmp_type == 3 || p->icmp_type == 11 || p->icmp_type == 12;
+	return p->protocol == PROTOCOL_ICMPV6 && p->icmp_type >= 1 && p->icmp_type <= 4;
+}
+
+/* Reads the header of the packet that an ICMP error is about, as sent, into *inner. Returns 0, or -1. */
+static __always_inline int parse_inner(struct __sk_buff *skb, struct packet *outer, struct packet *inner)
+{
+	__u32 offset = outer->l4_offset + 8;
+	__u16 ports[2];
+
+	if (outer->protocol == PROTOCOL_ICMP) {
+		struct iphdr ip;
+
+		if (offset + sizeof(ip) > outer->end || bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) < 0 ||
+		    ip.version != 4 || ip.ihl < 5)
+			return -1;
+		set_ipv4(inner->source, ip.saddr);
+		set_ipv4(inner->destination, ip.daddr);
+		inner->protocol = ip.protocol;
+		offset += ip.ihl * 4;
+	} else {
+		struct ipv6hdr ip;
+
+		if (offset + sizeof(ip) > outer->end || bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) < 0 ||
+		    ip.version != 6)
+			return -1;
+		__builtin_memcpy(inner->source, &ip.saddr, ADDRESS_LENGTH);
+		__builtin_memcpy(inner->destination, &ip.daddr, ADDRESS_LENGTH);
+		inner->protocol = ip.nexthdr;
+		offset += sizeof(ip);
+	}
+	if (offset + 8 > outer->end)
+		return -1;
+	if (is_icmp(inner)) {
+		if (bpf_skb_load_bytes(skb, offset, &inner->icmp_type, 1) < 0 ||
+		    bpf_skb_load_bytes(skb, offset + 4, &inner->icmp_id, 2) < 0)
+			return -1;
+		return 0;
+	}
+	if (inner->protocol != PROTOCOL_TCP && inner->protocol != PROTOCOL_UDP)
+		return 0;
+	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)) < 0)
+		return -1;
+	inner->source_port = ports[0];
+	inner->destination_port = ports[1];
+	return 0;
+}
+
+/* An ICMP error about an allowed flow is part of it. Puts its subject into the scratch; returns 1, else 0. */
+__noinline int is_related(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct flow *flow = NULL;
+	struct packet outer;
+	__u32 direction;
+
+	if (!s)
+		return 0;
+	outer = s->packet;
+	direction = s->direction;
+	if (parse_inner(skb, &outer, &s->packet) == 0) {
+		/* The error goes against the packet that it is about. */
+		s->direction = direction == DIRECTION_EGRESS ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+		__builtin_memset(&s->key, 0, sizeof(s->key));
+		key_of_packet(s);
+		flow = bpf_map_lookup_elem(&flows, &s->key);
+	}
+	s->packet = outer;
+	s->direction = direction;
+	__builtin_memset(&s->key, 0, sizeof(s->key));
+	key_of_packet(s);
+	if (!flow || flow->reason || flow->table_id != s->workload.table_id)
+		return 0;
+	s->flow.subjects[0].path_id = flow->subjects[0].path_id;
+	return 1;
+}
+
+static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
+{
+	struct flow *flow;
+	int standing = STANDING_NEW;
+
+	key_of_packet(s);
+	if (s->packet.flags & PACKET_LATER_FRAGMENT)
+		return later_fragment_verdict(skb);
+	if (is_icmp_error(&s->packet)) {
+		if (is_related(skb))
+			return finish(skb, REASON_ALLOWED, 0);
+		return judge_new(skb, STANDING_NEW);
+	}
+	flow = bpf_map_lookup_elem(&flows, &s->key);
+	if (!flow)
+		return judge_new(skb, STANDING_NEW);
+	standing = standing_of(skb, s, flow);
+	if (standing != STANDING_VALID) {
+		if (standing == STANDING_STALE)
+			s->flow = *flow;
+		return judge_new(skb, standing);
+	}
+	if (flow->flags & (FLOW_DNS | FLOW_L7_PENDING) || (s->packet.flags & PACKET_FIRST_FRAGMENT)) {
+		int action = judge_valid(skb);
+
+		return action == NOT_JUDGED ? judge_new(skb, STANDING_NEW) : action;
+	}
+	if (flow->reason) {
+		/* The answer to a flow that is a violation itself: counted, but it has been reported. */
+		s->flow = *flow;
+		s->actor_count = 0;
+		return finish(skb, flow->reason, 0);
+	}
+	count_packet(s->workload.id, flow->subjects[0].path_id, s->direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
+	return TC_NEXT;
+}
+
+static __always_inline struct workload *find_workload(__u32 ifindex)
+{
+	__u32 *instance;
+
+	instance = bpf_map_lookup_elem(&interfaces, &ifindex);
+	if (!instance)
+		instance = bpf_map_lookup_elem(&interfaces_high, &ifindex);
+	if (!instance || !*instance)
+		return NULL;
+	return bpf_map_lookup_elem(&workloads, instance);
+}
+
+static __always_inline int pending(struct __sk_buff *skb, struct scratch *s)
+{
+	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	count_packet(s->workload.id, 0, s->direction, REASON_PENDING, VERDICT_DROPPED, skb->len);
+	send_event(skb, EVENT_VERDICT, REASON_PENDING, VERDICT_DROPPED);
+	return TC_DROP;
+}
+
+static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
+{
+	struct scratch *s = get_scratch();
+	struct workload *workload = find_workload(skb->ifindex);
+	int reason;
+
+	/* Attached before its workload is known is attached too early: nothing is known, so nothing passes. */
+	if (!s || !workload) {
+		count_error(ERROR_SCRATCH);
+		return TC_DROP;
+	}
+	if (workload->flags & WORKLOAD_UNRESTRICTED)
+		return TC_NEXT;
+	s->workload = *workload;
+	__builtin_memset(&s->packet, 0, sizeof(s->packet));
+	__builtin_memset(&s->key, 0, sizeof(s->key));
+	s->direction = direction;
+	s->dns_reported = 0;
+	s->actor_count = 0;
+	s->owner_flags = 0;
+	s->mask = 0;
+	reason = parse_packet(skb, &s->packet);
+	if (s->workload.flags & WORKLOAD_PENDING)
+		return pending(skb, s);
+	if (!reason)
+		return judge_ip(skb, s);
+	if (reason == REASON_ETHERTYPE && s->packet.ethertype == ETHERTYPE_VALUE_ARP && !skb->vlan_present)
+		reason = judge_arp(skb);
+	else
+		key_of_packet(s);
+	if (reason)
+		return violation_of_nobody(skb, s, reason);
+	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	return finish(skb, REASON_ALLOWED, 0);
+}
+
+/* On the veth's ingress hook: what the workload sends. */
+SEC("tc")
+int from_workload(struct __sk_buff *skb)
+{
+	return judge(skb, DIRECTION_EGRESS);
+}
+
+/* On the veth's egress hook: what the workload is about to receive. */
+SEC("tc")
+int to_workload(struct __sk_buff *skb)
+{
+	return judge(skb, DIRECTION_INGRESS);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Flows: one judgement for all packets of a conversation, as long as nothing that it rests on has changed.
+ */
+#ifndef PORTCULLIS_FLOW_H
+#define PORTCULLIS_FLOW_H
+
+#include "dns_flow.h"
+#include "neighbour.h"
+#include "owner.h"
+
+/* What a packet is to the flow that has its key. */
+enum standing {
+	STANDING_NEW,     /* there is none, or it is over */
+	STANDING_STALE,   /* rules, identity or socket have to be looked at again */
+	STANDING_FOREIGN, /* another socket's packet with the flow's addresses: judged alone, changes nothing */
+	STANDING_VALID,
+};
+
+static __always_inline int is_echo(struct packet *p)
+{
+	if (p->protocol == PROTOCOL_ICMP)
+		return p->icmp_type == ICMP_ECHO_REQUEST || p->icmp_type == ICMP_ECHO_REPLY;
+	return p->protocol == PROTOCOL_ICMPV6 &&
+	       (p->icmp_type == ICMPV6_ECHO_REQUEST || p->icmp_type == ICMPV6_ECHO_REPLY);
+}
+
+static __always_inline int is_icmp(struct packet *p)
+{
+	return p->protocol == PROTOCOL_ICMP || p->protocol == PROTOCOL_ICMPV6;
+}
+
+/* Echo messages: the identifier stands on the side that asks, so that a request never passes for a reply. */
+static __always_inline void echo_ports(struct scratch *s)
+{
+	struct packet *p = &s->packet;
+	int request = p->protocol == PROTOCOL_ICMP ? p->icmp_type == ICMP_ECHO_REQUEST
+						   : p->icmp_type == ICMPV6_ECHO_REQUEST;
+
+	if (request == (s->direction == DIRECTION_EGRESS))
+		s->key.local_port = p->icmp_id;
+	else
+		s->key.remote_port = p->icmp_id;
+}
+
+/* s->key has been zeroed. */
+static __always_inline void key_of_packet(struct scratch *s)
+{
+	struct packet *p = &s->packet;
+
+	s->key.workload_id = s->workload.id;
+	s->key.protocol = p->protocol;
+	if (s->direction == DIRECTION_EGRESS) {
+		__builtin_memcpy(s->key.local, p->source, ADDRESS_LENGTH);
+		__builtin_memcpy(s->key.remote, p->destination, ADDRESS_LENGTH);
+		s->key.local_port = p->source_port;
+		s->key.remote_port = p->destination_port;
+	} else {
+		__builtin_memcpy(s->key.local, p->destination, ADDRESS_LENGTH);
+		__builtin_memcpy(s->key.remote, p->source, ADDRESS_LENGTH);
+		s->key.local_port = p->destination_port;
+		s->key.remote_port = p->source_port;
+	}
+	if (is_echo(p))
+		echo_ports(s);
+}
+
+static __always_inline int begins_tcp(struct packet *p)
+{
+	return p->protocol == PROTOCOL_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static __always_inline __u64 cookie_of(struct __sk_buff *skb)
+{
+	if (subject_from_mark)
+		return (__u64)skb->priority << 32 | skb->mark;
+	return bpf_get_socket_cookie(skb);
+}
+
+static __always_inline int standing_of(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
+{
+	if (begins_tcp(&s->packet))
+		return STANDING_NEW;
+	if (s->packet.protocol != PROTOCOL_TCP) {
+		struct settings *set = get_settings();
+
+		s->now = bpf_ktime_get_ns();
+		if (set && s->now - flow->last_seen > set->udp_idle)
+			return STANDING_NEW;
+		flow->last_seen = s->now;
+	}
+	if (flow->table_id != s->workload.table_id || flow->epoch != current_epoch())
+		return STANDING_STALE;
+	/* A name may have been learned since: who began a refused flow is judged anew, unless its payload was refused. */
+	if (flow->reason && flow->reason != REASON_APPLICATION && flow->direction == s->direction)
+		return STANDING_STALE;
+	if (s->direction == DIRECTION_INGRESS)
+		return STANDING_VALID;
+	if (!(flow->flags & FLOW_COOKIE_KNOWN))
+		return STANDING_STALE;
+	s->cookie = cookie_of(skb);
+	return s->cookie == flow->cookie ? STANDING_VALID : STANDING_FOREIGN;
+}
+
+/* Who began a flow that is not known: the sender, unless TCP or the socket shows that this is an answer. */
+static __always_inline __u8 who_began(struct scratch *s)
+{
+	struct packet *p = &s->packet;
+
+	if (s->direction == DIRECTION_EGRESS) {
+		if (p->protocol == PROTOCOL_TCP && !begins_tcp(p) && (s->owner_flags & OWNER_ACCEPTED))
+			return DIRECTION_INGRESS;
+		return DIRECTION_EGRESS;
+	}
+	if (begins_tcp(p) || !(s->owner_flags & OWNER_CONNECTED) || (s->owner_flags & OWNER_ACCEPTED))
+		return DIRECTION_INGRESS;
+	return DIRECTION_EGRESS;
+}
+
+/* No socket was found for a known flow (an ICMP reply, say): who it belonged to last, as they are now. */
+static __always_inline void actors_from_flow(struct scratch *s)
+{
+	struct actor last = {
+		.start_time = s->flow.start_time,
+		.cgroup_id = s->flow.cgroup_id,
+		.tgid = s->flow.tgid,
+		.path_id = s->flow.subjects[0].path_id & ~PATH_ID_MODIFIED,
+		.flags = s->flow.subjects[0].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0,
+	};
+
+	if (!last.path_id)
+		return;
+	current_actor(&last, &s->actors[0]);
+	last.path_id = s->flow.subjects[1].path_id & ~PATH_ID_MODIFIED;
+	last.flags = s->flow.subjects[1].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
+	s->actors[1] = last;
+	s->actor_count = s->flow.subject_count;
+	s->owner_flags |= OWNER_FOUND;
+}
+
+static __always_inline void subjects_from_actors(struct scratch *s)
+{
+	struct actor nobody = {};
+
+	s->flow.subject_count = s->actor_count ? s->actor_count : 1;
+	if (!s->actor_count) {
+		s->flow.tgid = 0;
+		s->flow.start_time = 0;
+		s->flow.cgroup_id = 0;
+		subject_of(&nobody, s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
+			   &s->flow.subjects[0]);
+		return;
+	}
+	s->flow.tgid = s->actors[0].tgid;
+	s->flow.start_time = s->actors[0].start_time;
+	s->flow.cgroup_id = s->actors[0].cgroup_id;
+	subject_of(&s->actors[0], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
+		   &s->flow.subjects[0]);
+	if (s->actor_count > 1)
+		subject_of(&s->actors[1], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
+			   &s->flow.subjects[1]);
+}
+
+static __always_inline int judge_subjects(struct scratch *s)
+{
+	for (int i = 0; i < SUBJECTS_MAX; i++) {
+		int reason;
+
+		if (i >= s->flow.subject_count)
+			break;
+		reason = refine_reason(judge_subject(i), &s->flow.subjects[i]);
+		if (reason)
+			return reason;
+	}
+	return REASON_ALLOWED;
+}
+
+/* A socket that was there before us has sent its first payload already: there is nothing to recognise. */
+static __always_inline void expect_payload(struct scratch *s)
+{
+	if (s->packet.protocol != PROTOCOL_TCP && s->packet.protocol != PROTOCOL_UDP)
+		return;
+	if (on_dns_port(s)) {
+		s->flow.flags |= FLOW_DNS;
+		return;
+	}
+	if (s->packet.protocol == PROTOCOL_TCP && !begins_tcp(&s->packet) && (s->owner_flags & OWNER_OLDER))
+		return;
+	s->flow.flags |= FLOW_L7_PENDING;
+}
+
+/*
+ * Judges the flow from the ground up; `standing` is not VALID. s->flow is a copy of the known one for STALE, and is
+ * made anew otherwise. Leaves it ready to be stored.
+ */
+__noinline int judge_flow(struct __sk_buff *skb, int standing)
+{
+	struct scratch *s = get_scratch();
+	int reason;
+
+	if (!s)
+		return REASON_CAPACITY;
+	s->now = bpf_ktime_get_ns();
+	find_owner(skb);
+	if (standing == STANDING_STALE) {
+		if (!(s->owner_flags & OWNER_FOUND))
+			actors_from_flow(s);
+	} else {
+		__builtin_memset(&s->flow, 0, sizeof(s->flow));
+		s->flow.direction = who_began(s);
+		s->flow.application = APPLICATION_UNDECIDED;
+		expect_payload(s);
+	}
+	s->flow.name_hash = 0;
+	s->flow.table_id = s->workload.table_id;
+	s->flow.epoch = current_epoch();
+	s->flow.last_seen = s->now;
+	if (s->direction == DIRECTION_EGRESS) {
+		s->flow.cookie = cookie_of(skb);
+		s->flow.flags |= FLOW_COOKIE_KNOWN;
+	}
+	subjects_from_actors(s);
+	reason = judge_origin(skb);
+	if (!reason)
+		reason = judge_subjects(s);
+	if (!reason && !(s->flow.flags & (FLOW_DNS | FLOW_L7_PENDING)) && s->flow.application != APPLICATION_UNDECIDED)
+		reason = judge_application(s);
+	s->flow.reason = reason;
+	return reason;
+}
+
+/* The layers that look into the packet, for a flow that the others allow. */
+static __always_inline int judge_payload(struct __sk_buff *skb, struct scratch *s)
+{
+	int reason;
+
+	if (s->flow.flags & FLOW_DNS)
+		return judge_dns(skb, s);
+	if (!(s->flow.flags & FLOW_L7_PENDING))
+		return REASON_ALLOWED;
+	reason = judge_first_payload(skb, s);
+	s->flow.reason = reason;
+	return reason;
+}
+
+/*
+ * The kernel's own answer within a flow: a reset or acknowledgement without payload, an echo reply. A user's raw
+ * socket is registered, and AF_PACKET's is of another family, so neither can pretend.
+ */
+static __always_inline int is_kernel_reply(struct scratch *s)
+{
+	struct packet *p = &s->packet;
+
+	if (!(s->owner_flags & OWNER_KERNEL) || (s->owner_flags & OWNER_FOUND))
+		return 0;
+	if (p->protocol == PROTOCOL_TCP)
+		return p->end <= p->payload_offset;
+	return is_icmp(p);
+}
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Domain names on the wire (RFC 1035, 4.1.4). The loops are kept apart in global functions, so that the
+ * verifier looks at each once, and their state in a per-CPU map, so that it forgets what does not matter.
+ */
+#ifndef PORTCULLIS_NAME_H
+#define PORTCULLIS_NAME_H
+
+#include "packet.h"
+
+#define WIRE_NAME_MAX 255
+#define LABELS_MAX 127
+#define LABEL_MAX 63
+#define POINTERS_MAX 16
+#define DNS_HEADER_LENGTH 12
+
+/* Odd, random per installation, so that nobody can prepare two names with one hash. */
+const volatile __u64 name_hash_multiplier = 0x9e3779b97f4a7c15ULL;
+
+/*
+ * What becomes of a byte: letters are lower-cased, bytes that cannot stand in a name, and the dot within a
+ * label, become 0; the second half is for length bytes, which all become dots.
+ */
+#define FOLD_8(b) FOLD_1(b), FOLD_1(b + 1), FOLD_1(b + 2), FOLD_1(b + 3), FOLD_1(b + 4), FOLD_1(b + 5),           \
+		  FOLD_1(b + 6), FOLD_1(b + 7)
+#define FOLD_64(b) FOLD_8(b), FOLD_8(b + 8), FOLD_8(b + 16), FOLD_8(b + 24), FOLD_8(b + 32), FOLD_8(b + 40),      \
+		   FOLD_8(b + 48), FOLD_8(b + 56)
+#define FOLD_1(b) (__u8)((b) >= 'A' && (b) <= 'Z' ? (b) + 32 : (b) == '.' || (b) < 0x21 || (b) > 0x7e ? 0 : (b))
+const volatile __u8 fold[512] = {
+	FOLD_64(0), FOLD_64(64), FOLD_64(128), FOLD_64(192),
+	[256 ... 511] = '.',
+};
+
+struct name_scratch {
+	struct name_key key;          /* the question's name, ready for the lookup in `names` */
+	__u8 wire[256] __attribute__((aligned(8)));
+	__u8 label_start[256];        /* 1 where `wire` has a length byte */
+	__u8 label[64];
+	__u64 hash;                   /* of the name read last */
+	__u64 power;
+	__u32 name_length;            /* of key.text */
+	__u32 next;                   /* offset behind the name read last */
+	__u32 length;                 /* text read so far */
+	__u32 offset;                 /* where reading goes on */
+	__u32 pointers;               /* followed so far */
+	__u32 bad;
+	__u32 message;                /* offsets of the message and of its end in the packet */
+	__u32 end;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct name_scratch);
+} name_scratch SEC(".maps");
+
+static __always_inline struct name_scratch *get_name_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&name_scratch, &zero);
+}
+
+/* Marks the length bytes of the uncompressed name in `wire`. Returns its length without the root, or -1. */
+__noinline int hop_labels(__u32 available)
+{
+	struct name_scratch *s = get_name_scratch();
+	__u32 position = 0;
+
+	if (!s)
+		return -1;
+	__builtin_memset(s->label_start, 0, sizeof(s->label_start));
+	for (int i = 0; i <= LABELS_MAX; i++) {
+		__u32 length;
+
+		if (position >= available || position >= WIRE_NAME_MAX)
+			return -1;
+		length = s->wire[position & 0xff];
+		if (!length)
+			return position;
+		if (length > LABEL_MAX)
+			return -1;
+		s->label_start[position & 0xff] = 1;
+		position += length + 1;
+	}
+	return -1;
+}
+
+/*
+ * Reads the uncompressed name at `offset` into key.text, reversed, with its hash. Returns 0, or -1 if it is no
+ * name: too long, compressed, cut off, or with a byte that cannot stand in one.
+ */
+__noinline int read_question_name(struct __sk_buff *skb, __u32 offset)
+{
+	struct name_scratch *s = get_name_scratch();
+	__u64 multiplier = name_hash_multiplier, hash = 0;
+	__u32 available, bad = 0;
+	int length;
+
+	if (!s)
+		return -1;
+	if (offset >= s->end)
+		return -1;
+	available = s->end - offset;
+	if (available > WIRE_NAME_MAX)
+		available = WIRE_NAME_MAX;
+	barrier_var(available);
+	if (available < 1 || available > WIRE_NAME_MAX)
+		return -1;
+	if (bpf_skb_load_bytes(skb, offset, s->wire, available) < 0) {
+		count_error(ERROR_PACKET_READ);
+		return -1;
+	}
+	length = hop_labels(available);
+	if (length < 0 || length > NAME_TEXT_MAX)
+		return -1;
+	__builtin_memset(s->key.text, 0, sizeof(s->key.text));
+	for (int i = 0; i < NAME_TEXT_MAX; i++) {
+		__u32 from, byte;
+
+		if (i >= length)
+			break;
+		from = (length - 1 - i) & 0xff;
+		byte = fold[(s->wire[from] | (s->label_start[from] << 8)) & 0x1ff];
+		bad |= (byte - 1) >> 8;
+		s->key.text[i] = byte;
+		hash = hash * multiplier + byte;
+	}
+	if (bad)
+		return -1;
+	s->hash = hash;
+	s->name_length = length;
+	s->next = offset + length + 1;
+	return 0;
+}
+
+/* Adds the `length` bytes in s->label, and the dot before them, to the hash of a name that is read forwards. */
+__noinline int hash_label(__u32 length)
+{
+	struct name_scratch *s = get_name_scratch();
+	__u64 multiplier = name_hash_multiplier, hash, power;
+	__u32 bad = 0;
+
+	if (!s)
+		return -1;
+	hash = s->hash + '.' * s->power;
+	power = s->power * multiplier;
+	for (int i = 0; i < LABEL_MAX; i++) {
+		__u32 byte;
+
+		if (i >= (int)length)
+			break;
+		byte = fold[s->label[i]];
+		bad |= (byte - 1) >> 8;
+		hash += byte * power;
+		power *= multiplier;
+	}
+	s->hash = hash;
+	s->power = power;
+	s->bad |= bad;
+	return 0;
+}
+
+enum step { STEP_BAD = -1, STEP_MORE = 0, STEP_END = 1 };
+
+/* Follows the pointer at `offset`: strictly backwards, never into the header, at most POINTERS_MAX times. */
+static __always_inline int follow_pointer(struct __sk_buff *skb, struct name_scratch *s, __u32 offset)
+{
+	__u8 pointer[2];
+	__u32 target;
+
+	if (offset + 2 > s->end || bpf_skb_load_bytes(skb, offset, pointer, sizeof(pointer)) < 0)
+		return STEP_BAD;
+	if (!s->pointers)
+		s->next = offset + 2;
+	target = s->message + ((pointer[0] & 0x3f) << 8 | pointer[1]);
+	if (++s->pointers > POINTERS_MAX || target < s->message + DNS_HEADER_LENGTH || target >= offset)
+		return STEP_BAD;
+	s->offset = target;
+	return STEP_MORE;
+}
+
+/* Reads one label, pointer or root at s->offset. */
+static __always_inline int hash_step(struct __sk_buff *skb, struct name_scratch *s)
+{
+	__u32 offset = s->offset, length;
+	__u8 head;
+
+	if (offset >= s->end || bpf_skb_load_bytes(skb, offset, &head, 1) < 0)
+		return STEP_BAD;
+	length = head;
+	if (!length) {
+		if (!s->pointers)
+			s->next = offset + 1;
+		return s->bad ? STEP_BAD : STEP_END;
+	}
+	if (length >= 0xc0)
+		return follow_pointer(skb, s, offset);
+	if (length > LABEL_MAX || offset + 1 + length > s->end)
+		return STEP_BAD;
+	s->length += length + 1;
+	if (s->length > NAME_TEXT_MAX)
+		return STEP_BAD;
+	barrier_var(length);
+	if (length < 1 || length > LABEL_MAX)
+		return STEP_BAD;
+	if (bpf_skb_load_bytes(skb, offset + 1, s->label, length) < 0 || hash_label(length) < 0)
+		return STEP_BAD;
+	s->offset = offset + 1 + length;
+	return STEP_MORE;
+}
+
+/*
+ * Hashes the name at `offset`, which may be compressed. Returns 0 with s->hash and s->next, or -1 if it is no
+ * name, leads round in circles, or is cut off.
+ */
+__noinline int hash_name(struct __sk_buff *skb, __u32 offset)
+{
+	struct name_scratch *s = get_name_scratch();
+
+	if (!s)
+		return -1;
+	s->hash = 0;
+	s->power = 1;
+	s->length = 0;
+	s->bad = 0;
+	s->next = 0;
+	s->offset = offset;
+	s->pointers = 0;
+	for (int i = 0; i <= LABELS_MAX + POINTERS_MAX; i++) {
+		int step = hash_step(skb, s);
+
+		if (step == STEP_MORE)
+			continue;
+		return step == STEP_END ? 0 : -1;
+	}
+	return -1;
+}
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Which process does a packet belong to? What the workload sends carries its socket across the veth; for what it
+ * receives, and for senders whose segmentation offload is off, the socket is looked up in the workload's network
+ * namespace. The socket's storage says who made it and who used it last.
+ */
+#ifndef PORTCULLIS_OWNER_H
+#define PORTCULLIS_OWNER_H
+
+#include "identity.h"
+#include "scratch.h"
+
+#define FAMILY_INET 2
+#define FAMILY_INET6 10
+#define SOCKET_TYPE_RAW 3
+#define TCP_STATE_LISTEN 10
+
+/* For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one. */
+const volatile __u8 subject_from_mark = 0;
+
+/* The fields that make a difference to policy; start times and tgids do not. */
+static __always_inline int same_identity(const struct actor *a, const struct actor *b)
+{
+	return a->path_id == b->path_id && a->script_id == b->script_id && a->cgroup_id == b->cgroup_id &&
+	       is_modified(a->flags) == is_modified(b->flags) &&
+	       !((a->flags ^ b->flags) & PROCESS_SCRIPT_VERIFIED);
+}
+
+static __always_inline void actors_from_owner(struct scratch *s, struct socket_owner *owner)
+{
+	current_actor(&owner->user, &s->actors[0]);
+	s->actors[1] = owner->creator;
+	s->actor_count = same_identity(&s->actors[0], &s->actors[1]) ? 1 : 2;
+	s->owner_flags |= OWNER_FOUND;
+	if (owner->flags & SOCKET_ACCEPTED)
+		s->owner_flags |= OWNER_ACCEPTED;
+	if (owner->flags & SOCKET_FOUND)
+		s->owner_flags |= OWNER_OLDER;
+}
+
+/* The owner of a full socket. One without storage is the kernel's own, AF_PACKET's, or was never seen. */
+static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_sock *sk)
+{
+	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
+
+	if (owner) {
+		actors_from_owner(s, owner);
+		if (sk->dst_port)
+			s->owner_flags |= OWNER_CONNECTED;
+		return;
+	}
+	/* The kernel's control sockets, for resets, TIME_WAIT acknowledgements and ICMP, are raw and never registered. */
+	if ((sk->family == FAMILY_INET || sk->family == FAMILY_INET6) && sk->type == SOCKET_TYPE_RAW)
+		s->owner_flags |= OWNER_KERNEL;
+	else
+		count_error(ERROR_SOCKET_WITHOUT_OWNER);
+}
+
+/* Half-open sockets have a listener, dying ones have nobody. */
+static __always_inline void owner_of_mini_socket(struct scratch *s, struct bpf_sock *sk)
+{
+	struct bpf_sock *listener = bpf_get_listener_sock(sk);
+
+	s->owner_flags |= OWNER_KERNEL;
+	if (!listener)
+		return;
+	owner_of_full_socket(s, listener);
+	s->owner_flags |= OWNER_LISTENER | OWNER_ACCEPTED;
+}
+
+static __always_inline void tuple_of(struct scratch *s, struct bpf_sock_tuple *tuple)
+{
+	struct packet *p = &s->packet;
+	int sends = s->direction == DIRECTION_EGRESS;
+	/* As the workload's kernel would look a packet up that it receives. */
+	__u8 *remote = remote_address(s), *local = local_address(s);
+	__u16 remote_port = sends ? p->destination_port : p->source_port;
+	__u16 local_port = sends ? p->source_port : p->destination_port;
+
+	if (p->ethertype == ETHERTYPE_VALUE_IPV4) {
+		tuple->ipv4.saddr = *(__u32 *)(remote + 12);
+		tuple->ipv4.daddr = *(__u32 *)(local + 12);
+		tuple->ipv4.sport = remote_port;
+		tuple->ipv4.dport = local_port;
+		return;
+	}
+	__builtin_memcpy(tuple->ipv6.saddr, remote, ADDRESS_LENGTH);
+	__builtin_memcpy(tuple->ipv6.daddr, local, ADDRESS_LENGTH);
+	tuple->ipv6.sport = remote_port;
+	tuple->ipv6.dport = local_port;
+}
+
+__noinline int look_up_socket(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk = NULL, *full;
+	__u32 length;
+
+	if (!s)
+		return 0;
+	if (s->workload.nsid < 0) {
+		count_error(ERROR_SOCKET_LOOKUP);
+		return 0;
+	}
+	tuple_of(s, &tuple);
+	length = s->packet.ethertype == ETHERTYPE_VALUE_IPV4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6);
+	if (s->packet.protocol == PROTOCOL_TCP)
+		sk = bpf_skc_lookup_tcp(skb, &tuple, length, s->workload.nsid, 0);
+	else if (s->packet.protocol == PROTOCOL_UDP)
+		sk = bpf_sk_lookup_udp(skb, &tuple, length, s->workload.nsid, 0);
+	if (!sk)
+		return 0;
+	full = bpf_sk_fullsock(sk);
+	if (full)
+		owner_of_full_socket(s, full);
+	else
+		owner_of_mini_socket(s, sk);
+	bpf_sk_release(sk);
+	return 0;
+}
+
+static __always_inline void owner_from_mark(struct __sk_buff *skb, struct scratch *s)
+{
+	if (!skb->mark)
+		return;
+	__builtin_memset(s->actors, 0, sizeof(s->actors));
+	s->actors[0].path_id = skb->mark & ~PATH_ID_MODIFIED;
+	s->actors[0].flags = skb->mark & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
+	s->actors[1] = s->actors[0];
+	s->actor_count = 1;
+	if (skb->priority) {
+		s->actors[1].path_id = skb->priority & ~PATH_ID_MODIFIED;
+		s->actors[1].flags = skb->priority & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
+		s->actor_count = 2;
+	}
+	s->owner_flags |= OWNER_FOUND;
+}
+
+/* Fills s->actors and s->owner_flags. */
+__noinline int find_owner(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct bpf_sock *sk, *full;
+
+	if (!s)
+		return 0;
+	s->owner_flags = 0;
+	s->actor_count = 0;
+	if (subject_from_mark) {
+		owner_from_mark(skb, s);
+		return 0;
+	}
+	sk = s->direction == DIRECTION_EGRESS ? skb->sk : NULL;
+	if (!sk) {
+		look_up_socket(skb);
+		return 0;
+	}
+	full = bpf_sk_fullsock(sk);
+	if (full)
+		owner_of_full_socket(s, full);
+	else
+		owner_of_mini_socket(s, sk);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What is known about the packet under judgement. It lives in a per-CPU map, not on the stack: the classifier
+ * runs with softirqs off, so a CPU judges one packet at a time; and the verifier, which forgets what is stored
+ * in a map, then has far fewer states to look at.
+ */
+#ifndef PORTCULLIS_SCRATCH_H
+#define PORTCULLIS_SCRATCH_H
+
+#include "packet.h"
+
+struct scratch {
+	struct packet packet;
+	struct flow_key key;
+	struct flow flow;                   /* being judged: a new one, or a copy of the one in `flows` */
+	struct actor actors[SUBJECTS_MAX];  /* user of the socket, then its creator if somebody else */
+	struct workload workload;           /* copy of the instance in force when the packet came */
+	__u64 cookie;
+	__u64 now;
+	__u64 mask;                         /* blocks that allowed the packet, for the event */
+	__u32 actor_count;
+	__u32 direction;                    /* the packet's: enum direction */
+	__u32 owner_flags;                  /* enum owner_flag */
+	__u32 dns_reported;                 /* name_scratch holds the question that the verdict is about */
+};
+
+enum owner_flag {
+	OWNER_FOUND = 1,     /* actors[] is filled */
+	OWNER_ACCEPTED = 2,  /* socket accepted from a listener */
+	OWNER_CONNECTED = 4, /* socket has a peer */
+	OWNER_KERNEL = 8,    /* one of the kernel's own sockets, or a half-open or dying one */
+	OWNER_LISTENER = 16, /* found by its half-open request */
+	OWNER_OLDER = 32,    /* the socket was there before the agent */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch SEC(".maps");
+
+static __always_inline struct scratch *get_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+static __always_inline struct settings *get_settings(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+static __always_inline __u64 current_epoch(void)
+{
+	__u32 zero = 0;
+	__u64 *value = bpf_map_lookup_elem(&epoch, &zero);
+
+	return value ? *value : 0;
+}
+
+/* The workload's side of the packet, and the other. */
+static __always_inline __u8 *local_address(struct scratch *s)
+{
+	return s->direction == DIRECTION_EGRESS ? s->packet.source : s->packet.destination;
+}
+
+static __always_inline __u8 *remote_address(struct scratch *s)
+{
+	return s->direction == DIRECTION_EGRESS ? s->packet.destination : s->packet.source;
+}
+
+static __always_inline int is_own(__u32 workload_id, const __u8 address[ADDRESS_LENGTH])
+{
+	struct address_key key = { .workload_id = workload_id };
+
+	__builtin_memcpy(key.address, address, ADDRESS_LENGTH);
+	return bpf_map_lookup_elem(&addresses, &key) != NULL;
+}
+
+#endif
