@@ -26,10 +26,21 @@ static __always_inline int same_identity(const struct actor *a, const struct act
 	       !((a->flags ^ b->flags) & PROCESS_SCRIPT_VERIFIED);
 }
 
+/*
+ * Who made the socket stays who it was then, whatever the process has executed since. But a script that has been
+ * verified since is still the same program, with more rights.
+ */
+static __always_inline void creator_now(const struct actor *creator, struct actor *out)
+{
+	current_actor(creator, out);
+	if (out->path_id != creator->path_id || out->script_id != creator->script_id)
+		*out = *creator;
+}
+
 static __always_inline void actors_from_owner(struct scratch *s, struct socket_owner *owner)
 {
 	current_actor(&owner->user, &s->actors[0]);
-	s->actors[1] = owner->creator;
+	creator_now(&owner->creator, &s->actors[1]);
 	s->actor_count = same_identity(&s->actors[0], &s->actors[1]) ? 1 : 2;
 	s->owner_flags |= OWNER_FOUND;
 	if (owner->flags & SOCKET_ACCEPTED)
