@@ -21,6 +21,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     summary: "check SecurityProfile manifests",
     load: async () => (await import("./validate.ts")).validateCommand(),
   },
+  {
+    name: "agent",
+    summary: "enforce a folder of profiles on named network namespaces",
+    load: async () => (await import("./agent.ts")).agentCommand(),
+  },
 ];
 
 const EXAMPLES = `

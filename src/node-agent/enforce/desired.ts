@@ -33,6 +33,8 @@ export interface WorkloadOutcome {
   table: RuleTable | null;
   /** Why what was wanted is not (wholly) in force. */
   error: { code: string; message: string } | null;
+  /** The table that was wanted could not be written: what was in force before stays. */
+  refused: boolean;
   /** Something about it is not as it was before this reconcile. */
   changed: boolean;
 }

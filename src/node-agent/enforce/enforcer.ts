@@ -17,8 +17,6 @@ export interface Attachments {
   attach(ifindex: number, ifname: string): void;
   /** Also right for an interface that is gone: then only what the file system remembers of it is removed. */
   detach(ifindex: number): void;
-  /** Interfaces that our programs are attached to. */
-  attached(): number[];
 }
 
 export interface EnforcerParts {
@@ -26,6 +24,8 @@ export interface EnforcerParts {
   instances: Instances;
   facts: WorkloadFacts;
   attachments: Attachments;
+  /** Whether there is (still) an interface of this number. */
+  interfaceExists(ifindex: number): boolean;
   /** Forgets what the kernel has learned and counted for workloads that are not among these. */
   forget(live: ReadonlySet<number>): void;
   save(state: AgentState): void;
@@ -43,6 +43,8 @@ interface Step {
   recovered: boolean;
   /** A hold on a table was taken in this reconcile. */
   held: boolean;
+  /** Its table could not be written. */
+  refused: boolean;
   /** Every interface has our programs. */
   guarded: boolean;
   published: boolean;
@@ -69,18 +71,44 @@ export class Enforcer {
     return this.#state;
   }
 
-  /** Brings everything in line. Never throws for one workload's sake: its outcome has the error, and the others go on. */
-  reconcile(desired: readonly DesiredWorkload[], now = new Date()): WorkloadOutcome[] {
+  /**
+   * Brings everything in line. Never throws for one workload's sake: its outcome has the error, and the others go on.
+   * But tables come into force together: if one cannot be written, whoever has one in force keeps that.
+   * @param unseen keys of workloads that are wanted and cannot be looked at: what guards them stays
+   */
+  reconcile(
+    desired: readonly DesiredWorkload[],
+    unseen: ReadonlySet<string> = new Set(),
+    now = new Date(),
+  ): WorkloadOutcome[] {
     const steps = desired.map((entry) => this.#begin(entry, now));
     // New workloads are shut, and attached, before anything that takes longer is done.
     for (const step of steps) this.#guard(step);
     for (const step of steps) this.#writeTable(step);
+    if (steps.some((step) => step.refused)) for (const step of steps) this.#keepBefore(step);
     for (const step of steps) this.#publish(step, now);
-    const gone = this.#release(new Set(steps.map(({ state }) => state.id)));
-    this.#remember(steps);
+    const seen = new Set(steps.map(({ state }) => state.id));
+    const others = Map.groupBy(
+      this.#state.workloads.filter(({ id }) => !seen.has(id)),
+      (state) => (this.#staysUnseen(state, unseen) ? "stays" : "goes"),
+    );
+    const gone = this.#release(others.get("goes") ?? []);
+    this.#state.workloads = [...steps.map(({ state }) => state), ...(others.get("stays") ?? [])];
+    this.#save();
     this.#clean(steps);
     if (steps.every((step) => !isKept(step))) this.#orphansFrom ??= now.getTime();
     return [...steps.map((step) => this.#outcome(step)), ...gone];
+  }
+
+  /** Whether a policy for this workload is in force already. */
+  isKnown(workload: Workload): boolean {
+    const before = this.#find(workload);
+    return before === null ? this.#recoverId(workload) !== null : !before.pending;
+  }
+
+  /** What its listed paths led to when it was bound. */
+  filesOf(workload: Workload): Record<string, string> {
+    return this.#find(workload)?.files ?? {};
   }
 
   /** Removes what was replaced, once nothing can be looking at it. True if there is more to come. */
@@ -120,7 +148,7 @@ export class Enforcer {
       since: before?.since ?? now.toISOString(),
       error: null,
     };
-    const progress = { held: false, guarded: false, published: false, error: null };
+    const progress = { held: false, refused: false, guarded: false, published: false, error: null };
     return { desired, state, before, policy: this.#inForce(before), recovered: recovered !== null, ...progress };
   }
 
@@ -169,10 +197,26 @@ export class Enforcer {
       step.policy = policy.kind;
       return;
     }
-    this.#attempt(step, () => {
+    step.refused = !this.#attempt(step, () => {
       step.policy = this.#parts.store.hold(policy.table);
       step.held = true;
     });
+  }
+
+  #keepBefore(step: Step): void {
+    if (step.before === null || step.before.pending) return;
+    const tableId = tableIdOf(step.policy);
+    if (step.held && tableId !== null) this.#parts.store.release(tableId);
+    step.held = false;
+    step.policy = this.#inForce(step.before);
+  }
+
+  /** Its name is gone, or it cannot be looked at for now; what is inside may live on. */
+  #staysUnseen(state: WorkloadState, unseen: ReadonlySet<string>): boolean {
+    const { interfaceExists, instances } = this.#parts;
+    const guarded = ({ ifindex }: { ifindex: number }) =>
+      interfaceExists(ifindex) && instances.current(ifindex)?.id === state.id;
+    return unseen.has(state.key) && state.interfaces.some(guarded);
   }
 
   #publish(step: Step, now: Date): void {
@@ -203,8 +247,7 @@ export class Enforcer {
   }
 
   /** Takes the programs off interfaces that are nobody's any more. */
-  #release(live: ReadonlySet<number>): WorkloadOutcome[] {
-    const gone = this.#state.workloads.filter(({ id }) => !live.has(id));
+  #release(gone: WorkloadState[]): WorkloadOutcome[] {
     for (const { tableId } of gone) if (tableId !== null) this.#parts.store.release(tableId);
     return gone.map((state) => ({
       ...this.#describe(state),
@@ -212,13 +255,9 @@ export class Enforcer {
       table: null,
       tableHash: null,
       replaced: this.#tableOf(state),
+      refused: false,
       changed: true,
     }));
-  }
-
-  #remember(steps: Step[]): void {
-    this.#state.workloads = steps.map(({ state }) => state);
-    this.#save();
   }
 
   #save(): void {
@@ -229,12 +268,17 @@ export class Enforcer {
 
   #clean(steps: Step[]): void {
     const { instances, attachments, facts, forget } = this.#parts;
-    const links = new Set(steps.flatMap(({ state }) => state.interfaces.map(({ ifindex }) => ifindex)));
-    for (const ifindex of attachments.attached()) if (!links.has(ifindex)) attachments.detach(ifindex);
-    for (const ifindex of instances.interfaces()) if (!links.has(ifindex)) instances.withdraw(ifindex);
-    instances.keepNamespaces(new Set(steps.map(({ state }) => state.netnsInum)));
+    const { workloads } = this.#state;
+    const links = new Set(workloads.flatMap(({ interfaces }) => interfaces.map(({ ifindex }) => ifindex)));
+    for (const ifindex of instances.interfaces()) {
+      if (links.has(ifindex)) continue;
+      // Every interface with our programs has an instance, which goes last: what is left half-way is found again.
+      attachments.detach(ifindex);
+      instances.withdraw(ifindex);
+    }
+    instances.keepNamespaces(new Set(workloads.map(({ netnsInum }) => netnsInum)));
     facts.writeContainers(steps.map(({ desired }) => desired.workload));
-    const live = new Set(steps.map(({ state }) => state.id));
+    const live = new Set(workloads.map(({ id }) => id));
     facts.keepWorkloads(live);
     forget(live);
   }
@@ -261,6 +305,7 @@ export class Enforcer {
       tableHash: table?.hash ?? null,
       replaced: wasOther ? replaced : null,
       error: step.error,
+      refused: step.refused,
       changed: step.before === null || step.published || step.before.error?.message !== step.error?.message,
     };
   }

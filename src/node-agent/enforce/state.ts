@@ -4,7 +4,7 @@
  * One JSON file on a file system that goes with the kernel's memory (/run): pins and state live and die together.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { causeCode, causeText } from "../../api/errors.ts";
 import { parseTable, serializeTable } from "../../policy/serialize.ts";
@@ -102,15 +102,20 @@ export function loadState(directory: string, pinRoot: string): AgentState | null
   }
 }
 
-/** Writes the state: all of it or nothing, also if the machine stops in between. */
-export function saveState(directory: string, state: AgentState): void {
+/**
+ * Writes the state: all of it or nothing, also if the machine stops in between.
+ * @param last the text that was written last; what is the same is not written again
+ */
+export function saveState(directory: string, state: AgentState, last: { text: string } = { text: "" }): void {
+  const text = encodeState(state);
+  if (text === last.text) return;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, STATE_FILE);
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     const file = openSync(temporary, "w", 0o600);
     try {
-      writeSync(file, encodeState(state));
+      writeFileSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -121,6 +126,7 @@ export function saveState(directory: string, state: AgentState): void {
     throw cause;
   }
   syncDirectory(dirname(path));
+  last.text = text;
 }
 
 /** Removes the state; the folder too, if nothing else is in it. */

@@ -4,7 +4,8 @@ import type { RuleTable } from "../../policy/tables.ts";
 import { type Actor, type Event, EventType, PATH_ID_MODIFIED, ProcessFlag } from "../kernel/abi.gen.ts";
 import { addressText } from "./addresses.ts";
 import type { DnsPart, Endpoint, ProcessReference, VerdictEvent, WorkloadReference } from "./event.ts";
-import { dnsRcodeName, dnsTypeName, hasPorts, protocolName } from "./protocols.ts";
+import { nameFromReversed } from "./names.ts";
+import { dnsRcodeName, dnsTypeName, hasPorts, hostOrder, protocolName } from "./protocols.ts";
 
 /** What the numbers in a record stand for; each answer is null where it is not known (any more). */
 export interface Directory {
@@ -20,7 +21,7 @@ export interface Directory {
   startTime(sinceBoot: bigint): Date;
 }
 
-const PATH_ID_MASK = ~PATH_ID_MODIFIED >>> 0;
+const PATH_ID_MASK = PATH_ID_MODIFIED - 1;
 const IP_ETHERTYPES = new Set([0x0800, 0x86dd]);
 
 const TYPES: ReadonlyMap<number, VerdictEvent["type"]> = new Map([
@@ -76,11 +77,6 @@ export function profilesBehind(
   return blocks === undefined ? table.profiles : [...new Set(blocks.map((block) => block.profile))].sort();
 }
 
-/** A name from its form in the kernel: ".www.example.com" reversed. "" is the root. */
-export function nameFromReversed(text: string): string {
-  return [...text].reverse().join("").replace(/^\./, "");
-}
-
 function processReference(record: Event, directory: Directory): ProcessReference | null {
   const { actor } = record;
   if (actor.tgid === 0) return null;
@@ -124,11 +120,6 @@ const APPLICATIONS = ["dns", "http", "tls"];
 
 function applicationName(application: number): string | null {
   return APPLICATIONS[application] ?? null;
-}
-
-/** Ports are in network byte order in the kernel's records; the codecs read them as the machine does. */
-function hostOrder(port: number): number {
-  return ((port & 0xff) << 8) | (port >> 8);
 }
 
 function unknownWorkload(id: number): WorkloadReference {

@@ -80,3 +80,8 @@ export function dnsTypeName(type: number): string {
 export function dnsRcodeName(rcode: number): string {
   return DNS_RCODES[rcode] ?? `RCODE${rcode}`;
 }
+
+/** Ports are in network byte order in the kernel's records; the codecs read them as the machine does. */
+export function hostOrder(port: number): number {
+  return ((port & 0xff) << 8) | (port >> 8);
+}

@@ -1,0 +1,96 @@
+/** Options that every command has which enforces something on this machine. */
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { UsageError } from "../api/errors.ts";
+import { DEFAULT_SETTINGS, type NodeSettings } from "../node-agent/enforce/settings.ts";
+import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../node-agent/enforce/state.ts";
+import { LineSink, OUTPUT_FORMATS, type OutputFormat } from "../node-agent/events/sinks.ts";
+import { wantsColours } from "../node-agent/events/text.ts";
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
+import { formatDuration, parseDuration } from "./durations.ts";
+
+export interface SettingOptions {
+  dnsPort: number[];
+  fqdnMinTtl: number;
+  fqdnMaxTtl: number;
+  fqdnGrace: number;
+  udpIdle: number;
+  eventInterval: number;
+  /** False for --no-allowed. */
+  allowed: boolean;
+}
+
+export interface PinOptions {
+  pinRoot: string;
+  stateDir?: string;
+}
+
+export function addOutputOption(command: Command, what: string): Command {
+  return command.addOption(new Option("-o, --output <format>", what).choices(OUTPUT_FORMATS).default("text"));
+}
+
+export function addPinOptions(command: Command): Command {
+  return command
+    .option("--pin-root <folder>", "where programs and maps are pinned, in a BPF file system", DEFAULT_PIN_ROOT)
+    .option("--state-dir <folder>", "where the agent keeps its state (default: /run/ and the name of the pin root)");
+}
+
+export function addSettingOptions(command: Command): Command {
+  const duration = (flags: string, what: string, value: number) =>
+    new Option(flags, what).argParser(parseDuration).default(value, formatDuration(value));
+  return command
+    .addOption(
+      new Option("--dns-port <port>", "port whose traffic is DNS; repeatable")
+        .argParser(collectPorts)
+        .default(undefined, DEFAULT_SETTINGS.dnsPorts.join(", ")),
+    )
+    .addOption(
+      duration("--fqdn-min-ttl <time>", "a learned address lives at least this long", DEFAULT_SETTINGS.fqdnMinTtl),
+    )
+    .addOption(duration("--fqdn-max-ttl <time>", "and at most this long", DEFAULT_SETTINGS.fqdnMaxTtl))
+    .addOption(duration("--fqdn-grace <time>", "and this long after that", DEFAULT_SETTINGS.fqdnGrace))
+    .addOption(duration("--udp-idle <time>", "silence after which a UDP flow is a new one", DEFAULT_SETTINGS.udpIdle))
+    .addOption(
+      duration(
+        "--event-interval <time>",
+        "time between two events of one kind; the rest is counted",
+        DEFAULT_SETTINGS.eventInterval,
+      ),
+    )
+    .option("--no-allowed", "do not report what is allowed");
+}
+
+export function addLogOption(command: Command): Command {
+  return command.addOption(
+    new Option("--log-level <level>", "diagnostics on standard error").choices(LOG_LEVELS).default("info"),
+  );
+}
+
+/** Standard error: lines for a person at a terminal, JSON otherwise. */
+export function loggerOf({ logLevel }: { logLevel: LogLevel }): Logger {
+  return createLogger({ level: logLevel });
+}
+
+export function settingsOf(options: SettingOptions): NodeSettings {
+  const { dnsPort, fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, allowed } = options;
+  const dnsPorts = dnsPort ?? DEFAULT_SETTINGS.dnsPorts;
+  return { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, dnsPorts, reportAllowed: allowed };
+}
+
+export function pinsOf({ pinRoot, stateDir }: PinOptions): { pinRoot: string; stateDirectory: string } {
+  const root = resolve(pinRoot);
+  return { pinRoot: root, stateDirectory: stateDir === undefined ? defaultStateDirectory(root) : resolve(stateDir) };
+}
+
+/** Events on standard output. */
+export function standardOutput(format: OutputFormat): LineSink {
+  return new LineSink(process.stdout, { format, colours: wantsColours(process.stdout) });
+}
+
+function collectPorts(text: string, before: number[] | undefined): number[] {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535) {
+    throw new UsageError(`--dns-port: "${text}" is not a port; write a number from 1 to 65535`);
+  }
+  return [...(before ?? []), port];
+}

@@ -1,0 +1,222 @@
+/**
+ * The agent of one node: profiles from a source, workloads from another, and the kernel kept in line with both. It can be
+ * stopped, killed and started again at any time; what is in force does not depend on it.
+ */
+import type { SecurityProfile } from "../api/types.ts";
+import { describeDiff, diffTables } from "../policy/diff.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { AgentReports } from "./agent-reports.ts";
+import { type DesiredState, desiredState } from "./desired-state.ts";
+import type { DesiredPolicy, WorkloadOutcome } from "./enforce/desired.ts";
+import { Enforcement, type EnforcementOptions } from "./enforce/enforcement.ts";
+import { AgentDirectory } from "./events/directory.ts";
+import type { RevisionError } from "./events/event.ts";
+import { EventPipeline } from "./events/pipeline.ts";
+import type { EventSink } from "./events/sinks.ts";
+import { EVENTS_PIN } from "./kernel/typed-maps.ts";
+import type { ProfileRevision, ProfileSource } from "./profiles/source.ts";
+import { type Workload, type WorkloadSource, workloadKey } from "./workload/workload.ts";
+
+export const STARTUP_FAILURE_POLICIES = ["Allow", "Block"] as const;
+export type StartupFailurePolicy = (typeof STARTUP_FAILURE_POLICIES)[number];
+
+export interface AgentOptions extends EnforcementOptions {
+  profiles: ProfileSource;
+  workloads: WorkloadSource;
+  sink: EventSink;
+  /** What becomes of a workload never seen before, if there are no profiles that can be read. */
+  startupFailurePolicy: StartupFailurePolicy;
+  /** Milliseconds that such a workload is blocked before that. */
+  startupTimeout: number;
+  log: Logger;
+}
+
+/** Everything is looked at again after this long, whether or not something seems to have changed. */
+const RESYNC_MS = 30_000;
+/** And this soon after something went wrong. */
+const RETRY_MS = 2_000;
+/** A little more than the enforcer's grace. */
+const COLLECT_MS = 1_100;
+
+export class Agent {
+  readonly enforcement: Enforcement;
+  readonly #options: AgentOptions;
+  readonly #directory: AgentDirectory;
+  readonly #pipeline: EventPipeline;
+  readonly #reports: AgentReports;
+  readonly #firstSeen = new Map<string, number>();
+  readonly #stops: (() => void)[] = [];
+  /** The last ones that were valid; null: never any. */
+  #profiles: SecurityProfile[] | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #collector: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  /**
+   * Starts: when this returns, every workload that can be guarded is, and what its profiles say is in force or an event says why
+   * not.
+   * @throws LoadError, KernelError, MountError, ObjectsMissingError, UsageError
+   */
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.enforcement = new Enforcement(options);
+    const { enforcer, maps, paths, store } = this.enforcement;
+    this.#directory = new AgentDirectory({
+      maps,
+      paths,
+      state: () => enforcer.state,
+      findTable: (id) => store.find(id),
+    });
+    this.#pipeline = new EventPipeline({
+      pin: `${options.pinRoot}/${EVENTS_PIN}`,
+      maps,
+      directory: this.#directory,
+      sink: options.sink,
+      onScript: (tgid) => this.enforcement.scripts.verify(tgid),
+      nameHashMultiplier: enforcer.state.nameHashMultiplier,
+      eventInterval: options.settings.eventInterval,
+      log: options.log,
+    });
+    this.#reports = new AgentReports(options.sink);
+    this.#reportMissing();
+    this.#takeRevision(options.profiles.current());
+    this.#stops.push(
+      options.profiles.subscribe((revision) => this.#takeRevision(revision)),
+      options.workloads.subscribe(() => this.#reconcile()),
+    );
+  }
+
+  /** Delivers what events there are now. */
+  drainEvents(): void {
+    this.#pipeline.drain();
+  }
+
+  /** Stops looking after things. What is in force stays in force. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const stop of this.#stops) stop();
+    for (const timer of [this.#timer, this.#collector]) if (timer !== null) clearTimeout(timer);
+    this.#pipeline.close();
+    this.enforcement.close();
+  }
+
+  #takeRevision(revision: ProfileRevision): void {
+    for (const { source, field, message } of revision.warnings) this.#options.log.warn({ source, field }, message);
+    const errors = revision.errors.length > 0 ? revision.errors : this.#putInForce(revision.profiles);
+    if (errors.length > 0) {
+      this.#reports.revision(revision, errors, []);
+      this.#reconcile();
+      return;
+    }
+    this.#reports.ready(this.#options.workloads.snapshot());
+  }
+
+  /** Tries new profiles. Where they cannot be put in force, those before stay, for all workloads. */
+  #putInForce(profiles: SecurityProfile[]): RevisionError[] {
+    const desired = this.#desired(profiles);
+    if (desired.errors.length > 0) return desired.errors;
+    const outcomes = this.#apply(desired);
+    const errors = outcomes.filter(({ refused }) => refused).flatMap(outcomeError);
+    if (errors.length > 0) return errors;
+    this.#profiles = profiles;
+    const revision = this.#options.profiles.current();
+    this.#reports.revision(revision, [], outcomes.flatMap(changesOf));
+    return [];
+  }
+
+  /** Brings everything in line with the profiles in force. */
+  #reconcile(): void {
+    if (this.#closed) return;
+    try {
+      const desired = this.#desired(this.#profiles);
+      for (const { source, message } of desired.errors) this.#options.log.error({ workload: source }, message);
+      this.#apply(desired);
+      this.#reports.ready(this.#options.workloads.snapshot());
+    } catch (cause) {
+      this.#options.log.error({ err: cause }, "cannot bring the kernel in line; trying again");
+      this.#schedule(RETRY_MS);
+    }
+  }
+
+  #desired(profiles: SecurityProfile[] | null): DesiredState {
+    const { workloads } = this.#options.workloads.snapshot();
+    return desiredState(
+      profiles,
+      workloads,
+      (workload) => this.enforcement.enforcer.filesOf(workload),
+      (workload) => this.#withoutProfiles(workload),
+    );
+  }
+
+  #apply(desired: DesiredState): WorkloadOutcome[] {
+    const snapshot = this.#options.workloads.snapshot();
+    const unseen = new Set(snapshot.unresolved.map(workloadKey));
+    const outcomes = this.enforcement.enforcer.reconcile(desired.workloads, unseen);
+    this.#directory.update();
+    if (outcomes.some(({ changed }) => changed)) this.enforcement.scripts.verifyAll();
+    this.#reports.workloads(outcomes, snapshot.unresolved);
+    for (const { problems } of snapshot.workloads) this.#reports.problems(problems, this.#options.log);
+    this.#schedule(outcomes.some(({ error }) => error !== null) ? RETRY_MS : RESYNC_MS);
+    this.#collectLater();
+    return outcomes;
+  }
+
+  /** No profile could be read since the start: what is in force stays; a workload never seen before waits, for a while. */
+  #withoutProfiles(workload: Workload): DesiredPolicy {
+    const key = `${workloadKey(workload)}@${workload.netnsInum}`;
+    const { startupTimeout, startupFailurePolicy, log } = this.#options;
+    if (this.enforcement.enforcer.isKnown(workload)) return { kind: "unchanged" };
+    const since = this.#firstSeen.get(key) ?? Date.now();
+    this.#firstSeen.set(key, since);
+    const left = since + startupTimeout - Date.now();
+    if (left <= 0 && startupFailurePolicy === "Allow") {
+      log.warn(
+        { workload: workloadKey(workload) },
+        "no profiles could be read in time: the workload is let through, unjudged",
+      );
+      return { kind: "unrestricted" };
+    }
+    if (left > 0) setTimeout(() => this.#reconcile(), left + 1).unref();
+    return { kind: "pending" };
+  }
+
+  #schedule(delay: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.enforcement.programs.checkAgain();
+      this.#collectPaths();
+      this.#reconcile();
+    }, delay);
+  }
+
+  #collectPaths(): void {
+    const removed = this.enforcement.collectPaths();
+    if (removed > 0) this.#options.log.debug({ removed }, "removed paths that nothing refers to");
+  }
+
+  #collectLater(): void {
+    if (this.#collector !== null) clearTimeout(this.#collector);
+    this.#collector = setTimeout(() => {
+      this.#collector = null;
+      if (this.enforcement.enforcer.collect()) this.#collectLater();
+    }, COLLECT_MS);
+  }
+
+  #reportMissing(): void {
+    for (const { program, consequence } of this.enforcement.programs.missing) {
+      this.#options.log.warn({ program }, `this kernel has no place for ${program}: ${consequence}`);
+    }
+  }
+}
+
+function outcomeError({ namespace, name, error }: WorkloadOutcome): RevisionError[] {
+  return error === null ? [] : [{ source: `${namespace}/${name}`, field: "", message: error.message }];
+}
+
+function changesOf({ namespace, name, table, replaced, changed, state }: WorkloadOutcome) {
+  const workload = `${namespace}/${name}`;
+  if (!changed) return [];
+  if (table === null) return state === "unrestricted" ? [{ workload, changes: ["no profile selects it"] }] : [];
+  return [{ workload, changes: describeDiff(diffTables(replaced, table)) }];
+}

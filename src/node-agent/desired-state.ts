@@ -1,0 +1,55 @@
+/** What profiles and workloads come to: the rule table that is wanted for each workload. */
+import { causeText } from "../api/errors.ts";
+import type { SecurityProfile } from "../api/types.ts";
+import { compileTable } from "../policy/compile.ts";
+import { selectProfiles } from "../policy/selection.ts";
+import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
+import { resolveProfiles } from "./enforce/files.ts";
+import type { RevisionError } from "./events/event.ts";
+import { type Workload, workloadKey } from "./workload/workload.ts";
+
+/** Called for a workload while no profile is known: what to do with it meanwhile. */
+export type WithoutProfiles = (workload: Workload) => DesiredPolicy;
+
+export interface DesiredState {
+  workloads: DesiredWorkload[];
+  /** Profiles that cannot be united for a workload. */
+  errors: RevisionError[];
+}
+
+/**
+ * @param profiles null if none are known yet, which is something else than knowing that there are none
+ * @param files what a workload's listed paths lead to, by key; what is missing is looked up and added
+ */
+export function desiredState(
+  profiles: SecurityProfile[] | null,
+  workloads: readonly Workload[],
+  files: (workload: Workload) => Record<string, string>,
+  withoutProfiles: WithoutProfiles,
+): DesiredState {
+  const state: DesiredState = { workloads: [], errors: [] };
+  for (const workload of workloads) {
+    try {
+      const policy = profiles === null ? withoutProfiles(workload) : desiredPolicy(profiles, workload, files(workload));
+      state.workloads.push({ workload, policy });
+    } catch (cause) {
+      state.errors.push({ source: workloadKey(workload), field: "", message: causeText(cause) });
+      state.workloads.push({ workload, policy: { kind: "unchanged" } });
+    }
+  }
+  return state;
+}
+
+function desiredPolicy(profiles: SecurityProfile[], workload: Workload, known: Record<string, string>): DesiredPolicy {
+  const { namespace, labels } = workload;
+  const selected = selectProfiles(profiles, { namespace, labels: { ...labels } });
+  if (selected.length === 0) return { kind: "unrestricted" };
+  const files = { ...known };
+  const resolved = resolveProfiles(selected, workloadRoot(workload), files);
+  return { kind: "table", table: compileTable(resolved, { searchDomains: [...workload.searchDomains] }), files };
+}
+
+/** Named network namespaces share the machine's files. */
+function workloadRoot(_: Workload): string {
+  return "/";
+}

@@ -1,0 +1,149 @@
+/** Everything of this room put together on a real kernel. */
+import { causeText } from "../../api/errors.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { listInterfaces } from "../ffi/libc.ts";
+import { type Maps, openMaps } from "../kernel/typed-maps.ts";
+import { Enforcer } from "./enforcer.ts";
+import { StateUnreadableError } from "./errors.ts";
+import { collectPaths, forgetWorkloads } from "./garbage.ts";
+import { Instances } from "./instances.ts";
+import { PathNames } from "./path-names.ts";
+import { Programs } from "./programs.ts";
+import { RuleStore } from "./rule-store.ts";
+import { ScriptVerifier } from "./scripts.ts";
+import { type NodeSettings, settingsValue } from "./settings.ts";
+import { type AgentState, freshState, loadState, saveState } from "./state.ts";
+import { WorkloadFacts } from "./workload-facts.ts";
+
+export interface EnforcementOptions {
+  pinRoot: string;
+  stateDirectory: string;
+  settings: NodeSettings;
+  log: Logger;
+  /** Folder of the BPF objects; where `make build` puts them unless given. */
+  objects?: string;
+}
+
+/** Far beyond what the kernel side adds by ones: both may change the epoch at once, and the sum is always a new one. */
+const EPOCH_STEP = 1n << 32n;
+
+/** Removed paths that are worth a look: below this share of the map nothing is collected. */
+const PATHS_PRESSURE = 0.5;
+
+export class Enforcement implements Disposable {
+  readonly enforcer: Enforcer;
+  readonly maps: Maps;
+  readonly paths: PathNames;
+  readonly programs: Programs;
+  readonly scripts: ScriptVerifier;
+  readonly store: RuleStore;
+  readonly #saved: { text: string };
+
+  /**
+   * Loads, attaches, and takes over what an earlier agent has left. The caller holds the lock (lock.ts).
+   * @throws LoadError, KernelError, MountError, ObjectsMissingError
+   */
+  constructor(options: EnforcementOptions) {
+    const { pinRoot, stateDirectory, log } = options;
+    const settings = settingsValue(options.settings);
+    const { state, known } = readState(stateDirectory, pinRoot, log);
+    this.#saved = { text: "" };
+    this.programs = new Programs({
+      pinRoot,
+      nameHashMultiplier: state.nameHashMultiplier,
+      ...(options.objects === undefined ? {} : { objects: options.objects }),
+    });
+    this.maps = openMaps(pinRoot);
+    this.maps.settings.set(0, settings);
+    // Names are known by hashes of the multiplier that is lost: what was learned under them can match nothing.
+    if (!known) for (const map of [this.maps.learned, this.maps.dnsNames, this.maps.dnsQueries]) map.clear();
+    this.paths = new PathNames(this.maps);
+    this.store = new RuleStore(this.maps, this.paths, state.nextTableId);
+    this.enforcer = this.#buildEnforcer(state, stateDirectory, log);
+    this.scripts = this.#buildScripts(log);
+    this.scripts.verifyAll();
+  }
+
+  /** Flows are judged again. */
+  startEpoch(): void {
+    this.maps.epoch.set(0, (this.maps.epoch.get(0) ?? 0n) + EPOCH_STEP);
+  }
+
+  /** Removes paths that nothing refers to, if they fill the map. Returns how many. */
+  collectPaths(): number {
+    if (this.maps.paths.count() < this.maps.paths.maxEntries * PATHS_PRESSURE) return 0;
+    const listed = this.store
+      .states()
+      .flatMap(({ table }) => table.binaries.map(({ path }) => this.paths.intern(path)));
+    return collectPaths(this.maps, this.paths, new Set(listed));
+  }
+
+  /** What is in force stays so; only this process lets go of it. */
+  close(): void {
+    this.maps[Symbol.dispose]();
+    this.programs.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #buildEnforcer(state: AgentState, stateDirectory: string, log: Logger): Enforcer {
+    const { maps, store } = this;
+    state.tables = state.tables.filter((table) => store.adopt(table));
+    reserveNumbers(maps, store, state);
+    return new Enforcer(
+      {
+        store,
+        instances: new Instances(maps),
+        facts: new WorkloadFacts(maps),
+        attachments: this.programs,
+        interfaceExists: (ifindex) => listInterfaces().some(({ index }) => index === ifindex),
+        forget: (live) => forgetWorkloads(maps, live),
+        save: (changed) => saveState(stateDirectory, changed, this.#saved),
+        log,
+      },
+      state,
+    );
+  }
+
+  #buildScripts(log: Logger): ScriptVerifier {
+    const { maps, paths, programs } = this;
+    return new ScriptVerifier({
+      path: (id) => paths.text(id),
+      process: (tgid) => maps.processes.get(tgid),
+      processes: () => maps.processes.entries(),
+      setVerified: (tgid, process) => programs.verifyScript(tgid, process),
+      startEpoch: () => this.startEpoch(),
+      log,
+    });
+  }
+}
+
+/** `known`: the state is that of the pins, or there is nothing pinned that could have one. */
+function readState(directory: string, pinRoot: string, log: Logger): { state: AgentState; known: boolean } {
+  try {
+    const state = loadState(directory, pinRoot);
+    if (state !== null) return { state, known: true };
+    log.debug({ directory }, "no state file: starting anew");
+  } catch (cause) {
+    if (!(cause instanceof StateUnreadableError)) throw cause;
+    log.warn(
+      { code: cause.code },
+      `${causeText(cause)}. Every rule is written anew; names that were learned have to be asked again`,
+    );
+  }
+  return { state: freshState(pinRoot), known: false };
+}
+
+/** No number that something in the kernel has is given out again, whatever the state file says. */
+function reserveNumbers(maps: Maps, store: RuleStore, state: AgentState): void {
+  const workloads = [...maps.workloads.entries()].map(([, value]) => value);
+  for (const { id, tableId } of workloads) {
+    store.reserveTableId(tableId);
+    if (id >= state.nextWorkloadId) state.nextWorkloadId = id + 1;
+  }
+  for (const { workloadId } of maps.counters.keys()) {
+    if (workloadId >= state.nextWorkloadId) state.nextWorkloadId = workloadId + 1;
+  }
+}

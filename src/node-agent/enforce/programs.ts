@@ -1,0 +1,142 @@
+/** The programs that tell processes and sockets, and the classifiers: loaded, in their places, and pinned there. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findKernelType } from "../ffi/libbpf.ts";
+import { ensureBpffs, ensurePinFolder } from "../kernel/bpffs.ts";
+import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../kernel/classifiers.ts";
+import { attachPinned, runIterator } from "../kernel/links.ts";
+import { BpfObject } from "../kernel/objects.ts";
+import { runOnPacket } from "../kernel/test-run.ts";
+import type { Attachments } from "./enforcer.ts";
+import { ObjectsMissingError } from "./errors.ts";
+
+/** In this order: who is who first, then whose socket is whose. */
+const HOOK_OBJECTS = ["processes", "sockets"] as const;
+/** After the hooks, which see what is new, these find what was there first. Listeners before their children. */
+const ITERATORS: Record<(typeof HOOK_OBJECTS)[number], readonly string[]> = {
+  processes: ["find_processes"],
+  sockets: ["find_listeners", "find_sockets"],
+};
+/** Tracepoints that not every kernel has; without them a connected socket that is handed over keeps its last user. */
+const OPTIONAL_TRACEPOINTS: Readonly<Record<string, string>> = {
+  socket_sent: "sock_send_length",
+  socket_received: "sock_recv_length",
+};
+
+/** enum bpf_attach_type of tp_btf programs. */
+const TRACE_RAW_TP = 23;
+
+const LINKS = "links";
+
+export interface ProgramOptions {
+  pinRoot: string;
+  nameHashMultiplier: bigint;
+  /** Folder of the *.bpf.o files. */
+  objects?: string;
+}
+
+/** Where `make build` puts the objects, unless the environment says otherwise. */
+export function objectFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  return environment.PORTCULLIS_OBJECTS ?? fileURLToPath(new URL("../../../build/bpf", import.meta.url));
+}
+
+/** What this kernel could not give. */
+export interface MissingHook {
+  program: string;
+  consequence: string;
+}
+
+export class Programs implements Attachments, Disposable {
+  readonly missing: MissingHook[] = [];
+  readonly #pinRoot: string;
+  readonly #objects: string;
+  readonly #classifier: BpfObject;
+  readonly #scripts: BpfObject;
+  readonly #attached = new Set<number>();
+
+  /**
+   * Loads everything and attaches what is not bound to an interface; programs of an earlier agent are replaced in their
+   * places. When this returns, every process and socket that there is has its entry.
+   * @throws LoadError with the verifier's log, KernelError, MountError, ObjectsMissingError
+   */
+  constructor({ pinRoot, nameHashMultiplier, objects = objectFolder() }: ProgramOptions) {
+    this.#pinRoot = pinRoot;
+    this.#objects = objects;
+    ensureBpffs();
+    ensurePinFolder(join(pinRoot, LINKS));
+    for (const name of HOOK_OBJECTS) this.#attachHooks(name);
+    this.#scripts = this.#load("scripts");
+    this.#classifier = this.#load("classifier", { name_hash_multiplier: nameHashMultiplier });
+  }
+
+  attach(ifindex: number): void {
+    if (this.#attached.has(ifindex)) return;
+    attachClassifiers(this.#pinRoot, ifindex, this.#classifiers());
+    this.#attached.add(ifindex);
+  }
+
+  detach(ifindex: number): void {
+    this.#attached.delete(ifindex);
+    detachClassifiers(this.#pinRoot, ifindex);
+  }
+
+  /** Looks at every interface again at the next reconcile: somebody else may have taken our programs off. */
+  checkAgain(): void {
+    this.#attached.clear();
+  }
+
+  /** Runs `verify_script` of bpf/scripts.bpf.c; true if the process has the flag now. */
+  verifyScript(tgid: number, { startTime, scriptId }: { startTime: bigint; scriptId: number }): boolean {
+    const request = Buffer.alloc(SCRIPT_REQUEST_SIZE);
+    request.writeUInt32LE(tgid, 16);
+    request.writeUInt32LE(scriptId, 20);
+    request.writeBigUInt64LE(startTime, 24);
+    return runOnPacket(this.#scripts.program("verify_script").fd, request).returnValue === 1;
+  }
+
+  /** What is attached and pinned stays in the kernel. */
+  close(): void {
+    this.#classifier.close();
+    this.#scripts.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #attachHooks(name: (typeof HOOK_OBJECTS)[number]): void {
+    const without = name === "sockets" ? this.#unavailable() : [];
+    using object = this.#load(name, {}, without);
+    for (const program of object.programs()) {
+      if (ITERATORS[name].includes(program.name)) continue;
+      attachPinned(program, join(this.#pinRoot, LINKS, program.name)).close();
+    }
+    for (const iterator of ITERATORS[name]) runIterator(object.program(iterator));
+  }
+
+  #unavailable(): string[] {
+    const names = Object.entries(OPTIONAL_TRACEPOINTS)
+      .filter(([, tracepoint]) => findKernelType(tracepoint, TRACE_RAW_TP) === null)
+      .map(([program]) => program);
+    const consequence = "a connected socket that another process takes over is judged by its last user";
+    this.missing.push(...names.map((program) => ({ program, consequence })));
+    return names;
+  }
+
+  #load(name: string, constants: Record<string, bigint> = {}, without: string[] = []): BpfObject {
+    const path = join(this.#objects, `${name}.bpf.o`);
+    if (!existsSync(path)) throw new ObjectsMissingError(path);
+    return BpfObject.load(path, { pinRoot: this.#pinRoot, constants, without });
+  }
+
+  #classifiers(): ClassifierPrograms {
+    return {
+      fromWorkload: this.#classifier.program("from_workload").fd,
+      toWorkload: this.#classifier.program("to_workload").fd,
+    };
+  }
+}
+
+/** `struct script_request` of bpf/scripts.bpf.c: header 14, padding 2, tgid, script_id, start_time. */
+const SCRIPT_REQUEST_SIZE = 32;

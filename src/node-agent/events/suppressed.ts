@@ -1,0 +1,122 @@
+/**
+ * What the kernel held back. Of packets of one kind it reports one per interval, with the number of those since the
+ * one before. The last ones of a kind have no successor to report them: they are looked for here.
+ */
+import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import {
+  Direction,
+  type Event,
+  type Limit,
+  type LimitKey,
+  LimitKey as LimitKeyCodec,
+  PATH_ID_MODIFIED,
+  ProcessFlag,
+} from "../kernel/abi.gen.ts";
+import { addressText } from "./addresses.ts";
+import type { Directory } from "./enrich.ts";
+import type { Endpoint, VerdictEvent } from "./event.ts";
+import { nameHash } from "./names.ts";
+import { hasPorts, hostOrder, protocolName } from "./protocols.ts";
+
+/** Kinds whose last event is remembered, for what only it knows (process, names). As many as the kernel's map has. */
+const KINDS_KEPT = 16384;
+
+/** The part of the map `limits` that is needed here. */
+export interface LimitMap {
+  entries(): Iterable<[LimitKey, Limit]>;
+  delete(key: LimitKey): boolean;
+}
+
+export interface SuppressedParts {
+  limits: LimitMap;
+  directory: Directory;
+  nameHashMultiplier: bigint;
+}
+
+export class SuppressedEvents {
+  readonly #parts: SuppressedParts;
+  readonly #last = new Map<string, VerdictEvent>();
+
+  constructor(parts: SuppressedParts) {
+    this.#parts = parts;
+  }
+
+  /** Remembers an event as the last one of its kind. */
+  saw(record: Event, event: VerdictEvent): void {
+    for (const key of this.#keysOf(record)) {
+      const kind = kindOf(key);
+      this.#last.delete(kind);
+      this.#last.set(kind, event);
+    }
+    for (const kind of this.#last.keys()) {
+      if (this.#last.size <= KINDS_KEPT) return;
+      this.#last.delete(kind);
+    }
+  }
+
+  /**
+   * Events for what was held back and has been quiet for two intervals.
+   * @param now CLOCK_MONOTONIC, ns
+   * @param interval ns
+   */
+  drain(now: bigint, interval: bigint): VerdictEvent[] {
+    const { limits, directory } = this.#parts;
+    const events: VerdictEvent[] = [];
+    for (const [key, limit] of limits.entries()) {
+      if (limit.suppressed === 0n || now - limit.last < 2n * interval) continue;
+      // Removing it makes the next packet of the kind a first one again, as it would be after the interval anyway.
+      if (!limits.delete(key)) continue;
+      const event = this.#last.get(kindOf(key)) ?? this.#bareEvent(key);
+      events.push({ ...event, time: directory.eventTime(now).toISOString(), count: Number(limit.suppressed) });
+    }
+    return events;
+  }
+
+  /** The keys under which the kernel may have limited this record (limit_key_of in bpf/include/report.h). */
+  #keysOf(record: Event): LimitKey[] {
+    const { actor } = record;
+    const modified = (actor.flags & (ProcessFlag.MODIFIED | ProcessFlag.DELETED)) !== 0 ? PATH_ID_MODIFIED : 0;
+    // A verified script goes by its own path only if the table lists it, which a record does not say.
+    const scripts = (actor.flags & ProcessFlag.SCRIPT_VERIFIED) !== 0 ? [actor.scriptId] : [];
+    return [actor.pathId, ...scripts].map((pathId) => ({
+      workloadId: record.workloadId,
+      pathId: pathId + modified,
+      remote: record.remote,
+      port: record.direction === Direction.EGRESS ? record.remotePort : record.localPort,
+      protocol: record.protocol,
+      direction: record.direction,
+      reason: record.reason,
+      verdict: record.verdict,
+      nameHash: nameHash(record.dnsName.slice(0, record.dnsNameLength), this.#parts.nameHashMultiplier),
+    }));
+  }
+
+  /** All that the key alone tells: for kinds that were last reported to an agent before this one. */
+  #bareEvent(key: LimitKey): VerdictEvent {
+    const { directory } = this.#parts;
+    const ip = addressText(key.remote);
+    const egress = key.direction === Direction.EGRESS;
+    const port = hasPorts(key.protocol) ? { port: hostOrder(key.port) } : {};
+    const remote: Endpoint = { ip, ...(egress ? port : {}) };
+    const local: Endpoint = { ip: ip.includes(":") ? "::" : "0.0.0.0", ...(egress ? {} : port) };
+    const path = directory.path(key.pathId & (PATH_ID_MODIFIED - 1));
+    return {
+      time: "",
+      type: "verdict",
+      verdict: VERDICTS[key.verdict] ?? "dropped",
+      reason: REASONS[key.reason] ?? "Malformed",
+      direction: DIRECTIONS[key.direction] ?? "egress",
+      workload: directory.workload(key.workloadId) ?? { name: `workload-${key.workloadId}`, namespace: "", labels: {} },
+      profiles: [],
+      process: path === null ? null : { path, ...(key.pathId >= PATH_ID_MODIFIED ? { modified: true } : {}) },
+      proto: protocolName(ip.includes(":") ? 0x86dd : 0x0800, key.protocol),
+      src: egress ? local : remote,
+      dst: egress ? remote : local,
+      count: 0,
+    };
+  }
+}
+
+function kindOf(key: LimitKey): string {
+  return LimitKeyCodec.encode(key).toString("latin1");
+}
