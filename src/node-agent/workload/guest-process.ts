@@ -2,10 +2,10 @@
  * A command inside a private namespace: in its network namespace, with a resolv.conf of its own in a mount namespace
  * of its own, everything else as outside. It is started by a chain of execs in one process, so that the process that
  * is spawned is the command: unshare(1) makes the mount namespace, setpriv(1) ends the command with its parent,
- * sh puts the resolv.conf in place.
+ * sh puts the resolv.conf in place, and takes the ways past it out of sight.
  */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
-import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, realpathSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { resolve } from "node:path";
 import { inNetworkNamespace } from "../ffi/namespaces.ts";
@@ -29,7 +29,25 @@ const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2
 /** Those that a terminal sends to the command by itself, because it is in the same foreground process group. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(["SIGINT", "SIGQUIT"]);
 
-const PREPARE = `mount --bind "$1" "$2" || exit ${EXIT_SETUP_FAILED}; shift 2; exec "$@"`;
+/**
+ * Arguments: our process id, pairs of a file and what it is put in the place of, `--`, the command. Had we died before
+ * setpriv asked for a signal at our death, there would be none; so it is looked at once more.
+ */
+const PREPARE = `
+  [ "$PPID" = "$1" ] || exit ${EXIT_SETUP_FAILED}; shift
+  while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit ${EXIT_SETUP_FAILED}; shift 2; done; shift
+  exec "$@"`;
+
+/**
+ * Sockets by which libc asks daemons of the host for names (nss-resolve, nscd, nss-mdns). Answers that come that way
+ * are no packets, so nothing would be learned from them; without the sockets libc asks the name server.
+ */
+const NAME_SERVICE_SOCKETS = [
+  "/run/systemd/resolve/io.systemd.Resolve",
+  "/run/nscd/socket",
+  "/var/run/nscd/socket",
+  "/run/avahi-daemon/socket",
+];
 
 /** The command cannot be started. `exitCode` is what a shell would end with. */
 export class CommandError extends WorkloadError {
@@ -118,6 +136,14 @@ export interface GuestPlace {
   /** File whose content the command sees as its resolv.conf, and the file in whose place it is. */
   resolvConf: string;
   resolvConfTarget: string;
+  /** Files that the command shall find empty where they exist; sockets of name services where absent. */
+  hidden?: readonly string[];
+}
+
+function bindings({ resolvConf, resolvConfTarget, hidden = NAME_SERVICE_SOCKETS }: GuestPlace): string[] {
+  // The same file by two names is hidden once.
+  const targets = new Set(hidden.filter(exists).map((path) => realpathSync(path)));
+  return [resolvConf, resolvConfTarget, ...[...targets].flatMap((path) => ["/dev/null", path])];
 }
 
 /**
@@ -132,10 +158,9 @@ export function spawnGuest(
   options: GuestOptions = {},
 ): GuestProcess {
   findCommand(command[0], options);
-  const { netnsPath, resolvConf, resolvConfTarget } = place;
-  const prepare = ["/bin/sh", "-c", PREPARE, "portcullis", resolvConf, resolvConfTarget, ...command];
+  const prepare = ["/bin/sh", "-c", PREPARE, "portcullis", String(process.pid), ...bindings(place), "--", ...command];
   const args = ["--mount", "--propagation", "slave", "setpriv", "--pdeathsig", "TERM", ...prepare];
-  const namespace = openSync(netnsPath, "r");
+  const namespace = openSync(place.netnsPath, "r");
   try {
     // A child is forked by this very thread, and so begins in the network namespace that the thread is in.
     const child = inNetworkNamespace(namespace, () => spawn("unshare", args, { stdio: "inherit", ...options }));

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inNetworkNamespace } from "../ffi/namespaces.ts";
 import { addAddress } from "./addresses.ts";
 import { addBoundNamespace, boundNamespaceInum, removeBoundNamespace } from "./bound-namespaces.ts";
-import { createVethPair, deleteLink, findLink, setLinkUp } from "./links.ts";
+import { createVethPair, deleteLink, findLink, moveLink, setLinkUp } from "./links.ts";
 import { NamedNamespaces } from "./named-namespaces.ts";
 import { parseNamedNamespace } from "./namespace-argument.ts";
 import { RouteConnection } from "./route-connection.ts";
@@ -128,6 +128,22 @@ test("a namespace whose name is taken away stays a workload while a process live
   assert.equal(from.refresh().workloads.length, 1);
   child.kill("SIGKILL");
   await until(from, (snapshot) => snapshot.workloads.length === 0);
+});
+
+test("a veth made here and moved in is found, too", async () => {
+  const path = addBoundNamespace(NAME);
+  const from = openSource();
+  connect("/proc/self/ns/net", `${HOST_END}b`, HOST_END);
+  const end = findLink(own, `${HOST_END}b`);
+  assert.ok(end);
+  const namespace = openSync(path, "r");
+  moveLink(own, end.index, namespace);
+  closeSync(namespace);
+  const { workloads } = await until(from, (snapshot) => snapshot.workloads.length === 1);
+  assert.deepEqual(
+    workloads[0]?.interfaces.map(({ name, hostIfname }) => [name, hostIfname]),
+    [[`${HOST_END}b`, HOST_END]],
+  );
 });
 
 test("every veth is guarded; one that leads elsewhere is a problem", () => {

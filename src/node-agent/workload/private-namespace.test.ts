@@ -4,10 +4,11 @@ import { afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HOST_ADDRESS, OUTSIDE_ADDRESS, TestHost } from "./testing/host.ts";
 
-/** Answers every question with 203.0.113.7. */
+/** Answers every question with 203.0.113.7, but only to clients of its own network, as resolvers do by default. */
 const NAME_SERVER = (address: string): string => `
   const socket = require("node:dgram").createSocket("udp4");
   socket.on("message", (question, from) => {
+    if (from.address.split(".")[0] !== "${address}".split(".")[0]) return;
     const answer = Buffer.from("c00c000100010000003c0004cb007107", "hex");
     const end = question.indexOf(0, 12) + 5;
     const header = Buffer.from(question.subarray(0, end));
