@@ -34,7 +34,7 @@ export function buildRuleset(unordered: Block[], subject: string): Ruleset {
   const blocks = orderBlocks(unordered);
   if (blocks.length > MAX_BLOCKS) {
     throw new CompileError(
-      `${blocks.length} profiles have rules for ${subject} in one workload, at most ${MAX_BLOCKS} can be united; ` +
+      `${blocks.length} blocks of rules for ${subject} meet in one workload, at most ${MAX_BLOCKS} can be united; ` +
         `merge some of: ${[...new Set(blocks.map((block) => block.origin.profile))].sort(compareText).join(", ")}`,
     );
   }
