@@ -1,0 +1,88 @@
+/** Probes that look at the node: mounts, capabilities, files under /proc and /sys. */
+import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { BPFFS_PATH, isBpffs } from "./bpffs.ts";
+import { findCgroupRoot } from "./mounts.ts";
+import type { Finding } from "./probes.ts";
+
+/** Bits of capabilities(7). */
+const CAPABILITY = { NET_ADMIN: 12, SYS_ADMIN: 21, PERFMON: 38, BPF: 39 } as const;
+
+/** CAP_SYS_ADMIN is for network namespaces and mounts; it covers BPF and PERFMON on kernels that have those. */
+const NEEDED = ["NET_ADMIN", "SYS_ADMIN"] as const;
+
+/** The effective capabilities in the text of /proc/<pid>/status. */
+export function effectiveCapabilities(status: string): bigint {
+  const digits = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return digits === undefined ? 0n : BigInt(`0x${digits}`);
+}
+
+export function probeCapabilities(): Finding {
+  const held = effectiveCapabilities(readFileSync("/proc/self/status", "utf8"));
+  const missing = NEEDED.filter((name) => !hasCapability(held, name));
+  if (missing.length === 0) return { available: true, detail: "CAP_NET_ADMIN and CAP_SYS_ADMIN are held" };
+  const names = missing.map((name) => `CAP_${name}`).join(" and ");
+  return { available: false, detail: `${names} missing: run as root (in a container: privileged)` };
+}
+
+function hasCapability(held: bigint, name: keyof typeof CAPABILITY): boolean {
+  return ((held >> BigInt(CAPABILITY[name])) & 1n) === 1n;
+}
+
+const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
+const BTF_MAGIC = 0xeb9f;
+
+export function probeKernelBtf(): Finding {
+  if (!existsSync(KERNEL_BTF)) {
+    return { available: false, detail: `${KERNEL_BTF} is not there: the kernel needs CONFIG_DEBUG_INFO_BTF=y` };
+  }
+  const head = Buffer.alloc(2);
+  const fd = openSync(KERNEL_BTF, "r");
+  try {
+    readSync(fd, head, 0, head.length, 0);
+  } finally {
+    closeSync(fd);
+  }
+  const available = head.readUInt16LE() === BTF_MAGIC;
+  return { available, detail: available ? KERNEL_BTF : `${KERNEL_BTF} holds no BTF of this byte order` };
+}
+
+export function probeCgroupMount(): Finding {
+  const path = findCgroupRoot();
+  if (path !== null) return { available: true, detail: path };
+  return {
+    available: false,
+    detail: "no cgroup v2 hierarchy: mount -t cgroup2 none /sys/fs/cgroup/unified, or start the node with cgroup v2",
+  };
+}
+
+export function probeBpffs(): Finding {
+  if (isBpffs(BPFFS_PATH)) return { available: true, detail: `mounted on ${BPFFS_PATH}` };
+  const mountable = existsSync(BPFFS_PATH) && probeCapabilities().available;
+  if (mountable) return { available: true, detail: `not mounted; the agent mounts it on ${BPFFS_PATH}` };
+  return { available: false, detail: `not mounted: mount -t bpf bpffs ${BPFFS_PATH}` };
+}
+
+export function probeJit(): Finding {
+  const path = "/proc/sys/net/core/bpf_jit_enable";
+  if (!existsSync(path)) {
+    return { available: false, detail: `${path} is not there: the kernel needs CONFIG_BPF_JIT=y` };
+  }
+  const available = readFileSync(path, "utf8").trim() !== "0";
+  return { available, detail: available ? "on" : "off: sysctl -w net.core.bpf_jit_enable=1" };
+}
+
+const LOCKDOWN = "/sys/kernel/security/lockdown";
+
+/** The mode in brackets in the lockdown file: `none [integrity] confidentiality`. Null: it says none. */
+export function lockdownMode(text: string): string | null {
+  return /\[(\w+)\]/.exec(text)?.[1] ?? null;
+}
+
+export function probeLockdown(): Finding {
+  if (!existsSync(LOCKDOWN)) return { available: true, detail: `${LOCKDOWN} is not there to tell` };
+  const mode = lockdownMode(readFileSync(LOCKDOWN, "utf8"));
+  if (mode === "confidentiality") {
+    return { available: false, detail: "confidentiality: start the node with lockdown=integrity" };
+  }
+  return { available: true, detail: mode ?? "none" };
+}

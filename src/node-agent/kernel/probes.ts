@@ -1,0 +1,231 @@
+/**
+ * What this node offers, found by trying: no version is compared anywhere. A feature's probe loads, creates or attaches
+ * the smallest thing of its kind and takes it away again.
+ */
+import { causeText } from "../../api/errors.ts";
+import { libbpfVersion } from "../ffi/libbpf-library.ts";
+import { assertPlatform } from "../ffi/library.ts";
+import {
+  probeBpffs,
+  probeCapabilities,
+  probeCgroupMount,
+  probeJit,
+  probeKernelBtf,
+  probeLockdown,
+} from "./node-probes.ts";
+import {
+  probeBatches,
+  probeCgroupHooks,
+  probeClassifierPrograms,
+  probeClsact,
+  probeFunctionTracing,
+  probeIterators,
+  probeKernelReads,
+  probeKprobes,
+  probeLongestPrefixMaps,
+  probeLruMaps,
+  probeLsm,
+  probeRawTracepoints,
+  probeRingBuffer,
+  probeSocketLookup,
+  probeSocketStorage,
+  probeTcx,
+  probeTypedTracepoints,
+} from "./program-probes.ts";
+
+/** What a probe found; `detail` says what is there, or what is missing and what would bring it. */
+export interface Finding {
+  available: boolean;
+  detail: string;
+}
+
+export interface FeatureReport extends Finding {
+  /** Stable, for programs that read the report. */
+  feature: string;
+  /** Whether nothing can be enforced without it. */
+  required: boolean;
+  /** What is lost without it. */
+  consequence: string;
+}
+
+interface Probe {
+  feature: string;
+  required: boolean;
+  consequence: string;
+  find: () => Finding;
+  /** Can be tried without privileges; the others are not, because every answer would be the same refusal. */
+  unprivileged?: true;
+}
+
+const NOTHING_WORKS = "nothing can be enforced on this node";
+const UNUSED = "nothing: this version does without";
+
+const PROBES: readonly Probe[] = [
+  { feature: "platform", required: true, consequence: NOTHING_WORKS, find: probePlatform, unprivileged: true },
+  { feature: "libbpf", required: true, consequence: NOTHING_WORKS, find: probeLibbpf, unprivileged: true },
+  { feature: "capabilities", required: true, consequence: NOTHING_WORKS, find: probeCapabilities, unprivileged: true },
+  {
+    feature: "btf",
+    required: true,
+    consequence: "programs cannot be fitted to this kernel, so none can be loaded",
+    find: probeKernelBtf,
+    unprivileged: true,
+  },
+  { feature: "classifiers", required: true, consequence: NOTHING_WORKS, find: probeClassifierPrograms },
+  {
+    feature: "tcx",
+    required: false,
+    consequence: "classifiers are attached as clsact filters, which costs each packet a little more",
+    find: probeTcx,
+  },
+  {
+    feature: "clsact",
+    required: false,
+    consequence: "classifiers can be attached by TCX only",
+    find: probeClsact,
+  },
+  {
+    feature: "socket-storage",
+    required: true,
+    consequence: "packets cannot be tied to processes",
+    find: probeSocketStorage,
+  },
+  {
+    feature: "socket-lookup",
+    required: true,
+    consequence: "what comes in cannot be tied to the process that it is for",
+    find: probeSocketLookup,
+  },
+  {
+    feature: "cgroup-mount",
+    required: true,
+    consequence: "sockets cannot be tied to processes",
+    find: probeCgroupMount,
+    unprivileged: true,
+  },
+  {
+    feature: "cgroup-hooks",
+    required: true,
+    consequence: "sockets cannot be tied to processes",
+    find: probeCgroupHooks,
+  },
+  {
+    feature: "raw-tracepoints",
+    required: true,
+    consequence: "it is not known which executable a process runs",
+    find: probeRawTracepoints,
+  },
+  {
+    feature: "kernel-reads",
+    required: true,
+    consequence: "it is not known which executable a process runs",
+    find: probeKernelReads,
+  },
+  {
+    feature: "typed-tracepoints",
+    required: false,
+    consequence: "a connected socket that is handed to another process is judged by the one that connected it",
+    find: probeTypedTracepoints,
+  },
+  {
+    feature: "iterators",
+    required: false,
+    consequence: "processes and sockets older than the agent are unknown: restart the workloads after it",
+    find: probeIterators,
+  },
+  { feature: "ring-buffer", required: true, consequence: "the programs cannot be loaded", find: probeRingBuffer },
+  {
+    feature: "longest-prefix-maps",
+    required: true,
+    consequence: "the programs cannot be loaded",
+    find: probeLongestPrefixMaps,
+  },
+  { feature: "lru-maps", required: true, consequence: "the programs cannot be loaded", find: probeLruMaps },
+  {
+    feature: "map-batches",
+    required: false,
+    consequence: "large rule tables take longer to write",
+    find: probeBatches,
+  },
+  {
+    feature: "bpf-file-system",
+    required: true,
+    consequence: "enforcement would end with the agent",
+    find: probeBpffs,
+    unprivileged: true,
+  },
+  {
+    feature: "jit",
+    required: false,
+    consequence: "each packet takes several times longer to judge",
+    find: probeJit,
+    unprivileged: true,
+  },
+  {
+    feature: "lockdown",
+    required: false,
+    consequence: "see kernel-reads, which says whether it matters",
+    find: probeLockdown,
+    unprivileged: true,
+  },
+  { feature: "kprobes", required: false, consequence: UNUSED, find: probeKprobes },
+  { feature: "function-tracing", required: false, consequence: UNUSED, find: probeFunctionTracing },
+  { feature: "lsm", required: false, consequence: UNUSED, find: probeLsm },
+];
+
+function probePlatform(): Finding {
+  assertPlatform();
+  return { available: true, detail: `Linux on ${process.arch}` };
+}
+
+function probeLibbpf(): Finding {
+  return { available: true, detail: libbpfVersion() };
+}
+
+let reports: FeatureReport[] | null = null;
+
+/** All features, probed once per process. */
+export function probeFeatures(): readonly FeatureReport[] {
+  reports ??= requireAnAttachment(PROBES.map(runProbe(isPrivileged())));
+  return reports;
+}
+
+/** One of them, by name. */
+export function hasFeature(feature: string): boolean {
+  return probeFeatures().some((report) => report.feature === feature && report.available);
+}
+
+/** Whether everything is there without which nothing can be enforced. */
+export function canEnforce(features: readonly FeatureReport[]): boolean {
+  return features.every(({ required, available }) => available || !required);
+}
+
+function isPrivileged(): boolean {
+  try {
+    return probeCapabilities().available;
+  } catch {
+    return false; // its own report says why
+  }
+}
+
+function runProbe(privileged: boolean): (probe: Probe) => FeatureReport {
+  return ({ find, unprivileged, ...about }) => {
+    if (!privileged && unprivileged !== true) {
+      return { ...about, available: false, detail: "not tried: run as root" };
+    }
+    try {
+      return { ...about, ...find() };
+    } catch (error) {
+      return { ...about, available: false, detail: causeText(error) };
+    }
+  };
+}
+
+/** One of TCX and clsact has to be there; which one does not matter. */
+function requireAnAttachment(found: FeatureReport[]): FeatureReport[] {
+  const ways = found.filter(({ feature }) => feature === "tcx" || feature === "clsact");
+  if (ways.some(({ available }) => available)) return found;
+  return found.map((report) =>
+    ways.includes(report) ? { ...report, required: true, consequence: NOTHING_WORKS } : report,
+  );
+}
