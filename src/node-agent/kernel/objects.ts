@@ -106,7 +106,8 @@ export class BpfObject implements Disposable {
 
   /** What the kernel says of each loaded program: instruction counts and sizes. */
   infos(): ProgramInfo[] {
-    return this.programs().map(({ fd, name }) => programInfo(fd, name));
+    // The kernel cuts names to 15 bytes; the object knows them whole.
+    return this.programs().map(({ fd, name }) => ({ ...programInfo(fd, name), name }));
   }
 
   close(): void {
