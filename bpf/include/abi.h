@@ -114,6 +114,24 @@ struct address_key {
 	__u8 address[ADDRESS_LENGTH];
 };
 
+/* --------------------------------------------------------------------------------------------- the gate */
+
+enum gate_flag { GATE_CLOSED = 1, GATE_OPENS_AFTER_TIMEOUT = 2 };
+
+/* `gate`: ARRAY[1]. What a network namespace that is not in care yet may do (bpf/gate.bpf.c). */
+struct gate {
+	__u64 timeout;        /* ns from the first packet until startupFailurePolicy holds */
+	__u32 flags;          /* enum gate_flag */
+	__u32 host_netns;     /* inode number of the namespace that is nobody's in particular */
+};
+
+/* `gated`: LRU_HASH, netns inode number (__u32) -> */
+struct gated {
+	__u64 first_seen;     /* ns */
+	__u64 dropped;        /* packets */
+	__u64 passed;         /* packets let through after the timeout */
+};
+
 /* ---------------------------------------------------------------------------------------- rule tables */
 
 /*
@@ -392,6 +410,7 @@ enum error {
 	ERROR_SOCKET_WITHOUT_PROCESS,
 	ERROR_SOCKET_WITHOUT_OWNER,
 	ERROR_SOCKET_LOOKUP,
+	ERROR_GATE_FULL,
 	ERROR_COUNT,
 };
 

@@ -36,6 +36,10 @@ PINNED_MAP_WITH_FLAGS(interfaces_high, BPF_MAP_TYPE_HASH, __u32, __u32, 4096, BP
 PINNED_MAP_WITH_FLAGS(namespaces, BPF_MAP_TYPE_HASH, __u32, __u32, 4096, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(addresses, BPF_MAP_TYPE_HASH, struct address_key, __u8, 16384, BPF_F_NO_PREALLOC);
 
+/* The gate */
+PINNED_MAP(gate, BPF_MAP_TYPE_ARRAY, __u32, struct gate, 1);
+PINNED_MAP(gated, BPF_MAP_TYPE_LRU_HASH, __u32, struct gated, 4096);
+
 /* Rule tables: never evicted */
 PINNED_MAP_WITH_FLAGS(binaries, BPF_MAP_TYPE_HASH, struct binary_key, struct binary, 65536, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(rulesets, BPF_MAP_TYPE_HASH, __u32, struct ruleset, 65536, BPF_F_NO_PREALLOC);

@@ -29,6 +29,7 @@ enum attack_flag attack_flag_layout;
 enum application application_layout;
 enum ethertype_class ethertype_class_layout;
 enum setting_flag setting_flag_layout;
+enum gate_flag gate_flag_layout;
 enum workload_flag workload_flag_layout;
 enum process_flag process_flag_layout;
 enum socket_flag socket_flag_layout;
@@ -38,6 +39,8 @@ enum event_type event_type_layout;
 
 struct settings settings_layout;
 struct workload workload_layout;
+struct gate gate_layout;
+struct gated gated_layout;
 struct address_key address_key_layout;
 struct binary_key binary_key_layout;
 struct binary binary_layout;

@@ -101,6 +101,12 @@ export const WorkloadFlag = {
   DEFAULT_ABSENT: 4,
 } as const;
 
+/** `enum gate_flag` */
+export const GateFlag = {
+  CLOSED: 1,
+  OPENS_AFTER_TIMEOUT: 2,
+} as const;
+
 /** `enum process_flag` */
 export const ProcessFlag = {
   MODIFIED: 1,
@@ -151,7 +157,8 @@ export const ErrorKind = {
   SOCKET_WITHOUT_PROCESS: 18,
   SOCKET_WITHOUT_OWNER: 19,
   SOCKET_LOOKUP: 20,
-  COUNT: 21,
+  GATE_FULL: 21,
+  COUNT: 22,
 } as const;
 
 /** `enum event_type` */
@@ -266,6 +273,54 @@ export const AddressKey: Codec<AddressKey> = {
     return {
       workloadId: buffer.readUInt32LE(offset),
       address: readBytes(buffer, offset + 4, 16),
+    };
+  },
+};
+
+/** `struct gate`, 16 bytes */
+export interface Gate {
+  timeout: bigint;
+  flags: number;
+  hostNetns: number;
+}
+
+export const Gate: Codec<Gate> = {
+  SIZE: 16,
+  encode(value: Gate, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.timeout, offset);
+    buffer.writeUInt32LE(value.flags, offset + 8);
+    buffer.writeUInt32LE(value.hostNetns, offset + 12);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Gate {
+    return {
+      timeout: buffer.readBigUInt64LE(offset),
+      flags: buffer.readUInt32LE(offset + 8),
+      hostNetns: buffer.readUInt32LE(offset + 12),
+    };
+  },
+};
+
+/** `struct gated`, 24 bytes */
+export interface Gated {
+  firstSeen: bigint;
+  dropped: bigint;
+  passed: bigint;
+}
+
+export const Gated: Codec<Gated> = {
+  SIZE: 24,
+  encode(value: Gated, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.firstSeen, offset);
+    buffer.writeBigUInt64LE(value.dropped, offset + 8);
+    buffer.writeBigUInt64LE(value.passed, offset + 16);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Gated {
+    return {
+      firstSeen: buffer.readBigUInt64LE(offset),
+      dropped: buffer.readBigUInt64LE(offset + 8),
+      passed: buffer.readBigUInt64LE(offset + 16),
     };
   },
 };
