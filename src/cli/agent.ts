@@ -1,6 +1,5 @@
 /** `portcullis agent`: the agent of one machine without a cluster. */
 import { Command, Option } from "commander";
-import { UsageError } from "../api/errors.ts";
 import { Agent, STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/agent.ts";
 import { acquireLock } from "../node-agent/enforce/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
@@ -9,6 +8,7 @@ import { NamedNamespaces } from "../node-agent/workload/named-namespaces.ts";
 import { parseNamedNamespace } from "../node-agent/workload/namespace-argument.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
+import { requireRoot } from "./node-access.ts";
 import {
   addLogOption,
   addOutputOption,
@@ -115,14 +115,8 @@ function sayFarewell(log: Logger, pinRoot: string, { netns }: AgentCommandOption
   );
 }
 
-/** @throws UsageError */
-export function requireRoot(command: string): void {
-  if (process.getuid?.() === 0) return;
-  throw new UsageError(`portcullis ${command} loads programs into the kernel and has to run as root; try sudo`);
-}
-
 /** Settles at the first signal that asks the process to end. */
-export function endSignal(): Promise<NodeJS.Signals> {
+function endSignal(): Promise<NodeJS.Signals> {
   return new Promise((settle) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => settle(signal));
   });

@@ -22,9 +22,34 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./validate.ts")).validateCommand(),
   },
   {
+    name: "explain",
+    summary: "say whether traffic would be allowed, and by which rule",
+    load: async () => (await import("./explain.ts")).explainCommand(),
+  },
+  {
+    name: "doctor",
+    summary: "check what this node can enforce",
+    load: async () => (await import("./doctor.ts")).doctorCommand(),
+  },
+  {
     name: "agent",
     summary: "enforce a folder of profiles on named network namespaces",
     load: async () => (await import("./agent.ts")).agentCommand(),
+  },
+  {
+    name: "run",
+    summary: "run one command under its profile",
+    load: async () => (await import("./run.ts")).runCommand(),
+  },
+  {
+    name: "status",
+    summary: "what is enforced on this machine",
+    load: async () => (await import("./status.ts")).statusCommand(),
+  },
+  {
+    name: "detach",
+    summary: "take enforcement off",
+    load: async () => (await import("./detach.ts")).detachCommand(),
   },
 ];
 

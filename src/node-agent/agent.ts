@@ -216,7 +216,8 @@ function outcomeError({ namespace, name, error }: WorkloadOutcome): RevisionErro
 
 function changesOf({ namespace, name, table, replaced, changed, state }: WorkloadOutcome) {
   const workload = `${namespace}/${name}`;
-  if (!changed) return [];
+  // For a workload that is new, all of its table is; its own event says whose.
+  if (!changed || (table !== null && replaced === null)) return [];
   if (table === null) return state === "unrestricted" ? [{ workload, changes: ["no profile selects it"] }] : [];
   return [{ workload, changes: describeDiff(diffTables(replaced, table)) }];
 }

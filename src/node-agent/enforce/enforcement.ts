@@ -3,8 +3,9 @@ import { causeText } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { listInterfaces } from "../ffi/libc.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
+import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { Enforcer } from "./enforcer.ts";
-import { StateUnreadableError } from "./errors.ts";
+import { OtherNamespaceError, StateUnreadableError } from "./errors.ts";
 import { collectPaths, forgetWorkloads } from "./garbage.ts";
 import { Instances } from "./instances.ts";
 import { PathNames } from "./path-names.ts";
@@ -122,8 +123,11 @@ export class Enforcement implements Disposable {
 
 /** `known`: the state is that of the pins, or there is nothing pinned that could have one. */
 function readState(directory: string, pinRoot: string, log: Logger): { state: AgentState; known: boolean } {
+  const netnsInum = ownNamespaceInum();
   try {
     const state = loadState(directory, pinRoot);
+    if (state !== null && state.netnsInum !== netnsInum)
+      throw new OtherNamespaceError(pinRoot, state.netnsInum, netnsInum);
     if (state !== null) return { state, known: true };
     log.debug({ directory }, "no state file: starting anew");
   } catch (cause) {
@@ -133,7 +137,7 @@ function readState(directory: string, pinRoot: string, log: Logger): { state: Ag
       `${causeText(cause)}. Every rule is written anew; names that were learned have to be asked again`,
     );
   }
-  return { state: freshState(pinRoot), known: false };
+  return { state: freshState(pinRoot, netnsInum), known: false };
 }
 
 /** No number that something in the kernel has is given out again, whatever the state file says. */

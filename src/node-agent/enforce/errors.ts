@@ -46,3 +46,14 @@ export class ObjectsMissingError extends PortcullisError {
     );
   }
 }
+
+/** The pins belong to an agent in another network namespace. */
+export class OtherNamespaceError extends PortcullisError {
+  constructor(pinRoot: string, theirs: number, ours: number) {
+    super(
+      "PC_OTHER_NAMESPACE",
+      `what is pinned under ${pinRoot} guards interfaces of network namespace ${theirs}, and this is ${ours}. ` +
+        "Run the command in that namespace (nsenter --net=...), or with another --pin-root",
+    );
+  }
+}

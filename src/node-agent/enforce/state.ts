@@ -54,6 +54,8 @@ export interface TableState {
 
 export interface AgentState {
   pinRoot: string;
+  /** Inode of the network namespace that the agent works in: interface indexes mean nothing in another one. */
+  netnsInum: number;
   /** Odd, 64 bits: rodata `name_hash_multiplier` of the classifier. */
   nameHashMultiplier: bigint;
   /** Never handed out twice. */
@@ -69,9 +71,10 @@ export function defaultStateDirectory(pinRoot: string): string {
 }
 
 /** The state of an installation that begins now. */
-export function freshState(pinRoot: string): AgentState {
+export function freshState(pinRoot: string, netnsInum: number): AgentState {
   return {
     pinRoot,
+    netnsInum,
     nameHashMultiplier: randomBytes(8).readBigUInt64LE() | 1n,
     nextWorkloadId: 1,
     nextTableId: 1,
@@ -155,6 +158,7 @@ function decodeState(text: string, path: string, pinRoot: string): AgentState {
     throw new StateUnreadableError(path, "workloads or tables are missing");
   return {
     pinRoot,
+    netnsInum: wholeNumber(raw.netnsInum, "netnsInum", path),
     nameHashMultiplier: multiplier,
     nextWorkloadId: wholeNumber(raw.nextWorkloadId, "nextWorkloadId", path),
     nextTableId: wholeNumber(raw.nextTableId, "nextTableId", path),

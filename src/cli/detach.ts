@@ -1,0 +1,78 @@
+/** `portcullis detach`: takes enforcement off, whether or not an agent is there to do it. */
+import { basename, dirname } from "node:path";
+import { Command, Option } from "commander";
+import { UsageError } from "../api/errors.ts";
+import {
+  deadPinRoots,
+  detachAll,
+  detachWorkload,
+  type Removal,
+  removedSomething,
+} from "../node-agent/enforce/detach.ts";
+import { defaultStateDirectory } from "../node-agent/enforce/state.ts";
+import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-namespaces.ts";
+import { requireRoot } from "./node-access.ts";
+import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
+import { RUN_PREFIX } from "./run-pins.ts";
+
+interface DetachOptions extends PinOptions {
+  all?: boolean;
+  netns?: string;
+  output: OutputFormat;
+}
+
+interface Detached extends Removal {
+  pinRoot: string;
+}
+
+const EXAMPLES = `
+Examples:
+  portcullis detach --all           everything: programs, pins and state
+  portcullis detach --netns ping    one workload; the others stay guarded
+
+A running agent would put things back; it has to be stopped first.`;
+
+export function detachCommand(): Command {
+  const command = new Command("detach")
+    .summary("take enforcement off")
+    .description("Takes the programs off the interfaces, and removes what is pinned and kept. Works without an agent.")
+    .addOption(new Option("--all", "everything").conflicts("netns"))
+    .option("--netns <name>", "the workload of one network namespace");
+  addOutputOption(command, "format of the report");
+  addPinOptions(command);
+  return command.addHelpText("after", EXAMPLES).action((options: DetachOptions) => {
+    requireRoot("detach");
+    const detached = options.netns === undefined ? everything(options) : [oneWorkload(options, options.netns)];
+    process.stdout.write(options.output === "json" ? `${JSON.stringify(detached)}\n` : detached.map(text).join(""));
+  });
+}
+
+function everything(options: DetachOptions): Detached[] {
+  if (options.all !== true) throw new UsageError("portcullis detach: say what to take off: --all, or --netns NAME");
+  const { pinRoot, stateDirectory } = pinsOf(options);
+  // What a killed `portcullis run` has left is nobody's any more.
+  const dead = deadPinRoots(dirname(pinRoot), RUN_PREFIX, defaultStateDirectory).filter((root) => root !== pinRoot);
+  return [
+    { pinRoot, ...detachAll(pinRoot, stateDirectory) },
+    ...dead.map((root) => ({ pinRoot: root, ...detachAll(root, defaultStateDirectory(root)) })),
+  ];
+}
+
+function oneWorkload(options: DetachOptions, name: string): Detached {
+  const { pinRoot, stateDirectory } = pinsOf(options);
+  const netnsInum = boundNamespaceInum(namespacePath(name));
+  return { pinRoot, ...detachWorkload(pinRoot, stateDirectory, { name, netnsInum }) };
+}
+
+function text({ pinRoot, ...removal }: Detached): string {
+  if (!removedSomething(removal)) return `nothing to remove under ${pinRoot}\n`;
+  const { interfaces, links, maps, state } = removal;
+  const parts = [
+    ...(interfaces.length === 0 ? [] : [`programs on ${interfaces.join(", ")}`]),
+    ...(links === 0 ? [] : [`${links} other programs`]),
+    ...(maps === 0 ? [] : [`${maps} maps`]),
+    ...(state ? ["the state file"] : []),
+  ];
+  return `removed from ${basename(pinRoot)}: ${parts.join(", ")}\n`;
+}

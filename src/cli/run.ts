@@ -1,0 +1,211 @@
+/** `portcullis run`: one command under its profile, in a network namespace of its own. */
+import { Command, Option } from "commander";
+import { PortcullisError, UsageError } from "../api/errors.ts";
+import { checkLabelKey, checkLabelValue } from "../api/labels.ts";
+import type { SecurityProfile } from "../api/types.ts";
+import { Agent } from "../node-agent/agent.ts";
+import { readCounters, type TrafficCount } from "../node-agent/enforce/counters.ts";
+import { deadPinRoots, detachAll } from "../node-agent/enforce/detach.ts";
+import { acquireLock } from "../node-agent/enforce/lock.ts";
+import { defaultStateDirectory } from "../node-agent/enforce/state.ts";
+import type { EventSink, OutputFormat } from "../node-agent/events/sinks.ts";
+import { readManifests } from "../node-agent/profiles/manifests.ts";
+import type { ProfileRevision } from "../node-agent/profiles/source.ts";
+import { findCommand } from "../node-agent/workload/guest-process.ts";
+import { createPrivateNamespace, type PrivateNamespace } from "../node-agent/workload/private-namespace.ts";
+import type { WorkloadSource } from "../node-agent/workload/workload.ts";
+import { effectiveSelector, selects } from "../policy/selection.ts";
+import type { Logger, LogLevel } from "../telemetry/logger.ts";
+import { requireRoot } from "./node-access.ts";
+import {
+  addLogOption,
+  addOutputOption,
+  addSettingOptions,
+  loggerOf,
+  type SettingOptions,
+  settingsOf,
+  standardOutput,
+} from "./node-options.ts";
+import { RUN_FOLDER, RUN_PREFIX, runPins } from "./run-pins.ts";
+import { trafficLines } from "./traffic-table.ts";
+
+interface RunOptions extends SettingOptions {
+  profile: string[];
+  label?: Record<string, string>;
+  output: OutputFormat;
+  quiet: boolean;
+  logLevel: LogLevel;
+}
+
+const EXAMPLES = `
+Examples:
+  portcullis run --profile curl.yaml -- curl -s https://example.com/
+  portcullis run --profile web.yaml --label app=web -o json -- ./server --port 8080
+
+The exit status is the command's; 125 if it could not be guarded, 126 or 127 if it cannot be executed or found.`;
+
+const EXIT_NOT_GUARDED = 125;
+/** The last packets' events are on their way for at most this long. */
+const LAST_EVENTS_MS = 50;
+
+export function runCommand(): Command {
+  const command = new Command("run")
+    .summary("run one command under its profile")
+    .description(
+      "Makes a network namespace with a way to the outside and a resolver, puts profiles in force on it, and runs a command in it.",
+    )
+    .addOption(
+      new Option("--profile <file>", "SecurityProfile manifests; repeatable")
+        .argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option(
+        "--label <key=value>",
+        "label of the workload; repeatable (default: those that the profiles select)",
+      ).argParser(collectLabel),
+    )
+    .option("-q, --quiet", "no events, only the summary", false)
+    .argument("<command...>", "what to run, after --");
+  addOutputOption(command, "format of events and summary");
+  addSettingOptions(command);
+  addLogOption(command);
+  return command
+    .passThroughOptions()
+    .addHelpText("after", EXAMPLES)
+    .action((words: [string, ...string[]], options: RunOptions) => run(words, options));
+}
+
+async function run(command: [string, ...string[]], options: RunOptions): Promise<void> {
+  requireRoot("run");
+  const log = loggerOf(options);
+  try {
+    findCommand(command[0]);
+    const revision = readManifests(options.profile);
+    refuseErrors(revision);
+    collectDeadRuns(log);
+    await using place = await createPrivateNamespace(workloadOptions(revision.profiles, options.label, command[0]));
+    for (const { code, message } of place.warnings) log.warn({ code }, message);
+    process.exitCode = await runGuarded(place, revision, command, options, log);
+  } catch (error) {
+    if (!(error instanceof PortcullisError) || error instanceof UsageError) throw error;
+    log.error({ code: error.code }, error.message);
+    process.exitCode = "exitCode" in error ? Number(error.exitCode) : EXIT_NOT_GUARDED;
+  }
+}
+
+async function runGuarded(
+  place: PrivateNamespace,
+  revision: ProfileRevision,
+  command: [string, ...string[]],
+  options: RunOptions,
+  log: Logger,
+): Promise<number> {
+  const { pinRoot, stateDirectory } = runPins(place.id);
+  detachAll(pinRoot, stateDirectory);
+  const lock = acquireLock(stateDirectory, pinRoot);
+  const output = standardOutput(options.output);
+  try {
+    const agent = new Agent({
+      ...{ pinRoot, stateDirectory, log, settings: settingsOf(options) },
+      profiles: { current: () => revision, subscribe: () => () => {}, close: () => {} },
+      workloads: onlyWorkload(place),
+      sink: options.quiet ? QUIET : output,
+      startupFailurePolicy: "Block",
+      startupTimeout: 0,
+    });
+    try {
+      requireInForce(agent);
+      const exitCode = await place.spawn(command).exitCode;
+      await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
+      agent.drainEvents();
+      const traffic = readCounters(agent.enforcement.maps.counters, (id) => agent.enforcement.paths.text(id));
+      process.stdout.write(summary(traffic, exitCode, options.output));
+      return exitCode;
+    } finally {
+      agent.close();
+    }
+  } finally {
+    lock.release();
+    detachAll(pinRoot, stateDirectory);
+    await output.end();
+  }
+}
+
+/** Nothing runs unguarded: what is not in force is an error, and the command is not started. */
+function requireInForce(agent: Agent): void {
+  const [workload] = agent.enforcement.enforcer.state.workloads;
+  if (workload !== undefined && workload.tableId !== null && workload.error === null && !workload.pending) return;
+  const reason = workload?.error?.message ?? "the profiles are not in force";
+  throw new PortcullisError(
+    "PC_RUN_NOT_GUARDED",
+    `the command was not started, because it would not be guarded: ${reason}`,
+  );
+}
+
+function workloadOptions(profiles: SecurityProfile[], given: Record<string, string> | undefined, command: string) {
+  const labels =
+    given ?? Object.assign({}, ...profiles.map((profile) => effectiveSelector(profile)?.matchLabels ?? {}));
+  const namespace = profiles[0]?.metadata.namespace ?? "default";
+  for (const profile of profiles) {
+    const selection = selects(profile, { namespace, labels });
+    if (selection.selected) continue;
+    const { name } = profile.metadata;
+    throw new UsageError(
+      `profile ${name} does not select the command's workload: ${selection.reason}. Give --label key=value`,
+    );
+  }
+  return { name: command.split("/").at(-1) ?? command, namespace, labels };
+}
+
+function refuseErrors({ profiles, errors }: ProfileRevision): void {
+  if (errors.length > 0) {
+    const lines = errors.map(({ source, field, message }) =>
+      [source, field, message].filter((part) => part !== "").join(": "),
+    );
+    throw new PortcullisError("PC_PROFILE_INVALID", `the profiles cannot be used:\n  ${lines.join("\n  ")}`);
+  }
+  if (profiles.length === 0) throw new UsageError("--profile: there is no SecurityProfile in these files");
+}
+
+/** Removes what runs have left that were killed. Their namespaces are collected where the next one is made. */
+function collectDeadRuns(log: Logger): void {
+  for (const pinRoot of deadPinRoots(RUN_FOLDER, RUN_PREFIX, defaultStateDirectory)) {
+    detachAll(pinRoot, defaultStateDirectory(pinRoot));
+    log.debug({ pinRoot }, "removed what a killed run had left");
+  }
+}
+
+function onlyWorkload({ workload }: PrivateNamespace): WorkloadSource {
+  const snapshot = { workloads: [workload], unresolved: [] };
+  return {
+    snapshot: () => snapshot,
+    refresh: () => snapshot,
+    subscribe: (listener) => {
+      listener(snapshot);
+      return () => {};
+    },
+    close: () => {},
+  };
+}
+
+const QUIET: EventSink = { write: () => {}, end: async () => {} };
+
+function summary(traffic: TrafficCount[], exitCode: number, format: OutputFormat): string {
+  if (format === "json") {
+    const processes = traffic.map(({ workloadId: _, ...count }) => count);
+    return `${JSON.stringify({ time: new Date().toISOString(), type: "summary", exitCode, traffic: processes })}\n`;
+  }
+  const lines = trafficLines(traffic, "  ");
+  const table = lines.length === 0 ? ["  no packet"] : lines;
+  return `\nPackets by process (exit status ${exitCode}):\n\n${table.join("\n")}\n`;
+}
+
+function collectLabel(text: string, before: Record<string, string> | undefined): Record<string, string> {
+  const equals = text.indexOf("=");
+  if (equals < 0) throw new UsageError(`--label "${text}" is not a label; write key=value`);
+  const [key, value] = [text.slice(0, equals), text.slice(equals + 1)];
+  const finding = checkLabelKey(key) ?? checkLabelValue(value);
+  if (finding !== null) throw new UsageError(`--label "${text}": ${finding.message}; ${finding.remedy}`);
+  return { ...before, [key]: value };
+}

@@ -1,0 +1,89 @@
+/** `portcullis status`: what is enforced here, read from the pins; with or without an agent. */
+import { Command } from "commander";
+import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
+import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { requireRoot } from "./node-access.ts";
+import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
+import { tableLines } from "./tables.ts";
+import { trafficLines } from "./traffic-table.ts";
+
+interface StatusOptions extends PinOptions {
+  output: OutputFormat;
+}
+
+export function statusCommand(): Command {
+  const command = new Command("status")
+    .summary("what is enforced on this machine")
+    .description("Shows what is enforced on which workload, what the kernel counted, and how full its maps are.");
+  addOutputOption(command, "format of the report");
+  addPinOptions(command);
+  return command.action((options: StatusOptions) => {
+    requireRoot("status");
+    const { pinRoot, stateDirectory } = pinsOf(options);
+    const status = inspectNode(pinRoot, stateDirectory);
+    process.stdout.write(options.output === "json" ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
+  });
+}
+
+/** The report for a person. */
+export function statusText(status: NodeStatus): string {
+  if (!status.present) return `nothing is enforced: there is nothing pinned under ${status.pinRoot}\n`;
+  const lines = [
+    `Pins:       ${status.pinRoot}`,
+    `Agent:      ${status.agentPid === null ? "not running; what is in force stays in force" : `running, pid ${status.agentPid}`}`,
+    `Workloads:  ${status.workloads.length}`,
+    ...status.problems.map((problem) => `Problem:    ${problem}`),
+    ...status.workloads.flatMap((workload) => ["", ...workloadLines(workload)]),
+    "",
+    ...mapLines(status),
+    ...errorLines(status),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function workloadLines(workload: WorkloadStatus): string[] {
+  const labels = Object.entries(workload.labels).map(([key, value]) => `${key}=${value}`);
+  const interfaces = workload.interfaces.map(
+    ({ name, ifindex, attached }) =>
+      `${name} (${ifindex})${attached === false ? " NOT GUARDED: our programs are not on it" : ""}`,
+  );
+  const facts: [string, string][] = [
+    ["State", `${workload.state}${workload.since === null ? "" : ` since ${workload.since}`}`],
+    ["Interfaces", interfaces.join(", ")],
+    ["Labels", labels.join(", ") || "none"],
+    ["Profiles", workload.profiles.join(", ") || "none"],
+    [
+      "Actions",
+      workload.actions.join(", ") || (workload.table === null ? "none" : "none: violations are only counted"),
+    ],
+    ["Table", workload.table === null ? "none" : workload.table.slice(0, 12)],
+    ...workload.sharedFiles.map(({ listed, file }): [string, string] => [
+      "Link",
+      `${listed} is ${file}; every name of that file shares its rights`,
+    ]),
+    ...(workload.error === null ? [] : [["Error", workload.error.message] as [string, string]]),
+  ];
+  const traffic = trafficLines(workload.traffic, "  ");
+  return [
+    `${workload.namespace}/${workload.name}`,
+    ...facts.map(([name, value]) => `  ${`${name}:`.padEnd(12)}${value}`),
+    ...(traffic.length === 0 ? [] : ["", ...traffic]),
+  ];
+}
+
+function mapLines({ maps }: NodeStatus): string[] {
+  const rows = maps
+    .filter(({ entries }) => entries > 0)
+    .map(({ name, entries, maxEntries }) => [
+      name,
+      String(entries),
+      String(maxEntries),
+      `${((100 * entries) / maxEntries).toFixed(1)} %`,
+    ]);
+  return tableLines([["MAP", "ENTRIES", "SIZE", "FULL"], ...rows]);
+}
+
+function errorLines({ errors }: NodeStatus): string[] {
+  if (errors.length === 0) return [];
+  return ["", ...tableLines([["KERNEL ERROR", "COUNT"], ...errors.map(({ name, count }) => [name, String(count)])])];
+}

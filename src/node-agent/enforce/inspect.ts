@@ -1,0 +1,199 @@
+/** What is in force, read from the pins and the state file alone: it needs no agent, and disturbs none. */
+import type { Action } from "../../api/types.ts";
+import { ERRNO, isKernelError } from "../ffi/errno.ts";
+import { listInterfaces } from "../ffi/libc.ts";
+import { ErrorKind, PATH_ID_USER, WorkloadFlag } from "../kernel/abi.gen.ts";
+import { listClassifiers } from "../kernel/classifiers.ts";
+import { MAP_TYPE } from "../kernel/maps.ts";
+import { MAP_NAMES, type Maps, openMaps, pinName } from "../kernel/typed-maps.ts";
+import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
+import { readCounters, type TrafficCount } from "./counters.ts";
+import { Instances } from "./instances.ts";
+import { runningAgent } from "./lock.ts";
+import { type AgentState, loadState, type WorkloadState } from "./state.ts";
+
+export interface InterfaceStatus {
+  name: string;
+  ifindex: number;
+  /** Our programs are on both of its hooks; null where it cannot be seen from here. */
+  attached: boolean | null;
+}
+
+export interface WorkloadStatus {
+  id: number;
+  name: string;
+  namespace: string;
+  labels: Record<string, string>;
+  state: "enforced" | "unrestricted" | "pending" | "unknown";
+  interfaces: InterfaceStatus[];
+  profiles: string[];
+  actions: Action[];
+  /** Content hash of the rule table, null without one. */
+  table: string | null;
+  /** RFC 3339. */
+  since: string | null;
+  /** Listed paths that are links, and the files that they lead to: every name of a file shares its rights. */
+  sharedFiles: { listed: string; file: string }[];
+  error: { code: string; message: string } | null;
+  traffic: TrafficCount[];
+}
+
+export interface MapFill {
+  name: string;
+  entries: number;
+  maxEntries: number;
+}
+
+export interface NodeStatus {
+  pinRoot: string;
+  /** Something is pinned there. */
+  present: boolean;
+  /** Of the agent that is alive, null if there is none. */
+  agentPid: number | null;
+  workloads: WorkloadStatus[];
+  maps: MapFill[];
+  /** What has failed in the kernel side, and how often. */
+  errors: { name: string; count: number }[];
+  /** What kept this report from being whole. */
+  problems: string[];
+}
+
+const COUNTED_TYPES: readonly number[] = [
+  MAP_TYPE.HASH,
+  MAP_TYPE.LRU_HASH,
+  MAP_TYPE.PERCPU_HASH,
+  MAP_TYPE.LRU_PERCPU_HASH,
+  MAP_TYPE.LPM_TRIE,
+];
+
+/** Looks at a pin root. @throws KernelError, LayoutError if the pins are another version's */
+export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus {
+  const status: NodeStatus = {
+    pinRoot,
+    present: false,
+    agentPid: runningAgent(stateDirectory),
+    workloads: [],
+    maps: [],
+    errors: [],
+    problems: [],
+  };
+  using maps = openIfThere(pinRoot);
+  if (maps === null) return status;
+  const state = readState(pinRoot, stateDirectory, status.problems);
+  const visible = state === null || state.netnsInum === ownNamespaceInum();
+  if (!visible) {
+    status.problems.push(
+      `the interfaces are in network namespace ${state.netnsInum}, not in this one; run status there (nsenter --net=...)`,
+    );
+  }
+  return {
+    ...status,
+    present: true,
+    workloads: inspectWorkloads(maps, state, visible ? lookAtInterfaces(pinRoot) : null),
+    maps: MAP_NAMES.filter((name) => COUNTED_TYPES.includes(maps[name].info.type)).map((name) => ({
+      name: pinName(name),
+      entries: maps[name].count(),
+      maxEntries: maps[name].maxEntries,
+    })),
+    errors: readErrors(maps),
+  };
+}
+
+function openIfThere(pinRoot: string): Maps | null {
+  try {
+    return openMaps(pinRoot);
+  } catch (cause) {
+    if (isKernelError(cause, ERRNO.ENOENT)) return null;
+    throw cause;
+  }
+}
+
+function readState(pinRoot: string, directory: string, problems: string[]): AgentState | null {
+  try {
+    const state = loadState(directory, pinRoot);
+    if (state === null)
+      problems.push(`there is no state file in ${directory}: names of workloads and profiles are not known`);
+    return state;
+  } catch (cause) {
+    problems.push(cause instanceof Error ? cause.message : String(cause));
+    return null;
+  }
+}
+
+/** What the kernel has, with the names that the state file has for it. */
+function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterfaces | null): WorkloadStatus[] {
+  const instances = new Instances(maps);
+  const traffic = Map.groupBy(readCounters(maps.counters, pathReader(maps)), ({ workloadId }) => workloadId);
+  const byId = Map.groupBy(instances.interfaces(), (ifindex) => instances.current(ifindex)?.id ?? 0);
+  return [...byId].map(([id, ifindexes]) => {
+    const known = state?.workloads.find((workload) => workload.id === id);
+    const value = instances.current(ifindexes[0] ?? 0);
+    return {
+      ...describeKnown(id, known, state),
+      state: stateOf(value?.flags ?? null),
+      interfaces: ifindexes.map((ifindex) => interfaceStatus(ifindex, known, seen)),
+      traffic: traffic.get(id) ?? [],
+    };
+  });
+}
+
+function describeKnown(id: number, known: WorkloadState | undefined, state: AgentState | null) {
+  const table = state?.tables.find((entry) => entry.id === known?.tableId)?.table ?? null;
+  return {
+    id,
+    name: known?.name ?? `workload-${id}`,
+    namespace: known?.namespace ?? "",
+    labels: known?.labels ?? {},
+    profiles: table?.profiles ?? [],
+    actions: table?.actions ?? [],
+    table: table?.hash ?? null,
+    since: known?.since ?? null,
+    error: known?.error ?? null,
+    sharedFiles: Object.entries(known?.files ?? {})
+      .filter(([listed, file]) => listed !== file)
+      .map(([listed, file]) => ({ listed, file })),
+  };
+}
+
+function stateOf(flags: number | null): WorkloadStatus["state"] {
+  if (flags === null) return "unknown";
+  if ((flags & WorkloadFlag.PENDING) !== 0) return "pending";
+  return (flags & WorkloadFlag.UNRESTRICTED) !== 0 ? "unrestricted" : "enforced";
+}
+
+interface SeenInterfaces {
+  names: Map<number, string>;
+  /** Which have programs of ours, and whether on both hooks. */
+  attached: Map<number, boolean>;
+}
+
+function lookAtInterfaces(pinRoot: string): SeenInterfaces {
+  return {
+    names: new Map(listInterfaces().map(({ index, name }) => [index, name])),
+    attached: new Map(listClassifiers(pinRoot).map(({ ifindex, complete }) => [ifindex, complete])),
+  };
+}
+
+function interfaceStatus(
+  ifindex: number,
+  known: WorkloadState | undefined,
+  seen: SeenInterfaces | null,
+): InterfaceStatus {
+  const last = known?.interfaces.find((entry) => entry.ifindex === ifindex)?.ifname ?? `interface ${ifindex}`;
+  if (seen === null) return { name: last, ifindex, attached: null };
+  return { name: seen.names.get(ifindex) ?? `${last} (gone)`, ifindex, attached: seen.attached.get(ifindex) ?? false };
+}
+
+/** Numbers of the agent's are found by their texts only; there are few of them. */
+function pathReader(maps: Maps): (id: number) => string | null {
+  const ours = new Map<number, string>();
+  for (const [{ text }, id] of maps.paths.entries()) if (id >= PATH_ID_USER) ours.set(id, text);
+  return (id) => ours.get(id) ?? maps.pathTexts.get(id)?.text ?? null;
+}
+
+function readErrors(maps: Maps): { name: string; count: number }[] {
+  return Object.entries(ErrorKind)
+    .filter(([name]) => name !== "COUNT")
+    .map(([name, kind]) => ({ name: name.toLowerCase(), count: Number(maps.errors.get(kind) ?? 0n) }))
+    .filter(({ count }) => count > 0);
+}
