@@ -14,7 +14,15 @@
 
 #define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
 #define TC_DROP 2
+#define TEST_JUDGED 0x10000
 #define NOT_JUDGED 3 /* between the functions here: the flow was evicted meanwhile */
+
+/* Test runs want to know more than whether the packet passes. */
+static __always_inline void tell_test(struct __sk_buff *skb, __u32 reason, __u32 verdict)
+{
+	if (subject_from_mark)
+		skb->cb[2] = TEST_JUDGED | verdict << 8 | reason;
+}
 
 /* Turns a reason into a verdict, counts it and, if wanted, reports it. */
 __noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
@@ -31,6 +39,7 @@ __noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
 							  : VERDICT_COUNTED;
 	}
 	count_packet(s->workload.id, s->flow.subjects[0].path_id, s->direction, reason, verdict, skb->len);
+	tell_test(skb, reason, verdict);
 	if (report)
 		send_event(skb, EVENT_VERDICT, reason, verdict);
 	return verdict == VERDICT_DROPPED ? TC_DROP : TC_NEXT;
@@ -311,6 +320,7 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
 		return finish(skb, flow->reason, 0);
 	}
 	count_packet(s->workload.id, flow->subjects[0].path_id, s->direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
+	tell_test(skb, REASON_ALLOWED, VERDICT_ALLOWED);
 	return TC_NEXT;
 }
 
@@ -330,6 +340,7 @@ static __always_inline int pending(struct __sk_buff *skb, struct scratch *s)
 {
 	__builtin_memset(&s->flow, 0, sizeof(s->flow));
 	count_packet(s->workload.id, 0, s->direction, REASON_PENDING, VERDICT_DROPPED, skb->len);
+	tell_test(skb, REASON_PENDING, VERDICT_DROPPED);
 	send_event(skb, EVENT_VERDICT, REASON_PENDING, VERDICT_DROPPED);
 	return TC_DROP;
 }

@@ -73,7 +73,7 @@ static __always_inline int begins_tcp(struct packet *p)
 static __always_inline __u64 cookie_of(struct __sk_buff *skb)
 {
 	if (subject_from_mark)
-		return (__u64)skb->priority << 32 | skb->mark;
+		return ((__u64)skb->priority << 32 | skb->mark) ^ (__u64)skb->cb[1] << 24;
 	return bpf_get_socket_cookie(skb);
 }
 

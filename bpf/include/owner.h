@@ -15,7 +15,10 @@
 #define SOCKET_TYPE_RAW 3
 #define TCP_STATE_LISTEN 10
 
-/* For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one. */
+/*
+ * For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one; cb[0] is
+ * what else its socket would tell (enum owner_flag), cb[1] tells sockets apart. The answer is in cb[2]: see finish.
+ */
 const volatile __u8 subject_from_mark = 0;
 
 /* The fields that make a difference to policy; start times and tgids do not. */
@@ -133,6 +136,7 @@ __noinline int look_up_socket(struct __sk_buff *skb)
 
 static __always_inline void owner_from_mark(struct __sk_buff *skb, struct scratch *s)
 {
+	s->owner_flags = skb->cb[0];
 	if (!skb->mark)
 		return;
 	__builtin_memset(s->actors, 0, sizeof(s->actors));

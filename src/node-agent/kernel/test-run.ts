@@ -9,11 +9,14 @@ export interface PacketContext {
   mark?: number;
   priority?: number;
   cb?: [number, number, number, number, number];
+  /** Of a packet that stands for several: into how many, and into how many bytes of payload each. */
+  gsoSegments?: number;
+  gsoSize?: number;
 }
 
 /** sizeof(struct __sk_buff) and its offsets: linux/bpf.h. */
 const SK_BUFF_SIZE = 192;
-const OFFSET = { mark: 8, priority: 32, ingressIfindex: 36, ifindex: 40, cb: 48 };
+const OFFSET = { mark: 8, priority: 32, ingressIfindex: 36, ifindex: 40, cb: 48, gsoSegments: 164, gsoSize: 176 };
 const CB_WORDS = 5;
 
 export interface TestRunOptions {
@@ -67,6 +70,8 @@ function encodeContext(context: PacketContext): Buffer {
   buffer.writeUInt32LE(context.priority ?? 0, OFFSET.priority);
   buffer.writeUInt32LE(context.ingressIfindex ?? 0, OFFSET.ingressIfindex);
   buffer.writeUInt32LE(context.ifindex ?? 0, OFFSET.ifindex);
+  buffer.writeUInt32LE(context.gsoSegments ?? 0, OFFSET.gsoSegments);
+  buffer.writeUInt32LE(context.gsoSize ?? 0, OFFSET.gsoSize);
   context.cb?.forEach((word, n) => {
     buffer.writeUInt32LE(word, OFFSET.cb + 4 * n);
   });

@@ -1,0 +1,256 @@
+/**
+ * The classifier in the kernel, with maps of its own and no network: packets go in by BPF_PROG_TEST_RUN, verdicts come
+ * out, and everything that the kernel remembers can be looked at. Time is the kernel's own; `advance` makes what it
+ * remembers older instead.
+ */
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
+import { containerId, mappedAddress } from "../../src/node-agent/enforce/entries.ts";
+import { PathNames } from "../../src/node-agent/enforce/path-names.ts";
+import { RuleStore } from "../../src/node-agent/enforce/rule-store.ts";
+import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/settings.ts";
+import { workloadValue } from "../../src/node-agent/enforce/workload-value.ts";
+import { Event, PATH_ID_MODIFIED } from "../../src/node-agent/kernel/abi.gen.ts";
+import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../../src/node-agent/kernel/bpffs.ts";
+import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
+import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
+import { runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
+import { EVENTS_PIN, type Maps, openMaps } from "../../src/node-agent/kernel/typed-maps.ts";
+import type { RuleTable } from "../../src/policy/tables.ts";
+import { WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { age } from "./kernel-time.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const OBJECTS = ["classifier", "sockets", "processes"] as const;
+/** The loopback device, on which test runs are unless told otherwise. */
+const LOOPBACK = 1;
+/** `workloads` instances are used in turn; 0 means none. */
+const INSTANCES = 4096;
+
+/** Small enough to be read whole after every sequence; what is not here keeps its size. */
+const MAP_SIZES = {
+  flows: 8192,
+  fragments: 2048,
+  dns_queries: 2048,
+  dns_names: 8192,
+  learned: 8192,
+  limits: 2048,
+  counters: 4096,
+  processes: 1024,
+};
+
+/** `owner_flags` of bpf/include/scratch.h: what a socket tells beside whose it is. */
+const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, older: 32 } as const;
+const TEST_JUDGED = 0x10000;
+const DROP = 2;
+const NEXT = -1;
+
+export interface ProcessRef {
+  path: string;
+  modified?: boolean;
+}
+
+/** What a packet has beside its bytes. */
+export interface PacketFacts {
+  /** Whose socket it is; none: no process. */
+  process?: ProcessRef | undefined;
+  /** The socket's creator, if that is somebody else. */
+  creator?: ProcessRef | undefined;
+  /** Tells sockets of the same processes apart. */
+  socketId?: number;
+  accepted?: boolean;
+  connected?: boolean;
+  kernel?: boolean;
+  older?: boolean;
+  gsoSegments?: number;
+  gsoSize?: number;
+}
+
+export interface Outcome {
+  verdict: Verdict;
+  reason: Reason;
+}
+
+export interface RigOptions {
+  /** For the pin folder's name. */
+  name: string;
+  maxEntries?: Record<string, number>;
+  settings?: Partial<NodeSettings>;
+}
+
+export interface WorkloadOptions {
+  id?: number;
+  mac?: string;
+  addresses?: string[];
+}
+
+export class ClassifierRig implements Disposable {
+  readonly maps: Maps;
+  readonly #pinRoot: string;
+  readonly #object: BpfObject;
+  readonly #programs: { egress: number; ingress: number };
+  readonly #store: RuleStore;
+  readonly #paths: PathNames;
+  readonly #events: RingBuffer;
+  #received: Event[] = [];
+  #instance = 0;
+  #heldTable: number | null = null;
+  #workload: Required<WorkloadOptions> = { id: 1, mac: WORKLOAD_MAC, addresses: [] };
+
+  constructor({ name, maxEntries, settings }: RigOptions) {
+    execFileSync("make", ["-s", ...OBJECTS.map((object) => `build/bpf/${object}.bpf.o`)], { cwd: ROOT });
+    ensureBpffs();
+    this.#pinRoot = join(BPFFS_PATH, `pc-fuzz-${name}-${process.pid}`);
+    ensurePinFolder(this.#pinRoot);
+    try {
+      this.#object = loadAll(this.#pinRoot, { ...MAP_SIZES, ...maxEntries });
+      this.maps = openMaps(this.#pinRoot);
+    } catch (error) {
+      removePinFolder(this.#pinRoot);
+      throw error;
+    }
+    const [egress, ingress] = ["from_workload", "to_workload"].map((program) => this.#object.program(program).fd);
+    this.#programs = { egress: egress as number, ingress: ingress as number };
+    this.#paths = new PathNames(this.maps);
+    this.#store = new RuleStore(this.maps, this.#paths);
+    this.#events = RingBuffer.open(join(this.#pinRoot, EVENTS_PIN), {
+      onRecords: (records) => this.#received.push(...records.map((record) => Event.decode(record))),
+      onError: (error) => {
+        throw error;
+      },
+      intervalMs: 1_000_000,
+    });
+    this.configure(settings ?? {});
+  }
+
+  [Symbol.dispose](): void {
+    this.#events.close();
+    this.maps[Symbol.dispose]();
+    this.#object.close();
+    removePinFolder(this.#pinRoot);
+  }
+
+  configure(settings: Partial<NodeSettings>): void {
+    this.maps.settings.set(0, settingsValue({ ...DEFAULT_SETTINGS, reportAllowed: false, ...settings }));
+  }
+
+  /** From now on the packets are of this workload. What it may do comes with `apply`. */
+  become(workload: WorkloadOptions): void {
+    const { id } = this.#workload;
+    for (const address of this.#workload.addresses) {
+      this.maps.addresses.delete({ workloadId: id, address: mappedAddress(address) });
+    }
+    this.#workload = { ...this.#workload, ...workload };
+    for (const address of this.#workload.addresses) {
+      this.maps.addresses.set({ workloadId: this.#workload.id, address: mappedAddress(address) }, 1);
+    }
+  }
+
+  /** Puts a policy in force. The table before it is collected. Returns the id of the table, 0 if it is none. */
+  apply(policy: RuleTable | "pending" | "unrestricted"): number {
+    const inForce = typeof policy === "string" ? policy : this.#store.hold(policy);
+    const link = { mac: this.#workload.mac, hostIfindex: LOOPBACK };
+    this.#instance = (this.#instance % (INSTANCES - 1)) + 1;
+    const value = workloadValue(this.#workload.id, { netnsInum: 1, nsid: -1 }, link, inForce);
+    this.maps.workloads.set(this.#instance, value);
+    this.maps.interfaces.set(LOOPBACK, this.#instance);
+    const tableId = typeof inForce === "string" ? 0 : inForce.id;
+    if (this.#heldTable !== null) this.#store.release(this.#heldTable);
+    this.#heldTable = tableId === 0 ? null : tableId;
+    return tableId;
+  }
+
+  /** Takes the tables out of the kernel that are not in force any more. */
+  collectTables(): void {
+    this.#store.collect(0);
+  }
+
+  /** The interface has no workload any more. */
+  withdraw(): void {
+    this.maps.interfaces.set(LOOPBACK, 0);
+  }
+
+  /** The container that every process is in. */
+  setContainer(name: string | null): void {
+    if (name === null) this.maps.containers.delete(0n);
+    else this.maps.containers.set(0n, containerId(name));
+  }
+
+  /** Runs one packet through the classifier. Null: it was let through, or dropped, without being judged. */
+  run(direction: "egress" | "ingress", frame: Uint8Array, facts: PacketFacts = {}): Outcome | null {
+    const result = runOnPacket(this.#programs[direction], frame, {
+      context: {
+        ifindex: LOOPBACK,
+        mark: this.pathId(facts.process),
+        priority: this.pathId(facts.creator),
+        cb: [ownerFlags(facts), facts.socketId ?? 0, 0, 0, 0],
+        ...(facts.gsoSegments === undefined ? {} : { gsoSegments: facts.gsoSegments }),
+        ...(facts.gsoSize === undefined ? {} : { gsoSize: facts.gsoSize }),
+      },
+    });
+    const told = result.cb[2] as number;
+    if ((told & TEST_JUDGED) === 0) return null;
+    const verdict = VERDICTS[(told >>> 8) & 0xff] as Verdict;
+    const reason = REASONS[told & 0xff] as Reason;
+    if (result.returnValue !== (verdict === "dropped" ? DROP : NEXT)) {
+      throw new Error(`verdict ${verdict} (${reason}) returned ${result.returnValue}`);
+    }
+    return { verdict, reason };
+  }
+
+  /** What the program itself returned: for packets that are not judged. */
+  action(direction: "egress" | "ingress", frame: Uint8Array): number {
+    return runOnPacket(this.#programs[direction], frame, { context: { ifindex: LOOPBACK } }).returnValue;
+  }
+
+  /** The number under which the kernel knows a process, 0 for none. */
+  pathId(process: ProcessRef | undefined): number {
+    if (process === undefined) return 0;
+    const id = this.#paths.intern(process.path);
+    return process.modified ? (id | PATH_ID_MODIFIED) >>> 0 : id;
+  }
+
+  /** Flows that were judged before are judged again. */
+  startEpoch(): void {
+    this.maps.epoch.set(0, (this.maps.epoch.get(0) ?? 0n) + 1n);
+  }
+
+  /** Lets time go by, for everything that the kernel remembers. */
+  advance(seconds: number): void {
+    age(this.maps, seconds);
+  }
+
+  /** Events since the last call. */
+  takeEvents(): Event[] {
+    this.#events.drain();
+    return this.#received.splice(0);
+  }
+
+  /** Forgets all traffic; rules stay. */
+  clear(): void {
+    const { flows, fragments, dnsQueries, dnsNames, learned, counters, limits, errors } = this.maps;
+    for (const map of [flows, fragments, dnsQueries, dnsNames, learned, counters, limits]) map.clear();
+    for (const [kind, count] of [...errors.entries()]) if (count !== 0n) errors.set(kind, 0n);
+    this.takeEvents();
+  }
+
+  /** What the kernel says of the programs of all objects. */
+  get object(): BpfObject {
+    return this.#object;
+  }
+}
+
+/** The other objects are loaded only so that all pinned maps are there. */
+function loadAll(pinRoot: string, maxEntries: Record<string, number>): BpfObject {
+  const path = (name: string) => join(ROOT, `build/bpf/${name}.bpf.o`);
+  for (const name of OBJECTS.slice(1)) BpfObject.load(path(name), { pinRoot, maxEntries }).close();
+  return BpfObject.load(path("classifier"), { pinRoot, maxEntries, constants: { subject_from_mark: 1 } });
+}
+
+function ownerFlags(facts: PacketFacts): number {
+  return (Object.keys(OWNER_FLAG) as (keyof typeof OWNER_FLAG)[]).reduce(
+    (flags, name) => (facts[name] ? flags | OWNER_FLAG[name] : flags),
+    0,
+  );
+}
