@@ -31,6 +31,8 @@ export interface Block {
   connect: string[];
   /** `binary: Any`: a changed binary has these rights too. */
   anyBinary: boolean;
+  /** Fields that the implicit parts come from, below the block's own: for explanations. */
+  sources: { families: string; ask: string };
 }
 
 /** Where a block stands and what its entry says beside the rules. */
@@ -57,6 +59,10 @@ export function blockOf(network: Network | undefined, direction: Direction, cont
     ask: direction === "egress" ? askOf(rules, fqdns, context.searchDomains) : null,
     connect: distinct(fqdns),
     anyBinary: context.anyBinary,
+    sources: {
+      families: rules.l3?.protocols === undefined ? "l3 (implied)" : "l3.protocols",
+      ask: rules.l7?.dns !== undefined ? "l7.dns" : "fqdns",
+    },
   };
 }
 

@@ -40,7 +40,7 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
   const names = profiles.map(profileName).sort(compareText);
   const twice = names.find((name, index) => name === names[index + 1]);
   if (twice !== undefined) throw new CompileError(`profile ${twice} is given twice; rename one of the two`);
-  const searchDomains = [...new Set(options.searchDomains.map(normalizeDomain))].filter((domain) => domain !== "");
+  const searchDomains = normalizeDomains(options.searchDomains);
   const defaults = profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
   const content: Omit<RuleTable, "hash"> = {
     profiles: names,
@@ -50,6 +50,23 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
     binaries: compileBinaries(profiles.flatMap(processEntries), searchDomains),
   };
   return { hash: tableHash(content), ...content };
+}
+
+/**
+ * The blocks that `compileTable` unites for a binary of the table, or (null) for `default`, in no particular order.
+ * @param binary path and container of its entry in the table.
+ */
+export function blocksOf(
+  profiles: SecurityProfile[],
+  binary: { path: string; container: string | null } | null,
+  direction: Direction,
+  options: CompileOptions,
+): Block[] {
+  const entries = binary
+    ? applyingEntries(profiles.flatMap(processEntries), binary.path, binary.container)
+    : profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
+  const searchDomains = normalizeDomains(options.searchDomains);
+  return entries.map((entry) => entryBlock(entry, direction, searchDomains)).filter((block) => block !== null);
 }
 
 /** Content hash of a table: sha256, hex, over what it allows and over whose word that is. */
@@ -70,11 +87,15 @@ function compileBinaries(entries: Entry[], searchDomains: string[]): BinaryRules
     const ofPath = groups.get(path) as Entry[];
     const containers = [...new Set(ofPath.map((entry) => entry.container))].sort(compareContainers);
     return containers.map((container) => {
-      // What holds in any container holds in a named one too.
-      const applying = ofPath.filter((entry) => entry.container === container || entry.container === null);
+      const applying = applyingEntries(ofPath, path, container);
       return { path, container, ...unite(applying, path, searchDomains) };
     });
   });
+}
+
+/** What holds in any container holds in a named one too. */
+function applyingEntries(entries: Entry[], path: string, container: string | null): Entry[] {
+  return entries.filter((entry) => entry.path === path && (entry.container === container || entry.container === null));
 }
 
 function unite(entries: Entry[], subject: string, searchDomains: string[]): Record<Direction, Ruleset> {
@@ -127,8 +148,10 @@ function processEntries(profile: SecurityProfile): Entry[] {
   });
 }
 
-function normalizeDomain(domain: string): string {
-  return domain.toLowerCase().replace(/\.$/, "");
+/** Lower case, without trailing dot, each once; the root, which expands nothing, left out. */
+function normalizeDomains(domains: string[]): string[] {
+  const normalized = domains.map((domain) => domain.toLowerCase().replace(/\.$/, ""));
+  return [...new Set(normalized)].filter((domain) => domain !== "");
 }
 
 /** Null (any container) before the named ones. */

@@ -1,0 +1,98 @@
+/** The answer of `portcullis explain` for people. */
+import { styleText } from "node:util";
+import { familyOf, formatIp } from "../policy/addresses.ts";
+import type { BlockReport, Explanation, Question } from "../policy/explain.ts";
+import type { Layer, LayerReport, Traffic } from "../policy/explain-layers.ts";
+import { protocolName } from "../policy/ports.ts";
+
+const LAYER_NAMES = {
+  binary: "Binary",
+  ethertype: "L3",
+  peer: "Peer",
+  port: "L4",
+  application: "L7",
+  "dns-name": "DNS",
+} as const satisfies Record<Layer, string>;
+
+/** The question, the profiles that bear on it, what each block says, and the verdict. */
+export function explanationText(question: Question, explanation: Explanation): string {
+  const lines = [
+    styleText("bold", questionText(question)),
+    "",
+    ...profileLines(explanation),
+    `Judged  ${explanation.because}`,
+    ...explanation.blocks.flatMap(blockLines),
+    "",
+    ...verdictLines(question.traffic, explanation),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function questionText({ workload, process, traffic }: Question): string {
+  const labels = Object.entries(workload.labels).map(([key, value]) => `${key}=${value}`);
+  const who =
+    process === null
+      ? "no process"
+      : [
+          process.script ?? process.path,
+          ...(process.script ? [`run by ${process.path}`] : []),
+          ...(process.container ? [`in container ${process.container}`] : []),
+          ...(process.modified ? ["(changed file)"] : []),
+        ].join(" ");
+  return `${who}, in a workload of ${workload.namespace} with ${labels.join(",") || "no labels"}: ${trafficText(traffic)}`;
+}
+
+function trafficText({ direction, peer, question, resolved, application }: Traffic): string {
+  const parts: string[] = [];
+  if (question !== null) parts.push(`asks for ${question}`);
+  if (peer !== null) parts.push(`${direction === "egress" ? "to" : "from"} ${endpointText(peer)}`);
+  if (resolved !== null) parts.push(`resolved from ${resolved}`);
+  if (application !== "unknown" && question === null)
+    parts.push(`speaking ${application === "none" ? "nothing known" : application}`);
+  return parts.join(", ");
+}
+
+function endpointText({ remote, protocol, port }: NonNullable<Traffic["peer"]>): string {
+  const address = formatIp(remote);
+  if (port === 0) return `${address}/${protocolName(protocol)}`;
+  return `${familyOf(remote) === "ipv6" ? `[${address}]` : address}:${port}/${protocolName(protocol)}`;
+}
+
+function profileLines({ profiles }: Explanation): string[] {
+  const width = Math.max(...profiles.map(({ profile }) => profile.length));
+  return profiles.map(({ profile, selected, reason }) => {
+    const mark = selected ? "selects" : styleText("dim", "does not");
+    return `Profile ${profile.padEnd(width)}  ${mark}: ${reason}`;
+  });
+}
+
+function blockLines(block: BlockReport): string[] {
+  const mark = block.allows ? styleText("green", "allows") : styleText("red", "denies");
+  const width = Math.max(0, ...block.layers.map(({ asked }) => asked.length));
+  return ["", `  ${mark}  ${block.profile} ${block.field}`, ...block.layers.map((layer) => layerLine(layer, width))];
+}
+
+function layerLine({ layer, passed, asked, field, value }: LayerReport, width: number): string {
+  const mark = passed ? styleText("green", "pass") : styleText("red", "FAIL");
+  return `    ${mark}  ${LAYER_NAMES[layer].padEnd(6)}  ${asked.padEnd(width)}  ${styleText("dim", `${field}:`)} ${value}`;
+}
+
+function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
+  const { allowed, reason, provided, allowedBy, judgedBy, actions, verdict, verdicts } = explanation;
+  if (allowed) {
+    const by = allowedBy.map(({ profile, field }) => `${profile} ${field}`).join(", ");
+    return [
+      `${styleText(["bold", "green"], "Allowed")}${by === "" ? "" : ` by ${by}`}`,
+      ...(provided.length > 0 ? [`  as long as the first payload is ${provided.join(" or ")}`] : []),
+      ...(traffic.peer === null && judgedBy !== "unrestricted"
+        ? ["  provided that the resolver may be reached: ask with --to as well"]
+        : []),
+    ];
+  }
+  const inForce = `with the profiles' actions (${actions.join(", ") || "none"}): ${verdict}`;
+  return [
+    `${styleText(["bold", "red"], "Denied")}: ${reason}`,
+    `  ${inForce}`,
+    `  under enforce: ${verdicts.enforce}; under alert: ${verdicts.alert}; without either: ${verdicts.none}`,
+  ];
+}

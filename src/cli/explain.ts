@@ -1,0 +1,91 @@
+/** `portcullis explain`: what profiles mean for one packet, without a kernel, an agent or a cluster. */
+import { Command, Option } from "commander";
+import { causeText, PortcullisError, UsageError } from "../api/errors.ts";
+import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
+import { isValidSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
+import type { SecurityProfile } from "../api/types.ts";
+import { formatIp } from "../policy/addresses.ts";
+import { type Explanation, explain, type Question } from "../policy/explain.ts";
+import type { Traffic } from "../policy/explain-layers.ts";
+import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
+import { explanationText } from "./explain-text.ts";
+import { readManifestTexts } from "./manifest-files.ts";
+
+const EXAMPLES = `
+Examples:
+  portcullis explain --profiles examples/ --label app=ping --process /usr/local/bin/my-app --to 10.0.0.7:80/tcp
+  portcullis explain --profiles examples/ --label app=ping --process /bin/sh --dns example.com
+  portcullis explain --profiles examples/ --label app=ping --process /usr/local/bin/my-app \\
+    --to 10.0.0.7:80/tcp --resolved pong.default.svc.cluster.local
+  portcullis explain --profiles examples/ --label app=pong --process /usr/bin/server --from 10.0.0.7:80/tcp
+
+Exit status: 0 it is allowed, 1 it is not (whatever the profiles' actions make of that), 2 wrong usage.`;
+
+/** Appends an option's value to those before it. */
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
+export function explainCommand(): Command {
+  return new Command("explain")
+    .summary("say whether traffic would be allowed, and by which rule")
+    .description(
+      "Says whether a process of a workload would be allowed to send or receive something, and which rule says so.",
+    )
+    .requiredOption("-p, --profiles <path...>", "profiles: files, folders, or - for standard input")
+    .option("-n, --namespace <namespace>", "the workload's namespace", DEFAULT_NAMESPACE)
+    .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, [])
+    .option("--process <path>", "the executable, as resolved inside the container")
+    .option("--unattributed", "traffic of no process (ARP and ND aside: kernel-made, AF_PACKET)", false)
+    .option("--script <path>", "the script that the executable was started for by its first line (#!)")
+    .option("-c, --container <name>", "the container that the process is in")
+    .option("--modified", "the file was created or changed after its container started", false)
+    .option(
+      "--to <address:port/protocol>",
+      "what is sent to, e.g. 10.0.0.7:80/tcp, [2001:db8::1]:53/udp, 10.0.0.7/icmp",
+    )
+    .option("--from <address:port/protocol>", "what is received from, and on which port of the workload's own")
+    .option("--dns <name>", "a name that is asked, of the resolver given by --to or of any")
+    .option("--resolved <name>", "a name that the process has resolved to the address of --to")
+    .addOption(
+      new Option("--application <protocol>", "what the first payload is").choices(["dns", "http", "tls", "none"]),
+    )
+    .option("--search-domain <domain>", "of the workload's resolv.conf; may be repeated", collect, [])
+    .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"))
+    .addHelpText("after", EXAMPLES)
+    .action((options: ExplainOptions) => {
+      const question = parseQuestion(options);
+      const explanation = explain(readProfiles(options.profiles), question, { searchDomains: options.searchDomain });
+      const isJson = options.output === "json";
+      process.stdout.write(isJson ? explanationJson(question, explanation) : explanationText(question, explanation));
+      process.exitCode = explanation.allowed ? 0 : 1;
+    });
+}
+
+/** Exit status 1 is an answer, so profiles that cannot be used are wrong usage. */
+function readProfiles(paths: readonly string[]): SecurityProfile[] {
+  const set = readProfileSet(paths.flatMap(readTexts));
+  if (!isValidSet(set)) {
+    throw new UsageError(`the profiles have errors; "portcullis validate ${paths.join(" ")}" tells which`);
+  }
+  const profiles = validProfiles(set);
+  if (profiles.length === 0) throw new UsageError(`there is no SecurityProfile in ${paths.join(", ")}`);
+  return profiles;
+}
+
+function readTexts(path: string): ReturnType<typeof readManifestTexts> {
+  try {
+    return readManifestTexts(path);
+  } catch (cause) {
+    if (!(cause instanceof PortcullisError)) throw cause;
+    throw new UsageError(causeText(cause), { cause });
+  }
+}
+
+function explanationJson(question: Question, explanation: Explanation): string {
+  return `${JSON.stringify({ ...question, traffic: trafficJson(question.traffic), ...explanation }, null, 2)}\n`;
+}
+
+function trafficJson({ peer, ...traffic }: Traffic): object {
+  return { ...traffic, peer: peer && { ...peer, remote: formatIp(peer.remote) } };
+}
