@@ -1,0 +1,40 @@
+/**
+ * The programs of Portcullis that see every socket of the machine, not only those of workloads. A baseline is one only
+ * while they are off, so they are attached and detached between rounds, in place of the agent's own.
+ */
+import { join } from "node:path";
+import { listPins } from "../src/node-agent/kernel/bpffs.ts";
+import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links.ts";
+import { BpfObject, type LoadedProgram } from "../src/node-agent/kernel/objects.ts";
+
+const OPTIONAL = ["socket_sent", "socket_received"];
+
+export class SocketHooks implements Disposable {
+  readonly #object: BpfObject;
+  readonly #programs: LoadedProgram[];
+  #links: Link[] = [];
+
+  /** Takes the place of the hooks that an agent has pinned under `pinRoot`. They are off then. */
+  constructor(pinRoot: string, objectFolder: string) {
+    const folder = join(pinRoot, "links");
+    const pinned = new Set(listPins(folder));
+    this.#object = BpfObject.load(join(objectFolder, "sockets.bpf.o"), {
+      pinRoot,
+      without: OPTIONAL.filter((name) => !pinned.has(name)),
+    });
+    this.#programs = this.#object.programs().filter(({ name }) => pinned.has(name));
+    for (const { name } of this.#programs) detachPinned(join(folder, name));
+  }
+
+  /** Attaches, or detaches, all of them. */
+  set(on: boolean): void {
+    if (on === this.#links.length > 0) return;
+    if (on) this.#links = this.#programs.map(attach);
+    else for (const link of this.#links.splice(0)) link.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.set(false);
+    this.#object.close();
+  }
+}
