@@ -1,0 +1,100 @@
+/** The agent's JSON lines as they come, to wait for the one that a test is about. */
+import type { AgentEvent, ReadyEvent, RevisionEvent, VerdictEvent } from "../../../src/node-agent/events/event.ts";
+
+export type EventOf<T extends AgentEvent["type"]> = T extends "ready"
+  ? ReadyEvent
+  : T extends "revision"
+    ? RevisionEvent
+    : VerdictEvent;
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+interface Waiting {
+  offer(event: AgentEvent): void;
+  fail(error: Error): void;
+}
+
+export class EventStream {
+  readonly events: AgentEvent[] = [];
+  /** Lines that are no JSON: there should be none. */
+  readonly strays: string[] = [];
+  readonly #waiting = new Set<Waiting>();
+  #rest = "";
+
+  /** More of the agent's standard output. */
+  feed(text: string): void {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) this.#line(line);
+  }
+
+  /** Nothing more will come. */
+  end(reason: string): void {
+    for (const waiting of [...this.#waiting]) waiting.fail(new Error(reason));
+  }
+
+  /** Where the stream is now: what comes later can be told from what came before. */
+  mark(): number {
+    return this.events.length;
+  }
+
+  /** All from a mark on that a test is about. */
+  since(mark: number, wanted: (event: AgentEvent) => boolean = () => true): AgentEvent[] {
+    return this.events.slice(mark).filter(wanted);
+  }
+
+  /** The first event from the mark on that is wanted, which may have come already. */
+  waitFor<T extends AgentEvent>(
+    what: string,
+    wanted: (event: AgentEvent) => event is T,
+    options?: { from?: number; timeout?: number },
+  ): Promise<T>;
+  waitFor(
+    what: string,
+    wanted: (event: AgentEvent) => boolean,
+    options?: { from?: number; timeout?: number },
+  ): Promise<AgentEvent>;
+  waitFor(
+    what: string,
+    wanted: (event: AgentEvent) => boolean,
+    { from = 0, timeout = DEFAULT_TIMEOUT_MS }: { from?: number; timeout?: number } = {},
+  ): Promise<AgentEvent> {
+    const known = this.events.slice(from).find(wanted);
+    if (known !== undefined) return Promise.resolve(known);
+    return new Promise((settle, reject) => {
+      const waiting: Waiting = {
+        offer: (event) => {
+          if (wanted(event)) done(() => settle(event));
+        },
+        fail: (error) => done(() => reject(error)),
+      };
+      const timer = setTimeout(() => {
+        const seen = this.events.slice(from).map((event) => JSON.stringify(event));
+        waiting.fail(new Error(`no event in ${timeout} ms: ${what}. There were:\n${seen.slice(-20).join("\n")}`));
+      }, timeout);
+      const done = (settleWith: () => void) => {
+        clearTimeout(timer);
+        this.#waiting.delete(waiting);
+        settleWith();
+      };
+      this.#waiting.add(waiting);
+    });
+  }
+
+  #line(line: string): void {
+    let event: AgentEvent;
+    try {
+      event = JSON.parse(line) as AgentEvent;
+    } catch {
+      this.strays.push(line);
+      return;
+    }
+    this.events.push(event);
+    for (const waiting of [...this.#waiting]) waiting.offer(event);
+  }
+}
+
+/** True for judgements of packets, DNS messages and listening. */
+export function isVerdict(event: AgentEvent): event is VerdictEvent {
+  return event.type === "verdict" || event.type === "dns" || event.type === "listen";
+}

@@ -1,0 +1,187 @@
+/**
+ * What a test file sets up once: a topology, the servers outside, an agent, and executables that are copies of the
+ * test client under names of their own, each of which is a process of its own to a profile.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, globSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { after } from "node:test";
+import type { Reason } from "../../../src/api/reasons.ts";
+import type { AgentEvent, VerdictEvent } from "../../../src/node-agent/events/event.ts";
+import type { Zone } from "../../tools/servers/zone.ts";
+import { AgentUnderTest } from "./agent-under-test.ts";
+import { isVerdict } from "./event-stream.ts";
+import { labFolder, labName, mountMemory, removeLab, removeLeftovers } from "./leftovers.ts";
+import { OutsideServers } from "./outside-servers.ts";
+import { type Finished, RunningProcess, type StartOptions } from "./processes.ts";
+import { makeTopology, type Place, type Topology, type WorkloadPlace } from "./topology.ts";
+
+const ROOT = join(import.meta.dirname, "../../..");
+const BUILD = join(ROOT, "build/test");
+const CLIENT = join(BUILD, "client");
+
+export interface LabOptions {
+  /** Workloads, by the value of their label `app`. */
+  apps: readonly string[];
+  zone?: Zone;
+  agentArgs?: readonly string[];
+  /** False: the test starts the agent itself. */
+  startAgent?: boolean;
+  profiles?: (lab: Lab) => object[];
+}
+
+/** What a violation has to look like. */
+export interface Expected {
+  reason: Reason;
+  verdict?: VerdictEvent["verdict"];
+  direction?: VerdictEvent["direction"];
+  proto?: string;
+  /** Path of the process, null for none. Absent: the program that was run. */
+  path?: string | null;
+}
+
+export class Lab {
+  readonly name: string;
+  readonly folder: string;
+  readonly topology: Topology;
+  readonly servers: OutsideServers;
+  readonly agent: AgentUnderTest;
+  readonly #processes: RunningProcess[] = [];
+  #tags = 0;
+
+  private constructor(name: string, topology: Topology, servers: OutsideServers, agentArgs: readonly string[]) {
+    this.name = name;
+    this.folder = labFolder(name);
+    this.topology = topology;
+    this.servers = servers;
+    const { node, workloads } = topology;
+    this.agent = new AgentUnderTest({ lab: name, folder: this.folder, node, workloads, args: agentArgs });
+  }
+
+  /** Sets a lab up, for one test file; it is taken down after the file's tests, whatever becomes of them. */
+  static async start(label: string, options: LabOptions): Promise<Lab> {
+    removeLeftovers();
+    const name = labName(label);
+    const takeDown = () => removeLab(name);
+    process.once("exit", takeDown);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+    buildClient();
+    mkdirSync(labFolder(name), { recursive: true });
+    mountMemory(labFolder(name));
+    mkdirSync(join(labFolder(name), "bin"));
+    const topology = makeTopology(name, options.apps);
+    const servers = await OutsideServers.start(topology.outside.name);
+    const lab = new Lab(name, topology, servers, options.agentArgs ?? []);
+    after(() => lab.close());
+    if (options.zone !== undefined) await servers.zone(options.zone);
+    if (options.profiles !== undefined) lab.agent.write(...options.profiles(lab));
+    if (options.startAgent !== false) await lab.agent.start();
+    return lab;
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.#processes) await running.kill();
+    await this.agent.remove();
+    await this.servers.stop();
+    removeLab(this.name);
+  }
+
+  workload(app: string): WorkloadPlace {
+    const workload = this.topology.workloads.find((candidate) => candidate.app === app);
+    if (workload === undefined) throw new Error(`the lab has no workload ${app}`);
+    return workload;
+  }
+
+  /** A path of the lab's own file system. */
+  path(...parts: string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  /** Path of an executable of this name: a copy of the test client, or of `original`. */
+  program(name: string, original = CLIENT): string {
+    const path = this.path("bin", name);
+    copyFileSync(original, path);
+    return path;
+  }
+
+  /** A text that nothing else of this lab sends. */
+  tag(): string {
+    return `${this.name}.${++this.#tags}.`;
+  }
+
+  /** Starts the test client with verbs as in client.h, or another program with its arguments. */
+  start(place: Place, program: string, verbs: string | readonly string[], options?: StartOptions): RunningProcess {
+    const args = typeof verbs === "string" ? verbs.split(" ").filter((verb) => verb !== "") : verbs;
+    const running = RunningProcess.in(place.name, program, args, options);
+    this.#processes.push(running);
+    return running;
+  }
+
+  async run(
+    place: Place,
+    program: string,
+    verbs: string | readonly string[],
+    options?: StartOptions,
+  ): Promise<Finished> {
+    return await this.start(place, program, verbs, options).finish();
+  }
+
+  /** The verbs have to be carried out: what they send is answered. `TAG` in them stands for a text of their own. */
+  async passes(place: Place, program: string, verbs: string): Promise<Finished> {
+    const finished = await this.run(place, program, verbs.replaceAll("TAG", this.tag()));
+    const recent = this.agent.events.events.slice(-5).map((event) => JSON.stringify(event));
+    assert.equal(
+      finished.code,
+      0,
+      `should pass: ${program} ${verbs}\n${finished.stderr}${finished.stdout}\n${recent.join("\n")}`,
+    );
+    return finished;
+  }
+
+  /**
+   * The verbs have to be stopped, for this reason, by the event that is returned; and nothing with their TAG may have
+   * arrived at a server.
+   */
+  async stops(place: Place, program: string, verbs: string, expected: Expected): Promise<VerdictEvent> {
+    const mark = this.agent.events.mark();
+    const tag = this.tag();
+    const quick = verbs.includes("timeout ") ? verbs : `timeout 250 ${verbs}`;
+    const finished = await this.run(place, program, quick.replaceAll("TAG", tag));
+    const event = await this.violation({ path: program, ...expected }, mark, place);
+    assert.notEqual(finished.code, 1, finished.stderr);
+    assert.notEqual(finished.code, 2, finished.stderr);
+    assert.deepEqual(await this.servers.received(tag), [], `should have been stopped: ${verbs}`);
+    return event;
+  }
+
+  /** The next event of this violation. */
+  async violation(expected: Expected, mark: number, place?: Place): Promise<VerdictEvent> {
+    const { verdict = "dropped" } = expected;
+    const wanted = (event: AgentEvent): event is VerdictEvent =>
+      isVerdict(event) &&
+      event.verdict === verdict &&
+      event.reason === expected.reason &&
+      (place === undefined || event.workload.name === place.name || place.name === this.topology.outside.name) &&
+      (expected.direction === undefined || event.direction === expected.direction) &&
+      (expected.proto === undefined || event.proto === expected.proto) &&
+      (expected.path === undefined || (event.process?.path ?? null) === expected.path);
+    return await this.agent.events.waitFor(JSON.stringify({ verdict, ...expected }), wanted, { from: mark });
+  }
+}
+
+/** Builds the test client unless it is newer than its sources. Several test files may do so at once. */
+function buildClient(): void {
+  const sources = globSync(join(ROOT, "test/tools/client/*.[ch]"));
+  const built = modificationTime(CLIENT);
+  if (sources.every((source) => modificationTime(source) < built)) return;
+  mkdirSync(BUILD, { recursive: true });
+  const files = sources.filter((source) => source.endsWith(".c"));
+  const temporary = `${CLIENT}.${process.pid}`;
+  execFileSync("gcc", ["-static", "-O1", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-o", temporary, ...files]);
+  execFileSync("mv", [temporary, CLIENT]);
+}
+
+function modificationTime(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}

@@ -1,0 +1,80 @@
+/**
+ * What a lab makes outside of its own processes carries its name: network namespaces, pins, folders. So it can all be
+ * found and removed, at the end of a test file as well as by the next one if a run was killed.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const PREFIX = "pc-e2e";
+const NAME_PATTERN = /^pc-e2e-(\d+)-/;
+
+export const BPFFS = "/sys/fs/bpf";
+const NAMED_NAMESPACES = "/run/netns";
+const NAMESPACE_FILES = "/etc/netns";
+
+/** Of what belongs to a lab of this process. */
+export function labName(label: string): string {
+  return `${PREFIX}-${process.pid}-${label}`;
+}
+
+/** Where a lab keeps its files: a file system of its own, so that what is executed there is no overlay's. */
+export function labFolder(name: string): string {
+  return join(tmpdir(), name);
+}
+
+/** Removes all that carries the lab's name. Never fails on what is gone already. */
+export function removeLab(name: string): void {
+  for (const namespace of entriesOf(NAMED_NAMESPACES, name)) {
+    killInside(namespace);
+    spawnSync("ip", ["netns", "delete", namespace]);
+  }
+  for (const folder of [BPFFS, NAMESPACE_FILES]) {
+    for (const entry of entriesOf(folder, name)) rmSync(join(folder, entry), { recursive: true, force: true });
+  }
+  const folder = labFolder(name);
+  for (const mount of mountsBelow(folder)) spawnSync("umount", ["-l", mount]);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Removes what runs of processes that are no more have left. */
+export function removeLeftovers(): void {
+  const folders = [NAMED_NAMESPACES, BPFFS, NAMESPACE_FILES, tmpdir()];
+  const names = new Set(folders.flatMap((folder) => entriesOf(folder, PREFIX)));
+  const owners = new Set([...names].flatMap((name) => NAME_PATTERN.exec(name)?.[1] ?? []));
+  for (const pid of owners) {
+    if (!existsSync(`/proc/${pid}`)) removeLab(`${PREFIX}-${pid}-`);
+  }
+}
+
+function entriesOf(folder: string, prefix: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => name.startsWith(prefix));
+}
+
+function killInside(namespace: string): void {
+  const { stdout } = spawnSync("ip", ["netns", "pids", namespace], { encoding: "utf8" });
+  for (const pid of (stdout ?? "").split("\n").filter((line) => line !== "")) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended by itself meanwhile.
+    }
+  }
+}
+
+/** Deepest first; folders of a killed run are matched by prefix. */
+function mountsBelow(folder: string): string[] {
+  return readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => path.startsWith(folder))
+    .sort()
+    .reverse();
+}
+
+/** A file system in memory at this folder, as a container image has one of its own. */
+export function mountMemory(folder: string): void {
+  execFileSync("mount", ["-t", "tmpfs", "-o", "mode=0755", "none", folder]);
+}

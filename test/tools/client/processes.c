@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Verbs about who uses a socket: they carry out the rest in another process, thread or executable. */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX 128
+#define NUMBER_TEXT 16
+
+/* For a line on standard input: the test says when to go on. */
+static void do_wait(struct client *client, char **arguments)
+{
+	char byte;
+
+	say("waiting");
+	do {
+		if (read(STDIN_FILENO, &byte, 1) <= 0)
+			fail("waiting for a line");
+	} while (byte != '\n');
+}
+
+static void do_sleep(struct client *client, char **arguments)
+{
+	long milliseconds = parse_number(arguments[0]);
+	struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+static void print(struct client *client, char **arguments)
+{
+	say("%s", arguments[0]);
+}
+
+static void print_pid(struct client *client, char **arguments)
+{
+	say("%d", getpid());
+}
+
+/* Ends as the child ended. */
+static _Noreturn void end_like(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			fail("waitpid");
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ERROR);
+}
+
+static void do_fork(struct client *client, char **arguments)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (child > 0)
+		end_like(child);
+}
+
+/* The child goes on; the parent is gone before it does. */
+static void orphan(struct client *client, char **arguments)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (child > 0)
+		_exit(0);
+	while (getppid() == 1)
+		usleep(1000);
+	usleep(20000);
+}
+
+static void *rest_in_thread(void *client)
+{
+	run_rest(client);
+}
+
+static pthread_t start_thread(struct client *client)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, rest_in_thread, client);
+	if (errno)
+		fail("pthread_create");
+	return thread;
+}
+
+static void in_thread(struct client *client, char **arguments)
+{
+	pthread_join(start_thread(client), NULL);
+}
+
+/* The thread group's leader ends; its process lives on in another thread. */
+static void leader_exits(struct client *client, char **arguments)
+{
+	static struct client rest;
+
+	rest = *client;
+	start_thread(&rest);
+	syscall(SYS_exit, 0);
+}
+
+/* The rest in a child with this very pid, which has to be free. */
+static void clone_as(struct client *client, char **arguments)
+{
+	pid_t pid = parse_number(arguments[0]);
+	struct clone_args request = {
+		.exit_signal = SIGCHLD,
+		.set_tid = (uintptr_t)&pid,
+		.set_tid_size = 1,
+	};
+	long child = syscall(SYS_clone3, &request, sizeof(request));
+
+	if (child < 0)
+		fail("clone3");
+	if (child > 0)
+		end_like(child);
+}
+
+/* `fd N` and the rest, for another executable that takes the current socket over. */
+static char **arguments_for(struct client *client, char *program, char **list, char *number)
+{
+	int count = 0;
+
+	list[count++] = program;
+	snprintf(number, NUMBER_TEXT, "%d", client->socket);
+	if (client->socket >= 0) {
+		list[count++] = "fd";
+		list[count++] = number;
+	}
+	while (*client->rest && count < ARGUMENTS_MAX - 1)
+		list[count++] = *client->rest++;
+	list[count] = NULL;
+	return list;
+}
+
+static void do_exec(struct client *client, char **arguments)
+{
+	char *list[ARGUMENTS_MAX], number[NUMBER_TEXT];
+
+	execv(arguments[0], arguments_for(client, arguments[0], list, number));
+	fail(arguments[0]);
+}
+
+static void exec_descriptor(struct client *client, int file, char *program)
+{
+	char *list[ARGUMENTS_MAX], number[NUMBER_TEXT];
+
+	fexecve(file, arguments_for(client, program, list, number), environ);
+	fail("fexecve");
+}
+
+/* A copy in memory that never had a name. */
+static void memfd_exec(struct client *client, char **arguments)
+{
+	int from = open(arguments[0], O_RDONLY | O_CLOEXEC), to = memfd_create("client", MFD_CLOEXEC);
+	struct stat stat;
+	char bytes[65536];
+	ssize_t length;
+
+	if (from < 0 || to < 0 || fstat(from, &stat))
+		fail(arguments[0]);
+	while ((length = read(from, bytes, sizeof(bytes))) > 0)
+		if (write(to, bytes, length) != length)
+			fail("memfd");
+	exec_descriptor(client, to, arguments[0]);
+}
+
+/* A file whose name is gone before it is executed. */
+static void deleted_exec(struct client *client, char **arguments)
+{
+	int file = open(arguments[0], O_RDONLY | O_CLOEXEC);
+
+	if (file < 0 || unlink(arguments[0]))
+		fail(arguments[0]);
+	exec_descriptor(client, file, arguments[0]);
+}
+
+static void take_descriptor(struct client *client, char **arguments)
+{
+	client->socket = parse_number(arguments[0]);
+}
+
+static int unix_socket(const char *path, struct sockaddr_un *address)
+{
+	int result = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	strncpy(address->sun_path, path, sizeof(address->sun_path) - 1);
+	if (result < 0)
+		fail("socket");
+	return result;
+}
+
+union control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr header;
+};
+
+/* Hands the current socket to whoever connects to the path (SCM_RIGHTS), and goes on when that one is done. */
+static void pass(struct client *client, char **arguments)
+{
+	struct sockaddr_un address;
+	int listener = unix_socket(arguments[0], &address), peer;
+	union control control = {};
+	char byte = 0;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	unlink(arguments[0]);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 1))
+		fail(arguments[0]);
+	say("offering");
+	peer = accept(listener, NULL, NULL);
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &client->socket, sizeof(int));
+	if (sendmsg(peer, &message, 0) != 1)
+		fail("sendmsg");
+	if (read(peer, &byte, 1) < 0)
+		fail("read");
+}
+
+/* Takes a socket from who offers one at the path. */
+static void take(struct client *client, char **arguments)
+{
+	struct sockaddr_un address;
+	int peer = unix_socket(arguments[0], &address);
+	union control control = {};
+	char byte;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	if (connect(peer, (struct sockaddr *)&address, sizeof(address)))
+		fail(arguments[0]);
+	if (recvmsg(peer, &message, 0) != 1 || control.header.cmsg_type != SCM_RIGHTS)
+		fail("recvmsg");
+	memcpy(&client->socket, CMSG_DATA(&control.header), sizeof(int));
+}
+
+/* A mount namespace of its own, in which a mount tells nobody else. */
+static void own_mounts(struct client *client, char **arguments)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		fail("unshare");
+}
+
+static void change_root(struct client *client, char **arguments)
+{
+	if (chroot(arguments[0]) || chdir("/"))
+		fail(arguments[0]);
+}
+
+const struct verb process_verbs[] = {
+	{ "wait", 0, "", do_wait },
+	{ "sleep", 1, "MILLISECONDS", do_sleep },
+	{ "print", 1, "TEXT", print },
+	{ "pid", 0, "", print_pid },
+	{ "fork", 0, "", do_fork },
+	{ "orphan", 0, "", orphan },
+	{ "thread", 0, "", in_thread },
+	{ "leaderexits", 0, "", leader_exits },
+	{ "cloneas", 1, "PID", clone_as },
+	{ "exec", 1, "PROGRAM", do_exec },
+	{ "memfdexec", 1, "PROGRAM", memfd_exec },
+	{ "deletedexec", 1, "PROGRAM", deleted_exec },
+	{ "fd", 1, "NUMBER", take_descriptor },
+	{ "pass", 1, "PATH", pass },
+	{ "take", 1, "PATH", take },
+	{ "ownmounts", 0, "", own_mounts },
+	{ "chroot", 1, "FOLDER", change_root },
+	{ NULL, 0, NULL, NULL },
+};
