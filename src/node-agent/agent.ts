@@ -81,7 +81,7 @@ export class Agent {
     this.#reportMissing();
     this.#takeRevision(options.profiles.current());
     this.#stops.push(
-      options.profiles.subscribe((revision) => this.#takeRevision(revision)),
+      options.profiles.subscribe((revision) => this.#tryRevision(revision)),
       options.workloads.subscribe(() => this.#reconcile()),
     );
   }
@@ -99,6 +99,16 @@ export class Agent {
     for (const timer of [this.#timer, this.#collector]) if (timer !== null) clearTimeout(timer);
     this.#pipeline.close();
     this.enforcement.close();
+  }
+
+  /** What is in force stays so if the kernel refuses; the next look at everything tries again. */
+  #tryRevision(revision: ProfileRevision): void {
+    try {
+      this.#takeRevision(revision);
+    } catch (cause) {
+      this.#options.log.error({ err: cause }, "cannot put the profiles in force; trying again");
+      this.#schedule(RETRY_MS);
+    }
   }
 
   #takeRevision(revision: ProfileRevision): void {

@@ -8,7 +8,8 @@ import { type Workload, workloadKey } from "../workload/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
 import type { Instances } from "./instances.ts";
 import type { RuleStore } from "./rule-store.ts";
-import type { AgentState, TableState, WorkloadState } from "./state.ts";
+import type { AgentState, WorkloadState } from "./state.ts";
+import { goneOutcome, isKept, nextState, outcomeOf, type Step, tableIdOf } from "./steps.ts";
 import type { WorkloadFacts } from "./workload-facts.ts";
 import { type PolicyInForce, workloadValue } from "./workload-value.ts";
 
@@ -32,25 +33,6 @@ export interface EnforcerParts {
   log: Logger;
 }
 
-/** A workload on its way through a reconcile. */
-interface Step {
-  desired: DesiredWorkload;
-  state: WorkloadState;
-  /** As it was before, for the outcome. */
-  before: WorkloadState | null;
-  policy: PolicyInForce;
-  /** The kernel has a policy for it that the state file does not know; it stays until there is one that is known. */
-  recovered: boolean;
-  /** A hold on a table was taken in this reconcile. */
-  held: boolean;
-  /** Its table could not be written. */
-  refused: boolean;
-  /** Every interface has our programs. */
-  guarded: boolean;
-  published: boolean;
-  error: { code: string; message: string } | null;
-}
-
 /** Packets on their way see the end of what they began to look at. They take microseconds. */
 const GRACE_MS = 1000;
 
@@ -60,6 +42,8 @@ export class Enforcer {
   /** What earlier agents left may be looked for: everything in force is known. */
   #orphansFrom: number | null = null;
   #orphansCollected = false;
+  /** What is known of workloads that went while no agent was there has been removed. */
+  #forgotten = false;
 
   constructor(parts: EnforcerParts, state: AgentState) {
     this.#parts = parts;
@@ -95,9 +79,9 @@ export class Enforcer {
     const gone = this.#release(others.get("goes") ?? []);
     this.#state.workloads = [...steps.map(({ state }) => state), ...(others.get("stays") ?? [])];
     this.#save();
-    this.#clean(steps);
+    this.#clean(steps, gone.length > 0);
     if (steps.every((step) => !isKept(step))) this.#orphansFrom ??= now.getTime();
-    return [...steps.map((step) => this.#outcome(step)), ...gone];
+    return [...steps.map((step) => outcomeOf(step, this.#parts.store)), ...gone];
   }
 
   /** Whether a policy for this workload is in force already. */
@@ -121,33 +105,15 @@ export class Enforcer {
       if (removed > 0) log.warn({ removed }, "removed rules that an earlier agent left behind");
     }
     if (waiting === 0) this.#save();
-    return waiting > 0 || !this.#orphansCollected;
+    return waiting > 0 || (this.#orphansFrom !== null && !this.#orphansCollected);
   }
 
   #begin(desired: DesiredWorkload, now: Date): Step {
-    const { workload, policy } = desired;
+    const { workload } = desired;
     const before = this.#find(workload);
     const recovered = before === null ? this.#recoverId(workload) : null;
-    const state: WorkloadState = {
-      id: before?.id ?? recovered ?? this.#state.nextWorkloadId++,
-      key: workloadKey(workload),
-      name: workload.name,
-      namespace: workload.namespace,
-      labels: { ...workload.labels },
-      netnsInum: workload.netnsInum,
-      netnsPath: workload.netnsPath,
-      interfaces: workload.interfaces.map(({ hostIfindex, hostIfname }) => ({
-        ifindex: hostIfindex,
-        ifname: hostIfname,
-      })),
-      addresses: [...workload.addresses],
-      containers: workload.containers.map(({ name, cgroupId }) => ({ name, cgroupId: cgroupId.toString() })),
-      files: policy.kind === "table" ? policy.files : (before?.files ?? {}),
-      tableId: before?.tableId ?? null,
-      pending: before?.pending ?? true,
-      since: before?.since ?? now.toISOString(),
-      error: null,
-    };
+    const id = before?.id ?? recovered ?? this.#state.nextWorkloadId++;
+    const state = nextState(id, desired, before, now);
     const progress = { held: false, refused: false, guarded: false, published: false, error: null };
     return { desired, state, before, policy: this.#inForce(before), recovered: recovered !== null, ...progress };
   }
@@ -249,15 +215,7 @@ export class Enforcer {
   /** Takes the programs off interfaces that are nobody's any more. */
   #release(gone: WorkloadState[]): WorkloadOutcome[] {
     for (const { tableId } of gone) if (tableId !== null) this.#parts.store.release(tableId);
-    return gone.map((state) => ({
-      ...this.#describe(state),
-      state: "gone",
-      table: null,
-      tableHash: null,
-      replaced: this.#tableOf(state),
-      refused: false,
-      changed: true,
-    }));
+    return gone.map((state) => goneOutcome(state, this.#parts.store));
   }
 
   #save(): void {
@@ -266,7 +224,7 @@ export class Enforcer {
     save(this.#state);
   }
 
-  #clean(steps: Step[]): void {
+  #clean(steps: Step[], someGone: boolean): void {
     const { instances, attachments, facts, forget } = this.#parts;
     const { workloads } = this.#state;
     const links = new Set(workloads.flatMap(({ interfaces }) => interfaces.map(({ ifindex }) => ifindex)));
@@ -280,7 +238,8 @@ export class Enforcer {
     facts.writeContainers(steps.map(({ desired }) => desired.workload));
     const live = new Set(workloads.map(({ id }) => id));
     facts.keepWorkloads(live);
-    forget(live);
+    if (someGone || !this.#forgotten) forget(live);
+    this.#forgotten = true;
   }
 
   #attempt(step: Step, action: () => void): boolean {
@@ -293,53 +252,4 @@ export class Enforcer {
       return false;
     }
   }
-
-  #outcome(step: Step): WorkloadOutcome {
-    const replaced = step.before === null ? null : this.#tableOf(step.before);
-    const table = this.#tableOf(step.state);
-    const wasOther = step.before?.tableId !== step.state.tableId;
-    return {
-      ...this.#describe(step.state),
-      state: outcomeState(step, table !== null),
-      table,
-      tableHash: table?.hash ?? null,
-      replaced: wasOther ? replaced : null,
-      error: step.error,
-      refused: step.refused,
-      changed: step.before === null || step.published || step.before.error?.message !== step.error?.message,
-    };
-  }
-
-  #describe(state: WorkloadState) {
-    const { id, name, namespace, labels } = state;
-    const profiles = this.#tableOf(state)?.profiles ?? [];
-    return {
-      id,
-      name,
-      namespace,
-      labels,
-      interfaces: state.interfaces.map(({ ifname }) => ifname),
-      profiles,
-      error: null,
-    };
-  }
-
-  #tableOf(state: WorkloadState) {
-    return state.tableId === null ? null : (this.#parts.store.find(state.tableId)?.table ?? null);
-  }
-}
-
-/** What is in force is not known, and nothing better is. */
-function isKept(step: Step): boolean {
-  return step.recovered && step.policy === "pending" && step.desired.policy.kind !== "pending";
-}
-
-function outcomeState(step: Step, hasTable: boolean): WorkloadOutcome["state"] {
-  if (!step.guarded) return "failed";
-  if (step.state.pending) return "pending";
-  return hasTable ? "enforced" : "unrestricted";
-}
-
-function tableIdOf(policy: PolicyInForce): number | null {
-  return typeof policy === "string" ? null : (policy as TableState).id;
 }

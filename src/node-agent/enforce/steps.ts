@@ -1,0 +1,100 @@
+/** One workload's way through a reconcile: what is known of it, and what came of it. Pure. */
+import { workloadKey } from "../workload/workload.ts";
+import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
+import type { RuleStore } from "./rule-store.ts";
+import type { WorkloadState } from "./state.ts";
+import type { PolicyInForce } from "./workload-value.ts";
+
+/** A workload on its way through a reconcile. */
+export interface Step {
+  desired: DesiredWorkload;
+  state: WorkloadState;
+  /** As it was before, for the outcome. */
+  before: WorkloadState | null;
+  policy: PolicyInForce;
+  /** The kernel has a policy for it that the state file does not know; it stays until there is one that is known. */
+  recovered: boolean;
+  /** A hold on a table was taken in this reconcile. */
+  held: boolean;
+  /** Its table could not be written. */
+  refused: boolean;
+  /** Every interface has our programs. */
+  guarded: boolean;
+  published: boolean;
+  error: { code: string; message: string } | null;
+}
+
+/** What will be remembered of a workload; its policy is still the one from before. */
+export function nextState(
+  id: number,
+  desired: DesiredWorkload,
+  before: WorkloadState | null,
+  now: Date,
+): WorkloadState {
+  const { workload, policy } = desired;
+  return {
+    id,
+    key: workloadKey(workload),
+    name: workload.name,
+    namespace: workload.namespace,
+    labels: { ...workload.labels },
+    netnsInum: workload.netnsInum,
+    netnsPath: workload.netnsPath,
+    interfaces: workload.interfaces.map(({ hostIfindex, hostIfname }) => ({
+      ifindex: hostIfindex,
+      ifname: hostIfname,
+    })),
+    addresses: [...workload.addresses],
+    containers: workload.containers.map(({ name, cgroupId }) => ({ name, cgroupId: cgroupId.toString() })),
+    files: policy.kind === "table" ? policy.files : (before?.files ?? {}),
+    tableId: before?.tableId ?? null,
+    pending: before?.pending ?? true,
+    since: before?.since ?? now.toISOString(),
+    error: null,
+  };
+}
+
+export function outcomeOf(step: Step, store: RuleStore): WorkloadOutcome {
+  const { state, before, error, refused } = step;
+  const table = tableOf(state, store);
+  return {
+    ...describe(state, store),
+    state: outcomeState(step, table !== null),
+    table,
+    tableHash: table?.hash ?? null,
+    replaced: before !== null && before.tableId !== state.tableId ? tableOf(before, store) : null,
+    error,
+    refused,
+    changed: before === null || step.published || before.error?.message !== error?.message,
+  };
+}
+
+export function goneOutcome(state: WorkloadState, store: RuleStore): WorkloadOutcome {
+  const nothing = { table: null, tableHash: null, error: null, refused: false, changed: true };
+  return { ...describe(state, store), ...nothing, state: "gone", replaced: tableOf(state, store) };
+}
+
+/** What is in force is not known, and nothing better is. */
+export function isKept(step: Step): boolean {
+  return step.recovered && step.policy === "pending" && step.desired.policy.kind !== "pending";
+}
+
+export function tableIdOf(policy: PolicyInForce): number | null {
+  return typeof policy === "string" ? null : policy.id;
+}
+
+function outcomeState(step: Step, hasTable: boolean): WorkloadOutcome["state"] {
+  if (!step.guarded) return "failed";
+  if (step.state.pending) return "pending";
+  return hasTable ? "enforced" : "unrestricted";
+}
+
+function describe(state: WorkloadState, store: RuleStore) {
+  const { id, name, namespace, labels } = state;
+  const profiles = tableOf(state, store)?.profiles ?? [];
+  return { id, name, namespace, labels, interfaces: state.interfaces.map(({ ifname }) => ifname), profiles };
+}
+
+function tableOf(state: WorkloadState, store: RuleStore) {
+  return state.tableId === null ? null : (store.find(state.tableId)?.table ?? null);
+}
