@@ -1,6 +1,6 @@
 /** Where events go: lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
 import type { Writable } from "node:stream";
-import type { AgentEvent, LostEvent } from "./event.ts";
+import type { AgentEvent } from "./event.ts";
 import { eventText } from "./text.ts";
 
 export const OUTPUT_FORMATS = ["text", "json"] as const;
@@ -58,8 +58,8 @@ export class LineSink implements EventSink {
   }
 
   async end(): Promise<void> {
-    this.#reportLeft();
     if (this.#closed) return;
+    this.#writeLeft();
     await new Promise<void>((resolve) => {
       this.#stream.once("error", () => resolve());
       this.#stream.write("", () => resolve());
@@ -67,15 +67,14 @@ export class LineSink implements EventSink {
   }
 
   #reportLeft(): void {
-    if (this.#left === 0 || this.#stream.writableLength > this.#options.bufferLimit) return;
-    const lost: LostEvent = {
-      time: this.#options.now().toISOString(),
-      type: "lost",
-      where: "output",
-      count: this.#left,
-    };
+    if (this.#stream.writableLength <= this.#options.bufferLimit) this.#writeLeft();
+  }
+
+  #writeLeft(): void {
+    if (this.#left === 0) return;
+    const count = this.#left;
     this.#left = 0;
-    this.#writeLine(lost);
+    this.#writeLine({ time: this.#options.now().toISOString(), type: "lost", where: "output", count });
   }
 
   #writeLine(event: AgentEvent): void {

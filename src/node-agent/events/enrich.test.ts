@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { SecurityProfile } from "../../api/types.ts";
+import { compileTable } from "../../policy/compile.ts";
+import type { RuleTable } from "../../policy/tables.ts";
+import { mappedAddress } from "../enforce/entries.ts";
+import { Direction, Event, EventType, ProcessFlag, Reason, Verdict } from "../kernel/abi.gen.ts";
+import { type Directory, profilesBehind, verdictEvent } from "./enrich.ts";
+import { nameFromReversed, nameHash } from "./names.ts";
+
+function profile(name: string, processes: SecurityProfile["spec"]["processes"] = []): SecurityProfile {
+  return {
+    apiVersion: "security.datadoghq.com/v1",
+    kind: "SecurityProfile",
+    metadata: { name, namespace: "default", labels: { app: "p" } },
+    spec: { processes },
+  };
+}
+
+const tcp = (cidr: string) => ({ egress: { cidr4: [cidr], l4: { protocols: ["tcp" as const] } } });
+const table: RuleTable = compileTable(
+  [
+    profile("one", [{ path: "/bin/a", network: tcp("10.0.0.0/8") }]),
+    profile("two", [{ path: "/bin/a", network: tcp("11.0.0.0/8") }, { path: "/bin/b" }]),
+    profile("three"),
+  ],
+  { searchDomains: [] },
+);
+
+const directory: Directory = {
+  workload: (id) => (id === 7 ? { name: "ping", namespace: "default", labels: { app: "ping" } } : null),
+  table: (id) => (id === 3 ? table : null),
+  path: (id) =>
+    new Map([
+      [1, "/bin/a"],
+      [2, "/bin/sh"],
+      [3, "/app/run.py"],
+    ]).get(id) ?? null,
+  name: (hash) => (hash === 99n ? "pong.example" : null),
+  container: (_, id) => (id === 5 ? "app" : null),
+  eventTime: (monotonic) => new Date(Number(monotonic / 1_000_000n)),
+  startTime: (boot) => new Date(Number(boot / 1_000_000n)),
+};
+
+function record(changes: Partial<Event> = {}): Event {
+  return {
+    ...Event.decode(Buffer.alloc(Event.SIZE)),
+    ...{ type: EventType.VERDICT, verdict: Verdict.DROPPED, reason: Reason.PEER, direction: Direction.EGRESS },
+    ...{ workloadId: 7, tableId: 3, binaryId: 1, count: 2n, time: 1_000_000_000_000n, ethertype: 0x0800, protocol: 6 },
+    ...{ local: mappedAddress("10.0.0.2"), remote: mappedAddress("10.0.0.3") },
+    ...{ localPort: 0x3930, remotePort: 0x5000, application: 255, comm: "a" },
+    actor: { startTime: 5_000_000n, cgroupId: 0n, tgid: 42, pathId: 1, scriptId: 0, flags: 0 },
+    ...changes,
+  };
+}
+
+test("a packet's event has every part that applies, under the names that users rely on", () => {
+  assert.deepEqual(verdictEvent(record({ nameHash: 99n, parentTgid: 1, parentPathId: 2 }), directory), {
+    time: "1970-01-01T00:16:40.000Z",
+    type: "verdict",
+    verdict: "dropped",
+    reason: "Peer",
+    direction: "egress",
+    workload: { name: "ping", namespace: "default", labels: { app: "ping" } },
+    profiles: ["default/one", "default/two"],
+    process: {
+      ...{ pid: 42, path: "/bin/a", comm: "a", startTime: "1970-01-01T00:00:00.005Z" },
+      parent: { pid: 1, path: "/bin/sh" },
+    },
+    proto: "tcp",
+    src: { ip: "10.0.0.2", port: 0x3039 },
+    dst: { ip: "10.0.0.3", port: 80, name: "pong.example" },
+    count: 2,
+  });
+});
+
+test("of an ingress packet the peer is the source", () => {
+  const event = verdictEvent(record({ direction: Direction.INGRESS, nameHash: 99n }), directory);
+  assert.deepEqual(event?.src, { ip: "10.0.0.3", port: 80, name: "pong.example" });
+  assert.deepEqual(event?.dst, { ip: "10.0.0.2", port: 0x3039 });
+});
+
+test("no process is null; a modified one and a script say so", () => {
+  const actor = record().actor;
+  assert.equal(verdictEvent(record({ actor: { ...actor, tgid: 0 } }), directory)?.process, null);
+  const modified = verdictEvent(record({ actor: { ...actor, flags: ProcessFlag.MODIFIED } }), directory);
+  assert.equal(modified?.process?.modified, true);
+  const flags = ProcessFlag.SCRIPT | ProcessFlag.SCRIPT_VERIFIED;
+  assert.equal(
+    verdictEvent(record({ actor: { ...actor, scriptId: 3, flags } }), directory)?.process?.script,
+    "/app/run.py",
+  );
+  const unverified = { ...actor, scriptId: 3, flags: ProcessFlag.SCRIPT };
+  assert.equal(verdictEvent(record({ actor: unverified }), directory)?.process?.script, undefined);
+});
+
+test("DNS events have the name, the type, and answers their code", () => {
+  const question = record({
+    type: EventType.DNS,
+    dnsName: "elpmaxe.gnop.",
+    dnsNameLength: 13,
+    dnsType: 28,
+    application: 0,
+  });
+  const event = verdictEvent(question, directory);
+  assert.equal(event?.type, "dns");
+  assert.equal(event?.application, "dns");
+  assert.deepEqual(event?.dns, { name: "pong.example", type: "AAAA" });
+  const answer = verdictEvent({ ...question, dnsResponse: 1, dnsRcode: 3 }, directory);
+  assert.deepEqual(answer?.dns, { name: "pong.example", type: "AAAA", rcode: "NXDOMAIN" });
+});
+
+test("ICMP has no ports, ARP and other EtherTypes have names of their own", () => {
+  assert.deepEqual(verdictEvent(record({ protocol: 1 }), directory)?.src, { ip: "10.0.0.2" });
+  assert.equal(verdictEvent(record({ ethertype: 0x0806 }), directory)?.proto, "arp");
+  assert.equal(verdictEvent(record({ ethertype: 0x88cc }), directory)?.proto, "0x88cc");
+});
+
+test("records that are not for people are none", () => {
+  assert.equal(verdictEvent(record({ type: EventType.SCRIPT }), directory), null);
+});
+
+test("profiles behind a verdict: those whose blocks allowed it", () => {
+  const origins = table.binaries[0]?.egress.blocks.map((block) => block.profile) ?? [];
+  const bit = BigInt(origins.indexOf("default/two"));
+  assert.deepEqual(profilesBehind(table, { binaryId: 1, direction: 0, mask: 1n << bit }), ["default/two"]);
+});
+
+test("profiles behind a violation: those with a say about the process; about a stranger, all of them", () => {
+  const blamed = (binaryId: number, direction: number) => profilesBehind(table, { binaryId, direction, mask: 0n });
+  assert.deepEqual(blamed(1, 0), ["default/one", "default/two"]);
+  assert.deepEqual(blamed(1, 1), ["default/one", "default/two"]);
+  assert.deepEqual(blamed(0, 0), ["default/one", "default/three", "default/two"]);
+  assert.deepEqual(profilesBehind(null, { binaryId: 1, direction: 0, mask: 0n }), []);
+});
+
+test("names are read back from their form in the kernel, and hashed as the kernel does", () => {
+  assert.equal(nameFromReversed("moc.elpmaxe.www."), "www.example.com");
+  assert.equal(nameFromReversed(""), "");
+  assert.equal(nameHash("ab", 3n), 97n * 3n + 98n);
+  assert.equal(nameHash("aa", (1n << 63n) + 1n), BigInt.asUintN(64, 97n * ((1n << 63n) + 1n) + 97n));
+});

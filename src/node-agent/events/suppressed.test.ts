@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { mappedAddress } from "../enforce/entries.ts";
+import { Event, EventType, type Limit, LimitKey, Reason, Verdict } from "../kernel/abi.gen.ts";
+import type { Directory } from "./enrich.ts";
+import type { VerdictEvent } from "./event.ts";
+import { nameHash } from "./names.ts";
+import { SuppressedEvents } from "./suppressed.ts";
+
+const MULTIPLIER = 0x9e3779b97f4a7c15n;
+const SECOND = 1_000_000_000n;
+
+const directory: Directory = {
+  workload: () => null,
+  table: () => null,
+  path: (id) => (id === 9 ? "/bin/a" : null),
+  name: () => null,
+  container: () => null,
+  eventTime: (monotonic) => new Date(Number(monotonic / 1_000_000n)),
+  startTime: () => new Date(0),
+};
+
+const key: LimitKey = {
+  ...{ workloadId: 1, pathId: 9, remote: mappedAddress("10.0.0.3"), port: 0x3500, protocol: 17, direction: 0 },
+  ...{ reason: Reason.DNS_NAME, verdict: Verdict.DROPPED, nameHash: nameHash("a.b.", MULTIPLIER) },
+};
+
+function setUp(limit: Limit) {
+  const limits = new Map([[LimitKey.encode(key).toString("hex"), { key, limit }]]);
+  const events = new SuppressedEvents({
+    limits: {
+      entries: () => [...limits.values()].map((entry): [LimitKey, Limit] => [entry.key, entry.limit]),
+      delete: (removed) => limits.delete(LimitKey.encode(removed).toString("hex")),
+    },
+    directory,
+    nameHashMultiplier: MULTIPLIER,
+  });
+  return { events, limits };
+}
+
+const record: Event = {
+  ...Event.decode(Buffer.alloc(Event.SIZE)),
+  ...{ type: EventType.VERDICT, workloadId: 1, remote: key.remote, remotePort: key.port, protocol: 17 },
+  ...{ reason: key.reason, verdict: key.verdict, dnsName: "a.b.", dnsNameLength: 4 },
+  actor: { startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0 },
+};
+
+test("what was held back and has no successor is reported, with what the last event of its kind knew", () => {
+  const { events, limits } = setUp({ last: 0n, suppressed: 5n });
+  events.saw(record, { process: { pid: 42 }, count: 1 } as VerdictEvent);
+  const [event, ...others] = events.drain(3n * SECOND, SECOND);
+  assert.deepEqual([event?.process?.pid, event?.count, event?.time], [42, 5, "1970-01-01T00:00:03.000Z"]);
+  assert.equal(others.length, 0);
+  assert.equal(limits.size, 0);
+});
+
+test("a kind that was reported a moment ago may still have a successor: it is left alone", () => {
+  const { events, limits } = setUp({ last: 2n * SECOND, suppressed: 5n });
+  assert.deepEqual(events.drain(3n * SECOND, SECOND), []);
+  assert.equal(limits.size, 1);
+});
+
+test("without an event of its kind, all that the kernel's key tells", () => {
+  const { events } = setUp({ last: 0n, suppressed: 1n });
+  const [event] = events.drain(3n * SECOND, SECOND);
+  assert.deepEqual(event?.process, { path: "/bin/a" });
+  assert.deepEqual(event?.dst, { ip: "10.0.0.3", port: 53 });
+  assert.deepEqual([event?.reason, event?.verdict, event?.proto], ["DnsName", "dropped", "udp"]);
+});
