@@ -1,0 +1,57 @@
+/**
+ * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
+ * out. Environment: KERNEL (lines, default all), TESTS (test files, default those of plan.ts), GUEST_MINUTES.
+ */
+import { mkdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { causeText } from "../../src/api/errors.ts";
+import { runGuest } from "./guest.ts";
+import { buildInitrd } from "./initrd.ts";
+import { provideKernel } from "./kernel-cache.ts";
+import { type KernelLine, selectLines } from "./kernel-lines.ts";
+import { plannedTests } from "./plan.ts";
+import { failures, featureTable, isGreen, type KernelRun, programTable, testTable } from "./report.ts";
+import { buildRootImage } from "./root-image.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const CACHE = join(ROOT, ".cache/kernels");
+const OUTPUT = join(ROOT, "build/kernels");
+const MINUTE = 60_000;
+const DEFAULT_MINUTES = 30;
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function runLine(line: KernelLine, disk: string, timeout: number): Promise<KernelRun> {
+  const kernel = provideKernel(line, CACHE);
+  const initrd = join(OUTPUT, `${line.line}.initrd`);
+  buildInitrd(kernel, initrd);
+  say(`kernels: ${kernel.release}: started`);
+  const run = await runGuest(kernel, { initrd, disk, folder: join(OUTPUT, line.line), timeout });
+  const result = { kernel, run };
+  say(`kernels: ${kernel.release}: ${isGreen(result) ? "green" : "NOT green"} after ${run.seconds} s`);
+  return result;
+}
+
+async function main(environment: NodeJS.ProcessEnv): Promise<number> {
+  const lines = selectLines(environment.KERNEL ?? "");
+  const timeout = Number(environment.GUEST_MINUTES ?? DEFAULT_MINUTES) * MINUTE;
+  const testFiles = environment.TESTS?.split(/\s+/).filter((name) => name !== "") ?? plannedTests(ROOT);
+  mkdirSync(OUTPUT, { recursive: true });
+  const disk = join(OUTPUT, "disk.img");
+  buildRootImage({ testFiles, stage: join(OUTPUT, "stage"), output: disk });
+  const runs: KernelRun[] = [];
+  for (const line of lines) runs.push(await runLine(line, disk, timeout));
+  for (const table of [featureTable(runs), programTable(runs), testTable(runs)]) if (table !== "") say(`\n${table}`);
+  for (const text of failures(runs)) say(`kernels: ${text}`);
+  say(`kernels: consoles and results are in ${relative(ROOT, OUTPUT)}`);
+  return runs.every(isGreen) ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.env);
+} catch (error) {
+  process.stderr.write(`kernels: ${causeText(error)}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,59 @@
+/** What a guest tells its host: one JSON object a line, on its second serial port. Used on both sides. */
+
+/** A program of an object file, loaded alone. */
+export interface ProgramResult {
+  kind: "program";
+  /** `classifier` for classifier.bpf.o. */
+  object: string;
+  program: string;
+  /** After verification; 0 if it was refused. */
+  instructions: number;
+  /** That the verifier walked through; 0 where the kernel does not tell (before 5.16). */
+  verified: number;
+  /** The end of the verifier's log, if it was refused. */
+  refused?: string;
+}
+
+/** A feature that src/node-agent/kernel/probes.ts looks for. */
+export interface FeatureResult {
+  kind: "feature";
+  feature: string;
+  available: boolean;
+  detail: string;
+}
+
+export interface TestResult {
+  kind: "test";
+  file: string;
+  /** With the names of the suites around it. */
+  name: string;
+  outcome: "passed" | "failed" | "skipped";
+  milliseconds: number;
+  /** Of a failure, or why it was skipped. */
+  message?: string;
+}
+
+/** The suite itself could not go on. */
+export interface TroubleResult {
+  kind: "trouble";
+  message: string;
+}
+
+/** The last line. */
+export interface EndResult {
+  kind: "end";
+  status: number;
+}
+
+export type GuestResult = ProgramResult | FeatureResult | TestResult | TroubleResult | EndResult;
+
+/** Lines that are cut off, because the guest died, are left out. */
+export function parseResults(text: string): GuestResult[] {
+  return text.split("\n").flatMap((line) => {
+    try {
+      return [JSON.parse(line) as GuestResult];
+    } catch {
+      return [];
+    }
+  });
+}
