@@ -7,7 +7,7 @@ import { reverseName } from "./names.ts";
 import { bytesToNumber } from "./prefixes.ts";
 import { EMPTY_RULESET } from "./rulesets.ts";
 import type { Ruleset, RuleTable } from "./tables.ts";
-import { egressProfile, ingressProfile, processOf, profileOf } from "./test-profiles.ts";
+import { egressProfile, ingressProfile, processOf, profileOf } from "./testing/profiles.ts";
 
 const TCP = 6;
 const TEN = bytesToNumber([10, 0, 0, 1]);

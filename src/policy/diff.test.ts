@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { EgressRules, SecurityProfile } from "../api/types.ts";
 import { compileTable } from "./compile.ts";
 import { describeDiff, diffTables } from "./diff.ts";
-import { egressProfile, processOf, profileOf } from "./test-profiles.ts";
+import { egressProfile, processOf, profileOf } from "./testing/profiles.ts";
 
 function compile(...profiles: SecurityProfile[]) {
   return compileTable(profiles, { searchDomains: [] });

@@ -2,8 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatIp } from "./addresses.ts";
 import { parseDns, readAnswers } from "./dns.ts";
-import { addressBytes, type DnsOptions, dns, QUESTION_POINTER, record, text, wireName, word } from "./test-frames.ts";
-import { Random } from "./test-random.ts";
+import {
+  addressBytes,
+  type DnsOptions,
+  dns,
+  QUESTION_POINTER,
+  record,
+  text,
+  wireName,
+  word,
+} from "./testing/frames.ts";
+import { Random } from "./testing/random.ts";
 
 const A = 1;
 const CNAME = 5;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Attack, SecurityProfileSpec } from "../api/types.ts";
-import { addressBytes, arp, icmp, ipv4, ipv6, OTHER_MAC, OWN_MAC, tcp, udp } from "./test-frames.ts";
-import { profileOf } from "./test-profiles.ts";
-import { OWN, OWN6, PEER, reason, Scene } from "./test-scene.ts";
+import { addressBytes, arp, icmp, ipv4, ipv6, OTHER_MAC, OWN_MAC, tcp, udp } from "./testing/frames.ts";
+import { profileOf } from "./testing/profiles.ts";
+import { OWN, OWN6, PEER, reason, Scene } from "./testing/scene.ts";
 
 const ANYTHING = {
   cidr4: ["0.0.0.0/0"],

@@ -38,6 +38,8 @@ interface StreamPosition {
 export function judgeDns(state: WorkloadState, dns: DnsPacket): Reason {
   const { packet } = dns;
   if (packet.tcp !== null) return judgeSegment(state, dns, packet.tcp.sequence);
+  // Of several datagrams in one, all questions but the first would go unseen.
+  if (packet.segments > 1) return "DnsMalformed";
   return judgeMessage(state, dns, { bytes: packet.payload, cut: packet.fragment !== null });
 }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileTable } from "./compile.ts";
-import { icmp, ipv4, ipv6, tcp, text, udp } from "./test-frames.ts";
-import { egressProfile, ingressProfile, processOf, profileOf } from "./test-profiles.ts";
-import { ACK, APP, back, OWN, PEER, reason, Scene, SHELL, STRANGER, SYN, SYN_ACK, to } from "./test-scene.ts";
+import { icmp, ipv4, ipv6, tcp, text, udp } from "./testing/frames.ts";
+import { egressProfile, ingressProfile, processOf, profileOf } from "./testing/profiles.ts";
+import { ACK, APP, back, OWN, PEER, reason, Scene, SHELL, STRANGER, SYN, SYN_ACK, to } from "./testing/scene.ts";
 
 const WEB = { cidr4: ["10.0.0.0/24"], l4: { protocolPorts: [{ protocol: "tcp" as const, port: 80 }] } };
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseIp } from "./addresses.ts";
 import { learn, learnerKey, type Standing } from "./state.ts";
-import { ethernet, icmp, ipv4, ipv6, long, tcp, text, udp, word } from "./test-frames.ts";
-import { egressProfile, processOf, profileOf } from "./test-profiles.ts";
-import { ACK, APP, back, OWN, PEER, reason, Scene, SHELL, STRANGER, SYN, SYN_ACK, to } from "./test-scene.ts";
+import { ethernet, icmp, ipv4, ipv6, long, tcp, text, udp, word } from "./testing/frames.ts";
+import { egressProfile, processOf, profileOf } from "./testing/profiles.ts";
+import { ACK, APP, back, OWN, PEER, reason, Scene, SHELL, STRANGER, SYN, SYN_ACK, to } from "./testing/scene.ts";
 
 const WEB = { cidr4: ["10.0.0.0/24"], l4: { protocolPorts: [{ protocol: "tcp" as const, port: 80 }] } };
 

@@ -6,8 +6,8 @@ import { type Explanation, explain } from "./explain.ts";
 import type { Traffic } from "./explain-layers.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
 import type { Subject } from "./state.ts";
-import { egressProfile, ingressProfile, processOf, profileOf } from "./test-profiles.ts";
-import { Random } from "./test-random.ts";
+import { egressProfile, ingressProfile, processOf, profileOf } from "./testing/profiles.ts";
+import { Random } from "./testing/random.ts";
 
 const APP: Subject = { path: "/bin/app", script: null, container: null, modified: false };
 const WORKLOAD = { namespace: "default", labels: { app: "web" } };

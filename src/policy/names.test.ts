@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { nameMasks } from "./lookup.ts";
 import { expandPattern, flattenNames, matchesPattern, type NameGrant, restoreName, reverseName } from "./names.ts";
 import { EMPTY_RULESET } from "./rulesets.ts";
-import { Random } from "./test-random.ts";
+import { Random } from "./testing/random.ts";
 
 test("names are stored reversed, with a dot before each label", () => {
   assert.equal(reverseName("www.example.com"), "moc.elpmaxe.www.");

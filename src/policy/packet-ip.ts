@@ -1,5 +1,5 @@
 /** IPv4 with options, IPv6 with extension headers, fragments, TCP, UDP, ICMP and ICMPv6. See packet.ts. */
-import { type Address, mapIpv4 } from "./addresses.ts";
+import { type Address, isMapped, mapIpv4 } from "./addresses.ts";
 import type { BadPacket, IpPacket } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
 import { bytesToNumber, type Family } from "./prefixes.ts";
@@ -38,16 +38,20 @@ interface Datagram {
   destination: Address;
   protocol: number;
   fragment: IpPacket["fragment"];
+  segments: number;
   /** From the L4 header to the end of the datagram. */
   rest: Uint8Array;
 }
 
-/** @param body what follows the Ethernet header, Ethernet padding included. */
-export function parseIpv4(body: Uint8Array): IpPacket | BadPacket {
+/**
+ * @param body what follows the Ethernet header, Ethernet padding included.
+ * @param segments into how many packets it will be cut; beyond 64 KiB ("BIG TCP") such a packet's length field is 0.
+ */
+export function parseIpv4(body: Uint8Array, segments: number): IpPacket | BadPacket {
   const bad = badPacket("Malformed", "ipv4");
   if (body.length < IPV4_HEADER) return bad;
   const headerLength = (byteAt(body, 0) & 0x0f) * 4;
-  const totalLength = wordAt(body, 2);
+  const totalLength = wordAt(body, 2) === 0 && segments > 1 ? body.length : wordAt(body, 2);
   if (byteAt(body, 0) >> 4 !== 4 || headerLength < IPV4_HEADER) return bad;
   if (totalLength < headerLength || totalLength > body.length) return bad;
   const datagram: Datagram = {
@@ -56,17 +60,19 @@ export function parseIpv4(body: Uint8Array): IpPacket | BadPacket {
     destination: mapIpv4(bytesToNumber(body.subarray(16, 20))),
     protocol: byteAt(body, 9),
     fragment: null,
+    segments,
     rest: body.subarray(headerLength, totalLength),
   };
   const field = wordAt(body, 6);
   return parseFragment(datagram, wordAt(body, 4), (field & 0x1fff) * 8, (field & 0x2000) !== 0) ?? parseL4(datagram);
 }
 
-/** @param body what follows the Ethernet header, Ethernet padding included. */
-export function parseIpv6(body: Uint8Array): IpPacket | BadPacket {
+/** See parseIpv4. */
+export function parseIpv6(body: Uint8Array, segments: number): IpPacket | BadPacket {
   const bad = badPacket("Malformed", "ipv6");
   if (body.length < IPV6_HEADER || byteAt(body, 0) >> 4 !== 6) return bad;
-  const payloadLength = wordAt(body, 4);
+  const isBig = wordAt(body, 4) === 0 && segments > 1;
+  const payloadLength = isBig ? body.length - IPV6_HEADER : wordAt(body, 4);
   const isJumbogram = payloadLength === 0 && byteAt(body, 6) === HOP_BY_HOP;
   if (isJumbogram || IPV6_HEADER + payloadLength > body.length) return bad;
   const datagram: Datagram = {
@@ -75,8 +81,11 @@ export function parseIpv6(body: Uint8Array): IpPacket | BadPacket {
     destination: bytesToNumber(body.subarray(24, 40)),
     protocol: byteAt(body, 6),
     fragment: null,
+    segments,
     rest: body.subarray(IPV6_HEADER, IPV6_HEADER + payloadLength),
   };
+  // Such addresses are IPv4's here, as everywhere inside a host: on the wire they would pass for what they are not.
+  if (isMapped(datagram.source) || isMapped(datagram.destination)) return bad;
   for (let headers = 1; EXTENSION_HEADERS.has(datagram.protocol); headers += 1) {
     if (headers > EXTENSION_HEADERS_MAX || datagram.rest.length < 8) return bad;
     const done = parseExtension(datagram);
@@ -162,7 +171,8 @@ function readUdp(datagram: Datagram): IpPacket | null {
   // A first fragment carries the length of the whole datagram.
   const isFirst = datagram.fragment !== null;
   if (!isFirst && length > rest.length) return null;
-  return ipPacket(datagram, rest.subarray(UDP_HEADER, isFirst ? rest.length : length), portsAt(rest));
+  const isWhole = !isFirst && datagram.segments === 1;
+  return ipPacket(datagram, rest.subarray(UDP_HEADER, isWhole ? length : rest.length), portsAt(rest));
 }
 
 function readIcmp(datagram: Datagram): IpPacket | null {
@@ -179,8 +189,8 @@ function readSctp(datagram: Datagram): IpPacket | null {
 }
 
 function ipPacket(datagram: Datagram, payload: Uint8Array, l4: Partial<IpPacket>): IpPacket {
-  const { family, source, destination, protocol, fragment } = datagram;
-  const head = { kind: "ip", family, source, destination, protocol, fragment } as const;
+  const { family, source, destination, protocol, fragment, segments } = datagram;
+  const head = { kind: "ip", family, source, destination, protocol, fragment, segments } as const;
   return { ...head, sourcePort: 0, destinationPort: 0, tcp: null, icmp: null, payload, ...l4 };
 }
 

@@ -16,8 +16,8 @@ import {
   text,
   udp,
   word,
-} from "./test-frames.ts";
-import { Random } from "./test-random.ts";
+} from "./testing/frames.ts";
+import { Random } from "./testing/random.ts";
 
 const A = "10.0.0.1";
 const B = "10.0.0.2";

@@ -37,6 +37,8 @@ export interface IpPacket {
   protocol: number;
   /** Null for a whole datagram; a later fragment has no L4 header. */
   fragment: { identification: number; part: "first" | "later" } | null;
+  /** More than 1 for one that segmentation offload will cut into so many. */
+  segments: number;
   /** 0 for protocols without ports. */
   sourcePort: number;
   destinationPort: number;
@@ -62,13 +64,16 @@ export interface BadPacket {
 
 export type Packet = ArpPacket | IpPacket | OtherPacket | BadPacket;
 
-/** Reads a frame from its Ethernet header on. Never throws: every frame is one of the four kinds. */
-export function parsePacket(frame: Uint8Array): Packet {
+/**
+ * Reads a frame from its Ethernet header on. Never throws: every frame is one of the four kinds.
+ * @param segments into how many packets segmentation offload will cut it.
+ */
+export function parsePacket(frame: Uint8Array, segments = 1): Packet {
   if (frame.length < ETHERNET_LENGTH) return { kind: "bad", reason: "Malformed", family: null };
   const ethertype = ((frame[12] as number) << 8) | (frame[13] as number);
   const body = frame.subarray(ETHERNET_LENGTH);
-  if (ethertype === ETHERTYPES.ipv4) return parseIpv4(body);
-  if (ethertype === ETHERTYPES.ipv6) return parseIpv6(body);
+  if (ethertype === ETHERTYPES.ipv4) return parseIpv4(body, segments);
+  if (ethertype === ETHERTYPES.ipv6) return parseIpv6(body, segments);
   if (ethertype === ETHERTYPES.arp) return parseArp(body, formatMac(frame.subarray(6, 12)));
   return { kind: "other", ethertype };
 }

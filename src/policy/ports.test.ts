@@ -4,7 +4,7 @@ import { formatPorts } from "./entries.ts";
 import { portMask } from "./lookup.ts";
 import { flattenPorts, PORT_MAX, type PortGrant, protocolName } from "./ports.ts";
 import { EMPTY_RULESET } from "./rulesets.ts";
-import { Random } from "./test-random.ts";
+import { Random } from "./testing/random.ts";
 
 const TCP = 6;
 const UDP = 17;

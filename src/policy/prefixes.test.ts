@@ -11,7 +11,7 @@ import {
   parsePrefix,
 } from "./prefixes.ts";
 import { EMPTY_RULESET } from "./rulesets.ts";
-import { Random } from "./test-random.ts";
+import { Random } from "./testing/random.ts";
 
 function flatten(family: Family, ...entries: [string, bigint][]) {
   const prefixes = entries.map(([text, mask]) => ({ ...parsePrefix(text, family), mask }));

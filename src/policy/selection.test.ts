@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LabelSelectorRequirement } from "../api/types.ts";
 import { effectiveSelector, matchesSelector, selectProfiles, selects } from "./selection.ts";
-import { profileOf } from "./test-profiles.ts";
+import { profileOf } from "./testing/profiles.ts";
 
 const web = { namespace: "default", labels: { app: "web", tier: "front" } };
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileTable } from "./compile.ts";
 import { parseTable, serializeTable } from "./serialize.ts";
-import { processOf, profileOf } from "./test-profiles.ts";
+import { processOf, profileOf } from "./testing/profiles.ts";
 
 const egress = {
   cidr4: ["10.0.0.0/8"],

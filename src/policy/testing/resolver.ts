@@ -1,7 +1,7 @@
 /** Scenes with a resolver, for tests of DNS in the evaluator. */
-import type { EgressRules, SecurityProfileSpec } from "../api/types.ts";
-import { processOf, profileOf } from "./test-profiles.ts";
-import { Scene } from "./test-scene.ts";
+import type { EgressRules, SecurityProfileSpec } from "../../api/types.ts";
+import { processOf, profileOf } from "./profiles.ts";
+import { Scene } from "./scene.ts";
 
 export const RESOLVER = "10.0.0.53";
 export const A = 1;

@@ -1,12 +1,12 @@
 /** Scenes for tests of the evaluator: a workload, its profiles, and packets that come and go. */
-import type { Direction, Reason } from "../api/reasons.ts";
-import type { SecurityProfile } from "../api/types.ts";
-import { parseIp } from "./addresses.ts";
-import { compileTable } from "./compile.ts";
-import { evaluate, type Judgement, type PacketContext } from "./evaluate.ts";
-import { parsePacket } from "./packet.ts";
-import { createState, type Standing, type Subject } from "./state.ts";
-import { ipv4, OWN_MAC_TEXT, tcp, text } from "./test-frames.ts";
+import type { Direction, Reason } from "../../api/reasons.ts";
+import type { SecurityProfile } from "../../api/types.ts";
+import { parseIp } from "../addresses.ts";
+import { compileTable } from "../compile.ts";
+import { evaluate, type Judgement, type PacketContext } from "../evaluate.ts";
+import { parsePacket } from "../packet.ts";
+import { createState, type Standing, type Subject } from "../state.ts";
+import { ipv4, OWN_MAC_TEXT, tcp, text } from "./frames.ts";
 
 export const OWN = "10.0.0.1";
 export const OWN6 = "2001:db8::1";

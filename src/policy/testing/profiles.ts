@@ -1,5 +1,5 @@
 /** Profiles for tests, built from as little as each test is about. */
-import type { EgressRules, IngressRules, Network, ProcessRules, SecurityProfile } from "../api/types.ts";
+import type { EgressRules, IngressRules, Network, ProcessRules, SecurityProfile } from "../../api/types.ts";
 
 /** A profile `default/<name>` that selects `app=<name>`. */
 export function profileOf(name: string, spec: SecurityProfile["spec"]): SecurityProfile {
