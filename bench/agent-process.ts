@@ -16,6 +16,7 @@ const STATE = "/run/pc-bench";
 const START_TIMEOUT_MS = 120_000;
 /** proc(5): what getconf CLK_TCK says on every Linux. */
 const TICKS_PER_SECOND = 100;
+const NEWLINE = 10;
 
 export interface AgentSetup {
   /** Namespace that it runs in: the node of the site. */
@@ -36,13 +37,15 @@ export interface Usage {
 export class AgentProcess implements Disposable {
   readonly #child: ChildProcess;
   readonly #folder: string;
+  /** Events that it has printed since it was ready. */
+  lines = 0;
 
   private constructor(child: ChildProcess, folder: string) {
     this.#child = child;
     this.#folder = folder;
   }
 
-  /** Starts one and waits until all workloads are under enforcement. Its further events go nowhere. */
+  /** Starts one and waits until all workloads are under enforcement. Its further events are counted. */
   static async start(setup: AgentSetup): Promise<AgentProcess> {
     removeAgentTraces();
     const folder = mkdtempSync(join(tmpdir(), "pc-bench-"));
@@ -64,6 +67,7 @@ export class AgentProcess implements Disposable {
       agent[Symbol.dispose]();
       throw error;
     }
+    agent.#countLines();
     return agent;
   }
 
@@ -78,6 +82,13 @@ export class AgentProcess implements Disposable {
       resident: Number(resident) * 1024,
       processor: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
     };
+  }
+
+  #countLines(): void {
+    this.#child.stdout?.on("data", (chunk: Buffer) => {
+      for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, at + 1)) this.lines += 1;
+    });
+    this.#child.stdout?.resume();
   }
 
   /** Stops it, and takes all that it has put into the kernel out again. */
@@ -108,7 +119,5 @@ async function ready(child: ChildProcess): Promise<void> {
   } finally {
     clearTimeout(timeout);
     lines.close();
-    // Nobody reads further: the pipe has to be emptied all the same.
-    child.stdout?.resume();
   }
 }

@@ -10,6 +10,9 @@ export interface Result {
   /** Name of the variant that ratios are against. */
   baseline: string;
   rows: Comparison[];
+  /** In place of `rows`, where there is nothing to compare. */
+  columns?: string[];
+  cells?: string[][];
   /** What the project wants to hold, and whether it does. */
   targets: Target[];
   /** What a reader has to know. */
@@ -25,7 +28,8 @@ export interface Target {
 const COLUMNS = ["variant", "median", "p99", "ratio", "±", "ratio p99", "over"];
 
 /** Rows of a result, cells as text, the heading first. */
-export function resultCells({ rows }: Result): string[][] {
+export function resultCells({ rows, columns, cells: given }: Result): string[][] {
+  if (columns !== undefined && given !== undefined) return [columns, ...given];
   const cells = rows.map((row) => [
     row.name,
     figure(row.p50),
@@ -41,11 +45,11 @@ export function resultCells({ rows }: Result): string[][] {
 /** For the terminal. */
 export function resultText(result: Result): string {
   const cells = resultCells(result);
-  const widths = COLUMNS.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? "").length)));
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => (row[column] ?? "").length)));
   const lines = cells.map((row) =>
     row.map((cell, n) => (n === 0 ? cell.padEnd(widths[n] ?? 0) : cell.padStart(widths[n] ?? 0))).join("  "),
   );
-  const head = `${result.title} (${result.unit}; against ${result.baseline})`;
+  const head = result.baseline === "" ? result.title : `${result.title} (${result.unit}; against ${result.baseline})`;
   return [head, ...lines, ...result.targets.map(targetText), ...result.notes.map((note) => `  ${note}`), ""].join("\n");
 }
 
