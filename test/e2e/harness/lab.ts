@@ -38,8 +38,11 @@ export interface Expected {
   direction?: VerdictEvent["direction"];
   proto?: string;
   /** Path of the process, null for none. Absent: the program that was run. */
-  path?: string | null;
+  path?: string | null | typeof ANY_PROCESS;
 }
+
+/** For packets of sockets that two processes share, where either may be named. */
+export const ANY_PROCESS = "any";
 
 export class Lab {
   readonly name: string;
@@ -165,7 +168,7 @@ export class Lab {
       (place === undefined || event.workload.name === place.name || place.name === this.topology.outside.name) &&
       (expected.direction === undefined || event.direction === expected.direction) &&
       (expected.proto === undefined || event.proto === expected.proto) &&
-      (expected.path === undefined || (event.process?.path ?? null) === expected.path);
+      (expected.path === undefined || expected.path === ANY_PROCESS || (event.process?.path ?? null) === expected.path);
     return await this.agent.events.waitFor(JSON.stringify({ verdict, ...expected }), wanted, { from: mark });
   }
 }

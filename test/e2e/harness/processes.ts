@@ -22,7 +22,6 @@ export interface StartOptions {
 export class RunningProcess {
   readonly child: ChildProcess;
   readonly #waiting = new Set<() => void>();
-  readonly #ended: Promise<unknown>;
   #stdout = "";
   #stderr = "";
   #closed = false;
@@ -36,7 +35,7 @@ export class RunningProcess {
     this.child.stdin?.on("error", () => {}); // It has ended, and its exit status says how.
     this.child.stdout?.on("data", (data) => this.#take(() => (this.#stdout += String(data))));
     this.child.stderr?.on("data", (data) => this.#take(() => (this.#stderr += String(data))));
-    this.#ended = once(this.child, "close").then(() => this.#take(() => (this.#closed = true)));
+    this.child.once("close", () => this.#take(() => (this.#closed = true)));
   }
 
   /** Starts it in a network namespace. The process is the program itself, with no other above it. */
@@ -82,10 +81,13 @@ export class RunningProcess {
     return { code: this.child.exitCode, stdout: this.#stdout, stderr: this.#stderr };
   }
 
-  /** Ends it, and waits until it is gone. */
+  /** Ends it, and waits until it is gone. Its children may live on, with its output still open. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
-    await this.#ended;
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const gone = once(this.child, "exit");
+    this.child.kill(signal);
+    await gone;
+    for (const stream of [this.child.stdout, this.child.stderr, this.child.stdin]) stream?.destroy();
   }
 
   #take(change: () => void): void {
@@ -98,7 +100,7 @@ export class RunningProcess {
     await new Promise<void>((settle, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(look);
-        this.child.kill("SIGKILL");
+        void this.kill();
         const command = this.child.spawnargs.join(" ");
         reject(new Error(`${command}: no ${what} in ${timeout} ms\n${this.#stdout}${this.#stderr}`));
       }, timeout);

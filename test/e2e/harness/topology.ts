@@ -91,6 +91,14 @@ export function runIn(namespace: string, program: string, ...args: string[]): st
   return execFileSync("nsenter", [`--net=/run/netns/${namespace}`, "--", program, ...args], { encoding: "utf8" });
 }
 
+/** Hardware address of an interface. */
+export function macOf(place: Place, name: string): string {
+  const output = execFileSync("ip", ["-n", place.name, "-j", "link", "show", name], { encoding: "utf8" });
+  const [link] = JSON.parse(output) as { address: string }[];
+  if (link === undefined) throw new Error(`${place.name} has no interface ${name}`);
+  return link.address;
+}
+
 function addNamespace(name: string): void {
   execFileSync("ip", ["netns", "add", name]);
   const settings = {

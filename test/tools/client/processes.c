@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 128
-#define NUMBER_TEXT 16
+#define NUMBERS_TEXT 32
 
 /* For a line on standard input: the test says when to go on. */
 static void do_wait(struct client *client, char **arguments)
@@ -78,15 +78,14 @@ static void do_fork(struct client *client, char **arguments)
 /* The child goes on; the parent is gone before it does. */
 static void orphan(struct client *client, char **arguments)
 {
-	pid_t child = fork();
+	pid_t parent = getpid(), child = fork();
 
 	if (child < 0)
 		fail("fork");
 	if (child > 0)
 		_exit(0);
-	while (getppid() == 1)
+	while (getppid() == parent)
 		usleep(1000);
-	usleep(20000);
 }
 
 static void *rest_in_thread(void *client)
@@ -137,15 +136,18 @@ static void clone_as(struct client *client, char **arguments)
 }
 
 /* `fd N` and the rest, for another executable that takes the current socket over. */
-static char **arguments_for(struct client *client, char *program, char **list, char *number)
+static char **arguments_for(struct client *client, char *program, char **list, char *numbers)
 {
 	int count = 0;
 
 	list[count++] = program;
-	snprintf(number, NUMBER_TEXT, "%d", client->socket);
+	list[count++] = "timeout";
+	list[count++] = numbers;
+	snprintf(numbers, NUMBERS_TEXT / 2, "%d", client->timeout);
 	if (client->socket >= 0) {
 		list[count++] = "fd";
-		list[count++] = number;
+		list[count++] = numbers + NUMBERS_TEXT / 2;
+		snprintf(numbers + NUMBERS_TEXT / 2, NUMBERS_TEXT / 2, "%d", client->socket);
 	}
 	while (*client->rest && count < ARGUMENTS_MAX - 1)
 		list[count++] = *client->rest++;
@@ -155,17 +157,17 @@ static char **arguments_for(struct client *client, char *program, char **list, c
 
 static void do_exec(struct client *client, char **arguments)
 {
-	char *list[ARGUMENTS_MAX], number[NUMBER_TEXT];
+	char *list[ARGUMENTS_MAX], numbers[NUMBERS_TEXT];
 
-	execv(arguments[0], arguments_for(client, arguments[0], list, number));
+	execv(arguments[0], arguments_for(client, arguments[0], list, numbers));
 	fail(arguments[0]);
 }
 
 static void exec_descriptor(struct client *client, int file, char *program)
 {
-	char *list[ARGUMENTS_MAX], number[NUMBER_TEXT];
+	char *list[ARGUMENTS_MAX], numbers[NUMBERS_TEXT];
 
-	fexecve(file, arguments_for(client, program, list, number), environ);
+	fexecve(file, arguments_for(client, program, list, numbers), environ);
 	fail("fexecve");
 }
 
