@@ -4,7 +4,7 @@ import type { SecurityProfile } from "../api/types.ts";
 import { compileTable } from "../policy/compile.ts";
 import { selectProfiles } from "../policy/selection.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
-import { resolveProfiles } from "./enforce/files.ts";
+import { ListedFiles } from "./enforce/files.ts";
 import type { RevisionError } from "./events/event.ts";
 import { type Workload, workloadKey } from "./workload/workload.ts";
 
@@ -44,9 +44,11 @@ function desiredPolicy(profiles: SecurityProfile[], workload: Workload, known: R
   const { namespace, labels } = workload;
   const selected = selectProfiles(profiles, { namespace, labels: { ...labels } });
   if (selected.length === 0) return { kind: "unrestricted" };
-  const files = { ...known };
-  const resolved = resolveProfiles(selected, workloadRoot(workload), files);
-  return { kind: "table", table: compileTable(resolved, { searchDomains: [...workload.searchDomains] }), files };
+  // A listed name counts as itself too: what runs in a root of its own may have a file of that name.
+  const files = new ListedFiles(workloadRoot(workload), known);
+  const searchDomains = [...workload.searchDomains];
+  const table = compileTable(selected, { searchDomains, files: (path) => [files.fileOf(path)] });
+  return { kind: "table", table, files: files.entries() };
 }
 
 /** Named network namespaces share the machine's files. */

@@ -192,3 +192,23 @@ test("a path longer than the kernel can hold, and a profile given twice, are ref
     message: /default\/web is given twice/,
   });
 });
+
+test("a listed link stands for its file too; links to one file share what either is allowed", () => {
+  const busybox = new Map([
+    ["/bin/wget", "/bin/busybox"],
+    ["/bin/nc", "/bin/busybox"],
+  ]);
+  const to = (cidr: string) => ({ egress: { cidr4: [cidr] } });
+  const profile = profileOf("tools", {
+    processes: [processOf("/bin/wget", to("10.0.0.0/8")), processOf("/bin/nc", to("11.0.0.0/8"))],
+  });
+  const { binaries } = compileTable([profile], { searchDomains: [], files: (path) => [busybox.get(path) ?? path] });
+  assert.deepEqual(
+    binaries.map(({ path, egress }) => [path, egress.blocks.map(({ field }) => field)]),
+    [
+      ["/bin/busybox", ["spec.processes[0].network.egress", "spec.processes[1].network.egress"]],
+      ["/bin/nc", ["spec.processes[1].network.egress"]],
+      ["/bin/wget", ["spec.processes[0].network.egress"]],
+    ],
+  );
+});

@@ -14,6 +14,8 @@ export const PATH_MAX = 255;
 export interface CompileOptions {
   /** Search list of the workload's resolv.conf; names expanded by it may be asked too. */
   searchDomains: string[];
+  /** Further paths that a listed one stands for: the file that it leads to where it is a link. None where absent. */
+  files?: (path: string) => readonly string[];
 }
 
 /** One entry that gives rights: a process of a profile, or (path null) its `default`. */
@@ -47,7 +49,10 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
     actions: ACTIONS.filter((action) => profiles.some((profile) => profile.spec.actions?.includes(action))),
     attacks: ATTACKS.filter((attack) => profiles.some((profile) => profile.spec.attacks?.includes(attack))),
     default: defaults.length === 0 ? null : unite(defaults, "default", searchDomains),
-    binaries: compileBinaries(profiles.flatMap(processEntries), searchDomains),
+    binaries: compileBinaries(
+      profiles.flatMap((profile) => withFiles(processEntries(profile), options)),
+      searchDomains,
+    ),
   };
   return { hash: tableHash(content), ...content };
 }
@@ -145,6 +150,15 @@ function processEntries(profile: SecurityProfile): Entry[] {
       binary: process.binary ?? "Image",
       network: process.network,
     };
+  });
+}
+
+/** Each entry once for every path that it stands for. Paths that lead to one file meet there: their rights are united. */
+function withFiles(entries: Entry[], { files }: CompileOptions): Entry[] {
+  if (files === undefined) return entries;
+  return entries.flatMap((entry) => {
+    const path = entry.path as string;
+    return [...new Set([path, ...files(path)])].map((file) => ({ ...entry, path: file }));
   });
 }
 

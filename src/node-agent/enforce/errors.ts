@@ -57,3 +57,15 @@ export class OtherNamespaceError extends PortcullisError {
     );
   }
 }
+
+/** What is pinned was made by another version, with other layouts. */
+export class PinsIncompatibleError extends PortcullisError {
+  constructor(pinRoot: string, options?: ErrorOptions) {
+    super(
+      "PC_PINS_INCOMPATIBLE",
+      `what is pinned under ${pinRoot} was made by another version of Portcullis, and this one cannot go on with it. ` +
+        `It stays in force until it is taken off: portcullis detach --all --pin-root ${pinRoot}; then start this version`,
+      options,
+    );
+  }
+}

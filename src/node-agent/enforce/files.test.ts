@@ -3,8 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { SecurityProfile } from "../../api/types.ts";
-import { isPlainFile, resolveInRoot, resolveProfiles } from "./files.ts";
+import { isPlainFile, ListedFiles, resolveInRoot } from "./files.ts";
 
 let root = "";
 
@@ -43,19 +42,11 @@ test("only a path without links is the file itself", () => {
 });
 
 test("a listed path is looked up once: leading it to another file later changes nothing", () => {
-  const profile = {
-    apiVersion: "security.datadoghq.com/v1",
-    kind: "SecurityProfile",
-    metadata: { name: "p" },
-    spec: { processes: [{ path: "/bin/wget" }, { path: "/etc/later" }] },
-  } satisfies SecurityProfile;
-  const files: Record<string, string> = {};
-  resolveProfiles([profile], root, files);
-  assert.deepEqual(files, { "/bin/wget": "/usr/bin/busybox", "/etc/later": "/etc/later" });
+  const files = new ListedFiles(root);
+  assert.equal(files.fileOf("/bin/wget"), "/usr/bin/busybox");
+  assert.equal(files.fileOf("/etc/later"), "/etc/later");
   symlinkSync("/usr/bin/busybox", join(root, "etc/later"));
-  const [resolved] = resolveProfiles([profile], root, files);
-  assert.deepEqual(
-    resolved?.spec.processes?.map((entry) => entry.path),
-    ["/usr/bin/busybox", "/etc/later"],
-  );
+  assert.equal(files.fileOf("/etc/later"), "/etc/later");
+  assert.equal(new ListedFiles(root, files.entries()).fileOf("/etc/later"), "/etc/later");
+  assert.equal(new ListedFiles(root).fileOf("/etc/later"), "/usr/bin/busybox");
 });

@@ -2,7 +2,6 @@
 import { lstatSync, readlinkSync } from "node:fs";
 import { posix } from "node:path";
 import { causeCode } from "../../api/errors.ts";
-import type { SecurityProfile } from "../../api/types.ts";
 
 /** As the kernel's MAXSYMLINKS. */
 const MAX_LINKS = 40;
@@ -50,25 +49,31 @@ export function isPlainFile(root: string, path: string): boolean {
 }
 
 /**
- * Profiles with every process path replaced by the file it leads to. Paths that lead to one file become one entry of the
- * table, which is the union of theirs: they cannot be told apart.
- * @param files what the workload's listed paths lead to; those that are missing are looked up in `root` and added. A
- *   path is looked up once in a workload's life, so that nobody inside can lead a listed name to another file later.
+ * The files that listed paths lead to. A path is looked up once in a workload's life, so that nobody inside can lead a listed
+ * name to another file later.
  */
-export function resolveProfiles(
-  profiles: SecurityProfile[],
-  root: string,
-  files: Record<string, string>,
-): SecurityProfile[] {
-  return profiles.map((profile) => {
-    const processes = profile.spec.processes;
-    if (processes === undefined) return profile;
-    const resolved = processes.map((entry) => {
-      if (!Object.hasOwn(files, entry.path)) files[entry.path] = resolveInRoot(root, entry.path);
-      return { ...entry, path: files[entry.path] ?? entry.path };
-    });
-    return { ...profile, spec: { ...profile.spec, processes: resolved } };
-  });
+export class ListedFiles {
+  readonly #root: string;
+  readonly #files: Record<string, string>;
+
+  /** @param known what was looked up before; stays as it is */
+  constructor(root: string, known: Readonly<Record<string, string>> = {}) {
+    this.#root = root;
+    this.#files = { ...known };
+  }
+
+  /** The file behind a path; the path itself where it is no link, or leads nowhere. */
+  fileOf(path: string): string {
+    const known = Object.hasOwn(this.#files, path) ? this.#files[path] : undefined;
+    const file = known ?? resolveInRoot(this.#root, path);
+    this.#files[path] = file;
+    return file;
+  }
+
+  /** All that have been looked up. */
+  entries(): Record<string, string> {
+    return { ...this.#files };
+  }
 }
 
 function components(path: string): string[] {

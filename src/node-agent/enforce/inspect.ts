@@ -3,11 +3,14 @@ import type { Action } from "../../api/types.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
 import { ErrorKind, PATH_ID_USER, WorkloadFlag } from "../kernel/abi.gen.ts";
+import { listPins } from "../kernel/bpffs.ts";
 import { listClassifiers } from "../kernel/classifiers.ts";
+import { LayoutError } from "../kernel/codec.ts";
 import { MAP_TYPE } from "../kernel/maps.ts";
 import { MAP_NAMES, type Maps, openMaps, pinName } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { readCounters, type TrafficCount } from "./counters.ts";
+import { PinsIncompatibleError } from "./errors.ts";
 import { Instances } from "./instances.ts";
 import { runningAgent } from "./lock.ts";
 import { type AgentState, loadState, type WorkloadState } from "./state.ts";
@@ -66,7 +69,7 @@ const COUNTED_TYPES: readonly number[] = [
   MAP_TYPE.LPM_TRIE,
 ];
 
-/** Looks at a pin root. @throws KernelError, LayoutError if the pins are another version's */
+/** Looks at a pin root. @throws KernelError; PinsIncompatibleError if another version has pinned there */
 export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus {
   const status: NodeStatus = {
     pinRoot,
@@ -103,7 +106,10 @@ function openIfThere(pinRoot: string): Maps | null {
   try {
     return openMaps(pinRoot);
   } catch (cause) {
-    if (isKernelError(cause, ERRNO.ENOENT)) return null;
+    if (isKernelError(cause, ERRNO.ENOENT) && listPins(pinRoot).length === 0) return null;
+    if (isKernelError(cause, ERRNO.ENOENT) || cause instanceof LayoutError) {
+      throw new PinsIncompatibleError(pinRoot, { cause });
+    }
     throw cause;
   }
 }

@@ -2,22 +2,19 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findKernelType } from "../ffi/libbpf.ts";
+import { findKernelType, LoadError } from "../ffi/libbpf.ts";
 import { ensureBpffs, ensurePinFolder } from "../kernel/bpffs.ts";
 import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../kernel/classifiers.ts";
 import { attachPinned, runIterator } from "../kernel/links.ts";
 import { BpfObject } from "../kernel/objects.ts";
 import { runOnPacket } from "../kernel/test-run.ts";
 import type { Attachments } from "./enforcer.ts";
-import { ObjectsMissingError } from "./errors.ts";
+import { ObjectsMissingError, PinsIncompatibleError } from "./errors.ts";
 
 /** In this order: who is who first, then whose socket is whose. */
 const HOOK_OBJECTS = ["processes", "sockets"] as const;
 /** After the hooks, which see what is new, these find what was there first. Listeners before their children. */
-const ITERATORS: Record<(typeof HOOK_OBJECTS)[number], readonly string[]> = {
-  processes: ["find_processes"],
-  sockets: ["find_listeners", "find_sockets"],
-};
+const ITERATORS: readonly string[] = ["find_processes", "find_listeners", "find_sockets"];
 /** Tracepoints that not every kernel has; without them a connected socket that is handed over keeps its last user. */
 const OPTIONAL_TRACEPOINTS: Readonly<Record<string, string>> = {
   socket_sent: "sock_send_length",
@@ -65,9 +62,16 @@ export class Programs implements Attachments, Disposable {
     this.#objects = objects;
     ensureBpffs();
     ensurePinFolder(join(pinRoot, LINKS));
-    for (const name of HOOK_OBJECTS) this.#attachHooks(name);
-    this.#scripts = this.#load("scripts");
-    this.#classifier = this.#load("classifier", { name_hash_multiplier: nameHashMultiplier });
+    using loaded = new DisposableStack();
+    const load = (name: string, constants = {}, without: string[] = []) =>
+      loaded.use(this.#load(name, constants, without));
+    // All of them before any is attached: what the kernel refuses must not leave half of the programs behind.
+    const hooks = HOOK_OBJECTS.map((name) => load(name, {}, name === "sockets" ? this.#unavailable() : []));
+    this.#scripts = load("scripts");
+    this.#classifier = load("classifier", { name_hash_multiplier: nameHashMultiplier });
+    for (const object of hooks) this.#attachHooks(object);
+    for (const object of hooks) object.close();
+    loaded.move();
   }
 
   attach(ifindex: number): void {
@@ -105,14 +109,16 @@ export class Programs implements Attachments, Disposable {
     this.close();
   }
 
-  #attachHooks(name: (typeof HOOK_OBJECTS)[number]): void {
-    const without = name === "sockets" ? this.#unavailable() : [];
-    using object = this.#load(name, {}, without);
-    for (const program of object.programs()) {
-      if (ITERATORS[name].includes(program.name)) continue;
+  #attachHooks(object: BpfObject): void {
+    const programs = object.programs();
+    for (const program of programs) {
+      if (ITERATORS.includes(program.name)) continue;
       attachPinned(program, join(this.#pinRoot, LINKS, program.name)).close();
     }
-    for (const iterator of ITERATORS[name]) runIterator(object.program(iterator));
+    for (const name of ITERATORS) {
+      const iterator = programs.find((program) => program.name === name);
+      if (iterator !== undefined) runIterator(iterator);
+    }
   }
 
   #unavailable(): string[] {
@@ -127,7 +133,14 @@ export class Programs implements Attachments, Disposable {
   #load(name: string, constants: Record<string, bigint> = {}, without: string[] = []): BpfObject {
     const path = join(this.#objects, `${name}.bpf.o`);
     if (!existsSync(path)) throw new ObjectsMissingError(path);
-    return BpfObject.load(path, { pinRoot: this.#pinRoot, constants, without });
+    try {
+      return BpfObject.load(path, { pinRoot: this.#pinRoot, constants, without });
+    } catch (cause) {
+      if (cause instanceof LoadError && PIN_MISMATCH.test(cause.log)) {
+        throw new PinsIncompatibleError(this.#pinRoot, { cause });
+      }
+      throw cause;
+    }
   }
 
   #classifiers(): ClassifierPrograms {
@@ -137,6 +150,9 @@ export class Programs implements Attachments, Disposable {
     };
   }
 }
+
+/** What libbpf says of a pinned map that is not as the object wants it. */
+const PIN_MISMATCH = /couldn't reuse pinned map/;
 
 /** `struct script_request` of bpf/scripts.bpf.c: header 14, padding 2, tgid, script_id, start_time. */
 const SCRIPT_REQUEST_SIZE = 32;
