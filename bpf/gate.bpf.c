@@ -2,7 +2,7 @@
 /*
  * The gate on the root of the pods' cgroup. Between the birth of a network namespace and the moment its veth has
  * classifiers, nothing else looks at its packets; so what it sends or receives is dropped here until it is in care,
- * which is when `namespaces` knows it. The agent may be away: after a time the configured policy holds.
+ * which is when `cared` knows it. The agent may be away: after a time the configured policy holds.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -12,20 +12,45 @@
 #define PASS 1
 #define DROP 0
 
-/* Counts the packet of a namespace that nobody cares for yet. Whether it passes is a matter of time, and of policy. */
-static __always_inline int judge_stranger(const struct gate *settings, __u32 netns)
+/* Whether two cookies may be those of one namespace. */
+static __always_inline int may_be_same(__u64 one, __u64 other)
 {
-	struct gated *stranger = bpf_map_lookup_elem(&gated, &netns), fresh = {};
-	__u64 now = bpf_ktime_get_ns();
+	return !one || !other || one == other;
+}
 
-	if (!stranger) {
-		fresh.first_seen = now;
-		fresh.dropped = 1;
-		if (bpf_map_update_elem(&gated, &netns, &fresh, BPF_NOEXIST) < 0)
-			count_error(ERROR_GATE_FULL);
-		return DROP;
-	}
-	if ((settings->flags & GATE_OPENS_AFTER_TIMEOUT) && now - stranger->first_seen > settings->timeout) {
+static __always_inline int is_cared_for(const struct socket_owner *owner)
+{
+	__u32 netns = owner->netns_inum;
+	__u64 *cookie = bpf_map_lookup_elem(&cared, &netns);
+
+	return cookie && may_be_same(*cookie, owner->netns_cookie);
+}
+
+/* A namespace that is seen for the first time, or under the number of one that is gone. */
+static __always_inline int meet_stranger(const struct socket_owner *owner)
+{
+	struct gated fresh = {
+		.netns_cookie = owner->netns_cookie,
+		.first_seen = bpf_ktime_get_ns(),
+		.dropped = 1,
+	};
+	__u32 netns = owner->netns_inum;
+
+	if (bpf_map_update_elem(&gated, &netns, &fresh, BPF_ANY) < 0)
+		count_error(ERROR_GATE_FULL);
+	return DROP;
+}
+
+/* Counts the packet of a namespace that nobody cares for yet. Whether it passes is a matter of time, and of policy. */
+static __always_inline int judge_stranger(const struct gate *settings, const struct socket_owner *owner)
+{
+	__u32 netns = owner->netns_inum;
+	struct gated *stranger = bpf_map_lookup_elem(&gated, &netns);
+
+	if (!stranger || !may_be_same(stranger->netns_cookie, owner->netns_cookie))
+		return meet_stranger(owner);
+	if ((settings->flags & GATE_OPENS_AFTER_TIMEOUT) &&
+	    bpf_ktime_get_ns() - stranger->first_seen > settings->timeout) {
 		__sync_fetch_and_add(&stranger->passed, 1);
 		return PASS;
 	}
@@ -38,7 +63,7 @@ static __always_inline int judge(struct __sk_buff *skb)
 	struct socket_owner *owner = NULL;
 	struct gate *settings;
 	struct bpf_sock *sk = skb->sk;
-	__u32 zero = 0, netns;
+	__u32 zero = 0;
 
 	settings = bpf_map_lookup_elem(&gate, &zero);
 	if (!settings || !(settings->flags & GATE_CLOSED))
@@ -53,10 +78,9 @@ static __always_inline int judge(struct __sk_buff *skb)
 		count_error(ERROR_SOCKET_WITHOUT_OWNER);
 		return DROP;
 	}
-	netns = owner->netns_inum;
-	if (netns == settings->host_netns || bpf_map_lookup_elem(&namespaces, &netns))
+	if (owner->netns_inum == settings->host_netns || is_cared_for(owner))
 		return PASS;
-	return judge_stranger(settings, netns);
+	return judge_stranger(settings, owner);
 }
 
 SEC("cgroup_skb/egress")

@@ -336,6 +336,7 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 		return 0;
 	own(task, found_flags(socket), &owner);
 	owner.netns_inum = socket->__sk_common.skc_net.net->ns.inum;
+	owner.netns_cookie = netns_cookie_of(socket->__sk_common.skc_net.net);
 	if (!bpf_sk_storage_get(&socket_owners, socket, &owner, BPF_SK_STORAGE_GET_F_CREATE))
 		count_error(ERROR_SOCKET_STORAGE);
 	return 0;

@@ -125,8 +125,16 @@ struct gate {
 	__u32 host_netns;     /* inode number of the namespace that is nobody's in particular */
 };
 
+/*
+ * Inode numbers of namespaces are used again at once, cookies never. A cookie of 0 is one that is not known: kernels
+ * before 5.14 do not tell it, and neither does a socket that is older than the programs.
+ */
+
+/* `cared`: HASH, netns inode number (__u32) -> cookie (__u64) of the namespace whose interfaces all have classifiers. */
+
 /* `gated`: LRU_HASH, netns inode number (__u32) -> */
 struct gated {
+	__u64 netns_cookie;
 	__u64 first_seen;     /* ns */
 	__u64 dropped;        /* packets */
 	__u64 passed;         /* packets let through after the timeout */
@@ -256,6 +264,7 @@ struct socket_owner {
 	struct actor creator;
 	struct actor user;    /* the last one seen to use it; both must be allowed */
 	__u64 epoch;          /* in which the user was found to be who it is */
+	__u64 netns_cookie;   /* of its network namespace, 0 if not known */
 	__u32 flags;          /* enum socket_flag */
 	__u32 netns_inum;
 };

@@ -55,6 +55,7 @@ static __always_inline void own(struct task_struct *task, __u32 flags, struct so
 	out->user = out->creator;
 	out->flags = flags;
 	out->netns_inum = netns_inum_of(task);
+	out->netns_cookie = netns_cookie_of(BPF_CORE_READ(task, nsproxy, net_ns));
 }
 
 /*

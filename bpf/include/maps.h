@@ -38,6 +38,7 @@ PINNED_MAP_WITH_FLAGS(addresses, BPF_MAP_TYPE_HASH, struct address_key, __u8, 16
 
 /* The gate */
 PINNED_MAP(gate, BPF_MAP_TYPE_ARRAY, __u32, struct gate, 1);
+PINNED_MAP_WITH_FLAGS(cared, BPF_MAP_TYPE_HASH, __u32, __u64, 4096, BPF_F_NO_PREALLOC);
 PINNED_MAP(gated, BPF_MAP_TYPE_LRU_HASH, __u32, struct gated, 4096);
 
 /* Rule tables: never evicted */

@@ -41,6 +41,12 @@ static __always_inline __u32 netns_inum_of(struct task_struct *task)
 	return BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 }
 
+/* The number that no other namespace has had or will have; 0 on kernels before 5.12, which keep it elsewhere. */
+static __always_inline __u64 netns_cookie_of(struct net *net)
+{
+	return bpf_core_field_exists(net->net_cookie) ? BPF_CORE_READ(net, net_cookie) : 0;
+}
+
 static __always_inline int is_kernel_thread(struct task_struct *task)
 {
 	return (BPF_CORE_READ(task, flags) & TASK_KERNEL_THREAD) != 0;

@@ -301,26 +301,29 @@ export const Gate: Codec<Gate> = {
   },
 };
 
-/** `struct gated`, 24 bytes */
+/** `struct gated`, 32 bytes */
 export interface Gated {
+  netnsCookie: bigint;
   firstSeen: bigint;
   dropped: bigint;
   passed: bigint;
 }
 
 export const Gated: Codec<Gated> = {
-  SIZE: 24,
-  encode(value: Gated, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
-    buffer.writeBigUInt64LE(value.firstSeen, offset);
-    buffer.writeBigUInt64LE(value.dropped, offset + 8);
-    buffer.writeBigUInt64LE(value.passed, offset + 16);
+  SIZE: 32,
+  encode(value: Gated, buffer: Buffer = Buffer.alloc(32), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.netnsCookie, offset);
+    buffer.writeBigUInt64LE(value.firstSeen, offset + 8);
+    buffer.writeBigUInt64LE(value.dropped, offset + 16);
+    buffer.writeBigUInt64LE(value.passed, offset + 24);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Gated {
     return {
-      firstSeen: buffer.readBigUInt64LE(offset),
-      dropped: buffer.readBigUInt64LE(offset + 8),
-      passed: buffer.readBigUInt64LE(offset + 16),
+      netnsCookie: buffer.readBigUInt64LE(offset),
+      firstSeen: buffer.readBigUInt64LE(offset + 8),
+      dropped: buffer.readBigUInt64LE(offset + 16),
+      passed: buffer.readBigUInt64LE(offset + 24),
     };
   },
 };
@@ -632,23 +635,25 @@ export const Actor: Codec<Actor> = {
   },
 };
 
-/** `struct socket_owner`, 80 bytes */
+/** `struct socket_owner`, 88 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
   epoch: bigint;
+  netnsCookie: bigint;
   flags: number;
   netnsInum: number;
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 80,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(80), offset = 0): Buffer {
+  SIZE: 88,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(88), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
     Actor.encode(value.user, buffer, offset + 32);
     buffer.writeBigUInt64LE(value.epoch, offset + 64);
-    buffer.writeUInt32LE(value.flags, offset + 72);
-    buffer.writeUInt32LE(value.netnsInum, offset + 76);
+    buffer.writeBigUInt64LE(value.netnsCookie, offset + 72);
+    buffer.writeUInt32LE(value.flags, offset + 80);
+    buffer.writeUInt32LE(value.netnsInum, offset + 84);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
@@ -656,8 +661,9 @@ export const SocketOwner: Codec<SocketOwner> = {
       creator: Actor.decode(buffer, offset),
       user: Actor.decode(buffer, offset + 32),
       epoch: buffer.readBigUInt64LE(offset + 64),
-      flags: buffer.readUInt32LE(offset + 72),
-      netnsInum: buffer.readUInt32LE(offset + 76),
+      netnsCookie: buffer.readBigUInt64LE(offset + 72),
+      flags: buffer.readUInt32LE(offset + 80),
+      netnsInum: buffer.readUInt32LE(offset + 84),
     };
   },
 };

@@ -61,6 +61,7 @@ const TYPES = {
   namespaces: of(u32, u32),
   addresses: of(AddressKey, u8),
   gate: of(u32, Gate),
+  cared: of(u32, u64),
   gated: of(u32, Gated),
   binaries: of(BinaryKey, Binary),
   rulesets: of(u32, Ruleset),
