@@ -105,7 +105,7 @@ __noinline int later_fragment_verdict(struct __sk_buff *skb)
 	__builtin_memset(&s->flow, 0, sizeof(s->flow));
 	fragment_key_of(s, &key);
 	first = bpf_map_lookup_elem(&fragments, &key);
-	if (!first)
+	if (!first || first->table_id != s->workload.table_id)
 		return violation(skb, s, REASON_FRAGMENT);
 	s->flow.subjects[0].path_id = first->path_id;
 	if (first->reason)
@@ -150,7 +150,9 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 	if (standing == STANDING_FOREIGN && is_kernel_reply(s))
 		return finish(skb, REASON_ALLOWED, 0);
 	flow_reason = reason;
-	if (!reason || !is_judged(s)) {
+	if (!is_judged(s))
+		s->flow.reason = REASON_ALLOWED;
+	if (!s->flow.reason) {
 		remember_masks(s);
 		reason = judge_payload(skb, s);
 		if (!is_judged(s)) {
@@ -286,6 +288,16 @@ __noinline int is_related(struct __sk_buff *skb)
 	return 1;
 }
 
+/* A flow that is a violation as a whole. Its answers are counted as well, but not reported: the flow has been. */
+static __always_inline int refused_before(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
+{
+	s->flow = *flow;
+	s->actor_count = 0;
+	if (s->direction == flow->direction)
+		return violation(skb, s, flow->reason);
+	return finish(skb, flow->reason, 0);
+}
+
 static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
 {
 	struct flow *flow;
@@ -294,8 +306,9 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
 	key_of_packet(s);
 	if (s->packet.flags & PACKET_LATER_FRAGMENT)
 		return later_fragment_verdict(skb);
-	if (is_icmp_error(&s->packet)) {
-		if (is_related(skb))
+	/* Of ICMP, only echo knows replies. An error belongs to the flow that it is about. */
+	if (is_icmp(&s->packet) && !is_echo(&s->packet)) {
+		if (is_icmp_error(&s->packet) && !judge_origin(skb) && is_related(skb))
 			return finish(skb, REASON_ALLOWED, 0);
 		return judge_new(skb, STANDING_NEW);
 	}
@@ -308,16 +321,12 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
 			s->flow = *flow;
 		return judge_new(skb, standing);
 	}
+	if (flow->reason && !(s->packet.flags & PACKET_FIRST_FRAGMENT))
+		return refused_before(skb, s, flow);
 	if (flow->flags & (FLOW_DNS | FLOW_L7_PENDING) || (s->packet.flags & PACKET_FIRST_FRAGMENT)) {
 		int action = judge_valid(skb);
 
 		return action == NOT_JUDGED ? judge_new(skb, STANDING_NEW) : action;
-	}
-	if (flow->reason) {
-		/* The answer to a flow that is a violation itself: counted, but it has been reported. */
-		s->flow = *flow;
-		s->actor_count = 0;
-		return finish(skb, flow->reason, 0);
 	}
 	count_packet(s->workload.id, flow->subjects[0].path_id, s->direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
 	tell_test(skb, REASON_ALLOWED, VERDICT_ALLOWED);

@@ -90,7 +90,7 @@ static __always_inline int judge_application(struct scratch *s)
 			break;
 		s->flow.subjects[i].mask &= application_mask(&s->flow.subjects[i], s->flow.application);
 		if (!s->flow.subjects[i].mask)
-			return REASON_APPLICATION;
+			return refine_reason(REASON_APPLICATION, &s->flow.subjects[i]);
 	}
 	return REASON_ALLOWED;
 }

@@ -78,10 +78,10 @@ static __always_inline int judge_name(struct scratch *s)
 			return REASON_DNS_NAME;
 		mask = s->flow.subjects[i].mask & application_mask(&s->flow.subjects[i], APPLICATION_DNS);
 		if (!mask)
-			return REASON_APPLICATION;
+			return refine_reason(REASON_APPLICATION, &s->flow.subjects[i]);
 		mask &= ruleset->ask_any | ask_mask(name, id);
 		if (!mask)
-			return REASON_DNS_NAME;
+			return refine_reason(REASON_DNS_NAME, &s->flow.subjects[i]);
 		if (!i)
 			s->mask = mask;
 	}

@@ -203,7 +203,9 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 	s->now = bpf_ktime_get_ns();
 	find_owner(skb);
 	if (standing == STANDING_STALE) {
-		if (!(s->owner_flags & OWNER_FOUND))
+		/* Not for what a stranger sends: it would inherit the rights of the flow's owner. */
+		if (!(s->owner_flags & OWNER_FOUND) &&
+		    (s->direction == DIRECTION_INGRESS || (s->owner_flags & OWNER_KERNEL)))
 			actors_from_flow(s);
 	} else {
 		__builtin_memset(&s->flow, 0, sizeof(s->flow));
@@ -234,6 +236,8 @@ static __always_inline int judge_payload(struct __sk_buff *skb, struct scratch *
 {
 	int reason;
 
+	if (s->flow.reason)
+		return s->flow.reason;
 	if (s->flow.flags & FLOW_DNS)
 		return judge_dns(skb, s);
 	if (!(s->flow.flags & FLOW_L7_PENDING))

@@ -108,7 +108,7 @@ static __always_inline __u64 port_mask(struct scratch *s, __u32 ruleset)
 	struct port_key key = { .prefixlen = 64, .ruleset = ruleset, .protocol = s->packet.protocol };
 	__u64 *mask;
 
-	if (key.protocol == PROTOCOL_TCP || key.protocol == PROTOCOL_UDP)
+	if (key.protocol == PROTOCOL_TCP || key.protocol == PROTOCOL_UDP || key.protocol == PROTOCOL_SCTP)
 		key.port = s->flow.direction == DIRECTION_EGRESS ? s->key.remote_port : s->key.local_port;
 	mask = bpf_map_lookup_elem(&ports, &key);
 	return mask ? *mask : 0;
@@ -116,7 +116,8 @@ static __always_inline __u64 port_mask(struct scratch *s, __u32 ruleset)
 
 static __always_inline int is_neighbour_discovery(struct packet *p)
 {
-	return p->protocol == PROTOCOL_ICMPV6 && !(p->flags & PACKET_LATER_FRAGMENT) &&
+	return p->ethertype == ETHERTYPE_VALUE_IPV6 && p->protocol == PROTOCOL_ICMPV6 &&
+	       !(p->flags & PACKET_LATER_FRAGMENT) &&
 	       p->icmp_type >= ICMPV6_ND_FIRST && p->icmp_type <= ICMPV6_ND_LAST;
 }
 

@@ -128,7 +128,8 @@ static __always_inline int is_ndp_spoofing(struct __sk_buff *skb, struct scratch
 		return 1;
 	if (p->icmp_type == ICMPV6_NEIGHBOUR_SOLICITATION)
 		return 0;
-	if (bpf_skb_load_bytes(skb, p->l4_offset + 8, target, sizeof(target)) < 0)
+	if (p->l4_offset + 8 + sizeof(target) > p->end ||
+	    bpf_skb_load_bytes(skb, p->l4_offset + 8, target, sizeof(target)) < 0)
 		return 1;
 	return !is_own(s->workload.id, target);
 }

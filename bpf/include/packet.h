@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * From bytes to `struct packet`: Ethernet, ARP, IPv4 with options, IPv6 with extension headers, fragments,
- * TCP, UDP, ICMP, ICMPv6. Layouts: RFC 826, 791, 8200, 9293, 768, 792, 4443. The rules for what is
+ * TCP, UDP, SCTP, ICMP, ICMPv6. Layouts: RFC 826, 791, 8200, 9293, 768, 9260, 792, 4443. The rules for what is
  * ill-formed are stated a second time, independently, in src/policy/packet.ts, and fuzzed against these.
  */
 #ifndef PORTCULLIS_PACKET_H
@@ -24,8 +24,8 @@
 #define PROTOCOL_FRAGMENT 44
 #define PROTOCOL_AUTHENTICATION 51
 #define PROTOCOL_ICMPV6 58
-#define PROTOCOL_NONE 59
 #define PROTOCOL_DESTINATION_OPTIONS 60
+#define PROTOCOL_SCTP 132
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -130,6 +130,28 @@ static __always_inline int parse_udp(struct __sk_buff *skb, struct packet *p)
 	return REASON_ALLOWED;
 }
 
+/* The common header: RFC 9260, 3.1. */
+struct sctp_header {
+	__u16 source, destination;
+	__u32 tag, checksum;
+};
+
+static __always_inline int parse_sctp(struct __sk_buff *skb, struct packet *p)
+{
+	struct sctp_header sctp;
+
+	if (p->l4_offset + sizeof(sctp) > p->end)
+		return REASON_MALFORMED;
+	if (bpf_skb_load_bytes(skb, p->l4_offset, &sctp, sizeof(sctp)) < 0) {
+		count_error(ERROR_PACKET_READ);
+		return REASON_MALFORMED;
+	}
+	p->source_port = sctp.source;
+	p->destination_port = sctp.destination;
+	p->payload_offset = p->l4_offset + sizeof(sctp);
+	return REASON_ALLOWED;
+}
+
 static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 {
 	struct icmphdr icmp;
@@ -157,6 +179,8 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 		reason = parse_tcp(skb, p);
 	else if (p->protocol == PROTOCOL_UDP)
 		reason = parse_udp(skb, p);
+	else if (p->protocol == PROTOCOL_SCTP)
+		reason = parse_sctp(skb, p);
 	else if (p->protocol == PROTOCOL_ICMP || p->protocol == PROTOCOL_ICMPV6)
 		reason = parse_icmp(skb, p);
 	/* A first fragment too short for its L4 header hides it from us on purpose. */
@@ -217,6 +241,13 @@ struct extension {
 	__u32 identification;
 };
 
+static __always_inline int is_extension(__u8 protocol)
+{
+	return protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_ROUTING ||
+	       protocol == PROTOCOL_DESTINATION_OPTIONS || protocol == PROTOCOL_FRAGMENT ||
+	       protocol == PROTOCOL_AUTHENTICATION;
+}
+
 #define EXTENSION_NONE 0
 #define EXTENSION_SKIPPED 1
 
@@ -226,9 +257,7 @@ static __always_inline int skip_extension(struct __sk_buff *skb, struct packet *
 	struct extension extension;
 	__u32 length, fragment;
 
-	if (p->protocol != PROTOCOL_HOP_BY_HOP && p->protocol != PROTOCOL_ROUTING &&
-	    p->protocol != PROTOCOL_DESTINATION_OPTIONS && p->protocol != PROTOCOL_FRAGMENT &&
-	    p->protocol != PROTOCOL_AUTHENTICATION)
+	if (!is_extension(p->protocol))
 		return EXTENSION_NONE;
 	if (p->l4_offset + sizeof(extension) > p->end)
 		return -REASON_MALFORMED;
@@ -285,13 +314,13 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	p->protocol = ip.nexthdr;
 	p->l4_offset = ETHERNET_LENGTH + sizeof(ip);
 	p->end = p->l4_offset + length;
-	for (int i = 0; i <= EXTENSION_HEADERS_MAX; i++) {
+	for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
 		more = skip_extension(skb, p);
 		if (more != EXTENSION_SKIPPED || (p->flags & PACKET_LATER_FRAGMENT))
 			break;
 	}
 	/* Still one: the ninth header is one too many. */
-	if (more == EXTENSION_SKIPPED && !(p->flags & PACKET_LATER_FRAGMENT))
+	if (more == EXTENSION_SKIPPED && !(p->flags & PACKET_LATER_FRAGMENT) && is_extension(p->protocol))
 		return REASON_MALFORMED;
 	return more < 0 ? -more : parse_l4(skb, p);
 }
