@@ -16,13 +16,13 @@ import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../..
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
 import { runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
-import { EVENTS_PIN, type Maps, openMaps } from "../../src/node-agent/kernel/typed-maps.ts";
+import { EVENTS_PIN, type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import type { RuleTable } from "../../src/policy/tables.ts";
 import { WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { age } from "./kernel-time.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const OBJECTS = ["classifier", "sockets", "processes"] as const;
+const OBJECT = "build/bpf/classifier.bpf.o";
 /** The loopback device, on which test runs are unless told otherwise. */
 const LOOPBACK = 1;
 /** `workloads` instances are used in turn; 0 means none. */
@@ -40,8 +40,20 @@ const MAP_SIZES = {
   processes: 1024,
 };
 
+const USED_MAPS = [
+  ...(["settings", "epoch", "workloads", "interfaces", "interfacesHigh", "namespaces", "addresses"] as const),
+  ...(["binaries", "rulesets", "peers4", "peers6", "ports", "names"] as const),
+  ...(["paths", "pathTexts", "containers"] as const),
+  ...(["flows", "fragments", "dnsQueries", "dnsNames", "learned", "counters", "errors", "limits"] as const),
+] satisfies (keyof Maps)[];
+
+/** The maps that the classifier works on. */
+export type RigMaps = Pick<Maps, (typeof USED_MAPS)[number]>;
+
 /** `owner_flags` of bpf/include/scratch.h: what a socket tells beside whose it is. */
 const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, older: 32 } as const;
+/** In which all processes of test runs are. */
+const TEST_CGROUP = 1n;
 const TEST_JUDGED = 0x10000;
 const DROP = 2;
 const NEXT = -1;
@@ -86,7 +98,7 @@ export interface WorkloadOptions {
 }
 
 export class ClassifierRig implements Disposable {
-  readonly maps: Maps;
+  readonly maps: RigMaps;
   readonly #pinRoot: string;
   readonly #object: BpfObject;
   readonly #programs: { egress: number; ingress: number };
@@ -99,13 +111,17 @@ export class ClassifierRig implements Disposable {
   #workload: Required<WorkloadOptions> = { id: 1, mac: WORKLOAD_MAC, addresses: [] };
 
   constructor({ name, maxEntries, settings }: RigOptions) {
-    execFileSync("make", ["-s", ...OBJECTS.map((object) => `build/bpf/${object}.bpf.o`)], { cwd: ROOT });
+    execFileSync("make", ["-s", OBJECT], { cwd: ROOT });
     ensureBpffs();
     this.#pinRoot = join(BPFFS_PATH, `pc-fuzz-${name}-${process.pid}`);
     ensurePinFolder(this.#pinRoot);
     try {
-      this.#object = loadAll(this.#pinRoot, { ...MAP_SIZES, ...maxEntries });
-      this.maps = openMaps(this.#pinRoot);
+      this.#object = BpfObject.load(join(ROOT, OBJECT), {
+        pinRoot: this.#pinRoot,
+        maxEntries: { ...MAP_SIZES, ...maxEntries },
+        constants: { subject_from_mark: 1 },
+      });
+      this.maps = openRigMaps(this.#pinRoot);
     } catch (error) {
       removePinFolder(this.#pinRoot);
       throw error;
@@ -126,7 +142,7 @@ export class ClassifierRig implements Disposable {
 
   [Symbol.dispose](): void {
     this.#events.close();
-    this.maps[Symbol.dispose]();
+    for (const name of USED_MAPS) this.maps[name].close();
     this.#object.close();
     removePinFolder(this.#pinRoot);
   }
@@ -173,8 +189,8 @@ export class ClassifierRig implements Disposable {
 
   /** The container that every process is in. */
   setContainer(name: string | null): void {
-    if (name === null) this.maps.containers.delete(0n);
-    else this.maps.containers.set(0n, containerId(name));
+    if (name === null) this.maps.containers.delete(TEST_CGROUP);
+    else this.maps.containers.set(TEST_CGROUP, containerId(name));
   }
 
   /** Runs one packet through the classifier. Null: it was let through, or dropped, without being judged. */
@@ -241,11 +257,8 @@ export class ClassifierRig implements Disposable {
   }
 }
 
-/** The other objects are loaded only so that all pinned maps are there. */
-function loadAll(pinRoot: string, maxEntries: Record<string, number>): BpfObject {
-  const path = (name: string) => join(ROOT, `build/bpf/${name}.bpf.o`);
-  for (const name of OBJECTS.slice(1)) BpfObject.load(path(name), { pinRoot, maxEntries }).close();
-  return BpfObject.load(path("classifier"), { pinRoot, maxEntries, constants: { subject_from_mark: 1 } });
+function openRigMaps(pinRoot: string): RigMaps {
+  return Object.fromEntries(USED_MAPS.map((name) => [name, openMap(pinRoot, name)])) as unknown as RigMaps;
 }
 
 function ownerFlags(facts: PacketFacts): number {

@@ -1,10 +1,10 @@
 /** Time travel: what the kernel remembers becomes older. */
-import type { Maps } from "../../src/node-agent/kernel/typed-maps.ts";
+import type { RigMaps } from "./classifier-rig.ts";
 
 const SECOND = 1_000_000_000n;
 
 /** Moves every time in the maps of traffic back by `seconds`. */
-export function age(maps: Maps, seconds: number): void {
+export function age(maps: RigMaps, seconds: number): void {
   const by = BigInt(Math.round(seconds * 1000)) * (SECOND / 1000n);
   // Compared by difference, so that a time before the machine's start does no harm.
   const earlier = (time: bigint): bigint => BigInt.asUintN(64, time - by);

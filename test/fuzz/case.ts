@@ -1,0 +1,65 @@
+/** One case: a workload, its policies, and what happens to it. Plain JSON, so that it can be kept. */
+import type { Direction } from "../../src/api/reasons.ts";
+import { validateProfile } from "../../src/api/validate.ts";
+import { compileTable } from "../../src/policy/compile.ts";
+import type { EvaluatorSettings } from "../../src/policy/state.ts";
+import type { RuleTable } from "../../src/policy/tables.ts";
+import type { ProcessRef } from "../rig/classifier-rig.ts";
+
+export interface PacketStep {
+  kind: "packet";
+  direction: Direction;
+  /** The bytes, hex. */
+  frame: string;
+  process?: ProcessRef | undefined;
+  creator?: ProcessRef | undefined;
+  socketId?: number;
+  accepted?: boolean;
+  connected?: boolean;
+  kernel?: boolean;
+  older?: boolean;
+  gsoSegments?: number;
+  /** What it was meant to be, for people. */
+  note?: string;
+}
+
+export type Step =
+  | PacketStep
+  | { kind: "advance"; seconds: number }
+  /** An exec, or a socket that changes hands: flows are judged again. */
+  | { kind: "epoch" }
+  /** Another policy comes into force: one of the case's, by index. */
+  | { kind: "policy"; index: number | "pending" | "unrestricted" }
+  /** From now on all processes are in this container. */
+  | { kind: "container"; name: string | null };
+
+export interface Policy {
+  /** Profiles as their authors write them. */
+  profiles: unknown[];
+  searchDomains: string[];
+}
+
+export interface FuzzCase {
+  /** What the case showed when it was found. */
+  about?: string;
+  addresses: string[];
+  policies: Policy[];
+  settings: Partial<EvaluatorSettings>;
+  steps: Step[];
+}
+
+/** The rule tables of a case; null if one of its profiles is refused, or if it speaks of a policy that is not there. */
+export function compileCase({ policies, steps }: FuzzCase): RuleTable[] | null {
+  const tables: RuleTable[] = [];
+  const isThere = (step: Step) =>
+    step.kind !== "policy" || typeof step.index === "string" || step.index < policies.length;
+  if (policies.length === 0 || !steps.every(isThere)) return null;
+  for (const { profiles, searchDomains } of policies) {
+    if (!profiles?.length || searchDomains === undefined) return null;
+    const validated = profiles.map((profile) => validateProfile(profile).profile);
+    const valid = validated.filter((profile) => profile !== null);
+    if (valid.length < validated.length) return null;
+    tables.push(compileTable(valid, { searchDomains }));
+  }
+  return tables;
+}

@@ -1,0 +1,186 @@
+/** What both sides remember after a case: flows, outstanding questions, and names that addresses were learned for. */
+import { REASONS } from "../../src/api/reasons.ts";
+import { containerId } from "../../src/node-agent/enforce/entries.ts";
+import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../../src/node-agent/kernel/abi.gen.ts";
+import { Application, FlowFlag } from "../../src/node-agent/kernel/abi.gen.ts";
+import { formatIp } from "../../src/policy/addresses.ts";
+import { onlyLearns } from "../../src/policy/evaluate-flow.ts";
+import { restoreName } from "../../src/policy/names.ts";
+import { bytesToNumber } from "../../src/policy/prefixes.ts";
+import type { Flow, Rights, WorkloadState } from "../../src/policy/state.ts";
+import type { RuleTable } from "../../src/policy/tables.ts";
+import type { ClassifierRig } from "../rig/classifier-rig.ts";
+
+export interface StateDifference {
+  kernel: string;
+  evaluator: string;
+}
+
+/** By key. */
+type Listing = Map<string, string>;
+
+/** Seconds by which both clocks may differ: the kernel reads its own a little later. */
+const CLOCK_TOLERANCE = 2;
+
+/** @param skew seconds that the evaluator's clock is ahead */
+export function compareStates(
+  rig: ClassifierRig,
+  state: WorkloadState,
+  table: RuleTable,
+  skew: number,
+): StateDifference | null {
+  const masks = !onlyLearns(table.actions);
+  return (
+    firstDifference("flow", kernelFlows(rig, masks), evaluatorFlows(rig, state, masks)) ??
+    firstDifference("question", kernelQuestions(rig), evaluatorQuestions(state)) ??
+    firstDifference("learned", ...learnedListings(rig, state, skew))
+  );
+}
+
+function firstDifference(what: string, kernel: Listing, evaluator: Listing): StateDifference | null {
+  for (const key of new Set([...kernel.keys(), ...evaluator.keys()])) {
+    const [ours, theirs] = [kernel.get(key), evaluator.get(key)];
+    if (ours === theirs) continue;
+    return { kernel: `${what} ${key}: ${ours ?? "none"}`, evaluator: `${what} ${key}: ${theirs ?? "none"}` };
+  }
+  return null;
+}
+
+function kernelFlows(rig: ClassifierRig, masks: boolean): Listing {
+  return new Map([...rig.maps.flows.entries()].map(([key, flow]) => [kernelFlowKey(key), kernelFlow(flow, masks)]));
+}
+
+/** As `flowKeyOf` of the evaluator. */
+function kernelFlowKey({ protocol, local, remote, localPort, remotePort }: FlowKey): string {
+  const [from, to] = [local, remote].map((address) => formatIp(bytesToNumber(address)));
+  return `${protocol} ${from} ${hostOrder(localPort)} ${to} ${hostOrder(remotePort)}`;
+}
+
+const APPLICATIONS: Record<number, string> = {
+  [Application.DNS]: "dns",
+  [Application.HTTP]: "http",
+  [Application.TLS]: "tls",
+  [Application.NONE]: "none",
+  [Application.UNDECIDED]: "undecided",
+};
+
+function kernelFlow(flow: KernelFlow, masks: boolean): string {
+  const stream = (index: 0 | 1, known: number) =>
+    (flow.flags & known) === 0 ? null : { next: flow.dnsNext[index], length: flow.dnsLength[index] };
+  const withMask = masks && flow.reason === 0;
+  const subject = ({ pathId, binaryId, mask }: KernelSubject) => ({
+    pathId,
+    binaryId,
+    ...(withMask && { mask: `${mask}` }),
+  });
+  return flowText({
+    direction: flow.direction === 0 ? "egress" : "ingress",
+    reason: REASONS[flow.reason],
+    isDns: (flow.flags & FlowFlag.DNS) !== 0,
+    awaitsPayload: (flow.flags & FlowFlag.L7_PENDING) !== 0,
+    application: APPLICATIONS[flow.application],
+    hasSocket: (flow.flags & FlowFlag.COOKIE_KNOWN) !== 0,
+    subjects: flow.subjects.slice(0, flow.subjectCount).map(subject),
+    egress: stream(0, FlowFlag.DNS_SEQUENCE_EGRESS),
+    ingress: stream(1, FlowFlag.DNS_SEQUENCE_INGRESS),
+  });
+}
+
+function evaluatorFlows(rig: ClassifierRig, state: WorkloadState, masks: boolean): Listing {
+  return new Map([...state.flows].map(([key, flow]) => [key, evaluatorFlow(rig, flow, masks)]));
+}
+
+function evaluatorFlow(rig: ClassifierRig, flow: Flow, masks: boolean): string {
+  const withMask = masks && flow.reason === "Allowed";
+  const pathId = ({ path, subject }: Rights) =>
+    path === null ? 0 : rig.pathId({ path, modified: subject?.modified ?? false });
+  return flowText({
+    direction: flow.direction,
+    reason: flow.reason,
+    isDns: flow.isDns,
+    awaitsPayload: flow.awaitsPayload,
+    application: flow.application,
+    hasSocket: flow.socket !== null,
+    subjects: flow.rights.map((rights) => ({
+      pathId: pathId(rights),
+      binaryId: rights.binaryId,
+      ...(withMask && { mask: `${maskText(rights)}` }),
+    })),
+    egress: flow.dnsStream.egress,
+    ingress: flow.dnsStream.ingress,
+  });
+}
+
+/** Where no layer was asked, the kernel's mask has all its bits: neighbour discovery without a `default`. */
+function maskText({ ruleset, mask }: Rights): bigint {
+  return ruleset.hash === "" ? 0xffff_ffff_ffff_ffffn : mask;
+}
+
+function flowText(flow: Record<string, unknown>): string {
+  return JSON.stringify(flow);
+}
+
+function kernelQuestions(rig: ClassifierRig): Listing {
+  return new Map(
+    [...rig.maps.dnsQueries.entries()].map(([{ flow, id }, { type }]) => [
+      `${kernelFlowKey(flow)} ${hostOrder(id)}`,
+      `type ${type}`,
+    ]),
+  );
+}
+
+function evaluatorQuestions(state: WorkloadState): Listing {
+  return new Map([...state.queries].map(([key, { type }]) => [key, `type ${type}`]));
+}
+
+function nameTexts(rig: ClassifierRig): Map<bigint, string> {
+  return new Map(
+    [...rig.maps.dnsNames.entries()].map(([hash, { text, length }]) => {
+      const name = restoreName(text.slice(0, length));
+      return [hash, name === "." ? "" : name];
+    }),
+  );
+}
+
+function learnedListings(rig: ClassifierRig, state: WorkloadState, skew: number): [Listing, Listing] {
+  const texts = nameTexts(rig);
+  const kernel: Map<string, Map<string, number>> = new Map();
+  for (const [key, { names }] of rig.maps.learned.entries()) {
+    const learner = `${key.pathId} ${key.containerId} ${formatIp(bytesToNumber(key.address))}`;
+    const known = names.filter(({ expires }) => expires !== 0n);
+    kernel.set(
+      learner,
+      new Map(known.map(({ hash, expires }) => [texts.get(hash) ?? `hash ${hash}`, Number(expires) / 1e9 + skew])),
+    );
+  }
+  const evaluator: Map<string, Map<string, number>> = new Map();
+  for (const [key, names] of state.learned) {
+    evaluator.set(kernelLearner(rig, key), new Map(names.map(({ name, expires }) => [name, expires])));
+  }
+  return [learnedListing(kernel, kernel), learnedListing(evaluator, kernel)];
+}
+
+/** `path modified container address` of the evaluator with the kernel's numbers. */
+function kernelLearner(rig: ClassifierRig, key: string): string {
+  const [path, modified, container, address] = key.split(" ") as [string, string, string, string];
+  const pathId = path === "" ? 0 : rig.pathId({ path, modified: modified === "true" });
+  return `${pathId} ${containerId(container === "" ? null : container)} ${address}`;
+}
+
+/** Times that are as good as the kernel's are written like the kernel's. */
+function learnedListing(listing: Map<string, Map<string, number>>, kernel: Map<string, Map<string, number>>): Listing {
+  return new Map(
+    [...listing].map(([learner, names]) => {
+      const entries = [...names].map(([name, expires]) => {
+        const other = kernel.get(learner)?.get(name) ?? expires;
+        const isSame = Math.abs(other - expires) < CLOCK_TOLERANCE;
+        return `${name} until ${Math.round(isSame ? other : expires)}`;
+      });
+      return [learner, entries.sort().join(", ")];
+    }),
+  );
+}
+
+function hostOrder(port: number): number {
+  return ((port & 0xff) << 8) | (port >> 8);
+}

@@ -1,0 +1,177 @@
+/** Runs a case through the kernel's classifier and the reference evaluator, and tells where they differ. */
+import type { Reason, Verdict } from "../../src/api/reasons.ts";
+import { parseIp } from "../../src/policy/addresses.ts";
+import { evaluate } from "../../src/policy/evaluate.ts";
+import { parsePacket } from "../../src/policy/packet.ts";
+import { createState, type Subject, type WorkloadState } from "../../src/policy/state.ts";
+import type { RuleTable } from "../../src/policy/tables.ts";
+import { WORKLOAD_MAC } from "../packets/ethernet.ts";
+import type { ClassifierRig, Outcome, ProcessRef } from "../rig/classifier-rig.ts";
+import { compileCase, type FuzzCase, type PacketStep } from "./case.ts";
+import { compareCounters, type ExpectedCounters } from "./compare-counters.ts";
+import { compareStates } from "./compare-states.ts";
+
+export type Evaluate = typeof evaluate;
+
+export interface Difference {
+  /** Index of the step, or the number of steps if only what is remembered differs. */
+  step: number;
+  kernel: string;
+  evaluator: string;
+}
+
+export interface Comparison {
+  difference: Difference | null;
+  packets: number;
+  /** How often each reason was the verdict, of both. */
+  reasons: Map<string, number>;
+}
+
+const NS_PER_S = 1e9;
+
+/** One case on its way through both. */
+export class CaseRun {
+  readonly #rig: ClassifierRig;
+  readonly #case: FuzzCase;
+  readonly #tables: RuleTable[];
+  readonly #evaluate: Evaluate;
+  readonly #state: WorkloadState;
+  readonly #counters: ExpectedCounters = new Map();
+  readonly #reasons = new Map<string, number>();
+  #table: RuleTable;
+  #container: string | null = null;
+  /** Seconds that the evaluator's clock is ahead of the kernel's. */
+  #skew = 0;
+  #packets = 0;
+
+  constructor(rig: ClassifierRig, fuzzCase: FuzzCase, tables: RuleTable[], judge: Evaluate) {
+    this.#rig = rig;
+    this.#case = fuzzCase;
+    this.#tables = tables;
+    this.#evaluate = judge;
+    this.#table = tables[0] as RuleTable;
+    this.#state = createState({
+      addresses: fuzzCase.addresses.map((address) => parseIp(address) as bigint),
+      mac: WORKLOAD_MAC,
+      settings: fuzzCase.settings,
+    });
+  }
+
+  run(): Comparison {
+    this.#prepare();
+    let difference: Difference | null = null;
+    for (let step = 0; step < this.#case.steps.length && difference === null; step += 1) difference = this.#step(step);
+    difference ??= this.#remembered();
+    return { difference, packets: this.#packets, reasons: this.#reasons };
+  }
+
+  #prepare(): void {
+    const { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, dnsPorts } = this.#state.settings;
+    this.#rig.clear();
+    this.#rig.become({ addresses: this.#case.addresses });
+    this.#rig.setContainer(null);
+    this.#rig.configure({
+      fqdnMinTtl: fqdnMinTtl * 1000,
+      fqdnMaxTtl: fqdnMaxTtl * 1000,
+      fqdnGrace: fqdnGrace * 1000,
+      udpIdle: udpIdle * 1000,
+      dnsPorts,
+    });
+    this.#rig.apply(this.#table);
+    this.#rig.collectTables();
+  }
+
+  #step(index: number): Difference | null {
+    const step = this.#case.steps[index];
+    switch (step?.kind) {
+      case "packet":
+        return this.#packet(index, step);
+      case "advance":
+        this.#rig.advance(step.seconds);
+        this.#skew += Math.round(step.seconds * 1000) / 1000;
+        return null;
+      case "epoch":
+        this.#rig.startEpoch();
+        this.#state.epoch += 1;
+        return null;
+      case "policy":
+        this.#enforce(step.index);
+        return null;
+      case "container":
+        this.#container = step.name;
+        this.#rig.setContainer(step.name);
+        return null;
+      default:
+        return null;
+    }
+  }
+
+  #enforce(index: number | "pending" | "unrestricted"): void {
+    if (typeof index === "number") {
+      this.#table = this.#tables[index] as RuleTable;
+      this.#state.standing = "restricted";
+      this.#rig.apply(this.#table);
+    } else {
+      this.#state.standing = index;
+      this.#rig.apply(index);
+    }
+  }
+
+  #packet(index: number, step: PacketStep): Difference | null {
+    const frame = Buffer.from(step.frame, "hex");
+    const kernel = this.#rig.run(step.direction, frame, step);
+    const expected = this.#expect(step, frame);
+    this.#packets += 1;
+    this.#reasons.set(expected.reason, (this.#reasons.get(expected.reason) ?? 0) + 1);
+    if (this.#state.standing === "unrestricted") {
+      return kernel === null ? null : { step: index, kernel: describe(kernel), evaluator: "not judged" };
+    }
+    const counter = `${step.direction} ${expected.reason} ${expected.verdict}`;
+    const count = this.#counters.get(counter) ?? { packets: 0, bytes: 0 };
+    this.#counters.set(counter, { packets: count.packets + 1, bytes: count.bytes + frame.length });
+    if (describe(kernel) === describe(expected)) return null;
+    return { step: index, kernel: describe(kernel), evaluator: describe(expected) };
+  }
+
+  #expect(step: PacketStep, frame: Buffer): { verdict: Verdict; reason: Reason } {
+    const subjects = [step.process, step.creator].filter((process) => process !== undefined);
+    const socket = {
+      id: JSON.stringify([step.process, step.creator, step.socketId ?? 0]),
+      accepted: step.accepted ?? false,
+      connected: step.connected ?? false,
+      older: step.older ?? false,
+      kernel: step.kernel ?? false,
+    };
+    const context = {
+      direction: step.direction,
+      subjects: subjects.map((process) => this.#subject(process)),
+      socket,
+    };
+    const time = Number(process.hrtime.bigint()) / NS_PER_S + this.#skew;
+    return this.#evaluate(this.#state, this.#table, parsePacket(frame, step.gsoSegments), context, time);
+  }
+
+  #subject({ path, modified }: ProcessRef): Subject {
+    return { path, script: null, container: this.#container, modified: modified ?? false };
+  }
+
+  #remembered(): Difference | null {
+    const found =
+      compareStates(this.#rig, this.#state, this.#table, this.#skew) ?? compareCounters(this.#rig.maps, this.#counters);
+    return found && { step: this.#case.steps.length, ...found };
+  }
+}
+
+/**
+ * Runs a case through both.
+ * @param judge the reference evaluator; another one, to see that its faults are found.
+ * @returns null if the case's profiles are refused, or cannot be united
+ */
+export function compareCase(rig: ClassifierRig, fuzzCase: FuzzCase, judge: Evaluate = evaluate): Comparison | null {
+  const tables = compileCase(fuzzCase);
+  return tables && new CaseRun(rig, fuzzCase, tables, judge).run();
+}
+
+function describe(outcome: Outcome | null): string {
+  return outcome === null ? "not judged" : `${outcome.verdict} ${outcome.reason}`;
+}

@@ -1,0 +1,45 @@
+/** The small world that random cases live in: few enough of everything that things meet. */
+export const OWN4 = "10.0.0.2";
+export const OWN6 = "fd00::2";
+export const OWN_LINK_LOCAL = "fe80::2";
+export const OWN_ADDRESSES: readonly string[] = [OWN4, OWN6, OWN_LINK_LOCAL];
+
+export const PEERS4 = ["10.0.0.53", "10.0.0.1", "10.1.2.3", "192.0.2.7", "192.0.2.8", "198.51.100.9"] as const;
+export const PEERS6 = ["fd00::53", "fd00::1", "2001:db8::7", "2001:db8:1::8", "fe80::1"] as const;
+
+export const PATHS = ["/bin/app", "/bin/dig", "/usr/bin/curl"] as const;
+/** A path that no profile lists. */
+export const STRANGER = "/tmp/stranger";
+
+export const CONTAINERS = [null, "app", "sidecar"] as const;
+
+const LABEL_63 = "l".repeat(63);
+/** 253 bytes, the longest there is. */
+export const LONGEST_NAME = [LABEL_63, LABEL_63, LABEL_63, "l".repeat(61)].join(".");
+
+export const NAMES: readonly string[] = [
+  "example.com",
+  "www.example.com",
+  "a.b.example.com",
+  "badexample.com",
+  "example.org",
+  "api.default.svc.cluster.local",
+  "api",
+  "_sip._tcp.example.com",
+  "com",
+  LONGEST_NAME,
+];
+
+export const PATTERNS: readonly string[] = [
+  ...NAMES,
+  "*",
+  "*.example.com",
+  "*.com",
+  "*.b.example.com",
+  "*.svc.cluster.local",
+  `*.${LONGEST_NAME.slice(64)}`,
+];
+
+export const SEARCH_DOMAINS = ["default.svc.cluster.local", "svc.cluster.local", "example.com"] as const;
+
+export const PORTS = [53, 80, 81, 443, 5353, 8080, 40000] as const;
