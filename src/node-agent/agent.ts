@@ -81,7 +81,9 @@ export class Agent {
     this.#reportMissing();
     this.#takeRevision(options.profiles.current());
     this.#stops.push(
-      options.profiles.subscribe((revision) => this.#tryRevision(revision)),
+      options.profiles.subscribe((revision) =>
+        this.#attempt("put the profiles in force", () => this.#takeRevision(revision)),
+      ),
       options.workloads.subscribe(() => this.#reconcile()),
     );
   }
@@ -101,12 +103,13 @@ export class Agent {
     this.enforcement.close();
   }
 
-  /** What is in force stays so if the kernel refuses; the next look at everything tries again. */
-  #tryRevision(revision: ProfileRevision): void {
+  /** Work that a timer or a source asks for. What is in force stays so if it fails; the next look tries again. */
+  #attempt(what: string, action: () => void): void {
+    if (this.#closed) return;
     try {
-      this.#takeRevision(revision);
+      action();
     } catch (cause) {
-      this.#options.log.error({ err: cause }, "cannot put the profiles in force; trying again");
+      this.#options.log.error({ err: cause }, `cannot ${what}; trying again`);
       this.#schedule(RETRY_MS);
     }
   }
@@ -137,16 +140,12 @@ export class Agent {
 
   /** Brings everything in line with the profiles in force. */
   #reconcile(): void {
-    if (this.#closed) return;
-    try {
+    this.#attempt("bring the kernel in line", () => {
       const desired = this.#desired(this.#profiles);
       for (const { source, message } of desired.errors) this.#options.log.error({ workload: source }, message);
       this.#apply(desired);
       this.#reports.ready(this.#options.workloads.snapshot());
-    } catch (cause) {
-      this.#options.log.error({ err: cause }, "cannot bring the kernel in line; trying again");
-      this.#schedule(RETRY_MS);
-    }
+    });
   }
 
   #desired(profiles: SecurityProfile[] | null): DesiredState {
@@ -194,8 +193,8 @@ export class Agent {
   #schedule(delay: number): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      this.#attempt("make room among the paths", () => this.#collectPaths());
       this.enforcement.programs.checkAgain();
-      this.#collectPaths();
       this.#reconcile();
     }, delay);
   }
@@ -209,7 +208,9 @@ export class Agent {
     if (this.#collector !== null) clearTimeout(this.#collector);
     this.#collector = setTimeout(() => {
       this.#collector = null;
-      if (this.enforcement.enforcer.collect()) this.#collectLater();
+      this.#attempt("remove what was replaced", () => {
+        if (this.enforcement.enforcer.collect()) this.#collectLater();
+      });
     }, COLLECT_MS);
   }
 

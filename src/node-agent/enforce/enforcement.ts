@@ -2,6 +2,7 @@
 import { causeText } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { listInterfaces } from "../ffi/libc.ts";
+import { listPins } from "../kernel/bpffs.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { Enforcer } from "./enforcer.ts";
@@ -121,6 +122,8 @@ export class Enforcement implements Disposable {
   }
 }
 
+const ANEW = "Every rule is written anew; names that were learned have to be asked again";
+
 /** `known`: the state is that of the pins, or there is nothing pinned that could have one. */
 function readState(directory: string, pinRoot: string, log: Logger): { state: AgentState; known: boolean } {
   const netnsInum = ownNamespaceInum();
@@ -129,13 +132,11 @@ function readState(directory: string, pinRoot: string, log: Logger): { state: Ag
     if (state !== null && state.netnsInum !== netnsInum)
       throw new OtherNamespaceError(pinRoot, state.netnsInum, netnsInum);
     if (state !== null) return { state, known: true };
-    log.debug({ directory }, "no state file: starting anew");
+    if (listPins(pinRoot).length === 0) return { state: freshState(pinRoot, netnsInum), known: true };
+    log.warn({ directory }, `there are pins under ${pinRoot}, and no state file. ${ANEW}`);
   } catch (cause) {
     if (!(cause instanceof StateUnreadableError)) throw cause;
-    log.warn(
-      { code: cause.code },
-      `${causeText(cause)}. Every rule is written anew; names that were learned have to be asked again`,
-    );
+    log.warn({ code: cause.code }, `${causeText(cause)}. ${ANEW}`);
   }
   return { state: freshState(pinRoot, netnsInum), known: false };
 }

@@ -18,8 +18,8 @@ import type { Endpoint, VerdictEvent } from "./event.ts";
 import { nameHash } from "./names.ts";
 import { hasPorts, hostOrder, protocolName } from "./protocols.ts";
 
-/** Kinds whose last event is remembered, for what only it knows (process, names). As many as the kernel's map has. */
-const KINDS_KEPT = 16384;
+/** Kinds whose last event is remembered, for what only it knows (process, names): some 8 MB at most. */
+const KINDS_KEPT = 4096;
 
 /** The part of the map `limits` that is needed here. */
 export interface LimitMap {

@@ -100,8 +100,9 @@ function revisionText(event: RevisionEvent, paint: Paint): string {
 }
 
 function workloadText(event: WorkloadEvent, paint: Paint): string {
-  const interfaces = event.interfaces.length > 0 ? ` on ${event.interfaces.join(", ")}` : "";
-  const profiles = event.profiles.length > 0 ? ` by ${event.profiles.join(", ")}` : "";
+  const gone = event.state === "gone";
+  const interfaces = event.interfaces.length > 0 && !gone ? ` on ${event.interfaces.join(", ")}` : "";
+  const profiles = event.profiles.length > 0 && !gone ? ` by ${event.profiles.join(", ")}` : "";
   const error = event.error === undefined ? "" : `: ${event.error.message}`;
   const state = paint(WORKLOAD_STATES[event.state], event.state);
   return `${paint(BOLD, "workload")}  ${event.workload.name} ${state}${interfaces}${profiles}${error}`;
