@@ -62,6 +62,12 @@ test("§3 a socket handed over by exec: passes if both executables may", async (
   await lab.passes(shop, asker, `tcp4 connect ${SERVER} 7000 exec ${heir} send TAG recv`);
 });
 
+test("§3 exec by a thread that is not the first: replaces the identity of the process", async () => {
+  await lab.passes(shop, stranger, `thread exec ${asker} udp4 sendto ${SERVER} 7000 TAG recv`);
+  const expected = { reason: "BinaryUnknown", path: stranger } as const;
+  await lab.stops(shop, asker, `thread exec ${stranger} udp4 sendto ${SERVER} 7000 TAG recv`, expected);
+});
+
 test("§3 a socket handed over by exec: its new user has to be allowed, from the first packet on", async () => {
   const expected = { reason: "BinaryUnknown", path: stranger } as const;
   await lab.stops(shop, asker, `udp4 exec ${stranger} sendto ${SERVER} 7000 TAG`, expected);

@@ -112,12 +112,18 @@ static size_t echo_request(int family, uint8_t *bytes)
 	return length;
 }
 
-/* A raw IPv4 socket shows the IP header too; and every ICMP packet, so that the reply has to be looked for. */
-static int is_reply(int family, const uint8_t *bytes, size_t length)
+/* A raw IPv4 socket shows the IP header too; and every ICMP packet, so that its own reply has to be looked for. */
+static int is_reply(int socket, int family, const uint8_t *bytes, size_t length)
 {
+	int type;
+	socklen_t size = sizeof(type);
+
 	if (family == AF_INET && length >= 28 && bytes[0] >> 4 == 4)
 		bytes += (bytes[0] & 15) * 4;
-	return bytes[0] == (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY);
+	if (bytes[0] != (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY))
+		return 0;
+	getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size);
+	return type != SOCK_RAW || (bytes[4] << 8 | bytes[5]) == (getpid() & 0xffff);
 }
 
 /* An echo request through the current socket (icmp4, icmp6, raw4 1, raw6 58), and its reply. */
@@ -138,7 +144,7 @@ static void ping(struct client *client, char **arguments)
 		received = recv(client->socket, bytes, sizeof(bytes), 0);
 		if (received < 0)
 			fail("recv");
-		if (is_reply(address.ss_family, bytes, received)) {
+		if (is_reply(client->socket, address.ss_family, bytes, received)) {
 			say("reply");
 			return;
 		}

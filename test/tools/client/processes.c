@@ -270,6 +270,14 @@ static void own_mounts(struct client *client, char **arguments)
 		fail("unshare");
 }
 
+/* A mount, for root: as container runtimes do it. */
+static void pivot(struct client *client, char **arguments)
+{
+	own_mounts(client, arguments);
+	if (chdir(arguments[0]) || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
+		fail(arguments[0]);
+}
+
 static void change_root(struct client *client, char **arguments)
 {
 	if (chroot(arguments[0]) || chdir("/"))
@@ -293,6 +301,7 @@ const struct verb process_verbs[] = {
 	{ "pass", 1, "PATH", pass },
 	{ "take", 1, "PATH", take },
 	{ "ownmounts", 0, "", own_mounts },
+	{ "pivot", 1, "FOLDER", pivot },
 	{ "chroot", 1, "FOLDER", change_root },
 	{ NULL, 0, NULL, NULL },
 };

@@ -1,0 +1,91 @@
+/** Section 3: processes and sockets that were there before the agent are found and bound, without a restart. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Lab } from "./harness/lab.ts";
+import { entry, profile } from "./harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+
+const lab = await Lab.start("older", { apps: ["shop"], startAgent: false });
+const shop = lab.workload("shop");
+const { outside } = lab.topology;
+const asker = lab.program("asker");
+const stranger = lab.program("stranger");
+
+/** One of the listed executable and one of another, in this state when the agent starts. */
+const STATES: Record<string, { before: string; after: string }> = {
+  "process without a socket": { before: "wait", after: `udp4 sendto ${SERVER} 7000 TAG recv` },
+  "UDP socket": { before: "udp4 wait", after: `sendto ${SERVER} 7000 TAG recv` },
+  "connected UDP socket": { before: `udp4 connect ${SERVER} 7001 send x recv wait`, after: "send TAG recv" },
+  "TCP connection": { before: `tcp4 connect ${SERVER} 7000 send x recv wait`, after: "send TAG recv" },
+  "TCP socket, not connected": { before: "tcp4 wait", after: `connect ${SERVER} 7000 send TAG recv` },
+  "ping socket": { before: "icmp4 wait", after: `ping ${SERVER}` },
+  "raw socket": { before: "raw4 1 wait", after: `ping ${SERVER}` },
+  "socket that a child holds": { before: `tcp4 connect ${SERVER} 7000 send x recv fork wait`, after: "send TAG recv" },
+  "process whose first thread has ended": { before: "leaderexits wait", after: `udp4 sendto ${SERVER} 7000 TAG recv` },
+};
+
+function begin(program: string) {
+  return Object.entries(STATES).map(([what, { before, after }]) => {
+    const tag = lab.tag();
+    const verbs = `${before} timeout 250 ${after.replaceAll("TAG", tag)}`;
+    return { what, tag, running: lab.start(shop, program, verbs) };
+  });
+}
+
+const listed = begin(asker);
+const others = begin(stranger);
+const listener = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8080 listen echo");
+const otherListener = lab.start(shop, stranger, "tcp4 bind 0.0.0.0 8081 listen echo");
+const accepted = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8082 listen accept wait send TAG recv");
+await Promise.all([listener, otherListener, accepted].map((running) => running.line("listening")));
+const visitor = lab.start(outside, lab.program("visitor"), `timeout 20000 tcp4 connect ${shop.ipv4} 8082 echo`);
+await Promise.all([...listed, ...others].map(({ running }) => running.line("waiting")));
+await accepted.line("waiting");
+
+lab.agent.write(
+  profile("shop", [
+    entry(asker, {
+      egress: { cidr4: [`${SERVER}/32`], l4: { protocols: ["tcp", "udp", "icmp"] } },
+      ingress: {
+        cidr4: [`${outside.ipv4}/32`],
+        l4: { protocolPorts: [{ protocol: "tcp", port: 8080, endPort: 8089 }] },
+      },
+    }),
+  ]),
+);
+await lab.agent.start();
+
+for (const { what, running } of listed) {
+  test(`§3 older than the agent, ${what}: the listed process's goes on`, async () => {
+    running.tell();
+    const { code, stderr } = await running.finish();
+    assert.equal(code, 0, stderr);
+  });
+}
+
+for (const { what, tag, running } of others) {
+  test(`§3 older than the agent, ${what}: another process's is stopped`, async () => {
+    const mark = lab.agent.events.mark();
+    running.tell();
+    assert.equal((await running.finish()).code, 3);
+    await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark);
+    assert.deepEqual(await lab.servers.received(tag), []);
+  });
+}
+
+test("§3 older than the agent, listeners: the listed process's answers, another's does not", async () => {
+  const visit = (port: number) =>
+    lab.run(outside, lab.path("bin", "visitor"), `timeout 250 tcp4 connect ${shop.ipv4} ${port} send x recv`);
+  assert.equal((await visit(8080)).code, 0);
+  const mark = lab.agent.events.mark();
+  assert.equal((await visit(8081)).code, 3);
+  await lab.violation({ reason: "BinaryUnknown", path: stranger, direction: "ingress" }, mark);
+});
+
+test("§3 older than the agent, an accepted connection: judged as ingress, and goes on", async () => {
+  accepted.tell();
+  const { code, stderr } = await accepted.finish();
+  assert.equal(code, 0, stderr);
+  await visitor.kill();
+});
