@@ -10,11 +10,13 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "flow.h"
+#include "open_flow.h"
 
 #define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
 #define TC_DROP 2
 #define TEST_JUDGED 0x10000
+/* Seconds for which the kernel's own reassembly waits for the rest of a datagram, at most: RFC 8200, 4.5. */
+#define FRAGMENT_LIFETIME 60
 #define NOT_JUDGED 3 /* between the functions here: the flow was evicted meanwhile */
 
 /* Test runs want to know more than whether the packet passes. */
@@ -84,7 +86,7 @@ __noinline int remember_fragment(__u32 reason)
 
 	if (!s)
 		return REASON_CAPACITY;
-	fragment.seen = s->now;
+	fragment.seen = bpf_ktime_get_ns();
 	fragment.table_id = s->workload.table_id;
 	fragment.path_id = s->flow.subjects[0].path_id;
 	fragment_key_of(s, &key);
@@ -105,7 +107,9 @@ __noinline int later_fragment_verdict(struct __sk_buff *skb)
 	__builtin_memset(&s->flow, 0, sizeof(s->flow));
 	fragment_key_of(s, &key);
 	first = bpf_map_lookup_elem(&fragments, &key);
-	if (!first || first->table_id != s->workload.table_id)
+	/* Of an older table, or so old that nobody waits for the rest: not seen. */
+	if (!first || first->table_id != s->workload.table_id ||
+	    bpf_ktime_get_ns() - first->seen > FRAGMENT_LIFETIME * SECOND)
 		return violation(skb, s, REASON_FRAGMENT);
 	s->flow.subjects[0].path_id = first->path_id;
 	if (first->reason)
@@ -165,7 +169,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 	 * application that was refused stays refused.
 	 */
 	if (standing != STANDING_FOREIGN &&
-	    (!s->flow.reason || s->flow.reason == REASON_APPLICATION || !(s->workload.mode & MODE_ENFORCE)))
+	    (!s->flow.reason || (s->flow.flags & FLOW_PAYLOAD_REFUSED) || !(s->workload.mode & MODE_ENFORCE)))
 		reason = store_flow(s, reason);
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
 		reason = remember_fragment(reason);
@@ -210,9 +214,9 @@ __noinline int judge_valid(struct __sk_buff *skb)
 /* ICMP's ways to say that a packet did not arrive: RFC 792; RFC 4443, 3. */
 static __always_inline int is_icmp_error(struct packet *p)
 {
-	if (p->protocol == PROTOCOL_ICMP)
+	if (p->protocol == PROTOCOL_ICMP && p->ethertype == ETHERTYPE_VALUE_IPV4)
 		return p->icmp_type == 3 || p->icmp_type == 11 || p->icmp_type == 12;
-	return p->protocol == PROTOCOL_ICMPV6 && p->icmp_type >= 1 && p->icmp_type <= 4;
+	return is_icmpv6(p) && p->icmp_type >= 1 && p->icmp_type <= 4;
 }
 
 /* Reads the header of the packet that an ICMP error is about, as sent, into *inner. Returns 0, or -1. */
@@ -226,6 +230,9 @@ static __always_inline int parse_inner(struct __sk_buff *skb, struct packet *out
 
 		if (offset + sizeof(ip) > outer->end || bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) < 0 ||
 		    ip.version != 4 || ip.ihl < 5)
+			return -1;
+		/* What stands behind the header of a later fragment is not the ports. */
+		if (ip.frag_off & bpf_htons(0x1fff))
 			return -1;
 		set_ipv4(inner->source, ip.saddr);
 		set_ipv4(inner->destination, ip.daddr);
@@ -241,6 +248,8 @@ static __always_inline int parse_inner(struct __sk_buff *skb, struct packet *out
 		__builtin_memcpy(inner->destination, &ip.daddr, ADDRESS_LENGTH);
 		inner->protocol = ip.nexthdr;
 		offset += sizeof(ip);
+		if (is_mapped(inner->source) || is_mapped(inner->destination))
+			return -1;
 	}
 	if (offset + 8 > outer->end)
 		return -1;
@@ -250,7 +259,7 @@ static __always_inline int parse_inner(struct __sk_buff *skb, struct packet *out
 			return -1;
 		return 0;
 	}
-	if (inner->protocol != PROTOCOL_TCP && inner->protocol != PROTOCOL_UDP)
+	if (!has_ports(inner->protocol))
 		return 0;
 	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)) < 0)
 		return -1;
@@ -288,6 +297,15 @@ __noinline int is_related(struct __sk_buff *skb)
 	return 1;
 }
 
+static __always_inline int allow_related(struct __sk_buff *skb, struct scratch *s)
+{
+	int reason = REASON_ALLOWED;
+
+	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
+		reason = remember_fragment(REASON_ALLOWED);
+	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
+}
+
 /* A flow that is a violation as a whole. Its answers are counted as well, but not reported: the flow has been. */
 static __always_inline int refused_before(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
@@ -309,7 +327,7 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
 	/* Of ICMP, only echo knows replies. An error belongs to the flow that it is about. */
 	if (is_icmp(&s->packet) && !is_echo(&s->packet)) {
 		if (is_icmp_error(&s->packet) && !judge_origin(skb) && is_related(skb))
-			return finish(skb, REASON_ALLOWED, 0);
+			return allow_related(skb, s);
 		return judge_new(skb, STANDING_NEW);
 	}
 	flow = bpf_map_lookup_elem(&flows, &s->key);
@@ -365,7 +383,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 		count_error(ERROR_SCRATCH);
 		return TC_DROP;
 	}
-	if (workload->flags & WORKLOAD_UNRESTRICTED)
+	if (workload->flags & WORKLOAD_UNRESTRICTED || is_of_open_flow(skb, workload, direction))
 		return TC_NEXT;
 	s->workload = *workload;
 	__builtin_memset(&s->packet, 0, sizeof(s->packet));

@@ -285,7 +285,7 @@ struct flow_key {
 enum flow_flag {
 	FLOW_DNS = 1,          /* on a DNS port: every message is parsed */
 	FLOW_L7_PENDING = 2,   /* first payload not seen yet, and some block looks at it */
-	FLOW_REPLIED = 4,
+	FLOW_PAYLOAD_REFUSED = 4, /* its first payload was refused, which nothing but other rules can change */
 	FLOW_COOKIE_KNOWN = 8,
 	FLOW_DNS_SEQUENCE_EGRESS = 16,   /* dns_next[DIRECTION_EGRESS] is known */
 	FLOW_DNS_SEQUENCE_INGRESS = 32,

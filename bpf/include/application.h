@@ -89,8 +89,10 @@ static __always_inline int judge_application(struct scratch *s)
 		if (i >= s->flow.subject_count)
 			break;
 		s->flow.subjects[i].mask &= application_mask(&s->flow.subjects[i], s->flow.application);
-		if (!s->flow.subjects[i].mask)
-			return refine_reason(REASON_APPLICATION, &s->flow.subjects[i]);
+		if (s->flow.subjects[i].mask)
+			continue;
+		s->flow.flags |= FLOW_PAYLOAD_REFUSED;
+		return refine_reason(REASON_APPLICATION, &s->flow.subjects[i]);
 	}
 	return REASON_ALLOWED;
 }

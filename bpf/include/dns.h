@@ -167,6 +167,9 @@ __noinline int learn_address(__u32 ttl)
 
 	if (!m)
 		return -1;
+	/* The root has no addresses, and its hash would mean a free slot. */
+	if (!m->name_hash)
+		return 0;
 	for (int i = 0; i < SUBJECTS_MAX; i++) {
 		struct learned *known, fresh = {};
 

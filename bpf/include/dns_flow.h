@@ -75,7 +75,7 @@ static __always_inline int judge_name(struct scratch *s)
 		id = s->flow.subjects[i].ruleset;
 		ruleset = bpf_map_lookup_elem(&rulesets, &id);
 		if (!ruleset)
-			return REASON_DNS_NAME;
+			return refine_reason(REASON_DNS_NAME, &s->flow.subjects[i]);
 		mask = s->flow.subjects[i].mask & application_mask(&s->flow.subjects[i], APPLICATION_DNS);
 		if (!mask)
 			return refine_reason(REASON_APPLICATION, &s->flow.subjects[i]);
@@ -220,7 +220,7 @@ static __always_inline int judge_next_message(struct __sk_buff *skb, struct scra
 static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scratch *s)
 {
 	struct dns_stream stream;
-	int reason = REASON_ALLOWED;
+	int reason = REASON_ALLOWED, i = 0;
 	__u32 offset, size;
 	__s32 skip;
 
@@ -235,21 +235,27 @@ static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scrat
 	if (skip < 0)
 		return REASON_DNS_MALFORMED; /* what lies between has not been seen */
 	offset += skip;
-	for (int i = 0; i < TCP_MESSAGES_MAX; i++) {
+	/*
+	 * The barriers keep clang from entering the loop in its middle, past what it knows for the first message already:
+	 * kernels before 6.5 take such a loop for an endless one.
+	 */
+	barrier_var(i);
+	for (; i < TCP_MESSAGES_MAX; i++) {
+		barrier();
 		reason = judge_next_message(skb, s, &stream, &offset);
 		if (reason < 0) {
 			store_stream(s, &stream);
 			return REASON_ALLOWED;
 		}
-		/* Watched, not enforced: go on behind what could not be read, with the next segment. */
 		if (reason)
 			break;
 	}
-	if (!reason && offset == s->packet.end)
-		store_stream(s, &stream);
-	else if (!reason)
+	if (!reason && offset != s->packet.end)
 		reason = REASON_DNS_MALFORMED; /* more messages in one segment than are read */
-	else if (!(s->workload.mode & MODE_ENFORCE)) {
+	if (!reason) {
+		store_stream(s, &stream);
+	} else if (!(s->workload.mode & MODE_ENFORCE)) {
+		/* Watched, not enforced: go on behind what could not be read, with the next segment. */
 		stream.next = s->packet.sequence + size;
 		stream.length = 0;
 		store_stream(s, &stream);

@@ -92,7 +92,7 @@ static __always_inline int standing_of(struct __sk_buff *skb, struct scratch *s,
 	if (flow->table_id != s->workload.table_id || flow->epoch != current_epoch())
 		return STANDING_STALE;
 	/* A name may have been learned since: who began a refused flow is judged anew, unless its payload was refused. */
-	if (flow->reason && flow->reason != REASON_APPLICATION && flow->direction == s->direction)
+	if (flow->reason && !(flow->flags & FLOW_PAYLOAD_REFUSED) && flow->direction == s->direction)
 		return STANDING_STALE;
 	if (s->direction == DIRECTION_INGRESS)
 		return STANDING_VALID;
@@ -207,6 +207,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		if (!(s->owner_flags & OWNER_FOUND) &&
 		    (s->direction == DIRECTION_INGRESS || (s->owner_flags & OWNER_KERNEL)))
 			actors_from_flow(s);
+		s->flow.flags &= ~FLOW_PAYLOAD_REFUSED;
 	} else {
 		__builtin_memset(&s->flow, 0, sizeof(s->flow));
 		s->flow.direction = who_began(s);

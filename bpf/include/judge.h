@@ -108,16 +108,21 @@ static __always_inline __u64 port_mask(struct scratch *s, __u32 ruleset)
 	struct port_key key = { .prefixlen = 64, .ruleset = ruleset, .protocol = s->packet.protocol };
 	__u64 *mask;
 
-	if (key.protocol == PROTOCOL_TCP || key.protocol == PROTOCOL_UDP || key.protocol == PROTOCOL_SCTP)
+	if (has_ports(key.protocol))
 		key.port = s->flow.direction == DIRECTION_EGRESS ? s->key.remote_port : s->key.local_port;
 	mask = bpf_map_lookup_elem(&ports, &key);
 	return mask ? *mask : 0;
 }
 
+/* Protocol 58 within IPv4 is not ICMPv6. */
+static __always_inline int is_icmpv6(struct packet *p)
+{
+	return p->protocol == PROTOCOL_ICMPV6 && p->ethertype == ETHERTYPE_VALUE_IPV6;
+}
+
 static __always_inline int is_neighbour_discovery(struct packet *p)
 {
-	return p->ethertype == ETHERTYPE_VALUE_IPV6 && p->protocol == PROTOCOL_ICMPV6 &&
-	       !(p->flags & PACKET_LATER_FRAGMENT) &&
+	return is_icmpv6(p) && !(p->flags & PACKET_LATER_FRAGMENT) &&
 	       p->icmp_type >= ICMPV6_ND_FIRST && p->icmp_type <= ICMPV6_ND_LAST;
 }
 

@@ -107,7 +107,7 @@ static __always_inline int may_be_unspecified(struct scratch *s)
 		return 0;
 	if (p->ethertype == ETHERTYPE_VALUE_IPV6)
 		return is_neighbour_discovery(p) ||
-		       (p->protocol == PROTOCOL_ICMPV6 && p->icmp_type == ICMPV6_MLD2_REPORT);
+		       (is_icmpv6(p) && p->icmp_type == ICMPV6_MLD2_REPORT);
 	return p->protocol == PROTOCOL_UDP && p->source_port == bpf_htons(68) &&
 	       p->destination_port == bpf_htons(67) && destination[3] == ~0U;
 }
@@ -118,7 +118,7 @@ static __always_inline int is_ndp_spoofing(struct __sk_buff *skb, struct scratch
 	struct packet *p = &s->packet;
 	__u8 target[ADDRESS_LENGTH];
 
-	if (p->protocol != PROTOCOL_ICMPV6 || (p->flags & PACKET_LATER_FRAGMENT))
+	if (!is_icmpv6(p) || (p->flags & PACKET_LATER_FRAGMENT))
 		return 0;
 	if (p->icmp_type == ICMPV6_ROUTER_ADVERTISEMENT || p->icmp_type == ICMPV6_REDIRECT)
 		return 1;

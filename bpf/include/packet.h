@@ -168,6 +168,12 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 	return REASON_ALLOWED;
 }
 
+/* Protocols whose first four bytes are the ports. */
+static __always_inline int has_ports(__u8 protocol)
+{
+	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_SCTP;
+}
+
 static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 {
 	int reason = REASON_ALLOWED;
@@ -192,10 +198,12 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 /* A later fragment may not begin within the L4 header that the first one was judged by. */
 static __always_inline int later_fragment(struct packet *p, __u32 offset)
 {
+	__u32 header = p->protocol == PROTOCOL_TCP	  ? sizeof(struct tcphdr)
+		       : p->protocol == PROTOCOL_SCTP ? sizeof(struct sctp_header)
+						      : sizeof(struct udphdr);
+
 	p->flags |= PACKET_LATER_FRAGMENT;
-	if (offset < (p->protocol == PROTOCOL_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr)))
-		return REASON_FRAGMENT;
-	return REASON_ALLOWED;
+	return offset < header ? REASON_FRAGMENT : REASON_ALLOWED;
 }
 
 static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
@@ -287,6 +295,14 @@ static __always_inline int skip_extension(struct __sk_buff *skb, struct packet *
 	return EXTENSION_SKIPPED;
 }
 
+/* IPv4's form inside a host (::ffff:0:0/96). On the wire such an address would pass for the IPv4 address that it is not. */
+static __always_inline int is_mapped(const __u8 address[ADDRESS_LENGTH])
+{
+	const __u32 *words = (const __u32 *)address;
+
+	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
+}
+
 static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 {
 	struct ipv6hdr ip;
@@ -314,6 +330,8 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	p->protocol = ip.nexthdr;
 	p->l4_offset = ETHERNET_LENGTH + sizeof(ip);
 	p->end = p->l4_offset + length;
+	if (is_mapped(p->source) || is_mapped(p->destination))
+		return REASON_MALFORMED;
 	for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
 		more = skip_extension(skb, p);
 		if (more != EXTENSION_SKIPPED || (p->flags & PACKET_LATER_FRAGMENT))

@@ -29,6 +29,9 @@ export interface Judgement {
   origins: BlockOrigin[];
 }
 
+/** Seconds for which a kernel's reassembly waits for the rest of a datagram, at most: RFC 8200, 4.5. */
+const FRAGMENT_LIFETIME = 60;
+
 interface Finding {
   reason: Reason;
   flow?: Flow;
@@ -89,16 +92,17 @@ function judgeArp({ state, table, direction }: Case, packet: ArpPacket): Reason 
 
 /** Later fragments share the verdict of their datagram's first; one whose first was never seen cannot be judged. */
 function judgeIp(item: Case, packet: IpPacket): Finding {
-  const { state, table, direction } = item;
+  const { state, table, direction, time } = item;
   const { fragment } = packet;
   if (fragment === null) return judgeDatagram(item, packet);
   const key = `${direction} ${packet.source} ${packet.destination} ${packet.protocol} ${fragment.identification}`;
   if (fragment.part === "later") {
     const first = state.fragments.get(key);
-    return { reason: first?.tableHash === table.hash ? first.reason : "Fragment" };
+    const isSeen = first?.tableHash === table.hash && time - first.seen <= FRAGMENT_LIFETIME;
+    return { reason: isSeen ? first.reason : "Fragment" };
   }
   const finding = judgeDatagram(item, packet);
-  state.fragments.set(key, { tableHash: table.hash, reason: finding.reason });
+  state.fragments.set(key, { tableHash: table.hash, reason: finding.reason, seen: time });
   return finding;
 }
 

@@ -1,6 +1,6 @@
 /** Which flow a packet belongs to, and who began it. */
 import type { Direction } from "../api/reasons.ts";
-import { type Address, formatIp, mapIpv4 } from "./addresses.ts";
+import { type Address, formatIp, isMapped, mapIpv4 } from "./addresses.ts";
 import { type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
 import { bytesToNumber, type Family } from "./prefixes.ts";
@@ -122,6 +122,8 @@ function echoPorts({ protocol, icmp }: Ends): { source: number; destination: num
 function quotedIpv4(bytes: Uint8Array): Ends | null {
   const headerLength = ((bytes[0] ?? 0) & 0x0f) * 4;
   if (bytes.length < 20 || (bytes[0] ?? 0) >> 4 !== 4 || headerLength < 20) return null;
+  // What stands behind the header of a later fragment is not the ports.
+  if (((bytes[6] as number) & 0x1f) !== 0 || bytes[7] !== 0) return null;
   const source = mapIpv4(bytesToNumber(bytes.subarray(12, 16)));
   const destination = mapIpv4(bytesToNumber(bytes.subarray(16, 20)));
   return quotedEnds(source, destination, bytes[9] as number, bytes.subarray(headerLength));
@@ -131,6 +133,7 @@ function quotedIpv6(bytes: Uint8Array): Ends | null {
   if (bytes.length < 40 || (bytes[0] as number) >> 4 !== 6) return null;
   const source = bytesToNumber(bytes.subarray(8, 24));
   const destination = bytesToNumber(bytes.subarray(24, 40));
+  if (isMapped(source) || isMapped(destination)) return null;
   return quotedEnds(source, destination, bytes[6] as number, bytes.subarray(40));
 }
 

@@ -96,7 +96,8 @@ export interface WorkloadState {
   /** Raised by an exec or a socket that changes hands: flows judged before are judged again. */
   epoch: number;
   flows: Map<string, Flow>;
-  fragments: Map<string, { tableHash: string; reason: Reason }>;
+  /** Verdicts of datagrams' first fragments; `seen` in seconds. */
+  fragments: Map<string, { tableHash: string; reason: Reason; seen: number }>;
   queries: Map<string, Query>;
   learned: Map<string, LearnedName[]>;
 }
@@ -139,14 +140,12 @@ export function learn(state: WorkloadState, learner: string, address: Address, f
   // The root has no addresses.
   if (fresh.name === "") return;
   const key = learnedKey(learner, address);
-  const names = state.learned.get(key) ?? [];
-  const own = names.find((known) => known.name === fresh.name);
-  if (own !== undefined) own.expires = fresh.expires;
-  else if (names.length < LEARNED_NAMES_MAX) names.push({ ...fresh });
-  else names[earliest(names)] = { ...fresh };
-  state.learned.set(key, names);
+  const names = (state.learned.get(key) ?? []).filter((known) => known.name !== fresh.name);
+  if (names.length === LEARNED_NAMES_MAX) names.splice(earliest(names), 1);
+  state.learned.set(key, [...names, { ...fresh }]);
 }
 
+/** Names are in the order in which they were learned; of those that expire at one time, the first has to go. */
 function earliest(names: LearnedName[]): number {
   const first = Math.min(...names.map((known) => known.expires));
   return names.findIndex((known) => known.expires === first);

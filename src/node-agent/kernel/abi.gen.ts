@@ -128,7 +128,7 @@ export const SocketFlag = {
 export const FlowFlag = {
   DNS: 1,
   L7_PENDING: 2,
-  REPLIED: 4,
+  PAYLOAD_REFUSED: 4,
   COOKIE_KNOWN: 8,
   DNS_SEQUENCE_EGRESS: 16,
   DNS_SEQUENCE_INGRESS: 32,
