@@ -9,7 +9,7 @@ import { prefixProfiles } from "./profiles.ts";
 import type { Result } from "./table.ts";
 
 const EVENTS_PER_SECOND = 100_000;
-const WORKLOADS = 2;
+const WORKLOADS = 30;
 const MEMORY_LIMIT_MIB = 120;
 const MEBIBYTE = 1024 * 1024;
 /** What the kernel has handed over may still be on its way through the agent. */

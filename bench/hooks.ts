@@ -29,7 +29,7 @@ export class SocketHooks implements Disposable {
   /** Attaches, or detaches, all of them. */
   set(on: boolean): void {
     if (on === this.#links.length > 0) return;
-    if (on) this.#links = this.#programs.map(attach);
+    if (on) this.#links = this.#programs.map((program) => attach(program));
     else for (const link of this.#links.splice(0)) link.close();
   }
 
