@@ -12,6 +12,9 @@ import {
 import { defaultStateDirectory } from "../node-agent/enforce/state.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-namespaces.ts";
+import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";
+import { collectLeftovers } from "../node-agent/workload/private-remains.ts";
+import { exclusively } from "../node-agent/workload/private-slots.ts";
 import { requireRoot } from "./node-access.ts";
 import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
 import { RUN_PREFIX } from "./run-pins.ts";
@@ -41,17 +44,20 @@ export function detachCommand(): Command {
     .option("--netns <name>", "the workload of one network namespace");
   addOutputOption(command, "format of the report");
   addPinOptions(command);
-  return command.addHelpText("after", EXAMPLES).action((options: DetachOptions) => {
+  return command.addHelpText("after", EXAMPLES).action(async (options: DetachOptions) => {
     requireRoot("detach");
-    const detached = options.netns === undefined ? everything(options) : [oneWorkload(options, options.netns)];
+    const detached = options.netns === undefined ? await everything(options) : [oneWorkload(options, options.netns)];
     process.stdout.write(options.output === "json" ? `${JSON.stringify(detached)}\n` : detached.map(text).join(""));
   });
 }
 
-function everything(options: DetachOptions): Detached[] {
+async function everything(options: DetachOptions): Promise<Detached[]> {
   if (options.all !== true) throw new UsageError("portcullis detach: say what to take off: --all, or --netns NAME");
   const { pinRoot, stateDirectory } = pinsOf(options);
-  // What a killed `portcullis run` has left is nobody's any more.
+  // What a killed `portcullis run` has left is nobody's any more: first what still runs there, then what held it.
+  const { failures } = await exclusively(PRIVATE_FOLDER, () => collectLeftovers(PRIVATE_FOLDER));
+  const [failure] = failures;
+  if (failure !== undefined) throw failure;
   const dead = deadPinRoots(dirname(pinRoot), RUN_PREFIX, defaultStateDirectory).filter((root) => root !== pinRoot);
   return [
     { pinRoot, ...detachAll(pinRoot, stateDirectory) },

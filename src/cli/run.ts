@@ -83,8 +83,8 @@ async function run(command: [string, ...string[]], options: RunOptions): Promise
     findCommand(command[0]);
     const revision = readManifests(options.profile);
     refuseErrors(revision);
-    collectDeadRuns(log);
     await using place = await createPrivateNamespace(workloadOptions(revision.profiles, options.label, command[0]));
+    collectDeadRuns(log);
     for (const { code, message } of place.warnings) log.warn({ code }, message);
     process.exitCode = await runGuarded(place, revision, command, options, log);
   } catch (error) {
@@ -168,7 +168,7 @@ function refuseErrors({ profiles, errors }: ProfileRevision): void {
   if (profiles.length === 0) throw new UsageError("--profile: there is no SecurityProfile in these files");
 }
 
-/** Removes what runs have left that were killed. Their namespaces are collected where the next one is made. */
+/** Removes what killed runs have pinned. Their namespaces are gone by now, with all that ran in them: making ours has seen to that. */
 function collectDeadRuns(log: Logger): void {
   for (const pinRoot of deadPinRoots(RUN_FOLDER, RUN_PREFIX, defaultStateDirectory)) {
     detachAll(pinRoot, defaultStateDirectory(pinRoot));
