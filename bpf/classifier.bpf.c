@@ -10,7 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "open_flow.h"
+#include "flow.h"
 
 #define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
 #define TC_DROP 2
@@ -383,7 +383,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 		count_error(ERROR_SCRATCH);
 		return TC_DROP;
 	}
-	if (workload->flags & WORKLOAD_UNRESTRICTED || is_of_open_flow(skb, workload, direction))
+	if (workload->flags & WORKLOAD_UNRESTRICTED)
 		return TC_NEXT;
 	s->workload = *workload;
 	__builtin_memset(&s->packet, 0, sizeof(s->packet));
