@@ -139,6 +139,19 @@ static __always_inline int listens_by_bind(struct bpf_sock *ctx, const struct so
 	return ctx->type == TYPE_DATAGRAM && ctx->protocol == PROTOCOL_UDP && (owner->flags & SOCKET_PORT_ASKED);
 }
 
+/*
+ * Not by an initialiser: clang would keep its value as a constant without a name, for which it makes an empty section
+ * of BTF, which kernels before 5.12 refuse.
+ */
+static __always_inline struct listening listening_of(__u8 protocol, __u16 ethertype)
+{
+	struct listening listening = {};
+
+	listening.protocol = protocol;
+	listening.ethertype = ethertype;
+	return listening;
+}
+
 static __always_inline void set_local4(struct listening *listening, __u32 address)
 {
 	listening->ethertype = ETHERTYPE_VALUE_IPV4;
@@ -150,7 +163,7 @@ static __always_inline void set_local4(struct listening *listening, __u32 addres
 SEC("cgroup/post_bind4")
 int socket_bound4(struct bpf_sock *ctx)
 {
-	struct listening listening = { .protocol = PROTOCOL_UDP };
+	struct listening listening = listening_of(PROTOCOL_UDP, ETHERTYPE_VALUE_IPV4);
 	struct socket_owner *owner = use_socket(ctx);
 	struct actor user;
 
@@ -166,7 +179,7 @@ int socket_bound4(struct bpf_sock *ctx)
 SEC("cgroup/post_bind6")
 int socket_bound6(struct bpf_sock *ctx)
 {
-	struct listening listening = { .protocol = PROTOCOL_UDP, .ethertype = ETHERTYPE_VALUE_IPV6 };
+	struct listening listening = listening_of(PROTOCOL_UDP, ETHERTYPE_VALUE_IPV6);
 	struct socket_owner *owner = use_socket(ctx);
 	__u32 *local = (__u32 *)listening.local;
 	struct actor user;
@@ -186,7 +199,7 @@ int socket_bound6(struct bpf_sock *ctx)
 /* listen(2), in the process that calls it. */
 static __always_inline void judge_listen_call(struct bpf_sock_ops *ctx, struct bpf_sock *socket)
 {
-	struct listening listening = { .protocol = PROTOCOL_TCP, .ethertype = ETHERTYPE_VALUE_IPV6 };
+	struct listening listening = listening_of(PROTOCOL_TCP, ETHERTYPE_VALUE_IPV6);
 	struct socket_owner *owner = use_socket(socket);
 	__u32 *local = (__u32 *)listening.local;
 	struct actor user;
