@@ -60,10 +60,17 @@ static __always_inline int violation(struct __sk_buff *skb, struct scratch *s, _
 	return finish(skb, reason, s->workload.mode & MODE_ALERT);
 }
 
+/* What is reported of a packet without a flow: no process, no name, no application (of which 0 is one). */
+static __always_inline void forget_flow(struct scratch *s)
+{
+	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	s->flow.application = APPLICATION_NONE;
+}
+
 /* A packet of no flow: not IP, ill-formed, or a fragment. It belongs to nobody. */
 static __always_inline int violation_of_nobody(struct __sk_buff *skb, struct scratch *s, __u32 reason)
 {
-	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	forget_flow(s);
 	return violation(skb, s, reason);
 }
 
@@ -104,7 +111,7 @@ __noinline int later_fragment_verdict(struct __sk_buff *skb)
 
 	if (!s)
 		return TC_DROP;
-	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	forget_flow(s);
 	fragment_key_of(s, &key);
 	first = bpf_map_lookup_elem(&fragments, &key);
 	/* Of an older table, or so old that nobody waits for the rest: not seen. */
@@ -365,7 +372,7 @@ static __always_inline struct workload *find_workload(__u32 ifindex)
 
 static __always_inline int pending(struct __sk_buff *skb, struct scratch *s)
 {
-	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	forget_flow(s);
 	count_packet(s->workload.id, 0, s->direction, REASON_PENDING, VERDICT_DROPPED, skb->len);
 	tell_test(skb, REASON_PENDING, VERDICT_DROPPED);
 	send_event(skb, EVENT_VERDICT, REASON_PENDING, VERDICT_DROPPED);
@@ -404,7 +411,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 		key_of_packet(s);
 	if (reason)
 		return violation_of_nobody(skb, s, reason);
-	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	forget_flow(s);
 	return finish(skb, REASON_ALLOWED, 0);
 }
 

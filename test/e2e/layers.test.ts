@@ -219,6 +219,7 @@ test("§5 IP fragments: one whose first was not seen is stopped", async () => {
     path: null,
   });
   assert.equal(event.proto, "udp");
+  assert.equal(event.application, undefined);
   const [, second6] = fragments(ends6, udp({ from: 5000, to: 7000 }, "x".repeat(64)), [32]);
   await lab.stops(shop, program("anything"), `packet ${toHex(second6 ?? [])}`, { reason: "Fragment", path: null });
 });
