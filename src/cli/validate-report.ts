@@ -2,8 +2,21 @@
 import { styleText } from "node:util";
 import type { FieldError } from "../api/fields.ts";
 import type { ManifestProblem } from "../api/manifest.ts";
-import type { ProfileReport } from "../api/profile-set.ts";
-import type { ValidateOutcome } from "./validate.ts";
+import type { ProfileReport, ProfileSet } from "../api/profile-set.ts";
+
+/** A path that could not be read at all. */
+export interface UnreadPath {
+  path: string;
+  code: string;
+  message: string;
+}
+
+export interface ValidateOutcome {
+  /** No error of any kind, and at least one profile. */
+  valid: boolean;
+  set: ProfileSet;
+  unread: UnreadPath[];
+}
 
 type Severity = "error" | "warning" | "note";
 const COLOURS = { error: "red", warning: "yellow", note: "dim" } as const;

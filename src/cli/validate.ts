@@ -1,23 +1,9 @@
 /** `portcullis validate`: what the API server and the agent would say to manifests, without either. */
 import { Command, Option } from "commander";
 import { PortcullisError } from "../api/errors.ts";
-import { isValidSet, type ManifestText, type ProfileSet, readProfileSet } from "../api/profile-set.ts";
+import { isValidSet, type ManifestText, readProfileSet } from "../api/profile-set.ts";
 import { readManifestTexts } from "./manifest-files.ts";
-import { setReportText } from "./validate-report.ts";
-
-/** A path that could not be read at all. */
-export interface UnreadPath {
-  path: string;
-  code: string;
-  message: string;
-}
-
-export interface ValidateOutcome {
-  /** No error of any kind, and at least one profile. */
-  valid: boolean;
-  set: ProfileSet;
-  unread: UnreadPath[];
-}
+import { setReportText, type UnreadPath, type ValidateOutcome } from "./validate-report.ts";
 
 interface ValidateOptions {
   output: "text" | "json";

@@ -2,7 +2,7 @@
 import type { Reason, Verdict } from "../../src/api/reasons.ts";
 import { parseIp } from "../../src/policy/addresses.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
-import { parsePacket } from "../../src/policy/packet.ts";
+import { parsePacket } from "../../src/policy/packet-parser.ts";
 import { createState, type Subject, type WorkloadState } from "../../src/policy/state.ts";
 import type { RuleTable } from "../../src/policy/tables.ts";
 import { WORKLOAD_MAC } from "../packets/ethernet.ts";
@@ -39,7 +39,7 @@ export class CaseRun {
   readonly #counters: ExpectedCounters = new Map();
   readonly #reasons = new Map<string, number>();
   #table: RuleTable;
-  #container: string | null = null;
+  #tableId = 0;
   /** Seconds that the evaluator's clock is ahead of the kernel's. */
   #skew = 0;
   #packets = 0;
@@ -69,7 +69,6 @@ export class CaseRun {
     const { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, dnsPorts } = this.#state.settings;
     this.#rig.clear();
     this.#rig.become({ addresses: this.#case.addresses });
-    this.#rig.setContainer(null);
     this.#rig.configure({
       fqdnMinTtl: fqdnMinTtl * 1000,
       fqdnMaxTtl: fqdnMaxTtl * 1000,
@@ -77,7 +76,7 @@ export class CaseRun {
       udpIdle: udpIdle * 1000,
       dnsPorts,
     });
-    this.#rig.apply(this.#table);
+    this.#tableId = this.#rig.apply(this.#table);
     this.#rig.collectTables();
   }
 
@@ -97,10 +96,6 @@ export class CaseRun {
       case "policy":
         this.#enforce(step.index);
         return null;
-      case "container":
-        this.#container = step.name;
-        this.#rig.setContainer(step.name);
-        return null;
       default:
         return null;
     }
@@ -110,7 +105,7 @@ export class CaseRun {
     if (typeof index === "number") {
       this.#table = this.#tables[index] as RuleTable;
       this.#state.standing = "restricted";
-      this.#rig.apply(this.#table);
+      this.#tableId = this.#rig.apply(this.#table);
     } else {
       this.#state.standing = index;
       this.#rig.apply(index);
@@ -134,7 +129,8 @@ export class CaseRun {
   }
 
   #expect(step: PacketStep, frame: Buffer): { verdict: Verdict; reason: Reason } {
-    const subjects = [step.process, step.creator].filter((process) => process !== undefined);
+    const container = step.container ?? null;
+    const users = step.process === undefined ? [] : [step.process, ...(step.creator ? [step.creator] : [])];
     const socket = {
       id: JSON.stringify([step.process, step.creator, step.socketId ?? 0]),
       accepted: step.accepted ?? false,
@@ -144,20 +140,17 @@ export class CaseRun {
     };
     const context = {
       direction: step.direction,
-      subjects: subjects.map((process) => this.#subject(process)),
+      subjects: users.map((process) => subjectOf(process, container)),
       socket,
     };
     const time = Number(process.hrtime.bigint()) / NS_PER_S + this.#skew;
     return this.#evaluate(this.#state, this.#table, parsePacket(frame, step.gsoSegments), context, time);
   }
 
-  #subject({ path, modified }: ProcessRef): Subject {
-    return { path, script: null, container: this.#container, modified: modified ?? false };
-  }
-
   #remembered(): Difference | null {
     const found =
-      compareStates(this.#rig, this.#state, this.#table, this.#skew) ?? compareCounters(this.#rig.maps, this.#counters);
+      compareStates(this.#rig, this.#state, { rules: this.#table, id: this.#tableId }, this.#skew) ??
+      compareCounters(this.#rig.maps, this.#counters);
     return found && { step: this.#case.steps.length, ...found };
   }
 }
@@ -170,6 +163,10 @@ export class CaseRun {
 export function compareCase(rig: ClassifierRig, fuzzCase: FuzzCase, judge: Evaluate = evaluate): Comparison | null {
   const tables = compileCase(fuzzCase);
   return tables && new CaseRun(rig, fuzzCase, tables, judge).run();
+}
+
+function subjectOf({ path, modified }: ProcessRef, container: string | null): Subject {
+  return { path, script: null, container, modified: modified ?? false };
 }
 
 function describe(outcome: Outcome | null): string {

@@ -2,9 +2,11 @@
  * What this node offers, found by trying: no version is compared anywhere. A feature's probe loads, creates or attaches
  * the smallest thing of its kind and takes it away again.
  */
+
 import { causeText } from "../../api/errors.ts";
 import { libbpfVersion } from "../ffi/libbpf-library.ts";
 import { assertPlatform } from "../ffi/library.ts";
+import type { Finding } from "./finding.ts";
 import {
   probeBpffs,
   probeCapabilities,
@@ -32,12 +34,6 @@ import {
   probeTcx,
   probeTypedTracepoints,
 } from "./program-probes.ts";
-
-/** What a probe found; `detail` says what is there, or what is missing and what would bring it. */
-export interface Finding {
-  available: boolean;
-  detail: string;
-}
 
 export interface FeatureReport extends Finding {
   /** Stable, for programs that read the report. */

@@ -8,10 +8,10 @@ import { inNetworkNamespace } from "../ffi/namespaces.ts";
 import { openFunctionProbe } from "../ffi/perf-events.ts";
 import { hasHelper, hasMapType, loadProgram } from "../ffi/programs.ts";
 import { attachFilter, createClsact, TC_HOOK } from "../ffi/traffic-control.ts";
+import type { Finding } from "./finding.ts";
 import { RETURN_ALLOW, RETURN_NEXT, RETURN_ZERO } from "./instructions.ts";
 import { MAP_TYPE } from "./maps.ts";
 import { cgroupRoot } from "./mounts.ts";
-import type { Finding } from "./probes.ts";
 import { hasTcx } from "./tcx.ts";
 
 const PROGRAM = { KPROBE: 2, SCHED_CLS: 3, CGROUP_SOCK: 9, RAW_TRACEPOINT: 17, TRACING: 26, LSM: 29 } as const;

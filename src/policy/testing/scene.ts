@@ -4,7 +4,7 @@ import type { SecurityProfile } from "../../api/types.ts";
 import { parseIp } from "../addresses.ts";
 import { compileTable } from "../compile.ts";
 import { evaluate, type Judgement, type PacketContext } from "../evaluate.ts";
-import { parsePacket } from "../packet.ts";
+import { parsePacket } from "../packet-parser.ts";
 import { createState, type Standing, type Subject } from "../state.ts";
 import { ipv4, OWN_MAC_TEXT, tcp, text } from "./frames.ts";
 

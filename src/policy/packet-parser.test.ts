@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatIp } from "./addresses.ts";
-import { type IpPacket, parsePacket } from "./packet.ts";
+import type { IpPacket } from "./packet.ts";
+import { parsePacket } from "./packet-parser.ts";
 import {
   addressBytes,
   arp,
