@@ -17,10 +17,10 @@
 
 /*
  * For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one; cb[0] is
- * what else its socket would tell (enum owner_flag), cb[1] tells sockets apart. The answer is in cb[2]: see finish.
+ * what else its socket would tell (enum owner_flag), cb[1] tells sockets apart, cb[3] is their cgroup. The answer is
+ * in cb[2]: see finish.
  */
 const volatile __u8 subject_from_mark = 0;
-#define TEST_CGROUP 1
 
 /* The fields that make a difference to policy; start times and tgids do not. */
 static __always_inline int same_identity(const struct actor *a, const struct actor *b)
@@ -141,7 +141,7 @@ static __always_inline void owner_from_mark(struct __sk_buff *skb, struct scratc
 	if (!skb->mark)
 		return;
 	__builtin_memset(s->actors, 0, sizeof(s->actors));
-	s->actors[0].cgroup_id = TEST_CGROUP;
+	s->actors[0].cgroup_id = skb->cb[3];
 	s->actors[0].path_id = skb->mark & ~PATH_ID_MODIFIED;
 	s->actors[0].flags = skb->mark & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
 	s->actors[1] = s->actors[0];

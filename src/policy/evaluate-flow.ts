@@ -81,8 +81,9 @@ export function judgePayload(item: Case, packet: IpPacket, tuple: Tuple, flow: F
   if (!flow.awaitsPayload || packet.payload.length === 0) return "Allowed";
   flow.awaitsPayload = false;
   flow.application = recognizeApplication(packet.payload, packet.tcp === null ? "other" : "tcp") ?? "none";
-  flow.reason = judgeFlowApplication(table, flow);
-  return flow.reason;
+  const reason = judgeFlowApplication(table, flow);
+  flow.reason = onlyLearns(table.actions) ? "Allowed" : reason;
+  return reason;
 }
 
 /** Layers 1 to 3 and the attacks, for a new flow, or for a known one anew; 4 too where its application is known. */

@@ -13,6 +13,7 @@ export interface PacketStep {
   frame: string;
   process?: ProcessRef | undefined;
   creator?: ProcessRef | undefined;
+  container?: string;
   socketId?: number;
   accepted?: boolean;
   connected?: boolean;
@@ -29,9 +30,7 @@ export type Step =
   /** An exec, or a socket that changes hands: flows are judged again. */
   | { kind: "epoch" }
   /** Another policy comes into force: one of the case's, by index. */
-  | { kind: "policy"; index: number | "pending" | "unrestricted" }
-  /** From now on all processes are in this container. */
-  | { kind: "container"; name: string | null };
+  | { kind: "policy"; index: number | "pending" | "unrestricted" };
 
 export interface Policy {
   /** Profiles as their authors write them. */

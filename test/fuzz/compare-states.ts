@@ -16,6 +16,12 @@ export interface StateDifference {
   evaluator: string;
 }
 
+/** The table in force, with the number that it has in the kernel. */
+export interface CurrentTable {
+  rules: RuleTable;
+  id: number;
+}
+
 /** By key. */
 type Listing = Map<string, string>;
 
@@ -26,12 +32,11 @@ const CLOCK_TOLERANCE = 2;
 export function compareStates(
   rig: ClassifierRig,
   state: WorkloadState,
-  table: RuleTable,
+  table: CurrentTable,
   skew: number,
 ): StateDifference | null {
-  const masks = !onlyLearns(table.actions);
   return (
-    firstDifference("flow", kernelFlows(rig, masks), evaluatorFlows(rig, state, masks)) ??
+    firstDifference("flow", kernelFlows(rig, table), evaluatorFlows(rig, state, table)) ??
     firstDifference("question", kernelQuestions(rig), evaluatorQuestions(state)) ??
     firstDifference("learned", ...learnedListings(rig, state, skew))
   );
@@ -46,8 +51,8 @@ function firstDifference(what: string, kernel: Listing, evaluator: Listing): Sta
   return null;
 }
 
-function kernelFlows(rig: ClassifierRig, masks: boolean): Listing {
-  return new Map([...rig.maps.flows.entries()].map(([key, flow]) => [kernelFlowKey(key), kernelFlow(flow, masks)]));
+function kernelFlows(rig: ClassifierRig, table: CurrentTable): Listing {
+  return new Map([...rig.maps.flows.entries()].map(([key, flow]) => [kernelFlowKey(key), kernelFlow(flow, table)]));
 }
 
 /** As `flowKeyOf` of the evaluator. */
@@ -64,16 +69,18 @@ const APPLICATIONS: Record<number, string> = {
   [Application.UNDECIDED]: "undecided",
 };
 
-function kernelFlow(flow: KernelFlow, masks: boolean): string {
+function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
   const stream = (index: 0 | 1, known: number) =>
     (flow.flags & known) === 0 ? null : { next: flow.dnsNext[index], length: flow.dnsLength[index] };
-  const withMask = masks && flow.reason === 0;
+  const isCurrent = flow.tableId === table.id;
+  const withMask = isCurrent && flow.reason === 0 && !onlyLearns(table.rules.actions);
   const subject = ({ pathId, binaryId, mask }: KernelSubject) => ({
     pathId,
     binaryId,
     ...(withMask && { mask: `${mask}` }),
   });
   return flowText({
+    isCurrent,
     direction: flow.direction === 0 ? "egress" : "ingress",
     reason: REASONS[flow.reason],
     isDns: (flow.flags & FlowFlag.DNS) !== 0,
@@ -86,15 +93,17 @@ function kernelFlow(flow: KernelFlow, masks: boolean): string {
   });
 }
 
-function evaluatorFlows(rig: ClassifierRig, state: WorkloadState, masks: boolean): Listing {
-  return new Map([...state.flows].map(([key, flow]) => [key, evaluatorFlow(rig, flow, masks)]));
+function evaluatorFlows(rig: ClassifierRig, state: WorkloadState, table: CurrentTable): Listing {
+  return new Map([...state.flows].map(([key, flow]) => [key, evaluatorFlow(rig, flow, table)]));
 }
 
-function evaluatorFlow(rig: ClassifierRig, flow: Flow, masks: boolean): string {
-  const withMask = masks && flow.reason === "Allowed";
+function evaluatorFlow(rig: ClassifierRig, flow: Flow, table: CurrentTable): string {
+  const isCurrent = flow.tableHash === table.rules.hash;
+  const withMask = isCurrent && flow.reason === "Allowed" && !onlyLearns(table.rules.actions);
   const pathId = ({ path, subject }: Rights) =>
     path === null ? 0 : rig.pathId({ path, modified: subject?.modified ?? false });
   return flowText({
+    isCurrent,
     direction: flow.direction,
     reason: flow.reason,
     isDns: flow.isDns,

@@ -10,8 +10,13 @@ const FIELDS = [12, 13, 14, 16, 17, 18, 19, 20, 21, 23, 26, 34, 35, 36, 37, 38, 
 export function mutate(random: Random, frame: Buffer): Buffer {
   let result: Buffer = Buffer.from(frame);
   for (let count = 1 + random.below(3); count > 0; count -= 1) result = once(random, result);
-  const missing = runnableLength(result) - result.length;
-  return missing > 0 ? Buffer.concat([result, Buffer.alloc(missing)]) : result.subarray(0, FRAME_MAX);
+  return padded(result.subarray(0, FRAME_MAX));
+}
+
+/** Long enough to be run. */
+export function padded(frame: Buffer): Buffer {
+  const missing = runnableLength(frame) - frame.length;
+  return missing > 0 ? Buffer.concat([frame, Buffer.alloc(missing)]) : frame;
 }
 
 function once(random: Random, frame: Buffer): Buffer {

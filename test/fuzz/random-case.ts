@@ -4,7 +4,7 @@ import type { FuzzCase, Step } from "./case.ts";
 import { mutate } from "./mutate.ts";
 import { Traffic } from "./random-packets.ts";
 import { randomPolicy } from "./random-profiles.ts";
-import { CONTAINERS, OWN_ADDRESSES } from "./world.ts";
+import { OWN_ADDRESSES } from "./world.ts";
 
 const STEPS_MAX = 60;
 const MUTATED = 0.12;
@@ -21,7 +21,6 @@ export function randomCase(seed: number): FuzzCase {
   };
   const traffic = new Traffic(random);
   const steps: Step[] = [];
-  if (random.chance(0.3)) steps.push({ kind: "container", name: random.pick(CONTAINERS) });
   const length = 1 + random.below(STEPS_MAX);
   while (steps.length < length) steps.push(...randomSteps(random, traffic, policies.length));
   return { addresses: [...OWN_ADDRESSES], policies, settings, steps };
@@ -36,7 +35,7 @@ function randomSteps(random: Random, traffic: Traffic, policies: number): Step[]
 }
 
 function event(random: Random, policies: number): Step {
-  switch (random.below(8)) {
+  switch (random.below(7)) {
     case 0:
     case 1:
       return { kind: "epoch" };
@@ -47,8 +46,6 @@ function event(random: Random, policies: number): Step {
       return random.chance(0.3)
         ? { kind: "policy", index: random.pick(["pending", "unrestricted"] as const) }
         : { kind: "policy", index: random.below(policies) };
-    case 5:
-      return { kind: "container", name: random.pick(CONTAINERS) };
     default:
       // Thousandths, so that no sum of them ends on a lifetime.
       return { kind: "advance", seconds: random.pick([1, 8, 14, 29, 31, 62, 104]) + random.below(1000) / 1000 };

@@ -40,6 +40,7 @@ import {
   udp,
 } from "../packets/transport.ts";
 import type { PacketStep } from "./case.ts";
+import { padded } from "./mutate.ts";
 import { type Asked, randomAnswer, randomAsked, randomQuestion } from "./random-dns.ts";
 import { OWN_LINK_LOCAL, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, STRANGER } from "./world.ts";
 
@@ -51,7 +52,7 @@ interface Conversation {
   peerPort: number;
   begunBy: Direction;
   protocol: "tcp" | "udp";
-  owner: Pick<PacketStep, "process" | "creator" | "socketId" | "accepted" | "connected" | "older">;
+  owner: Pick<PacketStep, "process" | "creator" | "container" | "socketId" | "accepted" | "connected" | "older">;
   /** Next sequence numbers. */
   sequence: Record<Direction, number>;
   asked: Asked[];
@@ -119,6 +120,7 @@ export class Traffic {
     return {
       process: process(),
       ...(random.chance(0.12) ? { creator: process() } : {}),
+      ...(random.chance(0.3) ? { container: random.pick(["app", "sidecar"]) } : {}),
       ...(random.chance(0.1) ? { socketId: random.below(3) } : {}),
       ...(random.chance(0.1) ? { accepted: true } : {}),
       ...(random.chance(0.3) ? { connected: true } : {}),
@@ -381,7 +383,7 @@ function step(
   bytes: Buffer,
   facts: Omit<PacketStep, "kind" | "direction" | "frame">,
 ): PacketStep {
-  return { kind: "packet", direction, frame: bytes.toString("hex"), ...facts };
+  return { kind: "packet", direction, frame: padded(bytes).toString("hex"), ...facts };
 }
 
 function opposite(direction: Direction): Direction {

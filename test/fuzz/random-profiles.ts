@@ -57,7 +57,7 @@ function randomRules(random: Random, direction: "egress" | "ingress"): Record<st
   const rules: Record<string, unknown> = {};
   if (random.chance(0.75)) rules.cidr4 = atLeastOne(random, 3, () => randomCidr4(random));
   if (random.chance(0.4)) rules.cidr6 = atLeastOne(random, 3, () => randomCidr6(random));
-  if (random.chance(0.2)) rules.l3 = { protocols: some(random, ["ipv4", "ipv6", "arp"]) };
+  if (random.chance(0.25)) rules.l3 = { protocols: fittingFamilies(random, rules) };
   rules.l4 = randomL4(random);
   if (direction === "egress" && random.chance(0.45)) rules.fqdns = atLeastOne(random, 3, () => random.pick(PATTERNS));
   const l7: Record<string, unknown> = {};
@@ -65,6 +65,12 @@ function randomRules(random: Random, direction: "egress" | "ingress"): Record<st
   if (direction === "egress" && random.chance(0.3)) l7.dns = atLeastOne(random, 3, () => random.pick(PATTERNS));
   if (Object.keys(l7).length > 0) rules.l7 = l7;
   return rules;
+}
+
+/** Destinations of a family that is left out are refused by the validator. */
+function fittingFamilies(random: Random, rules: Record<string, unknown>): string[] {
+  const needed = [...(rules.cidr4 ? ["ipv4"] : []), ...(rules.cidr6 ? ["ipv6"] : [])];
+  return [...new Set([...needed, ...some(random, ["ipv4", "ipv6", "arp"])])];
 }
 
 function randomL4(random: Random): Record<string, unknown> {

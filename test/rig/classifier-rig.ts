@@ -52,8 +52,6 @@ export type RigMaps = Pick<Maps, (typeof USED_MAPS)[number]>;
 
 /** `owner_flags` of bpf/include/scratch.h: what a socket tells beside whose it is. */
 const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, older: 32 } as const;
-/** In which all processes of test runs are. */
-const TEST_CGROUP = 1n;
 const TEST_JUDGED = 0x10000;
 const DROP = 2;
 const NEXT = -1;
@@ -69,6 +67,8 @@ export interface PacketFacts {
   process?: ProcessRef | undefined;
   /** The socket's creator, if that is somebody else. */
   creator?: ProcessRef | undefined;
+  /** That both are in. */
+  container?: string | undefined;
   /** Tells sockets of the same processes apart. */
   socketId?: number;
   accepted?: boolean;
@@ -105,6 +105,7 @@ export class ClassifierRig implements Disposable {
   readonly #store: RuleStore;
   readonly #paths: PathNames;
   readonly #events: RingBuffer;
+  readonly #cgroups = new Map<string, number>();
   #received: Event[] = [];
   #instance = 0;
   #heldTable: number | null = null;
@@ -187,12 +188,6 @@ export class ClassifierRig implements Disposable {
     this.maps.interfaces.set(LOOPBACK, 0);
   }
 
-  /** The container that every process is in. */
-  setContainer(name: string | null): void {
-    if (name === null) this.maps.containers.delete(TEST_CGROUP);
-    else this.maps.containers.set(TEST_CGROUP, containerId(name));
-  }
-
   /** Runs one packet through the classifier. Null: it was let through, or dropped, without being judged. */
   run(direction: "egress" | "ingress", frame: Uint8Array, facts: PacketFacts = {}): Outcome | null {
     const result = runOnPacket(this.#programs[direction], frame, {
@@ -200,7 +195,7 @@ export class ClassifierRig implements Disposable {
         ifindex: LOOPBACK,
         mark: this.pathId(facts.process),
         priority: this.pathId(facts.creator),
-        cb: [ownerFlags(facts), facts.socketId ?? 0, 0, 0, 0],
+        cb: [ownerFlags(facts), facts.socketId ?? 0, 0, this.#cgroupOf(facts.container), 0],
         ...(facts.gsoSegments === undefined ? {} : { gsoSegments: facts.gsoSegments }),
         ...(facts.gsoSize === undefined ? {} : { gsoSize: facts.gsoSize }),
       },
@@ -251,9 +246,15 @@ export class ClassifierRig implements Disposable {
     this.takeEvents();
   }
 
-  /** What the kernel says of the programs of all objects. */
-  get object(): BpfObject {
-    return this.#object;
+  /** Each container has a cgroup, from 1 on. */
+  #cgroupOf(container: string | undefined): number {
+    if (container === undefined) return 0;
+    const known = this.#cgroups.get(container) ?? this.#cgroups.size + 1;
+    if (!this.#cgroups.has(container)) {
+      this.#cgroups.set(container, known);
+      this.maps.containers.set(BigInt(known), containerId(container));
+    }
+    return known;
   }
 }
 
