@@ -12,7 +12,7 @@ export const VERDICT_STYLES: Record<Verdict, Style> = {
 };
 
 const PROCESS_WIDTH = 22;
-const WHAT_WIDTH = 44;
+const WHAT_WIDTH = 40;
 
 /** A verdict event as one line: verdict, pod, process, what it is about, reason. */
 export function verdictLine(event: VerdictEvent, screen: Screen): string {
