@@ -53,6 +53,7 @@ async function bear(): Promise<RunningProcess> {
   const running = new RunningProcess(spinner, ["send", cgroup, SERVER, ALLOWED, DENIED]);
   await running.line("born");
   execFileSync("ip", ["netns", "attach", pod.name, String(running.pid)]);
+  await received();
   return running;
 }
 
@@ -125,7 +126,6 @@ test(`§9 ${STARTS} starts of a namespace with a process that sends from its fir
   const total = { arrived: 0, refused: 0, sent: 0 };
   for (let start = 0; start < STARTS; start++) {
     const running = await bear();
-    await received();
     const position = receiver.stdout.length;
     const since = performance.now();
     connectWorkload(lab.topology, pod);
@@ -170,7 +170,6 @@ test("§9 after the startup timeout the policy holds: Allow lets it through, and
   await lab.agent.start({ args: ["--gate", lab.name, "--startup-timeout", "500ms"] });
   await lab.agent.crash();
   const running = await bear();
-  await received();
   const position = receiver.stdout.length;
   const since = performance.now();
   connectWorkload(lab.topology, pod);
@@ -186,7 +185,6 @@ test("§9 after the startup timeout the policy holds: Block keeps it shut", asyn
   });
   await lab.agent.crash();
   const running = await bear();
-  await received();
   connectWorkload(lab.topology, pod);
   await sleep(600);
   assert.deepEqual(await received(), [0, 0]);

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, globSync, mkdirSync, statSync } from "node:fs";
+import { copyFileSync, globSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { Reason } from "../../../src/api/reasons.ts";
@@ -104,6 +104,7 @@ export class Lab {
   /** Path of an executable of this name: a copy of the test client, or of `original`. */
   program(name: string, original = CLIENT): string {
     const path = this.path("bin", name);
+    rmSync(path, { force: true });
     copyFileSync(original, path);
     return path;
   }

@@ -57,7 +57,8 @@ export async function serveDns(receipts: Receipts, address: string, port: number
     receipts.asked({ transport, name: question.name, type: question.type });
     return answer(zone(), question, transport);
   };
-  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+  // Datagrams that nobody asked for are sent from another socket on the same port.
+  const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", reuseAddr: true });
   socket.on("message", (message, peer) => {
     const bytes = reply(message, "udp");
     if (bytes !== null) socket.send(bytes, peer.port, peer.address);

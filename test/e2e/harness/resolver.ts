@@ -1,0 +1,13 @@
+/** A resolv.conf of a workload's own, as `ip netns exec` and the agent look for it. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DNS_ADDRESSES } from "../../tools/servers/protocol.ts";
+import type { Lab } from "./lab.ts";
+
+/** To be called before the agent starts. */
+export function addSearchDomains(lab: Lab, app: string, domains: readonly string[]): void {
+  const folder = join("/etc/netns", lab.workload(app).name);
+  mkdirSync(folder, { recursive: true });
+  const lines = [`nameserver ${DNS_ADDRESSES[0]}`, `search ${domains.join(" ")}`, "options timeout:1 attempts:1"];
+  writeFileSync(join(folder, "resolv.conf"), `${lines.join("\n")}\n`);
+}
