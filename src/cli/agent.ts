@@ -1,6 +1,7 @@
 /** `portcullis agent`: the agent of one machine without a cluster. */
 import { Command, Option } from "commander";
 import { Agent, STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/agent.ts";
+import { gateCgroup } from "../node-agent/enforce/gate.ts";
 import { acquireLock } from "../node-agent/enforce/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { ProfileFolder } from "../node-agent/profiles/folder.ts";
@@ -29,6 +30,7 @@ interface AgentCommandOptions extends PinOptions, SettingOptions {
   output: OutputFormat;
   startupFailurePolicy: StartupFailurePolicy;
   startupTimeout: number;
+  gate?: string;
   logLevel: LogLevel;
 }
 
@@ -62,6 +64,10 @@ export function agentCommand(): Command {
       new Option("--startup-timeout <time>", "how long such a workload is blocked before that")
         .argParser(parseDuration)
         .default(DEFAULT_STARTUP_TIMEOUT_MS, formatDuration(DEFAULT_STARTUP_TIMEOUT_MS)),
+    )
+    .option(
+      "--gate <cgroup>",
+      "cgroup (v2) of all workloads: what its network namespaces send before they are guarded is dropped, for the startup timeout",
     );
   addOutputOption(command, "format of the events");
   addPinOptions(command);
@@ -77,6 +83,7 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
   const { pinRoot, stateDirectory } = pinsOf(options);
   const named = options.netns.map((text) => parseNamedNamespace(text, options.namespace));
   const settings = settingsOf(options);
+  const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const lock = acquireLock(stateDirectory, pinRoot);
   const sink = standardOutput(options.output);
   const profiles = new ProfileFolder(options.profiles, log);
@@ -93,6 +100,7 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
     sink,
     startupFailurePolicy,
     startupTimeout,
+    ...(gate === undefined ? {} : { gate }),
     log,
   });
   await endSignal();

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { formatDuration } from "./durations.ts";
 import { requireRoot } from "./node-access.ts";
 import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
 import { tableLines } from "./tables.ts";
@@ -32,6 +33,7 @@ export function statusText(status: NodeStatus): string {
     `Pins:       ${status.pinRoot}`,
     `Agent:      ${status.agentPid === null ? "not running; what is in force stays in force" : `running, pid ${status.agentPid}`}`,
     `Workloads:  ${status.workloads.length}`,
+    ...gateLines(status.gate),
     ...status.problems.map((problem) => `Problem:    ${problem}`),
     ...status.workloads.flatMap((workload) => ["", ...workloadLines(workload)]),
     "",
@@ -39,6 +41,19 @@ export function statusText(status: NodeStatus): string {
     ...errorLines(status),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function gateLines(gate: NodeStatus["gate"]): string[] {
+  if (gate === null) return [];
+  const { opensAfter, inCare, strangers } = gate;
+  const policy = opensAfter === null ? "never opens by itself" : `opens after ${formatDuration(opensAfter)}`;
+  return [
+    `Gate:       shut, ${policy}; ${inCare} network namespaces may pass`,
+    ...strangers.map(
+      ({ netnsInum, dropped, passed }) =>
+        `            namespace ${netnsInum} is not guarded: ${dropped} packets dropped, ${passed} let through`,
+    ),
+  ];
 }
 
 function workloadLines(workload: WorkloadStatus): string[] {

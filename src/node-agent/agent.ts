@@ -2,6 +2,8 @@
  * The agent of one node: profiles from a source, workloads from another, and the kernel kept in line with both. It can be
  * stopped, killed and started again at any time; what is in force does not depend on it.
  */
+import { join } from "node:path";
+import ipaddr from "ipaddr.js";
 import type { SecurityProfile } from "../api/types.ts";
 import { describeDiff, diffTables } from "../policy/diff.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -9,6 +11,8 @@ import { AgentReports } from "./agent-reports.ts";
 import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { DesiredPolicy, WorkloadOutcome } from "./enforce/desired.ts";
 import { Enforcement, type EnforcementOptions } from "./enforce/enforcement.ts";
+import { Gate } from "./enforce/gate.ts";
+import { objectFolder } from "./enforce/programs.ts";
 import { AgentDirectory } from "./events/directory.ts";
 import type { RevisionError } from "./events/event.ts";
 import { EventPipeline } from "./events/pipeline.ts";
@@ -28,6 +32,8 @@ export interface AgentOptions extends EnforcementOptions {
   startupFailurePolicy: StartupFailurePolicy;
   /** Milliseconds that such a workload is blocked before that. */
   startupTimeout: number;
+  /** Cgroup whose network namespaces are shut off until they are guarded, see gate.ts; none: nothing is. */
+  gate?: string;
   log: Logger;
 }
 
@@ -44,6 +50,7 @@ export class Agent {
   readonly #directory: AgentDirectory;
   readonly #pipeline: EventPipeline;
   readonly #reports: AgentReports;
+  readonly #gate: Gate;
   readonly #firstSeen = new Map<string, number>();
   readonly #stops: (() => void)[] = [];
   /** The last ones that were valid; null: never any. */
@@ -78,7 +85,9 @@ export class Agent {
       log: options.log,
     });
     this.#reports = new AgentReports(options.sink);
+    this.#gate = new Gate(maps, options.log);
     this.#reportMissing();
+    this.#setGate();
     this.#takeRevision(options.profiles.current());
     this.#stops.push(
       options.profiles.subscribe((revision) =>
@@ -162,6 +171,7 @@ export class Agent {
     const snapshot = this.#options.workloads.snapshot();
     const unseen = new Set(snapshot.unresolved.map(workloadKey));
     const outcomes = this.enforcement.enforcer.reconcile(desired.workloads, unseen);
+    this.#admit(outcomes);
     this.#directory.update();
     if (outcomes.some(({ changed }) => changed)) this.enforcement.scripts.verifyAll();
     this.#reports.workloads(outcomes, snapshot.unresolved);
@@ -195,8 +205,32 @@ export class Agent {
     this.#timer = setTimeout(() => {
       this.#attempt("make room among the paths", () => this.#collectPaths());
       this.enforcement.programs.checkAgain();
+      this.#attempt("look after the gate", () => this.#gate.forgetDead());
       this.#reconcile();
     }, delay);
+  }
+
+  /** Who was in care of an earlier agent still is; everybody else waits for the first reconcile. */
+  #setGate(): void {
+    const { gate, pinRoot, startupTimeout: timeout, startupFailurePolicy, log } = this.#options;
+    if (gate === undefined) {
+      if (this.#gate.remove(pinRoot)) log.info("the gate that an earlier agent had shut is taken away (no --gate)");
+      return;
+    }
+    const object = join(this.#options.objects ?? objectFolder(), "gate.bpf.o");
+    this.#gate.shut(pinRoot, object, { cgroup: gate, timeout, opensAfterTimeout: startupFailurePolicy === "Allow" });
+  }
+
+  /**
+   * Whoever has no address yet waits: a neighbour request from one that is not known would be dropped as forged, and
+   * not be repeated for a second.
+   */
+  #admit(outcomes: readonly WorkloadOutcome[]): void {
+    if (this.#options.gate === undefined) return;
+    const unguarded = new Set(outcomes.filter(({ state }) => state === "failed").map(({ id }) => id));
+    const { workloads } = this.enforcement.enforcer.state;
+    this.#gate.admit(workloads.filter(({ id, addresses }) => !unguarded.has(id) && !addresses.every(isLinkLocal)));
+    this.#gate.reportLetThrough();
   }
 
   #collectPaths(): void {
@@ -219,6 +253,11 @@ export class Agent {
       this.#options.log.warn({ program }, `this kernel has no place for ${program}: ${consequence}`);
     }
   }
+}
+
+/** Given by the kernel, before anybody configures anything. */
+function isLinkLocal(address: string): boolean {
+  return ipaddr.parse(address).range() === "linkLocal";
 }
 
 function outcomeError({ namespace, name, error }: WorkloadOutcome): RevisionError[] {

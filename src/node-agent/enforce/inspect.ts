@@ -2,7 +2,7 @@
 import type { Action } from "../../api/types.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
-import { ErrorKind, PATH_ID_USER, WorkloadFlag } from "../kernel/abi.gen.ts";
+import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { listClassifiers } from "../kernel/classifiers.ts";
 import { LayoutError } from "../kernel/codec.ts";
@@ -11,6 +11,7 @@ import { MAP_NAMES, type Maps, openMaps, pinName } from "../kernel/typed-maps.ts
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { readCounters, type TrafficCount } from "./counters.ts";
 import { PinsIncompatibleError } from "./errors.ts";
+import { readStrangers, type Stranger } from "./gate.ts";
 import { Instances } from "./instances.ts";
 import { runningAgent } from "./lock.ts";
 import { type AgentState, loadState, type WorkloadState } from "./state.ts";
@@ -54,6 +55,8 @@ export interface NodeStatus {
   /** Of the agent that is alive, null if there is none. */
   agentPid: number | null;
   workloads: WorkloadStatus[];
+  /** Null: no gate is shut. */
+  gate: GateStatus | null;
   maps: MapFill[];
   /** What has failed in the kernel side, and how often. */
   errors: { name: string; count: number }[];
@@ -61,6 +64,16 @@ export interface NodeStatus {
   problems: string[];
 }
 
+export interface GateStatus {
+  /** Milliseconds after which it lets a namespace through that nobody cares for; null: never. */
+  opensAfter: number | null;
+  /** Network namespaces that are guarded and may pass. */
+  inCare: number;
+  /** Those that may not. */
+  strangers: Stranger[];
+}
+
+const NS_PER_MS = 1_000_000n;
 const COUNTED_TYPES: readonly number[] = [
   MAP_TYPE.HASH,
   MAP_TYPE.LRU_HASH,
@@ -76,6 +89,7 @@ export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus
     present: false,
     agentPid: runningAgent(stateDirectory),
     workloads: [],
+    gate: null,
     maps: [],
     errors: [],
     problems: [],
@@ -93,12 +107,24 @@ export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus
     ...status,
     present: true,
     workloads: inspectWorkloads(maps, state, visible ? lookAtInterfaces(pinRoot) : null),
+    gate: inspectGate(maps),
     maps: MAP_NAMES.filter((name) => COUNTED_TYPES.includes(maps[name].info.type)).map((name) => ({
       name: pinName(name),
       entries: maps[name].count(),
       maxEntries: maps[name].maxEntries,
     })),
     errors: readErrors(maps),
+  };
+}
+
+function inspectGate(maps: Maps): GateStatus | null {
+  const { flags = 0, timeout = 0n } = maps.gate.get(0) ?? {};
+  if ((flags & GateFlag.CLOSED) === 0) return null;
+  const opens = (flags & GateFlag.OPENS_AFTER_TIMEOUT) !== 0;
+  return {
+    opensAfter: opens ? Number(timeout / NS_PER_MS) : null,
+    inCare: maps.cared.count(),
+    strangers: readStrangers(maps),
   };
 }
 

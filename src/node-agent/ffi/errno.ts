@@ -19,6 +19,7 @@ export const ERRNO = {
   ENOSPC: 28,
   EOPNOTSUPP: 95,
   ENOLINK: 67,
+  ENOPROTOOPT: 92,
   ESTALE: 116,
   /** Internal to the kernel (include/linux/errno.h), but the bpf system call lets it out. */
   ENOTSUPP: 524,

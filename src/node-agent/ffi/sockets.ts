@@ -16,6 +16,9 @@ const native = {
   send: libc.declare<(fd: number, data: Uint8Array, length: number, flags: number) => number>(
     "long send(int fd, const void *data, size_t length, int flags)",
   ),
+  getsockopt: libc.declare<
+    (fd: number, level: number, option: number, value: Uint8Array, length: Uint8Array) => number
+  >("int getsockopt(int fd, int level, int option, void *value, void *length)"),
   recv: libc.declare<(fd: number, data: Uint8Array, length: number, flags: number) => number>(
     "long recv(int fd, void *data, size_t length, int flags)",
   ),
@@ -44,6 +47,30 @@ export function openRouteSocket(groups = 0): number {
     throw new KernelError({ operation: "bind", object: "an rtnetlink socket", errno });
   }
   return fd;
+}
+
+const SOL_SOCKET = 1;
+/** asm-generic/socket.h; since 5.14. */
+const SO_NETNS_COOKIE = 71;
+
+/**
+ * The cookie of the thread's network namespace: a number that no other one has had or will have.
+ * @returns 0n on kernels that do not tell it
+ * @throws KernelError
+ */
+export function networkNamespaceCookie(): bigint {
+  const fd = openRouteSocket();
+  try {
+    const value = Buffer.alloc(8);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(value.length);
+    if (native.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value, length) === 0) return value.readBigUInt64LE();
+    const errno = koffi.errno();
+    if (errno === ERRNO.ENOPROTOOPT) return 0n;
+    throw new KernelError({ operation: "read", object: "the cookie of the network namespace", errno });
+  } finally {
+    closeFd(fd);
+  }
 }
 
 /** Sends one datagram. */

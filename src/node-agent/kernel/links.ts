@@ -2,7 +2,7 @@
  * Links: programs in their places. A pinned link keeps its program attached while no agent runs; the next agent
  * finds the pin and puts its own program behind it, without a moment in which none is attached.
  */
-import { closeSync, openSync, readSync, renameSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   iteratorCreate,
@@ -50,6 +50,8 @@ export interface LinkInfo {
   ifindex: number;
   /** Of TCX links: enum bpf_attach_type. */
   attachType: number;
+  /** Of links to cgroups: the cgroup's id, 0 if it is gone. Meaningless for others. */
+  cgroupId: bigint;
 }
 
 const LINK_INFO_SIZE = 48;
@@ -62,6 +64,7 @@ export function linkInfo(fd: number, label = `fd ${fd}`): LinkInfo {
     programId: info.readUInt32LE(8),
     ifindex: info.readUInt32LE(16),
     attachType: info.readUInt32LE(20),
+    cgroupId: info.readBigUInt64LE(16),
   };
 }
 
@@ -98,18 +101,19 @@ export class Link implements Disposable {
 }
 
 /**
- * Attaches a program to where its section says: cgroup hooks to the root of the cgroup v2 hierarchy, raw tracepoints
- * and tp_btf to their tracepoint. TC programs: see classifiers.ts; iterators: see `runIterator`.
+ * Attaches a program to where its section says: cgroup hooks to a cgroup, raw tracepoints and tp_btf to their
+ * tracepoint. TC programs: see classifiers.ts; iterators: see `runIterator`.
  *
+ * @param cgroup path in the cgroup v2 hierarchy; its root unless given
  * @throws KernelError; MountError without cgroup v2; ObjectError for other types of program
  */
-export function attach(program: LoadedProgram): Link {
-  return new Link(attachFd(program), program.name);
+export function attach(program: LoadedProgram, cgroup?: string): Link {
+  return new Link(attachFd(program, cgroup), program.name);
 }
 
-function attachFd(program: LoadedProgram): number {
+function attachFd(program: LoadedProgram, cgroup: string | undefined): number {
   const label = `program ${program.name} (${program.section})`;
-  if (CGROUP_TYPES.includes(program.type)) return attachToCgroup(program, cgroupRoot(), label);
+  if (CGROUP_TYPES.includes(program.type)) return attachToCgroup(program, cgroup ?? cgroupRoot(), label);
   if (program.type === PROGRAM_TYPE.RAW_TRACEPOINT) {
     return rawTracepointOpen(tracepointOf(program), program.fd, label);
   }
@@ -128,6 +132,11 @@ function attachToCgroup(program: LoadedProgram, path: string, label: string): nu
   }
 }
 
+/** Id of a cgroup, as links and bpf_get_current_cgroup_id have it: its inode number. */
+export function cgroupId(path: string): bigint {
+  return statSync(path, { bigint: true }).ino;
+}
+
 /** `sched_process_exec` of `raw_tp/sched_process_exec`. */
 function tracepointOf(program: LoadedProgram): string {
   const name = program.section.split("/")[1];
@@ -140,22 +149,28 @@ function tracepointOf(program: LoadedProgram): string {
 /**
  * Attaches a program and pins its link at `path`; where a pinned link is there already, this program takes the place
  * of the one behind it. Cgroup links are replaced at one stroke. Tracing links cannot be: the new one is attached
- * before the old one goes, so that for an instant both run and no event is missed.
+ * before the old one goes, so that for an instant both run and no event is missed; so is it with a link to another
+ * cgroup than the one that is wanted now.
  *
+ * @param cgroup as for `attach`
  * @returns the link; closing it leaves the program attached
  */
-export function attachPinned(program: LoadedProgram, path: string): Link {
+export function attachPinned(program: LoadedProgram, path: string, cgroup?: string): Link {
   ensurePinFolder(dirname(path));
   const fd = openPinIfThere(path);
-  if (fd === null) return pinOrClose(attach(program), path);
+  if (fd === null) return pinOrClose(attach(program, cgroup), path);
   const old = new Link(fd, program.name);
+  if (cgroup !== undefined && old.info().cgroupId !== cgroupId(cgroup)) {
+    old.close();
+    return replacePin(program, path, cgroup);
+  }
   try {
     linkUpdate(fd, program.fd, `the program behind ${path}`);
     return old;
   } catch (error) {
     old.close();
     if (!isKernelError(error, ERRNO.EINVAL, ERRNO.EOPNOTSUPP, ERRNO.ENOLINK)) throw error;
-    return replacePin(program, path);
+    return replacePin(program, path, cgroup);
   }
 }
 
@@ -169,10 +184,10 @@ function pinOrClose(link: Link, path: string): Link {
   }
 }
 
-function replacePin(program: LoadedProgram, path: string): Link {
+function replacePin(program: LoadedProgram, path: string, cgroup: string | undefined): Link {
   const temporary = `${path}_new`;
   removePin(temporary);
-  const link = pinOrClose(attach(program), temporary);
+  const link = pinOrClose(attach(program, cgroup), temporary);
   renameSync(temporary, path);
   return link;
 }

@@ -21,6 +21,7 @@ import {
   probeClassifierPrograms,
   probeClsact,
   probeFunctionTracing,
+  probeGate,
   probeIterators,
   probeKernelReads,
   probeKprobes,
@@ -104,6 +105,13 @@ const PROBES: readonly Probe[] = [
     required: true,
     consequence: "sockets cannot be tied to processes",
     find: probeCgroupHooks,
+  },
+  {
+    feature: "gate",
+    required: false,
+    consequence:
+      "what a process sends from the first instant of its network namespace may get out before it is guarded",
+    find: probeGate,
   },
   {
     feature: "raw-tracepoints",

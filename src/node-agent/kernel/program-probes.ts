@@ -14,8 +14,23 @@ import { MAP_TYPE } from "./maps.ts";
 import { cgroupRoot } from "./mounts.ts";
 import { hasTcx } from "./tcx.ts";
 
-const PROGRAM = { KPROBE: 2, SCHED_CLS: 3, CGROUP_SOCK: 9, RAW_TRACEPOINT: 17, TRACING: 26, LSM: 29 } as const;
-const ATTACH = { CGROUP_INET_SOCK_CREATE: 2, TRACE_RAW_TP: 23, TRACE_FENTRY: 24, LSM_MAC: 27, TRACE_ITER: 28 } as const;
+const PROGRAM = {
+  KPROBE: 2,
+  SCHED_CLS: 3,
+  CGROUP_SKB: 8,
+  CGROUP_SOCK: 9,
+  RAW_TRACEPOINT: 17,
+  TRACING: 26,
+  LSM: 29,
+} as const;
+const ATTACH = {
+  CGROUP_INET_EGRESS: 1,
+  CGROUP_INET_SOCK_CREATE: 2,
+  TRACE_RAW_TP: 23,
+  TRACE_FENTRY: 24,
+  LSM_MAC: 27,
+  TRACE_ITER: 28,
+} as const;
 const HELPER = { SK_LOOKUP_UDP: 85, SKC_LOOKUP_TCP: 99, SK_STORAGE_GET: 107, PROBE_READ_KERNEL: 113 } as const;
 
 interface Attempt {
@@ -95,6 +110,22 @@ export function probeCgroupHooks(): Finding {
     const cgroup = openSync(cgroupRoot(), "r");
     try {
       closeFd(linkCreate(fd, cgroup, ATTACH.CGROUP_INET_SOCK_CREATE, 0, "to the root cgroup"));
+    } finally {
+      closeSync(cgroup);
+    }
+  });
+}
+
+/** A program that looks at what the processes of a cgroup send, and may read whose socket it is. */
+export function probeGate(): Finding {
+  if (!hasHelper(PROGRAM.CGROUP_SKB, HELPER.SK_STORAGE_GET)) {
+    return { available: false, detail: "cgroup programs cannot read socket storage (5.4 and later can)" };
+  }
+  const program = { type: PROGRAM.CGROUP_SKB, attachType: ATTACH.CGROUP_INET_EGRESS, code: RETURN_ALLOW };
+  return attempt(program, "it needs CONFIG_CGROUP_BPF=y", (fd) => {
+    const cgroup = openSync(cgroupRoot(), "r");
+    try {
+      closeFd(linkCreate(fd, cgroup, ATTACH.CGROUP_INET_EGRESS, 0, "to the root cgroup"));
     } finally {
       closeSync(cgroup);
     }

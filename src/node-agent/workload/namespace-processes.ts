@@ -6,6 +6,12 @@ import { causeCode } from "../../api/errors.ts";
 const GRACE = 2000;
 const PAUSE = 20;
 
+/** Inode numbers of the network namespaces that some process lives in. */
+export function liveNamespaces(): Set<number> {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return new Set(pids.flatMap((pid) => /\d+/.exec(namespaceOf(pid) ?? "") ?? []).map(Number));
+}
+
 /** Their process ids. */
 export function namespaceProcesses(inum: number): number[] {
   const wanted = `net:[${inum}]`;
