@@ -1,0 +1,182 @@
+/** Sections 6 and 7: verdicts, reasons and modes, and how a change of them takes effect on what is open. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Action, SecurityProfile } from "../../src/api/types.ts";
+import { isVerdict } from "./harness/event-stream.ts";
+import { Lab } from "./harness/lab.ts";
+import { egress, profile } from "./harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+const DNS = "198.51.100.53";
+
+/** `asker` may talk to one port of one server, and ask for one name; all else is a violation. */
+function rules(lab: Lab, actions: Action[]): SecurityProfile {
+  return profile(
+    "shop",
+    [
+      egress(lab.path("bin", "asker"), {
+        cidr4: [`${SERVER}/32`, `${DNS}/32`],
+        l4: {
+          protocolPorts: [
+            { protocol: "udp", port: 7000 },
+            { protocol: "tcp", port: 7000 },
+            { protocol: "udp", port: 53 },
+          ],
+        },
+        l7: { protocols: ["any"], dns: ["www.example.com"] },
+      }),
+    ],
+    { actions },
+  );
+}
+
+const lab = await Lab.start("modes", {
+  apps: ["shop"],
+  zone: { "www.example.com": { a: [SERVER] } },
+  profiles: (lab) => {
+    lab.program("asker");
+    return [rules(lab, ["alert", "enforce"])];
+  },
+});
+const shop = lab.workload("shop");
+const asker = lab.path("bin", "asker");
+const stranger = lab.program("stranger");
+const ALLOWED = `udp4 sendto ${SERVER} 7000 TAG recv`;
+const VIOLATION = `udp4 sendto ${SERVER} 7001 TAG recv`;
+
+interface Counted {
+  path: string;
+  counts: { direction: string; reason: string; verdict: string; packets: number }[];
+}
+
+/** Packets that the status says were judged so. */
+async function packets(path: string, reason: string, verdict: string): Promise<number> {
+  const { stdout, stderr } = await lab.agent.command("status", "-o", "json", ...lab.agent.pinOptions);
+  assert.notEqual(stdout, "", stderr);
+  const { workloads } = JSON.parse(stdout) as { workloads: { traffic: (Counted & Record<string, unknown>)[] }[] };
+  const rows = workloads.flatMap(({ traffic }) => traffic) as unknown as Record<string, unknown>[];
+  return rows
+    .filter((row) => row.path === path && row.reason === reason && row.verdict === verdict)
+    .reduce((sum, row) => sum + Number(row.packets), 0);
+}
+
+/** Applies a mode unless it is in force. */
+async function mode(...actions: Action[]): Promise<void> {
+  await lab.agent.apply(rules(lab, actions));
+}
+
+test("§7 alert and enforce: violations are dropped and reported", async () => {
+  await lab.passes(shop, asker, ALLOWED);
+  await lab.stops(shop, asker, VIOLATION, { reason: "Port" });
+  await lab.stops(shop, stranger, ALLOWED, { reason: "BinaryUnknown" });
+});
+
+test("§7 enforce alone: dropped with counters, and no event for a violation", async () => {
+  await mode("enforce");
+  const mark = lab.agent.events.mark();
+  const before = await packets(asker, "Port", "dropped");
+  const tag = lab.tag();
+  assert.equal((await lab.run(shop, asker, `timeout 200 ${VIOLATION.replace("TAG", tag)}`)).code, 3);
+  assert.deepEqual(await lab.servers.received(tag), []);
+  await lab.passes(shop, asker, ALLOWED);
+  assert.equal((await packets(asker, "Port", "dropped")) - before, 1);
+  const violations = lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
+  assert.deepEqual(violations, []);
+});
+
+test("§7 alert alone never drops a packet, and reports it", async () => {
+  await mode("alert");
+  const mark = lab.agent.events.mark();
+  await lab.passes(shop, asker, VIOLATION);
+  await lab.violation({ verdict: "alerted", reason: "Port", path: asker }, mark);
+  await lab.passes(shop, stranger, `tcp4 connect ${SERVER} 7001 send TAG recv`);
+  await lab.violation({ verdict: "alerted", reason: "BinaryUnknown", path: stranger }, mark);
+  await lab.passes(shop, asker, `udp4 connect ${DNS} 53 ask forbidden.example.net A`);
+  await lab.violation({ verdict: "alerted", reason: "DnsName", path: asker }, mark);
+  await lab.passes(shop, asker, `udp4 sendto ${SERVER} 53 TAG recv`);
+});
+
+test("§7 no action: violations are counted, pass, and are not reported", async () => {
+  await mode();
+  const mark = lab.agent.events.mark();
+  const before = await packets(asker, "Port", "counted");
+  await lab.passes(shop, asker, VIOLATION);
+  assert.ok((await packets(asker, "Port", "counted")) > before);
+  assert.deepEqual(
+    lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed"),
+    [],
+  );
+});
+
+test("§7 trace-dns reports each DNS exchange: question, answer and code", async () => {
+  await mode("alert", "enforce", "trace-dns");
+  const mark = lab.agent.events.mark();
+  await lab.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A ask www.example.com AAAA`);
+  const traced = () => lab.agent.events.since(mark, ({ type }) => type === "dns").filter(isVerdict);
+  await lab.agent.events.waitFor("four DNS events", () => traced().length >= 4, { from: mark });
+  assert.deepEqual(
+    traced().map(({ direction, dns, verdict }) => ({ direction, ...dns, verdict })),
+    [
+      { direction: "egress", name: "www.example.com", type: "A", verdict: "allowed" },
+      { direction: "ingress", name: "www.example.com", type: "A", rcode: "NOERROR", verdict: "allowed" },
+      { direction: "egress", name: "www.example.com", type: "AAAA", verdict: "allowed" },
+      { direction: "ingress", name: "www.example.com", type: "AAAA", rcode: "NOERROR", verdict: "allowed" },
+    ],
+  );
+  assert.equal(traced()[0]?.process?.path, asker);
+});
+
+test("§7 learn records what the workload does, and judges nothing", async () => {
+  await mode("learn");
+  const mark = lab.agent.events.mark();
+  await lab.passes(shop, stranger, VIOLATION);
+  const event = await lab.violation({ verdict: "allowed", reason: "Allowed", path: stranger }, mark);
+  assert.equal(event.dst.port, 7001);
+});
+
+test("§7 a change of mode takes effect on open flows too: alert to enforce, and back", async () => {
+  await mode("alert");
+  const tags = [lab.tag(), lab.tag(), lab.tag()];
+  const verbs = [
+    `timeout 300 tcp4 connect ${SERVER} 7001 send ${tags[0]} recv`,
+    `wait send ${tags[1]} wait recv send ${tags[2]} recv`,
+  ];
+  const open = lab.start(shop, stranger, verbs.join(" "));
+  await open.line("waiting");
+  await mode("alert", "enforce");
+  const mark = lab.agent.events.mark();
+  open.tell();
+  await lab.violation({ verdict: "dropped", reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
+  assert.deepEqual(await lab.servers.received(tags[1] ?? ""), []);
+  await mode("alert");
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  // What TCP sends again gets through now.
+  open.tell();
+  assert.equal((await open.finish()).code, 0);
+  assert.equal((await lab.servers.received(tags[1] ?? "")).length > 0, true);
+});
+
+test("§4 a rule taken away takes effect on open flows too", async () => {
+  await mode("alert", "enforce");
+  const tag = lab.tag();
+  const open = lab.start(shop, asker, `timeout 300 tcp4 connect ${SERVER} 7000 send x recv wait send ${tag} recv`);
+  await open.line("waiting");
+  await lab.agent.apply(profile("shop", [egress(asker, { cidr4: [`${DNS}/32`], l4: { protocols: ["udp"] } })]));
+  const mark = lab.agent.events.mark();
+  open.tell();
+  assert.equal((await open.finish()).code, 3);
+  await lab.violation({ reason: "Peer", path: asker, proto: "tcp" }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
+
+test("§6 each verdict is counted by process, direction and reason", async () => {
+  await mode("alert", "enforce");
+  const [allowed, dropped] = await Promise.all([
+    packets(asker, "Allowed", "allowed"),
+    packets(asker, "Port", "dropped"),
+  ]);
+  await lab.passes(shop, asker, ALLOWED);
+  await lab.stops(shop, asker, VIOLATION, { reason: "Port" });
+  assert.equal((await packets(asker, "Allowed", "allowed")) - allowed, 2, "a question and its echo");
+  assert.equal((await packets(asker, "Port", "dropped")) - dropped, 1);
+});
