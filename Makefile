@@ -32,9 +32,10 @@ build: setup $(OBJECTS) ## Build the BPF objects
 	@true
 
 .PHONY: generate
-generate: build ## Write the generated files again: CRD, ABI codecs
+generate: build ## Write the generated files again: CRD, ABI codecs, protocol
 	$(NODE) tools/generate-crd.ts
 	$(NODE) tools/generate-abi.ts
+	$(NODE) tools/generate-protocol.ts
 
 .PHONY: verify
 verify: build ## Type check, lint, and check that generated files are up to date
@@ -42,6 +43,7 @@ verify: build ## Type check, lint, and check that generated files are up to date
 	node_modules/.bin/biome check --error-on-warnings .
 	$(NODE) tools/generate-crd.ts --check
 	$(NODE) tools/generate-abi.ts --check
+	$(NODE) tools/generate-protocol.ts --check
 
 .PHONY: fuzz
 fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (SECONDS=60 SEED=...)
