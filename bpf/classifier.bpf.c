@@ -160,7 +160,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 		return TC_DROP;
 	if (standing == STANDING_FOREIGN && is_kernel_reply(s))
 		return finish(skb, REASON_ALLOWED, 0);
-	flow_reason = reason;
+	flow_reason = is_judged(s) ? reason : REASON_ALLOWED;
 	if (!is_judged(s))
 		s->flow.reason = REASON_ALLOWED;
 	if (!s->flow.reason) {
