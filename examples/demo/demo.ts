@@ -102,6 +102,8 @@ function interruption(): Promise<never> {
 /** Says what went wrong; returns the exit status. */
 function explainFailure(error: unknown, screen: Screen): number {
   if (error instanceof Interrupted) {
+    // After the terminal's own ^C.
+    screen.line();
     screen.failed(error.message);
     return error.exitCode;
   }
