@@ -68,10 +68,7 @@ __noinline int recognise(struct __sk_buff *skb)
 	length = s->packet.end - s->packet.payload_offset;
 	if (length > HEAD_LENGTH)
 		length = HEAD_LENGTH;
-	barrier_var(length);
-	if (length < 1 || length > HEAD_LENGTH)
-		return APPLICATION_NONE;
-	if (bpf_skb_load_bytes(skb, s->packet.payload_offset, head, length) < 0) {
+	if (read_bytes(skb, s->packet.payload_offset, head, length, HEAD_LENGTH - 1) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return APPLICATION_NONE;
 	}

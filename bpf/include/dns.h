@@ -39,6 +39,7 @@ struct dns_message {
 	struct learned_key keys[SUBJECTS_MAX];
 	__u32 key_count;
 	__u32 learned;        /* addresses learned */
+	struct learned fresh; /* with one name, the others stay free; here because this is where the stack is deepest */
 	struct dns_query_key query_key;
 };
 
@@ -171,7 +172,7 @@ __noinline int learn_address(__u32 ttl)
 	if (!m->name_hash)
 		return 0;
 	for (int i = 0; i < SUBJECTS_MAX; i++) {
-		struct learned *known, fresh = {};
+		struct learned *known;
 
 		if (i >= (int)m->key_count)
 			break;
@@ -180,9 +181,9 @@ __noinline int learn_address(__u32 ttl)
 			put_learned_name(known, m->name_hash, expires);
 			continue;
 		}
-		fresh.names[0].hash = m->name_hash;
-		fresh.names[0].expires = expires;
-		if (bpf_map_update_elem(&learned, &m->keys[i], &fresh, BPF_ANY) < 0)
+		m->fresh.names[0].hash = m->name_hash;
+		m->fresh.names[0].expires = expires;
+		if (bpf_map_update_elem(&learned, &m->keys[i], &m->fresh, BPF_ANY) < 0)
 			count_error(ERROR_LEARNED_FULL);
 	}
 	m->learned++;

@@ -38,25 +38,30 @@ static __always_inline void prepare_query_key(struct scratch *s, struct dns_mess
 	m->query_key.padding = 0;
 }
 
-static __always_inline void remember_question(struct scratch *s, struct dns_message *m)
+/* Not inlined, because the deepest calls are those of an answer, and the stack has 512 bytes for all of them. */
+__noinline int remember_question(void)
 {
-	struct dns_query query = {
-		.name_hash = m->name_hash,
-		.asked = bpf_ktime_get_ns(),
-		.path_id = s->flow.subjects[0].path_id,
-		.container_id = s->flow.subjects[0].container_id,
-		.second_path_id = s->flow.subjects[1].path_id,
-		.second_container_id = s->flow.subjects[1].container_id,
-		.type = m->type,
-	};
+	struct dns_message *m = get_dns_message();
+	struct dns_query query = {};
+	struct scratch *s = get_scratch();
 
-	if (s->flow.subject_count < 2) {
-		query.second_path_id = query.path_id;
-		query.second_container_id = query.container_id;
+	if (!s || !m)
+		return -1;
+	query.name_hash = m->name_hash;
+	query.asked = bpf_ktime_get_ns();
+	query.path_id = s->flow.subjects[0].path_id;
+	query.container_id = s->flow.subjects[0].container_id;
+	query.second_path_id = query.path_id;
+	query.second_container_id = query.container_id;
+	query.type = m->type;
+	if (s->flow.subject_count > 1) {
+		query.second_path_id = s->flow.subjects[1].path_id;
+		query.second_container_id = s->flow.subjects[1].container_id;
 	}
 	prepare_query_key(s, m);
 	if (bpf_map_update_elem(&dns_queries, &m->query_key, &query, BPF_ANY) < 0)
 		count_error(ERROR_DNS_QUERIES_FULL);
+	return 0;
 }
 
 static __always_inline int judge_name(struct scratch *s)
@@ -134,7 +139,7 @@ __noinline int judge_message(struct __sk_buff *skb, __u32 offset, __u32 end, int
 		return judge_answer(skb, s, m);
 	reason = judge_name(s);
 	if (s->flow.direction == DIRECTION_EGRESS && (!reason || !(s->workload.mode & MODE_ENFORCE)))
-		remember_question(s, m);
+		remember_question();
 	return reason;
 }
 

@@ -105,10 +105,7 @@ __noinline int read_question_name(struct __sk_buff *skb, __u32 offset)
 	available = s->end - offset;
 	if (available > WIRE_NAME_MAX)
 		available = WIRE_NAME_MAX;
-	barrier_var(available);
-	if (available < 1 || available > WIRE_NAME_MAX)
-		return -1;
-	if (bpf_skb_load_bytes(skb, offset, s->wire, available) < 0) {
+	if (read_bytes(skb, offset, s->wire, available, sizeof(s->wire) - 1) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return -1;
 	}
@@ -117,12 +114,15 @@ __noinline int read_question_name(struct __sk_buff *skb, __u32 offset)
 		return -1;
 	__builtin_memset(s->key.text, 0, sizeof(s->key.text));
 	for (int i = 0; i < NAME_TEXT_MAX; i++) {
-		__u32 from, byte;
+		__u32 from, index, byte;
 
 		if (i >= length)
 			break;
 		from = (length - 1 - i) & 0xff;
-		byte = fold[(s->wire[from] | (s->label_start[from] << 8)) & 0x1ff];
+		index = s->label_start[from] << 8;
+		/* A sum, and no OR, which clang would make of it: kernels before 6.10 know nothing of what that leads to. */
+		barrier_var(index);
+		byte = fold[(index + s->wire[from]) & 0x1ff];
 		bad |= (byte - 1) >> 8;
 		s->key.text[i] = byte;
 		hash = hash * multiplier + byte;
@@ -202,10 +202,7 @@ static __always_inline int hash_step(struct __sk_buff *skb, struct name_scratch 
 	s->length += length + 1;
 	if (s->length > NAME_TEXT_MAX)
 		return STEP_BAD;
-	barrier_var(length);
-	if (length < 1 || length > LABEL_MAX)
-		return STEP_BAD;
-	if (bpf_skb_load_bytes(skb, offset + 1, s->label, length) < 0 || hash_label(length) < 0)
+	if (read_bytes(skb, offset + 1, s->label, length, sizeof(s->label) - 1) < 0 || hash_label(length) < 0)
 		return STEP_BAD;
 	s->offset = offset + 1 + length;
 	return STEP_MORE;

@@ -64,6 +64,17 @@ struct packet {
 	__u8 flags;           /* enum packet_flag */
 };
 
+/*
+ * Reads `length` bytes, of which there is at least one and at most `mask` + 1 (a power of two), into `to`, which has
+ * room for that many. Kernels before 6.8 learn nothing from a comparison with zero, so the bounds are made, not tested.
+ */
+static __always_inline long read_bytes(struct __sk_buff *skb, __u32 offset, void *to, __u32 length, const __u32 mask)
+{
+	length = (length - 1) & mask;
+	barrier_var(length);
+	return bpf_skb_load_bytes(skb, offset, to, length + 1);
+}
+
 static __always_inline void set_ipv4(__u8 address[ADDRESS_LENGTH], __u32 ipv4)
 {
 	__u32 *words = (__u32 *)address;
