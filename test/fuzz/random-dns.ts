@@ -67,7 +67,7 @@ export function randomAnswer(random: Random, asked: Asked): number[] {
   return random.chance(0.05) ? message.slice(0, random.below(message.length)) : message;
 }
 
-function randomRecords(random: Random, name: string): number[][] {
+export function randomRecords(random: Random, name: string): number[][] {
   if (random.chance(0.25)) return cnameChain(random, 1 + random.below(random.chance(0.2) ? 12 : 3));
   return random.list(3, () => randomRecord(random, name));
 }

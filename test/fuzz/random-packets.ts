@@ -1,7 +1,7 @@
 /** Random traffic: conversations with answers, errors, fragments and things that no honest host sends. */
 import type { Direction } from "../../src/api/reasons.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
-import { prefixed } from "../packets/dns.ts";
+import { addressRecord, answer, cnameRecord, mixedCase, prefixed, question } from "../packets/dns.ts";
 import { arp, ETHERTYPE, frame, HOST_MAC, tagged, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import {
   authenticationHeader,
@@ -41,8 +41,8 @@ import {
 } from "../packets/transport.ts";
 import type { PacketStep } from "./case.ts";
 import { padded } from "./mutate.ts";
-import { type Asked, randomAnswer, randomAsked, randomQuestion } from "./random-dns.ts";
-import { OWN_LINK_LOCAL, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, STRANGER } from "./world.ts";
+import { type Asked, randomAnswer, randomAsked, randomQuestion, randomRecords } from "./random-dns.ts";
+import { OWN_LINK_LOCAL, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6, STRANGER } from "./world.ts";
 
 /** Both ends of something that goes on. */
 interface Conversation {
@@ -73,6 +73,7 @@ export class Traffic {
   next(): PacketStep[] {
     const random = this.#random;
     const kind = random.below(100);
+    if (kind < 12) return this.#resolve();
     if (kind < 70) return this.#talk(random.chance(0.6) ? this.#known() : this.#begin());
     if (kind < 75) return [this.#echo()];
     if (kind < 80) return [this.#icmpError()];
@@ -108,6 +109,35 @@ export class Traffic {
     this.#conversations.push(conversation);
     if (this.#conversations.length > 6) this.#conversations.shift();
     return conversation;
+  }
+
+  /** A name is asked, answered, and its address connected to, as programs do. */
+  #resolve(): PacketStep[] {
+    const random = this.#random;
+    const owner = random.chance(0.7) ? { process: { path: random.pick(PATHS) } } : this.#owner();
+    const isIpv6 = random.chance(0.2);
+    const resolver: Conversation = {
+      ...this.#begin(),
+      ...(isIpv6 ? { own: OWN6, peer: RESOLVER6 } : { own: OWN4, peer: RESOLVER4 }),
+      ...{ ownPort: 50000 + random.below(4), peerPort: 53, begunBy: "egress", protocol: "udp", owner },
+    };
+    const asked = randomAsked(random);
+    const address = random.pick([...PEERS4.slice(1), ...PEERS6.slice(1)]);
+    const name = random.chance(0.2) ? mixedCase(asked.name) : asked.name;
+    const records = random.chance(0.2)
+      ? [cnameRecord("cdn.net"), addressRecord(address, { owner: "cdn.net", ttl: 0 })]
+      : [addressRecord(address, { ttl: random.pick([0, 20, 5000]) }), ...randomRecords(random, name)];
+    const target: Conversation = {
+      ...this.#begin(),
+      ...{ own: address.includes(":") ? OWN6 : OWN4, peer: address, owner: random.chance(0.8) ? owner : this.#owner() },
+      begunBy: "egress",
+    };
+    this.#conversations.push(target);
+    return [
+      ...this.#packets(resolver, "egress", udp({ from: resolver.ownPort, to: 53 }, question(name, asked))),
+      ...this.#packets(resolver, "ingress", udp({ from: 53, to: resolver.ownPort }, answer(name, records, asked))),
+      ...this.#talk(target),
+    ];
   }
 
   #owner(): Conversation["owner"] {

@@ -2,7 +2,7 @@
 import { API_VERSION, KIND } from "../../src/api/types.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 import type { Policy } from "./case.ts";
-import { CONTAINERS, PATHS, PATTERNS, PEERS4, PEERS6, PORTS, SEARCH_DOMAINS } from "./world.ts";
+import { CONTAINERS, PATHS, PATTERNS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6, SEARCH_DOMAINS } from "./world.ts";
 
 const ACTIONS = [
   ["enforce"],
@@ -33,7 +33,7 @@ function randomProfile(random: Random, name: string): unknown {
 function distinctProcesses(random: Random): unknown[] {
   const seen = new Set<string>();
   return random
-    .list(4, () => ({ path: random.pick(PATHS), container: random.chance(0.3) ? random.pick(CONTAINERS) : null }))
+    .list(6, () => ({ path: random.pick(PATHS), container: random.chance(0.3) ? random.pick(CONTAINERS) : null }))
     .filter(({ path, container }) => {
       const key = `${path} ${container}`;
       return seen.has(key) ? false : seen.add(key);
@@ -53,10 +53,22 @@ function randomNetwork(random: Random): Record<string, unknown> {
   };
 }
 
+/** What most profiles come to: a resolver, and names. */
+function namedRules(random: Random): Record<string, unknown> {
+  return {
+    cidr4: [`${RESOLVER4}/32`],
+    ...(random.chance(0.5) ? { cidr6: [`${RESOLVER6}/128`] } : {}),
+    fqdns: atLeastOne(random, 4, () => random.pick(PATTERNS)),
+    l4: random.chance(0.7) ? { protocols: ["tcp", "udp"] } : randomL4(random),
+    ...(random.chance(0.2) ? { l7: { dns: atLeastOne(random, 4, () => random.pick(PATTERNS)) } } : {}),
+  };
+}
+
 function randomRules(random: Random, direction: "egress" | "ingress"): Record<string, unknown> {
+  if (direction === "egress" && random.chance(0.3)) return namedRules(random);
   const rules: Record<string, unknown> = {};
   if (random.chance(0.75)) rules.cidr4 = atLeastOne(random, 3, () => randomCidr4(random));
-  if (random.chance(0.4)) rules.cidr6 = atLeastOne(random, 3, () => randomCidr6(random));
+  if (random.chance(0.5)) rules.cidr6 = atLeastOne(random, 3, () => randomCidr6(random));
   if (random.chance(0.25)) rules.l3 = { protocols: fittingFamilies(random, rules) };
   rules.l4 = randomL4(random);
   if (direction === "egress" && random.chance(0.45)) rules.fqdns = atLeastOne(random, 3, () => random.pick(PATTERNS));
@@ -75,7 +87,8 @@ function fittingFamilies(random: Random, rules: Record<string, unknown>): string
 
 function randomL4(random: Random): Record<string, unknown> {
   const l4: Record<string, unknown> = {};
-  if (random.chance(0.6)) l4.protocols = some(random, ["tcp", "udp", "icmp", "icmpv6", "sctp", "any", "udp", 47]);
+  if (random.chance(0.7))
+    l4.protocols = some(random, ["tcp", "udp", "icmp", "icmpv6", "sctp", "any", "udp", "any", 47]);
   if (!l4.protocols || random.chance(0.5)) {
     l4.protocolPorts = atLeastOne(random, 3, () => {
       const port = random.pick(PORTS);
@@ -87,10 +100,12 @@ function randomL4(random: Random): Record<string, unknown> {
 }
 
 function randomCidr4(random: Random): string {
+  if (random.chance(0.3)) return "0.0.0.0/0";
   return `${random.pick(PEERS4)}/${random.pick([0, 8, 16, 24, 30, 31, 32, 32, 32])}`;
 }
 
 function randomCidr6(random: Random): string {
+  if (random.chance(0.3)) return "::/0";
   return `${random.pick(PEERS6)}/${random.pick([0, 16, 32, 48, 64, 127, 128, 128])}`;
 }
 

@@ -10,6 +10,8 @@ export interface SessionOptions {
   milliseconds: number;
   /** Another evaluator than the reference. */
   evaluate?: Evaluate;
+  /** Make what was found smaller; true unless given. */
+  reduce?: boolean;
   onCase?: (progress: Progress) => void;
 }
 
@@ -52,6 +54,8 @@ export function fuzz(rig: ClassifierRig, options: SessionOptions): SessionResult
     }
     options.onCase?.(result);
     if (comparison.difference === null) continue;
+    if (options.reduce === false)
+      return { ...result, found: { seed, reduced: found, difference: comparison.difference } };
     const reduced = reduceCase(found, (candidate) => differs(rig, candidate, options.evaluate));
     const difference = compareCase(rig, reduced, options.evaluate)?.difference ?? comparison.difference;
     return { ...result, found: { seed, reduced, difference } };

@@ -4,8 +4,11 @@ export const OWN6 = "fd00::2";
 export const OWN_LINK_LOCAL = "fe80::2";
 export const OWN_ADDRESSES: readonly string[] = [OWN4, OWN6, OWN_LINK_LOCAL];
 
-export const PEERS4 = ["10.0.0.53", "10.0.0.1", "10.1.2.3", "192.0.2.7", "192.0.2.8", "198.51.100.9"] as const;
-export const PEERS6 = ["fd00::53", "fd00::1", "2001:db8::7", "2001:db8:1::8", "fe80::1"] as const;
+export const RESOLVER4 = "10.0.0.53";
+export const RESOLVER6 = "fd00::53";
+
+export const PEERS4 = [RESOLVER4, "10.0.0.1", "10.1.2.3", "192.0.2.7", "192.0.2.8", "198.51.100.9"] as const;
+export const PEERS6 = [RESOLVER6, "fd00::1", "2001:db8::7", "2001:db8:1::8", "fe80::1"] as const;
 
 export const PATHS = ["/bin/app", "/bin/dig", "/usr/bin/curl"] as const;
 /** A path that no profile lists. */

@@ -1,0 +1,95 @@
+/** Evaluators with one fault each. Fuzzing that does not find all of them would not find such a fault in the kernel either. */
+import { evaluate } from "../../src/policy/evaluate.ts";
+import type { Packet } from "../../src/policy/packet.ts";
+import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/tables.ts";
+import type { Evaluate } from "./compare.ts";
+
+/** The table with every rule set changed. */
+function withRulesets(table: RuleTable, change: (ruleset: Ruleset) => Ruleset): RuleTable {
+  const pair = <T extends { egress: Ruleset; ingress: Ruleset }>(rules: T): T => ({
+    ...rules,
+    egress: change(rules.egress),
+    ingress: change(rules.ingress),
+  });
+  return { ...table, default: table.default && pair(table.default), binaries: table.binaries.map(pair) };
+}
+
+/** Tables are changed once, so that the rules parsed for one stay with it. */
+function ofTable(change: (ruleset: Ruleset) => Ruleset): Evaluate {
+  const changed = new WeakMap<RuleTable, RuleTable>();
+  return (state, table, packet, context, time) => {
+    const other = changed.get(table) ?? withRulesets(table, change);
+    changed.set(table, other);
+    return evaluate(state, other, packet, context, time);
+  };
+}
+
+function ofPacket(change: (packet: Packet) => Packet): Evaluate {
+  return (state, table, packet, context, time) => evaluate(state, table, change(packet), context, time);
+}
+
+const narrower = (rule: PortRule): PortRule => (rule.portPrefix === 16 ? { ...rule, portPrefix: 15 } : rule);
+const flipped = (rule: NameRule): NameRule => ({
+  ...rule,
+  exactAsk: rule.belowAsk,
+  exactConnect: rule.belowConnect,
+  belowAsk: rule.exactAsk,
+  belowConnect: rule.exactConnect,
+});
+
+/** By what is wrong. */
+export const MUTANTS: Record<string, Evaluate> = {
+  "a comparison of ports ignores the last bit": ofTable((rules) => ({ ...rules, ports: rules.ports.map(narrower) })),
+  "exact names and wildcards are exchanged": ofTable((rules) => ({ ...rules, names: rules.names.map(flipped) })),
+  "learned names open nothing": ofTable((rules) => ({ ...rules, fqdn: 0n })),
+  "any name may be asked": ofTable((rules) => ({ ...rules, askAny: ~0n })),
+  "every application is accepted": ofTable((rules) => ({ ...rules, anyApplication: ~0n })),
+  "binary: Any has no effect": ofTable((rules) => ({ ...rules, anyBinary: 0n })),
+  "the shortest prefix wins": ofTable((rules) => ({
+    ...rules,
+    peers4: rules.peers4.filter((rule) => rule.prefixLength < 32),
+  })),
+  "time stands still": (state, table, packet, context) => evaluate(state, table, packet, context, 1e6),
+  "an exec changes nothing": (state, ...rest) => {
+    state.epoch = 0;
+    return evaluate(state, ...rest);
+  },
+  "questions are forgotten": (state, ...rest) => {
+    state.queries.clear();
+    return evaluate(state, ...rest);
+  },
+  "fragments are forgotten": (state, ...rest) => {
+    state.fragments.clear();
+    return evaluate(state, ...rest);
+  },
+  "flows are forgotten": (state, ...rest) => {
+    state.flows.clear();
+    return evaluate(state, ...rest);
+  },
+  "the creator of a socket is not asked": (state, table, packet, context, time) =>
+    evaluate(state, table, packet, { ...context, subjects: context.subjects.slice(0, 1) }, time),
+  "changed binaries are not told apart": (state, table, packet, context, time) => {
+    const subjects = context.subjects.map((subject) => ({ ...subject, modified: false }));
+    return evaluate(state, table, packet, { ...context, subjects }, time);
+  },
+  "containers are not told apart": (state, table, packet, context, time) => {
+    const subjects = context.subjects.map((subject) => ({ ...subject, container: null }));
+    return evaluate(state, table, packet, { ...context, subjects }, time);
+  },
+  "attacks are ignored": (state, table, packet, context, time) =>
+    evaluate(state, { ...table, attacks: [] }, packet, context, time),
+  "the last byte of the payload is lost": ofPacket((packet) =>
+    packet.kind === "ip" ? { ...packet, payload: packet.payload.subarray(0, -1) } : packet,
+  ),
+  "sequence numbers are one too high": ofPacket((packet) =>
+    packet.kind === "ip" && packet.tcp
+      ? { ...packet, tcp: { ...packet.tcp, sequence: packet.tcp.sequence + 1 } }
+      : packet,
+  ),
+  "ICMP errors have no flow": ofPacket((packet) =>
+    packet.kind === "ip" && packet.icmp ? { ...packet, payload: new Uint8Array(0) } : packet,
+  ),
+  "segmentation offload is not seen": ofPacket((packet) =>
+    packet.kind === "ip" ? { ...packet, segments: 1 } : packet,
+  ),
+};

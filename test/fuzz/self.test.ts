@@ -1,0 +1,29 @@
+/** Fuzzing has to be able to fail: evaluators with a fault are found, and what shows the fault is made small. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { ClassifierRig } from "../rig/classifier-rig.ts";
+import { MUTANTS } from "./mutants.ts";
+import { fuzz } from "./session.ts";
+
+const rig = new ClassifierRig({ name: "self" });
+after(() => rig[Symbol.dispose]());
+
+const SEED = 4_000_000;
+const MILLISECONDS_MAX = 20_000;
+
+for (const [fault, evaluate] of Object.entries(MUTANTS)) {
+  test(`a wrong evaluator is found: ${fault}`, () => {
+    const { found, packets } = fuzz(rig, { seed: SEED, milliseconds: MILLISECONDS_MAX, evaluate, reduce: false });
+    assert.ok(found !== null, `not found in ${packets} packets`);
+  });
+}
+
+test("a case that shows a fault is reduced to the packets and rules that it takes", () => {
+  const evaluate = MUTANTS["a comparison of ports ignores the last bit"];
+  assert.ok(evaluate);
+  const { found } = fuzz(rig, { seed: SEED, milliseconds: MILLISECONDS_MAX, evaluate });
+  assert.ok(found !== null);
+  const { steps, policies } = found.reduced;
+  const profiles = policies.flatMap((policy) => policy.profiles);
+  assert.ok(steps.length <= 2 && profiles.length === 1, `${steps.length} steps, ${profiles.length} profiles`);
+});
