@@ -1,0 +1,165 @@
+/** What has to be said for an agent that holds one thing to hold another. Used by the operator. */
+import { create } from "@bufbuild/protobuf";
+import { serializeRulesetDelta } from "../policy/ruleset-delta.ts";
+import { rulesetsOf, type SharedRuleset, serializeRuleset, serializeSkeleton } from "../policy/serialize-parts.ts";
+import type { RuleTable } from "../policy/tables.ts";
+import {
+  type Binding,
+  type Ruleset,
+  RulesetSchema,
+  type State,
+  StateSchema,
+  type Table,
+  TableSchema,
+} from "./agent_pb.js";
+import { type Bindings, bindingText, stateHash } from "./bindings.ts";
+import { MAX_PART_BYTES } from "./service.ts";
+
+/** What a node is to have. */
+export interface NodeState {
+  bindings: Bindings;
+  /** At least those that the bindings lead to. */
+  tables: ReadonlyMap<string, RuleTable>;
+}
+
+/** What an agent is known to hold. */
+export interface HeldHashes {
+  /** Null: not known one by one, so that all of them have to be sent. */
+  bindings: Bindings | null;
+  tables: ReadonlySet<string>;
+  rulesets: ReadonlySet<string>;
+}
+
+/** Texts of tables and rule sets, made once for all nodes. A cache: it may forget. */
+export interface ContentTexts {
+  ruleset(ruleset: SharedRuleset): Uint8Array;
+  table(table: RuleTable): Uint8Array;
+  /** The rule set of a hash, if it is still known. */
+  findRuleset(hash: string): SharedRuleset | undefined;
+}
+
+/** Texts that are made anew each time. */
+export const PLAIN_TEXTS: ContentTexts = {
+  ruleset: (ruleset) => Buffer.from(serializeRuleset(ruleset)),
+  table: (table) => Buffer.from(serializeSkeleton(table)),
+  findRuleset: () => undefined,
+};
+
+/**
+ * The messages of a revision, at least one.
+ * @param bases what a rule set may be told as a delta upon, by its own hash
+ */
+export function stateMessages(
+  held: HeldHashes,
+  next: NodeState,
+  revision: bigint,
+  texts: ContentTexts = PLAIN_TEXTS,
+  bases: ReadonlyMap<string, string> = new Map(),
+): State[] {
+  const parts = new PartsBuilder(revision, held.bindings === null);
+  const tables = tablesOf(next);
+  const told = new Set(held.rulesets);
+  for (const table of tables.values()) {
+    if (held.tables.has(table.hash)) continue;
+    for (const [hash, ruleset] of rulesetsOf(table)) {
+      if (told.has(hash)) continue;
+      told.add(hash);
+      parts.ruleset(rulesetMessage(ruleset, held, texts, bases));
+    }
+    parts.table(create(TableSchema, { hash: table.hash, content: texts.table(table) }));
+  }
+  const before = held.bindings ?? new Map<string, Binding>();
+  for (const [uid, binding] of next.bindings) {
+    const old = before.get(uid);
+    if (old === binding || (old !== undefined && bindingText(old) === bindingText(binding))) continue;
+    parts.binding(binding);
+  }
+  for (const uid of before.keys()) if (!next.bindings.has(uid)) parts.removed(uid);
+  return parts.finish(next.bindings.size === 0 ? "" : stateHash(next.bindings));
+}
+
+/** What an agent holds that has acknowledged a state. */
+export function heldAfter(state: NodeState): HeldHashes {
+  const tables = tablesOf(state);
+  const rulesets = new Set([...tables.values()].flatMap((table) => [...rulesetsOf(table).keys()]));
+  return { bindings: new Map(state.bindings), tables: new Set(tables.keys()), rulesets };
+}
+
+/** The tables that the bindings lead to. */
+function tablesOf({ bindings, tables }: NodeState): Map<string, RuleTable> {
+  const used = new Map<string, RuleTable>();
+  for (const { tableHash } of bindings.values()) {
+    const table = tableHash === "" ? undefined : tables.get(tableHash);
+    if (table !== undefined) used.set(tableHash, table);
+  }
+  return used;
+}
+
+function rulesetMessage(
+  ruleset: SharedRuleset,
+  held: HeldHashes,
+  texts: ContentTexts,
+  bases: ReadonlyMap<string, string>,
+): Ruleset {
+  const { hash } = ruleset;
+  const baseHash = bases.get(hash);
+  const base = baseHash !== undefined && held.rulesets.has(baseHash) ? texts.findRuleset(baseHash) : undefined;
+  const delta = base === undefined ? null : serializeRulesetDelta(base, ruleset);
+  if (base === undefined || delta === null) return create(RulesetSchema, { hash, content: texts.ruleset(ruleset) });
+  return create(RulesetSchema, { hash, baseHash: base.hash, content: Buffer.from(delta) });
+}
+
+/** Roughly what a binding takes. */
+const BINDING_BYTES = 512;
+const UID_BYTES = 40;
+
+class PartsBuilder {
+  readonly #parts: State[] = [];
+  readonly #revision: bigint;
+  readonly #full: boolean;
+  #part: State;
+  #bytes = 0;
+
+  constructor(revision: bigint, full: boolean) {
+    this.#revision = revision;
+    this.#full = full;
+    this.#part = this.#newPart();
+  }
+
+  ruleset(ruleset: Ruleset): void {
+    this.#room(ruleset.content.length).rulesets.push(ruleset);
+  }
+
+  table(table: Table): void {
+    this.#room(table.content.length).tables.push(table);
+  }
+
+  binding(binding: Binding): void {
+    this.#room(BINDING_BYTES).bindings.push(binding);
+  }
+
+  removed(uid: string): void {
+    this.#room(UID_BYTES).removed.push(uid);
+  }
+
+  finish(hash: string): State[] {
+    this.#part.stateHash = hash;
+    return [...this.#parts, this.#part];
+  }
+
+  /** The part that has room for so many bytes; a thing larger than a part has one of its own. */
+  #room(bytes: number): State {
+    if (this.#bytes > 0 && this.#bytes + bytes > MAX_PART_BYTES) {
+      this.#part.more = true;
+      this.#parts.push(this.#part);
+      this.#part = this.#newPart();
+      this.#bytes = 0;
+    }
+    this.#bytes += bytes;
+    return this.#part;
+  }
+
+  #newPart(): State {
+    return create(StateSchema, { revision: this.#revision, full: this.#full });
+  }
+}
