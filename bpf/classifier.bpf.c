@@ -10,7 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "flow.h"
+#include "open_flow.h"
 
 #define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
 #define TC_DROP 2
@@ -392,6 +392,10 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 	}
 	if (workload->flags & WORKLOAD_UNRESTRICTED)
 		return TC_NEXT;
+	if (is_of_open_flow(skb, workload, direction)) {
+		tell_test(skb, REASON_ALLOWED, VERDICT_ALLOWED);
+		return TC_NEXT;
+	}
 	s->workload = *workload;
 	__builtin_memset(&s->packet, 0, sizeof(s->packet));
 	__builtin_memset(&s->key, 0, sizeof(s->key));

@@ -61,6 +61,24 @@ static __always_inline struct socket_owner *use_socket(void *socket)
 	return owner;
 }
 
+/*
+ * Is the user that was written down still who it is? Whatever changes an identity starts an epoch, so the same
+ * process in the same epoch is. For the programs that run at every send and receive: almost always that is all there
+ * is to do, and here the task is read without bpf_probe_read_kernel. Kernels before 5.11 have no such task.
+ */
+static __always_inline int is_user_known(void *socket)
+{
+	struct socket_owner *owner;
+	struct task_struct *task;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return 0;
+	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
+	task = bpf_get_current_task_btf();
+	return owner && owner->user.tgid == (__u32)task->tgid &&
+	       owner->user.start_time == task->group_leader->start_boottime && owner->epoch == read_epoch();
+}
+
 /* Runs for IPv4 and IPv6 sockets that user space makes, before they can send anything. */
 SEC("cgroup/sock_create")
 int socket_created(struct bpf_sock *ctx)
@@ -77,7 +95,7 @@ static __always_inline int use_address(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *socket = ctx->sk;
 
-	if (socket)
+	if (socket && !is_user_known(socket))
 		use_socket(socket);
 	return GO_ON;
 }
@@ -247,20 +265,6 @@ static __always_inline int is_internet(struct sock *socket)
 	__u16 family = socket->__sk_common.skc_family;
 
 	return family == FAMILY_IPV4 || family == FAMILY_IPV6;
-}
-
-/*
- * Is the user that was written down still who it is? Whatever changes an identity starts an epoch, so the same
- * process in the same epoch is. For the two programs below, which run at every send and receive: here the task can be
- * read without bpf_probe_read_kernel, and almost always that is all there is to do.
- */
-static __always_inline int is_user_known(struct sock *socket)
-{
-	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return owner && owner->user.tgid == (__u32)task->tgid &&
-	       owner->user.start_time == task->group_leader->start_boottime && owner->epoch == read_epoch();
 }
 
 /* Connected sockets show their user nowhere but here. Optional: kernels before 6.3 do not have these. */

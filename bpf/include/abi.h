@@ -318,7 +318,7 @@ struct flow {
 	__u8 application;
 	__u32 flags;         /* enum flow_flag */
 	__u16 dns_length[2]; /* DNS over TCP: a length prefix that came alone, 0 if none */
-	__u32 padding;
+	__u32 tick;          /* jiffies (low half) when last_seen was looked at last */
 };
 
 /* `fragments`: LRU_HASH. The verdict of a datagram's first fragment, for the others. */

@@ -750,6 +750,7 @@ export interface Flow {
   application: number;
   flags: number;
   dnsLength: [number, number];
+  tick: number;
 }
 
 export const Flow: Codec<Flow> = {
@@ -774,7 +775,7 @@ export const Flow: Codec<Flow> = {
     buffer.writeUInt32LE(value.flags, offset + 116);
     buffer.writeUInt16LE(value.dnsLength[0], offset + 120);
     buffer.writeUInt16LE(value.dnsLength[1], offset + 120 + 2);
-    buffer.fill(0, offset + 124, offset + 128);
+    buffer.writeUInt32LE(value.tick, offset + 124);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -795,6 +796,7 @@ export const Flow: Codec<Flow> = {
       application: buffer.readUInt8(offset + 115),
       flags: buffer.readUInt32LE(offset + 116),
       dnsLength: [buffer.readUInt16LE(offset + 120), buffer.readUInt16LE(offset + 120 + 2)],
+      tick: buffer.readUInt32LE(offset + 124),
     };
   },
 };
