@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
- * Functions with a __sk_buff and scalars for arguments are global on purpose: the verifier looks at each once, not
- * once per call and state, and kernels before 5.13 take no other arguments. They find the rest in the scratch.
- *
  * The classifier on the host-side veth. Every packet of a workload that is under restriction gets a verdict here,
  * in both directions; whatever cannot be parsed, found or stored is a violation.
+ *
+ * Functions with a __sk_buff and scalars for arguments are global on purpose: the verifier looks at each once, not
+ * once per call and state, and kernels before 5.13 take no other arguments. They find the rest in the scratch.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "icmp_error.h"
 #include "open_flow.h"
 
 #define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
 #define TC_DROP 2
 #define TEST_JUDGED 0x10000
+#define MODE_REPORTS (MODE_ALERT | MODE_TRACE_DNS)
 /* Seconds for which the kernel's own reassembly waits for the rest of a datagram, at most: RFC 8200, 4.5. */
 #define FRAGMENT_LIFETIME 60
 #define NOT_JUDGED 3 /* between the functions here: the flow was evicted meanwhile */
@@ -141,6 +143,14 @@ static __always_inline void remember_masks(struct scratch *s)
 	s->mask = s->flow.subjects[0].mask;
 }
 
+/* What was asked in a datagram that was refused before anybody looked into it: the report is to say so. */
+static __always_inline void read_question(struct __sk_buff *skb, struct scratch *s)
+{
+	if (!(s->flow.flags & FLOW_DNS) || s->packet.protocol != PROTOCOL_UDP || !(s->workload.mode & MODE_REPORTS))
+		return;
+	s->dns_reported = parse_dns(skb, s->packet.payload_offset, s->packet.end) == REASON_ALLOWED;
+}
+
 /* Every DNS message is told of under trace-dns, whatever its verdict. */
 static __always_inline void trace_dns(struct __sk_buff *skb, struct scratch *s, __u32 reason)
 {
@@ -180,6 +190,8 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 		reason = store_flow(s, reason);
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
 		reason = remember_fragment(reason);
+	if (flow_reason)
+		read_question(skb, s);
 	trace_dns(skb, s, reason);
 	if (reason)
 		return violation(skb, s, reason);
@@ -216,92 +228,6 @@ __noinline int judge_valid(struct __sk_buff *skb)
 		reason = remember_fragment(reason);
 	trace_dns(skb, s, reason);
 	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
-}
-
-/* ICMP's ways to say that a packet did not arrive: RFC 792; RFC 4443, 3. */
-static __always_inline int is_icmp_error(struct packet *p)
-{
-	if (p->protocol == PROTOCOL_ICMP && p->ethertype == ETHERTYPE_VALUE_IPV4)
-		return p->icmp_type == 3 || p->icmp_type == 11 || p->icmp_type == 12;
-	return is_icmpv6(p) && p->icmp_type >= 1 && p->icmp_type <= 4;
-}
-
-/* Reads the header of the packet that an ICMP error is about, as sent, into *inner. Returns 0, or -1. */
-static __always_inline int parse_inner(struct __sk_buff *skb, struct packet *outer, struct packet *inner)
-{
-	__u32 offset = outer->l4_offset + 8;
-	__u16 ports[2];
-
-	if (outer->protocol == PROTOCOL_ICMP) {
-		struct iphdr ip;
-
-		if (offset + sizeof(ip) > outer->end || bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) < 0 ||
-		    ip.version != 4 || ip.ihl < 5)
-			return -1;
-		/* What stands behind the header of a later fragment is not the ports. */
-		if (ip.frag_off & bpf_htons(0x1fff))
-			return -1;
-		set_ipv4(inner->source, ip.saddr);
-		set_ipv4(inner->destination, ip.daddr);
-		inner->protocol = ip.protocol;
-		offset += ip.ihl * 4;
-	} else {
-		struct ipv6hdr ip;
-
-		if (offset + sizeof(ip) > outer->end || bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) < 0 ||
-		    ip.version != 6)
-			return -1;
-		__builtin_memcpy(inner->source, &ip.saddr, ADDRESS_LENGTH);
-		__builtin_memcpy(inner->destination, &ip.daddr, ADDRESS_LENGTH);
-		inner->protocol = ip.nexthdr;
-		offset += sizeof(ip);
-		if (is_mapped(inner->source) || is_mapped(inner->destination))
-			return -1;
-	}
-	if (offset + 8 > outer->end)
-		return -1;
-	if (is_icmp(inner)) {
-		if (bpf_skb_load_bytes(skb, offset, &inner->icmp_type, 1) < 0 ||
-		    bpf_skb_load_bytes(skb, offset + 4, &inner->icmp_id, 2) < 0)
-			return -1;
-		return 0;
-	}
-	if (!has_ports(inner->protocol))
-		return 0;
-	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)) < 0)
-		return -1;
-	inner->source_port = ports[0];
-	inner->destination_port = ports[1];
-	return 0;
-}
-
-/* An ICMP error about an allowed flow is part of it. Puts its subject into the scratch; returns 1, else 0. */
-__noinline int is_related(struct __sk_buff *skb)
-{
-	struct scratch *s = get_scratch();
-	struct flow *flow = NULL;
-	struct packet outer;
-	__u32 direction;
-
-	if (!s)
-		return 0;
-	outer = s->packet;
-	direction = s->direction;
-	if (parse_inner(skb, &outer, &s->packet) == 0) {
-		/* The error goes against the packet that it is about. */
-		s->direction = direction == DIRECTION_EGRESS ? DIRECTION_INGRESS : DIRECTION_EGRESS;
-		__builtin_memset(&s->key, 0, sizeof(s->key));
-		key_of_packet(s);
-		flow = bpf_map_lookup_elem(&flows, &s->key);
-	}
-	s->packet = outer;
-	s->direction = direction;
-	__builtin_memset(&s->key, 0, sizeof(s->key));
-	key_of_packet(s);
-	if (!flow || flow->reason || flow->table_id != s->workload.table_id)
-		return 0;
-	s->flow.subjects[0].path_id = flow->subjects[0].path_id;
-	return 1;
 }
 
 static __always_inline int allow_related(struct __sk_buff *skb, struct scratch *s)
