@@ -89,6 +89,8 @@ export interface RigOptions {
   name: string;
   maxEntries?: Record<string, number>;
   settings?: Partial<NodeSettings>;
+  /** Another build of the classifier, to see what it says. */
+  object?: string;
 }
 
 export interface WorkloadOptions {
@@ -111,13 +113,13 @@ export class ClassifierRig implements Disposable {
   #heldTable: number | null = null;
   #workload: Required<WorkloadOptions> = { id: 1, mac: WORKLOAD_MAC, addresses: [] };
 
-  constructor({ name, maxEntries, settings }: RigOptions) {
-    execFileSync("make", ["-s", OBJECT], { cwd: ROOT });
+  constructor({ name, maxEntries, settings, object }: RigOptions) {
+    if (object === undefined) execFileSync("make", ["-s", OBJECT], { cwd: ROOT });
     ensureBpffs();
     this.#pinRoot = join(BPFFS_PATH, `pc-fuzz-${name}-${process.pid}`);
     ensurePinFolder(this.#pinRoot);
     try {
-      this.#object = BpfObject.load(join(ROOT, OBJECT), {
+      this.#object = BpfObject.load(object ?? join(ROOT, OBJECT), {
         pinRoot: this.#pinRoot,
         maxEntries: { ...MAP_SIZES, ...maxEntries },
         constants: { subject_from_mark: 1 },
