@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
+import { buildTool } from "../tools/build.ts";
 import { Lab } from "./harness/lab.ts";
 import { RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
@@ -27,9 +28,7 @@ const cgroup = join(cgroupRoot(), lab.name);
 mkdirSync(cgroup);
 after(removeCgroup);
 
-const built = lab.path("spinner");
-const source = join(import.meta.dirname, "../tools/spinner/spinner.c");
-execFileSync("gcc", ["-static", "-O1", "-Wall", "-o", built, source]);
+const built = buildTool("spinner");
 const spinner = lab.program("spins", built);
 const receiver = lab.start(outside, built, ["receive", ALLOWED, DENIED]);
 await receiver.line("ready");

@@ -3,12 +3,12 @@
  * test client under names of their own, each of which is a process of its own to a profile.
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { copyFileSync, globSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { Reason } from "../../../src/api/reasons.ts";
 import type { AgentEvent, VerdictEvent } from "../../../src/node-agent/events/event.ts";
+import { buildTool } from "../../tools/build.ts";
 import type { Zone } from "../../tools/servers/zone.ts";
 import { AgentUnderTest } from "./agent-under-test.ts";
 import { isVerdict } from "./event-stream.ts";
@@ -18,8 +18,7 @@ import { type Finished, RunningProcess, type StartOptions } from "./processes.ts
 import { makeTopology, type Place, type Topology, type WorkloadPlace } from "./topology.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-const BUILD = join(ROOT, "build/test");
-const CLIENT = join(BUILD, "client");
+const CLIENT = join(ROOT, "build/test/client");
 
 export interface LabOptions {
   /** Workloads, by the value of their label `app`. */
@@ -69,7 +68,7 @@ export class Lab {
     const takeDown = () => removeLab(name);
     process.once("exit", takeDown);
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-    buildClient();
+    buildTool("client");
     mkdirSync(labFolder(name), { recursive: true });
     mountMemory(labFolder(name));
     mkdirSync(join(labFolder(name), "bin"));
@@ -172,20 +171,4 @@ export class Lab {
       (expected.path === undefined || expected.path === ANY_PROCESS || (event.process?.path ?? null) === expected.path);
     return await this.agent.events.waitFor(JSON.stringify({ verdict, ...expected }), wanted, { from: mark });
   }
-}
-
-/** Builds the test client unless it is newer than its sources. Several test files may do so at once. */
-function buildClient(): void {
-  const sources = globSync(join(ROOT, "test/tools/client/*.[ch]"));
-  const built = modificationTime(CLIENT);
-  if (sources.every((source) => modificationTime(source) < built)) return;
-  mkdirSync(BUILD, { recursive: true });
-  const files = sources.filter((source) => source.endsWith(".c"));
-  const temporary = `${CLIENT}.${process.pid}`;
-  execFileSync("gcc", ["-static", "-O1", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-o", temporary, ...files]);
-  execFileSync("mv", [temporary, CLIENT]);
-}
-
-function modificationTime(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
