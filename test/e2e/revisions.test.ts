@@ -1,0 +1,69 @@
+/** Section 9: a new revision replaces the old one at one stroke: no packet is judged by half of each. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Lab } from "./harness/lab.ts";
+import { egress, profile } from "./harness/profiles.ts";
+
+const [FIRST, SECOND] = ["198.51.100.1", "198.51.100.2"] as const;
+/** Each revision allows one address on one port. The two others of the four combinations are half of each. */
+const REVISIONS = [
+  { address: FIRST, port: 7001 },
+  { address: SECOND, port: 7002 },
+];
+const TARGETS = [`${FIRST} 7001`, `${SECOND} 7002`, `${FIRST} 7002`, `${SECOND} 7001`];
+const CHANGES = 8;
+
+const lab = await Lab.start("revisions", {
+  apps: ["shop"],
+  agentArgs: ["--no-allowed"],
+  profiles: (lab) => {
+    lab.program("app");
+    return [revision(lab, 0)];
+  },
+});
+const shop = lab.workload("shop");
+
+function revision(lab: Lab, number: number) {
+  const { address, port } = REVISIONS[number % 2] ?? assert.fail();
+  const rules = { cidr4: [`${address}/32`], l4: { protocolPorts: [{ protocol: "udp" as const, port }] } };
+  // The other path is there to make the tables differ in more than one map.
+  return profile("shop", [egress(lab.path("bin", "app"), rules), egress(`/opt/other${number}`, rules)], {
+    actions: ["enforce"],
+  });
+}
+
+/** Of each packet in the order of sending, whether it arrived: a row for each target. */
+async function sendUnderChanges(): Promise<boolean[][]> {
+  const tag = lab.tag();
+  const verbs = `udp4 rounds ${(CHANGES + 2) * 250} 300 ${tag} ${TARGETS.length} ${TARGETS.join(" ")}`;
+  const sender = lab.start(shop, lab.path("bin", "app"), verbs);
+  await sender.line("sending");
+  for (let number = 1; number <= CHANGES; number++) await lab.agent.apply(revision(lab, number));
+  await sleep(100);
+  const { stdout } = await sender.finish();
+  await sleep(100);
+  const rounds = Number(stdout.trim().split("\n").at(-1));
+  const arrived = TARGETS.map(() => new Array<boolean>(rounds).fill(false));
+  for (const { text } of await lab.servers.received(tag)) {
+    const [round, target] = text
+      .slice(tag.length + 1)
+      .split(":")
+      .map(Number);
+    const row = arrived[target ?? -1];
+    if (row !== undefined && round !== undefined) row[round] = true;
+  }
+  return arrived;
+}
+
+test("§9 profile changed under load: no packet is judged by half of each, none by neither", async () => {
+  const [first = [], second = [], ...halves] = await sendUnderChanges();
+  assert.ok(first.length > 1000, `${first.length} rounds are too few to mean something`);
+  assert.ok(first.includes(true) && second.includes(true), "both revisions were in force under load");
+  for (const half of halves) assert.ok(!half.includes(true), "allowed by half of each revision");
+  // The packets to both targets leave in turn. What each of them tells of the revision in force must fit one history,
+  // with one change for each revision: a packet of a mixed table would show as two changes more.
+  const history = first.flatMap((arrived, round) => [arrived ? 0 : 1, second[round] === true ? 1 : 0]);
+  const changes = history.filter((revision, index) => index > 0 && revision !== history[index - 1]).length;
+  assert.equal(changes, CHANGES);
+});
