@@ -114,6 +114,28 @@ struct address_key {
 	__u8 address[ADDRESS_LENGTH];
 };
 
+/* -------------------------------------------------------------------------------------------- devices */
+
+/* `devices`: HASH. Both ends of every veth pair, each from before it is up until it is gone (bpf/devices.bpf.c). */
+struct device_key {
+	__u32 netns_inum;
+	__u32 ifindex;
+};
+
+enum veth_flag {
+	VETH_MOVED = 1, /* from another network namespace */
+	VETH_FOUND = 2, /* by user space: it is older than the programs */
+};
+
+struct veth_end {
+	__u64 changed;          /* ns; 0 if found */
+	struct device_key peer; /* zeros while it is not known */
+	__u32 flags;            /* enum veth_flag */
+	__u32 padding;
+};
+
+/* `device_changes`: ARRAY[1] of __u64: how often `devices` has been written to. */
+
 /* --------------------------------------------------------------------------------------------- the gate */
 
 enum gate_flag { GATE_CLOSED = 1, GATE_OPENS_AFTER_TIMEOUT = 2 };
@@ -269,6 +291,36 @@ struct socket_owner {
 	__u32 netns_inum;
 };
 
+/*
+ * `registrations`: LRU_HASH. The second source of who owns a socket, by addresses as the network stack has them
+ * (bpf/flows.bpf.c): for packets that come without a socket, and for sockets without storage. Unconnected sockets have
+ * no remote side in it, and sockets bound to any address no local one (zeros).
+ */
+struct registration_key {
+	__u32 netns_inum;
+	__u8 protocol;
+	__u8 raw;            /* 1: a raw socket's last datagram; the remote address alone */
+	__u8 padding[2];
+	__u8 local[ADDRESS_LENGTH];
+	__u8 remote[ADDRESS_LENGTH];
+	__u16 local_port;    /* a ping socket's identifier */
+	__u16 remote_port;
+};
+
+enum registration_flag {
+	REGISTRATION_SHARED = 1, /* by sockets of different identities: it says nothing */
+};
+
+struct registration {
+	struct actor actor;
+	__u64 time;          /* ns */
+	__u64 socket;        /* tells sockets apart, and means nothing else */
+	__u32 flags;         /* enum registration_flag */
+	__u32 padding;
+};
+
+/* `registered`: LRU_HASH, socket (__u64) -> its registration_key. Who is not in there has no registration. */
+
 /* -------------------------------------------------------------------------------------------- traffic */
 
 /* `flows`: LRU_HASH. ICMP and ICMPv6 echo: both ports are the identifier. */
@@ -420,6 +472,9 @@ enum error {
 	ERROR_SOCKET_WITHOUT_OWNER,
 	ERROR_SOCKET_LOOKUP,
 	ERROR_GATE_FULL,
+	ERROR_DEVICES_FULL,
+	ERROR_REGISTRATIONS_FULL,
+	ERROR_OWNER_DISAGREEMENT,     /* the socket's storage and its registration name different processes */
 	ERROR_COUNT,
 };
 

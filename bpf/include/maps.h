@@ -36,6 +36,10 @@ PINNED_MAP_WITH_FLAGS(interfaces_high, BPF_MAP_TYPE_HASH, __u32, __u32, 4096, BP
 PINNED_MAP_WITH_FLAGS(namespaces, BPF_MAP_TYPE_HASH, __u32, __u32, 4096, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(addresses, BPF_MAP_TYPE_HASH, struct address_key, __u8, 16384, BPF_F_NO_PREALLOC);
 
+/* Devices */
+PINNED_MAP(devices, BPF_MAP_TYPE_HASH, struct device_key, struct veth_end, 16384);
+PINNED_MAP(device_changes, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
+
 /* The gate */
 PINNED_MAP(gate, BPF_MAP_TYPE_ARRAY, __u32, struct gate, 1);
 PINNED_MAP_WITH_FLAGS(cared, BPF_MAP_TYPE_HASH, __u32, __u64, 4096, BPF_F_NO_PREALLOC);
@@ -58,6 +62,9 @@ PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 65536);
 PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket_owner, 0,
 		      BPF_F_NO_PREALLOC | BPF_F_CLONE);
+
+PINNED_MAP(registrations, BPF_MAP_TYPE_LRU_HASH, struct registration_key, struct registration, 32768);
+PINNED_MAP(registered, BPF_MAP_TYPE_LRU_HASH, __u64, struct registration_key, 32768);
 
 /* Traffic: may be evicted */
 PINNED_MAP(flows, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, 65536);

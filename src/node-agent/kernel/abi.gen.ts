@@ -101,6 +101,12 @@ export const WorkloadFlag = {
   DEFAULT_ABSENT: 4,
 } as const;
 
+/** `enum veth_flag` */
+export const VethFlag = {
+  MOVED: 1,
+  FOUND: 2,
+} as const;
+
 /** `enum gate_flag` */
 export const GateFlag = {
   CLOSED: 1,
@@ -122,6 +128,11 @@ export const SocketFlag = {
   ACCEPTED: 1,
   FOUND: 2,
   PORT_ASKED: 4,
+} as const;
+
+/** `enum registration_flag` */
+export const RegistrationFlag = {
+  SHARED: 1,
 } as const;
 
 /** `enum flow_flag` */
@@ -158,7 +169,10 @@ export const ErrorKind = {
   SOCKET_WITHOUT_OWNER: 19,
   SOCKET_LOOKUP: 20,
   GATE_FULL: 21,
-  COUNT: 22,
+  DEVICES_FULL: 22,
+  REGISTRATIONS_FULL: 23,
+  OWNER_DISAGREEMENT: 24,
+  COUNT: 25,
 } as const;
 
 /** `enum event_type` */
@@ -273,6 +287,52 @@ export const AddressKey: Codec<AddressKey> = {
     return {
       workloadId: buffer.readUInt32LE(offset),
       address: readBytes(buffer, offset + 4, 16),
+    };
+  },
+};
+
+/** `struct device_key`, 8 bytes */
+export interface DeviceKey {
+  netnsInum: number;
+  ifindex: number;
+}
+
+export const DeviceKey: Codec<DeviceKey> = {
+  SIZE: 8,
+  encode(value: DeviceKey, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.netnsInum, offset);
+    buffer.writeUInt32LE(value.ifindex, offset + 4);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): DeviceKey {
+    return {
+      netnsInum: buffer.readUInt32LE(offset),
+      ifindex: buffer.readUInt32LE(offset + 4),
+    };
+  },
+};
+
+/** `struct veth_end`, 24 bytes */
+export interface VethEnd {
+  changed: bigint;
+  peer: DeviceKey;
+  flags: number;
+}
+
+export const VethEnd: Codec<VethEnd> = {
+  SIZE: 24,
+  encode(value: VethEnd, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.changed, offset);
+    DeviceKey.encode(value.peer, buffer, offset + 8);
+    buffer.writeUInt32LE(value.flags, offset + 16);
+    buffer.fill(0, offset + 20, offset + 24);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): VethEnd {
+    return {
+      changed: buffer.readBigUInt64LE(offset),
+      peer: DeviceKey.decode(buffer, offset + 8),
+      flags: buffer.readUInt32LE(offset + 16),
     };
   },
 };
@@ -664,6 +724,71 @@ export const SocketOwner: Codec<SocketOwner> = {
       netnsCookie: buffer.readBigUInt64LE(offset + 72),
       flags: buffer.readUInt32LE(offset + 80),
       netnsInum: buffer.readUInt32LE(offset + 84),
+    };
+  },
+};
+
+/** `struct registration_key`, 44 bytes */
+export interface RegistrationKey {
+  netnsInum: number;
+  protocol: number;
+  raw: number;
+  local: Uint8Array;
+  remote: Uint8Array;
+  localPort: number;
+  remotePort: number;
+}
+
+export const RegistrationKey: Codec<RegistrationKey> = {
+  SIZE: 44,
+  encode(value: RegistrationKey, buffer: Buffer = Buffer.alloc(44), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.netnsInum, offset);
+    buffer.writeUInt8(value.protocol, offset + 4);
+    buffer.writeUInt8(value.raw, offset + 5);
+    writeBytes(buffer, value.local, offset + 8, 16, "RegistrationKey.local");
+    writeBytes(buffer, value.remote, offset + 24, 16, "RegistrationKey.remote");
+    buffer.writeUInt16LE(value.localPort, offset + 40);
+    buffer.writeUInt16LE(value.remotePort, offset + 42);
+    buffer.fill(0, offset + 6, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): RegistrationKey {
+    return {
+      netnsInum: buffer.readUInt32LE(offset),
+      protocol: buffer.readUInt8(offset + 4),
+      raw: buffer.readUInt8(offset + 5),
+      local: readBytes(buffer, offset + 8, 16),
+      remote: readBytes(buffer, offset + 24, 16),
+      localPort: buffer.readUInt16LE(offset + 40),
+      remotePort: buffer.readUInt16LE(offset + 42),
+    };
+  },
+};
+
+/** `struct registration`, 56 bytes */
+export interface Registration {
+  actor: Actor;
+  time: bigint;
+  socket: bigint;
+  flags: number;
+}
+
+export const Registration: Codec<Registration> = {
+  SIZE: 56,
+  encode(value: Registration, buffer: Buffer = Buffer.alloc(56), offset = 0): Buffer {
+    Actor.encode(value.actor, buffer, offset);
+    buffer.writeBigUInt64LE(value.time, offset + 32);
+    buffer.writeBigUInt64LE(value.socket, offset + 40);
+    buffer.writeUInt32LE(value.flags, offset + 48);
+    buffer.fill(0, offset + 52, offset + 56);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Registration {
+    return {
+      actor: Actor.decode(buffer, offset),
+      time: buffer.readBigUInt64LE(offset + 32),
+      socket: buffer.readBigUInt64LE(offset + 40),
+      flags: buffer.readUInt32LE(offset + 48),
     };
   },
 };

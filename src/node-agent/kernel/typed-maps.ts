@@ -6,6 +6,7 @@ import {
   BinaryKey,
   Counter,
   CounterKey,
+  DeviceKey,
   DnsName,
   DnsQuery,
   DnsQueryKey,
@@ -26,9 +27,12 @@ import {
   Peer6Key,
   PortKey,
   Process,
+  Registration,
+  RegistrationKey,
   Ruleset,
   Settings,
   SocketOwner,
+  VethEnd,
   Workload,
 } from "./abi.gen.ts";
 import type { Codec } from "./codec.ts";
@@ -60,6 +64,8 @@ const TYPES = {
   interfacesHigh: of(u32, u32),
   namespaces: of(u32, u32),
   addresses: of(AddressKey, u8),
+  devices: of(DeviceKey, VethEnd),
+  deviceChanges: of(u32, u64),
   gate: of(u32, Gate),
   cared: of(u32, u64),
   gated: of(u32, Gated),
@@ -76,6 +82,8 @@ const TYPES = {
   containers: of(u64, u32),
   /** Key: file descriptor of a socket in this process. */
   socketOwners: of(s32, SocketOwner),
+  registrations: of(RegistrationKey, Registration),
+  registered: of(u64, RegistrationKey),
   flows: of(FlowKey, Flow),
   fragments: of(FragmentKey, Fragment),
   dnsQueries: of(DnsQueryKey, DnsQuery),
