@@ -19,11 +19,18 @@ export interface WorkloadContainer {
   name: string;
   /** Id of its cgroup on the v2 hierarchy, as bpf_get_current_cgroup_id gives it. */
   cgroupId: bigint;
+  /**
+   * Its root directory as seen from here, `/proc/PID/root` of a process in it, by which listed links are followed.
+   * Absent: it has no process (yet), or shares this machine's files.
+   */
+  root?: string;
 }
 
 /** A workload as its source sees it at this moment. `workloadKey` is what stays the same through its life. */
 export interface Workload {
   name: string;
+  /** Of the pod that it is; absent for what is no pod. */
+  podUid?: string;
   /** Kubernetes namespace: only profiles of the same one select it. */
   namespace: string;
   labels: Readonly<Record<string, string>>;
@@ -52,6 +59,7 @@ export interface IdentifiedWorkload extends Workload {
 /** A workload that was named and cannot be guarded yet; `problem` says why, and what to do. */
 export interface UnresolvedWorkload {
   name: string;
+  podUid?: string;
   namespace: string;
   labels: Readonly<Record<string, string>>;
   problem: PortcullisError;
