@@ -1,0 +1,232 @@
+/**
+ * Requests to the API server. Where it is, its certificates and our credentials are the Kubernetes client's affair
+ * (kubeconfig, in-cluster token, exec plugins); the requests are our own, because its list and watch neither page, nor
+ * choose a representation, nor tell broken lines from good ones.
+ */
+import http from "node:http";
+import https from "node:https";
+import type { Socket } from "node:net";
+import { KubeConfig } from "@kubernetes/client-node";
+import { causeText } from "../api/errors.ts";
+import { ApiError, KubeConfigError, UnreachableError } from "./errors.ts";
+
+export interface ConnectionOptions {
+  /** File; KUBECONFIG, ~/.kube/config or the pod's own service account where absent, as with kubectl. */
+  kubeconfig?: string;
+  context?: string;
+  /** Of this program, told in `User-Agent`. */
+  version: string;
+}
+
+export interface RequestOptions {
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: unknown;
+  contentType?: string;
+  accept?: string;
+  /** Milliseconds until the whole answer has to be there. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+export interface StreamOptions extends RequestOptions {
+  /** Milliseconds of silence after which the stream is taken for broken. */
+  silence: number;
+}
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+/** A dead peer is noticed by the kernel after about this long without traffic. */
+const TCP_KEEPALIVE_MS = 15_000;
+
+export class KubeConnection {
+  readonly server: string;
+  readonly #config: KubeConfig;
+  readonly #userAgent: string;
+  #agent: { key: string; agent: http.Agent } | null = null;
+
+  constructor(config: KubeConfig, version: string) {
+    const server = config.getCurrentCluster()?.server;
+    if (server === undefined || server === "") {
+      throw new KubeConfigError("no cluster is configured; set KUBECONFIG, give --kubeconfig, or run in a pod");
+    }
+    this.server = server.replace(/\/$/, "");
+    this.#config = config;
+    this.#userAgent = `portcullis/${version}`;
+  }
+
+  /** @throws KubeConfigError where there is no usable configuration */
+  static load({ kubeconfig, context, version }: ConnectionOptions): KubeConnection {
+    const config = new KubeConfig();
+    try {
+      if (kubeconfig === undefined) config.loadFromDefault();
+      else config.loadFromFile(kubeconfig);
+    } catch (cause) {
+      throw new KubeConfigError(
+        `cannot read the kubeconfig${kubeconfig ? ` ${kubeconfig}` : ""}: ${causeText(cause)}`,
+        {
+          cause,
+        },
+      );
+    }
+    if (context !== undefined) {
+      if (config.getContextObject(context) === null) {
+        const known = config.getContexts().map(({ name }) => name);
+        throw new KubeConfigError(`there is no context ${context}; there are: ${known.join(", ") || "none"}`);
+      }
+      config.setCurrentContext(context);
+    }
+    return new KubeConnection(config, version);
+  }
+
+  /** A connection to a server without encryption or credentials: a proxy on this machine, or a test. */
+  static plain(server: string, version = "test"): KubeConnection {
+    const config = new KubeConfig();
+    config.loadFromClusterAndUser({ name: "plain", server, skipTLSVerify: true }, { name: "plain" });
+    return new KubeConnection(config, version);
+  }
+
+  /**
+   * The answer's JSON.
+   * @throws ApiError, UnreachableError
+   */
+  async request(method: Method, path: string, options: RequestOptions = {}): Promise<unknown> {
+    const what = `${method} ${path}`;
+    const limit = AbortSignal.timeout(options.timeout ?? DEFAULT_TIMEOUT_MS);
+    const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
+    const response = await this.#send(method, path, options, signal);
+    const text = await bodyText(response, what);
+    return readAnswer(what, response, text);
+  }
+
+  /**
+   * The lines of an answer without end, as they come.
+   * @throws ApiError, UnreachableError; also where nothing has come for `silence` milliseconds
+   */
+  async *lines(path: string, options: StreamOptions): AsyncGenerator<string> {
+    const what = `GET ${path}`;
+    const silence = new AbortController();
+    const quiet = () => silence.abort(new Error(`nothing has come for ${options.silence} ms`));
+    let timer = setTimeout(quiet, options.silence);
+    const signal = options.signal === undefined ? silence.signal : AbortSignal.any([silence.signal, options.signal]);
+    try {
+      const response = await this.#send("GET", path, options, signal);
+      if (response.statusCode !== 200) readAnswer(what, response, await bodyText(response, what));
+      response.setEncoding("utf8");
+      let rest = "";
+      for await (const chunk of unreachable(response, what)) {
+        clearTimeout(timer);
+        timer = setTimeout(quiet, options.silence);
+        const pieces = `${rest}${chunk}`.split("\n");
+        rest = pieces.pop() ?? "";
+        yield* pieces;
+      }
+    } finally {
+      clearTimeout(timer);
+      silence.abort();
+    }
+  }
+
+  /** Closes idle connections. Requests that are under way go on. */
+  close(): void {
+    this.#agent?.agent.destroy();
+    this.#agent = null;
+  }
+
+  async #send(
+    method: Method,
+    path: string,
+    options: RequestOptions,
+    signal: AbortSignal,
+  ): Promise<http.IncomingMessage> {
+    const url = new URL(this.server + path);
+    for (const [key, value] of Object.entries(options.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(key, String(value));
+    }
+    const body = options.body === undefined ? null : Buffer.from(JSON.stringify(options.body));
+    const settings = await this.#settings(`${method} ${path}`);
+    const headers: http.OutgoingHttpHeaders = {
+      ...(settings.headers as http.OutgoingHttpHeaders | undefined),
+      accept: options.accept ?? "application/json",
+      "user-agent": this.#userAgent,
+      ...(body === null
+        ? {}
+        : { "content-type": options.contentType ?? "application/json", "content-length": body.length }),
+    };
+    const { request } = url.protocol === "http:" ? http : https;
+    return new Promise((settle, fail) => {
+      const outgoing = request(url, { ...settings, method, headers, signal }, settle);
+      outgoing.on("error", (cause) => fail(new UnreachableError(`${method} ${path}`, signal.reason ?? cause)));
+      outgoing.on("socket", (socket: Socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS));
+      outgoing.end(body ?? undefined);
+    });
+  }
+
+  /** Credentials and TLS as of now: tokens and certificates are renewed under us. */
+  async #settings(what: string): Promise<https.RequestOptions> {
+    const settings: https.RequestOptions = { headers: {} };
+    try {
+      await this.#config.applyToHTTPSOptions(settings);
+    } catch (cause) {
+      throw new UnreachableError(`${what} (credentials)`, cause);
+    }
+    // Theirs opens a connection for each request, except that it knows proxies.
+    if (this.#config.getCurrentCluster()?.proxyUrl === undefined) settings.agent = this.#ownAgent(settings);
+    return settings;
+  }
+
+  #ownAgent({ ca, cert, key, servername, rejectUnauthorized }: https.RequestOptions): http.Agent {
+    const tls = { ca, cert, key, servername, rejectUnauthorized };
+    const id = JSON.stringify(tls, (_, value: unknown) => (value instanceof Buffer ? value.toString("base64") : value));
+    if (this.#agent?.key === id) return this.#agent.agent;
+    this.#agent?.agent.destroy();
+    const given = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
+    const agent = this.server.startsWith("http:")
+      ? new http.Agent({ keepAlive: true })
+      : new https.Agent({ keepAlive: true, ...given });
+    this.#agent = { key: id, agent };
+    return agent;
+  }
+}
+
+async function bodyText(response: http.IncomingMessage, what: string): Promise<string> {
+  response.setEncoding("utf8");
+  let text = "";
+  for await (const chunk of unreachable(response, what)) text += chunk;
+  return text;
+}
+
+/** The same chunks; an answer that breaks off is our kind of error. */
+async function* unreachable(response: http.IncomingMessage, what: string): AsyncGenerator<string> {
+  try {
+    for await (const chunk of response) yield String(chunk);
+  } catch (cause) {
+    throw new UnreachableError(what, cause);
+  }
+}
+
+function readAnswer(what: string, response: http.IncomingMessage, text: string): unknown {
+  const status = response.statusCode ?? 0;
+  const parsed = parseJson(text);
+  if (status >= 200 && status < 300) {
+    if (parsed !== undefined) return parsed;
+    throw new UnreachableError(what, new Error("the answer is not JSON"));
+  }
+  const { reason, message } = (parsed ?? {}) as { reason?: unknown; message?: unknown };
+  const words = typeof message === "string" ? message : text.slice(0, 200).trim() || "no explanation";
+  throw new ApiError(what, status, typeof reason === "string" ? reason : "", words, retryAfter(response));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `Retry-After` in milliseconds; the API server writes seconds. */
+function retryAfter(response: http.IncomingMessage): number | null {
+  const seconds = Number(response.headers["retry-after"]);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
+}

@@ -1,0 +1,204 @@
+/**
+ * Events on objects, for `kubectl describe` and `kubectl get events`. The same thing again raises the count of its event, which
+ * is written at intervals; each object has a limited number of them, and all together too. What is left out is counted.
+ */
+import { randomBytes } from "node:crypto";
+import type { Logger } from "../telemetry/logger.ts";
+import type { KubeConnection } from "./connection.ts";
+import { isNotFound } from "./errors.ts";
+import { apiVersionOf, collectionPath, EVENTS, objectPath } from "./resources.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+/** What an event is about. */
+export interface ObjectReference {
+  apiVersion: string;
+  kind: string;
+  namespace: string;
+  name: string;
+  uid: string;
+}
+
+export interface RecordedEvent {
+  regarding: ObjectReference;
+  related?: ObjectReference;
+  type: "Normal" | "Warning";
+  /** CamelCase, e.g. `PolicyViolation`. */
+  reason: string;
+  /** What was done, CamelCase, e.g. `Drop`. */
+  action: string;
+  /** For people. Events of one object with the same reason, action and note are one event with a count. */
+  note: string;
+  count?: number;
+}
+
+export interface RecorderOptions {
+  /** Name of the component, e.g. `security.datadoghq.com/portcullis-operator`. */
+  controller: string;
+  instance: string;
+  log: Logger;
+  /** Called when an event is left out. */
+  onSuppressed?: (count: number) => void;
+  /** For tests. */
+  flushInterval?: number;
+}
+
+interface Series {
+  event: RecordedEvent;
+  /** Name of the object in the API; null before it is made. */
+  name: string | null;
+  first: Date;
+  last: Date;
+  count: number;
+  written: number;
+}
+
+/** Events of one object: this many at once, and one more each minute. */
+const OBJECT_BURST = 10;
+const OBJECT_PER_SECOND = 1 / 60;
+/** All events: the API server has other things to do. */
+const TOTAL_BURST = 100;
+const TOTAL_PER_SECOND = 10;
+/** Counts are written this often. */
+const FLUSH_MS = 10_000;
+/** A series that nothing was added to for so long is over; the next one is a new event. */
+const SERIES_MS = 6 * 60_000;
+const MAX_SERIES = 10_000;
+/** The API's limit on notes, in bytes. */
+const MAX_NOTE_BYTES = 1024;
+
+export class EventRecorder {
+  readonly #connection: KubeConnection;
+  readonly #options: RecorderOptions;
+  readonly #series = new Map<string, Series>();
+  readonly #objects = new Map<string, TokenBucket>();
+  readonly #total = new TokenBucket(TOTAL_BURST, TOTAL_PER_SECOND);
+  readonly #timer: NodeJS.Timeout;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(connection: KubeConnection, options: RecorderOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#timer = setInterval(() => this.#flushLater(), options.flushInterval ?? FLUSH_MS);
+    this.#timer.unref();
+  }
+
+  /** Records an event. Never fails, and never waits. */
+  record(event: RecordedEvent): void {
+    const note = shortened(event.note);
+    const { regarding, reason, action, count = 1 } = event;
+    const key = JSON.stringify([regarding.uid, regarding.name, reason, action, note]);
+    const now = new Date();
+    const known = this.#series.get(key);
+    if (known !== undefined) {
+      known.count += count;
+      known.last = now;
+      return;
+    }
+    if (this.#series.size >= MAX_SERIES || !this.#mayWrite(regarding.uid)) {
+      this.#options.onSuppressed?.(count);
+      return;
+    }
+    this.#series.set(key, { event: { ...event, note }, name: null, first: now, last: now, count, written: 0 });
+    this.#flushLater();
+  }
+
+  /** Writes what there is to write. */
+  async flush(): Promise<void> {
+    this.#flushLater();
+    await this.#flushing;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+
+  #mayWrite(uid: string): boolean {
+    let bucket = this.#objects.get(uid);
+    if (bucket === undefined) {
+      bucket = new TokenBucket(OBJECT_BURST, OBJECT_PER_SECOND);
+      this.#objects.set(uid, bucket);
+    }
+    return bucket.has() && this.#total.take() && bucket.take();
+  }
+
+  #flushLater(): void {
+    this.#flushing = this.#flushing.then(() => this.#flush());
+  }
+
+  async #flush(): Promise<void> {
+    const now = Date.now();
+    for (const [key, series] of this.#series) {
+      const isNew = series.name === null;
+      const isDue = isNew || (series.count > series.written && now - series.last.getTime() < SERIES_MS);
+      if (isDue && (isNew || this.#total.take())) await this.#write(key, series);
+      if (now - series.last.getTime() > SERIES_MS) this.#series.delete(key);
+    }
+    for (const [uid, bucket] of this.#objects) if (bucket.isFull()) this.#objects.delete(uid);
+  }
+
+  async #write(key: string, series: Series): Promise<void> {
+    const { count } = series;
+    const { namespace } = series.event.regarding;
+    try {
+      if (series.name === null) await this.#create(series);
+      else if (count > series.written) await this.#update(series, namespace);
+      series.written = count;
+    } catch (cause) {
+      if (isNotFound(cause) && series.name !== null) series.name = null;
+      else {
+        this.#series.delete(key);
+        this.#options.onSuppressed?.(count - series.written);
+        this.#options.log.warn({ err: cause, reason: series.event.reason }, "an event could not be written");
+      }
+    }
+  }
+
+  async #create(series: Series): Promise<void> {
+    const { regarding, related, type, reason, action, note } = series.event;
+    const name = `${regarding.name.slice(0, 200)}.${randomBytes(8).toString("hex")}`;
+    const body = {
+      apiVersion: apiVersionOf(EVENTS),
+      kind: EVENTS.kind,
+      metadata: { name, namespace: regarding.namespace },
+      eventTime: microTime(series.first),
+      reportingController: this.#options.controller,
+      reportingInstance: this.#options.instance.slice(0, 128),
+      regarding,
+      ...(related === undefined ? {} : { related }),
+      type,
+      reason,
+      action,
+      note,
+      ...(series.count > 1 ? { series: seriesOf(series) } : {}),
+    };
+    await this.#connection.request("POST", collectionPath(EVENTS, regarding.namespace), { body });
+    series.name = name;
+  }
+
+  async #update(series: Series, namespace: string): Promise<void> {
+    await this.#connection.request("PATCH", objectPath(EVENTS, namespace, series.name ?? ""), {
+      contentType: "application/merge-patch+json",
+      body: { series: seriesOf(series) },
+    });
+  }
+}
+
+function seriesOf({ count, last }: Series): { count: number; lastObservedTime: string } {
+  return { count: Math.max(count, 2), lastObservedTime: microTime(last) };
+}
+
+/** As metav1.MicroTime has it. */
+function microTime(date: Date): string {
+  return date.toISOString().replace(/Z$/, "000Z");
+}
+
+function shortened(note: string): string {
+  const bytes = Buffer.from(note);
+  if (bytes.length <= MAX_NOTE_BYTES) return note;
+  // Cutting may split a character; what is left of it is dropped.
+  return `${bytes
+    .subarray(0, MAX_NOTE_BYTES - 3)
+    .toString()
+    .replace(/\uFFFD+$/, "")}...`;
+}

@@ -1,0 +1,239 @@
+/**
+ * A copy of a collection, kept up to date: a list, then a watch from there, again and again. Whatever the API server does
+ * (ends watches, breaks them, forgets versions, refuses, goes away), the copy stays as last seen and is mended when it is back.
+ */
+import type { Logger } from "../telemetry/logger.ts";
+import { Backoff, type BackoffOptions } from "./backoff.ts";
+import type { KubeConnection } from "./connection.ts";
+import { isGone, retryAfterOf } from "./errors.ts";
+import { listPages, type Scope } from "./list.ts";
+import { type KubeObject, objectKey } from "./resources.ts";
+import { sleep } from "./sleep.ts";
+import { watch } from "./watch.ts";
+
+/** A change of one object; null: it was not there before, or is not any more. */
+export type ChangeHandler<T> = (key: string, before: T | null, after: T | null) => void;
+
+/** What an informer tells of itself. */
+export interface InformerObserver {
+  listed(plural: string, objects: number): void;
+  watchBroke(plural: string): void;
+}
+
+export interface InformerOptions<T> extends Scope {
+  /**
+   * What is kept of an object: as little as is needed, because it is kept for all of them. Null: the object does not count.
+   */
+  transform: (object: KubeObject) => T | null;
+  /** Whether two of them differ in anything that matters; by JSON where absent. */
+  isSame?: (left: T, right: T) => boolean;
+  log: Logger;
+  observer?: InformerObserver;
+  pageSize?: number;
+  backoff?: BackoffOptions;
+  /** Milliseconds of silence after which a watch counts as broken. */
+  silence?: number;
+}
+
+const BACKOFF: BackoffOptions = { initial: 200, maximum: 30_000 };
+/** Watches end at different times, so that they do not all come back at once. */
+const WATCH_SECONDS = 300;
+/** Bookmarks come about every minute. */
+const SILENCE_MS = 150_000;
+/** A watch that ended sooner counts as a failure, so that a server that ends each at once is not overrun. */
+const SHORT_WATCH_MS = 1_000;
+
+export class Informer<T> {
+  readonly plural: string;
+  readonly #connection: KubeConnection;
+  readonly #options: InformerOptions<T>;
+  readonly #objects = new Map<string, T>();
+  readonly #handlers = new Set<ChangeHandler<T>>();
+  readonly #ending = new AbortController();
+  readonly #backoff: Backoff;
+  readonly #whenSynced = Promise.withResolvers<void>();
+  #version: string | null = null;
+  #synced = false;
+  #lastContact = 0;
+  #problem: unknown = null;
+  #running: Promise<void> | null = null;
+
+  constructor(connection: KubeConnection, options: InformerOptions<T>) {
+    this.plural = options.kind.plural;
+    this.#connection = connection;
+    this.#options = options;
+    this.#backoff = new Backoff(options.backoff ?? BACKOFF);
+  }
+
+  get(key: string): T | undefined {
+    return this.#objects.get(key);
+  }
+
+  values(): IterableIterator<T> {
+    return this.#objects.values();
+  }
+
+  entries(): IterableIterator<[string, T]> {
+    return this.#objects.entries();
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  /** Whether the collection has been read once. */
+  get isSynced(): boolean {
+    return this.#synced;
+  }
+
+  /** What is wrong at the moment, null if nothing is. */
+  get problem(): unknown {
+    return this.#problem;
+  }
+
+  /** Milliseconds since the API server was last heard of; infinite before that. */
+  get age(): number {
+    return this.#lastContact === 0 ? Number.POSITIVE_INFINITY : Date.now() - this.#lastContact;
+  }
+
+  /** Settles when the collection has been read once; never, if it is stopped before. */
+  whenSynced(): Promise<void> {
+    return this.#whenSynced.promise;
+  }
+
+  /**
+   * Calls the handler for each object that is there, and for each change from now on. What it throws is logged and goes no
+   * further. Returns what ends that.
+   */
+  subscribe(handler: ChangeHandler<T>): () => void {
+    this.#handlers.add(handler);
+    for (const [key, object] of this.#objects) this.#call(handler, key, null, object);
+    return () => this.#handlers.delete(handler);
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      try {
+        if (this.#version === null) await this.#list();
+        await this.#watch();
+      } catch (cause) {
+        if (signal.aborted) return;
+        await this.#recover(cause);
+      }
+    }
+  }
+
+  async #recover(cause: unknown): Promise<void> {
+    const { log, observer } = this.#options;
+    if (isGone(cause)) {
+      this.#version = null;
+      log.debug({ err: cause, resource: this.plural }, "the version is no longer kept; listing again");
+    } else {
+      this.#problem = cause;
+    }
+    observer?.watchBroke(this.plural);
+    const delay = Math.max(this.#backoff.next(), retryAfterOf(cause) ?? 0);
+    // Once says that something is wrong; the health endpoint says for how long.
+    const level = this.#backoff.failures === 3 ? "warn" : "debug";
+    log[level]({ err: cause, resource: this.plural, retryMs: Math.round(delay) }, "the watch broke; trying again");
+    await sleep(delay, this.#ending.signal);
+  }
+
+  async #list(): Promise<void> {
+    const { pageSize, log, observer } = this.#options;
+    const { signal } = this.#ending;
+    const seen = new Map<string, T>();
+    const take = (items: KubeObject[]) => {
+      for (const item of items) {
+        const kept = this.#transform(item);
+        if (kept !== null) seen.set(objectKey(item.metadata), kept);
+      }
+    };
+    this.#version = await listPages(this.#connection, this.#options, take, {
+      signal,
+      ...(pageSize === undefined ? {} : { pageSize }),
+    });
+    for (const key of [...this.#objects.keys()]) if (!seen.has(key)) this.#change(key, null);
+    for (const [key, object] of seen) this.#change(key, object);
+    this.#contact();
+    observer?.listed(this.plural, seen.size);
+    log.debug({ resource: this.plural, objects: seen.size }, "listed");
+    this.#synced = true;
+    this.#whenSynced.resolve();
+  }
+
+  async #watch(): Promise<void> {
+    const start = Date.now();
+    const events = watch(this.#connection, this.#options, {
+      resourceVersion: this.#version ?? "",
+      signal: this.#ending.signal,
+      seconds: Math.round(WATCH_SECONDS * (1 + Math.random())),
+      silence: this.#options.silence ?? SILENCE_MS,
+    });
+    for await (const { type, object } of events) {
+      this.#contact();
+      this.#backoff.reset();
+      if (type !== "BOOKMARK") this.#take(type, object);
+      this.#version = object.metadata.resourceVersion ?? this.#version;
+    }
+    this.#contact();
+    if (Date.now() - start < SHORT_WATCH_MS) await sleep(this.#backoff.next(), this.#ending.signal);
+    else this.#backoff.reset();
+  }
+
+  #take(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void {
+    const key = objectKey(object.metadata);
+    this.#change(key, type === "DELETED" ? null : this.#transform(object));
+  }
+
+  /** An object that cannot be read does not count, and is no reason to lose the others. */
+  #transform(object: KubeObject): T | null {
+    try {
+      return this.#options.transform(object);
+    } catch (cause) {
+      const key = objectKey(object.metadata);
+      this.#options.log.error(
+        { err: cause, resource: this.plural, key },
+        "an object cannot be read; it does not count",
+      );
+      return null;
+    }
+  }
+
+  #change(key: string, after: T | null): void {
+    const before = this.#objects.get(key) ?? null;
+    if (before === null && after === null) return;
+    if (after === null) this.#objects.delete(key);
+    else this.#objects.set(key, after);
+    if (before !== null && after !== null && this.#isSame(before, after)) return;
+    for (const handler of this.#handlers) this.#call(handler, key, before, after);
+  }
+
+  #isSame(before: T, after: T): boolean {
+    const { isSame } = this.#options;
+    return isSame === undefined ? JSON.stringify(before) === JSON.stringify(after) : isSame(before, after);
+  }
+
+  #call(handler: ChangeHandler<T>, key: string, before: T | null, after: T | null): void {
+    try {
+      handler(key, before, after);
+    } catch (cause) {
+      this.#options.log.error({ err: cause, resource: this.plural, key }, "a handler failed");
+    }
+  }
+
+  #contact(): void {
+    this.#lastContact = Date.now();
+    this.#problem = null;
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * For tests: an API server over real HTTP on loopback, with pages, watches, versions and conflicts, and with the ways in which
+ * a real one fails. It knows no schemas and no permissions.
+ */
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { KubeConnection } from "../connection.ts";
+import { collectionPath, type KubeObject, objectKey, type ResourceKind } from "../resources.ts";
+
+interface Fault {
+  /** Against `METHOD /path?query`. */
+  match: RegExp;
+  status: number;
+  times: number;
+  retryAfter?: number;
+}
+
+interface Watcher {
+  collection: string;
+  namespace: string | null;
+  fieldSelector: string | null;
+  response: http.ServerResponse;
+}
+
+interface StoredEvent {
+  version: number;
+  collection: string;
+  type: "ADDED" | "MODIFIED" | "DELETED";
+  object: KubeObject;
+}
+
+interface Reply {
+  status: number;
+  body: unknown;
+}
+
+interface Target {
+  collection: string;
+  namespace: string | null;
+  name: string | null;
+  part: string | null;
+}
+
+export class FakeApiServer {
+  /** `METHOD /path?query`, in order. */
+  readonly requests: string[] = [];
+  /** Answers to POSTs that store nothing, such as token reviews, by collection. */
+  readonly answers = new Map<string, (body: KubeObject) => unknown>();
+  readonly #server: http.Server;
+  readonly #collections = new Map<string, Map<string, KubeObject>>();
+  readonly #watchers = new Set<Watcher>();
+  #events: StoredEvent[] = [];
+  #faults: Fault[] = [];
+  #version = 1;
+  /** Events up to this version are forgotten. */
+  #compacted = 0;
+  #port = 0;
+
+  constructor() {
+    this.#server = http.createServer((request, response) => {
+      this.#handle(request, response).catch((error: unknown) => answer(response, refusal(500, String(error))));
+    });
+  }
+
+  static async start(): Promise<FakeApiServer> {
+    const server = new FakeApiServer();
+    await server.listen();
+    return server;
+  }
+
+  /** Begins to listen; after `close`, on the same port again, with what was stored. */
+  async listen(): Promise<void> {
+    await new Promise<void>((settle) => this.#server.listen(this.#port, "127.0.0.1", settle));
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    this.#watchers.clear();
+    this.#server.closeAllConnections();
+    await new Promise((settle) => this.#server.close(settle));
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  connection(): KubeConnection {
+    return KubeConnection.plain(this.url);
+  }
+
+  /** Stores an object, as a user would with kubectl. */
+  put(
+    kind: ResourceKind,
+    object: Omit<KubeObject, "metadata"> & { metadata: Partial<KubeObject["metadata"]> },
+  ): KubeObject {
+    return this.#store(collectionPath(kind), structuredClone(object) as KubeObject);
+  }
+
+  remove(kind: ResourceKind, key: string): void {
+    this.#remove(collectionPath(kind), key);
+  }
+
+  get(kind: ResourceKind, key: string): KubeObject | undefined {
+    return this.#collections.get(collectionPath(kind))?.get(key);
+  }
+
+  list(kind: ResourceKind): KubeObject[] {
+    return [...(this.#collections.get(collectionPath(kind))?.values() ?? [])];
+  }
+
+  /** The next requests that match are answered with an error. */
+  fail(match: RegExp, status: number, times = 1, retryAfter?: number): void {
+    this.#faults.push({ match, status, times, ...(retryAfter === undefined ? {} : { retryAfter }) });
+  }
+
+  /** Breaks all watches off, in the middle of a line. */
+  breakWatches(): void {
+    for (const { response } of this.#watchers) {
+      response.write('{"type":"MODIF');
+      response.destroy();
+    }
+    this.#watchers.clear();
+  }
+
+  /** Ends all watches, as an API server does after a while. */
+  endWatches(): void {
+    for (const { response } of this.#watchers) response.end();
+    this.#watchers.clear();
+  }
+
+  /** Forgets the past: who watches from an older version is told that it is gone. */
+  compact(): void {
+    this.#compacted = this.#version;
+    this.#events = [];
+  }
+
+  get watches(): number {
+    return this.#watchers.size;
+  }
+
+  async #handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", this.url);
+    const line = `${request.method} ${url.pathname}${url.search}`;
+    this.requests.push(line);
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    const fault = this.#faults.find(({ match, times }) => times > 0 && match.test(line));
+    if (fault !== undefined) {
+      fault.times -= 1;
+      if (fault.retryAfter !== undefined) response.setHeader("retry-after", fault.retryAfter);
+      answer(response, refusal(fault.status, "a fault was asked for"));
+      return;
+    }
+    const target = parsePath(url.pathname);
+    const body = text === "" ? null : (JSON.parse(text) as KubeObject);
+    const isCollection = request.method === "GET" && target.name === null;
+    if (isCollection && url.searchParams.get("watch") === "true") this.#watch(url.searchParams, target, response);
+    else if (isCollection) answer(response, this.#page(url.searchParams, target));
+    else answer(response, this.#object(request.method ?? "GET", target, body));
+  }
+
+  #page(query: URLSearchParams, target: Target): Reply {
+    const keep = selected(target.namespace, query.get("fieldSelector"));
+    const all = [...(this.#collections.get(target.collection)?.values() ?? [])].filter(keep);
+    const start = Number(query.get("continue") ?? 0);
+    const limit = Number(query.get("limit") ?? all.length) || all.length;
+    const items = all.slice(start, start + limit);
+    const more = start + limit < all.length ? String(start + limit) : "";
+    return good({ metadata: { resourceVersion: String(this.#version), continue: more }, items });
+  }
+
+  #watch(query: URLSearchParams, { collection, namespace }: Target, response: http.ServerResponse): void {
+    const version = Number(query.get("resourceVersion") ?? 0);
+    response.writeHead(200, { "content-type": "application/json" });
+    response.flushHeaders();
+    if (version < this.#compacted) {
+      response.end(
+        `${JSON.stringify({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } })}\n`,
+      );
+      return;
+    }
+    const watcher: Watcher = { collection, namespace, fieldSelector: query.get("fieldSelector"), response };
+    this.#watchers.add(watcher);
+    response.on("close", () => this.#watchers.delete(watcher));
+    for (const event of this.#events) if (event.version > version) tell(watcher, event);
+  }
+
+  #object(method: string, target: Target, body: KubeObject | null): Reply {
+    const { collection, namespace, name, part } = target;
+    if (method === "POST" && body !== null) return this.#create(collection, namespace, body);
+    const key = objectKey({ namespace: namespace ?? "", name: name ?? "" });
+    const stored = this.#collections.get(collection)?.get(key);
+    if (stored === undefined) return refusal(404, `${key} not found`);
+    if (method === "DELETE") this.#remove(collection, key);
+    if (method === "GET" || method === "DELETE" || body === null) return good(stored);
+    const version = body.metadata?.resourceVersion;
+    if (version !== undefined && version !== stored.metadata.resourceVersion) {
+      return refusal(409, "the object has been modified");
+    }
+    if (part === "status") return good(this.#store(collection, { ...stored, status: body.status }));
+    const next = method === "PATCH" ? { ...stored, ...body, metadata: stored.metadata } : body;
+    return good(this.#store(collection, next));
+  }
+
+  #create(collection: string, namespace: string | null, body: KubeObject): Reply {
+    const special = this.answers.get(collection);
+    if (special !== undefined) return good(special(body), 201);
+    const metadata = { ...body.metadata, ...(namespace === null ? {} : { namespace }) };
+    if (this.#collections.get(collection)?.has(objectKey(metadata))) return refusal(409, "already exists");
+    return good(this.#store(collection, { ...body, metadata }), 201);
+  }
+
+  #store(collection: string, object: KubeObject): KubeObject {
+    this.#version += 1;
+    const objects = this.#collections.get(collection) ?? new Map<string, KubeObject>();
+    this.#collections.set(collection, objects);
+    const key = objectKey(object.metadata);
+    const before = objects.get(key);
+    const metadata = {
+      creationTimestamp: "2026-01-01T00:00:00Z",
+      ...object.metadata,
+      uid: object.metadata.uid ?? before?.metadata.uid ?? `uid-${key}-${this.#version}`,
+      resourceVersion: String(this.#version),
+    };
+    const stored = { ...object, metadata };
+    objects.set(key, stored);
+    this.#tell(before === undefined ? "ADDED" : "MODIFIED", collection, stored);
+    return stored;
+  }
+
+  #remove(collection: string, key: string): void {
+    const stored = this.#collections.get(collection)?.get(key);
+    if (stored === undefined) return;
+    this.#version += 1;
+    this.#collections.get(collection)?.delete(key);
+    const metadata = { ...stored.metadata, resourceVersion: String(this.#version) };
+    this.#tell("DELETED", collection, { ...stored, metadata });
+  }
+
+  #tell(type: StoredEvent["type"], collection: string, object: KubeObject): void {
+    const event = { version: this.#version, collection, type, object };
+    this.#events.push(event);
+    for (const watcher of this.#watchers) tell(watcher, event);
+  }
+}
+
+function tell({ collection, namespace, fieldSelector, response }: Watcher, event: StoredEvent): void {
+  if (event.collection !== collection || !selected(namespace, fieldSelector)(event.object)) return;
+  response.write(`${JSON.stringify({ type: event.type, object: event.object })}\n`);
+}
+
+function good(body: unknown, status = 200): Reply {
+  return { status, body };
+}
+
+function refusal(status: number, message: string): Reply {
+  const reason = http.STATUS_CODES[status]?.replaceAll(" ", "") ?? "";
+  return { status, body: { kind: "Status", status: "Failure", code: status, reason, message } };
+}
+
+function answer(response: http.ServerResponse, { status, body }: Reply): void {
+  if (!response.headersSent) response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(body));
+}
+
+/** `field=value` with fields by their path, as `spec.nodeName=a`. */
+function selected(namespace: string | null, fieldSelector: string | null): (object: KubeObject) => boolean {
+  const [path = "", value = ""] = fieldSelector?.split("=") ?? [];
+  return (object) => {
+    if (namespace !== null && object.metadata.namespace !== namespace) return false;
+    if (fieldSelector === null) return true;
+    const found = path
+      .split(".")
+      .reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], object);
+    return String(found ?? "") === value;
+  };
+}
+
+function parsePath(path: string): Target {
+  const parts = path
+    .split("/")
+    .filter((part) => part !== "")
+    .map(decodeURIComponent);
+  const rootLength = parts[0] === "api" ? 2 : 3;
+  const rest = parts.slice(rootLength);
+  const hasNamespace = rest[0] === "namespaces" && rest.length >= 3;
+  const namespace = hasNamespace ? (rest[1] ?? null) : null;
+  const [plural = "", name = null, part = null] = hasNamespace ? rest.slice(2) : rest;
+  return { collection: `/${[...parts.slice(0, rootLength), plural].join("/")}`, namespace, name, part };
+}

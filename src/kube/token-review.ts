@@ -1,0 +1,36 @@
+/** Whose token is this? */
+import type { KubeConnection } from "./connection.ts";
+import { apiVersionOf, collectionPath, TOKEN_REVIEWS } from "./resources.ts";
+
+/** An authenticated user; null means that the token is not good for the audience. */
+export interface TokenUser {
+  /** `system:serviceaccount:namespace:name` for service accounts. */
+  username: string;
+  uid: string;
+  /** What the token is bound to, such as `authentication.kubernetes.io/node-name`. */
+  extra: Record<string, string[]>;
+}
+
+/**
+ * Asks the API server.
+ * @throws ApiError, UnreachableError; a token that is not good is no error
+ */
+export async function reviewToken(
+  connection: KubeConnection,
+  token: string,
+  audience: string,
+): Promise<TokenUser | null> {
+  const review = (await connection.request("POST", collectionPath(TOKEN_REVIEWS), {
+    body: { apiVersion: apiVersionOf(TOKEN_REVIEWS), kind: TOKEN_REVIEWS.kind, spec: { token, audiences: [audience] } },
+  })) as {
+    status?: {
+      authenticated?: boolean;
+      audiences?: string[];
+      user?: { username?: string; uid?: string; extra?: Record<string, string[]> };
+    };
+  };
+  const { authenticated, audiences, user } = review.status ?? {};
+  // An API server that knows no audiences leaves them out, and the token may be anybody's.
+  if (authenticated !== true || !audiences?.includes(audience) || user?.username === undefined) return null;
+  return { username: user.username, uid: user.uid ?? "", extra: user.extra ?? {} };
+}
