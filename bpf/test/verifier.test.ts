@@ -1,0 +1,54 @@
+/** What the verifier thinks of the programs: all are accepted, with room to spare. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { globSync } from "node:fs";
+import { basename, join } from "node:path";
+import { test } from "node:test";
+import { LoadError } from "../../src/node-agent/ffi/libbpf.ts";
+import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+/** BPF_COMPLEXITY_LIMIT_INSNS of the kernel. */
+const VERIFIER_LIMIT = 1_000_000;
+
+const sources = globSync("*.bpf.c", { cwd: join(ROOT, "bpf") }).sort();
+
+/** What the kernel says where a kind of program is not to be had on it, whatever is in the program. */
+const NOT_OFFERED = ["EPERM", "EOPNOTSUPP", "ENOTSUPP"];
+
+interface Loaded {
+  object: BpfObject;
+  /** Programs of kinds that this kernel does not offer; others stand in for them (see `portcullis doctor`). */
+  left: string[];
+}
+
+function load(source: string): Loaded {
+  const path = `build/bpf/${basename(source, ".c")}.o`;
+  execFileSync("make", ["-s", path], { cwd: ROOT });
+  for (const left: string[] = []; ; ) {
+    try {
+      return { object: BpfObject.load(join(ROOT, path), { without: left }), left };
+    } catch (error) {
+      if (!(error instanceof LoadError) || !NOT_OFFERED.includes(error.errnoName)) throw error;
+      const [, program] = /^prog '(\w+)': BPF program load failed/m.exec(error.log) ?? [];
+      if (program === undefined || left.includes(program)) throw error;
+      left.push(program);
+    }
+  }
+}
+
+for (const source of sources) {
+  test(`${source}: every program is verified with less than half of the kernel's limit`, (context) => {
+    const { object, left } = load(source);
+    using _open = object;
+    for (const name of left) context.diagnostic(`${name.padEnd(16)} is of a kind that this kernel does not offer`);
+    const programs = object.infos();
+    assert.ok(programs.length > 0);
+    for (const { name, verifiedInstructions, jitedBytes } of programs) {
+      context.diagnostic(
+        `${name.padEnd(16)} ${String(verifiedInstructions).padStart(7)} instructions verified, ${jitedBytes} bytes`,
+      );
+      assert.ok(verifiedInstructions < VERIFIER_LIMIT / 2, `${name}: ${verifiedInstructions}`);
+    }
+  });
+}
