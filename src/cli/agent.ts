@@ -84,31 +84,34 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
   const named = options.netns.map((text) => parseNamedNamespace(text, options.namespace));
   const settings = settingsOf(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
-  const lock = acquireLock(stateDirectory, pinRoot);
   const sink = standardOutput(options.output);
-  const profiles = new ProfileFolder(options.profiles, log);
-  const workloads = new NamedNamespaces(named, {
-    onError: (cause) => log.error({ err: cause }, "cannot look at the network namespaces; trying again"),
-  });
   const { startupFailurePolicy, startupTimeout } = options;
-  const agent = new Agent({
-    pinRoot,
-    stateDirectory,
-    settings,
-    profiles,
-    workloads,
-    sink,
-    startupFailurePolicy,
-    startupTimeout,
-    ...(gate === undefined ? {} : { gate }),
-    log,
-  });
-  await endSignal();
-  agent.close();
-  workloads.close();
-  profiles.close();
+  {
+    // An agent that cannot start must not be kept alive by what was opened before it failed.
+    using resources = new DisposableStack();
+    resources.adopt(acquireLock(stateDirectory, pinRoot), (lock) => lock.release());
+    const profiles = resources.adopt(new ProfileFolder(options.profiles, log), (folder) => folder.close());
+    const workloads = resources.use(
+      new NamedNamespaces(named, {
+        onError: (cause) => log.error({ err: cause }, "cannot look at the network namespaces; trying again"),
+      }),
+    );
+    const agent = new Agent({
+      pinRoot,
+      stateDirectory,
+      settings,
+      profiles,
+      workloads,
+      sink,
+      startupFailurePolicy,
+      startupTimeout,
+      ...(gate === undefined ? {} : { gate }),
+      log,
+    });
+    resources.defer(() => agent.close());
+    await endSignal();
+  }
   await sink.end();
-  lock.release();
   sayFarewell(log, pinRoot, options);
   // Standard output may be a pipe that nobody reads any more; there is nothing left to wait for.
   process.exit(0);
