@@ -7,9 +7,12 @@ import { ensureBpffs, ensurePinFolder } from "../kernel/bpffs.ts";
 import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../kernel/classifiers.ts";
 import { attachPinned, runIterator } from "../kernel/links.ts";
 import { BpfObject } from "../kernel/objects.ts";
+import { probeSocketIterators } from "../kernel/program-probes.ts";
 import { runOnPacket } from "../kernel/test-run.ts";
+import { openMap } from "../kernel/typed-maps.ts";
 import type { Attachments } from "./enforcer.ts";
 import { ObjectsMissingError, PinsIncompatibleError } from "./errors.ts";
+import { adoptOlderSockets } from "./older-sockets.ts";
 
 /** In this order: who is who first, then whose socket is whose. */
 const HOOK_OBJECTS = ["processes", "sockets"] as const;
@@ -20,6 +23,9 @@ const OPTIONAL_TRACEPOINTS: Readonly<Record<string, string>> = {
   socket_sent: "sock_send_length",
   socket_received: "sock_recv_length",
 };
+
+/** Where the kernel has no way from a file to its socket, older-sockets.ts does what these do. */
+const SOCKET_ITERATORS: readonly string[] = ["find_listeners", "find_sockets"];
 
 /** enum bpf_attach_type of tp_btf programs. */
 const TRACE_RAW_TP = 23;
@@ -71,6 +77,7 @@ export class Programs implements Attachments, Disposable {
     this.#classifier = load("classifier", { name_hash_multiplier: nameHashMultiplier });
     for (const object of hooks) this.#attachHooks(object);
     for (const object of hooks) object.close();
+    if (this.missing.some(({ program }) => SOCKET_ITERATORS.includes(program))) this.#adoptOlderSockets();
     loaded.move();
   }
 
@@ -92,11 +99,7 @@ export class Programs implements Attachments, Disposable {
 
   /** Runs `verify_script` of bpf/scripts.bpf.c; true if the process has the flag now. */
   verifyScript(tgid: number, { startTime, scriptId }: { startTime: bigint; scriptId: number }): boolean {
-    const request = Buffer.alloc(SCRIPT_REQUEST_SIZE);
-    request.writeUInt32LE(tgid, 16);
-    request.writeUInt32LE(scriptId, 20);
-    request.writeBigUInt64LE(startTime, 24);
-    return runOnPacket(this.#scripts.program("verify_script").fd, request).returnValue === 1;
+    return this.#request("verify_script", tgid, { startTime, scriptId });
   }
 
   /** What is attached and pinned stays in the kernel. */
@@ -121,13 +124,38 @@ export class Programs implements Attachments, Disposable {
     }
   }
 
+  /** Programs of bpf/sockets.bpf.c that this kernel does not take; they are entered in `missing`. */
   #unavailable(): string[] {
-    const names = Object.entries(OPTIONAL_TRACEPOINTS)
+    const tracepoints = Object.entries(OPTIONAL_TRACEPOINTS)
       .filter(([, tracepoint]) => findKernelType(tracepoint, TRACE_RAW_TP) === null)
       .map(([program]) => program);
-    const consequence = "a connected socket that another process takes over is judged by its last user";
-    this.missing.push(...names.map((program) => ({ program, consequence })));
-    return names;
+    const iterators = probeSocketIterators().available ? [] : SOCKET_ITERATORS;
+    this.missing.push(
+      ...tracepoints.map((program) => ({ program, consequence: HANDED_OVER })),
+      ...iterators.map((program) => ({ program, consequence: OUT_OF_REACH })),
+    );
+    return [...tracepoints, ...iterators];
+  }
+
+  #adoptOlderSockets(): void {
+    using processes = openMap(this.#pinRoot, "processes");
+    using owners = openMap(this.#pinRoot, "socketOwners");
+    using epoch = openMap(this.#pinRoot, "epoch");
+    adoptOlderSockets({
+      process: (tgid) => processes.get(tgid),
+      markSocketUser: (tgid, process) => this.#request("mark_socket_user", tgid, process),
+      epoch: () => epoch.get(0) ?? 0n,
+      addOwner: (fd, owner) => owners.add(fd, owner),
+    });
+  }
+
+  /** Runs a program of bpf/scripts.bpf.c; true if it has found the process and done what it is for. */
+  #request(program: string, tgid: number, { startTime, scriptId }: { startTime: bigint; scriptId: number }): boolean {
+    const request = Buffer.alloc(PROCESS_REQUEST_SIZE);
+    request.writeUInt32LE(tgid, 16);
+    request.writeUInt32LE(scriptId, 20);
+    request.writeBigUInt64LE(startTime, 24);
+    return runOnPacket(this.#scripts.program(program).fd, request).returnValue === 1;
   }
 
   #load(name: string, constants: Record<string, bigint> = {}, without: string[] = []): BpfObject {
@@ -154,5 +182,9 @@ export class Programs implements Attachments, Disposable {
 /** What libbpf says of a pinned map that is not as the object wants it. */
 const PIN_MISMATCH = /couldn't reuse pinned map/;
 
-/** `struct script_request` of bpf/scripts.bpf.c: header 14, padding 2, tgid, script_id, start_time. */
-const SCRIPT_REQUEST_SIZE = 32;
+const HANDED_OVER = "a connected socket that another process takes over is judged by its last user";
+const OUT_OF_REACH =
+  "sockets older than the agent are found through /proc; those of a process whose first thread has ended are not";
+
+/** `struct process_request` of bpf/scripts.bpf.c: header 14, padding 2, tgid, script_id, start_time. */
+const PROCESS_REQUEST_SIZE = 32;

@@ -6,8 +6,10 @@ import { PortcullisError } from "../../api/errors.ts";
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
+  ESRCH: 3,
   EINTR: 4,
   E2BIG: 7,
+  EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
@@ -17,6 +19,7 @@ export const ERRNO = {
   ENODEV: 19,
   EINVAL: 22,
   ENOSPC: 28,
+  ENOTSOCK: 88,
   EOPNOTSUPP: 95,
   ENOLINK: 67,
   ENOPROTOOPT: 92,

@@ -3,10 +3,12 @@
 const ALU64_MOV_IMMEDIATE = 0xb7;
 const JUMP_EXIT = 0x95;
 
-function instruction(opcode: number, register: number, immediate: number): Buffer {
+/** @param registers destination in the low half, source in the high one */
+function instruction(opcode: number, registers: number, immediate: number, offset = 0): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeUInt8(opcode, 0);
-  bytes.writeUInt8(register, 1);
+  bytes.writeUInt8(registers, 1);
+  bytes.writeInt16LE(offset, 2);
   bytes.writeInt32LE(immediate, 4);
   return bytes;
 }
@@ -16,6 +18,21 @@ export function returning(value: number): Buffer {
   return Buffer.concat([instruction(ALU64_MOV_IMMEDIATE, 0, value), instruction(JUMP_EXIT, 0, 0)]);
 }
 
+/** `struct bpf_iter__task_file`: the file is its fourth member. */
+const ITERATOR_FILE = 24;
+const LOAD_64 = 0x79;
+const JUMP_EQUAL = 0x15;
+const CALL = 0x85;
+const SOCK_FROM_FILE = 162;
+
+/** For an iterator over files: calls bpf_sock_from_file for each. */
+export const SOCKET_OF_FILE = Buffer.concat([
+  // r1 = the file; if it is none, over the call
+  instruction(LOAD_64, 0x11, 0, ITERATOR_FILE),
+  instruction(JUMP_EQUAL, 1, 0, 1),
+  instruction(CALL, 0, SOCK_FROM_FILE),
+  returning(0),
+]);
 /** TC_ACT_UNSPEC, TCX_NEXT: go on with the next program. */
 export const RETURN_NEXT = returning(-1);
 /** Cgroup hooks: allow. */

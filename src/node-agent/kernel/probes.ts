@@ -30,6 +30,7 @@ import {
   probeLsm,
   probeRawTracepoints,
   probeRingBuffer,
+  probeSocketIterators,
   probeSocketLookup,
   probeSocketStorage,
   probeTcx,
@@ -136,6 +137,13 @@ const PROBES: readonly Probe[] = [
     required: false,
     consequence: "processes and sockets older than the agent are unknown: restart the workloads after it",
     find: probeIterators,
+  },
+  {
+    feature: "socket-iterators",
+    required: false,
+    consequence:
+      "sockets older than the agent are found through /proc, but for those of processes whose first thread has ended",
+    find: probeSocketIterators,
   },
   { feature: "ring-buffer", required: true, consequence: "the programs cannot be loaded", find: probeRingBuffer },
   {

@@ -9,7 +9,7 @@ import { openFunctionProbe } from "../ffi/perf-events.ts";
 import { hasHelper, hasMapType, loadProgram } from "../ffi/programs.ts";
 import { attachFilter, createClsact, TC_HOOK } from "../ffi/traffic-control.ts";
 import type { Finding } from "./finding.ts";
-import { RETURN_ALLOW, RETURN_NEXT, RETURN_ZERO } from "./instructions.ts";
+import { RETURN_ALLOW, RETURN_NEXT, RETURN_ZERO, SOCKET_OF_FILE } from "./instructions.ts";
 import { MAP_TYPE } from "./maps.ts";
 import { cgroupRoot } from "./mounts.ts";
 import { hasTcx } from "./tcx.ts";
@@ -149,11 +149,17 @@ export function probeKernelReads(): Finding {
 }
 
 /** A program on something that the kernel's BTF describes. */
-function attemptTyped(target: string, type: number, attachType: number, use: (fd: number) => void): Finding {
+function attemptTyped(
+  target: string,
+  type: number,
+  attachType: number,
+  use: (fd: number) => void,
+  code = RETURN_ZERO,
+): Finding {
   const attachBtfId = findKernelType(target, attachType);
   if (attachBtfId === null) return { available: false, detail: `the kernel's BTF has no ${target} to attach to` };
   const missing = "the kernel's configuration or its lockdown forbids it";
-  return attempt({ type, attachType, attachBtfId, code: RETURN_ZERO }, missing, use);
+  return attempt({ type, attachType, attachBtfId, code }, missing, use);
 }
 
 export function probeTypedTracepoints(): Finding {
@@ -171,6 +177,16 @@ export function probeIterators(): Finding {
       closeFd(link);
     }
   });
+}
+
+/** Since 5.11, with bpf_sk_storage_get for tracing programs. */
+export function probeSocketIterators(): Finding {
+  const found = attemptTyped("task_file", PROGRAM.TRACING, ATTACH.TRACE_ITER, () => {}, SOCKET_OF_FILE);
+  return finding(
+    found.available,
+    "sockets can be reached from files",
+    "no way from a file to its socket (5.11 and later)",
+  );
 }
 
 function probeMap(type: number, keySize: number, valueSize: number, maxEntries: number, flags = 0): Finding {
