@@ -2,9 +2,11 @@
  * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
  * out. Environment: KERNEL (lines, default all), TESTS (test files, default those of plan.ts), GUEST_MINUTES.
  */
-import { mkdirSync } from "node:fs";
-import { join, relative } from "node:path";
+import { globSync, mkdirSync } from "node:fs";
+import { basename, join, relative } from "node:path";
 import { causeText } from "../../src/api/errors.ts";
+import { buildTool, TEST_TOOLS } from "../tools/build.ts";
+import { run } from "./commands.ts";
 import { runGuest } from "./guest.ts";
 import { buildInitrd } from "./initrd.ts";
 import { provideKernel } from "./kernel-cache.ts";
@@ -23,14 +25,21 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Everything that is compiled is compiled here: guests have no compiler. */
+function buildAll(): void {
+  const sources = globSync("bpf/{,test/}*.bpf.c", { cwd: ROOT });
+  run("make", ["-s", ...sources.map((source) => `build/bpf/${basename(source, ".c")}.o`)], { cwd: ROOT });
+  TEST_TOOLS.forEach(buildTool);
+}
+
 async function runLine(line: KernelLine, disk: string, timeout: number): Promise<KernelRun> {
   const kernel = provideKernel(line, CACHE);
   const initrd = join(OUTPUT, `${line.line}.initrd`);
   buildInitrd(kernel, initrd);
   say(`kernels: ${kernel.release}: started`);
-  const run = await runGuest(kernel, { initrd, disk, folder: join(OUTPUT, line.line), timeout });
-  const result = { kernel, run };
-  say(`kernels: ${kernel.release}: ${isGreen(result) ? "green" : "NOT green"} after ${run.seconds} s`);
+  const guest = await runGuest(kernel, { initrd, disk, folder: join(OUTPUT, line.line), timeout });
+  const result = { kernel, run: guest };
+  say(`kernels: ${kernel.release}: ${isGreen(result) ? "green" : "NOT green"} after ${guest.seconds} s`);
   return result;
 }
 
@@ -39,6 +48,7 @@ async function main(environment: NodeJS.ProcessEnv): Promise<number> {
   const timeout = Number(environment.GUEST_MINUTES ?? DEFAULT_MINUTES) * MINUTE;
   const testFiles = environment.TESTS?.split(/\s+/).filter((name) => name !== "") ?? plannedTests(ROOT);
   mkdirSync(OUTPUT, { recursive: true });
+  buildAll();
   const disk = join(OUTPUT, "disk.img");
   buildRootImage({ testFiles, stage: join(OUTPUT, "stage"), output: disk });
   const runs: KernelRun[] = [];

@@ -4,7 +4,12 @@ import { globSync } from "node:fs";
 /** BPF programs, what talks to the kernel, and everything end to end; not what is the same on any kernel. */
 const PATTERNS = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/e2e/*.test.ts"];
 
+/** Tests of layouts, which need a compiler and are the same everywhere. */
+const WITHOUT = ["src/node-agent/kernel/abi.test.ts"];
+
 /** Names of test files, relative to the project's root. */
 export function plannedTests(root: string): string[] {
-  return PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: root }).sort());
+  return PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: root }).sort()).filter(
+    (name) => !WITHOUT.includes(name),
+  );
 }

@@ -41,6 +41,8 @@ const FILES: Record<string, string> = {
   "etc/resolv.conf": "nameserver 127.0.0.1\n",
 };
 
+const BUILT = ["build/bpf", "build/test"];
+
 /** Share of the files' size that the file system and the tests' own files may need on top. */
 const HEADROOM = 1.25;
 
@@ -134,7 +136,7 @@ function copyInto(stage: string, name: string): void {
 function copyProject(copier: Copier): void {
   const listed = run("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: ROOT }).split("\n");
   for (const name of listed) if (name !== "" && existsSync(join(ROOT, name))) copyInto(copier.stage, name);
-  copyInto(copier.stage, "build/bpf");
+  for (const name of BUILT) copyInto(copier.stage, name);
   for (const name of runtimePackages()) copyInto(copier.stage, name);
   const node = join(ROOT, "node_modules/.bin/node");
   copier.program(run("readlink", ["-f", node]).trim());

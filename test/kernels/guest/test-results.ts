@@ -39,11 +39,27 @@ function resultOf(passed: boolean, names: readonly string[], test: ReportedTest)
   return result;
 }
 
+/** The end of what each test file wrote: all there is to say why a file failed as a whole. */
+class Output {
+  readonly #texts = new Map<string, string>();
+
+  add({ file, message }: { file?: string; message: string }): void {
+    if (file === undefined) return;
+    this.#texts.set(file, `${this.#texts.get(file) ?? ""}${message}`.slice(-MESSAGE_MAX));
+  }
+
+  of(file: string): string {
+    return this.#texts.get(file) ?? "";
+  }
+}
+
 /** One result per test; suites only where they fail themselves (in a hook, say), which fails none of their tests. */
 export async function* testResults(events: AsyncIterable<{ type: string; data: unknown }>): AsyncGenerator<TestResult> {
   let names: string[] = [];
   const failed = new Set<string>();
+  const output = new Output();
   for await (const { type, data } of events) {
+    if (type === "test:stderr" || type === "test:stdout") output.add(data as { file?: string; message: string });
     const test = data as ReportedTest;
     if (type === "test:start") names = [...names.slice(0, test.nesting), test.name];
     if (type !== "test:pass" && type !== "test:fail") continue;
@@ -52,6 +68,7 @@ export async function* testResults(events: AsyncIterable<{ type: string; data: u
     const explained = [...failed].some((name) => name.startsWith(`${result.name} > `));
     if (test.details?.type === "suite" && (result.outcome !== "failed" || explained)) continue;
     if (result.outcome === "failed") failed.add(result.name);
+    if (result.outcome === "failed" && result.name === result.file) result.message = output.of(result.file);
     yield result;
   }
 }
