@@ -6,7 +6,7 @@ NODE := node_modules/.bin/node
 CLANG ?= clang
 ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
 BUILD := build/bpf
-OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets processes scripts gate devices layout noop))
+OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets processes scripts gate devices flows layout noop))
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector

@@ -8,14 +8,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "actor.h"
 #include "listen.h"
 #include "maps.h"
 #include "packet.h"
-#include "task.h"
+#include "user.h"
 
-#define FAMILY_IPV4 2            /* AF_INET */
-#define FAMILY_IPV6 10           /* AF_INET6 */
 #define TYPE_DATAGRAM 2          /* SOCK_DGRAM */
 #define GO_ON 1
 
@@ -32,52 +29,6 @@ struct {
 	__type(key, struct listener_key);
 	__type(value, __u8);
 } found_listeners SEC(".maps");
-
-static __always_inline struct task_struct *current_task(void)
-{
-	return (struct task_struct *)bpf_get_current_task();
-}
-
-/*
- * The socket's owner, with the current process as its user. A socket that has none is older than the programs.
- * Null if a kernel thread is at work, which is nobody, or, counted, if there is no memory.
- */
-static __always_inline struct socket_owner *use_socket(void *socket)
-{
-	struct task_struct *task = current_task();
-	struct socket_owner *owner, found;
-
-	if (is_kernel_thread(task))
-		return NULL;
-	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
-	if (owner) {
-		set_user(owner, task);
-		return owner;
-	}
-	own(task, SOCKET_FOUND, &found);
-	owner = bpf_sk_storage_get(&socket_owners, socket, &found, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!owner)
-		count_error(ERROR_SOCKET_STORAGE);
-	return owner;
-}
-
-/*
- * Is the user that was written down still who it is? Whatever changes an identity starts an epoch, so the same
- * process in the same epoch is. For the programs that run at every send and receive: almost always that is all there
- * is to do, and here the task is read without bpf_probe_read_kernel. Kernels before 5.11 have no such task.
- */
-static __always_inline int is_user_known(void *socket)
-{
-	struct socket_owner *owner;
-	struct task_struct *task;
-
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		return 0;
-	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
-	task = bpf_get_current_task_btf();
-	return owner && owner->user.tgid == (__u32)task->tgid &&
-	       owner->user.start_time == task->group_leader->start_boottime && owner->epoch == read_epoch();
-}
 
 /* Runs for IPv4 and IPv6 sockets that user space makes, before they can send anything. */
 SEC("cgroup/sock_create")
@@ -258,13 +209,6 @@ int socket_changes(struct bpf_sock_ops *ctx)
 	else if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		mark_accepted(socket);
 	return GO_ON;
-}
-
-static __always_inline int is_internet(struct sock *socket)
-{
-	__u16 family = socket->__sk_common.skc_family;
-
-	return family == FAMILY_IPV4 || family == FAMILY_IPV6;
 }
 
 /* Connected sockets show their user nowhere but here. Optional: kernels before 6.3 do not have these. */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Registrations: what bpf/flows.bpf.c has seen of who uses which address. A registration counts as long as its socket
+ * is registered under just this key.
+ */
+#ifndef PORTCULLIS_REGISTRATION_H
+#define PORTCULLIS_REGISTRATION_H
+
+#include "maps.h"
+
+static __always_inline int is_same_key(const struct registration_key *one, const struct registration_key *other)
+{
+	return !__builtin_memcmp(one, other, sizeof(*one));
+}
+
+/* The registration under a key if it counts, or null. */
+static __always_inline struct registration *find_registration(const struct registration_key *key)
+{
+	struct registration *found = bpf_map_lookup_elem(&registrations, key);
+	struct registration_key *registered_key;
+	__u64 socket;
+
+	if (!found)
+		return NULL;
+	socket = found->socket;
+	registered_key = bpf_map_lookup_elem(&registered, &socket);
+	return registered_key && is_same_key(registered_key, key) ? found : NULL;
+}
+
+#endif
