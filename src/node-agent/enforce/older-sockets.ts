@@ -132,7 +132,8 @@ function ownerOf(
   const accepted = protocol === PROTOCOL_TCP && connected && !listens && onListenedPort;
   const flags = SocketFlag.FOUND | (accepted ? SocketFlag.ACCEPTED : 0);
   const actor = actorOf(tgid, process);
-  return { creator: actor, user: actor, epoch, flags, netnsInum };
+  // The kernels that this is for do not tell the cookie: 0 stands for any.
+  return { creator: actor, user: actor, epoch, flags, netnsInum, netnsCookie: 0n };
 }
 
 function actorOf(tgid: number, { startTime, cgroupId, pathId, scriptId, flags }: Process): Actor {
