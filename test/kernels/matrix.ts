@@ -59,6 +59,8 @@ async function main(environment: NodeJS.ProcessEnv): Promise<number> {
   return runs.every(isGreen) ? 0 : 1;
 }
 
+// So that "exit" is seen, and no guest is left behind.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130));
 try {
   process.exitCode = await main(process.env);
 } catch (error) {
