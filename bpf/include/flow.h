@@ -196,16 +196,16 @@ static __always_inline void expect_payload(struct scratch *s)
 __noinline int judge_flow(struct __sk_buff *skb, int standing)
 {
 	struct scratch *s = get_scratch();
-	int reason;
+	int reason, is_kernels;
 
 	if (!s)
 		return REASON_CAPACITY;
 	s->now = bpf_ktime_get_ns();
 	find_owner(skb);
+	is_kernels = (s->owner_flags & OWNER_KERNEL) && !(s->owner_flags & OWNER_FOUND);
 	if (standing == STANDING_STALE) {
 		/* Not for what a stranger sends: it would inherit the rights of the flow's owner. */
-		if (!(s->owner_flags & OWNER_FOUND) &&
-		    (s->direction == DIRECTION_INGRESS || (s->owner_flags & OWNER_KERNEL)))
+		if (!(s->owner_flags & OWNER_FOUND) && (s->direction == DIRECTION_INGRESS || is_kernels))
 			actors_from_flow(s);
 		s->flow.flags &= ~FLOW_PAYLOAD_REFUSED;
 	} else {
@@ -218,7 +218,8 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 	s->flow.table_id = s->workload.table_id;
 	s->flow.epoch = current_epoch();
 	s->flow.last_seen = s->now;
-	if (s->direction == DIRECTION_EGRESS) {
+	/* What the kernel sends within a flow is the flow's, but the flow stays its socket's. */
+	if (s->direction == DIRECTION_EGRESS && !(is_kernels && (s->flow.flags & FLOW_COOKIE_KNOWN))) {
 		s->flow.cookie = cookie_of(skb);
 		s->flow.flags |= FLOW_COOKIE_KNOWN;
 	}

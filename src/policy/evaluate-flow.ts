@@ -92,7 +92,9 @@ function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | nul
   const flow: Flow = known
     ? { ...known, dnsStream: { ...known.dnsStream }, payloadRefused: false }
     : newFlow(item, packet, tuple);
-  if (direction === "egress") flow.socket = socketOf(item);
+  // What the kernel sends within a flow is the flow's, but the flow stays its socket's.
+  const isKernels = item.socket.kernel === true && item.subjects.length === 0;
+  if (direction === "egress" && !(isKernels && flow.socket !== null)) flow.socket = socketOf(item);
   const rights = subjectsOf(item, known).map((subject) => rightsOf(table, subject, flow.direction));
   Object.assign(flow, { rights, tableHash: table.hash, epoch: state.epoch, lastSeen: time });
   flow.reason = ipAttack(table.attacks, state, packet, direction) ?? judgeRights(item, packet, tuple, flow);

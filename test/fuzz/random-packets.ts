@@ -52,7 +52,10 @@ interface Conversation {
   peerPort: number;
   begunBy: Direction;
   protocol: "tcp" | "udp";
-  owner: Pick<PacketStep, "process" | "creator" | "container" | "socketId" | "accepted" | "connected" | "older">;
+  owner: Pick<
+    PacketStep,
+    "process" | "creator" | "container" | "socketId" | "accepted" | "connected" | "older" | "kernel"
+  >;
   /** Next sequence numbers. */
   sequence: Record<Direction, number>;
   asked: Asked[];
@@ -158,6 +161,11 @@ export class Traffic {
     };
   }
 
+  /** Somebody else with the ends of a conversation: another process, nobody, or the kernel itself. */
+  #intruder(): Conversation["owner"] {
+    return this.#random.pick([this.#owner(), {}, { kernel: true, socketId: 7 }]);
+  }
+
   #talk(conversation: Conversation): PacketStep[] {
     const random = this.#random;
     const direction = random.chance(0.6) ? conversation.begunBy : opposite(conversation.begunBy);
@@ -240,7 +248,7 @@ export class Traffic {
     if (random.chance(0.1)) pieces.reverse();
     return pieces.map((packet) => {
       this.#sent.push({ direction, packet });
-      const owner = random.chance(0.05) ? this.#owner() : conversation.owner;
+      const owner = random.chance(0.9) ? conversation.owner : this.#intruder();
       const facts = direction === "egress" || random.chance(0.5) ? owner : withoutProcess(owner);
       const gso = random.chance(0.02) ? { gsoSegments: random.pick([1, 2, 3]) } : {};
       return step(direction, frame(packet, this.#macs(direction)), { ...facts, ...gso });

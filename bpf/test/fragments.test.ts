@@ -1,0 +1,131 @@
+/** IP fragments: the first one is judged, the others share its verdict. Section 5 ("IP fragments"), reason `Fragment`. */
+import assert from "node:assert/strict";
+import { after, beforeEach, describe, test } from "node:test";
+import { frame } from "../../test/packets/ethernet.ts";
+import { fragmentHeader, fragments, ipv4, ipv6, optionsHeader, routingHeader } from "../../test/packets/ip.ts";
+import { PROTOCOL, raw, sctp, type Transport, tcp, udp } from "../../test/packets/transport.ts";
+import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene } from "../../test/rig/scene.ts";
+
+const scene = new Scene("fragments");
+after(() => scene[Symbol.dispose]());
+
+const rules = {
+  cidr4: [`${PEER}/32`],
+  cidr6: [`${PEER6}/128`],
+  l4: {
+    protocolPorts: [
+      { protocol: "udp" as const, port: 80 },
+      { protocol: "tcp" as const, port: 80 },
+    ],
+  },
+};
+beforeEach(() => scene.allow(rules));
+
+const payload = Array.from({ length: 100 }, (_, index) => index);
+
+for (const [own, peer] of [
+  [OWN, PEER],
+  [OWN6, PEER6],
+] as const) {
+  const pieces = (transport: Transport, cuts: number[], identification = 7) =>
+    fragments({ from: own, to: peer }, transport, cuts, identification).map((packet) => frame(packet));
+  const verdicts = (frames: Buffer[]) => frames.map((bytes) => scene.outFrame(bytes));
+
+  describe(own === OWN ? "IPv4" : "IPv6", () => {
+    test("those of an allowed datagram pass", () => {
+      assert.deepEqual(verdicts(pieces(udp({ from: 4000, to: 80 }, payload), [32, 64])), [
+        "Allowed",
+        "Allowed",
+        "Allowed",
+      ]);
+    });
+
+    test("those of a refused datagram are refused for the same reason", () => {
+      assert.deepEqual(verdicts(pieces(udp({ from: 4000, to: 81 }, payload), [32, 64])), ["Port", "Port", "Port"]);
+    });
+
+    test("one whose first was never seen is a violation: also of another datagram, direction or protocol", () => {
+      const [first, later] = pieces(udp({ from: 4000, to: 80 }, payload), [32]) as [Buffer, Buffer];
+      assert.equal(scene.outFrame(later), "Fragment");
+      assert.equal(scene.outFrame(first), "Allowed");
+      assert.equal(scene.outFrame(pieces(udp({ from: 4000, to: 80 }, payload), [32], 8)[1] as Buffer), "Fragment");
+      assert.equal(scene.outFrame(pieces(raw(PROTOCOL.tcp, payload), [32])[1] as Buffer), "Fragment");
+      assert.equal(scene.inFrame(later), "Fragment");
+      assert.equal(scene.outFrame(later), "Allowed");
+    });
+
+    test("a first fragment that hides its L4 header is a violation", () => {
+      assert.deepEqual(verdicts(pieces(tcp({ from: 4000, to: 80, flags: "S" }, payload), [8])), [
+        "Fragment",
+        "Fragment",
+      ]);
+      assert.equal(verdicts(pieces(raw(PROTOCOL.udp, payload.slice(0, 4)), []))[0], "Malformed");
+    });
+
+    test("a later fragment may not begin within the L4 header", () => {
+      const begins = (transport: Transport, offset: number) => scene.outFrame(pieces(transport, [offset])[1] as Buffer);
+      assert.equal(scene.outFrame(pieces(tcp({ from: 4000, to: 80 }, payload), [24], 3)[0] as Buffer), "Allowed");
+      for (const offset of [8, 16]) {
+        const overlapping = pieces(tcp({ from: 4000, to: 80 }, payload), [offset], 3)[1] as Buffer;
+        assert.equal(scene.outFrame(overlapping), "Fragment");
+      }
+      assert.equal(begins(sctp({ from: 4000, to: 80 }, payload), 8), "Fragment");
+      assert.equal(scene.outFrame(pieces(tcp({ from: 4000, to: 80 }, payload), [24], 3)[1] as Buffer), "Allowed");
+    });
+
+    test("a verdict holds for a minute, and under its own rules only", () => {
+      const [first, later] = pieces(udp({ from: 4000, to: 80 }, payload), [32]) as [Buffer, Buffer];
+      assert.equal(scene.outFrame(first), "Allowed");
+      scene.rig.advance(59);
+      assert.equal(scene.outFrame(later), "Allowed");
+      scene.rig.advance(2);
+      assert.equal(scene.outFrame(later), "Fragment");
+      assert.equal(scene.outFrame(first), "Allowed");
+      scene.change(appSpec({ ...rules, cidr4: ["0.0.0.0/0"] }));
+      assert.equal(scene.outFrame(later), "Fragment");
+    });
+
+    test("incoming ones likewise", () => {
+      scene.allow(null, rules);
+      const ends = { from: peer, to: own };
+      const datagram = fragments(ends, udp({ from: 4000, to: 80 }, payload), [48]);
+      const frames = datagram.map((packet) => incoming(packet));
+      assert.deepEqual(
+        frames.map((bytes) => scene.inFrame(bytes, { process: APP })),
+        ["Allowed", "Allowed"],
+      );
+    });
+
+    test("the first fragment's length is that of the whole datagram", () => {
+      const [first] = pieces(udp({ from: 4000, to: 80 }, payload), [64]) as [Buffer];
+      assert.equal(scene.outFrame(first), "Allowed");
+    });
+  });
+}
+
+test("a whole IPv6 datagram with a fragment header is none (RFC 6946)", () => {
+  const atomic = fragmentHeader({ identification: 9, offset: 0, more: false });
+  const bytes = frame(ipv6({ from: OWN6, to: PEER6, extensions: [atomic] }, udp({ from: 4000, to: 80 }, "x")));
+  assert.equal(scene.outFrame(bytes), "Allowed");
+});
+
+test("extension headers before the fragment header are read, those behind it belong to the fragment", () => {
+  const later = fragmentHeader({ identification: 9, offset: 64, more: false });
+  const extensions = [optionsHeader(PROTOCOL.hopByHop), routingHeader(), later];
+  assert.equal(
+    scene.outFrame(frame(ipv6({ from: OWN6, to: PEER6, extensions }, raw(PROTOCOL.udp, payload)))),
+    "Fragment",
+  );
+});
+
+test("a first fragment of an ICMP error about a flow lets the others pass too", () => {
+  assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }, "x")), "Allowed");
+  const quoted = ipv4({ from: OWN, to: PEER }, udp({ from: 4000, to: 80 }, payload));
+  const error = { protocol: PROTOCOL.icmp, bytes: [3, 3, 0, 0, 0, 0, 0, 0, ...quoted] };
+  const [first, later] = fragments({ from: PEER, to: OWN }, error, [64]).map((packet) => incoming(packet)) as [
+    Buffer,
+    Buffer,
+  ];
+  assert.equal(scene.inFrame(first), "Allowed");
+  assert.equal(scene.inFrame(later), "Allowed");
+});
