@@ -6,22 +6,25 @@ import { after, test } from "node:test";
 import { mapCreate, pinObject } from "../ffi/bpf.ts";
 import { closeFd, unmountFileSystem } from "../ffi/libc.ts";
 import { ensureBpffs, ensurePinFolder, isBpffs, listPins, removePin, removePinFolder } from "./bpffs.ts";
-import { cgroupRoot, findCgroupRoot, MountError, parseMounts } from "./mounts.ts";
+import { cgroupHierarchies, cgroupRoot, findCgroupRoot, MountError, parseMounts } from "./mounts.ts";
 
 test("mounts are parsed", () => {
   const text = "tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0\ncgroup2 /a\\040b cgroup2 ro,relatime 0 0\n";
   assert.deepEqual(parseMounts(text), [
-    { path: "/sys/fs/cgroup", type: "tmpfs", writable: true },
-    { path: "/a b", type: "cgroup2", writable: false },
+    { path: "/sys/fs/cgroup", type: "tmpfs", writable: true, options: ["rw", "mode=755"] },
+    { path: "/a b", type: "cgroup2", writable: false, options: ["ro", "relatime"] },
   ]);
 });
 
 test("cgroup v2 is found beside v1, alone, or not at all", () => {
-  const v1 = { path: "/sys/fs/cgroup/cpu", type: "cgroup", writable: true };
-  const unified = { path: "/sys/fs/cgroup/unified", type: "cgroup2", writable: true };
+  const v1 = { path: "/sys/fs/cgroup/cpu", type: "cgroup", writable: true, options: ["rw", "pids"] };
+  const unified = { path: "/sys/fs/cgroup/unified", type: "cgroup2", writable: true, options: ["rw"] };
   assert.equal(findCgroupRoot([v1, unified]), "/sys/fs/cgroup/unified");
   assert.equal(findCgroupRoot([v1]), null);
   assert.ok(statSync(cgroupRoot()).isDirectory());
+  const [both, alone] = [cgroupHierarchies([v1, unified]), cgroupHierarchies([unified])];
+  assert.deepEqual(alone, [{ path: unified.path, unified: true }]);
+  assert.deepEqual(both, [...alone, { path: v1.path, unified: false }]);
 });
 
 const folder = mkdtempSync(join(tmpdir(), "pc-bpffs-"));

@@ -15,6 +15,8 @@ export interface Mount {
   type: string;
   /** Whether it can be written to. */
   writable: boolean;
+  /** The others; of cgroup v1, its controllers. */
+  options: string[];
 }
 
 /** Parses /proc/self/mounts (proc(5)): device, path, type, options; blanks in paths are \040. */
@@ -24,7 +26,12 @@ export function parseMounts(text: string): Mount[] {
     .filter((line) => line !== "")
     .map((line) => {
       const [, path = "", type = "", options = ""] = line.split(" ");
-      return { path: unescapeMountPath(path), type, writable: options.split(",")[0] === "rw" };
+      return {
+        path: unescapeMountPath(path),
+        type,
+        writable: options.split(",")[0] === "rw",
+        options: options.split(","),
+      };
     });
 }
 
@@ -50,4 +57,22 @@ export function cgroupRoot(): string {
     "no cgroup v2 hierarchy is mounted, so that sockets cannot be tied to processes. " +
       "Mount one: mount -t cgroup2 none /sys/fs/cgroup/unified (in a container: mount the host's /sys/fs/cgroup)",
   );
+}
+
+/** Where processes are sorted by what started them. */
+export interface CgroupHierarchy {
+  path: string;
+  /** cgroup v2, whose directories' inode numbers are the ids that BPF sees. */
+  unified: boolean;
+}
+
+/**
+ * The hierarchies in which a runtime's containers can be found: cgroup v2, and on nodes that still have v1 beside it one of
+ * those, for runtimes that make no v2 directories.
+ * @throws MountError without cgroup v2
+ */
+export function cgroupHierarchies(mounts: readonly Mount[] = listMounts()): CgroupHierarchy[] {
+  const unified = { path: findCgroupRoot(mounts) ?? cgroupRoot(), unified: true };
+  const legacy = mounts.find(({ type, options }) => type === "cgroup" && options.includes("pids"));
+  return legacy === undefined ? [unified] : [unified, { path: legacy.path, unified: false }];
 }

@@ -1,0 +1,80 @@
+/** What a process of a pod tells about the pod, by way of /proc. */
+import { readFileSync, statSync } from "node:fs";
+import { causeCode } from "../../api/errors.ts";
+import { resolveInRoot } from "../enforce/files.ts";
+import { parseMountInfo } from "../enforce/overlay.ts";
+import { readRegularFile } from "./regular-file.ts";
+import { parseResolvConf, searchDomains } from "./resolv-conf.ts";
+
+/** What a process that has ended, or is about to, answers with. */
+const GONE: ReadonlySet<string> = new Set(["ENOENT", "ESRCH", "EACCES"]);
+/** Where the kubelet keeps what a container's process writes as its last word: a mount that every container has. */
+const TERMINATION_LOG = /\/pods\/([^/]+)\/containers\/([^/]+)\/[0-9a-f]{8}(?:\/\/deleted)?$/;
+/** Of resolv.conf: the kubelet accepts far less. */
+const RESOLV_CONF_MAX = 65_536;
+
+/** Inode number of a process's network namespace; null once it has ended. */
+export function processNetns(pid: number): number | null {
+  return ifAlive(() => statSync(`/proc/${pid}/ns/net`).ino);
+}
+
+/** When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); null once it has ended. */
+export function processStart(pid: number): number | null {
+  return ifAlive(() => {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The second field is the command, which may have blanks and parentheses in it.
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  });
+}
+
+/**
+ * Whether a process has a root of its own. A runtime's first process in a container starts with the node's, and what a
+ * path leads to there says nothing about the image.
+ */
+export function hasOwnRoot(pid: number): boolean {
+  const [its, nodes] = [rootOf(pid), rootOf(1)];
+  return its !== null && nodes !== null && its !== nodes;
+}
+
+function rootOf(pid: number): string | null {
+  return ifAlive(() => {
+    const { dev, ino } = statSync(`/proc/${pid}/root/`);
+    return `${dev}:${ino}`;
+  });
+}
+
+/**
+ * The name that the pod's specification gives the container of this process, from a mount that the kubelet makes in each:
+ * known before the process has executed anything, and without asking anybody.
+ *
+ * @returns null where there is no such mount: a sandbox, a process that is not yet in its own mount namespace
+ */
+export function containerNameOf(pid: number, podUid: string): string | null {
+  const text = ifAlive(() => readFileSync(`/proc/${pid}/mountinfo`, "utf8"));
+  for (const { root } of parseMountInfo(text ?? "")) {
+    const [, uid, name] = TERMINATION_LOG.exec(root) ?? [];
+    if (uid === podUid && name !== undefined) return name;
+  }
+  return null;
+}
+
+/**
+ * Search list of the resolv.conf in a process's root. Whoever is inside may write to it later, so that it has to be read
+ * before anybody is; a path that a link leads out of the root with is not followed.
+ *
+ * @returns null where there is none
+ */
+export function processSearchDomains(pid: number): string[] | null {
+  const root = `/proc/${pid}/root`;
+  const text = ifAlive(() => readRegularFile(`${root}${resolveInRoot(root, "/etc/resolv.conf")}`, RESOLV_CONF_MAX));
+  return text === null ? null : searchDomains(parseResolvConf(text), "");
+}
+
+function ifAlive<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (error) {
+    if (GONE.has(causeCode(error) ?? "")) return null;
+    throw error;
+  }
+}

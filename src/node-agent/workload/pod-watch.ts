@@ -1,0 +1,187 @@
+/**
+ * One pod, followed from its first process to its last: which network namespace is its own, and which of its cgroups
+ * is which container.
+ */
+import { statSync } from "node:fs";
+import { ownNamespaceInum } from "./bound-namespaces.ts";
+import { WorkloadError } from "./errors.ts";
+import type { Link } from "./links.ts";
+import { NamespaceObserver } from "./namespace-observer.ts";
+import { type ContainerCgroup, containerProcesses, type PodCgroups } from "./pod-cgroups.ts";
+import type { PodFacts } from "./pod-facts.ts";
+import { containerNameOf, hasOwnRoot, processNetns, processSearchDomains, processStart } from "./pod-processes.ts";
+import type { RouteConnection } from "./route-connection.ts";
+import type { Workload, WorkloadContainer } from "./workload.ts";
+
+/** A process that stands for the pod, or for one container of it, as long as it lives. */
+interface Witness {
+  pid: number;
+  start: number;
+}
+
+/** What a look at a pod needs of the node. */
+export interface NodeView {
+  connection: RouteConnection;
+  links: readonly Link[];
+}
+
+/** A look that may well have another result in a moment: the pod is being made. */
+export interface PodLook {
+  state: Workload | WorkloadError;
+  settled: boolean;
+}
+
+export class PodWatch implements Disposable {
+  readonly uid: string;
+  #observer: NamespaceObserver | null = null;
+  #witness: Witness | null = null;
+  #searchDomains: string[] | null = null;
+  /** By container id. A name, once known, is not asked for again: the process might have changed what tells it. */
+  readonly #names = new Map<string, string>();
+
+  constructor(uid: string) {
+    this.uid = uid;
+  }
+
+  /** True if links or addresses in the pod have changed since the last call. */
+  changed(): boolean {
+    return this.#observer?.changed() ?? false;
+  }
+
+  /**
+   * Looks at the pod.
+   *
+   * @param facts null where nobody has told of it yet
+   * @throws KernelError, or Node's error, where something that is there cannot be looked at
+   */
+  look(cgroups: PodCgroups, facts: PodFacts | null, node: NodeView): PodLook {
+    const processes = new Map(cgroups.containers.map((container) => [container, containerProcesses(container)]));
+    if (facts?.hostNetwork === true) return this.#without(onHostNetwork(facts), true);
+    const pid = this.#findWitness([...processes.values()].flat());
+    if (pid === null) return this.#without(starting(this.uid, facts), false);
+    const observed = this.#observe(pid, node);
+    if (observed instanceof WorkloadError) return { state: observed, settled: false };
+    const { problems, ...seen } = observed;
+    this.#searchDomains ??= processSearchDomains(pid);
+    const containers = this.#containersOf(processes, facts);
+    return {
+      state: {
+        ...this.#identity(facts),
+        ...seen,
+        podUid: this.uid,
+        netnsPath: `/proc/${pid}/ns/net`,
+        netnsInum: this.#observer?.inum ?? 0,
+        searchDomains: this.#searchDomains ?? [],
+        containers: containers.known,
+        problems,
+      },
+      settled: containers.settled,
+    };
+  }
+
+  close(): void {
+    this.#observer?.close();
+    this.#observer = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #identity(facts: PodFacts | null): Pick<Workload, "name" | "namespace" | "labels"> {
+    return facts === null
+      ? { name: this.uid, namespace: "", labels: {} }
+      : { name: facts.name, namespace: facts.namespace, labels: facts.labels };
+  }
+
+  #without(state: WorkloadError, settled: boolean): PodLook {
+    this.close();
+    this.#witness = null;
+    return { state, settled };
+  }
+
+  /**
+   * A process in the network namespace of the pod. The oldest one is the sandbox's, or was made by the runtime; whoever
+   * comes later may have left for a namespace of its own. Null while there is none but in the node's namespace, where
+   * a runtime starts before it goes into the pod's.
+   */
+  #findWitness(pids: readonly number[]): number | null {
+    if (this.#witness !== null && this.#isPresent(this.#witness, pids)) return this.#witness.pid;
+    const own = ownNamespaceInum();
+    const candidates = pids.flatMap((pid) => {
+      const [start, inum] = [processStart(pid), processNetns(pid)];
+      return start === null || inum === null || inum === own ? [] : [{ pid, start, inum }];
+    });
+    candidates.sort((a, b) => a.start - b.start || a.pid - b.pid);
+    // The namespace that was the pod's stays so while anybody is in it.
+    const found = candidates.find(({ inum }) => inum === this.#observer?.inum) ?? candidates[0];
+    if (found === undefined) return null;
+    if (found.inum !== this.#observer?.inum) {
+      this.close();
+      this.#searchDomains = null;
+    }
+    this.#witness = { pid: found.pid, start: found.start };
+    return found.pid;
+  }
+
+  #isPresent({ pid, start }: Witness, pids: readonly number[]): boolean {
+    return pids.includes(pid) && processStart(pid) === start && processNetns(pid) === this.#observer?.inum;
+  }
+
+  #observe(pid: number, node: NodeView) {
+    const path = `/proc/${pid}/ns/net`;
+    this.#observer ??= new NamespaceObserver(`of pod ${this.uid}`, path, statSync(path).ino);
+    const { problems, ...seen } = this.#observer.observe(node.connection, node.links);
+    const [problem] = problems;
+    return seen.interfaces.length === 0 && problem !== undefined ? problem : { ...seen, problems };
+  }
+
+  /** Settled once each container that the facts name has been found: the sandbox's cgroup never gets a name. */
+  #containersOf(processes: ReadonlyMap<ContainerCgroup, number[]>, facts: PodFacts | null) {
+    const ids = new Set([...processes.keys()].map(({ id }) => id));
+    for (const id of this.#names.keys()) if (!ids.has(id)) this.#names.delete(id);
+    let unnamed = 0;
+    const known = [...processes].flatMap(([{ id, cgroupIds }, pids]) => {
+      const settledPids = pids.filter(hasOwnRoot);
+      const name = this.#nameOf(id, settledPids, facts);
+      if (name === null) unnamed += 1;
+      return name === null ? [] : cgroupIds.map((cgroupId) => containerOf(name, cgroupId, settledPids[0]));
+    });
+    return { known, settled: unnamed <= 1 && known.every(({ root }) => root !== undefined) && known.length > 0 };
+  }
+
+  #nameOf(id: string, pids: readonly number[], facts: PodFacts | null): string | null {
+    const told = facts?.containers.find((container) => container.id === id)?.name;
+    const name = told ?? this.#names.get(id) ?? firstName(pids, this.uid);
+    if (name !== null) this.#names.set(id, name);
+    return name;
+  }
+}
+
+function containerOf(name: string, cgroupId: bigint, pid: number | undefined): WorkloadContainer {
+  return pid === undefined ? { name, cgroupId } : { name, cgroupId, root: `/proc/${pid}/root` };
+}
+
+function firstName(pids: readonly number[], uid: string): string | null {
+  for (const pid of pids) {
+    const name = containerNameOf(pid, uid);
+    if (name !== null) return name;
+  }
+  return null;
+}
+
+function starting(uid: string, facts: PodFacts | null): WorkloadError {
+  const name = facts === null ? uid : `${facts.namespace}/${facts.name}`;
+  return new WorkloadError(
+    "PC_POD_STARTING",
+    `pod ${name} has no process in a network namespace of its own (yet); it is guarded as soon as it has one`,
+  );
+}
+
+function onHostNetwork({ namespace, name }: PodFacts): WorkloadError {
+  return new WorkloadError(
+    "PC_POD_HOST_NETWORK",
+    `pod ${namespace}/${name} shares the node's network namespace, where its packets cannot be told from others: ` +
+      "it is not protected. Run it without hostNetwork",
+  );
+}
