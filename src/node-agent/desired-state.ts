@@ -3,10 +3,14 @@ import { causeText } from "../api/errors.ts";
 import type { SecurityProfile } from "../api/types.ts";
 import { compileTable } from "../policy/compile.ts";
 import { selectProfiles } from "../policy/selection.ts";
+import { fitToContainers } from "./enforce/container-files.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
 import { ListedFiles } from "./enforce/files.ts";
 import type { RevisionError } from "./events/event.ts";
 import { type Workload, workloadKey } from "./workload/workload.ts";
+
+/** Named network namespaces share the machine's files. */
+const MACHINE_ROOT = "/";
 
 /** Called for a workload while no profile is known: what to do with it meanwhile. */
 export type WithoutProfiles = (workload: Workload) => DesiredPolicy;
@@ -30,7 +34,10 @@ export function desiredState(
   const state: DesiredState = { workloads: [], errors: [] };
   for (const workload of workloads) {
     try {
-      const policy = profiles === null ? withoutProfiles(workload) : desiredPolicy(profiles, workload, files(workload));
+      const policy =
+        profiles === null || isUnidentified(workload)
+          ? withoutProfiles(workload)
+          : desiredPolicy(profiles, workload, files(workload));
       state.workloads.push({ workload, policy });
     } catch (cause) {
       state.errors.push({ source: workloadKey(workload), field: "", message: causeText(cause) });
@@ -40,18 +47,21 @@ export function desiredState(
   return state;
 }
 
+/** A pod that has been found and nobody has told of: its labels are not known, rather than none. */
+function isUnidentified({ podUid, namespace }: Workload): boolean {
+  return podUid !== undefined && namespace === "";
+}
+
 function desiredPolicy(profiles: SecurityProfile[], workload: Workload, known: Record<string, string>): DesiredPolicy {
   const { namespace, labels } = workload;
   const selected = selectProfiles(profiles, { namespace, labels: { ...labels } });
   if (selected.length === 0) return { kind: "unrestricted" };
-  // A listed name counts as itself too: what runs in a root of its own may have a file of that name.
-  const files = new ListedFiles(workloadRoot(workload), known);
   const searchDomains = [...workload.searchDomains];
+  if (workload.podUid !== undefined) {
+    return { kind: "table", ...fitToContainers(compileTable(selected, { searchDomains }), workload, known) };
+  }
+  // A listed name counts as itself too: what runs in a root of its own may have a file of that name.
+  const files = new ListedFiles(MACHINE_ROOT, known);
   const table = compileTable(selected, { searchDomains, files: (path) => [files.fileOf(path)] });
   return { kind: "table", table, files: files.entries() };
-}
-
-/** Named network namespaces share the machine's files. */
-function workloadRoot(_: Workload): string {
-  return "/";
 }
