@@ -41,9 +41,20 @@ static __always_inline void creator_now(const struct actor *creator, struct acto
 		*out = *creator;
 }
 
+/*
+ * What the user has executed since is written down: the kernel goes on sending for a process that has ended, and then
+ * the snapshot is all there is.
+ */
+static __always_inline void user_now(struct actor *user, struct actor *out)
+{
+	current_actor(user, out);
+	if (!same_identity(user, out))
+		*user = *out;
+}
+
 static __always_inline void actors_from_owner(struct scratch *s, struct socket_owner *owner)
 {
-	current_actor(&owner->user, &s->actors[0]);
+	user_now(&owner->user, &s->actors[0]);
 	creator_now(&owner->creator, &s->actors[1]);
 	s->actor_count = same_identity(&s->actors[0], &s->actors[1]) ? 1 : 2;
 	s->owner_flags |= OWNER_FOUND;
