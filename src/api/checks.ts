@@ -19,6 +19,8 @@ export const CHECKS = {
   l4Protocol: checkL4Protocol,
   labelKey: checkLabelKey,
   labelValue: checkLabelValue,
+  serviceName: (name: string) => checkDnsLabel(name, "service"),
+  namespaceName: (name: string) => checkDnsLabel(name, "namespace"),
 } as const satisfies Record<string, (value: never) => Finding | null>;
 
 export type CheckName = keyof typeof CHECKS;

@@ -17,6 +17,7 @@ import type {
   ProtocolPort,
   SecurityProfile,
   SecurityProfileSpec,
+  ServicePeer,
 } from "./types.ts";
 import type { WrittenNetwork, WrittenProcess, WrittenProfile, WrittenRules } from "./written-profile.ts";
 
@@ -61,6 +62,8 @@ function normalizeEgress(written: WrittenRules, path: FieldPath, warnings: Locat
   const rules: EgressRules = normalizeRules(written, path, warnings);
   const fqdns = normalizeNames(written.fqdns ?? [], [...path, "fqdns"], warnings);
   if (fqdns.length > 0) rules.fqdns = fqdns;
+  const services = distinct(written.services ?? [], serviceText, [...path, "services"], warnings);
+  if (services.length > 0) rules.services = structuredClone(services);
   const dns = written.l7?.dns ?? written.dns;
   if (dns === undefined) return rules;
   const at = written.l7?.dns ? [...path, "l7", "dns"] : [...path, "dns"];
@@ -74,6 +77,8 @@ function normalizeRules(written: WrittenRules, path: FieldPath, warnings: Locate
   if (cidr4.length > 0) rules.cidr4 = cidr4;
   const cidr6 = normalizeCidrs(written.cidr6 ?? [], 6, [...path, "cidr6"], warnings);
   if (cidr6.length > 0) rules.cidr6 = cidr6;
+  const pods = distinct(written.pods ?? [], (peer) => JSON.stringify(peer), [...path, "pods"], warnings);
+  if (pods.length > 0) rules.pods = structuredClone(pods);
   if (written.l3?.protocols) rules.l3 = { protocols: [...written.l3.protocols] };
   if (written.l4) rules.l4 = normalizeL4(written.l4, [...path, "l4"], warnings);
   const l7: L7 = written.l7?.protocols ? { protocols: [...written.l7.protocols] } : {};
@@ -92,6 +97,10 @@ function normalizeL4(written: L4, path: FieldPath, warnings: Located[]): L4 {
   }));
   if (ports.length > 0) l4.protocolPorts = ports;
   return l4;
+}
+
+function serviceText({ name, namespace }: ServicePeer): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
 }
 
 function portText({ protocol, port, endPort }: ProtocolPort): string {

@@ -7,6 +7,58 @@ const INGRESS = "spec.processes[0].network.ingress";
 const cidr4 = (text: unknown) => profileWithEgress({ cidr4: ["10.0.0.0/8", text] });
 const cidr6 = (text: unknown) => profileWithEgress({ cidr6: [text] });
 
+const PEERS: RefusedProfile[] = [
+  refused(
+    "a pod peer that selects by nothing",
+    profileWithEgress({ pods: [{}] }),
+    `${EGRESS}.pods[0]`,
+    "PC_PEER_EMPTY",
+    /empty podSelector/,
+  ),
+  refused(
+    "values of a pod peer's selector",
+    profileWithIngress({ pods: [{ podSelector: { matchExpressions: [{ key: "a", operator: "In" }] } }] }),
+    `${INGRESS}.pods[0].podSelector.matchExpressions[0].values`,
+    "PC_SELECTOR_VALUES",
+    /add values/,
+  ),
+  refusedLater(
+    "a bad key in a pod peer's selector",
+    profileWithEgress({ pods: [{ namespaceSelector: { matchLabels: { "-": "x" } } }] }),
+    `${EGRESS}.pods[0].namespaceSelector.matchLabels["-"]`,
+    "PC_LABEL_INVALID",
+    /letters, digits/,
+  ),
+  refused(
+    "a service without a name",
+    profileWithEgress({ services: [{ namespace: "web" }] }),
+    `${EGRESS}.services[0].name`,
+    "PC_FIELD_MISSING",
+    /add it/,
+  ),
+  refused(
+    "a service by a name that is none",
+    profileWithEgress({ services: [{ name: "web.svc" }] }),
+    `${EGRESS}.services[0].name`,
+    "PC_NAME_INVALID",
+    /63 lower-case/,
+  ),
+  refused(
+    "services on ingress",
+    profileWithIngress({ services: [{ name: "web" }] }),
+    `${INGRESS}.services`,
+    "PC_INGRESS_NAMES",
+    /pods, cidr4 or cidr6/,
+  ),
+  refused(
+    "pods without an IP family",
+    profileWithEgress({ pods: [{ podSelector: {} }], l3: { protocols: ["arp"] } }),
+    `${EGRESS}.pods`,
+    "PC_FAMILY_CONFLICT",
+    /ipv4 or ipv6/,
+  ),
+];
+
 const PREFIXES: RefusedProfile[] = [
   refused("an address without length", cidr4("10.0.0.1"), `${EGRESS}.cidr4[1]`, "PC_CIDR_INVALID", /10\.0\.0\.1\/32/),
   refused("a length over 32", cidr4("10.0.0.0/33"), `${EGRESS}.cidr4[1]`, "PC_CIDR_INVALID", /0 to 32/),
@@ -161,4 +213,4 @@ const TRANSPORT: RefusedProfile[] = [
   ),
 ];
 
-export const REFUSED_RULES: readonly RefusedProfile[] = [...PREFIXES, ...NAMES, ...TRANSPORT];
+export const REFUSED_RULES: readonly RefusedProfile[] = [...PEERS, ...PREFIXES, ...NAMES, ...TRANSPORT];

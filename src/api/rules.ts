@@ -60,7 +60,10 @@ export const DNS_TWICE_RULE: CelRule = {
 };
 
 /** A list of destinations whose family `l3.protocols` rules out. */
-function familyRule(list: "cidr4" | "cidr6" | "fqdns", families: readonly ("ipv4" | "ipv6")[]): CelRule {
+function familyRule(
+  list: "cidr4" | "cidr6" | "fqdns" | "pods" | "services",
+  families: readonly ("ipv4" | "ipv6")[],
+): CelRule {
   const listed = families.map((family) => `'${family}' in self.l3.protocols`).join(" || ");
   const names = families.join(" or ");
   return {
@@ -75,11 +78,28 @@ function familyRule(list: "cidr4" | "cidr6" | "fqdns", families: readonly ("ipv4
 export const CIDR4_FAMILY_RULE: CelRule = familyRule("cidr4", ["ipv4"]);
 export const CIDR6_FAMILY_RULE: CelRule = familyRule("cidr6", ["ipv6"]);
 export const FQDNS_FAMILY_RULE: CelRule = familyRule("fqdns", ["ipv4", "ipv6"]);
+export const PODS_FAMILY_RULE: CelRule = familyRule("pods", ["ipv4", "ipv6"]);
+export const SERVICES_FAMILY_RULE: CelRule = familyRule("services", ["ipv4", "ipv6"]);
+
+export const POD_PEER_RULE: CelRule = {
+  code: "PC_PEER_EMPTY",
+  message: "has neither podSelector nor namespaceSelector",
+  remedy: "add one of them; an empty podSelector, {}, means all pods of the namespace",
+  rule: "has(self.podSelector) || has(self.namespaceSelector)",
+};
+
+export const INGRESS_SERVICES_RULE: CelRule = {
+  code: "PC_INGRESS_NAMES",
+  message: "services says what may be connected to, which is egress only",
+  remedy: "list the peers under pods, cidr4 or cidr6",
+  rule: "!has(self.services)",
+  fieldPath: ".services",
+};
 
 export const INGRESS_FQDNS_RULE: CelRule = {
   code: "PC_INGRESS_NAMES",
   message: "fqdns says what may be connected to, which is egress only",
-  remedy: "list the peers' addresses under cidr4 or cidr6",
+  remedy: "list the peers under pods, cidr4 or cidr6",
   rule: "!has(self.fqdns)",
   fieldPath: ".fqdns",
 };

@@ -7,7 +7,6 @@
  */
 import { MAX_PATH_LENGTH } from "./checks.ts";
 import { CIDR4_PATTERN, CIDR6_PATTERN } from "./cidr.ts";
-import { LABEL_VALUE_PATTERN } from "./labels.ts";
 import { MAX_NAME_LENGTH, NAME_PATTERN } from "./names.ts";
 import {
   ATTACKS_RULE,
@@ -19,12 +18,15 @@ import {
   INGRESS_DNS_RULE,
   INGRESS_FQDNS_RULE,
   INGRESS_L7_DNS_RULE,
+  INGRESS_SERVICES_RULE,
   LEARN_RULE,
   PATH_RULE,
+  PODS_FAMILY_RULE,
   PORT_RANGE_RULE,
-  SELECTOR_VALUES_RULE,
+  SERVICES_FAMILY_RULE,
 } from "./rules.ts";
 import { kubernetesRule, listOf, objectOf, oneOf, type SchemaNode, setOf } from "./schema-node.ts";
+import { LABEL_SELECTOR, podPeers, servicePeers } from "./schema-selectors.ts";
 import { ACTIONS, ATTACKS, BINARY_MODES, L3_PROTOCOLS, L4_PROTOCOL_NAMES, L7_PROTOCOLS } from "./types.ts";
 
 /** The rule against duplicates compares every two: 128 entries with the longest paths cost 0.8 of its 10^6 units. */
@@ -32,9 +34,6 @@ export const MAX_PROCESSES = 128;
 export const MAX_CIDRS = 50_000;
 export const MAX_NAMES = 10_000;
 export const MAX_PROTOCOL_PORTS = 1024;
-const MAX_SELECTOR_TERMS = 64;
-const MAX_SELECTOR_VALUES = 256;
-const MAX_LABEL_KEY_LENGTH = 253 + 1 + 63;
 
 const NAME: SchemaNode = {
   type: "string",
@@ -132,25 +131,50 @@ const EGRESS = objectOf(
   {
     fqdns: dnsNames("DNS names whose addresses may be connected to: www.example.com, *.example.com or *."),
     ...destinations("that may be connected to"),
+    pods: podPeers("that may be connected to"),
+    services: servicePeers("Services that may be connected to."),
     l3: L3,
     l4: L4,
     l7: L7,
     dns: dnsNames(`Same as l7.dns, where older manifests have it. ${DNS_DESCRIPTION}`),
   },
-  { rules: [DNS_TWICE_RULE, CIDR4_FAMILY_RULE, CIDR6_FAMILY_RULE, FQDNS_FAMILY_RULE] },
+  {
+    rules: [
+      DNS_TWICE_RULE,
+      CIDR4_FAMILY_RULE,
+      CIDR6_FAMILY_RULE,
+      FQDNS_FAMILY_RULE,
+      PODS_FAMILY_RULE,
+      SERVICES_FAMILY_RULE,
+    ],
+  },
 );
 
 const INGRESS = objectOf(
   "What may be received, and answered. Absent: nothing.",
   {
     ...destinations("that may connect"),
+    pods: podPeers("that may connect"),
     l3: L3,
     l4: L4,
     l7: L7,
     fqdns: dnsNames("Refused here: names are for egress only. Known, so that it is never dropped in silence."),
     dns: dnsNames("Refused here: names are for egress only. Known, so that it is never dropped in silence."),
+    services: servicePeers(
+      "Refused here: services are for egress only. Known, so that it is never dropped in silence.",
+    ),
   },
-  { rules: [CIDR4_FAMILY_RULE, CIDR6_FAMILY_RULE, INGRESS_FQDNS_RULE, INGRESS_DNS_RULE, INGRESS_L7_DNS_RULE] },
+  {
+    rules: [
+      CIDR4_FAMILY_RULE,
+      CIDR6_FAMILY_RULE,
+      PODS_FAMILY_RULE,
+      INGRESS_FQDNS_RULE,
+      INGRESS_DNS_RULE,
+      INGRESS_L7_DNS_RULE,
+      INGRESS_SERVICES_RULE,
+    ],
+  },
 );
 
 const network = (description: string): SchemaNode => objectOf(description, { egress: EGRESS, ingress: INGRESS });
@@ -182,44 +206,6 @@ const PROCESS = objectOf(
   },
   { required: ["path"] },
 );
-
-const LABEL_VALUE: SchemaNode = {
-  type: "string",
-  maxLength: 63,
-  pattern: LABEL_VALUE_PATTERN,
-  "x-portcullis-check": "labelValue",
-};
-
-const REQUIREMENT = objectOf(
-  "One condition on a label.",
-  {
-    key: {
-      description: "The label's key.",
-      type: "string",
-      maxLength: MAX_LABEL_KEY_LENGTH,
-      "x-portcullis-check": "labelKey",
-    },
-    operator: oneOf(["In", "NotIn", "Exists", "DoesNotExist"], "How the label's value relates to the values."),
-    values: listOf("Values for In and NotIn.", LABEL_VALUE, MAX_SELECTOR_VALUES),
-  },
-  { required: ["key", "operator"], rules: [SELECTOR_VALUES_RULE] },
-);
-
-const LABEL_SELECTOR: SchemaNode = {
-  ...objectOf(
-    "Pods of the profile's namespace that it applies to. Absent: pods with the profile's own labels. One without any condition selects nothing.",
-    {
-      matchLabels: {
-        description: "Labels that a pod must have, with these values.",
-        type: "object",
-        maxProperties: MAX_SELECTOR_TERMS,
-        additionalProperties: LABEL_VALUE,
-      },
-      matchExpressions: listOf("Conditions that must hold as well.", REQUIREMENT, MAX_SELECTOR_TERMS),
-    },
-  ),
-  "x-kubernetes-map-type": "atomic",
-};
 
 /** `spec`. */
 export const SPEC_SCHEMA: SchemaNode = objectOf(

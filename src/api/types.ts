@@ -57,9 +57,25 @@ export interface L7 {
   dns?: string[];
 }
 
+/** Pods by their labels, as in a NetworkPolicy; host-network and finished pods do not count. */
+export interface PodPeer {
+  /** Namespaces by their labels; the profile's own where absent. */
+  namespaceSelector?: LabelSelector;
+  /** Pods of these namespaces; all of them where absent. */
+  podSelector?: LabelSelector;
+}
+
+/** A Service, which stands for its own addresses and those of its endpoints. */
+export interface ServicePeer {
+  name: string;
+  /** The profile's own where absent. */
+  namespace?: string;
+}
+
 export interface IngressRules {
   cidr4?: string[];
   cidr6?: string[];
+  pods?: PodPeer[];
   l3?: L3;
   l4?: L4;
   l7?: L7;
@@ -68,6 +84,7 @@ export interface IngressRules {
 export interface EgressRules extends IngressRules {
   /** Names whose addresses may be connected to. */
   fqdns?: string[];
+  services?: ServicePeer[];
 }
 
 export interface Network {

@@ -1,4 +1,5 @@
 /** The rules of rules.ts in TypeScript, and those about metadata that the API server checks for every object. */
+import type { FieldPath } from "./fields.ts";
 import { checkDnsLabel, checkLabelKey, checkLabelValue, checkObjectName } from "./labels.ts";
 import {
   ATTACKS_NOT_IMPLEMENTED,
@@ -11,24 +12,29 @@ import {
   INGRESS_DNS_RULE,
   INGRESS_FQDNS_RULE,
   INGRESS_L7_DNS_RULE,
+  INGRESS_SERVICES_RULE,
   LEARN_RULE,
+  POD_PEER_RULE,
+  PODS_FAMILY_RULE,
   PORT_RANGE_RULE,
   SELECTOR_VALUES_RULE,
+  SERVICES_FAMILY_RULE,
 } from "./rules.ts";
 import type { Located } from "./structure.ts";
-import type { L3Protocol } from "./types.ts";
+import type { L3Protocol, LabelSelector } from "./types.ts";
 import { type PlacedRules, placedRules, type WrittenProfile, type WrittenRules } from "./written-profile.ts";
 
 /** What breaks a rule. The profile's types must have been checked. */
 export function brokenRules(profile: WrittenProfile): Located[] {
   return [
     ...brokenMetadata(profile),
-    ...brokenSelector(profile),
+    ...brokenSelector(profile.spec.labelSelector, ["spec", "labelSelector"]),
     ...brokenSpec(profile),
     ...duplicateProcesses(profile),
     ...placedRules(profile).flatMap((placed) => [
       ...brokenFamilies(placed),
       ...brokenPorts(placed),
+      ...brokenPodPeers(placed),
       ...(placed.direction === "egress" ? dnsTwice(placed) : namesOnIngress(placed)),
     ]),
   ];
@@ -50,13 +56,12 @@ function brokenMetadata({ metadata }: WrittenProfile): Located[] {
   return checks.flatMap(({ path, finding }) => (finding ? [{ path, finding }] : []));
 }
 
-function brokenSelector({ spec }: WrittenProfile): Located[] {
-  const at = ["spec", "labelSelector"];
-  const keys = Object.keys(spec.labelSelector?.matchLabels ?? {}).flatMap((key) => {
+function brokenSelector(selector: LabelSelector | undefined, at: FieldPath): Located[] {
+  const keys = Object.keys(selector?.matchLabels ?? {}).flatMap((key) => {
     const finding = checkLabelKey(key);
     return finding ? [{ path: [...at, "matchLabels", key], finding }] : [];
   });
-  const values = (spec.labelSelector?.matchExpressions ?? []).flatMap(({ operator, values }, index) => {
+  const values = (selector?.matchExpressions ?? []).flatMap(({ operator, values }, index) => {
     const needsValues = operator === "In" || operator === "NotIn";
     if (!needsValues && operator !== "Exists" && operator !== "DoesNotExist") return [];
     const hasValues = (values ?? []).length > 0;
@@ -94,15 +99,28 @@ const FAMILY_RULES = [
   { list: "cidr4", families: ["ipv4"], finding: CIDR4_FAMILY_RULE },
   { list: "cidr6", families: ["ipv6"], finding: CIDR6_FAMILY_RULE },
   { list: "fqdns", families: ["ipv4", "ipv6"], finding: FQDNS_FAMILY_RULE },
+  { list: "pods", families: ["ipv4", "ipv6"], finding: PODS_FAMILY_RULE },
+  { list: "services", families: ["ipv4", "ipv6"], finding: SERVICES_FAMILY_RULE },
 ] as const;
 
 function brokenFamilies({ path, direction, rules }: PlacedRules<WrittenRules>): Located[] {
   const protocols: readonly L3Protocol[] | undefined = rules.l3?.protocols;
   if (protocols === undefined) return [];
   return FAMILY_RULES.flatMap(({ list, families, finding }) => {
-    if (list === "fqdns" && direction === "ingress") return [];
+    if ((list === "fqdns" || list === "services") && direction === "ingress") return [];
     const listed = (rules[list] ?? []).length > 0;
     return listed && !families.some((family) => protocols.includes(family)) ? [{ path: [...path, list], finding }] : [];
+  });
+}
+
+function brokenPodPeers({ path, rules }: PlacedRules<WrittenRules>): Located[] {
+  return (rules.pods ?? []).flatMap(({ namespaceSelector, podSelector }, index) => {
+    const at = [...path, "pods", index];
+    if (!namespaceSelector && !podSelector) return [{ path: at, finding: POD_PEER_RULE }];
+    return [
+      ...brokenSelector(namespaceSelector, [...at, "namespaceSelector"]),
+      ...brokenSelector(podSelector, [...at, "podSelector"]),
+    ];
   });
 }
 
@@ -121,6 +139,7 @@ function namesOnIngress({ path, rules }: PlacedRules<WrittenRules>): Located[] {
   return [
     ...(rules.fqdns ? [{ path: [...path, "fqdns"], finding: INGRESS_FQDNS_RULE }] : []),
     ...(rules.dns ? [{ path: [...path, "dns"], finding: INGRESS_DNS_RULE }] : []),
+    ...(rules.services ? [{ path: [...path, "services"], finding: INGRESS_SERVICES_RULE }] : []),
     ...(rules.l7?.dns ? [{ path: [...path, "l7", "dns"], finding: INGRESS_L7_DNS_RULE }] : []),
   ];
 }

@@ -37,15 +37,21 @@ type Rules = PlacedRules<EgressRules>;
 
 const hasEntries = (list: readonly unknown[] | undefined): boolean => (list ?? []).length > 0;
 
+/** Peers whose addresses, of either family, are found out as they come. */
+function hasSelectedPeers({ pods, services }: EgressRules): boolean {
+  return hasEntries(pods) || hasEntries(services);
+}
+
 function never(path: (string | number)[], message: string, remedy: string): Located {
   return { path, finding: { code: "PC_NEVER_MATCHES", message, remedy } };
 }
 
 /** Layers that stand alone, and families and protocols that exclude each other. */
 function neverMatches({ path, direction, rules }: Rules): Located[] {
-  const hasPeer = hasEntries(rules.cidr4) || hasEntries(rules.cidr6) || hasEntries(rules.fqdns);
+  const hasPeer =
+    hasEntries(rules.cidr4) || hasEntries(rules.cidr6) || hasEntries(rules.fqdns) || hasSelectedPeers(rules);
   const hasPort = hasEntries(rules.l4?.protocols) || hasEntries(rules.l4?.protocolPorts);
-  const peerFields = direction === "egress" ? "cidr4, cidr6 or fqdns" : "cidr4 or cidr6";
+  const peerFields = direction === "egress" ? "cidr4, cidr6, fqdns, pods or services" : "cidr4, cidr6 or pods";
   const found: Located[] = [];
   if (hasPort && !hasPeer) {
     found.push(never([...path, "l4"], "allows ports, but no peer is listed, so nothing passes", `add ${peerFields}`));
@@ -58,7 +64,8 @@ function neverMatches({ path, direction, rules }: Rules): Located[] {
 
 function unusedFamilies(path: (string | number)[], rules: EgressRules): Located[] {
   const protocols = rules.l3?.protocols ?? [];
-  if (hasEntries(rules.fqdns) || !(hasEntries(rules.cidr4) || hasEntries(rules.cidr6))) return [];
+  if (hasEntries(rules.fqdns) || hasSelectedPeers(rules)) return [];
+  if (!(hasEntries(rules.cidr4) || hasEntries(rules.cidr6))) return [];
   return (["ipv4", "ipv6"] as const).flatMap((family) => {
     const list = family === "ipv4" ? "cidr4" : "cidr6";
     const index = protocols.indexOf(family);
@@ -84,7 +91,7 @@ function unusedProtocols(path: (string | number)[], rules: EgressRules): Located
 /** EtherTypes of IP that the rules let pass; without any destination that is not the question. */
 function familiesOf(rules: EgressRules): Set<string> {
   if (rules.l3?.protocols) return new Set(rules.l3.protocols);
-  if (hasEntries(rules.fqdns)) return new Set(["ipv4", "ipv6"]);
+  if (hasEntries(rules.fqdns) || hasSelectedPeers(rules)) return new Set(["ipv4", "ipv6"]);
   const families = new Set<string>();
   if (hasEntries(rules.cidr4)) families.add("ipv4");
   if (hasEntries(rules.cidr6)) families.add("ipv6");
@@ -144,8 +151,11 @@ function unresolvable({ path, rules }: Rules): Located[] {
   if (!hasEntries(rules.fqdns) && !hasEntries(rules.l7?.dns)) return [];
   const field = hasEntries(rules.fqdns) ? "fqdns" : "l7";
   const warn = (message: string, remedy: string): Located[] => [never([...path, field], message, remedy)];
-  if (!hasEntries(rules.cidr4) && !hasEntries(rules.cidr6)) {
-    return warn("lists names, but no resolver can be reached", "add the resolver's address to cidr4 or cidr6");
+  if (!hasEntries(rules.cidr4) && !hasEntries(rules.cidr6) && !hasSelectedPeers(rules)) {
+    return warn(
+      "lists names, but no resolver can be reached",
+      "add the resolver's address to cidr4 or cidr6, or its Service to services",
+    );
   }
   if (!allowsDnsPort(rules)) {
     return warn(

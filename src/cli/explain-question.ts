@@ -7,10 +7,10 @@ import type { Question } from "../policy/explain.ts";
 import type { Traffic } from "../policy/explain-layers.ts";
 import { PORT_MAX, PROTOCOL_NUMBERS } from "../policy/ports.ts";
 import type { Subject } from "../policy/state.ts";
+import { labelsOf, type PeerOptions } from "./explain-peers.ts";
 
-export interface ExplainOptions {
+export interface ExplainOptions extends PeerOptions {
   profiles: string[];
-  namespace: string;
   label: string[];
   process?: string;
   unattributed: boolean;
@@ -29,16 +29,10 @@ export interface ExplainOptions {
 /** @throws UsageError naming the option that is missing, superfluous or cannot be read. */
 export function parseQuestion(options: ExplainOptions): Question {
   return {
-    workload: { namespace: options.namespace, labels: Object.fromEntries(options.label.map(parseLabel)) },
+    workload: { namespace: options.namespace, labels: labelsOf(options.label, "--label") },
     process: parseProcess(options),
     traffic: parseTraffic(options),
   };
-}
-
-function parseLabel(text: string): [string, string] {
-  const equals = text.indexOf("=");
-  if (equals <= 0) throw new UsageError(`--label ${text}: write key=value`);
-  return [text.slice(0, equals), text.slice(equals + 1)];
 }
 
 function parseProcess(options: ExplainOptions): Subject | null {

@@ -7,6 +7,7 @@ import type { SecurityProfile } from "../api/types.ts";
 import { formatIp } from "../policy/addresses.ts";
 import { type Explanation, explain, type Question } from "../policy/explain.ts";
 import type { Traffic } from "../policy/explain-layers.ts";
+import { remotePeer } from "./explain-peers.ts";
 import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
 import { explanationText } from "./explain-text.ts";
 import { readManifestTexts } from "./manifest-files.ts";
@@ -17,7 +18,8 @@ Examples:
   portcullis explain --profiles examples/ --label app=ping --process /bin/sh --dns example.com
   portcullis explain --profiles examples/ --label app=ping --process /usr/local/bin/my-app \\
     --to 10.0.0.7:80/tcp --resolved pong.default.svc.cluster.local
-  portcullis explain --profiles examples/ --label app=pong --process /usr/bin/server --from 10.0.0.7:80/tcp
+  portcullis explain --profiles examples/ --label app=pong --process /usr/bin/server --from 10.0.0.7:80/tcp \\
+    --peer-label app=ping
 
 Exit status: 0 it is allowed, 1 it is not (whatever the profiles' actions make of that), 2 wrong usage.`;
 
@@ -47,6 +49,10 @@ export function explainCommand(): Command {
     .option("--from <address:port/protocol>", "what is received from, and on which port of the workload's own")
     .option("--dns <name>", "a name that is asked, of the resolver given by --to or of any")
     .option("--resolved <name>", "a name that the process has resolved to the address of --to")
+    .option("--peer-label <key=value>", "the other side is a pod with this label; may be repeated", collect, [])
+    .option("--peer-namespace <namespace>", "the pod's namespace, if it is not the workload's")
+    .option("--peer-namespace-label <key=value>", "a label of that namespace; may be repeated", collect, [])
+    .option("--peer-service <namespace/name>", "the other side is this Service, or one of its endpoints")
     .addOption(
       new Option("--application <protocol>", "what the first payload is").choices(["dns", "http", "tls", "none"]),
     )
@@ -55,7 +61,10 @@ export function explainCommand(): Command {
     .addHelpText("after", EXAMPLES)
     .action((options: ExplainOptions) => {
       const question = parseQuestion(options);
-      const explanation = explain(readProfiles(options.profiles), question, { searchDomains: options.searchDomain });
+      const explanation = explain(readProfiles(options.profiles), question, {
+        searchDomains: options.searchDomain,
+        peers: remotePeer(options, question.traffic.peer?.remote ?? null),
+      });
       const isJson = options.output === "json";
       process.stdout.write(isJson ? explanationJson(question, explanation) : explanationText(question, explanation));
       process.exitCode = explanation.allowed ? 0 : 1;

@@ -4,7 +4,9 @@
  */
 import type { Direction } from "../api/reasons.ts";
 import type { EgressRules, IngressRules, L3Protocol, L4Protocol, L7Protocol, Network } from "../api/types.ts";
+import { CompileError } from "./errors.ts";
 import { compareText, expandPattern, type NameGrant } from "./names.ts";
+import { describePodPeer, describeServicePeer, type PeerPrefixes, type PeerResolver } from "./peers.ts";
 import { PORT_MAX, PROTOCOL_NUMBERS } from "./ports.ts";
 import { type Prefix, parsePrefix } from "./prefixes.ts";
 import type { BlockOrigin } from "./tables.ts";
@@ -16,12 +18,22 @@ export interface PortRange {
   last: number;
 }
 
+/** A selected peer, and the addresses that it stands for at this moment. */
+export interface SelectedPeer extends PeerPrefixes {
+  /** Field below the block's own, e.g. `pods[0]`. */
+  field: string;
+  /** In words, equal for equal selectors. */
+  text: string;
+}
+
 export interface Block {
   origin: BlockOrigin;
   /** EtherTypes that pass: as listed, else as the destinations imply. */
   families: L3Protocol[];
   cidrs4: Prefix[];
   cidrs6: Prefix[];
+  /** Pods and services. */
+  selected: SelectedPeer[];
   ports: PortRange[];
   /** Null: the payload is not looked at. */
   applications: Exclude<L7Protocol, "any">[] | null;
@@ -38,13 +50,20 @@ export interface Block {
 /** Where a block stands and what its entry says beside the rules. */
 export interface BlockContext {
   profile: string;
+  /** Namespace of the profile. */
+  namespace: string;
   /** Field of the entry, e.g. `spec.processes[0].network`. */
   field: string;
   anyBinary: boolean;
   searchDomains: string[];
+  /** Absent where nobody knows the cluster. */
+  peers?: PeerResolver | undefined;
 }
 
-/** The block of one direction; null where the profile says nothing of it, which allows nothing. */
+/**
+ * The block of one direction; null where the profile says nothing of it, which allows nothing.
+ * @throws CompileError where peers are selected that nobody can resolve
+ */
 export function blockOf(network: Network | undefined, direction: Direction, context: BlockContext): Block | null {
   const rules: EgressRules | undefined = network?.[direction];
   if (rules === undefined) return null;
@@ -54,6 +73,7 @@ export function blockOf(network: Network | undefined, direction: Direction, cont
     families: familiesOf(rules, fqdns),
     cidrs4: (rules.cidr4 ?? []).map((cidr) => parsePrefix(cidr, "ipv4")),
     cidrs6: (rules.cidr6 ?? []).map((cidr) => parsePrefix(cidr, "ipv6")),
+    selected: selectedPeers(rules, direction, context),
     ports: portsOf(rules),
     applications: applicationsOf(rules),
     ask: direction === "egress" ? askOf(rules, fqdns, context.searchDomains) : null,
@@ -77,6 +97,8 @@ export function blockContent(block: Block): string {
     distinct(block.families),
     prefixes(block.cidrs4),
     prefixes(block.cidrs6),
+    // Not their addresses: the order of blocks, and so the meaning of bits, stays as these come and go.
+    distinct(block.selected.map(({ text }) => text)),
     distinct(block.ports.map((range) => `${range.protocol ?? "any"}:${range.first}-${range.last}`)),
     block.applications && distinct(block.applications),
     block.ask,
@@ -96,10 +118,38 @@ export function nameGrants(block: Block, mask: bigint): NameGrant[] {
 /** `l3.protocols` where it is there; else what the destinations imply, and without any both, so that no peer is the reason. */
 function familiesOf(rules: IngressRules, fqdns: string[]): L3Protocol[] {
   if (rules.l3?.protocols !== undefined) return distinct(rules.l3.protocols);
-  const has4 = (rules.cidr4 ?? []).length > 0 || fqdns.length > 0;
-  const has6 = (rules.cidr6 ?? []).length > 0 || fqdns.length > 0;
+  // What comes by name or by selector may have either family, now or later.
+  const isOpen =
+    fqdns.length > 0 || (rules.pods ?? []).length > 0 || ((rules as EgressRules).services ?? []).length > 0;
+  const has4 = (rules.cidr4 ?? []).length > 0 || isOpen;
+  const has6 = (rules.cidr6 ?? []).length > 0 || isOpen;
   if (!has4 && !has6) return ["ipv4", "ipv6"];
   return [...(has4 ? (["ipv4"] as const) : []), ...(has6 ? (["ipv6"] as const) : [])];
+}
+
+function selectedPeers(rules: EgressRules, direction: Direction, context: BlockContext): SelectedPeer[] {
+  const pods = rules.pods ?? [];
+  const services = direction === "egress" ? (rules.services ?? []) : [];
+  if (pods.length === 0 && services.length === 0) return [];
+  const { peers, namespace } = context;
+  if (peers === undefined) {
+    const field = `${context.field}.${direction}.${pods.length > 0 ? "pods" : "services"}`;
+    throw new CompileError(
+      `${context.profile}: ${field}: without a cluster nobody knows these addresses; list them under cidr4 or cidr6`,
+    );
+  }
+  return [
+    ...pods.map((peer, index) => ({
+      field: `pods[${index}]`,
+      text: describePodPeer(peer, namespace),
+      ...peers.pods(peer, namespace),
+    })),
+    ...services.map((peer, index) => ({
+      field: `services[${index}]`,
+      text: describeServicePeer(peer, namespace),
+      ...peers.service(peer, namespace),
+    })),
+  ];
 }
 
 function portsOf(rules: IngressRules): PortRange[] {

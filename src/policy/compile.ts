@@ -2,9 +2,10 @@
 import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
 import { DIRECTIONS, type Direction } from "../api/reasons.ts";
 import { ACTIONS, ATTACKS, type BinaryMode, type Network, type SecurityProfile } from "../api/types.ts";
-import { type Block, blockOf } from "./blocks.ts";
+import { type Block, type BlockContext, blockOf } from "./blocks.ts";
 import { CompileError } from "./errors.ts";
 import { compareText } from "./names.ts";
+import type { PeerResolver } from "./peers.ts";
 import { buildRuleset, sha256 } from "./rulesets.ts";
 import type { BinaryRules, Ruleset, RuleTable } from "./tables.ts";
 
@@ -16,11 +17,15 @@ export interface CompileOptions {
   searchDomains: string[];
   /** Further paths that a listed one stands for: the file that it leads to where it is a link. None where absent. */
   files?: (path: string) => readonly string[];
+  /** Addresses of selected peers; absent where there is no cluster, and such peers are refused then. */
+  peers?: PeerResolver;
 }
 
 /** One entry that gives rights: a process of a profile, or (path null) its `default`. */
 interface Entry {
   profile: string;
+  /** Namespace of the profile. */
+  namespace: string;
   field: string;
   path: string | null;
   container: string | null;
@@ -28,9 +33,16 @@ interface Entry {
   network: Network | undefined;
 }
 
+/** What rules depend on beside themselves. */
+type Surroundings = Pick<BlockContext, "searchDomains" | "peers">;
+
 /** `namespace/name`; profiles without a namespace live in `default`, as kubectl has it. */
 export function profileName(profile: SecurityProfile): string {
-  return `${profile.metadata.namespace ?? DEFAULT_NAMESPACE}/${profile.metadata.name}`;
+  return `${namespaceOf(profile)}/${profile.metadata.name}`;
+}
+
+function namespaceOf(profile: SecurityProfile): string {
+  return profile.metadata.namespace ?? DEFAULT_NAMESPACE;
 }
 
 /**
@@ -42,16 +54,16 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
   const names = profiles.map(profileName).sort(compareText);
   const twice = names.find((name, index) => name === names[index + 1]);
   if (twice !== undefined) throw new CompileError(`profile ${twice} is given twice; rename one of the two`);
-  const searchDomains = normalizeDomains(options.searchDomains);
+  const context = contextOf(options);
   const defaults = profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
   const content: Omit<RuleTable, "hash"> = {
     profiles: names,
     actions: ACTIONS.filter((action) => profiles.some((profile) => profile.spec.actions?.includes(action))),
     attacks: ATTACKS.filter((attack) => profiles.some((profile) => profile.spec.attacks?.includes(attack))),
-    default: defaults.length === 0 ? null : unite(defaults, "default", searchDomains),
+    default: defaults.length === 0 ? null : unite(defaults, "default", context),
     binaries: compileBinaries(
       profiles.flatMap((profile) => withFiles(processEntries(profile), options)),
-      searchDomains,
+      context,
     ),
   };
   return { hash: tableHash(content), ...content };
@@ -70,8 +82,8 @@ export function blocksOf(
   const entries = binary
     ? applyingEntries(profiles.flatMap(processEntries), binary.path, binary.container)
     : profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
-  const searchDomains = normalizeDomains(options.searchDomains);
-  return entries.map((entry) => entryBlock(entry, direction, searchDomains)).filter((block) => block !== null);
+  const context = contextOf(options);
+  return entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);
 }
 
 /** Content hash of a table: sha256, hex, over what it allows and over whose word that is. */
@@ -86,14 +98,14 @@ export function tableHash(table: Omit<RuleTable, "hash">): string {
   ]);
 }
 
-function compileBinaries(entries: Entry[], searchDomains: string[]): BinaryRules[] {
+function compileBinaries(entries: Entry[], context: Surroundings): BinaryRules[] {
   const groups = Map.groupBy(entries, (entry) => entry.path as string);
   return [...groups.keys()].sort(compareText).flatMap((path) => {
     const ofPath = groups.get(path) as Entry[];
     const containers = [...new Set(ofPath.map((entry) => entry.container))].sort(compareContainers);
     return containers.map((container) => {
       const applying = applyingEntries(ofPath, path, container);
-      return { path, container, ...unite(applying, path, searchDomains) };
+      return { path, container, ...unite(applying, path, context) };
     });
   });
 }
@@ -103,9 +115,9 @@ function applyingEntries(entries: Entry[], path: string, container: string | nul
   return entries.filter((entry) => entry.path === path && (entry.container === container || entry.container === null));
 }
 
-function unite(entries: Entry[], subject: string, searchDomains: string[]): Record<Direction, Ruleset> {
+function unite(entries: Entry[], subject: string, context: Surroundings): Record<Direction, Ruleset> {
   const [egress, ingress] = DIRECTIONS.map((direction) => {
-    const blocks = entries.map((entry) => entryBlock(entry, direction, searchDomains));
+    const blocks = entries.map((entry) => entryBlock(entry, direction, context));
     return buildRuleset(
       blocks.filter((block) => block !== null),
       `${direction} of ${subject}`,
@@ -114,18 +126,20 @@ function unite(entries: Entry[], subject: string, searchDomains: string[]): Reco
   return { egress, ingress };
 }
 
-function entryBlock(entry: Entry, direction: Direction, searchDomains: string[]): Block | null {
+function entryBlock(entry: Entry, direction: Direction, context: Surroundings): Block | null {
   return blockOf(entry.network, direction, {
     profile: entry.profile,
+    namespace: entry.namespace,
     field: entry.field,
     anyBinary: entry.binary === "Any",
-    searchDomains,
+    ...context,
   });
 }
 
 function defaultEntry(profile: SecurityProfile): Entry {
   return {
     profile: profileName(profile),
+    namespace: namespaceOf(profile),
     field: "spec.default",
     path: null,
     container: null,
@@ -144,6 +158,7 @@ function processEntries(profile: SecurityProfile): Entry[] {
     }
     return {
       profile: profileName(profile),
+      namespace: namespaceOf(profile),
       field: `${field}.network`,
       path: process.path,
       container: process.container ?? null,
@@ -160,6 +175,10 @@ function withFiles(entries: Entry[], { files }: CompileOptions): Entry[] {
     const path = entry.path as string;
     return [...new Set([path, ...files(path)])].map((file) => ({ ...entry, path: file }));
   });
+}
+
+function contextOf({ searchDomains, peers }: CompileOptions): Surroundings {
+  return { searchDomains: normalizeDomains(searchDomains), peers };
 }
 
 /** Lower case, without trailing dot, each once; the root, which expands nothing, left out. */

@@ -68,6 +68,10 @@ function explainPeer(block: Block, remote: Address, resolved: string | null): La
   const prefix = prefixes.find((candidate) => contains(candidate, host, family));
   const text = (item: Prefix) => `${formatAddress(item.address, family)}/${item.length}`;
   if (prefix !== undefined) return { layer: "peer", passed: true, asked, field, value: text(prefix) };
+  const peer = block.selected.find(({ cidrs4, cidrs6 }) =>
+    (family === "ipv4" ? cidrs4 : cidrs6).some((candidate) => contains(candidate, host, family)),
+  );
+  if (peer !== undefined) return { layer: "peer", passed: true, asked, field: peer.field, value: peer.text };
   const pattern = resolved === null ? undefined : block.connect.find((item) => matchesPattern(item, resolved));
   if (pattern !== undefined) {
     return {
@@ -81,8 +85,10 @@ function explainPeer(block: Block, remote: Address, resolved: string | null): La
   const lists = [
     ...(prefixes.length > 0 ? [`${field} ${listing(prefixes.map(text))}`] : []),
     ...(block.connect.length > 0 ? [`fqdns ${listing(block.connect)}`] : []),
+    ...(block.selected.length > 0 ? [listing(block.selected.map(({ text }) => text))] : []),
   ];
-  return { layer: "peer", passed: false, asked, field: `${field}, fqdns`, value: lists.join("; ") || "nothing listed" };
+  const fields = [field, "fqdns", ...new Set(block.selected.map((item) => item.field.replace(/\[.*/, "")))];
+  return { layer: "peer", passed: false, asked, field: fields.join(", "), value: lists.join("; ") || "nothing listed" };
 }
 
 function explainPort(block: Block, protocol: number, port: number): LayerReport {

@@ -112,8 +112,11 @@ function application(blocks: Block[], protocol: Exclude<L7Protocol, "any">): Blo
 function peers(blocks: Block[], version: Family): PeerRule[] {
   const entries: MaskedPrefix[] = [];
   blocks.forEach((block, bit) => {
-    const prefixes: Prefix[] = version === "ipv4" ? block.cidrs4 : block.cidrs6;
-    for (const prefix of prefixes) entries.push({ ...prefix, mask: 1n << BigInt(bit) });
+    const mask = 1n << BigInt(bit);
+    for (const { cidrs4, cidrs6 } of [block, ...block.selected]) {
+      const prefixes: readonly Prefix[] = version === "ipv4" ? cidrs4 : cidrs6;
+      for (const { address, length } of prefixes) entries.push({ address, length, mask });
+    }
   });
   return flattenPrefixes(entries, version);
 }
