@@ -61,10 +61,10 @@ export function addWorkload(topology: Topology, lab: string, app: string): Workl
     app,
     name: `${lab}-${app}`,
     ipv4: `10.88.${number}.2`,
-    ipv6: `fd00:88:${number}::2`,
+    ipv6: `fd00:88:${number + 1}::2`,
     hostInterface: `w${number}`,
     gateway4: `10.88.${number}.1`,
-    gateway6: `fd00:88:${number}::1`,
+    gateway6: `fd00:88:${number + 1}::1`,
   };
   addNamespace(workload.name);
   connectWorkload(topology, workload);

@@ -21,7 +21,9 @@ static void make(struct client *client, int family, int type, int protocol)
 	client->socket = socket(family, type, protocol);
 	if (client->socket < 0)
 		fail("socket");
-	setsockopt(client->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* For UDP it would mean that several may have the port. */
+	if (type == SOCK_STREAM)
+		setsockopt(client->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 }
 
 static void tcp4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_STREAM, 0); }

@@ -1,0 +1,221 @@
+/** The commands as a user runs them: run, status, doctor, validate, explain. */
+import assert from "node:assert/strict";
+import { readdirSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { PORTCULLIS } from "./harness/agent-under-test.ts";
+import { Lab } from "./harness/lab.ts";
+import { BPFFS } from "./harness/leftovers.ts";
+import { type Finished, RunningProcess } from "./harness/processes.ts";
+import { egress, profile } from "./harness/profiles.ts";
+import { networkState } from "./harness/traces.ts";
+
+const SERVER = "198.51.100.1";
+const DNS = "198.51.100.53";
+
+/** Where the resolver is for a command that `run` runs. */
+const RUN_RESOLVER = "169.254.53.53";
+
+const lab = await Lab.start("commands", {
+  apps: ["shop"],
+  zone: { "www.example.com": { a: [SERVER] } },
+  startAgent: false,
+});
+const { node } = lab.topology;
+const shop = lab.workload("shop");
+const curl = lab.program("curl", "/usr/bin/curl");
+const client = lab.program("client");
+const shopProfile = profile("shop", [
+  egress(curl, {
+    fqdns: ["www.example.com"],
+    cidr4: [`${DNS}/32`, `${RUN_RESOLVER}/32`],
+    l4: {
+      protocolPorts: [
+        { protocol: "udp", port: 53 },
+        { protocol: "tcp", port: 80 },
+      ],
+    },
+  }),
+  egress(client, { cidr4: [`${SERVER}/32`], l4: { protocolPorts: [{ protocol: "udp", port: 7000 }] } }),
+]);
+const file = lab.path("profile.yaml");
+writeFileSync(file, JSON.stringify(shopProfile));
+writeFileSync(lab.path("resolv.conf"), `nameserver ${DNS}\noptions timeout:1 attempts:1\n`);
+
+/** A command of Portcullis on the node, whose resolver is the lab's. */
+async function portcullis(...args: string[]): Promise<Finished> {
+  const script = `mount --bind ${lab.path("resolv.conf")} "$(readlink -f /etc/resolv.conf)" && exec "$@"`;
+  const command = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "sh", PORTCULLIS, ...args];
+  const running = RunningProcess.in(node.name, "env", command);
+  return await running.finish(20_000);
+}
+
+const runs = () => readdirSync(BPFFS).filter((name) => name.startsWith("portcullis-run"));
+const pristine = networkState(node.name);
+
+test("run: the command's output and exit status, with names, a way to the outside, and a summary by process", async () => {
+  const { code, stdout, stderr } = await portcullis(
+    "run",
+    "--profile",
+    file,
+    "--",
+    curl,
+    "-sS",
+    "http://www.example.com/",
+  );
+  assert.equal(code, 0, stderr + stdout);
+  assert.match(stdout, /^hello$/m);
+  assert.match(stdout, /Packets by process \(exit status 0\)/);
+  assert.ok(stdout.split("Packets by process")[1]?.includes(curl));
+});
+
+test("run: what leaves is the node's own address outside", async () => {
+  const tag = lab.tag();
+  const { code, stderr } = await portcullis(
+    "run",
+    "--profile",
+    file,
+    "-q",
+    "--",
+    client,
+    ...`udp4 sendto ${SERVER} 7000 ${tag} recv`.split(" "),
+  );
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(
+    (await lab.servers.received(tag)).map(({ from }) => from),
+    [node.ipv4],
+  );
+});
+
+test("run: what the profile does not list is stopped, also for the commands that it starts", async () => {
+  const tag = lab.tag();
+  const stranger = lab.program("stranger");
+  const verbs = `timeout 300 udp4 sendto ${SERVER} 7000 ${tag} recv`;
+  const command = ["sh", "-c", `${stranger} ${verbs}; exit 7`];
+  const { code, stdout } = await portcullis("run", "--profile", file, "-o", "json", "--", ...command);
+  assert.equal(code, 7);
+  assert.deepEqual(await lab.servers.received(tag), []);
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const dropped = lines.find(({ verdict }) => verdict === "dropped");
+  assert.equal(dropped?.reason, "BinaryUnknown");
+  const summary = lines.at(-1) as { type: string; exitCode: number; traffic: Record<string, unknown>[] };
+  assert.equal(summary.type, "summary");
+  assert.equal(summary.exitCode, 7);
+  assert.ok(
+    summary.traffic.some(({ path, reason }) => path === stranger && reason === "BinaryUnknown"),
+    stdout,
+  );
+});
+
+test("run: exit statuses of what could not be run: 127 not found, 125 not guarded", async () => {
+  const missing = await portcullis("run", "--profile", file, "--", "no-such-command");
+  assert.equal(missing.code, 127, missing.stderr);
+  writeFileSync(lab.path("bad.yaml"), JSON.stringify({ ...shopProfile, spec: { actions: ["explode"] } }));
+  const bad = await portcullis("run", "--profile", lab.path("bad.yaml"), "--", client, "print", "ran");
+  assert.equal(bad.code, 125);
+  assert.match(bad.stderr, /spec\.actions\[0\]/);
+  assert.ok(!bad.stdout.includes("ran"));
+});
+
+test("run: 128 and the signal's number, for a command that a signal ended", async () => {
+  const { code } = await portcullis("run", "--profile", file, "-q", "--", "sh", "-c", "kill -KILL $$");
+  assert.equal(code, 137);
+});
+
+test("run: leaves nothing behind", () => {
+  assert.deepEqual(runs(), []);
+  assert.equal(networkState(node.name), pristine);
+});
+
+test("status: says so where nothing is enforced", async () => {
+  const { code, stdout } = await portcullis("status", ...lab.agent.pinOptions);
+  assert.equal(code, 0);
+  assert.match(stdout, /nothing is enforced/);
+});
+
+test("status: workloads, what they do, and how full the maps are; with and without an agent", async () => {
+  await lab.agent.start({ ready: true });
+  await lab.agent.apply(shopProfile);
+  await lab.passes(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`);
+  const text = await portcullis("status", ...lab.agent.pinOptions);
+  assert.match(text.stdout, new RegExp(`running, pid ${lab.agent.pid}`));
+  assert.match(text.stdout, new RegExp(`default/${shop.name}`));
+  assert.match(text.stdout, /default\/shop-profile/);
+  assert.ok(text.stdout.includes(client));
+  assert.match(text.stdout, /MAP +ENTRIES +SIZE +FULL/);
+  await lab.agent.crash();
+  const { stdout } = await portcullis("status", "-o", "json", ...lab.agent.pinOptions);
+  const status = JSON.parse(stdout) as {
+    agentPid: number | null;
+    workloads: { name: string; interfaces: { name: string; attached: boolean }[]; profiles: string[] }[];
+    maps: { name: string; entries: number; maxEntries: number }[];
+  };
+  assert.equal(status.agentPid, null);
+  assert.deepEqual(
+    status.workloads.map(({ name, profiles }) => ({ name, profiles })),
+    [{ name: shop.name, profiles: ["default/shop-profile"] }],
+  );
+  assert.equal(status.workloads[0]?.interfaces[0]?.attached, true);
+  const flows = status.maps.find(({ name }) => name === "flows");
+  assert.ok(flows !== undefined && flows.entries >= 1 && flows.maxEntries >= 65_536);
+});
+
+test("status: a workload whose programs were taken off is not shown as guarded", async () => {
+  const attached = JSON.parse((await portcullis("status", "-o", "json", ...lab.agent.pinOptions)).stdout);
+  assert.equal(attached.workloads[0].interfaces[0].attached, true);
+  await lab.agent.remove();
+  const gone = await portcullis("status", ...lab.agent.pinOptions);
+  assert.doesNotMatch(gone.stdout, /State: +enforced/);
+});
+
+test("doctor: what this kernel offers, what is missing, and what follows from that", async () => {
+  const { code, stdout, stderr } = await portcullis("doctor");
+  assert.equal(code, 0, stderr);
+  for (const feature of ["classifiers", "cgroup-hooks", "raw-tracepoints", "ring-buffer", "kprobes"]) {
+    assert.match(stdout, new RegExp(`(ok|without|missing) +${feature} `));
+  }
+  for (const line of stdout.split("\n").filter((text) => text.startsWith("without"))) assert.ok(line.length > 30, line);
+  assert.match(stdout, /can enforce profiles/);
+  const json = JSON.parse((await portcullis("doctor", "-o", "json")).stdout) as { canEnforce: boolean };
+  assert.equal(json.canEnforce, true);
+});
+
+test("validate: exit status 0 for what can be applied, 1 for an error, which it places", async () => {
+  assert.equal((await portcullis("validate", file)).code, 0);
+  const bad = await portcullis("validate", lab.path("bad.yaml"));
+  assert.equal(bad.code, 1);
+  assert.match(bad.stdout + bad.stderr, /spec\.actions\[0\]/);
+});
+
+test("explain: says what the kernel does", async () => {
+  await lab.agent.start({ ready: false });
+  await lab.agent.events.waitFor("ready", ({ type }) => type === "ready", { timeout: 20_000 });
+  const cases = [
+    { path: client, verbs: `udp4 sendto ${SERVER} 7000 x recv`, to: `${SERVER}:7000/udp` },
+    { path: client, verbs: `udp4 sendto ${SERVER} 7001 x recv`, to: `${SERVER}:7001/udp` },
+    { path: client, verbs: `tcp4 connect ${SERVER} 7000`, to: `${SERVER}:7000/tcp` },
+    { path: lab.program("stranger"), verbs: `udp4 sendto ${SERVER} 7000 x recv`, to: `${SERVER}:7000/udp` },
+  ];
+  for (const { path, verbs, to } of cases) {
+    const question = ["--profiles", file, "--label", "app=shop", "--process", path, "--to", to];
+    const { code, stdout, stderr } = await portcullis("explain", ...question);
+    const kernel = (await lab.run(shop, path, `timeout 250 ${verbs}`)).code;
+    assert.equal(code === 0, kernel === 0, `${path} ${to}: ${stdout}${stderr}`);
+  }
+});
+
+test("agent: wrong usage is exit status 2, and one that cannot start ends with 1", async () => {
+  assert.equal((await portcullis("agent", "--netns", "x")).code, 2);
+  await lab.agent.crash();
+  const running = RunningProcess.in(
+    node.name,
+    PORTCULLIS,
+    ["agent", "--profiles", lab.folder, "--netns", `${shop.name}:app=shop`, ...lab.agent.pinOptions],
+    { environment: { ...process.env, PORTCULLIS_OBJECTS: lab.path("nowhere") } },
+  );
+  const { code, stderr } = await running.finish(10_000);
+  assert.equal(code, 1);
+  assert.match(stderr, /PC_OBJECTS_MISSING/);
+});
