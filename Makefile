@@ -32,10 +32,11 @@ build: setup $(OBJECTS) ## Build the BPF objects
 	@true
 
 .PHONY: generate
-generate: build ## Write the generated files again: CRD, ABI codecs, protocol
+generate: build ## Write the generated files again: CRD, ABI codecs, protocol, docs/metrics.md
 	$(NODE) tools/generate-crd.ts
 	$(NODE) tools/generate-abi.ts
 	$(NODE) tools/generate-protocol.ts
+	$(NODE) tools/generate-metrics.ts
 
 .PHONY: verify
 verify: build ## Type check, lint, and check that generated files are up to date
@@ -44,6 +45,7 @@ verify: build ## Type check, lint, and check that generated files are up to date
 	$(NODE) tools/generate-crd.ts --check
 	$(NODE) tools/generate-abi.ts --check
 	$(NODE) tools/generate-protocol.ts --check
+	$(NODE) tools/generate-metrics.ts --check
 
 .PHONY: fuzz
 fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (SECONDS=60 SEED=...)
