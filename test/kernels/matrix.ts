@@ -1,6 +1,7 @@
 /**
  * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
- * out. Environment: KERNEL (lines, default all), TESTS (test files, default those of plan.ts), GUEST_MINUTES.
+ * out. Environment: KERNEL (lines, default all), TESTS (test files, default those of plan.ts), GUEST_MINUTES (limit),
+ * JOBS (guests at a time, default 1).
  */
 import { globSync, mkdirSync } from "node:fs";
 import { basename, join, relative } from "node:path";
@@ -43,6 +44,17 @@ async function runLine(line: KernelLine, disk: string, timeout: number): Promise
   return result;
 }
 
+/** Calls `work` for all items, so many at a time, and returns the results in the items' order. */
+async function forEachAtOnce<T, R>(items: readonly T[], jobs: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const waiting = items.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, item] of waiting) results[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+  return results;
+}
+
 async function main(environment: NodeJS.ProcessEnv): Promise<number> {
   const lines = selectLines(environment.KERNEL ?? "");
   const timeout = Number(environment.GUEST_MINUTES ?? DEFAULT_MINUTES) * MINUTE;
@@ -51,8 +63,7 @@ async function main(environment: NodeJS.ProcessEnv): Promise<number> {
   buildAll();
   const disk = join(OUTPUT, "disk.img");
   buildRootImage({ testFiles, stage: join(OUTPUT, "stage"), output: disk });
-  const runs: KernelRun[] = [];
-  for (const line of lines) runs.push(await runLine(line, disk, timeout));
+  const runs = await forEachAtOnce(lines, Number(environment.JOBS ?? 1), (line) => runLine(line, disk, timeout));
   for (const table of [featureTable(runs), programTable(runs), testTable(runs)]) if (table !== "") say(`\n${table}`);
   for (const text of failures(runs)) say(`kernels: ${text}`);
   say(`kernels: consoles and results are in ${relative(ROOT, OUTPUT)}`);
