@@ -15,6 +15,12 @@ const sources = globSync("*.bpf.c", { cwd: join(ROOT, "bpf") }).sort();
 
 /** What the kernel says where a kind of program is not to be had on it, whatever is in the program. */
 const NOT_OFFERED = ["EPERM", "EOPNOTSUPP", "ENOTSUPP"];
+/** What it and libbpf say where it lacks what a program attaches to, or a function that it calls. */
+const LACKING = /failed to find kernel BTF type ID of|invalid func unknown#/;
+
+function isLacking(error: unknown): error is LoadError {
+  return error instanceof LoadError && (NOT_OFFERED.includes(error.errnoName) || LACKING.test(error.log));
+}
 
 interface Loaded {
   object: BpfObject;
@@ -29,8 +35,8 @@ function load(source: string): Loaded {
     try {
       return { object: BpfObject.load(join(ROOT, path), { without: left }), left };
     } catch (error) {
-      if (!(error instanceof LoadError) || !NOT_OFFERED.includes(error.errnoName)) throw error;
-      const [, program] = /^prog '(\w+)': BPF program load failed/m.exec(error.log) ?? [];
+      if (!isLacking(error)) throw error;
+      const [, program] = /^prog '(\w+)': (?:BPF program load failed|failed to find)/m.exec(error.log) ?? [];
       if (program === undefined || left.includes(program)) throw error;
       left.push(program);
     }
