@@ -11,7 +11,7 @@ import { PathNames } from "../../src/node-agent/enforce/path-names.ts";
 import { RuleStore } from "../../src/node-agent/enforce/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/settings.ts";
 import { workloadValue } from "../../src/node-agent/enforce/workload-value.ts";
-import { Event, PATH_ID_MODIFIED } from "../../src/node-agent/kernel/abi.gen.ts";
+import { ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/node-agent/kernel/abi.gen.ts";
 import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../../src/node-agent/kernel/bpffs.ts";
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
@@ -238,6 +238,15 @@ export class ClassifierRig implements Disposable {
   takeEvents(): Event[] {
     this.#events.drain();
     return this.#received.splice(0);
+  }
+
+  /** Failures that were counted, by their names in bpf/include/abi.h. */
+  errorCounts(): Record<string, number> {
+    const names = Object.entries(ErrorKind);
+    const counted = [...this.maps.errors.entries()].filter(([, count]) => count !== 0n);
+    return Object.fromEntries(
+      counted.map(([kind, count]) => [names.find(([, number]) => number === kind)?.[0] ?? kind, Number(count)]),
+    );
   }
 
   /** Forgets all traffic; rules stay. */

@@ -1,0 +1,149 @@
+/** Section 4, layer 7: what a flow speaks is told by its first payload, not by its port. */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import type { L7Protocol } from "../../src/api/types.ts";
+import { answer, prefixed, question } from "../../test/packets/dns.ts";
+import {
+  CLIENT_HELLO,
+  HTTP_REQUEST,
+  HTTP_RESPONSE,
+  HTTP2_PREFACE,
+  SERVER_HELLO,
+  SSH_BANNER,
+} from "../../test/packets/payloads.ts";
+import { tcp, udp } from "../../test/packets/transport.ts";
+import { APP, appSpec, PEER, Scene } from "../../test/rig/scene.ts";
+
+const scene = new Scene("application");
+after(() => scene[Symbol.dispose]());
+
+const open = { cidr4: ["0.0.0.0/0"], l4: { protocols: ["any" as const] } };
+const allow = (...protocols: L7Protocol[]) => scene.allow({ ...open, l7: { protocols } });
+
+/** What a new TCP connection's first payload comes to. */
+function first(payload: number[] | string) {
+  scene.rig.maps.flows.clear();
+  assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "S" })), "Allowed");
+  assert.equal(scene.in(PEER, tcp({ from: 9999, to: 4000, flags: "SA" })), "Allowed");
+  return scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "PA" }, payload));
+}
+
+test("where `l7` is absent it is not looked at", () => {
+  scene.allow(open);
+  for (const payload of [HTTP_REQUEST, CLIENT_HELLO, SSH_BANNER]) assert.equal(first(payload), "Allowed");
+});
+
+test("`any` is any", () => {
+  allow("any", "http");
+  assert.equal(first(SSH_BANNER), "Allowed");
+});
+
+describe("http", () => {
+  test("requests, responses and HTTP/2's preface", () => {
+    allow("http");
+    for (const method of ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]) {
+      assert.equal(first(`${method} / HTTP/1.1\r\n`), "Allowed", method);
+    }
+    for (const payload of [HTTP_REQUEST, HTTP_RESPONSE, HTTP2_PREFACE, "GET "]) assert.equal(first(payload), "Allowed");
+  });
+
+  test("what only looks like it", () => {
+    allow("http");
+    for (const payload of ["GETX / HTTP/1.1", "get / HTTP/1.1", " GET /", "GET", "HTTP/2.0", "PRI * HTTP/1.1", "G"]) {
+      assert.equal(first(payload), "Application", payload);
+    }
+    for (const payload of [CLIENT_HELLO, SSH_BANNER]) assert.equal(first(payload), "Application");
+  });
+});
+
+describe("tls", () => {
+  test("records with a hello of either side, of every version", () => {
+    allow("tls");
+    for (const minor of [0, 1, 2, 3, 4]) assert.equal(first(CLIENT_HELLO.with(2, minor)), "Allowed");
+    assert.equal(first(SERVER_HELLO), "Allowed");
+    assert.equal(first(CLIENT_HELLO.slice(0, 6)), "Allowed");
+  });
+
+  test("what only looks like it", () => {
+    allow("tls");
+    const wrong = [
+      CLIENT_HELLO.with(0, 0x17),
+      CLIENT_HELLO.with(1, 2),
+      CLIENT_HELLO.with(2, 5),
+      CLIENT_HELLO.with(5, 11),
+    ];
+    for (const payload of [...wrong, CLIENT_HELLO.slice(0, 5), HTTP_REQUEST])
+      assert.equal(first(payload), "Application");
+  });
+});
+
+describe("dns, on whatever port", () => {
+  test("over TCP with its length, over UDP without", () => {
+    allow("dns");
+    const message = question("example.com");
+    assert.equal(first(prefixed(message)), "Allowed");
+    assert.equal(first(message), "Application");
+    assert.equal(first(prefixed(message, message.length + 1)), "Application");
+    assert.equal(scene.out(PEER, udp({ from: 4000, to: 9999 }, message)), "Allowed");
+    assert.equal(scene.out(PEER, udp({ from: 4001, to: 9999 }, prefixed(message))), "Application");
+    assert.equal(scene.out(PEER, udp({ from: 4002, to: 9999 }, answer("example.com", []))), "Allowed");
+  });
+
+  test("on a port that is no DNS port the names are not judged", () => {
+    scene.allow({ ...open, l7: { protocols: ["dns"], dns: ["example.com"] } });
+    assert.equal(scene.out(PEER, udp({ from: 4000, to: 9999 }, question("evil.example"))), "Allowed");
+    assert.equal(scene.out(PEER, udp({ from: 4000, to: 53 }, question("evil.example"))), "DnsName");
+  });
+});
+
+describe("undecided", () => {
+  test("until there is a payload, in either direction", () => {
+    allow("http");
+    assert.equal(scene.out(PEER, udp({ from: 4000, to: 9999 })), "Allowed");
+    assert.equal(scene.in(PEER, udp({ from: 9999, to: 4000 })), "Allowed");
+    assert.equal(scene.in(PEER, udp({ from: 9999, to: 4000 }, SSH_BANNER)), "Application");
+    assert.equal(scene.out(PEER, udp({ from: 4000, to: 9999 }, HTTP_REQUEST)), "Application");
+  });
+
+  test("the server may speak first", () => {
+    allow("http");
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "S" })), "Allowed");
+    assert.equal(scene.in(PEER, tcp({ from: 9999, to: 4000, flags: "PA" }, HTTP_RESPONSE)), "Allowed");
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "PA" }, SSH_BANNER)), "Allowed", "decided already");
+  });
+
+  test("the first payload alone decides; another connection is asked anew", () => {
+    allow("http");
+    assert.equal(first(HTTP_REQUEST), "Allowed");
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999 }, SSH_BANNER)), "Allowed");
+    assert.equal(first(SSH_BANNER), "Application");
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999 }, HTTP_REQUEST)), "Application");
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "S" })), "Allowed");
+  });
+
+  test("a connection that is older than its judge has sent its first payload: it passes", () => {
+    allow("http");
+    const older = { process: APP, older: true, connected: true };
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999 }, SSH_BANNER), older), "Allowed");
+  });
+});
+
+test("a union: each block with its own application and ports", () => {
+  const block = (protocol: L7Protocol, port: number) =>
+    appSpec({
+      cidr4: ["0.0.0.0/0"],
+      l4: { protocolPorts: [{ protocol: "udp", port }] },
+      l7: { protocols: [protocol] },
+    });
+  scene.begin(block("http", 80), block("tls", 443));
+  assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }, HTTP_REQUEST)), "Allowed");
+  assert.equal(scene.out(PEER, udp({ from: 4000, to: 443 }, CLIENT_HELLO)), "Allowed");
+  assert.equal(scene.out(PEER, udp({ from: 4001, to: 80 }, CLIENT_HELLO)), "Application");
+  assert.equal(scene.out(PEER, udp({ from: 4001, to: 443 }, HTTP_REQUEST)), "Application");
+});
+
+test("ingress: what the workload is told, and what it answers", () => {
+  scene.allow(null, { ...open, l7: { protocols: ["http"] } });
+  assert.equal(scene.in(PEER, tcp({ from: 4000, to: 80, flags: "S" }), { process: APP }), "Allowed");
+  assert.equal(scene.in(PEER, tcp({ from: 4000, to: 80 }, SSH_BANNER), { process: APP }), "Application");
+});

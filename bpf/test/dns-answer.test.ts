@@ -1,0 +1,335 @@
+/** Section 5: what answers teach, to whom, and for how long. */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import type { EgressRules } from "../../src/api/types.ts";
+import {
+  type AnswerFields,
+  addressRecord,
+  cnameRecord,
+  DNS_TYPE,
+  ednsRecord,
+  mixedCase,
+  pointer,
+  question,
+  record,
+  wireName,
+} from "../../test/packets/dns.ts";
+import { frame } from "../../test/packets/ethernet.ts";
+import { ip } from "../../test/packets/ip.ts";
+import { tcp, udp } from "../../test/packets/transport.ts";
+import { APP, appSpec, OWN, PEER, PEER6, RESOLVER, RESOLVER6, Scene } from "../../test/rig/scene.ts";
+
+const scene = new Scene("dns-answer");
+after(() => scene[Symbol.dispose]());
+
+const NAME = "www.example.com";
+const rules: EgressRules = {
+  cidr4: [`${RESOLVER}/32`],
+  cidr6: [`${RESOLVER6}/128`],
+  fqdns: [NAME, "*.cdn.net", "other.example.com"],
+  l4: { protocols: ["tcp", "udp"] },
+};
+
+/** Asks, gets this answer, and tells the verdict of the answer. */
+function resolve(answers: number[][], fields: AnswerFields = {}, asked = NAME) {
+  assert.equal(scene.ask(asked, { type: fields.type ?? DNS_TYPE.A }), "Allowed");
+  return scene.reply(asked, answers, fields);
+}
+
+/** Ports differ, so that each is a flow of its own. */
+let port = 20000;
+function connect(to: string, process = APP) {
+  port += 1;
+  return scene.out(to, tcp({ from: port, to: 443, flags: "S" }), { process });
+}
+
+describe("what is learned", () => {
+  test("every A and AAAA of the answer", () => {
+    scene.allow(rules);
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(resolve([addressRecord(PEER), addressRecord("192.0.2.8"), addressRecord(PEER6)]), "Allowed");
+    for (const address of [PEER, "192.0.2.8", PEER6]) assert.equal(connect(address), "Allowed");
+    assert.equal(connect("192.0.2.9"), "Peer");
+  });
+
+  test("over IPv6 as over IPv4", () => {
+    scene.allow(rules);
+    assert.equal(scene.ask(NAME, {}, { process: APP }, RESOLVER6), "Allowed");
+    assert.equal(scene.reply(NAME, [addressRecord(PEER)], {}, RESOLVER6), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("64 answers, and no more", () => {
+    scene.allow(rules);
+    const records = Array.from({ length: 66 }, (_, index) => addressRecord(`198.51.100.${index}`));
+    assert.equal(resolve(records), "Allowed");
+    assert.equal(connect("198.51.100.63"), "Allowed");
+    assert.equal(connect("198.51.100.64"), "Peer");
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_ANSWERS_TRUNCATED: 1 });
+  });
+
+  test("only the answer section", () => {
+    scene.allow(rules);
+    const fields = { authorities: [addressRecord(PEER)], additional: [addressRecord("192.0.2.8"), ednsRecord()] };
+    assert.equal(resolve([], fields), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(connect("192.0.2.8"), "Peer");
+  });
+
+  test("only what belongs to the question: its name, in any case, and class IN", () => {
+    scene.allow(rules);
+    assert.equal(resolve([addressRecord(PEER, { owner: "evil.example" })]), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(resolve([addressRecord(PEER, { class: 3 })]), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(resolve([addressRecord(PEER, { owner: mixedCase(NAME) })]), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("names that may be asked are not thereby names to connect to", () => {
+    scene.allow({ ...rules, l7: { dns: ["asked.example", NAME] } });
+    assert.equal(resolve([addressRecord(PEER)], {}, "asked.example"), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(resolve([addressRecord(PEER)]), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("the port still has to be allowed, and the EtherType", () => {
+    scene.allow({ ...rules, l4: { protocolPorts: [{ protocol: "udp", port: 53 }] } });
+    assert.equal(resolve([addressRecord(PEER)]), "Allowed");
+    assert.equal(connect(PEER), "Port");
+  });
+
+  test("incoming connections from a learned address are not thereby allowed", () => {
+    scene.begin(appSpec(rules, { l4: { protocols: ["tcp"] } }));
+    assert.equal(resolve([addressRecord(PEER)]), "Allowed");
+    assert.equal(scene.in(PEER, tcp({ from: 4000, to: 80, flags: "S" }), { process: APP }), "Peer");
+  });
+
+  test("an address that several names led to: any of the last four", () => {
+    scene.allow({ ...rules, fqdns: ["n1.cdn.net", NAME], l7: { dns: ["*.cdn.net"] } });
+    for (const name of ["n1", "n2", "n3", "n4"]) resolve([addressRecord(PEER, { ttl: 5000 })], {}, `${name}.cdn.net`);
+    assert.equal(connect(PEER), "Allowed");
+    resolve([addressRecord(PEER, { ttl: 5000 })], {}, "n5.cdn.net");
+    assert.equal(connect(PEER), "Peer");
+  });
+});
+
+describe("CNAME chains", () => {
+  test("from the question to its address, compressed or not", () => {
+    scene.allow(rules);
+    const chain = [
+      cnameRecord("a.cdn.net"),
+      cnameRecord([1, 98, ...pointer(12 + wireName(NAME).length + 4 + 2 + 10 + 2)], { owner: "A.CDN.net" }),
+      addressRecord(PEER, { owner: "b.cdn.net" }),
+    ];
+    assert.equal(resolve(chain), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("an address beside the chain does not count", () => {
+    scene.allow(rules);
+    assert.equal(resolve([cnameRecord("a.cdn.net"), addressRecord(PEER, { owner: "b.cdn.net" })]), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+  });
+
+  test("the name that was asked is the one that is learned, not the end of the chain", () => {
+    scene.allow({ ...rules, fqdns: ["*.cdn.net"], l7: { dns: [NAME] } });
+    assert.equal(resolve([cnameRecord("a.cdn.net"), addressRecord(PEER, { owner: "a.cdn.net" })]), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+  });
+
+  test("eight names of one chain, and no more", () => {
+    const chainOf = (length: number) => {
+      const names = Array.from({ length }, (_, index) => `n${index}.cdn.net`);
+      const links = names.map((name, index) =>
+        cnameRecord(name, index === 0 ? {} : { owner: names[index - 1] as string }),
+      );
+      return [...links, addressRecord(PEER, { owner: names.at(-1) as string })];
+    };
+    scene.allow(rules);
+    assert.equal(resolve(chainOf(8)), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(resolve(chainOf(7)), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+});
+
+describe("which answers count", () => {
+  test("those to an outstanding question: same flow, id, name and type; and once", () => {
+    scene.allow(rules);
+    const records = [addressRecord(PEER)];
+    assert.equal(scene.ask(NAME, { id: 7 }), "Allowed");
+    assert.equal(scene.reply(NAME, records, { id: 8 }), "Allowed");
+    assert.equal(scene.reply("other.example.com", records, { id: 7 }), "Allowed");
+    assert.equal(scene.reply(NAME, records, { id: 7, type: DNS_TYPE.AAAA }), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(scene.in(RESOLVER, udp({ from: 53, to: 5001 }, [])), "Unattributed");
+    assert.equal(scene.reply(NAME, [], { id: 7 }), "Allowed");
+    assert.equal(scene.reply(NAME, records, { id: 7 }), "Allowed");
+    assert.equal(connect(PEER), "Peer", "the question was answered before");
+  });
+
+  test("a question that was refused has no answer", () => {
+    scene.allow(rules);
+    assert.equal(scene.ask("evil.example"), "DnsName");
+    scene.reply("evil.example", [addressRecord(PEER)]);
+    assert.equal([...scene.rig.maps.learned.entries()].length, 0);
+  });
+
+  test("for the process that asked, and for no other", () => {
+    const other = { path: "/bin/other" };
+    scene.begin({
+      actions: ["enforce"],
+      processes: [
+        { path: APP.path, network: { egress: rules } },
+        { path: other.path, network: { egress: rules } },
+      ],
+    });
+    assert.equal(resolve([addressRecord(PEER)]), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+    assert.equal(connect(PEER, other), "Peer");
+  });
+
+  test("for both subjects of the socket that asked", () => {
+    const other = { path: "/bin/other" };
+    scene.begin({
+      actions: ["enforce"],
+      processes: [
+        { path: APP.path, network: { egress: rules } },
+        { path: other.path, network: { egress: rules } },
+      ],
+    });
+    assert.equal(scene.ask(NAME, {}, { process: APP, creator: other }), "Allowed");
+    assert.equal(scene.reply(NAME, [addressRecord(PEER)]), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+    assert.equal(connect(PEER, other), "Allowed");
+  });
+
+  test("for the container of who asked, and for the workload", () => {
+    scene.allow(rules);
+    assert.equal(scene.ask(NAME, {}, { process: APP, container: "app" }), "Allowed");
+    assert.equal(scene.reply(NAME, [addressRecord(PEER)]), "Allowed");
+    const syn = (from: number) => tcp({ from, to: 443, flags: "S" });
+    assert.equal(scene.out(PEER, syn(1), { process: APP, container: "app" }), "Allowed");
+    assert.equal(scene.out(PEER, syn(2), { process: APP, container: "sidecar" }), "Peer");
+    scene.rig.become({ id: 2 });
+    scene.change(appSpec(rules));
+    assert.equal(scene.out(PEER, syn(3), { process: APP, container: "app" }), "Peer");
+    scene.rig.become({ id: 1 });
+  });
+
+  test("under alert alone, from questions that enforcement would refuse too", () => {
+    scene.begin({ ...appSpec({ ...rules, l7: { dns: [] } }), actions: ["alert"] });
+    const asking = udp({ from: 5000, to: 53 }, question(NAME));
+    const asked = scene.rig.run("egress", frame(ip({ from: OWN, to: RESOLVER }, asking)), { process: APP });
+    assert.deepEqual(asked, { verdict: "alerted", reason: "DnsName" });
+    assert.equal(scene.reply(NAME, [addressRecord(PEER)]), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+});
+
+describe("how long", () => {
+  test("TTL within floor and ceiling, and a grace period", () => {
+    scene.rig.configure({ fqdnMinTtl: 60_000, fqdnMaxTtl: 100_000, fqdnGrace: 5_000 });
+    for (const [ttl, lives] of [
+      [0, 65],
+      [60, 65],
+      [80, 85],
+      [5000, 105],
+      [0xffff_ffff, 105],
+    ] as const) {
+      scene.allow(rules);
+      resolve([addressRecord(PEER, { ttl })]);
+      scene.rig.advance(lives - 1);
+      assert.equal(connect(PEER), "Allowed", `TTL ${ttl}`);
+      scene.rig.advance(2);
+      assert.equal(connect(PEER), "Peer", `TTL ${ttl}`);
+    }
+    scene.rig.configure({});
+  });
+
+  test("flows that are open when it expires live on", () => {
+    scene.allow(rules);
+    resolve([addressRecord(PEER, { ttl: 0 })]);
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 443, flags: "S" })), "Allowed");
+    scene.rig.advance(1000);
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 443 }, "data")), "Allowed");
+    assert.equal(scene.in(PEER, tcp({ from: 443, to: 4000 }, "data")), "Allowed");
+  });
+
+  test("a new answer renews it", () => {
+    scene.allow(rules);
+    resolve([addressRecord(PEER, { ttl: 0 })]);
+    scene.rig.advance(80);
+    resolve([addressRecord(PEER, { ttl: 0 })]);
+    scene.rig.advance(80);
+    assert.equal(connect(PEER), "Allowed");
+  });
+});
+
+describe("answers that are ill-formed", () => {
+  test("cut off, or with records that are none: a violation; what came before is learned", () => {
+    scene.allow(rules);
+    assert.equal(resolve([addressRecord(PEER)], { answerCount: 2 }), "DnsMalformed");
+    assert.equal(connect(PEER), "Allowed");
+    assert.equal(resolve([record(DNS_TYPE.A, [1, 2, 3])]), "DnsMalformed");
+    assert.equal(resolve([record(DNS_TYPE.AAAA, [1, 2, 3, 4])]), "DnsMalformed");
+  });
+
+  test("compression: loops, pointers forward and into the header", () => {
+    scene.allow(rules);
+    const here = 12 + wireName(NAME).length + 4;
+    const wrong = [
+      pointer(here),
+      pointer(here + 2),
+      pointer(0x3fff),
+      pointer(0),
+      pointer(11),
+      [1, 97, ...pointer(here)],
+    ];
+    for (const owner of wrong) assert.equal(resolve([addressRecord(PEER, { owner })]), "DnsMalformed");
+    assert.equal(connect(PEER), "Peer");
+  });
+
+  test("17 pointers in a row are one too many", () => {
+    scene.allow(rules);
+    const first = 12 + wireName(NAME).length + 4;
+    /** A TXT record whose data is a ladder of pointers, each to the one before. */
+    const ladder = (steps: number) => {
+      const data = first + 2 + 10;
+      const rungs = Array.from({ length: steps }, (_, step) => pointer(step === 0 ? 12 : data + 2 * (step - 1))).flat();
+      return [record(DNS_TYPE.TXT, rungs), addressRecord(PEER, { owner: pointer(data + 2 * (steps - 1)) })];
+    };
+    assert.equal(resolve(ladder(16)), "DnsMalformed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(resolve(ladder(15)), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("with TC they are what fitted: no violation, and learned as far as they go", () => {
+    scene.allow(rules);
+    assert.equal(resolve([addressRecord(PEER)], { truncated: true, answerCount: 9 }), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("an error code is an answer", () => {
+    scene.allow(rules);
+    assert.equal(resolve([], { rcode: 3 }), "Allowed");
+    assert.equal(scene.rig.maps.dnsQueries.count(), 0);
+  });
+
+  test("a question from the side that answers is none", () => {
+    scene.allow(rules);
+    scene.ask(NAME);
+    assert.equal(scene.reply(NAME, [], { flags: 0x0100 }), "DnsMalformed");
+  });
+
+  test("the root teaches nothing", () => {
+    scene.allow({ ...rules, fqdns: ["*"] });
+    assert.equal(resolve([addressRecord(PEER, { owner: "" })], {}, ""), "Allowed");
+    assert.equal(connect(PEER), "Peer");
+    assert.equal(scene.rig.maps.learned.count(), 0);
+  });
+});
