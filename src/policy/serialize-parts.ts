@@ -25,8 +25,16 @@ interface RulesetReference {
   blocks: BlockOrigin[];
 }
 
-/** The rule sets of a table by hash, the empty one left out. */
-export function rulesetsOf(table: RuleTable): Map<string, SharedRuleset> {
+const rulesetsByTable = new WeakMap<RuleTable, ReadonlyMap<string, SharedRuleset>>();
+
+/** The rule sets of a table by hash, the empty one left out. Tables never change, so they are gathered once. */
+export function rulesetsOf(table: RuleTable): ReadonlyMap<string, SharedRuleset> {
+  const known = rulesetsByTable.get(table) ?? gatherRulesets(table);
+  rulesetsByTable.set(table, known);
+  return known;
+}
+
+function gatherRulesets(table: RuleTable): Map<string, SharedRuleset> {
   const rulesets = new Map<string, SharedRuleset>();
   for (const sides of [...table.binaries, ...(table.default ? [table.default] : [])]) {
     for (const { blocks, ...content } of [sides.egress, sides.ingress]) {

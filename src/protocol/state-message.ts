@@ -1,6 +1,5 @@
 /** What has to be said for an agent that holds one thing to hold another. Used by the operator. */
 import { create } from "@bufbuild/protobuf";
-import { serializeRulesetDelta } from "../policy/ruleset-delta.ts";
 import { rulesetsOf, type SharedRuleset, serializeRuleset, serializeSkeleton } from "../policy/serialize-parts.ts";
 import type { RuleTable } from "../policy/tables.ts";
 import {
@@ -30,31 +29,32 @@ export interface HeldHashes {
   rulesets: ReadonlySet<string>;
 }
 
-/** Texts of tables and rule sets, made once for all nodes. A cache: it may forget. */
+/** Texts of tables and rule sets, which may be made once for all nodes. */
 export interface ContentTexts {
   ruleset(ruleset: SharedRuleset): Uint8Array;
   table(table: RuleTable): Uint8Array;
-  /** The rule set of a hash, if it is still known. */
-  findRuleset(hash: string): SharedRuleset | undefined;
+  /** The rule set as a delta upon one of those that are held, null where there is none. */
+  delta(ruleset: SharedRuleset, held: ReadonlySet<string>): RulesetDelta | null;
+}
+
+export interface RulesetDelta {
+  baseHash: string;
+  content: Uint8Array;
 }
 
 /** Texts that are made anew each time. */
 export const PLAIN_TEXTS: ContentTexts = {
   ruleset: (ruleset) => Buffer.from(serializeRuleset(ruleset)),
   table: (table) => Buffer.from(serializeSkeleton(table)),
-  findRuleset: () => undefined,
+  delta: () => null,
 };
 
-/**
- * The messages of a revision, at least one.
- * @param bases what a rule set may be told as a delta upon, by its own hash
- */
+/** The messages of a revision, at least one. */
 export function stateMessages(
   held: HeldHashes,
   next: NodeState,
   revision: bigint,
   texts: ContentTexts = PLAIN_TEXTS,
-  bases: ReadonlyMap<string, string> = new Map(),
 ): State[] {
   const parts = new PartsBuilder(revision, held.bindings === null);
   const tables = tablesOf(next);
@@ -64,7 +64,7 @@ export function stateMessages(
     for (const [hash, ruleset] of rulesetsOf(table)) {
       if (told.has(hash)) continue;
       told.add(hash);
-      parts.ruleset(rulesetMessage(ruleset, held, texts, bases));
+      parts.ruleset(rulesetMessage(ruleset, held, texts));
     }
     parts.table(create(TableSchema, { hash: table.hash, content: texts.table(table) }));
   }
@@ -95,18 +95,11 @@ function tablesOf({ bindings, tables }: NodeState): Map<string, RuleTable> {
   return used;
 }
 
-function rulesetMessage(
-  ruleset: SharedRuleset,
-  held: HeldHashes,
-  texts: ContentTexts,
-  bases: ReadonlyMap<string, string>,
-): Ruleset {
+function rulesetMessage(ruleset: SharedRuleset, held: HeldHashes, texts: ContentTexts): Ruleset {
   const { hash } = ruleset;
-  const baseHash = bases.get(hash);
-  const base = baseHash !== undefined && held.rulesets.has(baseHash) ? texts.findRuleset(baseHash) : undefined;
-  const delta = base === undefined ? null : serializeRulesetDelta(base, ruleset);
-  if (base === undefined || delta === null) return create(RulesetSchema, { hash, content: texts.ruleset(ruleset) });
-  return create(RulesetSchema, { hash, baseHash: base.hash, content: Buffer.from(delta) });
+  const delta = texts.delta(ruleset, held.rulesets);
+  if (delta !== null) return create(RulesetSchema, { hash, ...delta });
+  return create(RulesetSchema, { hash, content: texts.ruleset(ruleset) });
 }
 
 /** Roughly what a binding takes. */

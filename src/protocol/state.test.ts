@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { compileTable } from "../policy/compile.ts";
+import { serializeRulesetDelta } from "../policy/ruleset-delta.ts";
 import { rulesetsOf } from "../policy/serialize-parts.ts";
 import type { RuleTable } from "../policy/tables.ts";
 import { egressProfile } from "../policy/testing/profiles.ts";
 import { type Binding, BindingSchema, PolicyKind, type State, StateSchema } from "./agent_pb.js";
 import { HeldState, StateParts } from "./held-state.ts";
-import { heldAfter, type NodeState, PLAIN_TEXTS, stateMessages } from "./state-message.ts";
+import { type ContentTexts, heldAfter, type NodeState, PLAIN_TEXTS, stateMessages } from "./state-message.ts";
 
 const NOTHING = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
 
@@ -71,8 +72,13 @@ test("one address of many goes as a delta", () => {
   assert.ok(old && fresh);
   const first = stateOf([before], [bindingOf("a", before.hash)]);
   const second = stateOf([after], [bindingOf("a", after.hash)]);
-  const texts = { ...PLAIN_TEXTS, findRuleset: (hash: string) => (hash === old.hash ? old : undefined) };
-  const messages = stateMessages(heldAfter(first), second, 2n, texts, new Map([[fresh.hash, old.hash]]));
+  const content = Buffer.from(serializeRulesetDelta(old, fresh) ?? "");
+  const texts: ContentTexts = {
+    ...PLAIN_TEXTS,
+    delta: (ruleset, known) =>
+      ruleset.hash === fresh.hash && known.has(old.hash) ? { baseHash: old.hash, content } : null,
+  };
+  const messages = stateMessages(heldAfter(first), second, 2n, texts);
   assert.equal(messages[0]?.rulesets[0]?.baseHash, old.hash);
   assert.ok((messages[0]?.rulesets[0]?.content.length ?? 1000) < 200);
   const held = HeldState.EMPTY.applied(stateMessages(NOTHING, first, 1n));
