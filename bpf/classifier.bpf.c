@@ -19,7 +19,6 @@
 #define MODE_REPORTS (MODE_ALERT | MODE_TRACE_DNS)
 /* Seconds for which the kernel's own reassembly waits for the rest of a datagram, at most: RFC 8200, 4.5. */
 #define FRAGMENT_LIFETIME 60
-#define NOT_JUDGED 3 /* between the functions here: the flow was evicted meanwhile */
 
 /* Test runs want to know more than whether the packet passes. */
 static __always_inline void tell_test(struct __sk_buff *skb, __u32 reason, __u32 verdict)
@@ -95,7 +94,7 @@ __noinline int remember_fragment(__u32 reason)
 
 	if (!s)
 		return REASON_CAPACITY;
-	fragment.seen = bpf_ktime_get_ns();
+	fragment.seen = s->now;
 	fragment.table_id = s->workload.table_id;
 	fragment.path_id = s->flow.subjects[0].path_id;
 	fragment_key_of(s, &key);
@@ -118,7 +117,7 @@ __noinline int later_fragment_verdict(struct __sk_buff *skb)
 	first = bpf_map_lookup_elem(&fragments, &key);
 	/* Of an older table, or so old that nobody waits for the rest: not seen. */
 	if (!first || first->table_id != s->workload.table_id ||
-	    bpf_ktime_get_ns() - first->seen > FRAGMENT_LIFETIME * SECOND)
+	    (__s64)(s->now - first->seen) > (__s64)(FRAGMENT_LIFETIME * SECOND))
 		return violation(skb, s, REASON_FRAGMENT);
 	s->flow.subjects[0].path_id = first->path_id;
 	if (first->reason)
@@ -200,17 +199,10 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 }
 
 /* A valid flow whose packets are looked into. */
-__noinline int judge_valid(struct __sk_buff *skb)
+static __always_inline int judge_valid(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
-	struct scratch *s = get_scratch();
-	struct flow *flow;
 	int reason;
 
-	if (!s)
-		return TC_DROP;
-	flow = bpf_map_lookup_elem(&flows, &s->key);
-	if (!flow)
-		return NOT_JUDGED;
 	s->flow = *flow;
 	s->actor_count = 0;
 	remember_masks(s);
@@ -249,9 +241,9 @@ static __always_inline int refused_before(struct __sk_buff *skb, struct scratch 
 	return finish(skb, flow->reason, 0);
 }
 
-static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
+/* `flow`: what the short way has found under the packet's key; null if it has not looked. */
+static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
-	struct flow *flow;
 	int standing = STANDING_NEW;
 
 	key_of_packet(s);
@@ -263,7 +255,8 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
 			return allow_related(skb, s);
 		return judge_new(skb, STANDING_NEW);
 	}
-	flow = bpf_map_lookup_elem(&flows, &s->key);
+	if (!flow)
+		flow = bpf_map_lookup_elem(&flows, &s->key);
 	if (!flow)
 		return judge_new(skb, STANDING_NEW);
 	standing = standing_of(skb, s, flow);
@@ -274,11 +267,8 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s)
 	}
 	if (flow->reason && !(s->packet.flags & PACKET_FIRST_FRAGMENT))
 		return refused_before(skb, s, flow);
-	if (flow->flags & (FLOW_DNS | FLOW_L7_PENDING) || (s->packet.flags & PACKET_FIRST_FRAGMENT)) {
-		int action = judge_valid(skb);
-
-		return action == NOT_JUDGED ? judge_new(skb, STANDING_NEW) : action;
-	}
+	if (flow->flags & (FLOW_DNS | FLOW_L7_PENDING) || (s->packet.flags & PACKET_FIRST_FRAGMENT))
+		return judge_valid(skb, s, flow);
 	count_packet(s->workload.id, flow->subjects[0].path_id, s->direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
 	tell_test(skb, REASON_ALLOWED, VERDICT_ALLOWED);
 	return TC_NEXT;
@@ -309,6 +299,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 {
 	struct scratch *s = get_scratch();
 	struct workload *workload = find_workload(skb->ifindex);
+	struct flow *flow = NULL;
 	int reason;
 
 	/* Attached before its workload is known is attached too early: nothing is known, so nothing passes. */
@@ -318,7 +309,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 	}
 	if (workload->flags & WORKLOAD_UNRESTRICTED)
 		return TC_NEXT;
-	if (is_of_open_flow(skb, workload, direction)) {
+	if (is_of_open_flow(skb, workload, direction, &flow)) {
 		tell_test(skb, REASON_ALLOWED, VERDICT_ALLOWED);
 		return TC_NEXT;
 	}
@@ -330,11 +321,12 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 	s->actor_count = 0;
 	s->owner_flags = 0;
 	s->mask = 0;
+	s->now = coarse_now();
 	reason = parse_packet(skb, &s->packet);
 	if (s->workload.flags & WORKLOAD_PENDING)
 		return pending(skb, s);
 	if (!reason)
-		return judge_ip(skb, s);
+		return judge_ip(skb, s, flow);
 	if (reason == REASON_ETHERTYPE && s->packet.ethertype == ETHERTYPE_VALUE_ARP && !skb->vlan_present)
 		reason = judge_arp(skb);
 	else

@@ -6,6 +6,7 @@
 #ifndef PORTCULLIS_DNS_H
 #define PORTCULLIS_DNS_H
 
+#include "clock.h"
 #include "name.h"
 
 #define DNS_FLAG_RESPONSE 0x8000
@@ -103,19 +104,16 @@ static __always_inline int remember_name(struct name_scratch *name)
 {
 	struct dns_name *known = bpf_map_lookup_elem(&dns_names, &name->hash);
 	struct dns_name *fresh = (struct dns_name *)name->wire; /* as many bytes, and not needed any more */
-	__u64 difference = 0;
 
-	__builtin_memcpy(fresh->text, name->key.text, NAME_TEXT_MAX);
-	fresh->length = name->name_length;
-	fresh->padding = 0;
 	if (known) {
-		for (int i = 0; i < (int)(sizeof(*known) / sizeof(__u64)); i++)
-			difference |= ((__u64 *)known)[i] ^ ((__u64 *)fresh)[i];
-		if (!difference)
+		if (known->length == name->name_length && same_text(known->text, name->key.text))
 			return 0;
 		count_error(ERROR_DNS_NAME_COLLISION);
 		return -1;
 	}
+	copy_text(fresh->text, name->key.text);
+	fresh->length = name->name_length;
+	fresh->padding = 0;
 	if (bpf_map_update_elem(&dns_names, &name->hash, fresh, BPF_ANY) < 0) {
 		count_error(ERROR_DNS_NAMES_FULL);
 		return -1;
@@ -163,8 +161,7 @@ static __always_inline void put_learned_name(struct learned *entry, __u64 hash, 
 __noinline int learn_address(__u32 ttl)
 {
 	struct dns_message *m = get_dns_message();
-	__u64 now = bpf_ktime_get_ns();
-	__u64 expires = now + lifetime(ttl);
+	__u64 expires = coarse_now() + lifetime(ttl);
 
 	if (!m)
 		return -1;
@@ -224,6 +221,20 @@ static __always_inline int address_record(struct __sk_buff *skb, struct dns_mess
 	return learn_address((__u32)bpf_ntohs(r->ttl[0]) << 16 | bpf_ntohs(r->ttl[1]));
 }
 
+/* The name that an answer is about. Almost always a pointer to the question's name, which has been read. */
+static __always_inline int answer_owner(struct __sk_buff *skb, struct dns_message *m, struct name_scratch *name)
+{
+	__u16 pointer;
+
+	if (m->offset + sizeof(pointer) > name->end ||
+	    bpf_skb_load_bytes(skb, m->offset, &pointer, sizeof(pointer)) < 0 ||
+	    pointer != bpf_htons(0xc000 | DNS_HEADER_LENGTH))
+		return hash_name(skb, m->offset);
+	name->hash = m->name_hash;
+	name->next = m->offset + sizeof(pointer);
+	return 0;
+}
+
 /* Reads the answer at m->offset and moves on to the next. Returns 0, or -1 if it is ill-formed or cut off. */
 __noinline int read_answer(struct __sk_buff *skb)
 {
@@ -234,7 +245,7 @@ __noinline int read_answer(struct __sk_buff *skb)
 
 	if (!m || !name)
 		return -1;
-	if (hash_name(skb, m->offset) < 0)
+	if (answer_owner(skb, m, name) < 0)
 		return -1;
 	if (name->next + sizeof(record) > name->end ||
 	    bpf_skb_load_bytes(skb, name->next, &record, sizeof(record)) < 0)

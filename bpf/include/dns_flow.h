@@ -48,7 +48,7 @@ __noinline int remember_question(void)
 	if (!s || !m)
 		return -1;
 	query.name_hash = m->name_hash;
-	query.asked = bpf_ktime_get_ns();
+	query.asked = s->now;
 	query.path_id = s->flow.subjects[0].path_id;
 	query.container_id = s->flow.subjects[0].container_id;
 	query.second_path_id = query.path_id;

@@ -84,8 +84,7 @@ static __always_inline int standing_of(struct __sk_buff *skb, struct scratch *s,
 	if (s->packet.protocol != PROTOCOL_TCP) {
 		struct settings *set = get_settings();
 
-		s->now = bpf_ktime_get_ns();
-		if (set && s->now - flow->last_seen > set->udp_idle)
+		if (!set || (__s64)(s->now - flow->last_seen) > (__s64)set->udp_idle)
 			return STANDING_NEW;
 		flow->last_seen = s->now;
 	}
@@ -200,7 +199,6 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 
 	if (!s)
 		return REASON_CAPACITY;
-	s->now = bpf_ktime_get_ns();
 	find_owner(skb);
 	is_kernels = (s->owner_flags & OWNER_KERNEL) && !(s->owner_flags & OWNER_FOUND);
 	if (standing == STANDING_STALE) {

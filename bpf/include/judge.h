@@ -41,7 +41,7 @@ static __always_inline __u64 connect_mask(struct name_scratch *name, __u32 rules
 		count_error(ERROR_DNS_NAME_EVICTED);
 		return 0;
 	}
-	__builtin_memcpy(name->key.text, known->text, NAME_TEXT_MAX);
+	copy_text(name->key.text, known->text);
 	name->key.ruleset = ruleset;
 	name->key.prefixlen = 16 + 8 * known->length;
 	rule = bpf_map_lookup_elem(&names, &name->key);

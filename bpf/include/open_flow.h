@@ -80,14 +80,6 @@ static __always_inline int common_key6(struct __sk_buff *skb, __u32 direction, s
 	return 1;
 }
 
-/* Takes, at most, a tick off the time: cheap, and fine enough for idle times. Kernels before 5.11 do not have it. */
-static __always_inline __u64 coarse_now(void)
-{
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_ktime_get_coarse_ns))
-		return bpf_ktime_get_coarse_ns();
-	return bpf_ktime_get_ns();
-}
-
 /*
  * The clock is read once in a tick, which is all that idle times need. `last_seen` may be ahead of the coarse clock, by
  * less than a tick.
@@ -110,8 +102,12 @@ static __always_inline int is_idle(struct flow *flow)
 	return 0;
 }
 
-/* 1 if the packet is one of an open flow, and has been counted; 0 if it has to be judged. */
-static __always_inline int is_of_open_flow(struct __sk_buff *skb, struct workload *workload, __u32 direction)
+/*
+ * 1 if the packet is one of an open flow, and has been counted; 0 if it has to be judged. Puts the flow that it may be
+ * of into *found, if it has looked.
+ */
+static __always_inline int is_of_open_flow(struct __sk_buff *skb, struct workload *workload, __u32 direction,
+					   struct flow **found)
 {
 	struct flow_key key = { .workload_id = workload->id };
 	struct flow *flow;
@@ -125,6 +121,7 @@ static __always_inline int is_of_open_flow(struct __sk_buff *skb, struct workloa
 		return 0;
 	}
 	flow = bpf_map_lookup_elem(&flows, &key);
+	*found = flow;
 	if (!flow || flow->reason || flow->flags & (FLOW_DNS | FLOW_L7_PENDING))
 		return 0;
 	if (flow->table_id != workload->table_id || flow->epoch != current_epoch())

@@ -75,6 +75,20 @@ static __always_inline long read_bytes(struct __sk_buff *skb, __u32 offset, void
 	return bpf_skb_load_bytes(skb, offset, to, length + 1);
 }
 
+/* Headers lie in the packet's first piece of memory almost always, and near its beginning. */
+#define HEADERS_END 256
+static __always_inline long read_header(struct __sk_buff *skb, __u32 offset, void *to, const __u32 size)
+{
+	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
+
+	barrier_var(offset);
+	if (offset < HEADERS_END && data + offset + size <= data_end) {
+		__builtin_memcpy(to, data + offset, size);
+		return 0;
+	}
+	return bpf_skb_load_bytes(skb, offset, to, size);
+}
+
 static __always_inline void set_ipv4(__u8 address[ADDRESS_LENGTH], __u32 ipv4)
 {
 	__u32 *words = (__u32 *)address;
@@ -99,7 +113,7 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p)
 
 	if (p->l4_offset + sizeof(tcp) > p->end)
 		return REASON_MALFORMED;
-	if (bpf_skb_load_bytes(skb, p->l4_offset, &tcp, sizeof(tcp)) < 0) {
+	if (read_header(skb, p->l4_offset, &tcp, sizeof(tcp)) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return REASON_MALFORMED;
 	}
@@ -121,7 +135,7 @@ static __always_inline int parse_udp(struct __sk_buff *skb, struct packet *p)
 
 	if (p->l4_offset + sizeof(udp) > p->end)
 		return REASON_MALFORMED;
-	if (bpf_skb_load_bytes(skb, p->l4_offset, &udp, sizeof(udp)) < 0) {
+	if (read_header(skb, p->l4_offset, &udp, sizeof(udp)) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return REASON_MALFORMED;
 	}
@@ -224,7 +238,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 
 	if (skb->len < ETHERNET_LENGTH + sizeof(ip))
 		return REASON_MALFORMED;
-	if (bpf_skb_load_bytes(skb, ETHERNET_LENGTH, &ip, sizeof(ip)) < 0) {
+	if (read_header(skb, ETHERNET_LENGTH, &ip, sizeof(ip)) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return REASON_MALFORMED;
 	}
@@ -322,7 +336,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 
 	if (skb->len < ETHERNET_LENGTH + sizeof(ip))
 		return REASON_MALFORMED;
-	if (bpf_skb_load_bytes(skb, ETHERNET_LENGTH, &ip, sizeof(ip)) < 0) {
+	if (read_header(skb, ETHERNET_LENGTH, &ip, sizeof(ip)) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return REASON_MALFORMED;
 	}

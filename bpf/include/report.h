@@ -122,7 +122,7 @@ static __always_inline void describe_dns(struct event *event, struct scratch *s)
 	event->dns_rcode = m->flags & DNS_RCODE;
 	event->dns_response = !!(m->flags & DNS_FLAG_RESPONSE);
 	event->dns_name_length = name->name_length;
-	__builtin_memcpy(event->dns_name, name->key.text, NAME_TEXT_MAX);
+	copy_text(event->dns_name, name->key.text);
 }
 
 /* Tells user space of the packet in the scratch, unless its like was told of just now. Global: see classifier.bpf.c. */

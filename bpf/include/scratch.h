@@ -7,6 +7,7 @@
 #ifndef PORTCULLIS_SCRATCH_H
 #define PORTCULLIS_SCRATCH_H
 
+#include "clock.h"
 #include "packet.h"
 
 struct scratch {
