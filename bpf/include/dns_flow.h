@@ -231,9 +231,12 @@ static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scrat
 
 	offset = s->packet.payload_offset;
 	size = s->packet.end - offset;
+	load_stream(s, &stream);
+	/* Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen. */
+	if (s->packet.tcp_flags & TCP_SYN)
+		store_stream(s, &stream);
 	if (s->packet.end <= offset)
 		return REASON_ALLOWED;
-	load_stream(s, &stream);
 	skip = stream.next - s->packet.sequence;
 	if (skip >= (__s32)size)
 		return REASON_ALLOWED; /* judged before: sent again, or the rest of an answer */

@@ -1,7 +1,7 @@
 /** DNS in the reference evaluator: what may be asked, and what answers teach. Section 5 of the contract. */
 import type { Direction, Reason } from "../api/reasons.ts";
 import { type DnsMessage, parseDns, readAnswers } from "./dns.ts";
-import type { IpPacket } from "./packet.ts";
+import { type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { judgeQuestion, toldReason } from "./rights.ts";
 import { type Flow, learn, learnerKey, type WorkloadState } from "./state.ts";
 import type { RuleTable } from "./tables.ts";
@@ -50,8 +50,10 @@ export function judgeDns(state: WorkloadState, dns: DnsPacket): Reason {
 function judgeSegment(state: WorkloadState, dns: DnsPacket, sequence: number): Reason {
   const { flow, direction } = dns;
   const size = dns.packet.payload.length;
-  if (size === 0) return "Allowed";
   const position = { ...(flow.dnsStream[direction] ?? { next: sequence, length: 0 }) };
+  // Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen.
+  if (((dns.packet.tcp?.flags ?? 0) & TCP_FLAGS.syn) !== 0) flow.dnsStream[direction] = { ...position };
+  if (size === 0) return "Allowed";
   const skip = (position.next - sequence) | 0;
   if (skip >= size) return "Allowed";
   const reason = skip < 0 ? "DnsMalformed" : judgeMessages(state, dns, position, skip);

@@ -88,6 +88,11 @@ export class Scene implements Disposable {
     return this.inFrame(incoming(ip({ from, to: ownAddress(from) }, transport)), facts);
   }
 
+  /** As `out`, where nothing is enforced. */
+  watch(to: string, transport: Transport, facts: PacketFacts = { process: APP }): Outcome["reason"] | undefined {
+    return this.rig.run("egress", frame(ip({ from: ownAddress(to), to }, transport)), facts)?.reason;
+  }
+
   outFrame(bytes: Uint8Array, facts: PacketFacts = { process: APP }): Reason {
     return enforced(this.rig.run("egress", bytes, facts));
   }
