@@ -41,14 +41,19 @@ interface Walk {
 /** Keeps the last look at the hierarchies, and notices when it is out of date. */
 export class PodCgroupTree implements Disposable {
   readonly #roots: readonly CgroupHierarchy[];
+  readonly #onStale: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
   #pods: ReadonlyMap<string, PodCgroups> = new Map();
   #stale = true;
   #closed = false;
 
-  /** @param roots v2 first; others are looked at for pods that runtimes have placed in v1 only */
-  constructor(roots: readonly CgroupHierarchy[]) {
+  /**
+   * @param roots v2 first; others are looked at for pods that runtimes have placed in v1 only
+   * @param onStale called when a cgroup has come or gone
+   */
+  constructor(roots: readonly CgroupHierarchy[], onStale: () => void) {
     this.#roots = roots;
+    this.#onStale = onStale;
   }
 
   /** Whether a cgroup has come or gone since the last look. */
@@ -99,7 +104,9 @@ export class PodCgroupTree implements Disposable {
   /** Without a watch (too many of them) the slower looks at everything find what changes. */
   #watchFolder(path: string): void {
     const changed = () => {
-      if (!this.#closed) this.#stale = true;
+      if (this.#closed) return;
+      this.#stale = true;
+      this.#onStale();
     };
     try {
       const watcher = watch(path, { persistent: false }, changed);

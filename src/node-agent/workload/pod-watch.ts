@@ -142,10 +142,9 @@ export class PodWatch implements Disposable {
     for (const id of this.#names.keys()) if (!ids.has(id)) this.#names.delete(id);
     let unnamed = 0;
     const known = [...processes].flatMap(([{ id, cgroupIds }, pids]) => {
-      const settledPids = pids.filter(hasOwnRoot);
-      const name = this.#nameOf(id, settledPids, facts);
+      const name = this.#nameOf(id, pids, facts);
       if (name === null) unnamed += 1;
-      return name === null ? [] : cgroupIds.map((cgroupId) => containerOf(name, cgroupId, settledPids[0]));
+      return name === null ? [] : cgroupIds.map((cgroupId) => containerOf(name, cgroupId, pids.find(hasOwnRoot)));
     });
     return { known, settled: unnamed <= 1 && known.every(({ root }) => root !== undefined) && known.length > 0 };
   }

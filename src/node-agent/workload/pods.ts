@@ -22,7 +22,7 @@ export interface PodWorkloadsOptions {
   onError: (error: unknown) => void;
   /** Cgroup hierarchies to look at, v2 first; those that are mounted unless given. */
   hierarchies?: readonly CgroupHierarchy[];
-  /** Milliseconds between two looks at what notifies. */
+  /** Milliseconds between two looks at what notifies, where that cannot call. */
   pollInterval?: number;
   /** Milliseconds between two looks at everything. */
   refreshInterval?: number;
@@ -30,7 +30,8 @@ export interface PodWorkloadsOptions {
 
 const POLL_INTERVAL = 20;
 const REFRESH_INTERVAL = 5000;
-/** After a change, pods that are being made are looked at at each poll, this long. */
+/** After a change, pods that are being made are looked at this often, this long. */
+const SETTLE_INTERVAL = 5;
 const SETTLE_TIME = 3000;
 
 interface Entry {
@@ -47,6 +48,7 @@ export class PodWorkloads implements WorkloadSource, Disposable {
   readonly #connection: RouteConnection;
   readonly #watch: RouteWatch;
   readonly #timer: NodeJS.Timeout;
+  #settling: NodeJS.Timeout | null = null;
   readonly #unsubscribe: () => void;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<WorkloadListener>();
@@ -60,7 +62,7 @@ export class PodWorkloads implements WorkloadSource, Disposable {
   constructor(directory: PodDirectory, options: PodWorkloadsOptions) {
     this.#directory = directory;
     this.#options = options;
-    this.#tree = new PodCgroupTree(options.hierarchies ?? cgroupHierarchies());
+    this.#tree = new PodCgroupTree(options.hierarchies ?? cgroupHierarchies(), () => this.#settleSoon(0));
     this.#watch = new RouteWatch(null, ROUTE_GROUP.LINK);
     this.#connection = new RouteConnection();
     this.refresh();
@@ -93,6 +95,7 @@ export class PodWorkloads implements WorkloadSource, Disposable {
 
   close(): void {
     clearInterval(this.#timer);
+    if (this.#settling !== null) clearTimeout(this.#settling);
     this.#unsubscribe();
     this.#listeners.clear();
     for (const { watch } of this.#entries.values()) watch.close();
@@ -109,9 +112,23 @@ export class PodWorkloads implements WorkloadSource, Disposable {
   #poll(): void {
     try {
       if (this.#stale()) this.refresh();
+      else if (this.#isSettling()) this.#lookAgain();
+      if (this.#isSettling()) this.#settleSoon(SETTLE_INTERVAL);
     } catch (error) {
       this.#options.onError(error);
     }
+  }
+
+  /** Polls soon, unless that is about to be done. */
+  #settleSoon(delay: number): void {
+    this.#settling ??= setTimeout(() => {
+      this.#settling = null;
+      this.#poll();
+    }, delay);
+  }
+
+  #isSettling(): boolean {
+    return performance.now() < this.#settleUntil && [...this.#entries.values()].some(({ settled }) => !settled);
   }
 
   #stale(): boolean {
@@ -121,8 +138,16 @@ export class PodWorkloads implements WorkloadSource, Disposable {
     const heard = this.#watch.changed() || watches.includes(true) || this.#tree.stale;
     if (heard) this.#settleUntil = now + SETTLE_TIME;
     if (heard || this.#factsChanged) return true;
-    if (now - this.#refreshed >= (this.#options.refreshInterval ?? REFRESH_INTERVAL)) return true;
-    return now < this.#settleUntil && [...this.#entries.values()].some(({ settled }) => !settled);
+    return now - this.#refreshed >= (this.#options.refreshInterval ?? REFRESH_INTERVAL);
+  }
+
+  /** Looks at the pods that are being made, and at nothing else. */
+  #lookAgain(): void {
+    const node: NodeView = { connection: this.#connection, links: listLinks(this.#connection) };
+    for (const cgroups of this.#tree.pods.values()) {
+      if (this.#entries.get(cgroups.uid)?.settled !== true) this.#look(cgroups, node);
+    }
+    this.#publish();
   }
 
   #forgetGone(pods: ReadonlyMap<string, PodCgroups>): void {

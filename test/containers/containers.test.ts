@@ -1,0 +1,149 @@
+/** Real containers (containerd, runc, CNI's bridge): pods are found by their cgroups, and each container has its own rules. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Reason } from "../../src/api/reasons.ts";
+import type { ProcessRules } from "../../src/api/types.ts";
+import type { AgentEvent, VerdictEvent, WorkloadEvent } from "../../src/node-agent/events/event.ts";
+import { isVerdict } from "../e2e/harness/event-stream.ts";
+import { entry, profile } from "../e2e/harness/profiles.ts";
+import { ContainerLab } from "./harness/container-lab.ts";
+import { missingForContainers } from "./harness/containerd.ts";
+import type { TestPod } from "./harness/pods.ts";
+
+const SERVER = "198.51.100.1";
+const MODIFIED = "cp /bin/other /tmp/new && mv /tmp/new /bin/other && exec /bin/other";
+
+const missing = missingForContainers();
+if (missing.length > 0) throw new Error(`tests with containers need ${missing.join(", ")}: make test-containers`);
+
+function udpTo(path: string, port: number, container?: string): ProcessRules {
+  const rules = { cidr4: [`${SERVER}/32`], l4: { protocolPorts: [{ protocol: "udp" as const, port }] } };
+  return entry(path, { egress: rules }, container === undefined ? {} : { container });
+}
+
+const lab = await ContainerLab.start("containers");
+lab.write(
+  profile("shop", [
+    udpTo("/bin/app", 7000, "web"),
+    udpTo("/bin/app", 7001, "sidecar"),
+    udpTo("/bin/other", 7000),
+    udpTo("/bin/linked", 7000),
+  ]),
+);
+await lab.startAgent();
+const shop = lab.addPod("shop");
+await stateOf(shop, "enforced");
+
+/** The agent's word on a pod. */
+async function stateOf(pod: TestPod, state: WorkloadEvent["state"]): Promise<AgentEvent> {
+  const wanted = (event: AgentEvent) =>
+    event.type === "workload" && event.workload.name === pod.name && event.state === state;
+  try {
+    return await lab.events.waitFor(`${pod.name} ${state}`, wanted);
+  } catch (cause) {
+    throw new Error(lab.diagnostics, { cause });
+  }
+}
+
+function sending(port: number, tag: string): string[] {
+  return ["timeout", "500", "udp4", "sendto", SERVER, String(port), tag, "recv"];
+}
+
+/** What is sent arrives and is answered. */
+async function passes(pod: TestPod, container: string, port: number, ...program: string[]): Promise<void> {
+  const tag = lab.lab.tag();
+  const { code, stderr } = await pod.exec(container, ...program, ...sending(port, tag)).finish();
+  assert.equal(code, 0, `${program} should reach port ${port}: ${stderr}\n${recent()}${lab.diagnostics}`);
+}
+
+/** Nothing of it arrives, and an event says why. */
+async function stops(
+  pod: TestPod,
+  container: string,
+  port: number,
+  program: readonly string[],
+  expected: { reason: Reason; path: string },
+): Promise<void> {
+  const [mark, tag] = [lab.events.mark(), lab.lab.tag()];
+  await pod.exec(container, ...program.map((word) => word.replace("TAG", tag)), ...sending(port, tag)).finish();
+  await violation(pod, expected, mark);
+  assert.deepEqual(await lab.lab.servers.received(tag), []);
+}
+
+async function violation(pod: TestPod, expected: { reason: Reason; path: string }, mark: number): Promise<void> {
+  const wanted = (event: AgentEvent): event is VerdictEvent =>
+    isVerdict(event) &&
+    event.workload.name === pod.name &&
+    event.verdict === "dropped" &&
+    event.reason === expected.reason &&
+    event.process?.path === expected.path;
+  await lab.events.waitFor(JSON.stringify(expected), wanted, { from: mark });
+}
+
+function recent(): string {
+  return lab.events.events
+    .slice(-6)
+    .map((event) => `${JSON.stringify(event)}\n`)
+    .join("");
+}
+
+test("each container has its own rules for one path", async () => {
+  shop.start("web");
+  shop.start("sidecar");
+  await passes(shop, "web", 7000, "/bin/app");
+  await passes(shop, "sidecar", 7001, "/bin/app");
+  await stops(shop, "web", 7001, ["/bin/app"], { reason: "Port", path: "/bin/app" });
+  await stops(shop, "sidecar", 7000, ["/bin/app"], { reason: "Port", path: "/bin/app" });
+});
+
+test("what is listed for no container holds in each", async () => {
+  for (const container of ["web", "sidecar"]) await passes(shop, container, 7000, "/bin/other");
+});
+
+test("a listed link stands for the file that it leads to in the container's image", async () => {
+  await passes(shop, "web", 7000, "/bin/linked");
+});
+
+test("a shell in a container has no rights, and no more of them by what it starts", async () => {
+  const script = `echo TAG | busybox nc -w 1 ${SERVER} 7000`;
+  await stops(shop, "web", 7000, ["/bin/sh", "-c", script], { reason: "BinaryUnknown", path: "/bin/busybox" });
+  await passes(shop, "web", 7000, "/bin/sh", "-c", 'exec /bin/app "$@"', "sh");
+});
+
+test("a binary that was changed in the container is not the image's", async () => {
+  const changed = ["/bin/sh", "-c", `${MODIFIED} "$@"`, "sh"];
+  await stops(shop, "web", 7000, changed, { reason: "BinaryModified", path: "/bin/other" });
+  await passes(shop, "sidecar", 7000, "/bin/other");
+});
+
+test("a container's rules hold from its first packet on", async () => {
+  const [allowed, denied] = [lab.lab.tag(), lab.lab.tag()];
+  const mark = lab.events.mark();
+  const early = lab.addPod("early", { app: "shop" });
+  early.start("web", "/bin/app", ...sending(7000, allowed));
+  early.start("sidecar", "/bin/app", ...sending(7000, denied));
+  await violation(early, { reason: "Port", path: "/bin/app" }, mark);
+  assert.deepEqual(await lab.lab.servers.received(denied), []);
+  assert.equal((await lab.lab.servers.received(allowed)).length, 1, recent());
+});
+
+test("a pod that nobody has told of yet gets nothing out, until somebody does", async () => {
+  const stranger = lab.addPod("stranger", { app: "shop", told: false });
+  stranger.start("web");
+  const tag = lab.lab.tag();
+  await stranger.exec("web", "/bin/app", ...sending(7000, tag)).finish();
+  assert.deepEqual(await lab.lab.servers.received(tag), []);
+  lab.tellAll();
+  await stateOf(stranger, "enforced");
+  await passes(stranger, "web", 7000, "/bin/app");
+});
+
+test("what was a pod's goes with it", async () => {
+  lab.removePod(shop);
+  await stateOf(shop, "gone");
+  const state = JSON.parse(readFileSync(join(lab.lab.agent.stateFolder, "state.json"), "utf8"));
+  const names = (state.workloads as { name: string }[]).map(({ name }) => name).sort();
+  assert.deepEqual(names, ["early", "stranger"]);
+});

@@ -1,0 +1,141 @@
+/** What the tests with real containers set up once: a node, the servers outside, containerd with an image, an agent. */
+import { copyFileSync, globSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after } from "node:test";
+import { cgroupRoot } from "../../../src/node-agent/kernel/mounts.ts";
+import type { PodFacts } from "../../../src/node-agent/workload/pod-facts.ts";
+import { writeImage } from "../../../tools/image/oci-image.ts";
+import { EventStream } from "../../e2e/harness/event-stream.ts";
+import { Lab } from "../../e2e/harness/lab.ts";
+import { RunningProcess } from "../../e2e/harness/processes.ts";
+import { Containerd, removeCgroups } from "./containerd.ts";
+import { TestPod } from "./pods.ts";
+
+const AGENT = join(import.meta.dirname, "pod-agent.ts");
+const CLIENT = join(import.meta.dirname, "../../../build/test/client");
+const IMAGE = "registry.local/portcullis-test:1";
+const START_TIMEOUT_MS = 30_000;
+
+export class ContainerLab {
+  readonly lab: Lab;
+  readonly events = new EventStream();
+  readonly #containerd: Containerd;
+  readonly #pods = new Map<TestPod, PodFacts>();
+  #agent: RunningProcess | null = null;
+
+  private constructor(lab: Lab, containerd: Containerd) {
+    this.lab = lab;
+    this.#containerd = containerd;
+  }
+
+  static async start(label: string): Promise<ContainerLab> {
+    let running: ContainerLab | null = null;
+    // Before the lab's own: its end would take containerd away.
+    after(() => running?.close());
+    const lab = await Lab.start(label, { apps: [], startAgent: false });
+    removeLeftoverCgroups();
+    mkdirSync(join(cgroupRoot(), lab.name, "kubepods"), { recursive: true });
+    const containerd = await Containerd.start(lab.path("containerd"), lab.topology.node.name);
+    containerd.importImage(await makeImage(lab));
+    running = new ContainerLab(lab, containerd);
+    return running;
+  }
+
+  /** What the agent has been told of its profiles. */
+  write(...profiles: object[]): void {
+    this.lab.agent.write(...profiles);
+  }
+
+  async startAgent(): Promise<void> {
+    const { agent, topology, name } = this.lab;
+    this.#tell();
+    const args = [AGENT, agent.profilesFolder, this.#podFile, agent.pinRoot, agent.stateFolder, name];
+    const running = RunningProcess.in(topology.node.name, process.execPath, args, {
+      environment: { PATH: process.env.PATH ?? "" },
+    });
+    this.#agent = running;
+    running.child.stdout?.on("data", (data) => this.events.feed(String(data)));
+    running.child.on("close", () => this.events.end(`the agent has ended: ${running.stderr.slice(-3000)}`));
+    await this.events.waitFor("ready", ({ type }) => type === "ready", { timeout: START_TIMEOUT_MS });
+  }
+
+  /** What the agent has said on standard error. */
+  get diagnostics(): string {
+    return this.#agent?.stderr ?? "";
+  }
+
+  /** A pod with its sandbox. The agent is told of it, unless `told` is false, before it has a process. */
+  addPod(name: string, { app = name, told = true } = {}): TestPod {
+    const { lab } = this;
+    const pod = new TestPod(name, {
+      lab: lab.name,
+      folder: lab.folder,
+      node: lab.topology.node.name,
+      containerd: this.#containerd,
+      image: IMAGE,
+    });
+    this.#pods.set(pod, pod.facts({ app }));
+    if (told) this.#tell();
+    pod.startSandbox();
+    return pod;
+  }
+
+  /** Tells the agent of all pods. */
+  tellAll(): void {
+    this.#tell();
+  }
+
+  removePod(pod: TestPod): void {
+    pod.remove();
+    this.#pods.delete(pod);
+    this.#tell();
+  }
+
+  /** Ends what runs in here; the lab itself is taken down by its own. */
+  async close(): Promise<void> {
+    for (const pod of this.#pods.keys()) pod.remove();
+    await this.#agent?.kill();
+    await this.#containerd.stop();
+    removeCgroups(this.lab.name);
+  }
+
+  get #podFile(): string {
+    return this.lab.path("pods.json");
+  }
+
+  #tell(): void {
+    writeFileSync(`${this.#podFile}.new`, JSON.stringify([...this.#pods.values()]));
+    renameSync(`${this.#podFile}.new`, this.#podFile);
+  }
+}
+
+/** An image with busybox, and the test client under three names: a file, another file, and a link to a third. */
+async function makeImage(lab: Lab): Promise<string> {
+  const root = lab.path("image");
+  mkdirSync(join(root, "bin"), { recursive: true });
+  mkdirSync(join(root, "tmp"));
+  copyFileSync("/bin/busybox", join(root, "bin/busybox"));
+  symlinkSync("busybox", join(root, "bin/sh"));
+  for (const name of ["app", "other", "linked-1.0"]) copyFileSync(CLIENT, join(root, "bin", name));
+  symlinkSync("/bin/linked-1.0", join(root, "bin/linked"));
+  const file = lab.path("image.tar");
+  await writeImage({ root, reference: IMAGE, command: ["/bin/sh"] }, file);
+  return file;
+}
+
+/** Of runs that were killed: their processes are gone, with the namespaces they were in. */
+function removeLeftoverCgroups(): void {
+  const names = globSync("pc-e2e-*", { cwd: cgroupRoot() });
+  for (const name of names) {
+    const [, pid] = /^pc-e2e-(\d+)-/.exec(name) ?? [];
+    if (pid !== undefined && !isAlive(pid)) removeCgroups(name);
+  }
+}
+
+function isAlive(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8") !== "";
+  } catch {
+    return false;
+  }
+}

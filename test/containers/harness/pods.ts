@@ -1,0 +1,126 @@
+/**
+ * Pods as a kubelet and a runtime make them: a network namespace connected by CNI's bridge, a sandbox that holds it, and
+ * containers that join, in cgroups named as on a node with the cgroupfs driver.
+ */
+import { execFileSync } from "node:child_process";
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { PodFacts } from "../../../src/node-agent/workload/pod-facts.ts";
+import type { RunningProcess } from "../../e2e/harness/processes.ts";
+import { CNI_PLUGINS, type Containerd } from "./containerd.ts";
+
+const SUBNET = "10.88.200.0/24";
+
+export interface PodPlace {
+  /** Of the lab: cgroups and namespaces begin with it. */
+  lab: string;
+  folder: string;
+  /** Network namespace of the node. */
+  node: string;
+  containerd: Containerd;
+  image: string;
+}
+
+export class TestPod {
+  readonly uid = randomUUID();
+  readonly name: string;
+  readonly #place: PodPlace;
+  readonly #netns: string;
+  readonly #containers = new Map<string, string>();
+  readonly #sandbox = containerId();
+
+  constructor(name: string, place: PodPlace) {
+    this.name = name;
+    this.#place = place;
+    this.#netns = `${place.lab}-${name}`;
+  }
+
+  /** The sandbox, in a runtime's order: a namespace, its veth, and only then a process that holds it. */
+  startSandbox(): void {
+    execFileSync("ip", ["netns", "add", this.#netns]);
+    this.#cni("ADD");
+    this.#run(this.#sandbox, ["/bin/busybox", "sleep", "3600"], {});
+  }
+
+  /** What the API server would tell of it. */
+  facts(labels: Readonly<Record<string, string>>): PodFacts {
+    // Before the kubelet has reported a container's id, as in its first second.
+    const containers = ["web", "sidecar"].map((name) => ({ name, id: "" }));
+    return { uid: this.uid, namespace: "default", name: this.name, labels, containers, hostNetwork: false };
+  }
+
+  /** Starts a container. Without a command it does nothing, until something is executed in it. */
+  start(name: string, ...command: string[]): void {
+    const id = containerId();
+    this.#containers.set(name, id);
+    this.#run(id, command.length === 0 ? ["/bin/busybox", "sleep", "3600"] : command, {
+      [this.#terminationLog(name)]: "/dev/termination-log",
+    });
+  }
+
+  exec(container: string, ...command: string[]): RunningProcess {
+    const id = this.#containers.get(container);
+    if (id === undefined) throw new Error(`pod ${this.name} has no container ${container}`);
+    return this.#place.containerd.exec(id, ...command);
+  }
+
+  /** As a kubelet deletes it: containers, sandbox, network. */
+  remove(): void {
+    for (const id of [...this.#containers.values(), this.#sandbox]) this.#place.containerd.remove(id);
+    this.#cni("DEL");
+    execFileSync("ip", ["netns", "delete", this.#netns]);
+  }
+
+  get #netnsPath(): string {
+    return `/run/netns/${this.#netns}`;
+  }
+
+  #run(id: string, command: readonly string[], mounts: Record<string, string>): void {
+    const cgroup = `/${this.#place.lab}/kubepods/burstable/pod${this.uid}/${id}`;
+    const { containerd, image } = this.#place;
+    containerd.run({ id, image, cgroup, netns: this.#netnsPath, command, mounts });
+  }
+
+  /** The file that a kubelet makes for each container, and mounts into it. */
+  #terminationLog(container: string): string {
+    const folder = join(this.#place.folder, "pods", this.uid, "containers", container);
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, randomBytes(4).toString("hex"));
+    writeFileSync(file, "");
+    return file;
+  }
+
+  /** Calls the plugin as a runtime does (https://www.cni.dev/docs/spec/). */
+  #cni(command: "ADD" | "DEL"): void {
+    const { folder, node } = this.#place;
+    const configuration = {
+      cniVersion: "1.0.0",
+      name: "pods",
+      type: "bridge",
+      bridge: "cni0",
+      isGateway: true,
+      ipam: {
+        type: "host-local",
+        ranges: [[{ subnet: SUBNET }]],
+        routes: [{ dst: "0.0.0.0/0" }],
+        dataDir: join(folder, "ipam"),
+      },
+    };
+    execFileSync("nsenter", [`--net=/run/netns/${node}`, "--", join(CNI_PLUGINS, "bridge")], {
+      input: JSON.stringify(configuration),
+      env: {
+        ...process.env,
+        CNI_COMMAND: command,
+        CNI_CONTAINERID: this.#sandbox,
+        CNI_NETNS: this.#netnsPath,
+        CNI_IFNAME: "eth0",
+        CNI_PATH: CNI_PLUGINS,
+      },
+    });
+  }
+}
+
+function containerId(): string {
+  return randomBytes(32).toString("hex");
+}
