@@ -57,8 +57,12 @@ fuzz: build ## Differential fuzzing of the BPF programs against the reference ev
 	$(NODE) test/fuzz/fuzz.ts --seconds $(or $(SECONDS_TO_RUN),60) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
-bench: build ## Run the benchmarks and print ratios against a baseline of the same run
-	$(NODE) bench/bench.ts
+bench: build build/bench/traffic ## Print ratios against a baseline of the same run (ARGS="--only dns --seconds 5")
+	$(NODE) bench/bench.ts $(ARGS)
+
+build/bench/traffic: bench/traffic.c
+	mkdir -p build/bench
+	gcc -O2 -Wall -Wextra -pthread -o $@ $<
 
 .PHONY: clean
 clean: ## Remove what was built

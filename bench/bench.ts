@@ -1,20 +1,27 @@
-/** `make bench`: runs the benchmarks and prints what they found, always against a baseline of the same run. */
-import { parseArgs } from "node:util";
+/**
+ * `make bench`: runs the benchmarks and prints what they found, always against a baseline of the same run. Whatever way
+ * it ends, nothing stays behind; what a killed run has left goes at the start of the next one.
+ */
+import { openSync } from "node:fs";
 import { causeText, UsageError } from "../src/api/errors.ts";
+import { tryLock } from "../src/node-agent/ffi/file-lock.ts";
 import { agent } from "./agent.ts";
 import { removeAgentTraces } from "./agent-process.ts";
 import type { BenchContext, Benchmark } from "./context.ts";
 import { dns } from "./dns.ts";
+import { writeDocument } from "./document.ts";
+import { BenchError } from "./errors.ts";
 import { established } from "./established.ts";
 import { firstPacket } from "./first-packet.ts";
 import { removeNamespaces } from "./network.ts";
 import { removeNoop } from "./noop.ts";
+import { parseOptions, usage } from "./options.ts";
 import { ruleCounts } from "./rule-counts.ts";
 import { type Result, resultText } from "./table.ts";
 
 const BENCHMARKS: readonly Benchmark[] = [dns, established, firstPacket, ruleCounts, agent];
-
-const DEFAULT_SECONDS = 10;
+const LOCK = "/run/pc-bench.lock";
+const INTERRUPTED = 130;
 
 function cleanUp(): void {
   removeAgentTraces();
@@ -38,30 +45,36 @@ async function runAll(benchmarks: readonly Benchmark[], context: BenchContext, j
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", multiple: true, default: [] },
-      seconds: { type: "string", default: String(DEFAULT_SECONDS) },
-      json: { type: "boolean", default: false },
-    },
-  });
-  const wanted = BENCHMARKS.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
+  const names = BENCHMARKS.map(({ name }) => name);
+  const options = parseOptions(process.argv.slice(2), names);
+  if (options.help) {
+    process.stdout.write(usage(names));
+    return;
+  }
+  if (process.getuid?.() !== 0) throw new UsageError("the benchmarks make network namespaces and have to run as root");
+  // Two at once would measure, and clean up, each other.
+  if (!tryLock(openSync(LOCK, "w"), "exclusive", LOCK)) throw new BenchError("another run of the benchmarks is on");
+  endOnSignals();
+  cleanUp();
+  const wanted = BENCHMARKS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   const say = (text: string) => process.stderr.write(`bench: ${text}\n`);
-  const results = await runAll(wanted, { seconds: Number(values.seconds), say }, values.json);
-  if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+  const results = await runAll(wanted, { seconds: options.seconds, say }, options.json);
+  if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+  if (options.write) writeDocument(results, { seconds: options.seconds, time: new Date() });
 }
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    cleanUp();
-    process.exit(130);
-  });
+function endOnSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => {
+      cleanUp();
+      process.exit(INTERRUPTED);
+    });
+  }
 }
+
 try {
-  cleanUp();
   await main();
 } catch (error) {
   process.stderr.write(`bench: ${causeText(error)}\n`);
-  cleanUp();
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }
