@@ -158,9 +158,9 @@ describe("what renews a judgement", () => {
   test("silence: a UDP flow is a new one after a while, a TCP connection is not", () => {
     assert.equal(knock(), "Allowed");
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80, flags: "S" })), "Allowed");
-    scene.rig.advance(119);
+    scene.rig.advance(100);
     assert.equal(answered(), "Allowed");
-    scene.rig.advance(119);
+    scene.rig.advance(100);
     assert.equal(answered(), "Allowed", "each packet keeps it alive");
     scene.rig.advance(121);
     assert.equal(answered(), "Unattributed");

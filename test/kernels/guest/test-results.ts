@@ -68,7 +68,8 @@ export async function* testResults(events: AsyncIterable<{ type: string; data: u
     const explained = [...failed].some((name) => name.startsWith(`${result.name} > `));
     if (test.details?.type === "suite" && (result.outcome !== "failed" || explained)) continue;
     if (result.outcome === "failed") failed.add(result.name);
-    if (result.outcome === "failed" && result.name === result.file) result.message = output.of(result.file);
+    const written = output.of(result.file);
+    if (result.outcome === "failed" && result.name === result.file && written !== "") result.message = written;
     yield result;
   }
 }
