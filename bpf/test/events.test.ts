@@ -1,0 +1,274 @@
+/** What user space gets to know: the content of events, their rate limit, trace-dns, counters, and failures counted. */
+import assert from "node:assert/strict";
+import { after, beforeEach, describe, test } from "node:test";
+import type { Action } from "../../src/api/types.ts";
+import { Application, EventType, Reason, Verdict } from "../../src/node-agent/kernel/abi.gen.ts";
+import { formatIp } from "../../src/policy/addresses.ts";
+import { restoreName } from "../../src/policy/names.ts";
+import { bytesToNumber } from "../../src/policy/prefixes.ts";
+import { addressRecord, DNS_TYPE, question } from "../../test/packets/dns.ts";
+import { frame } from "../../test/packets/ethernet.ts";
+import { fragments, ip } from "../../test/packets/ip.ts";
+import { HTTP_REQUEST } from "../../test/packets/payloads.ts";
+import { tcp, udp } from "../../test/packets/transport.ts";
+import { APP, appSpec, OWN, PEER, RESOLVER, Scene, STRANGER } from "../../test/rig/scene.ts";
+
+const scene = new Scene("events");
+after(() => scene[Symbol.dispose]());
+
+const rules = {
+  cidr4: [`${RESOLVER}/32`],
+  fqdns: ["www.example.com"],
+  l4: { protocols: ["udp" as const, "tcp" as const] },
+};
+const begin = (...actions: Action[]) => scene.begin({ ...appSpec(rules), actions });
+
+const address = (bytes: Uint8Array) => formatIp(bytesToNumber(bytes));
+const hostOrder = (port: number) => ((port & 0xff) << 8) | (port >> 8);
+const only = <T>(items: T[]): T => {
+  assert.equal(items.length, 1);
+  return items[0] as T;
+};
+
+describe("an event", () => {
+  beforeEach(() => begin("alert", "enforce"));
+
+  test("says who did what, with which packet, and what became of it", () => {
+    const bytes = frame(ip({ from: OWN, to: PEER }, tcp({ from: 4000, to: 443, flags: "S" })));
+    scene.outFrame(bytes);
+    const event = only(scene.rig.takeEvents());
+    assert.equal(event.type, EventType.VERDICT);
+    assert.deepEqual([event.verdict, event.reason, event.direction], [Verdict.DROPPED, Reason.PEER, 0]);
+    assert.deepEqual([address(event.local), hostOrder(event.localPort)], [OWN, 4000]);
+    assert.deepEqual([address(event.remote), hostOrder(event.remotePort)], [PEER, 443]);
+    assert.deepEqual([event.ethertype, event.protocol, event.length], [0x0800, 6, bytes.length]);
+    assert.equal(event.actor.pathId, scene.rig.pathId(APP));
+    assert.deepEqual([event.workloadId, event.binaryId, event.count, event.mask], [1, 1, 1n, 0n]);
+    assert.ok(event.time > 0n && event.tableId > 0);
+    assert.equal(event.application, Application.UNDECIDED);
+    assert.equal(event.dnsNameLength, 0);
+  });
+
+  test("of a packet that comes in: local is still the workload", () => {
+    scene.in(PEER, udp({ from: 443, to: 4000 }, "x"), { process: STRANGER });
+    const event = only(scene.rig.takeEvents());
+    assert.deepEqual([event.reason, event.direction], [Reason.BINARY_UNKNOWN, 1]);
+    assert.deepEqual([address(event.local), hostOrder(event.localPort)], [OWN, 4000]);
+    assert.deepEqual([address(event.remote), hostOrder(event.remotePort)], [PEER, 443]);
+    assert.equal(event.actor.pathId, scene.rig.pathId(STRANGER));
+  });
+
+  test("of nobody has no process", () => {
+    scene.out(PEER, udp({ from: 1, to: 2 }), {});
+    const event = only(scene.rig.takeEvents());
+    assert.deepEqual(
+      [event.reason, event.actor.pathId, event.actor.tgid, event.binaryId],
+      [Reason.UNATTRIBUTED, 0, 0, 0],
+    );
+  });
+
+  test("of a changed binary says so", () => {
+    scene.out(PEER, udp({ from: 1, to: 2 }), { process: { ...APP, modified: true } });
+    const event = only(scene.rig.takeEvents());
+    assert.equal(event.actor.pathId, scene.rig.pathId(APP));
+    assert.equal(event.actor.flags & 1, 1);
+  });
+
+  test("of a refused question has the name and type that were asked", () => {
+    scene.ask("Evil.EXAMPLE", { type: DNS_TYPE.TXT });
+    const event = only(scene.rig.takeEvents());
+    assert.equal(event.reason, Reason.DNS_NAME);
+    assert.equal(restoreName(event.dnsName.slice(0, event.dnsNameLength)), "evil.example");
+    assert.deepEqual([event.dnsType, event.dnsResponse], [DNS_TYPE.TXT, 0]);
+  });
+
+  test("of a refused payload says what it was", () => {
+    scene.allow({ ...rules, cidr4: ["0.0.0.0/0"], l7: { protocols: ["tls"] } });
+    scene.change({ ...appSpec({ ...rules, cidr4: ["0.0.0.0/0"], l7: { protocols: ["tls"] } }), actions: ["alert"] });
+    scene.watch(PEER, udp({ from: 4000, to: 80 }, HTTP_REQUEST));
+    const event = only(scene.rig.takeEvents());
+    assert.deepEqual([event.reason, event.application], [Reason.APPLICATION, Application.HTTP]);
+  });
+});
+
+describe("the rate limit", () => {
+  beforeEach(() => {
+    scene.rig.configure({ eventInterval: 10_000 });
+    begin("alert");
+  });
+  after(() => scene.rig.configure({}));
+  const knock = (to = PEER, port = 443, facts = { process: APP }) =>
+    scene.watch(to, udp({ from: 4000, to: port }, "x"), facts);
+
+  test("one event per kind and interval; the next one tells how many were held back", () => {
+    for (let count = 0; count < 5; count += 1) knock();
+    assert.deepEqual(
+      scene.rig.takeEvents().map((event) => event.count),
+      [1n],
+    );
+    scene.rig.advance(11);
+    knock();
+    assert.deepEqual(
+      scene.rig.takeEvents().map((event) => event.count),
+      [5n],
+    );
+    knock();
+    scene.rig.advance(11);
+    knock();
+    assert.deepEqual(
+      scene.rig.takeEvents().map((event) => event.count),
+      [2n],
+    );
+  });
+
+  test("another peer, service, process or reason is another kind; another source port is not", () => {
+    knock();
+    knock("198.51.100.1");
+    knock(PEER, 80);
+    knock(PEER, 443, { process: STRANGER });
+    scene.watch(PEER, udp({ from: 4001, to: 443 }));
+    assert.equal(scene.rig.takeEvents().length, 4);
+  });
+
+  test("every refused name is told of", () => {
+    for (const name of ["a.example", "b.example", "a.example"]) scene.rig.run("egress", asking(name), { process: APP });
+    const names = scene.rig.takeEvents().map((event) => restoreName(event.dnsName.slice(0, event.dnsNameLength)));
+    assert.deepEqual(names, ["a.example", "b.example"]);
+  });
+
+  test("counters count what events hold back", () => {
+    for (let count = 0; count < 5; count += 1) knock();
+    assert.equal(
+      [...scene.rig.maps.counters.entries()].reduce((sum, [, { packets }]) => sum + packets, 0n),
+      5n,
+    );
+  });
+});
+
+describe("trace-dns", () => {
+  test("reports each question and each answer with its code", () => {
+    begin("enforce", "trace-dns");
+    scene.ask("www.example.com", { id: 3 });
+    scene.reply("www.example.com", [addressRecord(PEER)], { id: 3, rcode: 3 });
+    scene.ask("evil.example");
+    const told = scene.rig
+      .takeEvents()
+      .map((event) => [
+        event.type,
+        restoreName(event.dnsName.slice(0, event.dnsNameLength)),
+        event.dnsResponse,
+        event.dnsRcode,
+        event.reason,
+        event.verdict,
+      ]);
+    assert.deepEqual(told, [
+      [EventType.DNS, "www.example.com", 0, 0, Reason.ALLOWED, Verdict.ALLOWED],
+      [EventType.DNS, "www.example.com", 1, 3, Reason.ALLOWED, Verdict.ALLOWED],
+      [EventType.DNS, "evil.example", 0, 0, Reason.DNS_NAME, Verdict.DROPPED],
+    ]);
+  });
+
+  test("is off unless asked for", () => {
+    begin("enforce");
+    scene.ask("www.example.com");
+    assert.deepEqual(scene.rig.takeEvents(), []);
+  });
+});
+
+test("allowed flows are reported once, if that is wanted, with the name that their address was learned for", () => {
+  scene.rig.configure({ reportAllowed: true });
+  begin("enforce");
+  scene.ask("www.example.com");
+  scene.reply("www.example.com", [addressRecord(PEER)]);
+  scene.rig.takeEvents();
+  for (const flags of ["S", "A", "PA"]) scene.out(PEER, tcp({ from: 4000, to: 443, flags }));
+  const event = only(scene.rig.takeEvents());
+  assert.deepEqual([event.reason, event.verdict, event.mask], [Reason.ALLOWED, Verdict.ALLOWED, 1n]);
+  const learned = scene.rig.maps.dnsNames.get(event.nameHash);
+  assert.equal(learned && restoreName(learned.text.slice(0, learned.length)), "www.example.com");
+  scene.rig.configure({});
+});
+
+test("every packet is counted once: by process, direction, reason and verdict, with its bytes", () => {
+  begin("enforce");
+  const frames = [1, 2, 3].map((size) =>
+    frame(ip({ from: OWN, to: PEER }, udp({ from: 4000, to: 443 }, Array(size).fill(0)))),
+  );
+  for (const bytes of frames) scene.outFrame(bytes);
+  scene.outFrame(frames[0] as Buffer, { process: STRANGER });
+  const key = { workloadId: 1, direction: 0, verdict: Verdict.DROPPED };
+  const ours = scene.rig.maps.counters.get({ ...key, pathId: scene.rig.pathId(APP), reason: Reason.PEER });
+  assert.deepEqual(ours, { packets: 3n, bytes: BigInt(frames.reduce((sum, bytes) => sum + bytes.length, 0)) });
+  const theirs = scene.rig.maps.counters.get({
+    ...key,
+    pathId: scene.rig.pathId(STRANGER),
+    reason: Reason.BINARY_UNKNOWN,
+  });
+  assert.equal(theirs?.packets, 1n);
+});
+
+describe("what could not be done is counted", () => {
+  test("a name that is not remembered any more", () => {
+    begin("enforce");
+    scene.ask("www.example.com");
+    scene.reply("www.example.com", [addressRecord(PEER)]);
+    scene.rig.maps.dnsNames.clear();
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 443, flags: "S" })), "Peer");
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_NAME_EVICTED: 1 });
+  });
+
+  test("two names with one hash: the second teaches nothing", () => {
+    begin("enforce");
+    scene.ask("www.example.com");
+    const [, query] = only([...scene.rig.maps.dnsQueries.entries()]);
+    scene.rig.maps.dnsNames.set(query.nameHash, { text: "moc.", length: 4 });
+    assert.equal(scene.reply("www.example.com", [addressRecord(PEER)]), "Allowed");
+    assert.equal(scene.rig.maps.learned.count(), 0);
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_NAME_COLLISION: 1 });
+  });
+
+  test("a workload that is not known, on an interface that has the programs", () => {
+    begin("enforce");
+    scene.rig.withdraw();
+    assert.equal(scene.rig.action("egress", asking("www.example.com")), 2);
+    assert.deepEqual(scene.rig.errorCounts(), { SCRATCH: 1 });
+  });
+});
+
+test("counters that are full: what all processes have in common stands in, and that is counted", () => {
+  using full = new Scene("counters-full", { maxEntries: { counters: 1 } });
+  full.begin({ ...appSpec(rules), actions: ["enforce"] });
+  full.out(PEER, udp({ from: 1, to: 2 }), {});
+  full.out(PEER, udp({ from: 1, to: 2 }));
+  assert.equal(full.rig.maps.counters.count(), 1);
+  assert.deepEqual(full.rig.errorCounts(), { COUNTERS_FULL: 1 });
+});
+
+test("events that do not fit are counted, and cost nothing else", () => {
+  using full = new Scene("events-full", { maxEntries: { events: 4096 } });
+  full.rig.configure({ eventInterval: 0 });
+  full.begin({ ...appSpec(rules), actions: ["alert"] });
+  for (let count = 0; count < 20; count += 1) full.watch(PEER, udp({ from: 1, to: 2 }));
+  const { EVENTS_LOST: lost = 0 } = full.rig.errorCounts();
+  assert.ok(lost > 0 && full.rig.takeEvents().length + lost === 20);
+});
+
+test("a first fragment's event tells of the datagram, a later one's of its reason", () => {
+  begin("alert", "enforce");
+  const [first, later] = fragments({ from: OWN, to: PEER }, udp({ from: 4000, to: 443 }, Array(64).fill(0)), [32]).map(
+    (packet) => frame(packet),
+  ) as [Buffer, Buffer];
+  scene.outFrame(first);
+  scene.outFrame(later);
+  assert.deepEqual(
+    scene.rig.takeEvents().map((event) => [event.reason, hostOrder(event.remotePort)]),
+    [
+      [Reason.PEER, 443],
+      [Reason.PEER, 0],
+    ],
+  );
+});
+
+function asking(name: string): Buffer {
+  return frame(ip({ from: OWN, to: RESOLVER }, udp({ from: 5000, to: 53 }, question(name))));
+}
