@@ -1,14 +1,18 @@
-/** `portcullis agent`: the agent of one machine without a cluster. */
+/** `portcullis agent`: the agent of one machine without a cluster, or (--operator) of a node of one. */
 import { Command, Option } from "commander";
-import { Agent, STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/agent.ts";
+import { UsageError } from "../api/errors.ts";
+import { Agent } from "../node-agent/agent.ts";
 import { gateCgroup } from "../node-agent/enforce/gate.ts";
 import { acquireLock } from "../node-agent/enforce/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/node-guard.ts";
 import { ProfileFolder } from "../node-agent/profiles/folder.ts";
 import { NamedNamespaces } from "../node-agent/workload/named-namespaces.ts";
 import { parseNamedNamespace } from "../node-agent/workload/namespace-argument.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
+import { addClusterOptions, type ClusterAgentCommandOptions, runClusterAgent } from "./cluster-agent.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
+import { endSignal } from "./end-signal.ts";
 import { requireRoot } from "./node-access.ts";
 import {
   addLogOption,
@@ -24,8 +28,8 @@ import {
 } from "./node-options.ts";
 
 interface AgentCommandOptions extends PinOptions, SettingOptions {
-  profiles: string;
-  netns: string[];
+  profiles?: string;
+  netns?: string[];
   namespace: string;
   output: OutputFormat;
   startupFailurePolicy: StartupFailurePolicy;
@@ -40,23 +44,27 @@ const EXAMPLES = `
 Examples:
   portcullis agent --profiles examples/ --netns ping:app=ping --netns pong:app=pong
   portcullis agent --profiles /etc/portcullis --netns web:app=web,tier=front -o json | jq .
+  portcullis agent --operator portcullis-operator.portcullis.svc:8443 --node worker-1 --gate kubepods.slice -o json
 
 NAME is as in \`ip netns\`; it may come later, go, and come again. Profiles are watched: a change is in force at one
 stroke, or is refused as a whole. Ending the agent, however, ends no enforcement: see \`portcullis detach\`.`;
 
 export function agentCommand(): Command {
   const command = new Command("agent")
-    .summary("enforce a folder of profiles on named network namespaces")
-    .description("Keeps the profiles of a folder in force on named network namespaces, and prints each verdict.")
-    .requiredOption("--profiles <folder>", "SecurityProfile manifests; watched")
+    .summary("enforce profiles on this node: a cluster's, or a folder's")
+    .description(
+      "Keeps profiles in force and prints each verdict: those of a folder on named network namespaces, or, with --operator, " +
+        "those of a cluster on the pods of this node.",
+    )
+    .option("--profiles <folder>", "SecurityProfile manifests; watched")
     .addOption(
-      new Option("--netns <name:labels>", "network namespace and its labels, NAME:key=value,...; repeatable")
-        .argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
-        .makeOptionMandatory(),
+      new Option("--netns <name:labels>", "network namespace and its labels, NAME:key=value,...; repeatable").argParser(
+        (text: string, before: string[] | undefined) => [...(before ?? []), text],
+      ),
     )
     .option("--namespace <name>", "Kubernetes namespace that the workloads stand in for", "default")
     .addOption(
-      new Option("--startup-failure-policy <policy>", "for a new workload, if the profiles cannot be read at the start")
+      new Option("--startup-failure-policy <policy>", "for a new workload, if its policy is not known in time")
         .choices(STARTUP_FAILURE_POLICIES)
         .default("Allow"),
     )
@@ -69,16 +77,38 @@ export function agentCommand(): Command {
       "--gate <cgroup>",
       "cgroup (v2) of all workloads: what its network namespaces send before they are guarded is dropped, for the startup timeout",
     );
+  addClusterOptions(command);
   addOutputOption(command, "format of the events");
   addPinOptions(command);
   addSettingOptions(command);
   addLogOption(command);
-  return command.addHelpText("after", EXAMPLES).action((options: AgentCommandOptions) => runAgent(options));
+  return command
+    .addHelpText("after", EXAMPLES)
+    .action((options: AgentCommandOptions & ClusterAgentCommandOptions) => runAgent(options));
 }
 
 /** Runs until a signal ends it. */
-async function runAgent(options: AgentCommandOptions): Promise<void> {
+async function runAgent(options: AgentCommandOptions & ClusterAgentCommandOptions): Promise<void> {
   requireRoot("agent");
+  if (options.operator !== undefined) {
+    const standalone = [
+      ["--profiles", options.profiles],
+      ["--netns", options.netns],
+    ].filter(([, value]) => value !== undefined);
+    if (standalone.length > 0) {
+      throw new UsageError(
+        `--operator and ${standalone[0]?.[0]} exclude each other: the operator says what holds where`,
+      );
+    }
+    return runClusterAgent({ ...options, operator: options.operator });
+  }
+  const { profiles, netns } = options;
+  if (profiles === undefined) throw new UsageError("give --profiles FOLDER, or --operator HOST:PORT in a cluster");
+  if (netns === undefined) throw new UsageError("give at least one --netns NAME:key=value,... to be guarded");
+  return runStandalone({ ...options, profiles, netns });
+}
+
+async function runStandalone(options: AgentCommandOptions & { profiles: string; netns: string[] }): Promise<void> {
   const log = loggerOf(options);
   const { pinRoot, stateDirectory } = pinsOf(options);
   const named = options.netns.map((text) => parseNamedNamespace(text, options.namespace));
@@ -117,18 +147,11 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
   process.exit(0);
 }
 
-function sayFarewell(log: Logger, pinRoot: string, { netns }: AgentCommandOptions): void {
+function sayFarewell(log: Logger, pinRoot: string, { netns }: { netns: string[] }): void {
   const root = pinRoot === "/sys/fs/bpf/portcullis" ? "" : ` --pin-root ${pinRoot}`;
   log.info(
     { pinRoot },
     `the agent ends; its policies stay in force on ${netns.length === 1 ? "its workload" : `its ${netns.length} workloads`}. ` +
       `Take them off with: portcullis detach --all${root}`,
   );
-}
-
-/** Settles at the first signal that asks the process to end. */
-function endSignal(): Promise<NodeJS.Signals> {
-  return new Promise((settle) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => settle(signal));
-  });
 }

@@ -5,7 +5,7 @@ import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { RevisionError, RevisionEvent, WorkloadEvent } from "./events/event.ts";
 import type { EventSink } from "./events/sinks.ts";
 import type { ProfileRevision } from "./profiles/source.ts";
-import { type UnresolvedWorkload, type WorkloadSnapshot, workloadKey } from "./workload/workload.ts";
+import { type UnresolvedWorkload, type WorkloadSnapshot, workloadName } from "./workload/workload.ts";
 
 export class AgentReports {
   readonly #sink: EventSink;
@@ -40,7 +40,7 @@ export class AgentReports {
   /** `ready`, once: when all that was named is in force. */
   ready({ workloads, unresolved }: WorkloadSnapshot): void {
     const inForce = (key: string) => ["enforced", "unrestricted"].includes(this.#states.get(key) ?? "");
-    if (this.#ready || unresolved.length > 0 || !workloads.every((workload) => inForce(workloadKey(workload)))) return;
+    if (this.#ready || unresolved.length > 0 || !workloads.every((workload) => inForce(workloadName(workload)))) return;
     this.#ready = true;
     this.#sink.write({ time: now(), type: "ready", workloads: workloads.map(({ name }) => name) });
   }
@@ -55,7 +55,7 @@ export class AgentReports {
   }
 
   #workload(event: WorkloadEvent): void {
-    const key = workloadKey(event.workload);
+    const key = workloadName(event.workload);
     const { time: _, ...content } = event;
     const text = JSON.stringify(content);
     this.#states.set(key, event.state);

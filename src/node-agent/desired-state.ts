@@ -7,7 +7,7 @@ import { fitToContainers } from "./enforce/container-files.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
 import { ListedFiles } from "./enforce/files.ts";
 import type { RevisionError } from "./events/event.ts";
-import { type Workload, workloadKey } from "./workload/workload.ts";
+import { type Workload, workloadName } from "./workload/workload.ts";
 
 /** Named network namespaces share the machine's files. */
 const MACHINE_ROOT = "/";
@@ -40,7 +40,7 @@ export function desiredState(
           : desiredPolicy(profiles, workload, files(workload));
       state.workloads.push({ workload, policy });
     } catch (cause) {
-      state.errors.push({ source: workloadKey(workload), field: "", message: causeText(cause) });
+      state.errors.push({ source: workloadName(workload), field: "", message: causeText(cause) });
       state.workloads.push({ workload, policy: { kind: "unchanged" } });
     }
   }

@@ -182,7 +182,8 @@ function describeKnown(id: number, known: WorkloadState | undefined, state: Agen
     since: known?.since ?? null,
     error: known?.error ?? null,
     sharedFiles: Object.entries(known?.files ?? {})
-      .filter(([listed, file]) => listed !== file)
+      // For pods `container:path`, for others the path alone.
+      .filter(([listed, file]) => listed.slice(listed.indexOf("/")) !== file)
       .map(([listed, file]) => ({ listed, file })),
   };
 }

@@ -85,7 +85,12 @@ export interface WorkloadSource {
   close(): void;
 }
 
-/** `namespace/name`: identifies a workload across snapshots, agents and restarts. */
-export function workloadKey(workload: { namespace: string; name: string }): string {
+/** Identifies a workload across snapshots, agents and restarts: the uid of a pod, else `namespace/name`. */
+export function workloadKey(workload: { namespace: string; name: string; podUid?: string }): string {
+  return workload.podUid ?? workloadName(workload);
+}
+
+/** `namespace/name`, for people. */
+export function workloadName(workload: { namespace: string; name: string }): string {
   return `${workload.namespace}/${workload.name}`;
 }

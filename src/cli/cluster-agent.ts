@@ -1,0 +1,156 @@
+/** `portcullis agent --operator`: the agent of a node of a cluster. */
+import { hostname } from "node:os";
+import type { Command } from "commander";
+import { UsageError } from "../api/errors.ts";
+import { AgentMetrics } from "../node-agent/distribution/agent-metrics.ts";
+import { ClusterAgent } from "../node-agent/distribution/cluster-agent.ts";
+import { KeptState } from "../node-agent/distribution/kept-state.ts";
+import { POD_LOGS, PodBindings } from "../node-agent/distribution/pod-bindings.ts";
+import { gateCgroup } from "../node-agent/enforce/gate.ts";
+import { acquireLock } from "../node-agent/enforce/lock.ts";
+import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import type { StartupFailurePolicy } from "../node-agent/node-guard.ts";
+import { PodWorkloads } from "../node-agent/workload/pods.ts";
+import { searchDomains } from "../node-agent/workload/resolv-conf.ts";
+import { readResolvConf } from "../node-agent/workload/resolv-conf-file.ts";
+import type { HeldState } from "../protocol/held-state.ts";
+import { type Endpoints, serveEndpoints } from "../telemetry/endpoints.ts";
+import type { Logger, LogLevel } from "../telemetry/logger.ts";
+import { endSignal } from "./end-signal.ts";
+import { loggerOf, type PinOptions, pinsOf, type SettingOptions, settingsOf, standardOutput } from "./node-options.ts";
+import { packageVersion } from "./package-version.ts";
+
+export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions {
+  operator?: string;
+  node: string;
+  tokenFile: string;
+  caFile: string;
+  operatorName?: string;
+  exemptNamespace?: string[];
+  blockNamespace?: string[];
+  podLogs: string;
+  metricsAddress?: string;
+  output: OutputFormat;
+  startupFailurePolicy: StartupFailurePolicy;
+  startupTimeout: number;
+  gate?: string;
+  logLevel: LogLevel;
+}
+
+const SECRETS = "/var/run/secrets/portcullis";
+
+export function addClusterOptions(command: Command): Command {
+  const collect = (text: string, before: string[] | undefined) => [...(before ?? []), text];
+  return command
+    .optionsGroup("In a cluster:")
+    .option("--operator <host:port>", "operator to take policies from, over TLS")
+    .option("--node <name>", "name of this node at the API server", process.env.NODE_NAME ?? hostname())
+    .option(
+      "--token-file <file>",
+      "service-account token for the operator; read anew as it is replaced",
+      `${SECRETS}/token`,
+    )
+    .option("--ca-file <file>", "certificates that the operator's is checked against", `${SECRETS}/ca.crt`)
+    .option("--operator-name <name>", "name in the operator's certificate (default: the host of --operator)")
+    .option("--exempt-namespace <name>", "pods of this namespace never wait for their policy; repeatable", collect)
+    .option(
+      "--block-namespace <name>",
+      "new pods of this namespace wait for their policy without limit; repeatable",
+      collect,
+    )
+    .option("--pod-logs <folder>", "where the kubelet keeps pods' logs, whose names tell the pods' names", POD_LOGS)
+    .option("--metrics-address <address>", "serve /metrics, /healthz and /readyz here, host:port or :port")
+    .optionsGroup("Options:");
+}
+
+/** Runs until a signal ends it. */
+export async function runClusterAgent(options: ClusterAgentCommandOptions & { operator: string }): Promise<void> {
+  const log = loggerOf(options);
+  const { pinRoot, stateDirectory } = pinsOf(options);
+  const settings = settingsOf(options);
+  const address = operatorAddress(options);
+  const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
+  const lock = acquireLock(stateDirectory, pinRoot);
+  const sink = standardOutput(options.output);
+  const metrics = new AgentMetrics();
+  const kept = new KeptState(stateDirectory);
+  const bindings = new PodBindings(loadKept(kept, log), options.podLogs);
+  const workloads = new PodWorkloads(bindings, {
+    onError: (cause) => log.error({ err: cause }, "cannot look at the pods of this node; trying again"),
+  });
+  const agent = new ClusterAgent({
+    pinRoot,
+    stateDirectory,
+    settings,
+    workloads,
+    sink,
+    startupFailurePolicy: options.startupFailurePolicy,
+    startupTimeout: options.startupTimeout,
+    ...(gate === undefined ? {} : { gate }),
+    log,
+    operator: { address, nodeName: options.node, version: packageVersion(), searchDomains: nodeSearchDomains() },
+    bindings,
+    kept,
+    exemptNamespaces: new Set(options.exemptNamespace ?? ["kube-system"]),
+    blockNamespaces: new Set(options.blockNamespace ?? []),
+    metrics,
+  });
+  const endpoints = await serve(options, metrics, log);
+  await endSignal();
+  agent.close();
+  workloads.close();
+  await endpoints?.close();
+  await sink.end();
+  lock.release();
+  log.info({ pinRoot }, "the agent ends; its policies stay in force. Take them off with: portcullis detach --all");
+  process.exit(0);
+}
+
+/** A state that cannot be read costs a transfer, not the start. */
+function loadKept(kept: KeptState, log: Logger): HeldState | undefined {
+  try {
+    return kept.load() ?? undefined;
+  } catch (cause) {
+    log.warn({ err: cause }, "begins without the last known policies; what is in force stays in force");
+    return undefined;
+  }
+}
+
+function operatorAddress({
+  operator,
+  operatorName,
+  caFile,
+  tokenFile,
+}: ClusterAgentCommandOptions & { operator: string }) {
+  const match = /^(\[[0-9A-Fa-f:]+\]|[^:[\]]+):(\d{1,5})$/.exec(operator);
+  if (match === null || Number(match[2]) > 65_535) {
+    throw new UsageError(`--operator: ${operator} is not an address; write host:port`);
+  }
+  const host = (match[1] as string).replace(/^\[|\]$/g, "");
+  return { target: operator, serverName: operatorName ?? host, caFile, tokenFile };
+}
+
+function nodeSearchDomains(): string[] {
+  const text = readResolvConf("/etc/resolv.conf");
+  return text === null ? [] : searchDomains(text, hostname());
+}
+
+/** Alive means that the agent's loop answers; ready, that nothing keeps it from taking policies. */
+async function serve(
+  { metricsAddress }: ClusterAgentCommandOptions,
+  metrics: AgentMetrics,
+  log: Logger,
+): Promise<Endpoints | null> {
+  if (metricsAddress === undefined) return null;
+  return serveEndpoints({
+    address: metricsAddress,
+    registry: metrics.registry,
+    alive: () => [],
+    ready: () => {
+      const reason = metrics.disconnected;
+      return reason === null ? [] : [`not connected to the operator: ${reason}`];
+    },
+    collect: () => metrics.collect(),
+    log,
+  });
+}

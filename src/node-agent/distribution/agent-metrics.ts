@@ -1,0 +1,129 @@
+/** What the agent measures of itself. */
+import { type PodPhase, PodPhaseSchema, type PodState } from "../../protocol/agent_pb.js";
+import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
+import { createMetrics, type MetricsOf } from "../../telemetry/metrics.ts";
+import type { Enforcement } from "../enforce/enforcement.ts";
+import type { AgentEvent } from "../events/event.ts";
+import type { EventSink } from "../events/sinks.ts";
+import { ErrorKind } from "../kernel/abi.gen.ts";
+import { MAP_TYPE } from "../kernel/maps.ts";
+import { MAP_NAMES, pinName } from "../kernel/typed-maps.ts";
+import type { CountedPackets } from "./counter-report.ts";
+import type { ConnectionState } from "./operator-client.ts";
+
+/** How full the kernel's maps are, and what has failed there. */
+export interface NodeFigures {
+  maps: { name: string; entries: number; capacity: number }[];
+  errors: { kind: string; count: number }[];
+  learned: number;
+}
+
+/** To count entries is to read a map; scrapes in quick succession see one count. */
+const FIGURES_AGE_MS = 10_000;
+
+const COUNTED_TYPES: readonly number[] = [
+  MAP_TYPE.HASH,
+  MAP_TYPE.LRU_HASH,
+  MAP_TYPE.PERCPU_HASH,
+  MAP_TYPE.LRU_PERCPU_HASH,
+  MAP_TYPE.LPM_TRIE,
+];
+
+/** Names of phases as labels: POD_PHASE_ENFORCED is `enforced`. */
+const PHASES: readonly (readonly [PodPhase, string])[] = PodPhaseSchema.values
+  .filter(({ number }) => number !== 0)
+  .map(({ number, name }) => [number, name.replace("POD_PHASE_", "").toLowerCase()]);
+
+export class AgentMetrics implements EventSink {
+  readonly #metrics: MetricsOf<typeof AGENT_METRICS>;
+  readonly registry: ReturnType<typeof createMetrics>["registry"];
+  #describe: (() => NodeFigures) | null = null;
+  #describedAt = Number.NEGATIVE_INFINITY;
+  #connection: ConnectionState = "waiting";
+  #reason = "";
+
+  constructor() {
+    const { registry, metrics } = createMetrics(AGENT_METRICS);
+    this.registry = registry;
+    this.#metrics = metrics;
+    this.#metrics.connected.set(0);
+  }
+
+  /** Why the operator is not connected to; null if it is. */
+  get disconnected(): string | null {
+    return this.#connection === "connected" ? null : this.#reason || this.#connection;
+  }
+
+  watch(describe: () => NodeFigures): void {
+    this.#describe = describe;
+  }
+
+  /** Looks up what is looked up. To be called before metrics are read. */
+  collect(): void {
+    if (this.#describe === null || performance.now() - this.#describedAt < FIGURES_AGE_MS) return;
+    this.#describedAt = performance.now();
+    const { maps, errors, learned } = this.#describe();
+    for (const { name, entries, capacity } of maps) {
+      this.#metrics.mapEntries.set({ map: name }, entries);
+      this.#metrics.mapCapacity.set({ map: name }, capacity);
+    }
+    for (const { kind, count } of errors) this.#metrics.kernelErrors.set({ kind }, count);
+    this.#metrics.learnedNames.set(learned);
+  }
+
+  counted(
+    profile: string,
+    { direction, verdict, reason }: Pick<CountedPackets, "direction" | "verdict" | "reason">,
+    packets: number,
+  ): void {
+    this.#metrics.packets.inc({ profile, direction, verdict, reason }, packets);
+  }
+
+  connection(state: ConnectionState, reason: string): void {
+    if (state === "connecting") this.#metrics.connections.inc();
+    if (state !== "connecting") this.#reason = reason;
+    this.#connection = state;
+    this.#metrics.connected.set(state === "connected" ? 1 : 0);
+  }
+
+  revision(result: "acknowledged" | "refused", code: string): void {
+    this.#metrics.revisions.inc({ result, code });
+  }
+
+  enforced(seconds: number): void {
+    this.#metrics.enforceSeconds.observe(seconds);
+  }
+
+  reconciled(seconds: number): void {
+    this.#metrics.reconcileSeconds.observe(seconds);
+  }
+
+  pods(states: readonly PodState[]): void {
+    for (const [phase, label] of PHASES) {
+      this.#metrics.pods.set({ phase: label }, states.filter((state) => state.phase === phase).length);
+    }
+  }
+
+  write(event: AgentEvent): void {
+    if (event.type === "lost") this.#metrics.eventsLost.inc({ where: event.where }, event.count);
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export function describeNode({ maps }: Pick<Enforcement, "maps">): NodeFigures {
+  const counted = MAP_NAMES.filter((name) => COUNTED_TYPES.includes(maps[name].info.type));
+  return {
+    maps: counted.map((name) => ({
+      name: pinName(name),
+      entries: maps[name].count(),
+      capacity: maps[name].maxEntries,
+    })),
+    errors: Object.entries(ErrorKind)
+      .filter(([name]) => name !== "COUNT")
+      .map(([name, kind]) => ({ kind: name.toLowerCase(), count: Number(maps.errors.get(kind) ?? 0n) })),
+    learned: maps.learned.count(),
+  };
+}

@@ -1,0 +1,223 @@
+/**
+ * The agent of one node of a cluster: pods found on the node, policies from the operator, and the kernel kept in line
+ * with both. Without an operator it goes on with what it was told last, also after a start.
+ */
+import { causeCode, causeText } from "../../api/errors.ts";
+import { type PodState, PolicyKind } from "../../protocol/agent_pb.js";
+import type { HeldState } from "../../protocol/held-state.ts";
+import type { DesiredPolicy, DesiredWorkload } from "../enforce/desired.ts";
+import { TeeSink } from "../events/tee.ts";
+import { NodeGuard, type NodeGuardOptions } from "../node-guard.ts";
+import type { Workload } from "../workload/workload.ts";
+import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
+import { countedPackets } from "./counted-packets.ts";
+import { CounterReport } from "./counter-report.ts";
+import type { KeptState } from "./kept-state.ts";
+import { nodeProblems } from "./node-problems.ts";
+import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
+import type { PodBindings } from "./pod-bindings.ts";
+import { PodPolicies } from "./pod-policies.ts";
+import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./pod-states.ts";
+import { ReportedCounts } from "./reported-counts.ts";
+import { Reporter } from "./reporter.ts";
+import { ViolationQueue } from "./violation-queue.ts";
+
+export interface ClusterAgentOptions extends NodeGuardOptions {
+  operator: Pick<OperatorClientOptions, "address" | "nodeName" | "version" | "searchDomains" | "backoff">;
+  bindings: PodBindings;
+  kept: KeptState;
+  exemptNamespaces: ReadonlySet<string>;
+  blockNamespaces: ReadonlySet<string>;
+  metrics: AgentMetrics;
+}
+
+/** A table that the kernel had no room for is tried again after this long. */
+const REFUSED_MS = 30_000;
+
+interface RefusedTable extends Problem {
+  tableHash: string;
+  until: number;
+}
+
+export class ClusterAgent {
+  readonly #options: ClusterAgentOptions;
+  readonly #guard: NodeGuard;
+  readonly #policies: PodPolicies;
+  readonly #reporter: Reporter;
+  readonly #counters: CounterReport;
+  readonly #client: OperatorClient;
+  readonly #stops: (() => void)[] = [];
+  /** Tables that did not get in force, by workload key. */
+  readonly #refused = new Map<string, RefusedTable>();
+  /** When the revision was received that is not in force yet. */
+  #revisionAt: number | null = null;
+  #soon: NodeJS.Immediate | null = null;
+
+  /**
+   * Starts: when this returns, what was known from before is in force, and the operator is being connected to.
+   * @throws LoadError, KernelError, MountError, ObjectsMissingError, UsageError
+   */
+  constructor(options: ClusterAgentOptions) {
+    this.#options = options;
+    const { bindings, metrics, operator, workloads, log } = options;
+    const violations = new ViolationQueue((namespace, name) => this.#uidOf(namespace, name));
+    const sink = new TeeSink([options.sink, violations, metrics]);
+    this.#guard = new NodeGuard({ ...options, sink }, () => this.#reconcile());
+    const { enforcer, maps, paths, store } = this.#guard.enforcement;
+    const reported = new ReportedCounts(options.stateDirectory, log);
+    const source = {
+      read: () =>
+        countedPackets({
+          counters: maps.counters,
+          path: (id) => paths.text(id),
+          workloads: () => enforcer.state.workloads,
+          table: (id) => store.find(id)?.table ?? null,
+        }),
+      eventsLost: () => violations.kernelLost,
+    };
+    this.#counters = new CounterReport(source, reported.load(), (profile, count, packets) =>
+      metrics.counted(profile, count, packets),
+    );
+    const onCountersKept = (counts: ReadonlyMap<string, number>) => reported.save(counts);
+    this.#reporter = new Reporter({ counters: this.#counters, violations, onCountersKept });
+    this.#policies = new PodPolicies({
+      ...options,
+      filesOf: (workload) => enforcer.filesOf(workload),
+      unknown: (workload, after) => this.#guard.policyUnknown(workload, after),
+    });
+    metrics.watch(() => describeNode(this.#guard.enforcement));
+    this.#reporter.setProblems(nodeProblems(this.#guard.enforcement));
+    this.#stops.push(workloads.subscribe(() => this.#reconcile()));
+    this.#client = new OperatorClient({
+      ...operator,
+      reporter: this.#reporter,
+      held: () => bindings.held,
+      onRevision: (state) => this.#take(state),
+      onConnection: (state, reason) => metrics.connection(state, reason),
+      onRefusal: (code) => metrics.revision("refused", code),
+      log,
+    });
+  }
+
+  /** Stops looking after things. What is in force stays in force. */
+  close(): void {
+    if (this.#guard.closed) return;
+    if (this.#soon !== null) clearImmediate(this.#soon);
+    for (const stop of this.#stops) stop();
+    this.#client.close();
+    this.#guard.close();
+  }
+
+  #uidOf(namespace: string, name: string): string | null {
+    const found = this.#options.workloads
+      .snapshot()
+      .workloads.find((workload) => workload.namespace === namespace && workload.name === name);
+    return this.#options.bindings.uidOf(namespace, name) ?? found?.podUid ?? null;
+  }
+
+  /** A revision: kept at once, put in force right after it is acknowledged. */
+  #take(state: HeldState): void {
+    const { kept, bindings, metrics } = this.#options;
+    kept.save(state);
+    this.#revisionAt ??= performance.now();
+    this.#refused.clear();
+    metrics.revision("acknowledged", "");
+    bindings.take(state);
+    this.#soon ??= setImmediate(() => {
+      this.#soon = null;
+      this.#reconcile();
+    });
+  }
+
+  #reconcile(): void {
+    const started = performance.now();
+    this.#guard.attempt("bring the kernel in line", () => {
+      const { workloads } = this.#options.workloads.snapshot();
+      this.#guard.forgetWaiting(workloads);
+      // Counters of pods that are gone go with them.
+      this.#counters.sample();
+      const outcomes = this.#applyAll(workloads);
+      this.#tell(outcomes);
+      this.#reporter.setProblems(nodeProblems(this.#guard.enforcement));
+      this.#options.metrics.reconciled((performance.now() - started) / 1000);
+      if (this.#revisionAt === null) return;
+      this.#options.metrics.enforced((performance.now() - this.#revisionAt) / 1000);
+      this.#revisionAt = null;
+    });
+  }
+
+  /** Puts in force what can be; a table that does not fit leaves all others alone. */
+  #applyAll(workloads: readonly Workload[]): PodOutcome[] {
+    let desired = workloads.map((workload) => this.#desired(workload));
+    let outcomes = this.#guard.apply(desired);
+    const refused = outcomes.filter((outcome, index) => outcome.refused && index < desired.length);
+    if (refused.length > 0) {
+      outcomes.forEach(({ refused: isRefused, error }, index) => {
+        const workload = desired[index]?.workload;
+        if (isRefused && workload !== undefined && error !== null) this.#refuse(workload, error);
+      });
+      desired = workloads.map((workload) => this.#desired(workload));
+      outcomes = this.#guard.apply(desired);
+    }
+    this.#policies.keep(new Set(outcomes.flatMap(({ tableHash }) => (tableHash === null ? [] : [tableHash]))));
+    return desired.flatMap(({ workload }, index) => {
+      const outcome = outcomes[index];
+      if (outcome === undefined) return [];
+      return [
+        {
+          workload,
+          outcome,
+          binding: workload.podUid === undefined ? null : this.#options.bindings.bindingOf(workload.podUid),
+          refusal: this.#refused.get(keyOf(workload)) ?? null,
+          tableHash: this.#policies.operatorHash(outcome.tableHash),
+          files: this.#guard.enforcement.enforcer.filesOf(workload),
+        },
+      ];
+    });
+  }
+
+  #desired(workload: Workload): DesiredWorkload {
+    const key = keyOf(workload);
+    const refused = this.#refused.get(key);
+    if (refused !== undefined && refused.until > Date.now())
+      return { workload, policy: this.#policies.unknown(workload) };
+    this.#refused.delete(key);
+    return { workload, policy: this.#attemptPolicy(workload) };
+  }
+
+  #attemptPolicy(workload: Workload): DesiredPolicy {
+    try {
+      return this.#policies.policyOf(workload);
+    } catch (cause) {
+      this.#options.log.error({ workload: keyOf(workload), err: cause }, "its policy cannot be put in force");
+      this.#refuse(workload, { code: causeCode(cause) ?? "PC_UNEXPECTED", message: causeText(cause) });
+      return this.#policies.unknown(workload);
+    }
+  }
+
+  #refuse(workload: Workload, { code, message }: Problem): void {
+    const uid = workload.podUid ?? "";
+    const tableHash = this.#options.bindings.bindingOf(uid)?.tableHash ?? "";
+    this.#refused.set(keyOf(workload), { tableHash, code, message, until: Date.now() + REFUSED_MS });
+  }
+
+  #tell(outcomes: readonly PodOutcome[]): void {
+    const states = new Map<string, PodState>();
+    for (const pod of outcomes) {
+      const state = podStateOf(pod);
+      if (state.podUid !== "") states.set(state.podUid, state);
+    }
+    const { unresolved } = this.#options.workloads.snapshot();
+    const waiting = new Map(unresolved.map((workload) => [workload.podUid ?? "", workload]));
+    for (const binding of this.#options.bindings.held.bindings.values()) {
+      if (states.has(binding.podUid) && binding.policy !== PolicyKind.HOST_NETWORK) continue;
+      states.set(binding.podUid, absentPodState(binding, waiting.get(binding.podUid)));
+    }
+    this.#reporter.setPods(states);
+    this.#options.metrics.pods([...states.values()]);
+  }
+}
+
+function keyOf({ podUid, namespace, name }: Workload): string {
+  return podUid ?? `${namespace}/${name}`;
+}

@@ -1,0 +1,81 @@
+/**
+ * The last good state on disk, so that an agent that starts without an operator knows what is wanted. One file, as one
+ * message of the protocol: what is read was checked by the same code as what is received.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { causeCode, causeText } from "../../api/errors.ts";
+import { type State, StateSchema } from "../../protocol/agent_pb.js";
+import { HeldState } from "../../protocol/held-state.ts";
+import { stateMessages } from "../../protocol/state-message.ts";
+import { KeptStateError } from "./errors.ts";
+
+export const KEPT_STATE_FILE = "operator-state.bin";
+
+const NOTHING_HELD = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
+
+export class KeptState {
+  readonly #folder: string;
+  readonly #path: string;
+  #hash: string | null = null;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#path = join(folder, KEPT_STATE_FILE);
+  }
+
+  /**
+   * What was kept; null if nothing was.
+   * @throws KeptStateError if it is damaged
+   */
+  load(): HeldState | null {
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(this.#path);
+    } catch (cause) {
+      if (causeCode(cause) === "ENOENT") return null;
+      throw new KeptStateError(this.#path, causeText(cause), { cause });
+    }
+    try {
+      const state = HeldState.EMPTY.applied([fromBinary(StateSchema, bytes)]);
+      this.#hash = state.hash;
+      return state;
+    } catch (cause) {
+      throw new KeptStateError(this.#path, causeText(cause), { cause });
+    }
+  }
+
+  /** Writes it: all of it or nothing, also if the machine stops in between. What is there already is not written again. */
+  save(state: HeldState): void {
+    if (this.#hash === state.hash) return;
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const temporary = `${this.#path}.${process.pid}.tmp`;
+    try {
+      const file = openSync(temporary, "w", 0o600);
+      try {
+        writeFileSync(file, toBinary(StateSchema, wholeState(state)));
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(temporary, this.#path);
+    } catch (cause) {
+      rmSync(temporary, { force: true });
+      throw cause;
+    }
+    this.#hash = state.hash;
+  }
+}
+
+function wholeState(state: HeldState): State {
+  const parts = stateMessages(NOTHING_HELD, state, 0n);
+  return create(StateSchema, {
+    revision: 0n,
+    full: true,
+    rulesets: parts.flatMap(({ rulesets }) => rulesets),
+    tables: parts.flatMap(({ tables }) => tables),
+    bindings: parts.flatMap(({ bindings }) => bindings),
+    stateHash: state.hash,
+  });
+}

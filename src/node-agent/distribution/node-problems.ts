@@ -1,0 +1,28 @@
+/** What is wrong on the node as a whole: hooks that the kernel does not have, and maps that were full. */
+import { create } from "@bufbuild/protobuf";
+import { type Problem, ProblemSchema } from "../../protocol/agent_pb.js";
+import type { Enforcement } from "../enforce/enforcement.ts";
+import { ErrorKind } from "../kernel/abi.gen.ts";
+
+/** What it means that one of these has been counted. Others cost an event or a lookup, and no verdict. */
+const FULL: readonly (readonly [keyof typeof ErrorKind, string])[] = [
+  ["FLOWS_FULL", "flows could not be remembered: their packets are judged one by one"],
+  ["DNS_QUERIES_FULL", "DNS questions could not be remembered: their answers taught nothing"],
+  ["LEARNED_FULL", "learned addresses could not be kept: connections by name were refused"],
+  ["PROCESSES_FULL", "processes could not be kept: their traffic was judged by default"],
+  ["PATHS_FULL", "executable paths could not be kept: such processes were judged by default"],
+];
+
+export function nodeProblems({ programs, maps }: Pick<Enforcement, "programs" | "maps">): Problem[] {
+  const missing = programs.missing.map(({ program, consequence }) =>
+    create(ProblemSchema, {
+      code: "PC_HOOK_MISSING",
+      message: `this kernel has no place for ${program}: ${consequence}`,
+      reducesEnforcement: true,
+    }),
+  );
+  const full = FULL.filter(([kind]) => (maps.errors.get(ErrorKind[kind]) ?? 0n) > 0n).map(([, message]) =>
+    create(ProblemSchema, { code: "PC_MAP_FULL", message, reducesEnforcement: true }),
+  );
+  return [...missing, ...full];
+}

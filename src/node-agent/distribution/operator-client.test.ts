@@ -1,0 +1,228 @@
+/** The client against an operator that speaks real gRPC over TLS. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, beforeEach, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import { PodPhase, PodStateSchema } from "../../protocol/agent_pb.js";
+import { HeldState } from "../../protocol/held-state.ts";
+import { SILENT, testTable } from "../enforce/testing/workloads.ts";
+import type { VerdictEvent } from "../events/event.ts";
+import { type CountedPackets, CounterReport } from "./counter-report.ts";
+import { OperatorClient } from "./operator-client.ts";
+import { Reporter } from "./reporter.ts";
+import { fullState, testBinding } from "./testing/bindings.ts";
+import { makeCertificates } from "./testing/certificates.ts";
+import { FakeOperator } from "./testing/fake-operator.ts";
+import { ViolationQueue } from "./violation-queue.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "pc-oc-"));
+const certificates = makeCertificates(folder, "operator.test");
+const tokenFile = join(folder, "token");
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+let operator: FakeOperator;
+let agent: TestAgent;
+
+beforeEach(async () => {
+  writeFileSync(tokenFile, "first\n");
+  operator = new FakeOperator();
+  await operator.start(certificates);
+});
+
+afterEach(() => {
+  agent.client.close();
+  operator.stop();
+});
+
+class TestAgent {
+  held = HeldState.EMPTY;
+  counts: CountedPackets[] = [];
+  lost = 0;
+  readonly violations = new ViolationQueue((_, name) => `uid-${name}`);
+  readonly reporter: Reporter;
+  readonly client: OperatorClient;
+
+  constructor(port = operator.port, caFile = certificates.caFile) {
+    const counters = new CounterReport({ read: () => this.counts, eventsLost: () => this.lost });
+    this.reporter = new Reporter({ counters, violations: this.violations });
+    this.client = new OperatorClient({
+      address: { target: `127.0.0.1:${port}`, serverName: "operator.test", caFile, tokenFile },
+      nodeName: "node-1",
+      version: "0",
+      searchDomains: ["example.org"],
+      reporter: this.reporter,
+      held: () => this.held,
+      onRevision: (state) => {
+        this.held = state;
+      },
+      backoff: { first: 20, longest: 100, random: () => 0.5 },
+      log: SILENT,
+    });
+  }
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 400; turn += 1) {
+    if (holds()) return;
+    await sleep(10);
+  }
+  assert.fail(`not within 4 s: ${what}`);
+}
+
+const connection = async (index: number) => {
+  await until(`connection ${index}`, () => operator.connections.length > index);
+  const found = operator.connections[index];
+  assert.ok(found);
+  return found;
+};
+
+const count = (packets: number, key = "1"): CountedPackets => ({
+  key,
+  packets,
+  direction: "egress",
+  verdict: "dropped",
+  reason: "Peer",
+  subjects: [{ profile: "default/p", path: "/bin/app", container: "" }],
+});
+
+function violation(port: number): VerdictEvent {
+  return {
+    time: "2026-01-01T00:00:00.000Z",
+    type: "verdict",
+    verdict: "dropped",
+    reason: "Peer",
+    direction: "egress",
+    workload: { name: "web", namespace: "default", labels: {} },
+    profiles: ["default/p"],
+    process: { path: "/bin/app", container: "main" },
+    proto: "tcp",
+    src: { ip: "10.0.0.1", port: 40000 },
+    dst: { ip: "10.0.0.2", port, name: "db.example.com" },
+    count: 2,
+  };
+}
+
+test("it says who it is, takes states, and acknowledges them", async () => {
+  agent = new TestAgent();
+  const { token, hello, send } = await connection(0);
+  assert.equal(token, "Bearer first");
+  assert.deepEqual([hello.nodeName, hello.stateHash, hello.searchDomains], ["node-1", "", ["example.org"]]);
+  const table = testTable("/bin/app");
+  send(...fullState(7n, [table], [testBinding("a", table)]));
+  await until("an acknowledgement", () => operator.said("acknowledgement").length === 1);
+  assert.equal(operator.said("acknowledgement")[0]?.revision, 7n);
+  assert.deepEqual([...agent.held.bindings.keys()], ["a"]);
+  assert.equal(agent.client.state, "connected");
+});
+
+test("a state that comes to another hash is refused, and what was held stays", async () => {
+  agent = new TestAgent();
+  const { send } = await connection(0);
+  const table = testTable("/bin/app");
+  send(...fullState(1n, [table], [testBinding("a", table)]));
+  await until("an acknowledgement", () => operator.said("acknowledgement").length === 1);
+  const before = agent.held;
+  const bad = fullState(2n, [table], [testBinding("b", table)]);
+  for (const part of bad) part.stateHash = "other";
+  send(...bad);
+  await until("a refusal", () => operator.said("refusal").length === 1);
+  assert.deepEqual([operator.said("refusal")[0]?.code, operator.said("refusal")[0]?.revision], ["PC_STATE_HASH", 2n]);
+  assert.equal(agent.held, before);
+});
+
+test("after a break it comes again, with the token as it is then, and says what it holds", async () => {
+  agent = new TestAgent();
+  const first = await connection(0);
+  const table = testTable("/bin/app");
+  first.send(...fullState(1n, [table], [testBinding("a", table)]));
+  await until("an acknowledgement", () => operator.said("acknowledgement").length === 1);
+  writeFileSync(tokenFile, "second");
+  first.fail(status.INTERNAL);
+  const second = await connection(1);
+  assert.equal(second.token, "Bearer second");
+  assert.equal(second.hello.stateHash, agent.held.hash);
+  assert.deepEqual(second.hello.tables, [table.hash]);
+  assert.equal(second.hello.instance, first.hello.instance);
+});
+
+test("it goes to the leader that another operator names", async () => {
+  const leader = new FakeOperator();
+  await leader.start(certificates);
+  try {
+    operator.leader = `127.0.0.1:${leader.port}`;
+    agent = new TestAgent();
+    await until("the leader is connected to", () => leader.connections.length === 1);
+    assert.equal(agent.client.state, "connected");
+  } finally {
+    agent.client.close();
+    leader.stop();
+  }
+});
+
+test("an operator with another's certificate is told nothing", async () => {
+  const others = makeCertificates(folder, "other.test");
+  agent = new TestAgent(operator.port, others.caFile);
+  await sleep(300);
+  assert.notEqual(agent.client.state, "connected");
+  assert.equal(operator.messages.length, 0);
+});
+
+test("without a token it waits for one", async () => {
+  rmSync(tokenFile);
+  agent = new TestAgent();
+  await sleep(100);
+  assert.equal(operator.connections.length, 0);
+  writeFileSync(tokenFile, "late");
+  assert.equal((await connection(0)).token, "Bearer late");
+});
+
+test("counters are said again until they are acknowledged, and never twice after that", async () => {
+  agent = new TestAgent();
+  agent.counts = [count(5)];
+  const first = await connection(0);
+  await until("counters", () => operator.said("counters").length === 1);
+  agent.counts = [count(8)];
+  await sleep(250);
+  assert.equal(operator.said("counters").length, 1, "one report at a time");
+  first.fail(status.INTERNAL);
+  const second = await connection(1);
+  await until("the report again", () => operator.said("counters").length === 2);
+  const [one, two] = operator.said("counters");
+  assert.deepEqual(two, one);
+  second.acknowledgeCounters(two?.sequence ?? 0n);
+  await until("the rest", () => operator.said("counters").length === 3);
+  assert.equal(operator.said("counters")[2]?.processes[0]?.verdicts[0]?.packets, 3n);
+});
+
+test("violations are samples: what is beyond the operator's limit is a number", async () => {
+  agent = new TestAgent();
+  operator.violationsMax = 3;
+  for (let port = 1; port <= 10; port += 1) agent.violations.write(violation(port));
+  await until("violations", () => operator.said("violations").length === 1);
+  const [report] = operator.said("violations");
+  assert.deepEqual(
+    report?.violations.map(({ port }) => port),
+    [1, 2, 3],
+  );
+  assert.equal(report?.lost, 14n);
+  const sample = report?.violations[0];
+  assert.deepEqual(
+    [sample?.podUid, sample?.path, sample?.container, sample?.remoteName, sample?.count],
+    ["uid-web", "/bin/app", "main", "db.example.com", 2n],
+  );
+});
+
+test("states of pods are all told first, then as they change", async () => {
+  agent = new TestAgent();
+  const pod = (podUid: string, phase: PodPhase) => [podUid, create(PodStateSchema, { podUid, phase })] as const;
+  agent.reporter.setPods(new Map([pod("a", PodPhase.PENDING), pod("b", PodPhase.ENFORCED)]));
+  await until("all states", () => operator.said("podStates").some(({ full, pods }) => full && pods.length === 2));
+  agent.reporter.setPods(new Map([pod("a", PodPhase.ENFORCED)]));
+  await until("the change", () => operator.said("podStates").length === 2);
+  const change = operator.said("podStates")[1];
+  assert.deepEqual([change?.full, change?.pods.map(({ podUid }) => podUid), change?.removed], [false, ["a"], ["b"]]);
+});

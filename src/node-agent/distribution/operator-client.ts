@@ -1,0 +1,170 @@
+/**
+ * The agent's side of the protocol (src/protocol/agent.proto): connects, says what it holds, takes revisions, and reports.
+ * It knows nothing of the kernel; what a revision means is its owner's affair.
+ */
+import { randomUUID } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { causeText } from "../../api/errors.ts";
+import {
+  AcknowledgementSchema,
+  HelloSchema,
+  type OperatorMessage,
+  RefusalSchema,
+  type State,
+} from "../../protocol/agent_pb.js";
+import { StateError } from "../../protocol/errors.ts";
+import { type HeldState, StateParts } from "../../protocol/held-state.ts";
+import { PROTOCOL_VERSION } from "../../protocol/service.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { message } from "./message.ts";
+import { type OperatorAddress, OperatorStream, type StreamEnd } from "./operator-stream.ts";
+import { type BackoffOptions, DEFAULT_BACKOFF, Reconnect } from "./reconnect.ts";
+import type { Reporter } from "./reporter.ts";
+
+export type ConnectionState = "connecting" | "connected" | "waiting" | "closed";
+
+export interface OperatorClientOptions {
+  address: OperatorAddress;
+  nodeName: string;
+  version: string;
+  searchDomains: readonly string[];
+  reporter: Reporter;
+  /** What is held now. */
+  held(): HeldState;
+  /** A revision that can be applied: keep it, and put it in force. Throws where it cannot be kept. */
+  onRevision(state: HeldState): void;
+  onConnection?(state: ConnectionState, reason: string): void;
+  onRefusal?(code: string): void;
+  backoff?: BackoffOptions;
+  log: Logger;
+}
+
+/** The operator has to answer Hello within this, milliseconds. */
+const WELCOME_TIMEOUT_MS = 15_000;
+
+export class OperatorClient {
+  readonly #options: OperatorClientOptions;
+  readonly #instance = randomUUID();
+  readonly #reconnect: Reconnect;
+  #stream: OperatorStream | null = null;
+  #parts = new StateParts();
+  #timer: NodeJS.Timeout | null = null;
+  #welcome: NodeJS.Timeout | null = null;
+  #state: ConnectionState = "waiting";
+  /** Last told reason, so that a long absence is one line and not a thousand. */
+  #told = "";
+
+  constructor(options: OperatorClientOptions) {
+    this.#options = options;
+    this.#reconnect = new Reconnect(options.backoff ?? DEFAULT_BACKOFF);
+    this.#connect(options.address.target);
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Ends the connection for good. */
+  close(): void {
+    this.#setState("closed", "the agent ends");
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#stream?.end("the agent ends");
+    this.#stream = null;
+  }
+
+  #connect(target: string): void {
+    this.#timer = null;
+    if (this.#state === "closed") return;
+    this.#setState("connecting", target);
+    this.#parts = new StateParts();
+    try {
+      const stream = new OperatorStream(
+        { ...this.#options.address, target },
+        {
+          onMessage: (message) => this.#take(message),
+          onEnd: (end) => this.#ended(end, target),
+          onDrain: () => this.#options.reporter.flush(),
+        },
+      );
+      this.#stream = stream;
+      this.#sayHello(stream);
+    } catch (cause) {
+      this.#ended({ reason: causeText(cause), leader: null }, target);
+    }
+  }
+
+  #sayHello(stream: OperatorStream): void {
+    const { nodeName, version, searchDomains, held } = this.#options;
+    const state = held();
+    const hello = create(HelloSchema, {
+      protocol: PROTOCOL_VERSION,
+      version,
+      nodeName,
+      instance: this.#instance,
+      stateHash: state.hash,
+      tables: [...state.tables.keys()],
+      rulesets: [...state.rulesets.keys()],
+      searchDomains: [...searchDomains],
+    });
+    stream.write(message({ case: "hello", value: hello }));
+    this.#welcome = setTimeout(() => stream.end("the operator has not answered in time"), WELCOME_TIMEOUT_MS);
+  }
+
+  #take({ message: content }: OperatorMessage): void {
+    if (content.case === "welcome") {
+      if (this.#welcome !== null) clearTimeout(this.#welcome);
+      this.#reconnect.succeeded();
+      this.#told = "";
+      this.#setState("connected", "");
+      this.#options.log.info({ operator: content.value.version }, "connected to the operator");
+      const { reportIntervalMilliseconds: reportInterval, violationsMax } = content.value;
+      const stream = this.#stream;
+      if (stream !== null) this.#options.reporter.start(stream, { reportInterval, violationsMax });
+    } else if (content.case === "state") {
+      this.#takeState(content.value);
+    } else if (content.case === "countersAcknowledgement") {
+      this.#options.reporter.acknowledged(content.value.sequence);
+    }
+  }
+
+  #takeState(part: State): void {
+    const parts = this.#parts.add(part);
+    if (parts === null) return;
+    const { revision } = part;
+    try {
+      this.#options.onRevision(this.#options.held().applied(parts));
+      this.#stream?.write(message({ case: "acknowledgement", value: create(AcknowledgementSchema, { revision }) }));
+    } catch (cause) {
+      const code = cause instanceof StateError ? cause.code : "PC_STATE_KEPT";
+      this.#options.log.error({ err: cause, revision: revision.toString() }, "a revision of the operator is refused");
+      this.#options.onRefusal?.(code);
+      const refusal = create(RefusalSchema, { revision, code, message: causeText(cause) });
+      this.#stream?.write(message({ case: "refusal", value: refusal }));
+    }
+  }
+
+  #ended({ reason, leader }: StreamEnd, target: string): void {
+    if (this.#welcome !== null) clearTimeout(this.#welcome);
+    this.#stream = null;
+    this.#options.reporter.stop();
+    if (this.#state === "closed") return;
+    const redirected = leader !== null && leader !== target && this.#reconnect.mayRedirect();
+    const delay = redirected ? 0 : this.#reconnect.nextDelay();
+    this.#setState("waiting", reason);
+    if (this.#told !== reason && !redirected) {
+      this.#told = reason;
+      this.#options.log.warn(
+        { operator: target, reason },
+        "no connection to the operator; what is in force stays in force",
+      );
+    }
+    const next = redirected ? leader : this.#options.address.target;
+    this.#timer = setTimeout(() => this.#connect(next), delay);
+  }
+
+  #setState(state: ConnectionState, reason: string): void {
+    if (this.#state === "closed") return;
+    this.#state = state;
+    this.#options.onConnection?.(state, reason);
+  }
+}

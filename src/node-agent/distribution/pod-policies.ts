@@ -1,0 +1,102 @@
+/** What the operator's bindings come to on this node: a policy for each workload. */
+import { InternalError } from "../../api/errors.ts";
+import { type ContainerFiles, tableLedTo } from "../../policy/led-to.ts";
+import type { RuleTable } from "../../policy/tables.ts";
+import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
+import type { DesiredPolicy } from "../enforce/desired.ts";
+import { ListedFiles } from "../enforce/files.ts";
+import type { Workload } from "../workload/workload.ts";
+import type { PodBindings } from "./pod-bindings.ts";
+
+export interface PodPoliciesOptions {
+  bindings: PodBindings;
+  /** Namespaces whose pods never wait for their policy. */
+  exemptNamespaces: ReadonlySet<string>;
+  /** Namespaces whose new pods stay blocked until their policy is known, whatever the general rule. */
+  blockNamespaces: ReadonlySet<string>;
+  /** Where listed paths of a workload were found to lead, by `container:path`. */
+  filesOf(workload: Workload): Readonly<Record<string, string>>;
+  /** What holds for a workload whose policy is not known; `after` gives what is known of others like it. */
+  unknown(workload: Workload, options: { after: () => DesiredPolicy | null; policy?: "Block" }): DesiredPolicy;
+}
+
+export class PodPolicies {
+  readonly #options: PodPoliciesOptions;
+  /** Hash of a table as it is in force -> as the operator named it. */
+  readonly #named = new Map<string, string>();
+
+  constructor(options: PodPoliciesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The policy that is wanted.
+   * @throws CompileError where the image's links bring more together than fits
+   */
+  policyOf(workload: Workload): DesiredPolicy {
+    const binding = this.#bindingOf(workload);
+    if (binding !== null && binding.policy !== PolicyKind.KEEP) return this.#bound(binding, workload);
+    return this.unknown(workload);
+  }
+
+  /** The policy while what is wanted is not known, or cannot be had. */
+  unknown(workload: Workload): DesiredPolicy {
+    const { exemptNamespaces, blockNamespaces, unknown } = this.#options;
+    if (exemptNamespaces.has(workload.namespace)) return { kind: "unrestricted" };
+    const after = () => this.#lastKnown(workload);
+    return unknown(workload, { after, ...(blockNamespaces.has(workload.namespace) ? { policy: "Block" } : {}) });
+  }
+
+  /** The operator's name for a table in force; empty where it is not known. */
+  operatorHash(inForce: string | null): string {
+    return inForce === null ? "" : (this.#named.get(inForce) ?? "");
+  }
+
+  /** Forgets names of tables that are in force nowhere. */
+  keep(inForce: ReadonlySet<string>): void {
+    for (const hash of this.#named.keys()) if (!inForce.has(hash)) this.#named.delete(hash);
+  }
+
+  #bindingOf({ podUid }: Workload): Binding | null {
+    return podUid === undefined ? null : this.#options.bindings.bindingOf(podUid);
+  }
+
+  #lastKnown(workload: Workload): DesiredPolicy | null {
+    const last = workload.podUid === undefined ? null : this.#options.bindings.lastKnown(workload.podUid);
+    return last === null ? null : this.#bound(last, workload);
+  }
+
+  #bound(binding: Binding, workload: Workload): DesiredPolicy {
+    if (binding.policy !== PolicyKind.TABLE) return { kind: "unrestricted" };
+    const table = this.#options.bindings.held.tables.get(binding.tableHash);
+    if (table === undefined) throw new InternalError(`table ${binding.tableHash} is bound and not held`);
+    return this.#fitted(table, workload);
+  }
+
+  #fitted(table: RuleTable, workload: Workload): DesiredPolicy {
+    const files = new Map<string, ListedFiles>();
+    const known = this.#options.filesOf(workload);
+    for (const { name, root } of workload.containers) {
+      if (root !== undefined && !files.has(name)) files.set(name, new ListedFiles(root, knownOf(known, name)));
+    }
+    const containers: ContainerFiles[] = [...files].map(([name, listed]) => ({
+      name,
+      fileOf: (path) => listed.fileOf(path),
+    }));
+    const fitted = tableLedTo(table, containers);
+    this.#named.set(fitted.hash, table.hash);
+    const looked = [...files].flatMap(([name, listed]) =>
+      Object.entries(listed.entries()).map(([path, file]) => [`${name}:${path}`, file]),
+    );
+    return { kind: "table", table: fitted, files: { ...known, ...Object.fromEntries(looked) } };
+  }
+}
+
+function knownOf(files: Readonly<Record<string, string>>, container: string): Record<string, string> {
+  const prefix = `${container}:`;
+  return Object.fromEntries(
+    Object.entries(files)
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, file]) => [key.slice(prefix.length), file]),
+  );
+}

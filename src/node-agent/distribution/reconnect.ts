@@ -1,0 +1,44 @@
+/** When to connect again: with a delay that grows, and differs from one agent to the next. Pure. */
+
+export interface BackoffOptions {
+  /** Milliseconds of the first delay, and of the longest. */
+  first: number;
+  longest: number;
+  /** From 0 to 1. */
+  random: () => number;
+}
+
+export const DEFAULT_BACKOFF: BackoffOptions = { first: 500, longest: 30_000, random: Math.random };
+
+/** So many times in a row a leader is gone to at once; operators that send an agent round and round are waited for. */
+const REDIRECTS_MAX = 3;
+
+export class Reconnect {
+  readonly #options: BackoffOptions;
+  #failures = 0;
+  #redirects = 0;
+
+  constructor(options: BackoffOptions = DEFAULT_BACKOFF) {
+    this.#options = options;
+  }
+
+  /** A connection was good: the next failure is a first one. */
+  succeeded(): void {
+    this.#failures = 0;
+    this.#redirects = 0;
+  }
+
+  /** Milliseconds to wait after a failure: half of it fixed, half by chance, so that a thousand agents do not come at once. */
+  nextDelay(): number {
+    const { first, longest, random } = this.#options;
+    const ceiling = Math.min(longest, first * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 30);
+    return Math.round(ceiling / 2 + (random() * ceiling) / 2);
+  }
+
+  /** Whether the named leader may be gone to at once. */
+  mayRedirect(): boolean {
+    this.#redirects += 1;
+    return this.#redirects <= REDIRECTS_MAX;
+  }
+}

@@ -1,0 +1,44 @@
+/** The kernel's counters as the operator has them, kept from one agent to the next: what is counted between is not lost. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { causeCode } from "../../api/errors.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+
+export const REPORTED_COUNTS_FILE = "reported-counts.json";
+
+export class ReportedCounts {
+  readonly #folder: string;
+  readonly #path: string;
+  readonly #log: Logger;
+
+  constructor(folder: string, log: Logger) {
+    this.#folder = folder;
+    this.#path = join(folder, REPORTED_COUNTS_FILE);
+    this.#log = log;
+  }
+
+  /** Nothing where there is no file, or none that can be read: then all that the kernel has counts as new. */
+  load(): Map<string, number> {
+    try {
+      const pairs = JSON.parse(readFileSync(this.#path, "utf8")) as [string, number][];
+      return new Map(pairs);
+    } catch (cause) {
+      if (causeCode(cause) !== "ENOENT") {
+        this.#log.warn({ err: cause }, "reported counters cannot be read; all that was counted is reported anew");
+      }
+      return new Map();
+    }
+  }
+
+  /** Numbers only: a file that is lost costs a count, so that failing to write it is no more than a warning. */
+  save(counts: ReadonlyMap<string, number>): void {
+    try {
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+      const temporary = `${this.#path}.tmp`;
+      writeFileSync(temporary, JSON.stringify([...counts]), { mode: 0o600 });
+      renameSync(temporary, this.#path);
+    } catch (cause) {
+      this.#log.warn({ err: cause }, "cannot keep what was reported; after a restart counters are reported twice");
+    }
+  }
+}

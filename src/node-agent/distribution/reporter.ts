@@ -1,0 +1,156 @@
+/**
+ * What goes up to the operator, at its pace: states of pods as they change, packet counters until they are acknowledged,
+ * samples of violations, and what is wrong on the node. Whatever cannot be carried is counted, never queued without end.
+ */
+import { create } from "@bufbuild/protobuf";
+import {
+  type AgentMessage,
+  CountersSchema,
+  NodeProblemsSchema,
+  type PodState,
+  PodStatesSchema,
+  type Problem,
+  type Violation,
+  ViolationsSchema,
+} from "../../protocol/agent_pb.js";
+import type { CounterReport } from "./counter-report.ts";
+import { message } from "./message.ts";
+import type { ViolationQueue } from "./violation-queue.ts";
+
+export interface ReportStream {
+  readonly full: boolean;
+  write(message: AgentMessage): void;
+}
+
+/** What the operator wants of this agent's pace: milliseconds between reports, violations in each. */
+export interface Pace {
+  reportInterval: number;
+  violationsMax: number;
+}
+
+export interface ReporterParts {
+  counters: CounterReport;
+  violations: ViolationQueue;
+  /** The operator has the counters up to these values of the kernel's. */
+  onCountersKept?: (reported: ReadonlyMap<string, number>) => void;
+}
+
+/** Changes of pods are told together when they come this close upon each other. */
+const POD_STATES_DELAY_MS = 100;
+/** Pods told of in one message. */
+const PODS_PER_MESSAGE = 500;
+const MIN_INTERVAL_MS = 100;
+
+export class Reporter {
+  readonly #parts: ReporterParts;
+  #stream: ReportStream | null = null;
+  #pace: Pace = { reportInterval: 1000, violationsMax: 100 };
+  #interval: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Timeout | null = null;
+  #pods: ReadonlyMap<string, PodState> = new Map();
+  /** As the operator was told on this stream. */
+  #toldPods: Map<string, string> | null = null;
+  #problems: readonly Problem[] = [];
+  #toldProblems: string | null = null;
+
+  constructor(parts: ReporterParts) {
+    this.#parts = parts;
+  }
+
+  /** A stream is there: all is told anew on it. */
+  start(stream: ReportStream, pace: Pace): void {
+    this.stop();
+    this.#stream = stream;
+    this.#pace = pace;
+    this.#interval = setInterval(() => this.#report(), Math.max(pace.reportInterval, MIN_INTERVAL_MS));
+    this.#tellStates();
+    this.#parts.counters.retry();
+    this.#report();
+  }
+
+  stop(): void {
+    for (const timer of [this.#interval, this.#soon]) if (timer !== null) clearTimeout(timer);
+    this.#interval = null;
+    this.#soon = null;
+    this.#stream = null;
+    this.#toldPods = null;
+    this.#toldProblems = null;
+  }
+
+  /** All pods of the node, as they are now. */
+  setPods(pods: ReadonlyMap<string, PodState>): void {
+    this.#pods = pods;
+    this.#tellSoon();
+  }
+
+  setProblems(problems: readonly Problem[]): void {
+    this.#problems = problems;
+    this.#tellSoon();
+  }
+
+  /** There is room again. */
+  flush(): void {
+    this.#tellStates();
+  }
+
+  acknowledged(sequence: bigint): void {
+    if (this.#parts.counters.acknowledged(sequence)) this.#parts.onCountersKept?.(this.#parts.counters.reported);
+  }
+
+  #tellSoon(): void {
+    if (this.#stream === null) return;
+    this.#soon ??= setTimeout(() => this.#tellStates(), POD_STATES_DELAY_MS);
+  }
+
+  #tellStates(): void {
+    if (this.#soon !== null) clearTimeout(this.#soon);
+    this.#soon = null;
+    if (this.#stream === null || this.#stream.full) return;
+    this.#tellProblems(this.#stream);
+    this.#tellPods(this.#stream);
+  }
+
+  #tellProblems(stream: ReportStream): void {
+    const text = JSON.stringify(this.#problems.map(({ code, message: words }) => [code, words]));
+    if (text === this.#toldProblems) return;
+    this.#toldProblems = text;
+    stream.write(
+      message({ case: "nodeProblems", value: create(NodeProblemsSchema, { problems: [...this.#problems] }) }),
+    );
+  }
+
+  #tellPods(stream: ReportStream): void {
+    const full = this.#toldPods === null;
+    const told = this.#toldPods ?? new Map<string, string>();
+    const removed = [...told.keys()].filter((uid) => !this.#pods.has(uid));
+    const changed = [...this.#pods].filter(([uid, state]) => told.get(uid) !== stateText(state));
+    if (!full && removed.length === 0 && changed.length === 0) return;
+    for (const uid of removed) told.delete(uid);
+    for (const [uid, state] of changed) told.set(uid, stateText(state));
+    this.#toldPods = told;
+    const chunks = Math.max(1, Math.ceil(changed.length / PODS_PER_MESSAGE));
+    for (let index = 0; index < chunks; index += 1) {
+      const pods = changed.slice(index * PODS_PER_MESSAGE, (index + 1) * PODS_PER_MESSAGE).map(([, state]) => state);
+      const value = create(PodStatesSchema, { full: full && index === 0, pods, removed: index === 0 ? removed : [] });
+      stream.write(message({ case: "podStates", value }));
+    }
+  }
+
+  #report(): void {
+    if (this.#stream === null || this.#stream.full) return;
+    const counters = this.#parts.counters.next();
+    if (counters !== null) {
+      this.#stream.write(message({ case: "counters", value: create(CountersSchema, counters) }));
+    }
+    const { violations, lost } = this.#parts.violations.take(this.#pace.violationsMax);
+    if (violations.length === 0 && lost === 0) return;
+    const value = create(ViolationsSchema, { violations: violations as Violation[], lost: BigInt(lost) });
+    this.#stream.write(message({ case: "violations", value }));
+  }
+}
+
+function stateText(state: PodState): string {
+  const { podUid, phase, tableHash, code, message: words, searchDomains, searchDomainsKnown, sharedFiles } = state;
+  const files = sharedFiles.map(({ path, names }) => [path, names]);
+  return JSON.stringify([podUid, phase, tableHash, code, words, searchDomains, searchDomainsKnown, files]);
+}

@@ -1,0 +1,34 @@
+/** Bindings and states for tests. */
+import { create } from "@bufbuild/protobuf";
+import type { RuleTable } from "../../../policy/tables.ts";
+import { type Binding, BindingSchema, PolicyKind, type State } from "../../../protocol/agent_pb.js";
+import { HeldState } from "../../../protocol/held-state.ts";
+import { type HeldHashes, stateMessages } from "../../../protocol/state-message.ts";
+
+export const NOTHING_HELD: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set() };
+
+/** The binding of a pod `default/<uid>`. */
+export function testBinding(podUid: string, table: RuleTable | null, changes: Partial<Binding> = {}): Binding {
+  return create(BindingSchema, {
+    podUid,
+    namespace: "default",
+    name: podUid,
+    labels: { app: podUid },
+    policy: table === null ? PolicyKind.UNRESTRICTED : PolicyKind.TABLE,
+    tableHash: table?.hash ?? "",
+    ...changes,
+  } as Binding);
+}
+
+/** All that is needed to come to these bindings. */
+export function fullState(revision: bigint, tables: readonly RuleTable[], bindings: readonly Binding[]): State[] {
+  const state = {
+    tables: new Map(tables.map((table) => [table.hash, table])),
+    bindings: new Map(bindings.map((binding) => [binding.podUid, binding])),
+  };
+  return stateMessages(NOTHING_HELD, state, revision);
+}
+
+export function heldState(tables: readonly RuleTable[], bindings: readonly Binding[]): HeldState {
+  return HeldState.EMPTY.applied(fullState(1n, tables, bindings));
+}

@@ -1,0 +1,100 @@
+/** An operator for tests: real gRPC over TLS on loopback; what it says is up to the test. */
+import { create } from "@bufbuild/protobuf";
+import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
+import {
+  type AgentMessage,
+  CountersAcknowledgementSchema,
+  type Hello,
+  type OperatorMessage,
+  OperatorMessageSchema,
+  type State,
+  WelcomeSchema,
+} from "../../../protocol/agent_pb.js";
+import { DISTRIBUTION_SERVICE, LEADER_METADATA, PROTOCOL_VERSION } from "../../../protocol/service.ts";
+import type { TestCertificates } from "./certificates.ts";
+
+type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
+type Content<Case> = Extract<AgentMessage["message"], { case: Case }>;
+
+/** One connection of an agent. */
+export interface AgentConnection {
+  token: string;
+  hello: Hello;
+  send(...states: State[]): void;
+  acknowledgeCounters(sequence: bigint): void;
+  /** Breaks it. */
+  fail(code: status): void;
+}
+
+export class FakeOperator {
+  readonly #server: Server;
+  readonly connections: AgentConnection[] = [];
+  readonly messages: AgentMessage[] = [];
+  port = 0;
+  /** Set: every agent is told to go there. */
+  leader: string | null = null;
+  reportInterval = 100;
+  violationsMax = 10;
+
+  constructor() {
+    this.#server = new Server();
+    this.#server.addService(DISTRIBUTION_SERVICE, { connect: (stream: AgentStream) => this.#accept(stream) });
+  }
+
+  async start({ certificate, key }: TestCertificates, port = 0): Promise<void> {
+    const credentials = ServerCredentials.createSsl(null, [{ cert_chain: certificate, private_key: key }]);
+    this.port = await new Promise((settle, fail) => {
+      this.#server.bindAsync(`127.0.0.1:${port}`, credentials, (error, bound) => (error ? fail(error) : settle(bound)));
+    });
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+
+  /** What agents have said of one kind. */
+  said<Case extends NonNullable<AgentMessage["message"]["case"]>>(kind: Case): Content<Case>["value"][] {
+    return this.messages.flatMap(({ message }) =>
+      message.case === kind ? [message.value as Content<Case>["value"]] : [],
+    );
+  }
+
+  #accept(stream: AgentStream): void {
+    if (this.leader !== null) {
+      const metadata = new Metadata();
+      metadata.set(LEADER_METADATA, this.leader);
+      stream.emit("error", { code: status.UNAVAILABLE, details: "not the leader", metadata });
+      return;
+    }
+    stream.on("error", () => stream.end());
+    stream.on("end", () => stream.end());
+    stream.on("data", (message: AgentMessage) => {
+      this.messages.push(message);
+      if (message.message.case === "hello") this.#welcome(stream, message.message.value);
+    });
+  }
+
+  #welcome(stream: AgentStream, hello: Hello): void {
+    const say = (message: OperatorMessage["message"]) => stream.write(create(OperatorMessageSchema, { message }));
+    const { reportInterval, violationsMax } = this;
+    say({
+      case: "welcome",
+      value: create(WelcomeSchema, {
+        protocol: PROTOCOL_VERSION,
+        version: "test",
+        reportIntervalMilliseconds: reportInterval,
+        violationsMax,
+      }),
+    });
+    this.connections.push({
+      token: String(stream.metadata.get("authorization")[0] ?? ""),
+      hello,
+      send: (...states) => {
+        for (const value of states) say({ case: "state", value });
+      },
+      acknowledgeCounters: (sequence) =>
+        say({ case: "countersAcknowledgement", value: create(CountersAcknowledgementSchema, { sequence }) }),
+      fail: (code) => stream.emit("error", { code, details: "a test broke it" }),
+    });
+  }
+}

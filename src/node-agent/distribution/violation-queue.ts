@@ -1,0 +1,75 @@
+/** Violations on their way to the operator: so many as it takes, the rest is a number. */
+import { create } from "@bufbuild/protobuf";
+import { type Violation, ViolationSchema } from "../../protocol/agent_pb.js";
+import type { AgentEvent, VerdictEvent } from "../events/event.ts";
+import type { EventSink } from "../events/sinks.ts";
+
+/** Violations that may wait. What is beyond is samples nobody will read one by one. */
+const QUEUE_MAX = 1000;
+
+/** A sink of events that keeps violations of pods. */
+export class ViolationQueue implements EventSink {
+  readonly #podUid: (namespace: string, name: string) => string | null;
+  #waiting: Violation[] = [];
+  #lost = 0;
+  #kernelLost = 0;
+
+  /** @param podUid uid of the pod of a name on this node, null if there is none any more */
+  constructor(podUid: (namespace: string, name: string) => string | null) {
+    this.#podUid = podUid;
+  }
+
+  write(event: AgentEvent): void {
+    if (event.type === "lost") {
+      if (event.where === "kernel") this.#kernelLost += event.count;
+      return;
+    }
+    if ((event.type !== "verdict" && event.type !== "listen") || event.verdict === "allowed") return;
+    if (this.#waiting.length >= QUEUE_MAX) {
+      this.#lost += event.count;
+      return;
+    }
+    const uid = this.#podUid(event.workload.namespace, event.workload.name);
+    if (uid === null) this.#lost += event.count;
+    else this.#waiting.push(violationOf(event, uid));
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Events that the kernel could not hand over, since the start. */
+  get kernelLost(): number {
+    return this.#kernelLost;
+  }
+
+  /** The oldest ones, and how many packets the others that were left out stood for. */
+  take(limit: number): { violations: Violation[]; lost: number } {
+    const violations = this.#waiting.splice(0, limit);
+    const rest = this.#waiting.splice(0).reduce((sum, { count }) => sum + Number(count), 0);
+    const lost = this.#lost + rest;
+    this.#lost = 0;
+    return { violations, lost };
+  }
+}
+
+function violationOf(event: VerdictEvent, podUid: string): Violation {
+  const egress = event.direction === "egress";
+  const remote = egress ? event.dst : event.src;
+  return create(ViolationSchema, {
+    time: BigInt(Date.parse(event.time)),
+    podUid,
+    profiles: event.profiles,
+    path: event.process?.script ?? event.process?.path ?? "",
+    container: event.process?.container ?? "",
+    direction: event.direction,
+    verdict: event.verdict,
+    reason: event.reason,
+    protocol: event.proto,
+    remoteAddress: remote.ip,
+    remoteName: remote.name ?? "",
+    port: event.dst.port ?? 0,
+    question: event.dns?.name ?? "",
+    count: BigInt(event.count),
+  });
+}

@@ -1,0 +1,81 @@
+/** Metrics of the agent, under `portcullis agent --operator`. */
+import type { MetricCatalogue } from "./metrics.ts";
+
+const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+export const AGENT_METRICS = {
+  packets: {
+    type: "counter",
+    name: "portcullis_agent_packets_total",
+    help: "Packets judged, by profile (empty: no profile's, such as those of pods that wait), direction, verdict and reason.",
+    labels: ["profile", "direction", "verdict", "reason"],
+  },
+  pods: {
+    type: "gauge",
+    name: "portcullis_agent_pods",
+    help: "Pods of the node by phase (enforced, unrestricted, pending, failed, unprotected).",
+    labels: ["phase"],
+  },
+  connected: {
+    type: "gauge",
+    name: "portcullis_agent_operator_connected",
+    help: "1 if the agent is connected to the operator.",
+    labels: [],
+  },
+  connections: {
+    type: "counter",
+    name: "portcullis_agent_operator_connections_total",
+    help: "Connections to the operator that were begun.",
+    labels: [],
+  },
+  revisions: {
+    type: "counter",
+    name: "portcullis_agent_revisions_total",
+    help: "Revisions of the operator by result (acknowledged, refused) and, where refused, code.",
+    labels: ["result", "code"],
+  },
+  enforceSeconds: {
+    type: "histogram",
+    name: "portcullis_agent_enforce_seconds",
+    help: "Time from a revision's arrival to its being in force in the kernel.",
+    labels: [],
+    buckets: SECONDS,
+  },
+  reconcileSeconds: {
+    type: "histogram",
+    name: "portcullis_agent_reconcile_seconds",
+    help: "Time that bringing the kernel in line took.",
+    labels: [],
+    buckets: SECONDS,
+  },
+  mapEntries: {
+    type: "gauge",
+    name: "portcullis_agent_map_entries",
+    help: "Entries of a BPF map.",
+    labels: ["map"],
+  },
+  mapCapacity: {
+    type: "gauge",
+    name: "portcullis_agent_map_capacity",
+    help: "Entries that a BPF map has room for.",
+    labels: ["map"],
+  },
+  learnedNames: {
+    type: "gauge",
+    name: "portcullis_agent_learned_addresses",
+    help: "Addresses that DNS answers have taught, for some process of some pod.",
+    labels: [],
+  },
+  kernelErrors: {
+    type: "gauge",
+    name: "portcullis_agent_kernel_errors",
+    help: "What has failed in the kernel side since its programs were loaded, by kind.",
+    labels: ["kind"],
+  },
+  eventsLost: {
+    type: "counter",
+    name: "portcullis_agent_events_lost_total",
+    help: "Events that were lost, by where (kernel, output).",
+    labels: ["where"],
+  },
+} as const satisfies MetricCatalogue;
