@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { causeCode } from "../../api/errors.ts";
 import { resolveInRoot } from "../enforce/files.ts";
-import { parseMountInfo } from "../enforce/overlay.ts";
+import { type Mount, parseMountInfo } from "../enforce/overlay.ts";
 import { readRegularFile } from "./regular-file.ts";
 import { parseResolvConf, searchDomains } from "./resolv-conf.ts";
 
@@ -27,35 +27,40 @@ export function processStart(pid: number): number | null {
   });
 }
 
-/**
- * Whether a process has a root of its own. A runtime's first process in a container starts with the node's, and what a
- * path leads to there says nothing about the image.
- */
-export function hasOwnRoot(pid: number): boolean {
-  const [its, nodes] = [rootOf(pid), rootOf(1)];
-  return its !== null && nodes !== null && its !== nodes;
-}
-
-function rootOf(pid: number): string | null {
-  return ifAlive(() => {
-    const { dev, ino } = statSync(`/proc/${pid}/root/`);
-    return `${dev}:${ino}`;
-  });
+/** What a process's mounts tell of its container. */
+export interface ContainerMounts {
+  /** As in the pod's specification. */
+  name: string;
+  /** Whether its root is the container's: a runtime's first process in there begins with the node's. */
+  ownRoot: boolean;
 }
 
 /**
- * The name that the pod's specification gives the container of this process, from a mount that the kubelet makes in each:
- * known before the process has executed anything, and without asking anybody.
+ * Which container of a pod a process is in, from a mount that the kubelet makes in each: known before the process has
+ * executed anything, and without asking anybody.
  *
  * @returns null where there is no such mount: a sandbox, a process that is not yet in its own mount namespace
  */
-export function containerNameOf(pid: number, podUid: string): string | null {
+export function containerMounts(pid: number, podUid: string): ContainerMounts | null {
   const text = ifAlive(() => readFileSync(`/proc/${pid}/mountinfo`, "utf8"));
-  for (const { root } of parseMountInfo(text ?? "")) {
+  return text === null ? null : containerOfMounts(parseMountInfo(text), podUid);
+}
+
+/** The same, from the lines of /proc/PID/mountinfo. */
+export function containerOfMounts(mounts: readonly Mount[], podUid: string): ContainerMounts | null {
+  for (const { root, mountPoint } of mounts) {
     const [, uid, name] = TERMINATION_LOG.exec(root) ?? [];
-    if (uid === podUid && name !== undefined) return name;
+    if (uid === podUid && name !== undefined) return { name, ownRoot: !isBeingMade(mounts, mountPoint) };
   }
   return null;
+}
+
+/** Until the runtime has made it the root, the container's file system lies, with a /proc of its own, somewhere in the node's. */
+function isBeingMade(mounts: readonly Mount[], mountPoint: string): boolean {
+  return mounts.some(({ type, mountPoint: proc }) => {
+    const root = proc.endsWith("/proc") ? proc.slice(0, -"/proc".length) : "";
+    return type === "proc" && root !== "" && mountPoint.startsWith(`${root}/`);
+  });
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Link } from "./links.ts";
 import { NamespaceObserver } from "./namespace-observer.ts";
 import { type ContainerCgroup, containerProcesses, type PodCgroups } from "./pod-cgroups.ts";
 import type { PodFacts } from "./pod-facts.ts";
-import { containerNameOf, hasOwnRoot, processNetns, processSearchDomains, processStart } from "./pod-processes.ts";
+import { containerMounts, processNetns, processSearchDomains, processStart } from "./pod-processes.ts";
 import type { RouteConnection } from "./route-connection.ts";
 import type { Workload, WorkloadContainer } from "./workload.ts";
 
@@ -17,6 +17,13 @@ import type { Workload, WorkloadContainer } from "./workload.ts";
 interface Witness {
   pid: number;
   start: number;
+}
+
+/** A name, once known, is not asked for again: the process might have changed what tells it. */
+interface KnownContainer {
+  name: string | null;
+  /** A process in there whose root is the container's. */
+  witness: number | null;
 }
 
 /** What a look at a pod needs of the node. */
@@ -36,8 +43,7 @@ export class PodWatch implements Disposable {
   #observer: NamespaceObserver | null = null;
   #witness: Witness | null = null;
   #searchDomains: string[] | null = null;
-  /** By container id. A name, once known, is not asked for again: the process might have changed what tells it. */
-  readonly #names = new Map<string, string>();
+  readonly #containers = new Map<string, KnownContainer>();
 
   constructor(uid: string) {
     this.uid = uid;
@@ -136,37 +142,37 @@ export class PodWatch implements Disposable {
     return seen.interfaces.length === 0 && problem !== undefined ? problem : { ...seen, problems };
   }
 
-  /** Settled once each container that the facts name has been found: the sandbox's cgroup never gets a name. */
+  /** Settled once each has a name and a root, but for the sandbox, which never gets a name. */
   #containersOf(processes: ReadonlyMap<ContainerCgroup, number[]>, facts: PodFacts | null) {
     const ids = new Set([...processes.keys()].map(({ id }) => id));
-    for (const id of this.#names.keys()) if (!ids.has(id)) this.#names.delete(id);
+    for (const id of this.#containers.keys()) if (!ids.has(id)) this.#containers.delete(id);
     let unnamed = 0;
     const known = [...processes].flatMap(([{ id, cgroupIds }, pids]) => {
-      const name = this.#nameOf(id, pids, facts);
+      const { name, witness } = this.#identify(id, pids, facts);
       if (name === null) unnamed += 1;
-      return name === null ? [] : cgroupIds.map((cgroupId) => containerOf(name, cgroupId, pids.find(hasOwnRoot)));
+      return name === null ? [] : cgroupIds.map((cgroupId) => containerOf(name, cgroupId, witness));
     });
     return { known, settled: unnamed <= 1 && known.every(({ root }) => root !== undefined) && known.length > 0 };
   }
 
-  #nameOf(id: string, pids: readonly number[], facts: PodFacts | null): string | null {
-    const told = facts?.containers.find((container) => container.id === id)?.name;
-    const name = told ?? this.#names.get(id) ?? firstName(pids, this.uid);
-    if (name !== null) this.#names.set(id, name);
-    return name;
+  #identify(id: string, pids: readonly number[], facts: PodFacts | null): KnownContainer {
+    const known = this.#containers.get(id) ?? { name: null, witness: null };
+    this.#containers.set(id, known);
+    if (known.witness !== null && pids.includes(known.witness)) return known;
+    known.witness = null;
+    for (const pid of pids) {
+      const mounts = containerMounts(pid, this.uid);
+      if (mounts === null) continue;
+      known.name ??= mounts.name;
+      if (mounts.ownRoot) known.witness ??= pid;
+    }
+    known.name = facts?.containers.find((container) => container.id === id)?.name ?? known.name;
+    return known;
   }
 }
 
-function containerOf(name: string, cgroupId: bigint, pid: number | undefined): WorkloadContainer {
-  return pid === undefined ? { name, cgroupId } : { name, cgroupId, root: `/proc/${pid}/root` };
-}
-
-function firstName(pids: readonly number[], uid: string): string | null {
-  for (const pid of pids) {
-    const name = containerNameOf(pid, uid);
-    if (name !== null) return name;
-  }
-  return null;
+function containerOf(name: string, cgroupId: bigint, witness: number | null): WorkloadContainer {
+  return witness === null ? { name, cgroupId } : { name, cgroupId, root: `/proc/${witness}/root` };
 }
 
 function starting(uid: string, facts: PodFacts | null): WorkloadError {
