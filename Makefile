@@ -4,12 +4,15 @@ SHELL := /bin/bash
 
 NODE := node_modules/.bin/node
 CLANG ?= clang
-ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
-BUILD := build/bpf
+HOST_ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
+# make build ARCH=arm64: the objects for the other kind of machine, in a folder of their own.
+ARCH := $(HOST_ARCH)
+BUILD := build/bpf$(if $(filter-out $(HOST_ARCH),$(ARCH)),-$(ARCH))
 OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets processes scripts gate devices flows layout noop))
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
-	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector
+	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector \
+	$(if $(filter-out $(HOST_ARCH),$(ARCH)),-include bpf/include/registers.h)
 
 ##@ First steps (as root, on a bare Debian with git, make and npm)
 
@@ -51,6 +54,7 @@ verify: build ## Type check, lint, and check that generated files are up to date
 	$(NODE) tools/generate-abi.ts --check
 	$(NODE) tools/generate-protocol.ts --check
 	$(NODE) tools/generate-metrics.ts --check
+	@$(MAKE) -s build ARCH=arm64
 
 .PHONY: fuzz
 fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (SECONDS=60 SEED=...)
