@@ -1,0 +1,64 @@
+/** What random packets have in common. */
+import type { Direction } from "../../src/api/reasons.ts";
+import type { Random } from "../../src/policy/testing/random.ts";
+import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
+import type { PacketStep } from "./case.ts";
+import { padded } from "./mutate.ts";
+import { PATHS, STRANGER } from "./world.ts";
+
+/** Whose a packet is, and what its socket tells. */
+export type Owner = Pick<
+  PacketStep,
+  "process" | "creator" | "container" | "socketId" | "accepted" | "connected" | "older" | "kernel"
+>;
+
+/** A packet that was sent, for errors about it. */
+export interface Sent {
+  direction: Direction;
+  packet: number[];
+}
+
+export function packetStep(
+  direction: Direction,
+  bytes: Buffer,
+  facts: Omit<PacketStep, "kind" | "direction" | "frame">,
+): PacketStep {
+  return { kind: "packet", direction, frame: padded(bytes).toString("hex"), ...facts };
+}
+
+export function opposite(direction: Direction): Direction {
+  return direction === "egress" ? "ingress" : "egress";
+}
+
+export function randomDirection(random: Random): Direction {
+  return random.chance(0.6) ? "egress" : "ingress";
+}
+
+export function randomOwner(random: Random): Owner {
+  if (random.chance(0.1)) return {};
+  const process = () => ({
+    path: random.chance(0.08) ? STRANGER : random.pick(PATHS),
+    ...(random.chance(0.1) ? { modified: true } : {}),
+  });
+  return {
+    process: process(),
+    ...(random.chance(0.12) ? { creator: process() } : {}),
+    ...(random.chance(0.3) ? { container: random.pick(["app", "sidecar"]) } : {}),
+    ...(random.chance(0.1) ? { socketId: random.below(3) } : {}),
+    ...(random.chance(0.1) ? { accepted: true } : {}),
+    ...(random.chance(0.3) ? { connected: true } : {}),
+    ...(random.chance(0.1) ? { older: true } : {}),
+  };
+}
+
+/** From and to. */
+export function endsOf(own: string, peer: string, direction: Direction): [string, string] {
+  return direction === "egress" ? [own, peer] : [peer, own];
+}
+
+/** Of the Ethernet header. */
+export function macsOf(direction: Direction): { source: string; destination: string } {
+  return direction === "egress"
+    ? { source: WORKLOAD_MAC, destination: HOST_MAC }
+    : { source: HOST_MAC, destination: WORKLOAD_MAC };
+}
