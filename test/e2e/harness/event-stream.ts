@@ -1,5 +1,6 @@
 /** The agent's JSON lines as they come, to wait for the one that a test is about. */
 import type { AgentEvent, ReadyEvent, RevisionEvent, VerdictEvent } from "../../../src/node-agent/events/event.ts";
+import { patiently } from "./patience.ts";
 
 export type EventOf<T extends AgentEvent["type"]> = T extends "ready"
   ? ReadyEvent
@@ -59,6 +60,7 @@ export class EventStream {
     wanted: (event: AgentEvent) => boolean,
     { from = 0, timeout = DEFAULT_TIMEOUT_MS }: { from?: number; timeout?: number } = {},
   ): Promise<AgentEvent> {
+    const limit = patiently(timeout);
     const known = this.events.slice(from).find(wanted);
     if (known !== undefined) return Promise.resolve(known);
     return new Promise((settle, reject) => {
@@ -70,8 +72,8 @@ export class EventStream {
       };
       const timer = setTimeout(() => {
         const seen = this.events.slice(from).map((event) => JSON.stringify(event));
-        waiting.fail(new Error(`no event in ${timeout} ms: ${what}. There were:\n${seen.slice(-20).join("\n")}`));
-      }, timeout);
+        waiting.fail(new Error(`no event in ${limit} ms: ${what}. There were:\n${seen.slice(-20).join("\n")}`));
+      }, limit);
       const done = (settleWith: () => void) => {
         clearTimeout(timer);
         this.#waiting.delete(waiting);

@@ -1,6 +1,7 @@
 /** Processes of a test: started in a namespace, waited for with a limit, killed at the end. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { patiently } from "./patience.ts";
 
 export interface Finished {
   /** Exit status; null if a signal ended it. */
@@ -95,8 +96,9 @@ export class RunningProcess {
     for (const look of [...this.#waiting]) look();
   }
 
-  async #until(condition: () => boolean, what: string, timeout: number): Promise<void> {
+  async #until(condition: () => boolean, what: string, limit: number): Promise<void> {
     if (condition()) return;
+    const timeout = patiently(limit);
     await new Promise<void>((settle, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(look);
