@@ -4,6 +4,7 @@
  * remembers older instead.
  */
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
 import { containerId, mappedAddress } from "../../src/node-agent/enforce/entries.ts";
@@ -12,7 +13,13 @@ import { RuleStore } from "../../src/node-agent/enforce/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/settings.ts";
 import { workloadValue } from "../../src/node-agent/enforce/workload-value.ts";
 import { ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/node-agent/kernel/abi.gen.ts";
-import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../../src/node-agent/kernel/bpffs.ts";
+import {
+  BPFFS_PATH,
+  ensureBpffs,
+  ensurePinFolder,
+  listPins,
+  removePinFolder,
+} from "../../src/node-agent/kernel/bpffs.ts";
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
 import { runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
@@ -22,6 +29,7 @@ import { WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { age } from "./kernel-time.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
+const PIN_PREFIX = "pc-fuzz-";
 const OBJECT = "build/bpf/classifier.bpf.o";
 /** The loopback device, on which test runs are unless told otherwise. */
 const LOOPBACK = 1;
@@ -116,7 +124,8 @@ export class ClassifierRig implements Disposable {
   constructor({ name, maxEntries, settings, object }: RigOptions) {
     if (object === undefined) execFileSync("make", ["-s", OBJECT], { cwd: ROOT });
     ensureBpffs();
-    this.#pinRoot = join(BPFFS_PATH, `pc-fuzz-${name}-${process.pid}`);
+    removeLeftovers();
+    this.#pinRoot = join(BPFFS_PATH, `${PIN_PREFIX}${name}-${process.pid}`);
     ensurePinFolder(this.#pinRoot);
     try {
       this.#object = BpfObject.load(object ?? join(ROOT, OBJECT), {
@@ -266,6 +275,13 @@ export class ClassifierRig implements Disposable {
       this.maps.containers.set(BigInt(known), containerId(container));
     }
     return known;
+  }
+}
+
+/** A test that was killed could not clean up after itself. */
+function removeLeftovers(): void {
+  for (const name of listPins(BPFFS_PATH).filter((pin) => pin.startsWith(PIN_PREFIX))) {
+    if (!existsSync(`/proc/${name.slice(name.lastIndexOf("-") + 1)}`)) removePinFolder(join(BPFFS_PATH, name));
   }
 }
 
