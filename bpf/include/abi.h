@@ -358,6 +358,7 @@ struct flow {
 	__u64 last_seen;
 	__u64 epoch;
 	__u64 name_hash;     /* the learned name that its remote address had, 0 if none */
+	__u64 allowed_since; /* a name that was good then is good for as long as the flow is open */
 	__u64 start_time;    /* of the process that used it last, with tgid and cgroup_id */
 	__u64 cgroup_id;
 	struct subject subjects[SUBJECTS_MAX];

@@ -212,6 +212,8 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		s->flow.application = APPLICATION_UNDECIDED;
 		expect_payload(s);
 	}
+	if (standing != STANDING_STALE || s->flow.reason)
+		s->flow.allowed_since = s->now;
 	s->flow.name_hash = 0;
 	s->flow.table_id = s->workload.table_id;
 	s->flow.epoch = current_epoch();

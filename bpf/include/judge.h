@@ -71,7 +71,7 @@ static __always_inline __u64 learned_mask(struct scratch *s, struct subject *sub
 	for (int i = 0; i < LEARNED_NAMES_MAX; i++) {
 		__u64 allowed;
 
-		if (!entry->names[i].hash || entry->names[i].expires <= s->now)
+		if (!entry->names[i].hash || entry->names[i].expires <= s->flow.allowed_since)
 			continue;
 		if (!s->flow.name_hash)
 			s->flow.name_hash = entry->names[i].hash;

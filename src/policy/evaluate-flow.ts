@@ -95,6 +95,7 @@ function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | nul
   // What the kernel sends within a flow is the flow's, but the flow stays its socket's.
   const isKernels = item.socket.kernel === true && item.subjects.length === 0;
   if (direction === "egress" && !(isKernels && flow.socket !== null)) flow.socket = socketOf(item);
+  if (flow.reason !== "Allowed") flow.allowedSince = time;
   const rights = subjectsOf(item, known).map((subject) => rightsOf(table, subject, flow.direction));
   Object.assign(flow, { rights, tableHash: table.hash, epoch: state.epoch, lastSeen: time });
   flow.reason = ipAttack(table.attacks, state, packet, direction) ?? judgeRights(item, packet, tuple, flow);
@@ -115,6 +116,7 @@ function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tup
     tableHash: "",
     epoch: 0,
     reason: "Allowed",
+    allowedSince: time,
     isDns,
     awaitsPayload: hasPayload && !isDns && !isMissed,
     payloadRefused: false,
@@ -135,13 +137,13 @@ function subjectsOf({ direction, subjects, socket }: Case, known: Flow | null): 
 }
 
 function judgeRights(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Reason {
-  const { state, table, direction, time } = item;
+  const { state, table, direction } = item;
   const { family, protocol } = packet;
   const destination = { family, protocol, remote: tuple.remote, port: servicePort(tuple, flow.direction) };
   for (const rights of flow.rights) {
     const isUnjudged = rights.binaryId === 0 && table.default === null;
     if (isUnjudged && isOwnNeighbourDiscovery(state, packet, direction)) continue;
-    const reason = toldReason(table, rights, judgeLayers(state, rights, destination, time, flow.direction));
+    const reason = toldReason(table, rights, judgeLayers(state, rights, destination, flow.allowedSince, flow.direction));
     if (reason !== "Allowed") return reason;
   }
   return "Allowed";

@@ -177,5 +177,7 @@ test("learned addresses are good for egress of the very process that learned the
   assert.equal(reason(scene.sends(to(PEER, 80, SYN, "", 4001), { ...APP, container: "other" })), "Peer");
   scene.time = 90;
   assert.equal(reason(scene.sends(to(PEER, 80, ACK))), "Allowed", "open flows live on");
+  scene.state.epoch += 1;
+  assert.equal(reason(scene.sends(to(PEER, 80, ACK))), "Allowed", "also where they are judged again");
   assert.equal(reason(scene.sends(to(PEER, 80, SYN, "", 4002))), "Peer");
 });

@@ -37,6 +37,8 @@ export interface Flow {
   epoch: number;
   /** `Allowed`, or why not. */
   reason: Reason;
+  /** A name that was good then is good for as long as the flow is open. */
+  allowedSince: number;
   /** It is on a DNS port: every message is judged by itself. */
   isDns: boolean;
   /** Its first payload is still to come. */

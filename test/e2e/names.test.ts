@@ -227,6 +227,9 @@ test("§5 TTL: a learned address expires, and a flow that is open then lives on"
   await open.line("waiting");
   await new Promise((resolve) => setTimeout(resolve, 1800));
   await stops(twin, sending("198.51.100.1"), "Peer");
+  // What somebody else executes meanwhile has every flow judged again.
+  const handsOver = lab.program("hands-over");
+  await lab.run(shop, handsOver, `udp4 exec ${handsOver} print done`);
   open.tell();
   assert.equal((await open.finish()).code, 0);
 });

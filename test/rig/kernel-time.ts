@@ -10,8 +10,10 @@ export function age(maps: RigMaps, seconds: number): void {
   const earlier = (time: bigint): bigint => BigInt.asUintN(64, time - by);
   // Compared as they are: never below 1, for 0 means that there is none.
   const sooner = (time: bigint): bigint => (time === 0n ? 0n : time > by ? time - by : 1n);
-  for (const [key, flow] of [...maps.flows.entries()])
-    maps.flows.set(key, { ...flow, lastSeen: earlier(flow.lastSeen), tick: 0 });
+  for (const [key, flow] of [...maps.flows.entries()]) {
+    const { lastSeen, allowedSince } = flow;
+    maps.flows.set(key, { ...flow, lastSeen: earlier(lastSeen), allowedSince: sooner(allowedSince), tick: 0 });
+  }
   for (const [key, part] of [...maps.fragments.entries()])
     maps.fragments.set(key, { ...part, seen: earlier(part.seen) });
   for (const [key, limit] of [...maps.limits.entries()]) maps.limits.set(key, { ...limit, last: earlier(limit.last) });

@@ -857,12 +857,13 @@ export const Subject: Codec<Subject> = {
   },
 };
 
-/** `struct flow`, 128 bytes */
+/** `struct flow`, 136 bytes */
 export interface Flow {
   cookie: bigint;
   lastSeen: bigint;
   epoch: bigint;
   nameHash: bigint;
+  allowedSince: bigint;
   startTime: bigint;
   cgroupId: bigint;
   subjects: [Subject, Subject];
@@ -879,28 +880,29 @@ export interface Flow {
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 128,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(128), offset = 0): Buffer {
+  SIZE: 136,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(136), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.cookie, offset);
     buffer.writeBigUInt64LE(value.lastSeen, offset + 8);
     buffer.writeBigUInt64LE(value.epoch, offset + 16);
     buffer.writeBigUInt64LE(value.nameHash, offset + 24);
-    buffer.writeBigUInt64LE(value.startTime, offset + 32);
-    buffer.writeBigUInt64LE(value.cgroupId, offset + 40);
-    Subject.encode(value.subjects[0], buffer, offset + 48);
-    Subject.encode(value.subjects[1], buffer, offset + 48 + 24);
-    buffer.writeUInt32LE(value.tableId, offset + 96);
-    buffer.writeUInt32LE(value.tgid, offset + 100);
-    buffer.writeUInt32LE(value.dnsNext[0], offset + 104);
-    buffer.writeUInt32LE(value.dnsNext[1], offset + 104 + 4);
-    buffer.writeUInt8(value.subjectCount, offset + 112);
-    buffer.writeUInt8(value.direction, offset + 113);
-    buffer.writeUInt8(value.reason, offset + 114);
-    buffer.writeUInt8(value.application, offset + 115);
-    buffer.writeUInt32LE(value.flags, offset + 116);
-    buffer.writeUInt16LE(value.dnsLength[0], offset + 120);
-    buffer.writeUInt16LE(value.dnsLength[1], offset + 120 + 2);
-    buffer.writeUInt32LE(value.tick, offset + 124);
+    buffer.writeBigUInt64LE(value.allowedSince, offset + 32);
+    buffer.writeBigUInt64LE(value.startTime, offset + 40);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 48);
+    Subject.encode(value.subjects[0], buffer, offset + 56);
+    Subject.encode(value.subjects[1], buffer, offset + 56 + 24);
+    buffer.writeUInt32LE(value.tableId, offset + 104);
+    buffer.writeUInt32LE(value.tgid, offset + 108);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 112);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 112 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 120);
+    buffer.writeUInt8(value.direction, offset + 121);
+    buffer.writeUInt8(value.reason, offset + 122);
+    buffer.writeUInt8(value.application, offset + 123);
+    buffer.writeUInt32LE(value.flags, offset + 124);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 128);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 128 + 2);
+    buffer.writeUInt32LE(value.tick, offset + 132);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -909,19 +911,20 @@ export const Flow: Codec<Flow> = {
       lastSeen: buffer.readBigUInt64LE(offset + 8),
       epoch: buffer.readBigUInt64LE(offset + 16),
       nameHash: buffer.readBigUInt64LE(offset + 24),
-      startTime: buffer.readBigUInt64LE(offset + 32),
-      cgroupId: buffer.readBigUInt64LE(offset + 40),
-      subjects: [Subject.decode(buffer, offset + 48), Subject.decode(buffer, offset + 48 + 24)],
-      tableId: buffer.readUInt32LE(offset + 96),
-      tgid: buffer.readUInt32LE(offset + 100),
-      dnsNext: [buffer.readUInt32LE(offset + 104), buffer.readUInt32LE(offset + 104 + 4)],
-      subjectCount: buffer.readUInt8(offset + 112),
-      direction: buffer.readUInt8(offset + 113),
-      reason: buffer.readUInt8(offset + 114),
-      application: buffer.readUInt8(offset + 115),
-      flags: buffer.readUInt32LE(offset + 116),
-      dnsLength: [buffer.readUInt16LE(offset + 120), buffer.readUInt16LE(offset + 120 + 2)],
-      tick: buffer.readUInt32LE(offset + 124),
+      allowedSince: buffer.readBigUInt64LE(offset + 32),
+      startTime: buffer.readBigUInt64LE(offset + 40),
+      cgroupId: buffer.readBigUInt64LE(offset + 48),
+      subjects: [Subject.decode(buffer, offset + 56), Subject.decode(buffer, offset + 56 + 24)],
+      tableId: buffer.readUInt32LE(offset + 104),
+      tgid: buffer.readUInt32LE(offset + 108),
+      dnsNext: [buffer.readUInt32LE(offset + 112), buffer.readUInt32LE(offset + 112 + 4)],
+      subjectCount: buffer.readUInt8(offset + 120),
+      direction: buffer.readUInt8(offset + 121),
+      reason: buffer.readUInt8(offset + 122),
+      application: buffer.readUInt8(offset + 123),
+      flags: buffer.readUInt32LE(offset + 124),
+      dnsLength: [buffer.readUInt16LE(offset + 128), buffer.readUInt16LE(offset + 128 + 2)],
+      tick: buffer.readUInt32LE(offset + 132),
     };
   },
 };
