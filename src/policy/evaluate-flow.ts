@@ -143,7 +143,11 @@ function judgeRights(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Re
   for (const rights of flow.rights) {
     const isUnjudged = rights.binaryId === 0 && table.default === null;
     if (isUnjudged && isOwnNeighbourDiscovery(state, packet, direction)) continue;
-    const reason = toldReason(table, rights, judgeLayers(state, rights, destination, flow.allowedSince, flow.direction));
+    const reason = toldReason(
+      table,
+      rights,
+      judgeLayers(state, rights, destination, flow.allowedSince, flow.direction),
+    );
     if (reason !== "Allowed") return reason;
   }
   return "Allowed";
