@@ -160,6 +160,16 @@ test("§4.4 real programs: curl speaks HTTP, and is told by its own path", async
   assert.equal((await lab.run(shop, lab.program("curl", "/usr/bin/curl"), [...page, "--max-time", "0.3"])).code, 28);
 });
 
+test("§4 real programs: nc, of whichever kind, is told by its own path", async () => {
+  const nc = lab.program("ports", "/usr/bin/nc");
+  const talk = (port: number) => ["-c", `echo hello | ${nc} -N -w 1 ${SERVER} ${port}`];
+  assert.equal((await lab.run(shop, "/bin/sh", talk(7001))).stdout, "hello\n");
+  const mark = lab.agent.events.mark();
+  assert.notEqual((await lab.run(shop, "/bin/sh", talk(7004))).code, 0);
+  await lab.violation({ reason: "Port", path: nc }, mark);
+  lab.program("ports");
+});
+
 test("§4 DNS is always parsed: what is no DNS does not pass on port 53", async () => {
   await stops("anything", `udp4 sendto ${SERVER} 53 TAG recv`, "DnsMalformed");
   await stops("anything", `tcp4 connect ${SERVER} 53 send TAG recv`, "DnsMalformed");
