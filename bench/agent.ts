@@ -32,7 +32,7 @@ export const agent: Benchmark = {
     const names = Array.from({ length: WORKLOADS }, (_, n) => `w${n}`);
     using bed = await Bed.open({
       bare: [],
-      ours: Object.fromEntries(names.map((name, n) => [name, (label: string) => prefixProfiles(label, 1000 + n)])),
+      ours: Object.fromEntries(names.map((name, n) => [name, (label: string) => prefixProfiles(label, 10 + n)])),
     });
     bed.hooks.set(true);
     await pause(SETTLE_MS);
@@ -68,7 +68,7 @@ function lostEvents(): number {
 function resultOf(loads: Load[]): Result {
   const most = Math.max(...loads.map(({ resident }) => resident));
   return {
-    title: `Agent, ${WORKLOADS} workloads with about 1,000 prefixes each`,
+    title: `Agent, ${WORKLOADS} workloads with 10 to 40 prefixes each`,
     unit: "",
     baseline: "",
     columns: ["load", "resident MiB", "% of a CPU", "events printed", "events lost in the kernel"],

@@ -2,12 +2,14 @@
  * The agent of one machine: profiles from a source, workloads from another, and the kernel kept in line with both. It can be
  * stopped, killed and started again at any time; what is in force does not depend on it.
  */
+
 import type { SecurityProfile } from "../api/types.ts";
 import { describeDiff, diffTables } from "../policy/diff.ts";
 import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { Enforcement } from "./enforce/enforcement.ts";
 import type { RevisionError } from "./events/event.ts";
+import { trimMemory } from "./ffi/libc.ts";
 import { NodeGuard, type NodeGuardOptions } from "./node-guard.ts";
 import type { ProfileRevision, ProfileSource } from "./profiles/source.ts";
 
@@ -39,6 +41,8 @@ export class Agent {
       ),
       options.workloads.subscribe(() => this.#reconcile()),
     );
+    // Loading the programs took some megabytes that nothing needs any more.
+    trimMemory();
   }
 
   /** Delivers what events there are now. */

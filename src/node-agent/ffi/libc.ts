@@ -9,6 +9,7 @@ const libc = new Library("libc.so.6", "Portcullis needs the GNU C library; use i
 
 const native = {
   close: libc.declare<(fd: number) => number>("int close(int fd)"),
+  malloc_trim: libc.declare<(pad: number) => number>("int malloc_trim(size_t pad)"),
   mmap: libc.declare<
     (a: null, length: number, protection: number, flags: number, fd: number, offset: number) => Pointer | null
   >("void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)"),
@@ -33,6 +34,11 @@ const native = {
 function check(result: number, operation: string, object: string): number {
   if (result < 0) throw new KernelError({ operation, object, errno: koffi.errno() });
   return result;
+}
+
+/** Gives memory that native code (libbpf) has freed back to the system; glibc keeps it otherwise. */
+export function trimMemory(): void {
+  native.malloc_trim(0);
 }
 
 /** Closes a file descriptor that came from the kernel side (not one of Node's own). */
