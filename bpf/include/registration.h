@@ -8,9 +8,16 @@
 
 #include "maps.h"
 
+#define REGISTRATION_KEY_WORDS (sizeof(struct registration_key) / sizeof(__u32))
+
 static __always_inline int is_same_key(const struct registration_key *one, const struct registration_key *other)
 {
-	return !__builtin_memcmp(one, other, sizeof(*one));
+	const __u32 *left = (const __u32 *)one, *right = (const __u32 *)other;
+	__u32 difference = 0;
+
+	for (__u32 i = 0; i < REGISTRATION_KEY_WORDS; i++)
+		difference |= left[i] ^ right[i];
+	return !difference;
 }
 
 /* The registration under a key if it counts, or null. */
