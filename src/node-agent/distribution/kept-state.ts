@@ -9,9 +9,8 @@ import { causeCode, causeText } from "../../api/errors.ts";
 import { type State, StateSchema } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { stateMessages } from "../../protocol/state-message.ts";
+import { KEPT_STATE_FILE } from "../enforce/state.ts";
 import { KeptStateError } from "./errors.ts";
-
-export const KEPT_STATE_FILE = "operator-state.bin";
 
 const NOTHING_HELD = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
 

@@ -3,8 +3,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-
-export const REPORTED_COUNTS_FILE = "reported-counts.json";
+import { REPORTED_COUNTS_FILE } from "../enforce/state.ts";
 
 export class ReportedCounts {
   readonly #folder: string;

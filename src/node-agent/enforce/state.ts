@@ -13,6 +13,9 @@ import { StateUnreadableError } from "./errors.ts";
 
 const STATE_VERSION = 1;
 export const STATE_FILE = "state.json";
+/** In a cluster: the operator's last state, and how far counters are reported. See src/node-agent/distribution. */
+export const KEPT_STATE_FILE = "operator-state.bin";
+export const REPORTED_COUNTS_FILE = "reported-counts.json";
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf/portcullis";
 
 /** An interface that is guarded, as the kernel was told. */
@@ -134,7 +137,8 @@ export function saveState(directory: string, state: AgentState, last: { text: st
 
 /** Removes the state; the folder too, if nothing else is in it. */
 export function removeState(directory: string): void {
-  rmSync(join(directory, STATE_FILE), { force: true });
+  for (const name of [STATE_FILE, KEPT_STATE_FILE, REPORTED_COUNTS_FILE])
+    rmSync(join(directory, name), { force: true });
 }
 
 export function encodeState(state: AgentState): string {

@@ -1,0 +1,288 @@
+/** The agent of a node on the real kernel: pods that are network namespaces, and an operator on loopback. */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { compileTable } from "../../policy/compile.ts";
+import type { RuleTable } from "../../policy/tables.ts";
+import { processOf, profileOf } from "../../policy/testing/profiles.ts";
+import { type Binding, PodPhase, type PodState } from "../../protocol/agent_pb.js";
+import { detachAll, NOTHING_REMOVED } from "../enforce/detach.ts";
+import { inspectNode } from "../enforce/inspect.ts";
+import { DEFAULT_SETTINGS } from "../enforce/settings.ts";
+import { SILENT } from "../enforce/testing/workloads.ts";
+import { NamedNamespaces } from "../workload/named-namespaces.ts";
+import type { Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "../workload/workload.ts";
+import { AgentMetrics } from "./agent-metrics.ts";
+import { ClusterAgent } from "./cluster-agent.ts";
+import { KeptState } from "./kept-state.ts";
+import { PodBindings } from "./pod-bindings.ts";
+import { fullState, testBinding } from "./testing/bindings.ts";
+import { makeCertificates } from "./testing/certificates.ts";
+import { FakeOperator } from "./testing/fake-operator.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "pc-ca-"));
+const pinRoot = `/sys/fs/bpf/pc-ca-test-${process.pid}`;
+const stateDirectory = join(folder, "state");
+const root = join(folder, "root");
+const certificates = makeCertificates(folder, "operator.test");
+const tokenFile = join(folder, "token");
+/** Network namespace = pod; its uid is `uid-NAME`. */
+const [WEB, SHOP] = [`pc-ca-w${process.pid}`, `pc-ca-s${process.pid}`];
+const uid = (name: string) => `uid-${name}`;
+const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
+
+/** Named namespaces, as pods with one container whose image has links. */
+class PretendedPods implements WorkloadSource {
+  readonly #names: NamedNamespaces;
+  readonly #bindings: PodBindings;
+
+  constructor(bindings: PodBindings) {
+    const named = [WEB, SHOP].map((name) => ({ name, namespace: "default", labels: {} }));
+    this.#bindings = bindings;
+    this.#names = new NamedNamespaces(named, { onError: (error) => assert.fail(String(error)) });
+  }
+
+  snapshot(): WorkloadSnapshot {
+    return this.#asPods(this.#names.snapshot());
+  }
+
+  refresh(): WorkloadSnapshot {
+    return this.#asPods(this.#names.refresh());
+  }
+
+  subscribe(listener: WorkloadListener): () => void {
+    return this.#names.subscribe((snapshot) => listener(this.#asPods(snapshot)));
+  }
+
+  close(): void {
+    this.#names.close();
+  }
+
+  #asPods({ workloads, unresolved }: WorkloadSnapshot): WorkloadSnapshot {
+    const asPod = (workload: Workload): Workload => {
+      const facts = this.#bindings.find(uid(workload.name));
+      const named = facts === null ? { namespace: "", name: uid(workload.name) } : { namespace: facts.namespace };
+      return { ...workload, ...named, podUid: uid(workload.name), containers: [{ name: "main", cgroupId: 1n, root }] };
+    };
+    return {
+      workloads: workloads.map(asPod),
+      unresolved: unresolved.map((one) => ({ ...one, podUid: uid(one.name) })),
+    };
+  }
+}
+
+class RunningAgent {
+  readonly metrics = new AgentMetrics();
+  readonly workloads: PretendedPods;
+  readonly agent: ClusterAgent;
+
+  constructor(port: number, startupTimeout = 60_000) {
+    const kept = new KeptState(stateDirectory);
+    const bindings = new PodBindings(kept.load() ?? undefined, join(folder, "no-logs"));
+    this.workloads = new PretendedPods(bindings);
+    const address = {
+      target: `127.0.0.1:${port}`,
+      serverName: "operator.test",
+      caFile: certificates.caFile,
+      tokenFile,
+    };
+    this.agent = new ClusterAgent({
+      pinRoot,
+      stateDirectory,
+      settings: DEFAULT_SETTINGS,
+      workloads: this.workloads,
+      sink: { write: () => {}, end: () => Promise.resolve() },
+      startupFailurePolicy: "Allow",
+      startupTimeout,
+      log: SILENT,
+      operator: {
+        address,
+        nodeName: "node-1",
+        version: "0",
+        searchDomains: [],
+        backoff: { first: 20, longest: 50, random: Math.random },
+      },
+      bindings,
+      kept,
+      exemptNamespaces: new Set(),
+      blockNamespaces: new Set(),
+      metrics: this.metrics,
+    });
+  }
+
+  close(): void {
+    this.agent.close();
+    this.workloads.close();
+  }
+}
+
+let operator: FakeOperator;
+let running: RunningAgent | null = null;
+let revision = 0n;
+
+before(async () => {
+  writeFileSync(tokenFile, "token");
+  mkdirSync(join(root, "bin"), { recursive: true });
+  writeFileSync(join(root, "bin/busybox"), "");
+  for (const link of ["one", "two"]) symlinkSync("busybox", join(root, "bin", link));
+  [WEB, SHOP].forEach((name, index) => {
+    ip("netns", "add", name);
+    ip("link", "add", `pcca${index}v${process.pid % 10_000}`, "type", "veth", "peer", "name", "eth0", "netns", name);
+    ip("-n", name, "addr", "add", `10.99.${index}.2/24`, "dev", "eth0");
+    ip("-n", name, "link", "set", "eth0", "up");
+    ip("link", "set", `pcca${index}v${process.pid % 10_000}`, "up");
+  });
+  operator = new FakeOperator();
+  await operator.start(certificates);
+});
+
+after(() => {
+  running?.close();
+  operator.stop();
+  for (const name of [WEB, SHOP]) spawnSync("ip", ["netns", "del", name]);
+  if (existsSync(pinRoot)) detachAll(pinRoot, stateDirectory);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function until<T>(what: string, look: () => T | null | undefined | false): Promise<T> {
+  for (let turn = 0; turn < 500; turn += 1) {
+    const found = look();
+    if (found !== null && found !== undefined && found !== false) return found;
+    await sleep(10);
+  }
+  return assert.fail(`not within 5 s: ${what}`);
+}
+
+/** As the operator would know it: what was told last of each pod. */
+function told(name: string): PodState | undefined {
+  return operator
+    .said("podStates")
+    .flatMap(({ pods }) => pods)
+    .findLast(({ podUid }) => podUid === uid(name));
+}
+
+const phase = (name: string, wanted: PodPhase) =>
+  until(`${PodPhase[wanted]} of ${name}`, () => told(name)?.phase === wanted && told(name));
+
+const status = (name: string) =>
+  inspectNode(pinRoot, stateDirectory).workloads.find(
+    (workload) => workload.name === name || workload.name === uid(name),
+  );
+
+function push(tables: RuleTable[], ...bindings: Binding[]): void {
+  revision += 1n;
+  operator.connections.at(-1)?.send(...fullState(revision, tables, bindings));
+}
+
+const bindingOf = (name: string, table: RuleTable | null) => testBinding(uid(name), table, { name });
+
+const egress = (cidr: string) => ({ cidr4: [cidr], l4: { protocols: ["icmp" as const] } });
+const tableFor = (path: string, cidr = "10.99.0.1/32") =>
+  compileTable([profileOf("p", { actions: ["enforce"], processes: [processOf(path, { egress: egress(cidr) })] })], {
+    searchDomains: [],
+  });
+
+test("pods wait until the operator has told of them, and then have what it told", async () => {
+  running = new RunningAgent(operator.port);
+  await until("a connection", () => operator.connections.length === 1);
+  assert.deepEqual([status(WEB)?.state, status(SHOP)?.state], ["pending", "pending"]);
+  const table = tableFor("/bin/app");
+  push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
+  const state = await phase(WEB, PodPhase.ENFORCED);
+  await phase(SHOP, PodPhase.UNRESTRICTED);
+  assert.deepEqual([state.tableHash, state.code], [table.hash, ""]);
+  assert.deepEqual([status(WEB)?.state, status(WEB)?.table], ["enforced", table.hash]);
+  assert.equal(status(SHOP)?.state, "unrestricted");
+  assert.match(await running.metrics.registry.metrics(), /portcullis_agent_pods\{phase="enforced"\} 1/);
+});
+
+test("what the kernel drops is reported, as a count of the profile and as a sample", async () => {
+  spawnSync("ip", ["netns", "exec", WEB, "ping", "-c", "2", "-W", "1", "-i", "0.2", "10.99.0.1"]);
+  const counters = await until("counters", () =>
+    operator
+      .said("counters")
+      .flatMap(({ processes }) => processes)
+      .find(({ profile }) => profile === "default/p"),
+  );
+  assert.equal(counters.path, "", "ping is not listed");
+  assert.ok(counters.verdicts.some(({ verdict, packets }) => verdict === "dropped" && packets > 0n));
+});
+
+test("a link in the image gives its rights to its file, and is told", async () => {
+  const table = tableFor("/bin/one");
+  push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
+  const state = await until("the link", () => told(WEB)?.sharedFiles.length === 1 && told(WEB));
+  assert.deepEqual([state.phase, state.tableHash], [PodPhase.ENFORCED, table.hash]);
+  assert.deepEqual(
+    state.sharedFiles.map(({ path, names }) => [path, names]),
+    [["/bin/one", ["/bin/busybox"]]],
+  );
+  assert.deepEqual(status(WEB)?.sharedFiles, [{ listed: "main:/bin/one", file: "/bin/busybox" }]);
+});
+
+test("a table that does not fit leaves the pod's old one in force, and others alone", async () => {
+  const before = status(WEB)?.table;
+  const many = Array.from({ length: 33 }, (_, n) =>
+    profileOf(`p${n}`, {
+      processes: ["/bin/one", "/bin/two"].map((path) => processOf(path, { egress: egress(`10.${n}.0.0/16`) })),
+    }),
+  );
+  const tooMuch = compileTable(many, { searchDomains: [] });
+  const other = tableFor("/bin/other");
+  push([tooMuch, other], bindingOf(WEB, tooMuch), bindingOf(SHOP, other));
+  const failed = await phase(WEB, PodPhase.FAILED);
+  assert.match(failed.message, /66 blocks .*at most 64/);
+  const enforced = await phase(SHOP, PodPhase.ENFORCED);
+  assert.equal(enforced.tableHash, other.hash);
+  assert.equal(status(WEB)?.table, before);
+  assert.equal(operator.said("refusal").length, 0);
+});
+
+test("without an operator the agent starts with what it knew, and changes nothing", async () => {
+  const table = tableFor("/bin/app");
+  push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
+  await until("the change", () => told(WEB)?.tableHash === table.hash);
+  running?.close();
+  operator.stop();
+  const before = status(WEB);
+  running = new RunningAgent(operator.port, 200);
+  await sleep(400);
+  const now = status(WEB);
+  assert.deepEqual([now?.table, now?.state, now?.since], [table.hash, "enforced", before?.since]);
+  assert.equal(status(SHOP)?.state, "unrestricted");
+  assert.notEqual(running.metrics.disconnected, null);
+});
+
+test("when the operator is back it is told what is held, and need not send it", async () => {
+  const back = new FakeOperator();
+  await back.start(certificates, operator.port);
+  operator = back;
+  const { hello } = await until("a connection", () => operator.connections[0]);
+  assert.deepEqual(hello.tables.length, 1);
+  await phase(WEB, PodPhase.ENFORCED);
+});
+
+test("a pod that is gone leaves nothing behind", async () => {
+  ip("netns", "del", WEB);
+  push([], bindingOf(SHOP, null));
+  await until("that it is gone", () => status(WEB) === undefined);
+  await until("that its rules are gone", () => {
+    const used = inspectNode(pinRoot, stateDirectory).maps.filter(({ name }) =>
+      ["rulesets", "peers4", "binaries"].includes(name),
+    );
+    return used.every(({ entries }) => entries === 0);
+  });
+  await until("that it is told", () => operator.said("podStates").some(({ removed }) => removed.includes(uid(WEB))));
+});
+
+test("detaching takes the kept state away too", () => {
+  running?.close();
+  running = null;
+  assert.notDeepEqual(detachAll(pinRoot, stateDirectory), NOTHING_REMOVED);
+  assert.equal(existsSync(pinRoot), false);
+  assert.equal(new KeptState(stateDirectory).load(), null);
+});
