@@ -1,0 +1,113 @@
+/** A real cluster on this machine, without a registry or a network: started for a test file, removed after it. */
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { causeCode } from "../../../src/api/errors.ts";
+import { kubernetesPrograms } from "./binaries.ts";
+import { Authority } from "./certificates.ts";
+import { ControlPlane } from "./control-plane.ts";
+import { makeImages } from "./images.ts";
+import { API_PORT, KUBERNETES_SERVICE, makeNetwork, type NodePlace, nodePlace, routeServices } from "./network.ts";
+import { kubeletLog, Node, OWN_FOLDERS } from "./node.ts";
+import { eventually, FOLDER, removeAll } from "./place.ts";
+
+const CLUSTER_DNS = "10.96.0.10";
+const NODES_TIMEOUT_MS = 120_000;
+
+export interface ClusterOptions {
+  nodes?: number;
+  /** Further OCI tar files for each node. */
+  images?: readonly string[];
+  /** Says what is being done. */
+  progress?: (line: string) => void;
+}
+
+export class Cluster {
+  readonly controlPlane: ControlPlane;
+  readonly nodes: readonly Node[];
+
+  private constructor(controlPlane: ControlPlane, nodes: readonly Node[]) {
+    this.controlPlane = controlPlane;
+    this.nodes = nodes;
+  }
+
+  /** Starts it, and returns when all nodes are ready. What an earlier run has left is removed first. */
+  static async start({ nodes = 2, images = [], progress = () => {} }: ClusterOptions = {}): Promise<Cluster> {
+    const programs = kubernetesPrograms(progress);
+    await Cluster.remove();
+    try {
+      return await Cluster.#make(programs, nodes, images, progress);
+    } catch (error) {
+      await Cluster.remove();
+      throw error;
+    }
+  }
+
+  /** Ends and removes the cluster of this machine, if there is one. */
+  static async remove(): Promise<void> {
+    await removeAll();
+    for (const path of OWN_FOLDERS) {
+      try {
+        rmdirSync(path);
+      } catch (error) {
+        // Not made by a cluster of ours alone.
+        if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes(causeCode(error) ?? "")) throw error;
+      }
+    }
+  }
+
+  static async #make(
+    programs: string,
+    count: number,
+    images: readonly string[],
+    progress: (line: string) => void,
+  ): Promise<Cluster> {
+    mkdirSync(join(FOLDER, "pki"), { recursive: true });
+    const places = Array.from({ length: count }, (_, index) => nodePlace(index + 1));
+    const [first] = places;
+    if (first === undefined) throw new Error("a cluster needs a node");
+    progress("network, certificates, images");
+    makeNetwork(places);
+    const authority = new Authority(join(FOLDER, "pki"));
+    const files = [...(await makeImages(join(FOLDER, "images"))), ...images];
+    progress("etcd, API server, controller manager, scheduler");
+    const controlPlane = await ControlPlane.start({ place: first, programs, authority });
+    const api = { address: KUBERNETES_SERVICE, protocol: "tcp" as const, port: 443 };
+    routeServices(places, [{ ...api, endpoints: [`${first.address}:${API_PORT}`] }]);
+    progress(`${count} nodes: containerd, kubelet`);
+    const { server } = controlPlane;
+    const nodes: Node[] = [];
+    for (const place of places) {
+      nodes.push(await Node.start({ place, programs, authority, server, clusterDns: CLUSTER_DNS, images: files }));
+    }
+    const cluster = new Cluster(controlPlane, nodes);
+    await cluster.#nodesReady(places);
+    progress("ready");
+    return cluster;
+  }
+
+  /** Output of kubectl, with an administrator's rights. */
+  kubectl(...args: string[]): string {
+    return this.controlPlane.kubectl(args);
+  }
+
+  /** Applies objects, or the text of manifests. @throws Error with the API server's words */
+  apply(manifest: object | string, ...args: string[]): string {
+    const text = typeof manifest === "string" ? manifest : JSON.stringify(manifest);
+    return this.controlPlane.kubectl(["apply", "-f", "-", ...args], text);
+  }
+
+  /** One object, or a list of them, as JSON. */
+  get<T>(...args: string[]): T {
+    return JSON.parse(this.kubectl("get", ...args, "-o", "json")) as T;
+  }
+
+  async #nodesReady(places: readonly NodePlace[]): Promise<void> {
+    const conditions = 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
+    const ready = () =>
+      this.kubectl("get", "nodes", "-o", conditions)
+        .split("\n")
+        .filter((status) => status === "True").length === places.length;
+    const describe = () => `${this.kubectl("get", "nodes", "-o", "wide")}\n${places.map(kubeletLog).join("\n")}`;
+    await eventually("the nodes to be ready", ready, { timeout: NODES_TIMEOUT_MS, describe });
+  }
+}

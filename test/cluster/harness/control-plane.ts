@@ -1,0 +1,152 @@
+/** etcd, API server, controller manager and scheduler, in the first node's network namespace. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Authority } from "./certificates.ts";
+import { API_PORT, KUBERNETES_SERVICE, type NodePlace } from "./network.ts";
+import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, startDaemon } from "./place.ts";
+
+const ETCD = "http://127.0.0.1:2379";
+const ETCD_PEER = "http://127.0.0.1:2380";
+const CGROUP = "control-plane";
+const SERVICES = "10.96.0.0/16";
+export const ISSUER = "https://kubernetes.default.svc";
+
+export interface ControlPlaneOptions {
+  place: NodePlace;
+  programs: string;
+  authority: Authority;
+}
+
+export class ControlPlane {
+  readonly server: string;
+  /** Of an administrator. */
+  readonly kubeconfig: string;
+  readonly #options: ControlPlaneOptions;
+  #apiServer: Daemon | null = null;
+
+  private constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+    const { place, authority } = options;
+    this.server = `https://${place.address}:${API_PORT}`;
+    const names = `IP:127.0.0.1,IP:${place.address},IP:${KUBERNETES_SERVICE},DNS:localhost,DNS:kubernetes.default.svc`;
+    authority.issue({ name: "apiserver", subject: "/CN=kube-apiserver", names });
+    authority.issue({
+      name: "apiserver-kubelet",
+      subject: "/O=system:masters/CN=apiserver-kubelet",
+      names: "DNS:apiserver",
+    });
+    authority.issue({ name: "admin", subject: "/O=system:masters/CN=admin", names: "DNS:admin" });
+    this.kubeconfig = authority.kubeconfig("admin", this.server, {
+      "client-certificate": authority.path("admin.crt"),
+      "client-key": authority.path("admin.key"),
+    });
+  }
+
+  static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
+    const plane = new ControlPlane(options);
+    makeCgroup(CGROUP);
+    await plane.#startEtcd();
+    await plane.startApiServer();
+    plane.#startManagers();
+    return plane;
+  }
+
+  /** Starts the API server, and waits until it is ready. */
+  async startApiServer(): Promise<void> {
+    const { place, authority } = this.#options;
+    this.#apiServer = this.#start("kube-apiserver", [
+      `--etcd-servers=${ETCD}`,
+      "--bind-address=0.0.0.0",
+      `--secure-port=${API_PORT}`,
+      `--advertise-address=${place.address}`,
+      `--service-cluster-ip-range=${SERVICES}`,
+      `--tls-cert-file=${authority.path("apiserver.crt")}`,
+      `--tls-private-key-file=${authority.path("apiserver.key")}`,
+      `--client-ca-file=${authority.path("ca.crt")}`,
+      `--service-account-issuer=${ISSUER}`,
+      `--service-account-key-file=${authority.path("sa.pub")}`,
+      `--service-account-signing-key-file=${authority.path("sa.key")}`,
+      "--authorization-mode=Node,RBAC",
+      "--anonymous-auth=false",
+      "--allow-privileged=true",
+      "--enable-admission-plugins=NodeRestriction",
+      `--kubelet-client-certificate=${authority.path("apiserver-kubelet.crt")}`,
+      `--kubelet-client-key=${authority.path("apiserver-kubelet.key")}`,
+      `--kubelet-certificate-authority=${authority.path("ca.crt")}`,
+      "--kubelet-preferred-address-types=InternalIP",
+    ]);
+    const daemon = this.#apiServer;
+    const ready = () => this.#kubectlStatus("get", "--raw", "/readyz") === 0;
+    await eventually("the API server", ready, { describe: () => logEnd(daemon) });
+  }
+
+  /** Ends the API server, as a crash would. */
+  stopApiServer(): void {
+    if (this.#apiServer !== null) process.kill(this.#apiServer.pid, "SIGKILL");
+    this.#apiServer = null;
+  }
+
+  /** Output of kubectl. @throws Error with what it says */
+  kubectl(args: readonly string[], input?: string): string {
+    return execFileSync("nsenter", this.#kubectlCommand(args), {
+      encoding: "utf8",
+      stdio: ["pipe", "pipe", "pipe"],
+      ...(input === undefined ? {} : { input }),
+    });
+  }
+
+  #kubectlStatus(...args: string[]): number | null {
+    return spawnSync("nsenter", this.#kubectlCommand(args), { timeout: 5000 }).status;
+  }
+
+  #kubectlCommand(args: readonly string[]): string[] {
+    const { place, programs } = this.#options;
+    const kubectl = [join(programs, "kubectl"), `--kubeconfig=${this.kubeconfig}`, ...args];
+    return [`--net=/run/netns/${place.netns}`, "--", ...kubectl];
+  }
+
+  async #startEtcd(): Promise<void> {
+    const data = join(FOLDER, "etcd");
+    mkdirSync(data, { mode: 0o700 });
+    const daemon = startDaemon({
+      name: "etcd",
+      netns: this.#options.place.netns,
+      cgroup: CGROUP,
+      command: [
+        "etcd",
+        `--data-dir=${data}`,
+        `--listen-client-urls=${ETCD}`,
+        `--advertise-client-urls=${ETCD}`,
+        `--listen-peer-urls=${ETCD_PEER}`,
+        `--initial-advertise-peer-urls=${ETCD_PEER}`,
+        `--initial-cluster=default=${ETCD_PEER}`,
+        // Nothing in here outlives the test.
+        "--unsafe-no-fsync",
+      ],
+      environment: { ETCD_UNSUPPORTED_ARCH: process.arch === "arm64" ? "arm64" : "" },
+    });
+    const health = [`--net=/run/netns/${this.#options.place.netns}`, "--", "curl", "-sf", `${ETCD}/health`];
+    const ready = () => spawnSync("nsenter", health).status === 0;
+    await eventually("etcd", ready, { interval: 50, timeout: 20_000, describe: () => logEnd(daemon) });
+  }
+
+  #startManagers(): void {
+    const { authority } = this.#options;
+    const shared = [`--kubeconfig=${this.kubeconfig}`, "--leader-elect=false", "--bind-address=127.0.0.1"];
+    this.#start("kube-controller-manager", [
+      ...shared,
+      `--service-account-private-key-file=${authority.path("sa.key")}`,
+      `--root-ca-file=${authority.path("ca.crt")}`,
+      "--use-service-account-credentials=true",
+      // A node that is stopped should be noticed within a test.
+      "--node-monitor-grace-period=20s",
+    ]);
+    this.#start("kube-scheduler", shared);
+  }
+
+  #start(name: string, args: readonly string[]): Daemon {
+    const { place, programs } = this.#options;
+    return startDaemon({ name, netns: place.netns, cgroup: CGROUP, command: [join(programs, name), ...args] });
+  }
+}

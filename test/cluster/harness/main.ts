@@ -1,0 +1,21 @@
+/** `main.ts up|down`: the tests' cluster, to look at and to work with. */
+import { Cluster } from "./cluster.ts";
+
+const started = performance.now();
+const say = (line: string) =>
+  console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+
+switch (process.argv[2]) {
+  case "up": {
+    const { controlPlane } = await Cluster.start({ progress: say });
+    console.log(`nsenter --net=/run/netns/pc-cluster-node1 kubectl --kubeconfig=${controlPlane.kubeconfig} get nodes`);
+    break;
+  }
+  case "down":
+    await Cluster.remove();
+    say("removed");
+    break;
+  default:
+    console.error("usage: main.ts up|down");
+    process.exitCode = 2;
+}
