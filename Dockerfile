@@ -1,0 +1,10 @@
+# The image for those who build with docker or podman. What is in it is put together by tools/build-image.ts:
+#
+#   make build
+#   node_modules/.bin/node tools/build-image.ts --root build/image/root
+#   docker build -t portcullis .
+#
+# Without docker: `make image` writes the same image as a tar file.
+FROM scratch
+COPY build/image/root/ /
+ENTRYPOINT ["/usr/local/bin/node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "--optimize-for-size", "/opt/portcullis/src/cli/main.ts"]

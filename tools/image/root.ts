@@ -1,0 +1,117 @@
+/**
+ * The root file system of the container image, put together from this checkout and this machine: Node, the project with
+ * its production dependencies, the BPF objects, and the shared libraries that they need. No shell, no package manager.
+ */
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+const PROJECT = join(import.meta.dirname, "../..");
+/** Where the project is in the image. */
+const HOME = "/opt/portcullis";
+const NODE = "/usr/local/bin/node";
+const SOURCES = ["src", "crds", "package.json", "LICENSE", "LICENSES"];
+const OBJECTS = ["classifier", "sockets", "processes", "scripts", "gate", "devices", "flows"];
+const LIBBPF = "libbpf.so.1";
+/** glibc loads these by name, when somebody looks up a host. */
+const NAME_SERVICE = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"];
+
+/** What runs when a container is started from the image; arguments are the command's. */
+export const ENTRYPOINT = [
+  NODE,
+  "--disable-warning=ExperimentalWarning",
+  "--max-semi-space-size=4",
+  "--optimize-for-size",
+  `${HOME}/src/cli/main.ts`,
+];
+
+/** Fills an empty folder. @throws Error where something has not been built, or is not installed */
+export function makeRoot(root: string): void {
+  rmSync(root, { recursive: true, force: true });
+  for (const folder of ["tmp", "run", "etc", "proc", "sys", "dev", "var/lib/portcullis"]) {
+    mkdirSync(join(root, folder), { recursive: true });
+  }
+  chmodSync(join(root, "tmp"), 0o1777);
+  writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/:/none\nportcullis:x:65532:65532:portcullis:/:/none\n");
+  writeFileSync(join(root, "etc/nsswitch.conf"), "hosts: files dns\n");
+  const home = join(root, HOME);
+  for (const name of SOURCES) cpSync(join(PROJECT, name), join(home, name), { recursive: true, filter: isShipped });
+  copyDependencies(home);
+  copyObjects(join(home, "build/bpf"));
+  const node = realpathSync(join(PROJECT, "node_modules/.bin/node"));
+  install(node, join(root, NODE));
+  copyLibraries(root, [node, libraryPath(LIBBPF), ...NAME_SERVICE.map(libraryPath), ...nativeModules(home)]);
+}
+
+function isShipped(path: string): boolean {
+  return !/\.test\.ts$/.test(path) && !["testdata", "testing"].includes(basename(path));
+}
+
+/** What package-lock.json calls no development dependency; Node itself is installed apart. */
+function copyDependencies(home: string): void {
+  const { packages } = JSON.parse(readFileSync(join(PROJECT, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { dev?: boolean }>;
+  };
+  for (const [path, { dev }] of Object.entries(packages)) {
+    const source = join(PROJECT, path);
+    // Those for other platforms are not there.
+    if (path === "" || dev === true || /node_modules\/node-linux-/.test(path) || !existsSync(source)) continue;
+    cpSync(source, join(home, path), { recursive: true, filter: isNeeded });
+  }
+}
+
+/** Type declarations, source maps and sources that were compiled are for developers. */
+function isNeeded(path: string): boolean {
+  return !/(\.d\.[cm]?ts|\.map|\.md|\.cc|\.hh?|\.cpp)$/.test(path) && basename(path) !== ".bin";
+}
+
+function copyObjects(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  for (const name of OBJECTS) {
+    const source = join(PROJECT, "build/bpf", `${name}.bpf.o`);
+    if (!existsSync(source)) throw new Error(`${source} has not been built; run: make build`);
+    copyFileSync(source, join(folder, `${name}.bpf.o`));
+  }
+}
+
+function nativeModules(home: string): string[] {
+  const files = readdirSync(join(home, "node_modules"), { recursive: true, encoding: "utf8" });
+  return files.filter((file) => file.endsWith(".node")).map((file) => join(home, "node_modules", file));
+}
+
+/** Where the dynamic linker finds a library. @throws Error where it is not installed */
+function libraryPath(name: string): string {
+  const line = execFileSync("ldconfig", ["-p"], { encoding: "utf8" })
+    .split("\n")
+    .find((text) => text.trim().startsWith(`${name} `));
+  const path = line?.split("=> ")[1];
+  if (path === undefined) throw new Error(`${name} is not installed; run: make setup`);
+  return path;
+}
+
+/** The libraries that these files need, and what those need, at the same paths as here. */
+function copyLibraries(root: string, files: readonly string[]): void {
+  const needed = new Set(files.filter((file) => /\.so(\.|$)/.test(file)));
+  for (const file of files) {
+    const listed = execFileSync("ldd", [file], { encoding: "utf8" }).matchAll(/(?:=> )?(\/\S+) \(0x/g);
+    for (const [, path] of listed) if (path !== undefined) needed.add(path);
+  }
+  for (const path of needed) install(realpathSync(path), join(root, path));
+}
+
+function install(source: string, target: string): void {
+  mkdirSync(dirname(target), { recursive: true });
+  copyFileSync(source, target);
+  chmodSync(target, 0o755);
+}
