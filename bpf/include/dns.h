@@ -201,24 +201,37 @@ struct dns_record {
 	__u16 length;
 };
 
-/* Reads an A or AAAA record's address and learns it. */
-static __always_inline int address_record(struct __sk_buff *skb, struct dns_message *m, struct dns_record *r,
-					  __u32 offset)
+/*
+ * Reads the address of an A or AAAA record, `length` bytes, and learns it. Not inlined: the names that read_answer goes
+ * on to are at the stack's deepest point.
+ */
+__noinline int learn_record(struct __sk_buff *skb, __u32 offset, __u32 length, __u32 ttl)
 {
+	struct dns_message *m = get_dns_message();
 	__u8 address[ADDRESS_LENGTH];
 	__u32 ipv4;
 
-	if (r->type == bpf_htons(DNS_TYPE_A)) {
-		if (r->length != bpf_htons(4) || bpf_skb_load_bytes(skb, offset, &ipv4, sizeof(ipv4)) < 0)
+	if (!m)
+		return -1;
+	if (length == sizeof(ipv4)) {
+		if (bpf_skb_load_bytes(skb, offset, &ipv4, sizeof(ipv4)) < 0)
 			return -1;
 		set_ipv4(address, ipv4);
-	} else {
-		if (r->length != bpf_htons(16) || bpf_skb_load_bytes(skb, offset, address, sizeof(address)) < 0)
-			return -1;
+	} else if (bpf_skb_load_bytes(skb, offset, address, sizeof(address)) < 0) {
+		return -1;
 	}
 	__builtin_memcpy(m->keys[0].address, address, ADDRESS_LENGTH);
 	__builtin_memcpy(m->keys[1].address, address, ADDRESS_LENGTH);
-	return learn_address((__u32)bpf_ntohs(r->ttl[0]) << 16 | bpf_ntohs(r->ttl[1]));
+	return learn_address(ttl);
+}
+
+static __always_inline int address_record(struct __sk_buff *skb, struct dns_record *r, __u32 offset)
+{
+	__u32 length = r->type == bpf_htons(DNS_TYPE_A) ? 4 : ADDRESS_LENGTH;
+
+	if (bpf_ntohs(r->length) != length)
+		return -1;
+	return learn_record(skb, offset, length, (__u32)bpf_ntohs(r->ttl[0]) << 16 | bpf_ntohs(r->ttl[1]));
 }
 
 /* The name that an answer is about. Almost always a pointer to the question's name, which has been read. */
@@ -258,7 +271,7 @@ __noinline int read_answer(struct __sk_buff *skb)
 	if (record.class != bpf_htons(DNS_CLASS_IN) || !in_chain(m, name->hash))
 		return 0;
 	if (record.type == bpf_htons(DNS_TYPE_A) || record.type == bpf_htons(DNS_TYPE_AAAA))
-		return address_record(skb, m, &record, offset);
+		return address_record(skb, &record, offset);
 	if (record.type == bpf_htons(DNS_TYPE_CNAME)) {
 		if (hash_name(skb, offset) < 0 || name->next > end)
 			return -1;

@@ -6,6 +6,9 @@
 #include "dns.h"
 #include "scratch.h"
 
+/* Not on the stack, which is short there: see dns_flow.h. */
+static const struct counter no_packets;
+
 static __always_inline void count_packet(__u32 workload_id, __u32 path_id, __u32 direction, __u32 reason,
 					 __u32 verdict, __u32 length)
 {
@@ -16,10 +19,10 @@ static __always_inline void count_packet(__u32 workload_id, __u32 path_id, __u32
 		.reason = reason,
 		.verdict = verdict,
 	};
-	struct counter *counter = bpf_map_lookup_elem(&counters, &key), fresh = {};
+	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
 
 	if (!counter) {
-		bpf_map_update_elem(&counters, &key, &fresh, BPF_NOEXIST);
+		bpf_map_update_elem(&counters, &key, &no_packets, BPF_NOEXIST);
 		counter = bpf_map_lookup_elem(&counters, &key);
 	}
 	if (!counter) {
