@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new UsageError("the benchmarks make network namespaces and have to run as root");
   // Two at once would measure, and clean up, each other.
   if (!tryLock(openSync(LOCK, "w"), "exclusive", LOCK)) throw new BenchError("another run of the benchmarks is on");
-  endOnSignals();
+  endInOrder();
   cleanUp();
   const wanted = BENCHMARKS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   const say = (text: string) => process.stderr.write(`bench: ${text}\n`);
@@ -63,12 +63,10 @@ async function main(): Promise<void> {
   if (options.write) writeDocument(results, { seconds: options.seconds, time: new Date() });
 }
 
-function endOnSignals(): void {
+function endInOrder(): void {
+  process.once("exit", cleanUp);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => {
-      cleanUp();
-      process.exit(INTERRUPTED);
-    });
+    process.once(signal, () => process.exit(INTERRUPTED));
   }
 }
 

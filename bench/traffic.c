@@ -25,13 +25,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LANES_MAX 64
 #define PAYLOAD 64
+#define SPACE 5000000                   /* addresses below the first ten /13 of the peer's network */
 #define FIRST_BATCH 32
+#define FIRST_SOCKETS 256               /* with as many addresses, more flows than are remembered */
 #define CHUNK (256 * 1024)
 #define TIMEOUT_SECONDS 5
 #define PRIORITY 10
@@ -41,7 +44,7 @@ struct lane {
 	int client_namespace, server_namespace;
 	struct sockaddr_in server;             /* address and first of three ports: UDP, UDP for first packets, TCP */
 	int udp, udp_server;                   /* connected, and where its packets arrive */
-	int first, first_server;               /* sends to many addresses */
+	int first[FIRST_SOCKETS], first_server; /* send to many addresses */
 	int tcp, tcp_server;                   /* connected, and its other end */
 	int dns;
 };
@@ -78,6 +81,18 @@ static void pin(int cpu)
 	CPU_SET(cpu % (int)sysconf(_SC_NPROCESSORS_ONLN), &set);
 	sched_setaffinity(0, sizeof(set), &set);
 	sched_setscheduler(0, SCHED_FIFO, &parameters);
+}
+
+/* As many as may be had without asking; too few show when they run out. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		fail("getrlimit");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		fail("setrlimit");
 }
 
 static int open_namespace(const char *path)
@@ -258,13 +273,13 @@ static int64_t run_bulk(struct lane *lane, int64_t bytes)
 	return now() - start;
 }
 
-/* The next of many addresses from 10.129.0.0 on, in an order that no cache foresees. */
-static uint32_t next_address(uint32_t space)
+/* One of `count` addresses, at random, that lie evenly among SPACE from 10.129.0.0 on. */
+static uint32_t next_address(uint32_t count)
 {
 	static uint32_t state = 1;
 
 	state = state * 1664525 + 1013904223;
-	return 0x0a810000 + (uint32_t)(((uint64_t)state * space) >> 32);
+	return 0x0a810000 + (uint32_t)(((uint64_t)state * count) >> 32) * (SPACE / count);
 }
 
 static void drain(int fd)
@@ -293,22 +308,23 @@ static void keep_pace(int64_t start, int count, int64_t pace)
 		nanosleep(&pause, NULL);
 }
 
-/* Packets that each begin a flow: to `space` addresses, at random. `pace`: nanoseconds between two, 0 for none. */
-static int64_t run_first(struct lane *lane, int count, uint32_t space, int64_t pace)
+/* Packets that each begin a flow, to one of so many addresses. `pace`: nanoseconds between two, 0 for none. */
+static int64_t run_first(struct lane *lane, int count, uint32_t addresses, int64_t pace)
 {
 	struct sockaddr_in to = server_address(lane, 1);
 	char data[PAYLOAD] = {};
 	int64_t start;
 
-	if (lane->first < 0) {
+	if (lane->first_server < 0) {
 		lane->first_server = bound(lane->server_namespace, SOCK_DGRAM, &to);
-		lane->first = make_socket(lane->client_namespace, SOCK_DGRAM);
+		for (int i = 0; i < FIRST_SOCKETS; i++)
+			lane->first[i] = make_socket(lane->client_namespace, SOCK_DGRAM);
 	}
 	set_real_time(!pace);
 	start = now();
 	for (int i = 0; i < count; i++) {
-		to.sin_addr.s_addr = htonl(next_address(space));
-		if (sendto(lane->first, data, sizeof(data), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		to.sin_addr.s_addr = htonl(next_address(addresses));
+		if (sendto(lane->first[i % FIRST_SOCKETS], data, sizeof(data), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
 			fail("first packet %d", i);
 		if (i % FIRST_BATCH != FIRST_BATCH - 1)
 			continue;
@@ -408,7 +424,7 @@ static void obey(const char *line)
 {
 	char client[256], server[256], address[64], mode[16];
 	int id = 0, count, port;
-	unsigned int space;
+	unsigned int addresses;
 	long long bytes, pace;
 
 	if (sscanf(line, "%*s %d", &id) != 1 || id < 0 || id >= LANES_MAX)
@@ -422,8 +438,8 @@ static void obey(const char *line)
 		printf("%lld\n", (long long)run_tcp(&lanes[id], count));
 	} else if (sscanf(line, "bulk %d %lld", &id, &bytes) == 2) {
 		printf("%lld\n", (long long)run_bulk(&lanes[id], bytes));
-	} else if (sscanf(line, "first %d %d %u %lld", &id, &count, &space, &pace) == 4) {
-		printf("%lld\n", (long long)run_first(&lanes[id], count, space, pace));
+	} else if (sscanf(line, "first %d %d %u %lld", &id, &count, &addresses, &pace) == 4) {
+		printf("%lld\n", (long long)run_first(&lanes[id], count, addresses, pace));
 	} else if (sscanf(line, "dns %d %d %255s %15s", &id, &count, address, mode) == 4) {
 		run_dns(&lanes[id], count, address, !strcmp(mode, "fresh"));
 	} else {
@@ -443,6 +459,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: traffic client | traffic dns NAMESPACE\n");
 		return 2;
 	}
+	allow_many_files();
 	pin(0);
 	while (fgets(line, sizeof(line), stdin))
 		obey(line);

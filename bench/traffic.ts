@@ -28,8 +28,8 @@ const PORTS_PER_LANE = 10;
 /** What all lanes use. */
 export const LANE_PORTS = { port: FIRST_PORT, endPort: FIRST_PORT + 64 * PORTS_PER_LANE };
 
-/** So many addresses from 10.129.0.0 on are what first packets go to: below the first ten /13 of PEER_NETWORK. */
-export const ADDRESS_SPACE = 5_000_000;
+/** As many addresses as first packets may go to (traffic.c). */
+const ALL_ADDRESSES = 5_000_000;
 
 export class Traffic implements Disposable {
   readonly #child: ChildProcess;
@@ -41,6 +41,8 @@ export class Traffic implements Disposable {
   constructor() {
     if (!existsSync(TRAFFIC)) throw new BenchError(`${TRAFFIC} is not there; run: make bench`);
     this.#child = spawn(TRAFFIC, ["client"], { stdio: ["pipe", "pipe", "inherit"] });
+    // Writing to one that has ended fails; that it has ended shows, and is reported, where its answer is awaited.
+    this.#child.stdin?.on("error", () => {});
     this.#lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
     this.#answers = this.#lines[Symbol.asyncIterator]();
   }
@@ -67,14 +69,14 @@ export class Traffic implements Disposable {
     return Number(await this.#ask(`bulk ${id} ${mebibytes * 1024 * 1024}`)) / mebibytes;
   }
 
-  /** Nanoseconds per packet, each of which begins a flow, to one of `space` addresses. */
-  async first({ id }: Lane, packets: number, space = ADDRESS_SPACE): Promise<number> {
-    return Number(await this.#ask(`first ${id} ${packets} ${space} 0`)) / packets;
+  /** Nanoseconds per packet, each of which begins a flow, to one of so many addresses. */
+  async first({ id }: Lane, packets: number, addresses = ALL_ADDRESSES): Promise<number> {
+    return Number(await this.#ask(`first ${id} ${packets} ${addresses} 0`)) / packets;
   }
 
   /** As `first`, at a steady rate; resolves to the packets per second that came of it. */
   async flood({ id }: Lane, packets: number, perSecond: number): Promise<number> {
-    const taken = Number(await this.#ask(`first ${id} ${packets} ${ADDRESS_SPACE} ${Math.round(1e9 / perSecond)}`));
+    const taken = Number(await this.#ask(`first ${id} ${packets} ${ALL_ADDRESSES} ${Math.round(1e9 / perSecond)}`));
     return (packets * 1e9) / taken;
   }
 
