@@ -42,6 +42,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./run.ts")).runCommand(),
   },
   {
+    name: "operator",
+    summary: "validate and compile a cluster's profiles, and push them to the agents",
+    load: async () => (await import("./operator.ts")).operatorCommand(),
+  },
+  {
     name: "status",
     summary: "what is enforced on this machine",
     load: async () => (await import("./status.ts")).statusCommand(),

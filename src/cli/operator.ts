@@ -1,0 +1,225 @@
+/** `portcullis operator`: the controller of a cluster. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { Command, Option } from "commander";
+import { UsageError } from "../api/errors.ts";
+import { KubeConnection } from "../kube/connection.ts";
+import { Cluster } from "../operator/cluster.ts";
+import { dryRun, dryRunText } from "../operator/dry-run.ts";
+import { Operator } from "../operator/operator.ts";
+import { PlanLoop } from "../operator/plan-loop.ts";
+import { searchDomainsOf } from "../operator/pod-record.ts";
+import { type Endpoints, serveEndpoints } from "../telemetry/endpoints.ts";
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
+import { formatDuration, parseDuration } from "./durations.ts";
+import { endSignal } from "./end-signal.ts";
+import { packageVersion } from "./package-version.ts";
+
+interface OperatorCommandOptions {
+  kubeconfig?: string;
+  context?: string;
+  namespace: string;
+  listenAddress: string;
+  advertiseAddress?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  insecure: boolean;
+  agentServiceAccount: string;
+  clusterDomain: string;
+  metricsAddress: string;
+  leaderElection: boolean;
+  leaseName: string;
+  leaseDuration: number;
+  renewDeadline: number;
+  retryPeriod: number;
+  dryRun: boolean;
+  output: "text" | "json";
+  logLevel: LogLevel;
+}
+
+const EXAMPLES = `
+Examples:
+  portcullis operator --tls-cert /tls/tls.crt --tls-key /tls/tls.key
+  portcullis operator --kubeconfig ~/.kube/config --dry-run
+  portcullis operator --dry-run -o json | jq .nodes
+
+Agents connect to --listen-address over TLS, with a service-account token of audience portcullis-operator. /metrics, /healthz and
+/readyz are served on --metrics-address. Replicas elect a leader; agents are told where it is.`;
+
+function addDuration(command: Command, flags: string, description: string, milliseconds: number): void {
+  command.addOption(
+    new Option(flags, description).argParser(parseDuration).default(milliseconds, formatDuration(milliseconds)),
+  );
+}
+
+export function operatorCommand(): Command {
+  const command = new Command("operator")
+    .summary("validate and compile a cluster's profiles, and push them to the agents")
+    .description(
+      "Watches the SecurityProfiles and pods of a cluster, tells each node's agent what to enforce, and writes status.",
+    )
+    .option(
+      "--kubeconfig <file>",
+      "how to reach the cluster; else KUBECONFIG, ~/.kube/config, or the pod's service account",
+    )
+    .option("--context <name>", "context of the kubeconfig")
+    .option(
+      "--namespace <name>",
+      "where the operator and its Lease are",
+      process.env.POD_NAMESPACE ?? "portcullis-system",
+    )
+    .option("--listen-address <address>", "where agents connect", ":8443")
+    .option(
+      "--advertise-address <address>",
+      "where agents find this replica, host:port (POD_IP and the port, if it is set)",
+    )
+    .option("--tls-cert <file>", "certificate chain for agents, PEM; read again when it changes")
+    .option("--tls-key <file>", "its key, PEM")
+    .option("--insecure", "serve agents without TLS; on one machine only: tokens can be read on the way", false)
+    .option(
+      "--agent-service-account <name>",
+      "service account of the agents, in the same namespace",
+      "portcullis-agent",
+    )
+    .option("--cluster-domain <domain>", "domain of the cluster's DNS", "cluster.local")
+    .option("--metrics-address <address>", "where /metrics, /healthz and /readyz are served", ":8080")
+    .option("--no-leader-election", "this is the only replica")
+    .option("--lease-name <name>", "Lease by which replicas elect a leader", "portcullis-operator");
+  addDuration(command, "--lease-duration <time>", "after which others may lead", 15_000);
+  addDuration(command, "--renew-deadline <time>", "without success after which leading is given up", 10_000);
+  addDuration(command, "--retry-period <time>", "between tries", 2_000);
+  command
+    .option("--dry-run", "say what would be pushed to the nodes, and end; changes nothing", false)
+    .addOption(new Option("-o, --output <format>", "of --dry-run").choices(["text", "json"]).default("text"));
+  command.addOption(
+    new Option("--log-level <level>", "diagnostics on standard error").choices(LOG_LEVELS).default("info"),
+  );
+  return command.addHelpText("after", EXAMPLES).action((options: OperatorCommandOptions) => runOperator(options));
+}
+
+async function runOperator(options: OperatorCommandOptions): Promise<void> {
+  const log = createLogger({ level: options.logLevel });
+  const version = packageVersion();
+  checkTimes(options);
+  const tls = options.dryRun ? null : tlsOf(options);
+  const { kubeconfig, context } = options;
+  const connection = KubeConnection.load({
+    version,
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+  });
+  log.info({ server: connection.server, version }, options.dryRun ? "reading the cluster" : "the operator starts");
+  if (options.dryRun) await runDry(connection, options, log);
+  else await serve(connection, version, tls, options, log);
+}
+
+async function serve(
+  connection: KubeConnection,
+  version: string,
+  tls: { certificateFile: string; keyFile: string } | null,
+  options: OperatorCommandOptions,
+  log: Logger,
+): Promise<void> {
+  const { namespace, leaseName, leaseDuration, renewDeadline, retryPeriod } = options;
+  const operator = new Operator({
+    connection,
+    version,
+    identity: `${hostname()}_${randomBytes(4).toString("hex")}`,
+    listenAddress: normalizedAddress(options.listenAddress),
+    advertiseAddress: options.advertiseAddress ?? defaultAdvertised(options.listenAddress),
+    tls,
+    agentServiceAccount: `${namespace}/${options.agentServiceAccount}`,
+    clusterDomain: options.clusterDomain,
+    election: options.leaderElection ? { namespace, leaseName, leaseDuration, renewDeadline, retryPeriod } : null,
+    log,
+  });
+  const endpoints = await serveEndpoints({
+    address: options.metricsAddress,
+    registry: operator.telemetry.registry,
+    alive: () => [],
+    ready: () => operator.problems,
+    collect: () => operator.telemetry.collect(),
+    log,
+  });
+  await operator.start();
+  const signal = await endSignal();
+  log.info({ signal }, "the operator ends; what is in force on the nodes stays so");
+  await endAll(operator, endpoints, log);
+}
+
+/** An API server that is away must not keep a pod from ending. */
+const END_MS = 10_000;
+
+async function endAll(operator: Operator, endpoints: Endpoints, log: Logger): Promise<void> {
+  setTimeout(() => {
+    log.warn({}, "the operator did not end in time");
+    process.exit(1);
+  }, END_MS).unref();
+  await operator.stop();
+  await endpoints.close();
+  process.exit(0);
+}
+
+async function runDry(connection: KubeConnection, options: OperatorCommandOptions, log: Logger): Promise<void> {
+  const cluster = new Cluster(connection, log);
+  const plan = new PlanLoop({
+    cluster,
+    searchDomains: (pod) => searchDomainsOf(pod, options.clusterDomain, []),
+    onPlanChanged: () => {},
+    onProfileSeen: () => {},
+    log,
+  });
+  cluster.start();
+  // A cluster that cannot be read is told once here; a serving operator would wait for it.
+  await Promise.race([plan.start(new AbortController().signal), firstProblem(cluster)]);
+  const result = dryRun(plan);
+  process.stdout.write(options.output === "json" ? `${JSON.stringify(result, null, 2)}\n` : dryRunText(result));
+  process.exitCode = result.profiles.every(({ valid, problem }) => valid && problem === "") ? 0 : 1;
+  await plan.stop();
+  await cluster.stop();
+  connection.close();
+}
+
+const PROBLEM_CHECK_MS = 200;
+/** A problem that lasts for so many looks is one. */
+const PROBLEM_LOOKS = 15;
+
+async function firstProblem(cluster: Cluster): Promise<never> {
+  for (let looks = 0; ; looks += 1) {
+    await new Promise((settle) => setTimeout(settle, PROBLEM_CHECK_MS).unref());
+    const failing = cluster.informers.find(({ isSynced, problem }) => !isSynced && problem !== null);
+    if (failing === undefined) looks = 0;
+    else if (looks >= PROBLEM_LOOKS) throw failing.problem;
+  }
+}
+
+function tlsOf({ tlsCert, tlsKey, insecure }: OperatorCommandOptions): {
+  certificateFile: string;
+  keyFile: string;
+} | null {
+  if (insecure && (tlsCert ?? tlsKey) !== undefined)
+    throw new UsageError("--insecure goes with neither --tls-cert nor --tls-key");
+  if (insecure) return null;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new UsageError(
+      "agents send tokens, so they are served over TLS: give --tls-cert and --tls-key (or --insecure, to try it out)",
+    );
+  }
+  return { certificateFile: tlsCert, keyFile: tlsKey };
+}
+
+function checkTimes({ leaseDuration, renewDeadline, retryPeriod }: OperatorCommandOptions): void {
+  if (renewDeadline >= leaseDuration) throw new UsageError("--renew-deadline has to be less than --lease-duration");
+  if (retryPeriod >= renewDeadline) throw new UsageError("--retry-period has to be less than --renew-deadline");
+}
+
+/** gRPC does not know an address without a host. */
+function normalizedAddress(address: string): string {
+  return address.startsWith(":") ? `[::]${address}` : address;
+}
+
+function defaultAdvertised(listenAddress: string): string {
+  const host = process.env.POD_IP ?? hostname();
+  const port = listenAddress.slice(listenAddress.lastIndexOf(":"));
+  return `${host.includes(":") ? `[${host}]` : host}${port}`;
+}

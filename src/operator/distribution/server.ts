@@ -1,0 +1,193 @@
+/** The server that agents connect to. Only the leader serves them; the others say who leads. */
+import { existsSync } from "node:fs";
+import {
+  experimental,
+  status as GrpcStatus,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type sendUnaryData,
+  type UntypedHandleCall,
+} from "@grpc/grpc-js";
+import { causeText, UnreadableError } from "../../api/errors.ts";
+import {
+  DISTRIBUTION_SERVICE,
+  KEEPALIVE_MS,
+  KEEPALIVE_TIMEOUT_MS,
+  LEADER_METADATA,
+  MAX_MESSAGE_BYTES,
+} from "../../protocol/service.ts";
+import type { ContentTexts, NodeState } from "../../protocol/state-message.ts";
+import { ListenError } from "../../telemetry/endpoints.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { AgentRecords } from "./agent-records.ts";
+import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
+import { type AgentStream, Session, type SessionObserver } from "./session.ts";
+
+export interface DistributionObserver extends SessionObserver {
+  connection(result: "accepted" | "unauthenticated" | "denied" | "not_leader" | "failed"): void;
+}
+
+export interface DistributionOptions {
+  version: string;
+  /** host:port to listen on; port 0 takes any. */
+  address: string;
+  /** PEM files; read again when they change. Null: no encryption, for tests on one machine. */
+  tls: { certificateFile: string; keyFile: string } | null;
+  authentication: AuthenticationOptions;
+  /** Null while this replica may serve agents; else why not, and where the leader is, if that is known. */
+  notServing: () => { message: string; leader: string } | null;
+  records: AgentRecords;
+  texts: ContentTexts;
+  wanted: (node: string) => NodeState;
+  observer: DistributionObserver;
+  log: Logger;
+}
+
+/** Agents connect anew about this often, with fresh tokens. */
+const CONNECTION_AGE_MS = 30 * 60_000;
+const CONNECTION_GRACE_MS = 5_000;
+/** Certificates that were renewed are taken up after at most this long. */
+const CERTIFICATE_INTERVAL_MS = 60_000;
+
+export class DistributionServer {
+  readonly #options: DistributionOptions;
+  readonly #server: Server;
+  readonly #sessions = new Map<string, Session>();
+  #port = 0;
+
+  constructor(options: DistributionOptions) {
+    this.#options = options;
+    this.#server = new Server({
+      "grpc.keepalive_time_ms": KEEPALIVE_MS,
+      "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_connection_age_ms": CONNECTION_AGE_MS,
+      "grpc.max_connection_age_grace_ms": CONNECTION_GRACE_MS,
+    });
+    this.#server.addService(DISTRIBUTION_SERVICE, {
+      connect: ((stream: AgentStream) => this.#connect(stream)) as UntypedHandleCall,
+    });
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Nodes whose agents are connected. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** @throws ListenError, UnreadableError */
+  async listen(): Promise<void> {
+    const { address, tls } = this.#options;
+    const credentials = tls === null ? ServerCredentials.createInsecure() : certificates(tls);
+    this.#port = await new Promise<number>((settle, fail) => {
+      const done: sendUnaryData<number> = (error, port) =>
+        error ? fail(new ListenError(address, error)) : settle(port ?? 0);
+      this.#server.bindAsync(address, credentials, done as (error: Error | null, port: number) => void);
+    });
+  }
+
+  /** The node is to have something else. */
+  notify(node: string): void {
+    this.#sessions.get(node)?.notify();
+  }
+
+  /** Sends all agents to the leader; this replica is it no more. */
+  dismiss(): void {
+    for (const session of this.#sessions.values()) session.refuse(this.#elsewhere() ?? DISMISSED);
+  }
+
+  async close(): Promise<void> {
+    this.dismiss();
+    const closed = new Promise<void>((settle) => this.#server.tryShutdown(() => settle()));
+    const late = setTimeout(() => this.#server.forceShutdown(), 1_000);
+    await closed;
+    clearTimeout(late);
+  }
+
+  async #connect(stream: AgentStream): Promise<void> {
+    const { observer, authentication, log } = this.#options;
+    // Until there is a session, an end of the stream concerns nobody.
+    stream.on("error", () => {});
+    try {
+      const elsewhere = this.#elsewhere();
+      if (elsewhere !== null) throw elsewhere;
+      const node = await authenticate(stream.metadata, authentication);
+      if (stream.cancelled) return;
+      this.#accept(stream, node);
+      observer.connection("accepted");
+    } catch (cause) {
+      const refusal =
+        cause instanceof StreamRefusal
+          ? cause
+          : new StreamRefusal(GrpcStatus.INTERNAL, `the operator failed: ${causeText(cause)}`, { cause });
+      observer.connection(resultOf(refusal));
+      log.warn({ peer: stream.getPeer(), reason: refusal.message }, "an agent was not let in");
+      const metadata = new Metadata();
+      const leader = this.#options.notServing()?.leader ?? "";
+      if (leader !== "") metadata.set(LEADER_METADATA, leader);
+      stream.emit("error", { code: refusal.status, details: refusal.message, metadata });
+    }
+  }
+
+  #accept(stream: AgentStream, node: string): void {
+    const { version, records, texts, wanted, observer, log } = this.#options;
+    this.#sessions
+      .get(node)
+      ?.refuse(new StreamRefusal(GrpcStatus.ABORTED, `another agent of node ${node} has connected`));
+    const session = new Session(stream, {
+      node,
+      version,
+      records,
+      texts,
+      observer,
+      wanted: () => wanted(node),
+      onEnd: () => {
+        if (this.#sessions.get(node) !== session) return;
+        this.#sessions.delete(node);
+        records.disconnect(node);
+        log.info({ node }, "an agent has gone");
+      },
+    });
+    this.#sessions.set(node, session);
+    log.info({ node, peer: stream.getPeer() }, "an agent has connected");
+  }
+
+  #elsewhere(): StreamRefusal | null {
+    const reason = this.#options.notServing();
+    return reason === null ? null : new StreamRefusal(GrpcStatus.UNAVAILABLE, reason.message);
+  }
+}
+
+const DISMISSED = new StreamRefusal(GrpcStatus.UNAVAILABLE, "this operator is about to end; connect again");
+
+function resultOf({ status }: StreamRefusal): "unauthenticated" | "denied" | "not_leader" | "failed" {
+  switch (status) {
+    case GrpcStatus.UNAUTHENTICATED:
+      return "unauthenticated";
+    case GrpcStatus.PERMISSION_DENIED:
+      return "denied";
+    case GrpcStatus.UNAVAILABLE:
+      return "not_leader";
+    default:
+      return "failed";
+  }
+}
+
+function certificates({ certificateFile, keyFile }: { certificateFile: string; keyFile: string }): ServerCredentials {
+  for (const file of [certificateFile, keyFile]) {
+    if (!existsSync(file)) throw new UnreadableError(file, "there is no such file; agents are served over TLS only");
+  }
+  const files = new experimental.FileWatcherCertificateProvider({
+    certificateFile,
+    privateKeyFile: keyFile,
+    // Asked for, though no certificates of clients are: agents show tokens.
+    caCertificateFile: certificateFile,
+    refreshIntervalMs: CERTIFICATE_INTERVAL_MS,
+  });
+  return experimental.createCertificateProviderServerCredentials(files, files, false);
+}

@@ -1,0 +1,283 @@
+/**
+ * One agent's stream. At most one revision is under way: what changes while the agent is busy is in the next one, so that a slow
+ * agent makes nobody wait and costs no memory.
+ */
+import { create } from "@bufbuild/protobuf";
+import { status as GrpcStatus, type ServerDuplexStream } from "@grpc/grpc-js";
+import { TokenBucket } from "../../kube/token-bucket.ts";
+import {
+  type AgentMessage,
+  CountersAcknowledgementSchema,
+  type Hello,
+  type OperatorMessage,
+  OperatorMessageSchema,
+  type Refusal,
+  type State,
+  WelcomeSchema,
+} from "../../protocol/agent_pb.js";
+import { stateHash } from "../../protocol/bindings.ts";
+import { STATE_HASH_CODE } from "../../protocol/errors.ts";
+import { PROTOCOL_VERSION } from "../../protocol/service.ts";
+import {
+  type ContentTexts,
+  type HeldHashes,
+  heldAfter,
+  type NodeState,
+  stateMessages,
+} from "../../protocol/state-message.ts";
+import type { AgentRecords } from "./agent-records.ts";
+import { StreamRefusal } from "./authentication.ts";
+
+export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
+
+/** What a session tells of itself. */
+export interface SessionObserver {
+  sent(isFull: boolean, bytes: number): void;
+  acknowledged(seconds: number): void;
+  refused(): void;
+}
+
+export interface SessionOptions {
+  node: string;
+  version: string;
+  records: AgentRecords;
+  texts: ContentTexts;
+  /** What the node is to have now. */
+  wanted: () => NodeState;
+  observer: SessionObserver;
+  onEnd: () => void;
+}
+
+/** Changes that come within this many milliseconds go together. */
+const COALESCE_MS = 5;
+/** What the hello says of the node may change what its pods are to have. */
+const HELLO_MS = 20;
+/** What an agent is asked to keep to. */
+const REPORT_INTERVAL_MS = 1_000;
+const VIOLATIONS_MAX = 100;
+/** Messages of one agent beyond this many a second wait in its own buffers. */
+const MESSAGES_PER_SECOND = 50;
+const MESSAGES_BURST = 200;
+/** After a refusal the next try is a full state, after this long, doubled each time up to the longest. */
+const REFUSED_MS = 1_000;
+const REFUSED_LONGEST_MS = 60_000;
+
+const NOTHING: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set() };
+
+interface UnderWay {
+  revision: bigint;
+  state: NodeState;
+  /** When the first of its changes was made. */
+  since: number;
+}
+
+export class Session {
+  readonly node: string;
+  readonly #stream: AgentStream;
+  readonly #options: SessionOptions;
+  readonly #messages = new TokenBucket(MESSAGES_BURST, MESSAGES_PER_SECOND);
+  #instance: string | null = null;
+  #held: HeldHashes = NOTHING;
+  #revision = 0n;
+  #underWay: UnderWay | null = null;
+  /** Since when something is to be sent; null: nothing is. */
+  #dirtySince: number | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #resume: NodeJS.Timeout | null = null;
+  #refusals = 0;
+  #ended = false;
+
+  constructor(stream: AgentStream, options: SessionOptions) {
+    this.node = options.node;
+    this.#stream = stream;
+    this.#options = options;
+    stream.on("data", (message: AgentMessage) => this.#take(message));
+    stream.on("error", () => this.#end());
+    stream.on("cancelled", () => this.#end());
+    stream.on("end", () => {
+      stream.end();
+      this.#end();
+    });
+  }
+
+  /** The node is to have something else. */
+  notify(): void {
+    if (this.#ended || this.#instance === null) return;
+    this.#dirtySince ??= Date.now();
+    this.#sendLater(COALESCE_MS);
+  }
+
+  /** Ends the stream with an error that the agent sees. */
+  refuse(refusal: StreamRefusal): void {
+    if (this.#ended) return;
+    this.#stream.emit("error", { code: refusal.status, details: refusal.message });
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const timer of [this.#timer, this.#resume]) if (timer !== null) clearTimeout(timer);
+    this.#options.onEnd();
+  }
+
+  #take(message: AgentMessage): void {
+    if (this.#ended) return;
+    try {
+      this.#handle(message);
+    } catch (cause) {
+      if (!(cause instanceof StreamRefusal)) throw cause;
+      this.refuse(cause);
+      return;
+    }
+    if (this.#messages.take()) return;
+    // gRPC's own flow control makes the agent wait, and nobody else.
+    this.#stream.pause();
+    this.#resume = setTimeout(() => this.#stream.resume(), 1000 / MESSAGES_PER_SECOND);
+  }
+
+  #handle({ message }: AgentMessage): void {
+    const { records } = this.#options;
+    if (message.case === "hello") {
+      this.#hello(message.value);
+      return;
+    }
+    const instance = this.#instance;
+    if (instance === null) throw new StreamRefusal(GrpcStatus.FAILED_PRECONDITION, "the first message has to be hello");
+    switch (message.case) {
+      case "acknowledgement":
+        this.#acknowledged(message.value.revision);
+        return;
+      case "refusal":
+        this.#refused(message.value);
+        return;
+      case "podStates":
+        records.podStates(this.node, message.value);
+        return;
+      case "nodeProblems":
+        records.problems(this.node, message.value);
+        return;
+      case "violations":
+        records.violations(this.node, message.value);
+        return;
+      case "counters": {
+        records.counters(this.node, instance, message.value);
+        const { sequence } = message.value;
+        const acknowledgement = create(CountersAcknowledgementSchema, { sequence });
+        this.#write({ case: "countersAcknowledgement", value: acknowledgement });
+        return;
+      }
+      default:
+        // Of a newer protocol. What matters is agreed on by its version.
+        return;
+    }
+  }
+
+  #hello(hello: Hello): void {
+    const { node, version, records } = this.#options;
+    if (this.#instance !== null) throw new StreamRefusal(GrpcStatus.FAILED_PRECONDITION, "hello was said already");
+    if (hello.protocol !== PROTOCOL_VERSION) {
+      throw new StreamRefusal(
+        GrpcStatus.FAILED_PRECONDITION,
+        `the agent speaks protocol ${hello.protocol}, this operator ${PROTOCOL_VERSION}; upgrade the older of the two`,
+      );
+    }
+    if (hello.nodeName !== node) {
+      throw new StreamRefusal(
+        GrpcStatus.PERMISSION_DENIED,
+        `the token is of node ${node}, and the agent says that it is node ${hello.nodeName}`,
+      );
+    }
+    this.#instance = hello.instance;
+    this.#held = this.#heldBy(hello);
+    records.connect(node, hello);
+    const welcome = create(WelcomeSchema, {
+      protocol: PROTOCOL_VERSION,
+      version,
+      reportIntervalMilliseconds: REPORT_INTERVAL_MS,
+      violationsMax: VIOLATIONS_MAX,
+    });
+    this.#write({ case: "welcome", value: welcome });
+    this.#dirtySince = Date.now();
+    this.#sendLater(HELLO_MS);
+  }
+
+  /** An agent that comes back with just what it is to have need not be told it again. */
+  #heldBy({ stateHash: hash, tables, rulesets }: Hello): HeldHashes {
+    const wanted = this.#options.wanted();
+    if (hash !== "" && hash === stateHash(wanted.bindings)) return heldAfter(wanted);
+    return { bindings: null, tables: new Set(tables), rulesets: new Set(rulesets) };
+  }
+
+  #acknowledged(revision: bigint): void {
+    if (this.#underWay?.revision !== revision) return;
+    const { state, since } = this.#underWay;
+    this.#underWay = null;
+    this.#refusals = 0;
+    this.#held = heldAfter(state);
+    this.#options.observer.acknowledged((Date.now() - since) / 1000);
+    this.#options.records.acknowledged(this.node, state.bindings);
+    if (this.#dirtySince !== null) this.#sendLater(0);
+  }
+
+  #refused(refusal: Refusal): void {
+    if (this.#underWay?.revision !== refusal.revision) return;
+    this.#underWay = null;
+    this.#held = NOTHING;
+    this.#dirtySince ??= Date.now();
+    this.#options.observer.refused();
+    // The two sides disagree on what is held: that is mended by a full state, and no fault of anybody's profile.
+    const isDisagreement = refusal.code === STATE_HASH_CODE && this.#refusals === 0;
+    if (!isDisagreement) this.#options.records.refused(this.node, refusal);
+    const delay = isDisagreement ? 0 : Math.min(REFUSED_LONGEST_MS, REFUSED_MS * 2 ** Math.min(this.#refusals, 10));
+    this.#refusals += 1;
+    this.#sendLater(delay);
+  }
+
+  #sendLater(delay: number): void {
+    if (this.#timer !== null || this.#underWay !== null || this.#ended) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#send();
+    }, delay);
+  }
+
+  #send(): void {
+    if (this.#ended || this.#underWay !== null || this.#dirtySince === null) return;
+    const { wanted, texts, observer, records } = this.#options;
+    const { bindings, tables } = wanted();
+    // The bindings of the moment: they change under us while this is under way.
+    const state = snapshot({ bindings: new Map(bindings), tables });
+    this.#revision += 1n;
+    const messages = stateMessages(this.#held, state, this.#revision, texts);
+    this.#underWay = { revision: this.#revision, state, since: this.#dirtySince };
+    this.#dirtySince = null;
+    const record = records.get(this.node);
+    if (record !== undefined) record.waitingSince = Date.now();
+    for (const message of messages) this.#write({ case: "state", value: message });
+    observer.sent(
+      this.#held.bindings === null,
+      messages.reduce((sum, message) => sum + sizeOf(message), 0),
+    );
+  }
+
+  #write(message: OperatorMessage["message"]): void {
+    if (!this.#ended) this.#stream.write(create(OperatorMessageSchema, { message }));
+  }
+}
+
+/** With the tables that the bindings lead to, and no others. */
+function snapshot({ bindings, tables }: NodeState): NodeState {
+  const used = new Map<string, NonNullable<ReturnType<typeof tables.get>>>();
+  for (const { tableHash } of bindings.values()) {
+    const table = tables.get(tableHash);
+    if (table !== undefined) used.set(tableHash, table);
+  }
+  return { bindings, tables: used };
+}
+
+/** Roughly, without making the bytes. */
+function sizeOf({ rulesets, tables, bindings, removed }: State): number {
+  const contents = [...rulesets, ...tables].reduce((sum, { content }) => sum + content.length + 70, 0);
+  return contents + bindings.length * 300 + removed.length * 40;
+}

@@ -1,0 +1,85 @@
+/** The operator's metrics, and who counts what. */
+import type { ControllerObserver } from "../kube/controller.ts";
+import type { InformerObserver } from "../kube/informer.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
+import { OPERATOR_METRICS } from "../telemetry/operator-metrics.ts";
+import type { DistributionObserver } from "./distribution/server.ts";
+import type { Operator } from "./operator.ts";
+
+export interface OperatorObserver extends ControllerObserver, InformerObserver, DistributionObserver {
+  compiled(seconds: number, failed: boolean): void;
+  packets(profile: string, direction: string, verdict: string, reason: string, packets: number): void;
+  lost(events: number): void;
+  suppressed(count: number): void;
+  statusWritten(failed: boolean): void;
+  enforced(seconds: number): void;
+}
+
+export class OperatorTelemetry {
+  readonly #operator: Operator;
+  readonly #made = createMetrics(OPERATOR_METRICS);
+  readonly observer: OperatorObserver = this.#makeObserver();
+
+  constructor(operator: Operator) {
+    this.#operator = operator;
+  }
+
+  get registry() {
+    return this.#made.registry;
+  }
+
+  /** Sets what is looked up rather than counted. */
+  collect(): void {
+    const { metrics } = this.#made;
+    const { cluster, plan, records, isLeader, statusQueue } = this.#operator;
+    metrics.isLeader.set(isLeader ? 1 : 0);
+    for (const { name, queue } of [...plan.controllers, statusQueue]) {
+      metrics.queueDepth.set({ controller: name }, queue.depth + queue.delayed);
+    }
+    for (const { plural, size, age } of cluster.informers) {
+      metrics.cachedObjects.set({ resource: plural }, size);
+      if (Number.isFinite(age)) metrics.watchAge.set({ resource: plural }, age / 1000);
+    }
+    const profiles = [...plan.profiles.all()];
+    const accepted = profiles.filter(({ errors }) => errors.length === 0).length;
+    metrics.profiles.set({ accepted: "true" }, accepted);
+    metrics.profiles.set({ accepted: "false" }, profiles.length - accepted);
+    metrics.tables.set(plan.tables.size);
+    metrics.agents.set(records.connected);
+  }
+
+  #makeObserver(): OperatorObserver {
+    const { metrics } = this.#made;
+    return {
+      reconciled: (controller, seconds, failed) => {
+        metrics.reconciles.inc({ controller, result: resultOf(failed) });
+        metrics.reconcileSeconds.observe({ controller }, seconds);
+      },
+      listed: () => {},
+      watchBroke: (resource) => metrics.watchFailures.inc({ resource }),
+      connection: (result) => metrics.agentConnections.inc({ result }),
+      sent: (isFull, bytes) => {
+        metrics.revisionsSent.inc({ kind: isFull ? "full" : "delta" });
+        metrics.sentBytes.inc(bytes);
+      },
+      acknowledged: (seconds) => metrics.acknowledgeSeconds.observe(seconds),
+      refused: () => metrics.revisionsRefused.inc(),
+      compiled: (seconds, failed) => {
+        metrics.compiles.inc({ result: resultOf(failed) });
+        metrics.compileSeconds.observe(seconds);
+      },
+      packets: (key, direction, verdict, reason, packets) => {
+        const [namespace = "", profile = ""] = key.split("/");
+        metrics.packets.inc({ namespace, profile, direction, verdict, reason }, packets);
+      },
+      lost: (events) => metrics.nodeEventsLost.inc(events),
+      suppressed: (count) => metrics.eventsSuppressed.inc(count),
+      statusWritten: (failed) => metrics.statusWrites.inc({ result: resultOf(failed) }),
+      enforced: (seconds) => metrics.enforceSeconds.observe(seconds),
+    };
+  }
+}
+
+function resultOf(failed: boolean): string {
+  return failed ? "error" : "ok";
+}

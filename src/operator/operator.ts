@@ -1,0 +1,256 @@
+/** The operator: keeps every node's agent told what its pods are to have, and every profile's status true. */
+import type { KubeConnection } from "../kube/connection.ts";
+import { EventRecorder } from "../kube/event-recorder.ts";
+import { LeaderElection } from "../kube/leader.ts";
+import { reviewToken } from "../kube/token-review.ts";
+import { TOKEN_AUDIENCE } from "../protocol/service.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { Cluster } from "./cluster.ts";
+import { AgentRecords } from "./distribution/agent-records.ts";
+import { DistributionServer } from "./distribution/server.ts";
+import { OperatorTelemetry } from "./operator-telemetry.ts";
+import { PlanLoop } from "./plan-loop.ts";
+import { type PodRecord, searchDomainsOf } from "./pod-record.ts";
+import { errorTexts, type StoredProfile } from "./profile-store.ts";
+import { Reports } from "./reports.ts";
+import { ProfileTotals } from "./status/totals.ts";
+import { StatusWriter } from "./status/writer.ts";
+import { recordInvalid } from "./violation-events.ts";
+
+export interface ElectionOptions {
+  namespace: string;
+  leaseName: string;
+  /** Milliseconds. */
+  leaseDuration: number;
+  renewDeadline: number;
+  retryPeriod: number;
+}
+
+export interface OperatorOptions {
+  connection: KubeConnection;
+  version: string;
+  /** Ours; different for every replica and start. */
+  identity: string;
+  /** Where agents connect: host:port to listen on. */
+  listenAddress: string;
+  /** And where they find this replica. */
+  advertiseAddress: string;
+  /** Null: no encryption, for tests on one machine. */
+  tls: { certificateFile: string; keyFile: string } | null;
+  /** `namespace/name` of the agents' service account. */
+  agentServiceAccount: string;
+  /** Of the cluster's DNS. */
+  clusterDomain: string;
+  /** Null: this is the only replica. */
+  election: ElectionOptions | null;
+  log: Logger;
+}
+
+const CONTROLLER = "security.datadoghq.com/portcullis-operator";
+/** Agents of nodes without pods are forgotten after this long. */
+const FORGET_MS = 60 * 60_000;
+const FORGET_CHECK_MS = 60_000;
+
+export class Operator {
+  readonly cluster: Cluster;
+  readonly plan: PlanLoop;
+  readonly records: AgentRecords;
+  readonly server: DistributionServer;
+  readonly telemetry: OperatorTelemetry;
+  readonly #options: OperatorOptions;
+  readonly #status: StatusWriter;
+  readonly #recorder: EventRecorder;
+  readonly #election: LeaderElection | null;
+  readonly #totals = new ProfileTotals();
+  readonly #ending = new AbortController();
+  readonly #forgetting: NodeJS.Timeout;
+  #leading = false;
+  #servingSince: number | null = null;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    const { connection, log, identity, election } = options;
+    this.telemetry = new OperatorTelemetry(this);
+    const { observer } = this.telemetry;
+    this.cluster = new Cluster(connection, log, observer);
+    this.#recorder = new EventRecorder(connection, {
+      controller: CONTROLLER,
+      instance: identity,
+      log,
+      onSuppressed: (count) => observer.suppressed(count),
+    });
+    this.plan = new PlanLoop({
+      cluster: this.cluster,
+      log,
+      observer,
+      searchDomains: (pod) => this.#searchDomains(pod),
+      onPlanChanged: (profile) => this.#status.enqueue(profile),
+      onProfileSeen: (profile) => this.#profileSeen(profile),
+      onCompiled: (seconds, failed) => observer.compiled(seconds, failed),
+    });
+    const reports = new Reports({
+      plan: this.plan,
+      records: () => this.records,
+      totals: this.#totals,
+      recorder: this.#recorder,
+      onChanged: (profile) => this.#status.enqueue(profile),
+      onPackets: (...counts) => observer.packets(...counts),
+      onLost: (events) => observer.lost(events),
+    });
+    this.records = new AgentRecords(reports);
+    this.#status = this.#makeStatusWriter();
+    this.server = this.#makeServer();
+    this.plan.nodes.subscribe((node) => this.server.notify(node));
+    this.#election = election === null ? null : this.#makeElection(election);
+    this.#forgetting = setInterval(() => this.#forgetNodes(), FORGET_CHECK_MS);
+    this.#forgetting.unref();
+  }
+
+  get isLeader(): boolean {
+    return this.#leading;
+  }
+
+  get statusQueue() {
+    return this.#status.controller;
+  }
+
+  /** Why this replica could not take over now, in words; none: it could, or has. */
+  get problems(): string[] {
+    const unsynced = this.cluster.informers.filter(({ isSynced }) => !isSynced).map(({ plural }) => plural);
+    if (unsynced.length > 0) return [`not read yet: ${unsynced.join(", ")}`];
+    return this.plan.isSettled ? [] : ["not everything is planned yet"];
+  }
+
+  /**
+   * Begins; settles when agents can connect. Reading the cluster goes on meanwhile.
+   * @throws ListenError, UnreadableError
+   */
+  async start(): Promise<void> {
+    await this.server.listen();
+    this.cluster.start();
+    this.#status.start();
+    this.#options.log.info({ address: this.#options.listenAddress, port: this.server.port }, "agents can connect");
+    this.plan.start(this.#ending.signal).then(
+      () => this.#settled(),
+      (cause: unknown) => this.#options.log.fatal({ err: cause }, "the cluster cannot be planned"),
+    );
+  }
+
+  /** Writes what is not written yet, gives the Lease back, and ends all streams. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    clearInterval(this.#forgetting);
+    await this.#status.stop();
+    await this.#recorder.close();
+    await this.#election?.stop();
+    this.#servingSince = null;
+    await this.server.close();
+    await this.plan.stop();
+    await this.cluster.stop();
+    this.#options.connection.close();
+  }
+
+  #settled(): void {
+    if (!this.plan.isSettled) return;
+    this.#options.log.info({ pods: this.plan.pods.size, profiles: this.plan.profiles.size }, "all is planned");
+    if (this.#election === null) this.#lead(true);
+    else this.#election.start();
+  }
+
+  #lead(leading: boolean): void {
+    this.#leading = leading;
+    this.#servingSince = leading ? Date.now() : null;
+    if (leading) this.#status.enqueueAll();
+    else this.server.dismiss();
+  }
+
+  #searchDomains(pod: PodRecord): string[] {
+    const agent = this.records.get(pod.nodeName);
+    const state = agent?.pods.get(pod.uid);
+    if (state?.searchDomainsKnown) return [...state.searchDomains];
+    return searchDomainsOf(pod, this.#options.clusterDomain, agent?.searchDomains ?? []);
+  }
+
+  #profileSeen(profile: StoredProfile): void {
+    const { key, generation, errors } = profile;
+    if (errors.length === 0) {
+      this.#options.log.info({ profile: key, generation }, "a profile is valid");
+      return;
+    }
+    const texts = errorTexts(errors);
+    this.#options.log.warn({ profile: key, generation, errors: texts }, "a profile is not valid");
+    if (this.#leading) recordInvalid(this.#recorder, profile, texts);
+  }
+
+  #forgetNodes(): void {
+    for (const { node, connected, lastSeen } of [...this.records.all()]) {
+      const isGone = !connected && Date.now() - lastSeen > FORGET_MS;
+      if (isGone && this.plan.nodes.bindings(node).size === 0) this.records.forget(node);
+    }
+  }
+
+  #makeStatusWriter(): StatusWriter {
+    const { connection, log } = this.#options;
+    const { observer } = this.telemetry;
+    return new StatusWriter({
+      connection,
+      log,
+      observer,
+      profiles: this.plan.profiles,
+      planner: this.plan.planner,
+      records: this.records,
+      totals: this.#totals,
+      servingSince: () => this.#servingSince,
+      onWritten: (failed) => observer.statusWritten(failed),
+      onEnforced: (seconds) => observer.enforced(seconds),
+    });
+  }
+
+  #makeServer(): DistributionServer {
+    const { connection, version, listenAddress, tls, agentServiceAccount, log } = this.#options;
+    return new DistributionServer({
+      version,
+      address: listenAddress,
+      tls,
+      log,
+      records: this.records,
+      texts: this.plan.tables,
+      observer: this.telemetry.observer,
+      wanted: (node) => ({ bindings: this.plan.nodes.bindings(node), tables: this.plan.tables.tables }),
+      notServing: () => this.#notServing(),
+      authentication: {
+        serviceAccount: agentServiceAccount,
+        review: (token) => reviewToken(connection, token, TOKEN_AUDIENCE),
+        nodeOfPod: (namespace, name, uid) => {
+          const pod = this.plan.pods.get(`${namespace}/${name}`);
+          return pod?.uid === uid && pod.nodeName !== "" ? pod.nodeName : null;
+        },
+      },
+    });
+  }
+
+  #notServing(): { message: string; leader: string } | null {
+    if (this.#servingSince !== null) return null;
+    if (!this.plan.isSettled) return { message: "the operator is starting; connect again", leader: "" };
+    const leader = this.#election?.leader ?? null;
+    const isOther = leader !== null && leader.identity !== this.#options.identity;
+    const message = isOther
+      ? `this operator does not lead; ${leader.identity} does`
+      : "no operator leads at the moment";
+    return { message, leader: isOther ? leader.address : "" };
+  }
+
+  #makeElection({ namespace, leaseName, ...times }: ElectionOptions): LeaderElection {
+    const { connection, identity, advertiseAddress, log } = this.#options;
+    return new LeaderElection(connection, {
+      namespace,
+      name: leaseName,
+      identity,
+      address: advertiseAddress,
+      ...times,
+      log,
+      onStarted: () => this.#lead(true),
+      onStopped: () => this.#lead(false),
+    });
+  }
+}

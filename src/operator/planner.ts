@@ -1,0 +1,168 @@
+/**
+ * From the cluster to what each node is to have: profiles select pods, the profiles of a pod make its policy, the policy's table is
+ * bound to the pod on its node. Everything is looked up anew by key; only what depends on a change is looked at.
+ */
+import { create } from "@bufbuild/protobuf";
+import { type Binding, BindingSchema, PolicyKind } from "../protocol/agent_pb.js";
+import { bindingText } from "../protocol/bindings.ts";
+import type { NodeStates } from "./node-states.ts";
+import type { PodIndex } from "./pod-index.ts";
+import type { PodRecord } from "./pod-record.ts";
+import type { Policies, Policy } from "./policies.ts";
+import { type ProfileChange, type ProfileStore, selectsWorkload } from "./profile-store.ts";
+
+/** What is planned for one pod that has a node. */
+export interface PodPlan {
+  key: string;
+  uid: string;
+  node: string;
+  /** Keys of the profiles that select it. */
+  profiles: readonly string[];
+  policy: Policy | null;
+  binding: Binding;
+}
+
+export interface PlannerOptions {
+  pods: PodIndex;
+  profiles: ProfileStore;
+  policies: Policies;
+  nodes: NodeStates;
+  /** Search list of a pod's resolv.conf. */
+  searchDomains: (pod: PodRecord) => string[];
+  /** Look at this policy soon. */
+  enqueuePolicy: (key: string) => void;
+  /** A pod could not be planned; look at it again. */
+  onPodFailed: (key: string, cause: unknown) => void;
+  /** The profile's pods, or what is wanted for them, have changed. */
+  onPlanChanged: (profile: string) => void;
+}
+
+export class Planner {
+  readonly #options: PlannerOptions;
+  readonly #plans = new Map<string, PodPlan>();
+  readonly #byUid = new Map<string, PodPlan>();
+  readonly #podsOfProfile = new Map<string, Set<string>>();
+
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+  }
+
+  plan(podKey: string): PodPlan | undefined {
+    return this.#plans.get(podKey);
+  }
+
+  planOfUid(uid: string): PodPlan | undefined {
+    return this.#byUid.get(uid);
+  }
+
+  /** Plans of the pods that a profile selects. */
+  plansOf(profile: string): PodPlan[] {
+    const keys = this.#podsOfProfile.get(profile) ?? [];
+    return [...keys].map((key) => this.#plans.get(key)).filter((plan) => plan !== undefined);
+  }
+
+  /**
+   * A profile was made, changed or deleted. Pods that it selects no more, or now, are looked at before its policies are: none
+   * has, even for a moment, the new content by the old selector.
+   */
+  profileChanged(profile: string, change: ProfileChange): void {
+    const { enqueuePolicy, policies } = this.#options;
+    if (change.selectorChanged) for (const pod of this.#podsToLookAt(profile, change)) this.#reconcileNow(pod);
+    if (change.contentChanged) for (const { key } of policies.ofProfile(profile)) enqueuePolicy(key);
+    this.#options.onPlanChanged(profile);
+  }
+
+  /** One pod's failure is that pod's: it is tried again. */
+  #reconcileNow(pod: string): void {
+    try {
+      this.reconcilePod(pod);
+    } catch (cause) {
+      this.#options.onPodFailed(pod, cause);
+    }
+  }
+
+  /** Brings the plan of one pod in line with the cluster. */
+  reconcilePod(key: string): void {
+    const pod = this.#options.pods.get(key);
+    const before = this.#plans.get(key) ?? null;
+    const after = pod === undefined || pod.nodeName === "" ? null : this.#makePlan(key, pod);
+    if (before?.policy && before.policy !== after?.policy) this.#options.policies.leave(key, before.policy);
+    if (before !== null && (before.uid !== after?.uid || before.node !== after.node)) this.#forget(before);
+    this.#file(key, before, after);
+    if (after !== null) this.#options.nodes.bind(after.node, after.binding);
+    for (const profile of new Set([...(before?.profiles ?? []), ...(after?.profiles ?? [])])) {
+      if (!isSamePlan(before, after)) this.#options.onPlanChanged(profile);
+    }
+  }
+
+  /** Compiles a policy anew, and binds its pods to what comes out. */
+  reconcilePolicy(key: string): void {
+    const policy = this.#options.policies.get(key);
+    if (policy === undefined) return;
+    const failed = policy.error;
+    const changed = this.#options.policies.compile(policy);
+    if (changed) for (const pod of [...policy.pods]) this.reconcilePod(pod);
+    if (changed || failed !== policy.error) for (const profile of policy.profiles) this.#options.onPlanChanged(profile);
+  }
+
+  #makePlan(key: string, pod: PodRecord): PodPlan {
+    const { profiles, policies, searchDomains } = this.#options;
+    const selecting = profiles.selecting(pod);
+    const common = { key, uid: pod.uid, node: pod.nodeName, profiles: selecting };
+    if (pod.hostNetwork) return { ...common, policy: null, binding: bindingOf(pod, PolicyKind.HOST_NETWORK) };
+    if (profiles.isInDoubt(pod)) return { ...common, policy: null, binding: bindingOf(pod, PolicyKind.KEEP) };
+    if (selecting.length === 0) return { ...common, policy: null, binding: bindingOf(pod, PolicyKind.UNRESTRICTED) };
+    const policy = policies.join(key, selecting, searchDomains(pod));
+    const binding =
+      policy.table === null ? bindingOf(pod, PolicyKind.KEEP) : bindingOf(pod, PolicyKind.TABLE, policy.table.hash);
+    return { ...common, policy, binding };
+  }
+
+  #forget(plan: PodPlan): void {
+    this.#options.nodes.unbind(plan.node, plan.uid);
+    if (this.#byUid.get(plan.uid) === plan) this.#byUid.delete(plan.uid);
+  }
+
+  #file(key: string, before: PodPlan | null, after: PodPlan | null): void {
+    for (const profile of before?.profiles ?? []) {
+      if (after?.profiles.includes(profile)) continue;
+      const pods = this.#podsOfProfile.get(profile);
+      pods?.delete(key);
+      if (pods?.size === 0) this.#podsOfProfile.delete(profile);
+    }
+    for (const profile of after?.profiles ?? []) {
+      const pods = this.#podsOfProfile.get(profile) ?? new Set<string>();
+      pods.add(key);
+      this.#podsOfProfile.set(profile, pods);
+    }
+    if (after === null) this.#plans.delete(key);
+    else {
+      this.#plans.set(key, after);
+      this.#byUid.set(after.uid, after);
+    }
+  }
+
+  /** Pods that a profile selects now and did not before, and the other way round. */
+  #podsToLookAt(profile: string, { before, after }: ProfileChange): string[] {
+    const selected = this.#podsOfProfile.get(profile) ?? new Set<string>();
+    const namespace = after?.namespace ?? before?.namespace ?? "";
+    // One without a known valid revision keeps whatever it may concern as it is.
+    const isDoubtful = [before, after].some((item) => item !== null && item.accepted === null);
+    const found: string[] = [];
+    for (const [key, pod] of this.#options.pods.ofNamespace(namespace)) {
+      const selects = after !== null && selectsWorkload(after, pod);
+      if (isDoubtful || selects !== selected.has(key)) found.push(key);
+    }
+    return found;
+  }
+}
+
+function isSamePlan(before: PodPlan | null, after: PodPlan | null): boolean {
+  if (before === null || after === null) return false;
+  return before.node === after.node && bindingText(before.binding) === bindingText(after.binding);
+}
+
+function bindingOf(pod: PodRecord, policy: PolicyKind, tableHash = ""): Binding {
+  const { uid: podUid, namespace, name, labels, containers } = pod;
+  return create(BindingSchema, { podUid, namespace, name, labels, policy, tableHash, containers });
+}

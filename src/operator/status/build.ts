@@ -1,0 +1,160 @@
+/** The status of one profile, from everything that is known of it. Pure. */
+import { MAX_FAILING_NODES } from "../../api/schema-status.ts";
+import type { Action, SecurityProfile } from "../../api/types.ts";
+import { effectiveSelector } from "../../policy/selection.ts";
+import { errorTexts, type StoredProfile } from "../profile-store.ts";
+import type { Folded } from "./fold.ts";
+import {
+  CONDITION_TYPES,
+  type Condition,
+  type ConditionType,
+  type FailingNode,
+  type ProcessStatus,
+  type ProfileStatus,
+} from "./profile-status.ts";
+import { type Totals, wholeSeconds } from "./totals.ts";
+
+/** A condition before it is known since when it holds. */
+type State = Pick<Condition, "status" | "reason" | "message">;
+
+const MAX_ERRORS = 5;
+const MAX_SHARED = 32;
+const MAX_PROCESSES = 256;
+const MAX_MESSAGE = 4096;
+
+/** @param previous the status that was written last, from which conditions keep their times */
+export function buildStatus(
+  profile: StoredProfile,
+  folded: Folded,
+  totals: Totals,
+  previous: Partial<ProfileStatus>,
+  now: Date,
+): ProfileStatus {
+  const states: Record<ConditionType, State> = {
+    Accepted: acceptedState(profile),
+    Programmed: programmedState(profile, folded),
+    Enforced: enforcedState(profile, folded),
+  };
+  const { pods, nodes } = folded;
+  return {
+    observedGeneration: profile.generation,
+    mode: modeText(profile.accepted?.spec.actions ?? []),
+    conditions: CONDITION_TYPES.map((type) => condition(type, states[type], profile, previous, now)),
+    pods: { ...pods, text: `${pods.enforced}/${pods.selected}` },
+    nodes: { total: nodes.total, ready: nodes.ready, text: `${nodes.ready}/${nodes.total}` },
+    dropped: totals.dropped,
+    alerted: totals.alerted,
+    ...(totals.lastViolation === null ? {} : { lastViolation: totals.lastViolation }),
+    failingNodes: folded.failing.slice(0, MAX_FAILING_NODES).map(shortened),
+    processes: processStatus(profile.accepted, totals, folded),
+  };
+}
+
+/** What follows from a violation, in the words of `kubectl get`. */
+export function modeText(actions: readonly Action[]): string {
+  if (actions.includes("enforce")) return actions.includes("alert") ? "Enforce+Alert" : "Enforce";
+  if (actions.includes("alert")) return "Alert";
+  return actions.includes("learn") ? "Learn" : "Count";
+}
+
+function acceptedState({ errors, warnings }: StoredProfile): State {
+  if (errors.length === 0) {
+    const remarks = errorTexts(warnings).slice(0, MAX_ERRORS);
+    const message = ["the profile is valid", ...remarks.map((text) => `warning: ${text}`)].join(". ");
+    return { status: "True", reason: "Valid", message };
+  }
+  const more = errors.length > MAX_ERRORS ? ` (and ${errors.length - MAX_ERRORS} more)` : "";
+  return { status: "False", reason: "Invalid", message: errorTexts(errors).slice(0, MAX_ERRORS).join(". ") + more };
+}
+
+function programmedState(profile: StoredProfile, { nodes, failing, compileFailure }: Folded): State {
+  const early = unusable(profile) ?? fromFailure(compileFailure);
+  if (early !== null) return early;
+  if (nodes.total === 0) return { status: "True", reason: "NoNodes", message: "no node has a pod to protect" };
+  const count = `${nodes.programmed} of ${nodes.total} nodes have taken the profile`;
+  if (nodes.programmed === nodes.total) return { status: "True", reason: "Programmed", message: count };
+  if (failing.length === 0) return { status: "False", reason: "Progressing", message: count };
+  return { status: "False", reason: "NodesFailing", message: `${count}; ${failingText(failing)}` };
+}
+
+function enforcedState(profile: StoredProfile, { pods, failing, unprotected, compileFailure }: Folded): State {
+  const early = unusable(profile) ?? fromFailure(compileFailure);
+  if (early !== null) return early;
+  if (pods.selected === 0) return { status: "True", reason: "NoPods", message: "no pod is selected at the moment" };
+  const count = `in force on ${pods.enforced} of ${pods.selected} pods`;
+  if (failing.length > 0)
+    return { status: "False", reason: "NodesFailing", message: `${count}; ${failingText(failing)}` };
+  if (unprotected !== null) {
+    const message = `${count}; ${pods.unprotected} cannot be protected, ${unprotected.pod} first: ${unprotected.message}`;
+    return { status: "False", reason: "PodsUnprotected", message };
+  }
+  if (pods.enforced < pods.selected) return { status: "False", reason: "Progressing", message: count };
+  return { status: "True", reason: "Enforced", message: count };
+}
+
+/** The profile itself stands in the way. */
+function unusable(profile: StoredProfile): State | null {
+  const { accepted, acceptedGeneration, errors } = profile;
+  if (errors.length > 0) {
+    const message =
+      accepted === null
+        ? "the profile is not valid; see Accepted"
+        : `generation ${profile.generation} is not valid, see Accepted; generation ${acceptedGeneration} stays in force`;
+    return { status: "False", reason: "NotAccepted", message };
+  }
+  if (accepted === null || effectiveSelector(accepted) !== null) return null;
+  const message =
+    "the profile has no label to select pods by; set spec.labelSelector, or the pods' labels on the profile";
+  return { status: "False", reason: "SelectsNothing", message };
+}
+
+function fromFailure(failure: Folded["compileFailure"]): State | null {
+  if (failure === null) return null;
+  const message = `${failure.message}. What was in force before stays in force`;
+  return { status: "False", reason: failure.reason, message: message.slice(0, MAX_MESSAGE) };
+}
+
+const SHOWN_NODES = 3;
+
+function failingText(failing: readonly FailingNode[]): string {
+  const shown = failing.slice(0, SHOWN_NODES).map(({ name, reason, message }) => `node ${name}: ${reason}: ${message}`);
+  const more = failing.length > SHOWN_NODES ? [`and ${failing.length - SHOWN_NODES} more nodes`] : [];
+  return [...shown, ...more].join("; ").slice(0, MAX_MESSAGE);
+}
+
+function shortened(node: FailingNode): FailingNode {
+  return { ...node, reason: node.reason.slice(0, 256), message: node.message.slice(0, MAX_MESSAGE) };
+}
+
+function condition(
+  type: ConditionType,
+  state: State,
+  profile: StoredProfile,
+  previous: Partial<ProfileStatus>,
+  now: Date,
+): Condition {
+  const before = (previous.conditions ?? []).find((item) => item.type === type);
+  const lastTransitionTime = before?.status === state.status ? before.lastTransitionTime : wholeSeconds(now);
+  return { type, ...state, observedGeneration: profile.generation, lastTransitionTime };
+}
+
+/** Every listed process, with counts or without, then what else was counted. */
+function processStatus(accepted: SecurityProfile | null, totals: Totals, { sharedWith }: Folded): ProcessStatus[] {
+  const counted = new Map(totals.processes);
+  const listed = (accepted?.spec.processes ?? []).map(({ path, container }) => {
+    const key = `${path} ${container ?? ""}`;
+    const { allowed = 0, dropped = 0, alerted = 0 } = counted.get(key) ?? {};
+    counted.delete(key);
+    const names = [...(sharedWith.get(path) ?? [])].sort().slice(0, MAX_SHARED);
+    return {
+      path,
+      ...(container === undefined ? {} : { container }),
+      ...{ allowed, dropped, alerted },
+      ...(names.length === 0 ? {} : { sharedWith: names }),
+    };
+  });
+  const others = [...counted.values()]
+    .filter(({ path }) => path === "")
+    .map(({ allowed, dropped, alerted }) => ({ path: "", allowed, dropped, alerted }));
+  return [...listed, ...others].slice(0, MAX_PROCESSES);
+}

@@ -1,0 +1,85 @@
+/** All pods of a profile, summed up by node. */
+import type { AgentRecord } from "../distribution/agent-records.ts";
+import type { PodPlan } from "../planner.ts";
+import { type Clock, COMPILE_FAILED, type Failure, judgePod } from "./pod-verdicts.ts";
+import type { FailingNode } from "./profile-status.ts";
+
+export interface Folded {
+  pods: { selected: number; enforced: number; unprotected: number };
+  /** Nodes with pods that can be protected. */
+  nodes: { total: number; programmed: number; ready: number };
+  /** By name. */
+  failing: FailingNode[];
+  /** Of the first pod that cannot be protected. */
+  unprotected: (Failure & { pod: string }) | null;
+  /** Why pods keep what they had, if some do. */
+  compileFailure: Failure | null;
+  /** Other names of listed files, by the listed path. */
+  sharedWith: Map<string, Set<string>>;
+}
+
+interface NodeSum {
+  pods: number;
+  programmed: number;
+  enforced: number;
+  failure: Failure | null;
+  failed: number;
+}
+
+export function foldPods(
+  plans: readonly PodPlan[],
+  agentOf: (node: string) => AgentRecord | undefined,
+  clock: Clock,
+): Folded {
+  const folded: Folded = {
+    pods: { selected: plans.length, enforced: 0, unprotected: 0 },
+    nodes: { total: 0, programmed: 0, ready: 0 },
+    failing: [],
+    unprotected: null,
+    compileFailure: null,
+    sharedWith: new Map(),
+  };
+  const nodes = new Map<string, NodeSum>();
+  for (const plan of plans) addPod(folded, nodes, plan, agentOf(plan.node), clock);
+  for (const [name, sum] of nodes) addNode(folded, name, sum);
+  folded.failing.sort((left, right) => (left.name < right.name ? -1 : 1));
+  return folded;
+}
+
+function addPod(
+  folded: Folded,
+  nodes: Map<string, NodeSum>,
+  plan: PodPlan,
+  agent: AgentRecord | undefined,
+  clock: Clock,
+): void {
+  const { protectable, programmed, enforced, failure } = judgePod(plan, agent, clock);
+  for (const { path, names } of agent?.pods.get(plan.uid)?.sharedFiles ?? []) {
+    const known = folded.sharedWith.get(path) ?? new Set<string>();
+    for (const name of names) known.add(name);
+    folded.sharedWith.set(path, known);
+  }
+  if (failure?.reason === COMPILE_FAILED) folded.compileFailure ??= failure;
+  if (!protectable) {
+    folded.pods.unprotected += 1;
+    if (failure !== null) folded.unprotected ??= { ...failure, pod: plan.key };
+    return;
+  }
+  if (enforced) folded.pods.enforced += 1;
+  const sum = nodes.get(plan.node) ?? { pods: 0, programmed: 0, enforced: 0, failure: null, failed: 0 };
+  nodes.set(plan.node, sum);
+  sum.pods += 1;
+  if (programmed) sum.programmed += 1;
+  if (enforced) sum.enforced += 1;
+  if (failure !== null) {
+    sum.failure ??= failure;
+    sum.failed += 1;
+  }
+}
+
+function addNode({ nodes, failing }: Folded, name: string, sum: NodeSum): void {
+  nodes.total += 1;
+  if (sum.programmed === sum.pods) nodes.programmed += 1;
+  if (sum.enforced === sum.pods && sum.failure === null) nodes.ready += 1;
+  if (sum.failure !== null) failing.push({ name, ...sum.failure, pods: sum.failed });
+}

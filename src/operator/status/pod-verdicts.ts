@@ -1,0 +1,97 @@
+/** How far one pod has come: from the plan, over what its node's agent holds, to what the agent reports of it. */
+import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
+import type { AgentRecord } from "../distribution/agent-records.ts";
+import type { PodPlan } from "../planner.ts";
+import { wholeSeconds } from "./totals.ts";
+
+/** Why something is not as it should be. */
+export interface Failure {
+  /** One word. */
+  reason: string;
+  message: string;
+}
+
+export interface PodVerdict {
+  /** It can be protected at all. */
+  protectable: boolean;
+  /** Its node's agent has taken what is wanted. */
+  programmed: boolean;
+  /** What is wanted is in force. */
+  enforced: boolean;
+  failure: Failure | null;
+}
+
+/** Times in milliseconds. */
+export interface Clock {
+  now: number;
+  /** Since when agents can connect to this operator. */
+  servingSince: number;
+}
+
+/** An agent may be away for so long, for an upgrade say, before that is worth telling. */
+export const AGENT_GRACE_MS = 10_000;
+/** And so long after this operator began to serve. */
+export const SERVING_GRACE_MS = 20_000;
+/** A revision may be unanswered for so long. */
+const ANSWER_MS = 15_000;
+
+const HOST_NETWORK: Failure = {
+  reason: "HostNetwork",
+  message:
+    "the pod shares its node's network namespace (hostNetwork: true), where pods cannot be told apart; it is not protected",
+};
+
+export function judgePod(plan: PodPlan, agent: AgentRecord | undefined, clock: Clock): PodVerdict {
+  if (plan.binding.policy === PolicyKind.HOST_NETWORK) {
+    return { protectable: false, programmed: true, enforced: false, failure: HOST_NETWORK };
+  }
+  const state = agent?.pods.get(plan.uid);
+  const failure = planFailure(plan) ?? agentFailure(agent, clock);
+  const held = agent?.acknowledged?.get(plan.uid);
+  const programmed = held?.policy === PolicyKind.TABLE && held.tableHash === plan.binding.tableHash;
+  if (state?.phase === PodPhase.UNPROTECTED) {
+    const own = { reason: state.code || "Unprotected", message: state.message };
+    return { protectable: false, programmed: true, enforced: false, failure: failure ?? own };
+  }
+  const isCurrent = state?.tableHash === plan.binding.tableHash && plan.binding.tableHash !== "";
+  const enforced = state?.phase === PodPhase.ENFORCED && isCurrent && failure?.reason !== COMPILE_FAILED;
+  if (state?.phase === PodPhase.FAILED) {
+    const own = { reason: state.code || "Failed", message: state.message };
+    return { protectable: true, programmed, enforced: false, failure: failure ?? own };
+  }
+  return { protectable: true, programmed, enforced, failure };
+}
+
+export const COMPILE_FAILED = "CompileFailed";
+
+function planFailure({ policy, binding }: PodPlan): Failure | null {
+  if (policy?.error) return { reason: COMPILE_FAILED, message: policy.error.message };
+  if (binding.policy !== PolicyKind.KEEP) return null;
+  return {
+    reason: "NotAccepted",
+    message: "a profile that may select the pod is not valid; what was in force for the pod stays in force",
+  };
+}
+
+function agentFailure(agent: AgentRecord | undefined, { now, servingSince }: Clock): Failure | null {
+  if (agent === undefined) {
+    if (now - servingSince < SERVING_GRACE_MS) return null;
+    const message = "no agent has connected from this node; is the agent's DaemonSet running there?";
+    return { reason: "AgentMissing", message };
+  }
+  if (!agent.connected && now - agent.lastSeen > AGENT_GRACE_MS) {
+    const message = `its agent has not been heard of since ${timeText(agent.lastSeen)}; what was in force stays in force`;
+    return { reason: "AgentMissing", message };
+  }
+  if (agent.refusal !== null) return { reason: agent.refusal.code || "Refused", message: agent.refusal.message };
+  if (agent.waitingSince !== null && now - agent.waitingSince > ANSWER_MS) {
+    const message = `its agent has not answered since ${timeText(agent.waitingSince)}`;
+    return { reason: "AgentNotResponding", message };
+  }
+  const reduced = agent.problems.find(({ reducesEnforcement }) => reducesEnforcement);
+  return reduced === undefined ? null : { reason: reduced.code || "Degraded", message: reduced.message };
+}
+
+function timeText(milliseconds: number): string {
+  return wholeSeconds(new Date(milliseconds));
+}

@@ -1,0 +1,54 @@
+/** The status of a SecurityProfile as it is written; the schema is in src/api/schema-status.ts. */
+import type { Reason } from "../../api/reasons.ts";
+
+export const CONDITION_TYPES = ["Accepted", "Programmed", "Enforced"] as const;
+export type ConditionType = (typeof CONDITION_TYPES)[number];
+
+/** As metav1.Condition. */
+export interface Condition {
+  type: ConditionType;
+  status: "True" | "False" | "Unknown";
+  observedGeneration: number;
+  /** RFC 3339, whole seconds. */
+  lastTransitionTime: string;
+  reason: string;
+  message: string;
+}
+
+export interface FailingNode {
+  name: string;
+  reason: string;
+  message: string;
+  pods: number;
+}
+
+export interface ProcessStatus {
+  path: string;
+  container?: string;
+  allowed: number;
+  dropped: number;
+  alerted: number;
+  sharedWith?: string[];
+}
+
+export interface LastViolation {
+  time: string;
+  node: string;
+  pod: string;
+  process: string;
+  reason: Reason | string;
+  remote: string;
+}
+
+export interface ProfileStatus {
+  observedGeneration: number;
+  mode: string;
+  conditions: Condition[];
+  pods: { selected: number; enforced: number; unprotected: number; text: string };
+  nodes: { total: number; ready: number; text: string };
+  dropped: number;
+  alerted: number;
+  lastViolation?: LastViolation;
+  failingNodes: FailingNode[];
+  processes: ProcessStatus[];
+}

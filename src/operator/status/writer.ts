@@ -1,0 +1,175 @@
+/**
+ * Writes profiles' status: soon after something changed, at most once in five seconds for one profile, and only if it says something
+ * else than before. What nodes report costs the API server nothing by itself.
+ */
+import { applyStatus } from "../../kube/apply.ts";
+import type { KubeConnection } from "../../kube/connection.ts";
+import { Controller, type ControllerObserver } from "../../kube/controller.ts";
+import { TokenBucket } from "../../kube/token-bucket.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { AgentRecords } from "../distribution/agent-records.ts";
+import { SECURITY_PROFILES } from "../kinds.ts";
+import type { Planner } from "../planner.ts";
+import type { ProfileStore, StoredProfile } from "../profile-store.ts";
+import { buildStatus } from "./build.ts";
+import { foldPods } from "./fold.ts";
+import { SERVING_GRACE_MS } from "./pod-verdicts.ts";
+import type { ProfileStatus } from "./profile-status.ts";
+import type { ProfileTotals } from "./totals.ts";
+
+export const FIELD_MANAGER = "portcullis-operator";
+
+export interface StatusWriterOptions {
+  connection: KubeConnection;
+  profiles: ProfileStore;
+  planner: Planner;
+  records: AgentRecords;
+  totals: ProfileTotals;
+  /** Since when this operator serves agents, in milliseconds since 1970; null: it does not, and writes nothing. */
+  servingSince: () => number | null;
+  onWritten?: (failed: boolean) => void;
+  /** The first time that a generation is in force everywhere. */
+  onEnforced?: (seconds: number) => void;
+  observer?: ControllerObserver;
+  log: Logger;
+}
+
+/** For one profile. */
+const INTERVAL_MS = 5_000;
+/** Agents that are quick have answered by then, and one write tells it all. */
+const SETTLE_MS = 250;
+/** For all profiles together. */
+const WRITES_PER_SECOND = 50;
+const WRITES_BURST = 100;
+const WORKERS = 4;
+/** What changes by the mere passing of time is seen after this long. */
+const RESYNC_MS = 5_000;
+
+export class StatusWriter {
+  readonly controller: Controller;
+  readonly #options: StatusWriterOptions;
+  readonly #bucket = new TokenBucket(WRITES_BURST, WRITES_PER_SECOND);
+  readonly #written = new Map<string, { uid: string; at: number; status: ProfileStatus }>();
+  readonly #enforced = new Map<string, string>();
+  readonly #resync: NodeJS.Timeout;
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options;
+    this.controller = new Controller({
+      name: "status",
+      workers: WORKERS,
+      log: options.log,
+      ...(options.observer ? { observer: options.observer } : {}),
+      reconcile: (key) => this.#reconcile(key),
+    });
+    this.#resync = setInterval(() => this.enqueueAll(), RESYNC_MS);
+    this.#resync.unref();
+  }
+
+  /** Something about the profile may be different. */
+  enqueue(profile: string): void {
+    if (this.#options.servingSince() !== null) this.controller.queue.addAfter(profile, SETTLE_MS);
+  }
+
+  enqueueAll(): void {
+    for (const { key } of this.#options.profiles.all()) this.enqueue(key);
+  }
+
+  start(): void {
+    this.controller.start();
+  }
+
+  /** Writes what is not written yet, and ends. */
+  async stop(): Promise<void> {
+    clearInterval(this.#resync);
+    await this.controller.stop();
+    if (this.#options.servingSince() === null) return;
+    for (const profile of this.#options.profiles.all()) {
+      try {
+        await this.#write(profile);
+      } catch (cause) {
+        this.#options.log.warn({ err: cause, profile: profile.key }, "the last status could not be written");
+        return;
+      }
+    }
+  }
+
+  async #reconcile(key: string): Promise<void> {
+    const { profiles, servingSince, totals } = this.#options;
+    const profile = profiles.get(key);
+    if (profile === undefined) {
+      this.#written.delete(key);
+      this.#enforced.delete(key);
+      totals.forget(key);
+      return;
+    }
+    if (servingSince() === null) return;
+    const due = (this.#written.get(key)?.at ?? 0) + INTERVAL_MS - Date.now();
+    if (due > 0 || !this.#bucket.has()) this.controller.queue.addAfter(key, Math.max(due, SETTLE_MS));
+    else await this.#write(profile);
+  }
+
+  async #write(profile: StoredProfile): Promise<void> {
+    const { connection, log, onWritten } = this.#options;
+    const previous = this.#previous(profile);
+    const status = this.#build(profile, previous);
+    if (status === null || isSame(status, previous)) return;
+    this.#bucket.take();
+    try {
+      const { namespace, name } = profile;
+      const after = await applyStatus(connection, SECURITY_PROFILES, { namespace, name }, status, FIELD_MANAGER);
+      onWritten?.(false);
+      if (after === null) log.debug({ profile: profile.key }, "the profile is gone; its status is not needed");
+    } catch (cause) {
+      onWritten?.(true);
+      throw cause;
+    }
+    this.#written.set(profile.key, { uid: profile.uid, at: Date.now(), status });
+  }
+
+  #previous(profile: StoredProfile): Partial<ProfileStatus> {
+    const written = this.#written.get(profile.key);
+    return written?.uid === profile.uid ? written.status : profile.record.status;
+  }
+
+  /** Null: it is too early to say, because agents are still connecting. */
+  #build(profile: StoredProfile, previous: Partial<ProfileStatus>): ProfileStatus | null {
+    const { planner, records, totals, servingSince } = this.#options;
+    const plans = planner.plansOf(profile.key);
+    const clock = { now: Date.now(), servingSince: servingSince() ?? Date.now() };
+    const isEarly = clock.now - clock.servingSince < SERVING_GRACE_MS;
+    const isKnown = previous.observedGeneration === profile.generation;
+    if (isEarly && isKnown && plans.some(({ node }) => records.get(node) === undefined)) return null;
+    const folded = foldPods(plans, (node) => records.get(node), clock);
+    const { key, uid, record } = profile;
+    const status = buildStatus(
+      profile,
+      folded,
+      totals.of({ key, uid, status: record.status }),
+      previous,
+      new Date(clock.now),
+    );
+    this.#noteEnforced(profile, status, clock.now);
+    return status;
+  }
+
+  #noteEnforced({ key, uid, generation, seenAt }: StoredProfile, status: ProfileStatus, now: number): void {
+    const revision = `${uid} ${generation}`;
+    const isEnforced = status.conditions.some(({ type, reason }) => type === "Enforced" && reason === "Enforced");
+    if (!isEnforced || this.#enforced.get(key) === revision) return;
+    this.#enforced.set(key, revision);
+    this.#options.onEnforced?.((now - seenAt) / 1000);
+  }
+}
+
+function isSame(left: ProfileStatus, right: Partial<ProfileStatus>): boolean {
+  return canonical(left) === canonical(right);
+}
+
+/** The API server gives fields back in another order, and leaves empty lists as they are. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) => {
+    if (typeof item !== "object" || item === null || Array.isArray(item)) return item;
+    return Object.fromEntries(Object.entries(item).sort(([left], [right]) => (left < right ? -1 : 1)));
+  });
+}

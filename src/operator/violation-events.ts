@@ -1,0 +1,58 @@
+/** Violations as Kubernetes Events on the pods that they are of. */
+import { API_VERSION, KIND } from "../api/types.ts";
+import type { EventRecorder, ObjectReference } from "../kube/event-recorder.ts";
+import type { Violation } from "../protocol/agent_pb.js";
+import type { StoredProfile } from "./profile-store.ts";
+import { remoteText } from "./status/totals.ts";
+
+export interface ViolatingPod {
+  namespace: string;
+  name: string;
+  uid: string;
+}
+
+/** Reason of the events; `kubectl get events --field-selector reason=PolicyViolation`. */
+export const VIOLATION_REASON = "PolicyViolation";
+
+/** Records one violation on its pod. `profile` is the first of those that were asked, if it is known. */
+export function recordViolation(
+  recorder: EventRecorder,
+  violation: Violation,
+  pod: ViolatingPod,
+  profile: StoredProfile | undefined,
+): void {
+  recorder.record({
+    regarding: { apiVersion: "v1", kind: "Pod", ...pod },
+    ...(profile === undefined ? {} : { related: profileReference(profile) }),
+    type: "Warning",
+    reason: VIOLATION_REASON,
+    action: violation.verdict === "dropped" ? "Drop" : "Alert",
+    note: violationText(violation),
+    count: Math.max(1, Number(violation.count)),
+  });
+}
+
+/** A profile that is not valid, on the profile itself. */
+export function recordInvalid(recorder: EventRecorder, profile: StoredProfile, errors: readonly string[]): void {
+  recorder.record({
+    regarding: profileReference(profile),
+    type: "Warning",
+    reason: "Invalid",
+    action: "Validate",
+    note: `generation ${profile.generation} is not taken: ${errors.join(". ")}`,
+  });
+}
+
+/** E.g. `dropped egress of /bin/wget to 192.0.2.1 port 80/tcp: Peer (profile web/shop)`. */
+export function violationText(violation: Violation): string {
+  const { verdict, direction, path, container, reason, profiles, question } = violation;
+  const who = path === "" ? "" : ` of ${path}${container === "" ? "" : ` (container ${container})`}`;
+  const way = question !== "" ? "" : direction === "ingress" ? " from" : " to";
+  const whose =
+    profiles.length === 0 ? "" : ` (${profiles.length === 1 ? "profile" : "profiles"} ${profiles.join(", ")})`;
+  return `${verdict} ${direction}${who}${way === "" ? ":" : way} ${remoteText(violation)}: ${reason}${whose}`;
+}
+
+function profileReference({ namespace, name, uid }: StoredProfile): ObjectReference {
+  return { apiVersion: API_VERSION, kind: KIND, namespace, name, uid };
+}
