@@ -29,6 +29,29 @@ test-kernels: build ## Run the tests on other kernels, 5.10 to 7.2, in QEMU (KER
 	@test/kernels/setup
 	@$(NODE) test/kernels/matrix.ts
 
+.PHONY: test-containers
+test-containers: build ## Run the tests with real containers: containerd, runc, CNI
+	@tools/setup-cluster
+	@$(NODE) --test --test-concurrency=1 'test/containers/*.test.ts'
+
+.PHONY: test-cluster
+test-cluster: build ## Run the tests on a real cluster of two nodes (builds Kubernetes once, minutes; then kept in ~/.cache)
+	@tools/setup-cluster cluster
+	@PATH="$$PATH:/usr/local/go/bin" $(NODE) --test --test-concurrency=1 'test/cluster/*.test.ts'
+
+.PHONY: cluster-up
+cluster-up: build ## Start the tests' cluster, to look at and to work with
+	@tools/setup-cluster cluster
+	@PATH="$$PATH:/usr/local/go/bin" $(NODE) test/cluster/harness/main.ts up
+
+.PHONY: cluster-down
+cluster-down: ## End and remove it
+	@$(NODE) test/cluster/harness/main.ts down
+
+.PHONY: image
+image: build ## Build the container image, as a tar file for ctr, docker or podman, without a network
+	@$(NODE) tools/build-image.ts
+
 ##@ Development
 
 .PHONY: setup

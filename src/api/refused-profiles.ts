@@ -93,7 +93,7 @@ const STRUCTURE: RefusedProfile[] = [
     /write "tls"/,
   ),
   refused("text for a list", profileWith({ actions: "alert" }), "spec.actions", "PC_FIELD_TYPE", /write \[alert\]/),
-  refused(
+  refusedLater(
     "nothing for an object",
     profileWith({ default: null }),
     "spec.default",
