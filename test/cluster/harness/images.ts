@@ -2,8 +2,8 @@
 import { copyFileSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { writeImage } from "../../../tools/image/oci-image.ts";
-import { buildClient, CLIENT } from "../../e2e/harness/lab.ts";
 
+const CLIENT = join(import.meta.dirname, "../../../build/test/client");
 const BUSYBOX = "/bin/busybox";
 export const DEMO_IMAGE = "registry.local/demo:1";
 /** Names of busybox that scripts need; hard links would be programs of their own to a profile, links are not. */
@@ -11,7 +11,6 @@ const APPLETS = ["sh", "sleep", "wget", "nc", "cp", "mv", "cat", "ls", "httpd"];
 
 /** Writes them to a folder. @returns the files */
 export async function makeImages(folder: string): Promise<string[]> {
-  buildClient();
   mkdirSync(folder, { recursive: true });
   const root = join(folder, "root");
   mkdirSync(join(root, "bin"), { recursive: true });
