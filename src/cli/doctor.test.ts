@@ -8,8 +8,10 @@ const FEATURES = [
   { feature: "jit", required: false, available: false, detail: "off", consequence: "speed" },
 ];
 
+const HOOK_SETS = { devices: "fentry", flows: null, senders: "tracepoints" } as const;
+
 test("each feature has a line, what is missing says what is lost, and the end says what it comes to", () => {
-  const text = reportText({ canEnforce: false, kernel: "6.1", features: FEATURES });
+  const text = reportText({ canEnforce: false, kernel: "6.1", features: FEATURES, hookSets: HOOK_SETS });
   assert.equal(
     text,
     `ok       btf           there
@@ -18,6 +20,10 @@ missing  kernel-reads  boot without lockdown
 without  jit           off
                        lost: speed
 
+Veth pairs are seen by      fentry
+Flows are registered by     socket storage alone
+Senders are shown by        tracepoints
+
 This node (kernel 6.1) cannot enforce profiles: kernel-reads missing.
 `,
   );
@@ -25,5 +31,8 @@ This node (kernel 6.1) cannot enforce profiles: kernel-reads missing.
 
 test("a node that lacks nothing that is required", () => {
   const features = FEATURES.filter(({ feature }) => feature !== "kernel-reads");
-  assert.match(reportText({ canEnforce: true, kernel: "6.1", features }), /kernel 6\.1\) can enforce profiles\.\n$/);
+  assert.match(
+    reportText({ canEnforce: true, kernel: "6.1", features, hookSets: HOOK_SETS }),
+    /kernel 6\.1\) can enforce profiles\.\n$/,
+  );
 });

@@ -2,6 +2,8 @@
 import { release } from "node:os";
 import { styleText } from "node:util";
 import { Command, Option } from "commander";
+import { expectedHookSets, type HookSets } from "../node-agent/enforce/function-hooks.ts";
+import { KernelError } from "../node-agent/ffi/errno.ts";
 import type { FeatureReport } from "../node-agent/kernel/probes.ts";
 import { canEnforce, probeFeatures } from "../node-agent/kernel/probes.ts";
 
@@ -17,6 +19,8 @@ export interface DoctorReport {
   canEnforce: boolean;
   kernel: string;
   features: readonly FeatureReport[];
+  /** What an agent would use for jobs for which there are several ways; null: nothing. */
+  hookSets: HookSets;
 }
 
 export function doctorCommand(): Command {
@@ -30,7 +34,8 @@ export function doctorCommand(): Command {
     .addHelpText("after", EXAMPLES)
     .action((options: { output: "text" | "json" }) => {
       const features = probeFeatures();
-      const report: DoctorReport = { canEnforce: canEnforce(features), kernel: release(), features };
+      const able = canEnforce(features);
+      const report: DoctorReport = { canEnforce: able, kernel: release(), features, hookSets: findHookSets() };
       process.stdout.write(options.output === "json" ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
       if (!report.canEnforce) process.exitCode = 1;
     });
@@ -40,7 +45,31 @@ export function doctorCommand(): Command {
 export function reportText(report: DoctorReport): string {
   const width = Math.max(...report.features.map(({ feature }) => feature.length));
   const lines = report.features.flatMap((feature) => featureLines(feature, width));
-  return `${lines.join("\n")}\n\n${conclusion(report)}\n`;
+  return `${lines.join("\n")}\n\n${hookLines(report.hookSets).join("\n")}\n\n${conclusion(report)}\n`;
+}
+
+/** Probing takes privileges; without them `capabilities` says so already. */
+function findHookSets(): HookSets {
+  try {
+    return expectedHookSets();
+  } catch (cause) {
+    if (cause instanceof KernelError) return { devices: null, flows: null, senders: null };
+    throw cause;
+  }
+}
+
+const WITHOUT: Readonly<Record<keyof HookSets, string>> = {
+  devices: "rtnetlink alone",
+  flows: "socket storage alone",
+  senders: "nothing: a connected socket keeps the user that connected it",
+};
+
+function hookLines({ devices, flows, senders }: HookSets): string[] {
+  return [
+    `Veth pairs are seen by      ${devices ?? WITHOUT.devices}`,
+    `Flows are registered by     ${flows ?? WITHOUT.flows}`,
+    `Senders are shown by        ${senders ?? WITHOUT.senders}`,
+  ];
 }
 
 type Colour = "green" | "yellow" | "red";

@@ -10,10 +10,12 @@ import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "./enforce/
 import { Enforcement, type EnforcementOptions } from "./enforce/enforcement.ts";
 import { Gate } from "./enforce/gate.ts";
 import { objectFolder } from "./enforce/programs.ts";
+import { VethPairs } from "./enforce/veth-pairs.ts";
 import { AgentDirectory } from "./events/directory.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import type { EventSink } from "./events/sinks.ts";
 import { EVENTS_PIN } from "./kernel/typed-maps.ts";
+import { ownNamespaceInum } from "./workload/bound-namespaces.ts";
 import { type Workload, type WorkloadSource, workloadKey, workloadName } from "./workload/workload.ts";
 
 export const STARTUP_FAILURE_POLICIES = ["Allow", "Block"] as const;
@@ -37,6 +39,8 @@ const RESYNC_MS = 30_000;
 const RETRY_MS = 2_000;
 /** A little more than the enforcer's grace. */
 const COLLECT_MS = 1_100;
+/** About how long a pair that rtnetlink did not tell of goes unnoticed. */
+const PAIRS_MS = 20;
 
 export class NodeGuard {
   readonly enforcement: Enforcement;
@@ -45,9 +49,12 @@ export class NodeGuard {
   readonly #directory: AgentDirectory;
   readonly #pipeline: EventPipeline;
   readonly #gate: Gate;
+  /** Null: the kernel shows no veth pairs by itself. */
+  readonly #pairs: VethPairs | null;
   readonly #firstSeen = new Map<string, number>();
   readonly #reconcile: () => void;
   #timer: NodeJS.Timeout | null = null;
+  #pairTimer: NodeJS.Timeout | null = null;
   #collector: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -79,6 +86,8 @@ export class NodeGuard {
     });
     this.reports = new AgentReports(options.sink);
     this.#gate = new Gate(maps, options.log);
+    this.#pairs = this.enforcement.programs.hookSets.devices === null ? null : new VethPairs(maps, ownNamespaceInum());
+    if (this.#pairs !== null) this.#pairTimer = setInterval(() => this.#lookAtPairs(), PAIRS_MS);
     this.#reportMissing();
     this.#setGate();
   }
@@ -96,7 +105,7 @@ export class NodeGuard {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const timer of [this.#timer, this.#collector]) if (timer !== null) clearTimeout(timer);
+    for (const timer of [this.#timer, this.#collector, this.#pairTimer]) if (timer !== null) clearTimeout(timer);
     this.#pipeline.close();
     this.enforcement.close();
   }
@@ -122,7 +131,8 @@ export class NodeGuard {
     if (outcomes.some(({ changed }) => changed)) this.enforcement.scripts.verifyAll();
     this.reports.workloads(outcomes, snapshot.unresolved);
     for (const { problems } of snapshot.workloads) this.reports.problems(problems, this.#options.log);
-    this.#schedule(outcomes.some(({ error }) => error !== null) ? RETRY_MS : RESYNC_MS);
+    const settled = this.#comparePairs(snapshot.workloads);
+    this.#schedule(settled && outcomes.every(({ error }) => error === null) ? RESYNC_MS : RETRY_MS);
     this.#collectLater();
     return outcomes;
   }
@@ -192,6 +202,24 @@ export class NodeGuard {
     const { workloads } = this.enforcement.enforcer.state;
     this.#gate.admit(workloads.filter(({ id, addresses }) => !unguarded.has(id) && !addresses.every(isLinkLocal)));
     this.#gate.reportLetThrough();
+  }
+
+  /** The kernel has seen a pair: rtnetlink, which may lose messages, is asked what it is. */
+  #lookAtPairs(): void {
+    if (this.#pairs?.changed() === true) this.attempt("look at the workloads", () => this.#options.workloads.refresh());
+  }
+
+  /** False if the two sources of veth pairs do not say the same yet. */
+  #comparePairs(workloads: readonly Workload[]): boolean {
+    if (this.#pairs === null) return true;
+    const { disagreements, settled } = this.#pairs.compare(workloads);
+    for (const text of disagreements) {
+      this.#options.log.warn(
+        { count: this.#pairs.disagreements },
+        `${text}. What rtnetlink says is guarded; please report this with the output of \`portcullis doctor\``,
+      );
+    }
+    return settled;
   }
 
   #collectPaths(): void {

@@ -7,6 +7,7 @@ import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { Enforcer } from "./enforcer.ts";
 import { OtherNamespaceError, StateUnreadableError } from "./errors.ts";
+import type { HookSet } from "./function-hooks.ts";
 import { collectPaths, forgetWorkloads } from "./garbage.ts";
 import { Instances } from "./instances.ts";
 import { PathNames } from "./path-names.ts";
@@ -24,6 +25,8 @@ export interface EnforcementOptions {
   log: Logger;
   /** Folder of the BPF objects; where `make build` puts them unless given. */
   objects?: string;
+  /** Ways to put programs on the kernel's functions, see function-hooks.ts; all of them unless given. */
+  hookSets?: readonly HookSet[];
 }
 
 /** Far beyond what the kernel side adds by ones: both may change the epoch at once, and the sum is always a new one. */
@@ -54,6 +57,7 @@ export class Enforcement implements Disposable {
       pinRoot,
       nameHashMultiplier: state.nameHashMultiplier,
       ...(options.objects === undefined ? {} : { objects: options.objects }),
+      ...(options.hookSets === undefined ? {} : { hookSets: options.hookSets }),
     });
     this.maps = openMaps(pinRoot);
     this.maps.settings.set(0, settings);

@@ -1,4 +1,5 @@
 /** What is in force, read from the pins and the state file alone: it needs no agent, and disturbs none. */
+import { join } from "node:path";
 import type { Action } from "../../api/types.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
@@ -11,6 +12,7 @@ import { MAP_NAMES, type Maps, openMaps, pinName } from "../kernel/typed-maps.ts
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { readCounters, type TrafficCount } from "./counters.ts";
 import { PinsIncompatibleError } from "./errors.ts";
+import { attachedHookSets, type HookSets } from "./function-hooks.ts";
 import { readStrangers, type Stranger } from "./gate.ts";
 import { Instances } from "./instances.ts";
 import { runningAgent } from "./lock.ts";
@@ -55,6 +57,8 @@ export interface NodeStatus {
   /** Of the agent that is alive, null if there is none. */
   agentPid: number | null;
   workloads: WorkloadStatus[];
+  /** What is pinned for jobs for which there are several ways; null: nothing. */
+  hookSets: HookSets;
   /** Null: no gate is shut. */
   gate: GateStatus | null;
   maps: MapFill[];
@@ -89,6 +93,7 @@ export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus
     present: false,
     agentPid: runningAgent(stateDirectory),
     workloads: [],
+    hookSets: attachedHookSets(listPins(join(pinRoot, "links"))),
     gate: null,
     maps: [],
     errors: [],

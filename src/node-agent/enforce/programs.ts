@@ -6,12 +6,13 @@ import { findKernelType, LoadError } from "../ffi/libbpf.ts";
 import { ensureBpffs, ensurePinFolder } from "../kernel/bpffs.ts";
 import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../kernel/classifiers.ts";
 import { attachPinned, runIterator } from "../kernel/links.ts";
-import { BpfObject } from "../kernel/objects.ts";
+import { BpfObject, readObjectPrograms } from "../kernel/objects.ts";
 import { probeSocketIterators } from "../kernel/program-probes.ts";
 import { runOnPacket } from "../kernel/test-run.ts";
-import { openMap } from "../kernel/typed-maps.ts";
+import { type MapName, openMap } from "../kernel/typed-maps.ts";
 import type { Attachments } from "./enforcer.ts";
 import { ObjectsMissingError, PinsIncompatibleError } from "./errors.ts";
+import { FunctionHooks, HOOK_SETS, type HookSet, type HookSets } from "./function-hooks.ts";
 import { adoptOlderSockets } from "./older-sockets.ts";
 
 /** In this order: who is who first, then whose socket is whose. */
@@ -27,6 +28,13 @@ const OPTIONAL_TRACEPOINTS: Readonly<Record<string, string>> = {
 /** Where the kernel has no way from a file to its socket, older-sockets.ts does what these do. */
 const SOCKET_ITERATORS: readonly string[] = ["find_listeners", "find_sockets"];
 
+/** What the programs of each job keep up to date, and only they. */
+const JOB_MAPS: Readonly<Record<keyof HookSets, readonly MapName[]>> = {
+  devices: ["devices"],
+  flows: ["registrations", "registered"],
+  senders: [],
+};
+
 /** enum bpf_attach_type of tp_btf programs. */
 const TRACE_RAW_TP = 23;
 
@@ -37,6 +45,8 @@ export interface ProgramOptions {
   nameHashMultiplier: bigint;
   /** Folder of the *.bpf.o files. */
   objects?: string;
+  /** Ways to put programs on the kernel's functions; all of them unless given. See function-hooks.ts. */
+  hookSets?: readonly HookSet[];
 }
 
 /** Where `make build` puts the objects, unless the environment says otherwise. */
@@ -56,6 +66,7 @@ export class Programs implements Attachments, Disposable {
   readonly #objects: string;
   readonly #classifier: BpfObject;
   readonly #scripts: BpfObject;
+  readonly #functions: FunctionHooks;
   readonly #attached = new Set<number>();
 
   /**
@@ -63,7 +74,7 @@ export class Programs implements Attachments, Disposable {
    * places. When this returns, every process and socket that there is has its entry.
    * @throws LoadError with the verifier's log, KernelError, MountError, ObjectsMissingError
    */
-  constructor({ pinRoot, nameHashMultiplier, objects = objectFolder() }: ProgramOptions) {
+  constructor({ pinRoot, nameHashMultiplier, objects = objectFolder(), hookSets = HOOK_SETS }: ProgramOptions) {
     this.#pinRoot = pinRoot;
     this.#objects = objects;
     ensureBpffs();
@@ -78,6 +89,7 @@ export class Programs implements Attachments, Disposable {
     for (const object of hooks) this.#attachHooks(object);
     for (const object of hooks) object.close();
     if (this.missing.some(({ program }) => SOCKET_ITERATORS.includes(program))) this.#adoptOlderSockets();
+    this.#functions = this.#attachFunctions(hookSets);
     loaded.move();
   }
 
@@ -102,8 +114,14 @@ export class Programs implements Attachments, Disposable {
     return this.#request("verify_script", tgid, { startTime, scriptId });
   }
 
+  /** What is used for the jobs for which there are several ways. */
+  get hookSets(): Readonly<HookSets> {
+    return this.#functions.sets;
+  }
+
   /** What is attached and pinned stays in the kernel. */
   close(): void {
+    this.#functions.close();
     this.#classifier.close();
     this.#scripts.close();
   }
@@ -137,6 +155,29 @@ export class Programs implements Attachments, Disposable {
     return [...tracepoints, ...iterators];
   }
 
+  #attachFunctions(allowed: readonly HookSet[]): FunctionHooks {
+    const functions = new FunctionHooks({
+      links: join(this.#pinRoot, LINKS),
+      programs: (name) => readObjectPrograms(this.#path(name)),
+      load: (name, without) => this.#load(name, {}, without),
+      reset: (job) => this.#reset(JOB_MAPS[job]),
+      allowed,
+    });
+    // Whoever sees the sender before the packet needs no tracepoint after it, and without both it is told already.
+    const seen = functions.sets.senders === "lsm" || functions.sets.senders === "fentry";
+    const needless = seen ? this.missing.filter(({ program }) => program in OPTIONAL_TRACEPOINTS) : [];
+    const missing = this.missing.filter((entry) => !needless.includes(entry));
+    this.missing.splice(0, Number.POSITIVE_INFINITY, ...missing, ...functions.missing);
+    return functions;
+  }
+
+  #reset(names: readonly MapName[]): void {
+    for (const name of names) {
+      using map = openMap(this.#pinRoot, name);
+      map.clear();
+    }
+  }
+
   #adoptOlderSockets(): void {
     using processes = openMap(this.#pinRoot, "processes");
     using owners = openMap(this.#pinRoot, "socketOwners");
@@ -159,8 +200,7 @@ export class Programs implements Attachments, Disposable {
   }
 
   #load(name: string, constants: Record<string, bigint> = {}, without: string[] = []): BpfObject {
-    const path = join(this.#objects, `${name}.bpf.o`);
-    if (!existsSync(path)) throw new ObjectsMissingError(path);
+    const path = this.#path(name);
     try {
       return BpfObject.load(path, { pinRoot: this.#pinRoot, constants, without });
     } catch (cause) {
@@ -169,6 +209,12 @@ export class Programs implements Attachments, Disposable {
       }
       throw cause;
     }
+  }
+
+  #path(name: string): string {
+    const path = join(this.#objects, `${name}.bpf.o`);
+    if (!existsSync(path)) throw new ObjectsMissingError(path);
+    return path;
   }
 
   #classifiers(): ClassifierPrograms {

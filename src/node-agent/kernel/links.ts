@@ -2,7 +2,7 @@
  * Links: programs in their places. A pinned link keeps its program attached while no agent runs; the next agent
  * finds the pin and puts its own program behind it, without a moment in which none is attached.
  */
-import { closeSync, openSync, readSync, renameSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   iteratorCreate,
@@ -16,6 +16,7 @@ import {
 } from "../ffi/bpf.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { closeFd } from "../ffi/libc.ts";
+import { attachToProbe, openFunctionProbe } from "../ffi/perf-events.ts";
 import { ensurePinFolder, removePin } from "./bpffs.ts";
 import { cgroupRoot } from "./mounts.ts";
 import type { LoadedProgram } from "./objects.ts";
@@ -23,12 +24,14 @@ import { ObjectError } from "./objects.ts";
 
 /** enum bpf_prog_type, as far as links are made for it. */
 const PROGRAM_TYPE = {
+  KPROBE: 2,
   CGROUP_SKB: 8,
   CGROUP_SOCK: 9,
   SOCK_OPS: 13,
   RAW_TRACEPOINT: 17,
   CGROUP_SOCK_ADDR: 18,
   TRACING: 26,
+  LSM: 29,
 };
 const CGROUP_TYPES = [
   PROGRAM_TYPE.CGROUP_SKB,
@@ -38,7 +41,10 @@ const CGROUP_TYPES = [
 ];
 /** enum bpf_attach_type. */
 const TRACE_RAW_TP = 23;
+const TRACE_FENTRY = 24;
+const TRACE_FEXIT = 25;
 const TRACE_ITER = 28;
+const PERF_EVENT = 41;
 
 /** What the kernel says of a link. */
 export interface LinkInfo {
@@ -72,10 +78,13 @@ export function linkInfo(fd: number, label = `fd ${fd}`): LinkInfo {
 export class Link implements Disposable {
   readonly fd: number;
   readonly name: string;
+  /** Whether it can be pinned. Kprobes on kernels before 5.15 cannot: they go with the process that has them open. */
+  readonly lasting: boolean;
 
-  constructor(fd: number, name: string) {
+  constructor(fd: number, name: string, lasting = true) {
     this.fd = fd;
     this.name = name;
+    this.lasting = lasting;
   }
 
   info(): LinkInfo {
@@ -102,25 +111,52 @@ export class Link implements Disposable {
 
 /**
  * Attaches a program to where its section says: cgroup hooks to a cgroup, raw tracepoints and tp_btf to their
- * tracepoint. TC programs: see classifiers.ts; iterators: see `runIterator`.
+ * tracepoint, LSM programs to their hook, kprobes, fentry and fexit to their function. TC programs: see classifiers.ts;
+ * iterators: see `runIterator`.
  *
- * @param cgroup path in the cgroup v2 hierarchy; its root unless given
+ * @param place for cgroup hooks a path in the cgroup v2 hierarchy (its root unless given), for kprobes a function (the
+ *   section's unless given)
  * @throws KernelError; MountError without cgroup v2; ObjectError for other types of program
  */
-export function attach(program: LoadedProgram, cgroup?: string): Link {
-  return new Link(attachFd(program, cgroup), program.name);
+export function attach(program: LoadedProgram, place?: string): Link {
+  const label = `program ${program.name} (${program.section})`;
+  if (program.type === PROGRAM_TYPE.KPROBE) return attachFunctionProbe(program, place ?? nameInSection(program));
+  return new Link(attachFd(program, place, label), program.name);
 }
 
-function attachFd(program: LoadedProgram, cgroup: string | undefined): number {
-  const label = `program ${program.name} (${program.section})`;
-  if (CGROUP_TYPES.includes(program.type)) return attachToCgroup(program, cgroup ?? cgroupRoot(), label);
+function attachFd(program: LoadedProgram, place: string | undefined, label: string): number {
+  if (CGROUP_TYPES.includes(program.type)) return attachToCgroup(program, place ?? cgroupRoot(), label);
   if (program.type === PROGRAM_TYPE.RAW_TRACEPOINT) {
-    return rawTracepointOpen(tracepointOf(program), program.fd, label);
+    return rawTracepointOpen(nameInSection(program), program.fd, label);
   }
-  if (program.type === PROGRAM_TYPE.TRACING && program.attachType === TRACE_RAW_TP) {
-    return rawTracepointOpen(null, program.fd, label);
-  }
+  // These carry in themselves what they were loaded for.
+  if (program.type === PROGRAM_TYPE.LSM || isTracing(program)) return rawTracepointOpen(null, program.fd, label);
   throw new ObjectError(`${label} is of a type that is not attached by links`);
+}
+
+function isTracing({ type, attachType }: LoadedProgram): boolean {
+  return type === PROGRAM_TYPE.TRACING && [TRACE_RAW_TP, TRACE_FENTRY, TRACE_FEXIT].includes(attachType);
+}
+
+const KPROBE_KIND = "/sys/bus/event_source/devices/kprobe/type";
+
+/** A kprobe, or a kretprobe if the program's section says so. */
+function attachFunctionProbe(program: LoadedProgram, functionName: string): Link {
+  const label = `program ${program.name} to ${functionName}`;
+  const kind = Number(readFileSync(KPROBE_KIND, "utf8"));
+  const probe = openFunctionProbe(kind, functionName, program.section.startsWith("kretprobe/"));
+  try {
+    const link = new Link(linkCreate(program.fd, probe, PERF_EVENT, 0, label), program.name);
+    closeFd(probe); // The link holds it.
+    return link;
+  } catch (error) {
+    if (!isKernelError(error, ERRNO.EINVAL)) {
+      closeFd(probe);
+      throw error;
+    }
+    attachToProbe(probe, program.fd, label);
+    return new Link(probe, program.name, false);
+  }
 }
 
 function attachToCgroup(program: LoadedProgram, path: string, label: string): number {
@@ -138,10 +174,10 @@ export function cgroupId(path: string): bigint {
 }
 
 /** `sched_process_exec` of `raw_tp/sched_process_exec`. */
-function tracepointOf(program: LoadedProgram): string {
+function nameInSection(program: LoadedProgram): string {
   const name = program.section.split("/")[1];
   if (name === undefined || name === "") {
-    throw new ObjectError(`section ${program.section} of program ${program.name} names no tracepoint`);
+    throw new ObjectError(`section ${program.section} of program ${program.name} names nothing to attach to`);
   }
   return name;
 }
@@ -150,19 +186,19 @@ function tracepointOf(program: LoadedProgram): string {
  * Attaches a program and pins its link at `path`; where a pinned link is there already, this program takes the place
  * of the one behind it. Cgroup links are replaced at one stroke. Tracing links cannot be: the new one is attached
  * before the old one goes, so that for an instant both run and no event is missed; so is it with a link to another
- * cgroup than the one that is wanted now.
+ * cgroup than the one that is wanted now. What cannot be pinned is attached all the same, see `Link.lasting`.
  *
- * @param cgroup as for `attach`
- * @returns the link; closing it leaves the program attached
+ * @param place as for `attach`
+ * @returns the link; closing it leaves the program attached, if the link is a lasting one
  */
-export function attachPinned(program: LoadedProgram, path: string, cgroup?: string): Link {
+export function attachPinned(program: LoadedProgram, path: string, place?: string): Link {
   ensurePinFolder(dirname(path));
   const fd = openPinIfThere(path);
-  if (fd === null) return pinOrClose(attach(program, cgroup), path);
+  if (fd === null) return pinOrClose(attach(program, place), path);
   const old = new Link(fd, program.name);
-  if (cgroup !== undefined && old.info().cgroupId !== cgroupId(cgroup)) {
+  if (isElsewhere(old, program, place)) {
     old.close();
-    return replacePin(program, path, cgroup);
+    return replacePin(program, path, place);
   }
   try {
     linkUpdate(fd, program.fd, `the program behind ${path}`);
@@ -170,11 +206,17 @@ export function attachPinned(program: LoadedProgram, path: string, cgroup?: stri
   } catch (error) {
     old.close();
     if (!isKernelError(error, ERRNO.EINVAL, ERRNO.EOPNOTSUPP, ERRNO.ENOLINK)) throw error;
-    return replacePin(program, path, cgroup);
+    return replacePin(program, path, place);
   }
 }
 
+function isElsewhere(link: Link, program: LoadedProgram, place: string | undefined): boolean {
+  if (place === undefined || !CGROUP_TYPES.includes(program.type)) return false;
+  return link.info().cgroupId !== cgroupId(place);
+}
+
 function pinOrClose(link: Link, path: string): Link {
+  if (!link.lasting) return link;
   try {
     link.pin(path);
     return link;
@@ -184,10 +226,10 @@ function pinOrClose(link: Link, path: string): Link {
   }
 }
 
-function replacePin(program: LoadedProgram, path: string, cgroup: string | undefined): Link {
+function replacePin(program: LoadedProgram, path: string, place: string | undefined): Link {
   const temporary = `${path}_new`;
   removePin(temporary);
-  const link = pinOrClose(attach(program, cgroup), temporary);
+  const link = pinOrClose(attach(program, place), temporary);
   renameSync(temporary, path);
   return link;
 }

@@ -189,6 +189,16 @@ function typesOf(object: ObjectPointer, path: string): BtfType[] {
   return parseBtf(raw);
 }
 
+/** Names of the programs in an object file, which is not loaded for it. */
+export function readObjectPrograms(path: string): string[] {
+  const object = openObject(path, null);
+  try {
+    return listPrograms(object).map((program) => describeProgram(program).name);
+  } finally {
+    closeObject(object);
+  }
+}
+
 /** The types in an object file, which is not loaded for it. */
 export function readObjectTypes(path: string): BtfType[] {
   const object = openObject(path, null);

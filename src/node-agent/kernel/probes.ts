@@ -56,7 +56,6 @@ interface Probe {
 }
 
 const NOTHING_WORKS = "nothing can be enforced on this node";
-const UNUSED = "nothing: this version does without";
 
 const PROBES: readonly Probe[] = [
   { feature: "platform", required: true, consequence: NOTHING_WORKS, find: probePlatform, unprivileged: true },
@@ -180,9 +179,25 @@ const PROBES: readonly Probe[] = [
     find: probeLockdown,
     unprivileged: true,
   },
-  { feature: "kprobes", required: false, consequence: UNUSED, find: probeKprobes },
-  { feature: "function-tracing", required: false, consequence: UNUSED, find: probeFunctionTracing },
-  { feature: "lsm", required: false, consequence: UNUSED, find: probeLsm },
+  {
+    feature: "kprobes",
+    required: false,
+    consequence:
+      "without function-tracing too: veth pairs and socket owners have one source each, and not two that agree",
+    find: probeKprobes,
+  },
+  {
+    feature: "function-tracing",
+    required: false,
+    consequence: "kprobes do its work, at more cost",
+    find: probeFunctionTracing,
+  },
+  {
+    feature: "lsm",
+    required: false,
+    consequence: "function-tracing, or tracepoints after the fact, show who sends on a connected socket",
+    find: probeLsm,
+  },
 ];
 
 function probePlatform(): Finding {

@@ -247,7 +247,17 @@ export function probeFunctionTracing(): Finding {
   });
 }
 
+const SECURITY_MODULES = "/sys/kernel/security/lsm";
+
+/** Programs load and attach also where the kernel was not started with them among its security modules, and never run. */
 export function probeLsm(): Finding {
+  if (!existsSync(SECURITY_MODULES)) {
+    return { available: false, detail: `${SECURITY_MODULES} is not there to tell whether they run: mount securityfs` };
+  }
+  const modules = readFileSync(SECURITY_MODULES, "utf8").trim().split(",");
+  if (!modules.includes("bpf")) {
+    return { available: false, detail: `bpf is not among the kernel's security modules (lsm=${modules.join(",")})` };
+  }
   return attemptTyped("socket_bind", PROGRAM.LSM, ATTACH.LSM_MAC, (fd) => {
     closeFd(rawTracepointOpen(null, fd, "to the hook socket_bind"));
   });
