@@ -1,0 +1,190 @@
+/** The chart as Helm renders it: what may be done with it, what it may do, and what the commands make of its arguments. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Command } from "commander";
+import { agentCommand } from "../../src/cli/agent.ts";
+import { operatorCommand } from "../../src/cli/operator.ts";
+import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
+import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
+import { CHART, CHART_NAMESPACE, lintChart, type Manifest, renderChart } from "./chart.ts";
+import { helmBinary } from "./helm.ts";
+
+const helm = helmBinary() ?? "";
+const skip = helm === "" ? "there is neither helm nor Go to build it with" : false;
+
+function only(objects: Manifest[], kind: string, name?: string): Manifest {
+  const found = objects.filter(
+    (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
+  );
+  assert.equal(found.length, 1, `one ${kind} ${name ?? ""}`);
+  return found[0] as Manifest;
+}
+
+const argumentsOf = (workload: Manifest): string[] => workload.spec.template.spec.containers[0].args;
+
+/** The options that a command line sets, as the command itself reads them. */
+function parsed(command: Command, args: string[]): Record<string, unknown> {
+  command.exitOverride().action(() => {});
+  new Command("portcullis").exitOverride().addCommand(command).parse(args, { from: "user" });
+  return command.opts();
+}
+
+test("helm lint has nothing to say", { skip }, () => assert.equal(lintChart(helm), ""));
+
+test("the chart brings the definition as it is in crds/, kept unless asked otherwise", { skip }, () => {
+  const name = "security.datadoghq.com_securityprofiles.yaml";
+  const root = join(CHART, "../..");
+  assert.equal(
+    readFileSync(join(CHART, "files", name), "utf8"),
+    readFileSync(join(root, "crds", name), "utf8"),
+    "run node tools/helm/generate-config.ts",
+  );
+  const kept = (objects: Manifest[]) =>
+    only(objects, "CustomResourceDefinition").metadata.annotations?.["helm.sh/resource-policy"];
+  assert.equal(kept(renderChart(helm)), "keep");
+  assert.equal(kept(renderChart(helm, "crds.keep=false")), undefined);
+  assert.equal(
+    renderChart(helm, "crds.install=false").some(({ kind }) => kind === "CustomResourceDefinition"),
+    false,
+  );
+});
+
+test("what the operator may do in a cluster: this, and nothing else", { skip }, () => {
+  const objects = renderChart(helm);
+  const rules = (kind: string, name: string) =>
+    only(objects, kind, name).rules.flatMap((rule: Record<string, string[]>) =>
+      (rule.resources ?? []).map((resource) => {
+        const group = rule.apiGroups?.[0];
+        const names = rule.resourceNames === undefined ? "" : `/${rule.resourceNames.join(",")}`;
+        return `${resource}${group === "" ? "" : `.${group}`}${names}: ${rule.verbs?.join(" ")}`;
+      }),
+    );
+  assert.deepEqual(rules("ClusterRole", "portcullis-operator"), [
+    "securityprofiles.security.datadoghq.com: list watch",
+    "securityprofiles/status.security.datadoghq.com: patch",
+    "namespaces: list watch",
+    "pods: list watch",
+    "services: list watch",
+    "endpointslices.discovery.k8s.io: list watch",
+    "events.events.k8s.io: create patch",
+    "tokenreviews.authentication.k8s.io: create",
+  ]);
+  assert.deepEqual(rules("Role", "portcullis-operator"), [
+    "leases.coordination.k8s.io: create",
+    "leases.coordination.k8s.io/portcullis-operator: get update",
+  ]);
+  const subjects = objects.filter(({ kind }) => kind.endsWith("RoleBinding")).flatMap((binding) => binding.subjects);
+  assert.deepEqual([...new Set(subjects.map(({ name }) => name))].sort(), ["portcullis-operator"]);
+});
+
+test("the agent has no rights at the API server, and named capabilities on its node", { skip }, () => {
+  const agent = only(renderChart(helm), "DaemonSet").spec.template.spec;
+  assert.equal(agent.automountServiceAccountToken, false);
+  const [container] = agent.containers;
+  assert.deepEqual(container.securityContext.capabilities, {
+    drop: ["ALL"],
+    add: ["BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "SYS_RESOURCE", "DAC_READ_SEARCH"],
+  });
+  assert.equal(container.securityContext.privileged, false);
+  assert.equal(container.securityContext.readOnlyRootFilesystem, true);
+  const writable = container.volumeMounts.filter(({ readOnly }: { readOnly?: boolean }) => readOnly !== true);
+  assert.deepEqual(
+    writable.map(({ name }: { name: string }) => name),
+    ["bpf", "state", "tmp"],
+  );
+  const [token] = agent.volumes.find(({ name }: { name: string }) => name === "operator").projected.sources;
+  assert.equal(token.serviceAccountToken.audience, "portcullis-operator");
+  const privileged = only(renderChart(helm, "agent.privileged=true"), "DaemonSet").spec.template.spec.containers[0];
+  assert.equal(privileged.securityContext.privileged, true);
+});
+
+test("the operator runs as nobody, with nothing", { skip }, () => {
+  const { spec } = only(renderChart(helm), "Deployment").spec.template;
+  assert.equal(spec.securityContext.runAsNonRoot, true);
+  assert.deepEqual(spec.containers[0].securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"] },
+  });
+});
+
+test("the commands know every argument that the chart gives them", { skip }, () => {
+  const objects = renderChart(
+    helm,
+    "agent.gate.enabled=true",
+    "agent.blockNamespaces={vault}",
+    "agent.dnsPorts={53,5353}",
+  );
+  const agent = parsed(agentCommand(), argumentsOf(only(objects, "DaemonSet")));
+  assert.deepEqual(
+    [agent.operatorName, agent.exemptNamespace, agent.blockNamespace, agent.gate, agent.dnsPort, agent.allowed],
+    [
+      `portcullis-operator.${CHART_NAMESPACE}.svc`,
+      ["kube-system", CHART_NAMESPACE],
+      ["vault"],
+      "kubepods.slice",
+      [53, 5353],
+      false,
+    ],
+  );
+  assert.equal(agent.operator, "$(PORTCULLIS_OPERATOR_SERVICE_HOST):$(PORTCULLIS_OPERATOR_SERVICE_PORT)");
+  const operator = parsed(operatorCommand(), argumentsOf(only(objects, "Deployment")));
+  assert.deepEqual([operator.leaseName, operator.agentServiceAccount], ["portcullis-operator", "portcullis-agent"]);
+  only(objects, "ServiceAccount", "portcullis-agent");
+});
+
+test("certificates by Helm: the operator has the key, agents have the certificate alone", { skip }, () => {
+  const objects = renderChart(helm);
+  const secret = only(objects, "Secret");
+  assert.deepEqual(Object.keys(secret.data).sort(), ["ca.crt", "tls.crt", "tls.key"]);
+  const ca = only(objects, "ConfigMap");
+  assert.equal(ca.data["ca.crt"].trim(), Buffer.from(secret.data["ca.crt"], "base64").toString().trim());
+  const agent = JSON.stringify(only(objects, "DaemonSet"));
+  assert.equal(agent.includes(secret.metadata.name), false);
+});
+
+test("certificates by cert-manager, or one's own", { skip }, () => {
+  const kinds = (...settings: string[]) => {
+    const objects = renderChart(helm, ...settings);
+    return objects
+      .filter(({ kind }) => ["Secret", "Issuer", "Certificate"].includes(kind))
+      .map(({ kind }) => kind)
+      .sort();
+  };
+  assert.deepEqual(kinds("tls.mode=certManager"), ["Certificate", "Certificate", "Issuer", "Issuer"]);
+  assert.deepEqual(kinds("tls.mode=certManager", "tls.certManager.issuerRef.name=mine"), ["Certificate"]);
+  assert.deepEqual(kinds("tls.mode=existing", "tls.existingSecret=mine"), []);
+  assert.throws(() => renderChart(helm, "tls.mode=existing"), /tls.existingSecret has to name a Secret/);
+});
+
+test("values that mean nothing are refused, by name", { skip }, () => {
+  for (const [setting, where] of [
+    ["agent.startupFailurePolicy=Maybe", /startupFailurePolicy/],
+    ["agent.dnsPorts={99999}", /dnsPorts/],
+    ["operator.replica=3", /replica/],
+    ["agent.startupTimeout=soon", /startupTimeout/],
+  ] as const) {
+    assert.throws(() => renderChart(helm, setting), where, setting);
+  }
+});
+
+test("alerts and dashboard speak of metrics that there are", { skip }, () => {
+  const objects = renderChart(helm, "metrics.prometheusRule.enabled=true", "metrics.dashboard.enabled=true");
+  const dashboard = objects.find(({ metadata }) => metadata.name === "portcullis-dashboard")?.data["portcullis.json"];
+  const rules = JSON.stringify(only(objects, "PrometheusRule").spec);
+  assert.ok(JSON.parse(dashboard).panels.length > 5);
+  const known = new Set<string>(
+    [...Object.values(AGENT_METRICS), ...Object.values(OPERATOR_METRICS)].flatMap(({ name }) => [
+      name,
+      `${name}_bucket`,
+    ]),
+  );
+  const used = new Set(`${rules}${dashboard}`.match(/portcullis_(?:agent|operator)_[a-z_]+/g));
+  assert.ok(used.size > 10);
+  assert.deepEqual(
+    [...used].filter((name) => !known.has(name)),
+    [],
+  );
+});
