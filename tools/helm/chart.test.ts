@@ -1,14 +1,18 @@
 /** The chart as Helm renders it: what may be done with it, what it may do, and what the commands make of its arguments. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Command } from "commander";
+import { parse } from "yaml";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { operatorCommand } from "../../src/cli/operator.ts";
 import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
 import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
 import { CHART, CHART_NAMESPACE, lintChart, type Manifest, renderChart } from "./chart.ts";
+import { configFiles } from "./generate-config.ts";
 import { helmBinary } from "./helm.ts";
 
 const helm = helmBinary() ?? "";
@@ -187,4 +191,26 @@ test("alerts and dashboard speak of metrics that there are", { skip }, () => {
     [...used].filter((name) => !known.has(name)),
     [],
   );
+});
+
+test("config/ is the chart, for kustomize", { skip }, () => {
+  for (const [path, text] of configFiles(helm)) {
+    assert.equal(
+      readFileSync(join(CHART, "../..", path), "utf8"),
+      text,
+      `${path}: run node tools/helm/generate-config.ts`,
+    );
+  }
+});
+
+test("the certificate for config/ is one that agents take", () => {
+  const manifest = parse(execFileSync(join(CHART, "../../config/make-certificate"), { encoding: "utf8" })) as Manifest;
+  const bytes = (key: string) => Buffer.from(manifest.data[key], "base64");
+  const [authority, certificate] = [new X509Certificate(bytes("ca.crt")), new X509Certificate(bytes("tls.crt"))];
+  assert.ok(certificate.verify(authority.publicKey));
+  assert.equal(
+    certificate.checkHost(`portcullis-operator.${CHART_NAMESPACE}.svc`),
+    `portcullis-operator.${CHART_NAMESPACE}.svc`,
+  );
+  assert.ok(certificate.checkPrivateKey(createPrivateKey(bytes("tls.key"))));
 });
