@@ -8,6 +8,7 @@ import { tryLock } from "../src/node-agent/ffi/file-lock.ts";
 import { agent } from "./agent.ts";
 import { removeAgentTraces } from "./agent-process.ts";
 import type { BenchContext, Benchmark } from "./context.ts";
+import { Disturbances } from "./disturbance.ts";
 import { dns } from "./dns.ts";
 import { writeDocument } from "./document.ts";
 import { BenchError } from "./errors.ts";
@@ -29,7 +30,12 @@ function cleanUp(): void {
   removeNamespaces();
 }
 
-async function runAll(benchmarks: readonly Benchmark[], context: BenchContext, json: boolean): Promise<Result[]> {
+async function runAll(
+  benchmarks: readonly Benchmark[],
+  context: BenchContext,
+  json: boolean,
+  disturbances: Disturbances,
+): Promise<Result[]> {
   const results: Result[] = [];
   for (const benchmark of benchmarks) {
     context.say(`${benchmark.name}: ${benchmark.summary}`);
@@ -37,6 +43,7 @@ async function runAll(benchmarks: readonly Benchmark[], context: BenchContext, j
       const found = await benchmark.run(context);
       if (!json) for (const result of found) process.stdout.write(`${resultText(result)}\n`);
       results.push(...found);
+      disturbances.look();
     } finally {
       cleanUp();
     }
@@ -58,9 +65,12 @@ async function main(): Promise<void> {
   cleanUp();
   const wanted = BENCHMARKS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   const say = (text: string) => process.stderr.write(`bench: ${text}\n`);
-  const results = await runAll(wanted, { seconds: options.seconds, say }, options.json);
+  const disturbances = new Disturbances();
+  const results = await runAll(wanted, { seconds: options.seconds, say }, options.json, disturbances);
+  const notes = disturbances.notes();
+  for (const note of notes) say(note);
   if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
-  if (options.write) writeDocument(results, { seconds: options.seconds, time: new Date() });
+  if (options.write) writeDocument(results, { seconds: options.seconds, time: new Date(), notes });
 }
 
 function endInOrder(): void {

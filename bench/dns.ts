@@ -32,6 +32,7 @@ export const dns: Benchmark = {
     const variants = [
       variant("bare", "bare", false, false),
       variant("no-op program", "noop", false, false),
+      variant("bare, with Portcullis's socket hooks", "bare", true, false),
       variant("Portcullis, allowed", "allow", true, false),
       variant("Portcullis, allowed, new names", "allow", true, true),
       variant("Portcullis, alerting", "alert", true, false),

@@ -15,6 +15,8 @@ export interface Run {
   seconds: number;
   /** When it ended. */
   time: Date;
+  /** What disturbed it. */
+  notes: readonly string[];
 }
 
 /** Writes page and picture. */
@@ -36,7 +38,7 @@ What Portcullis costs, against the same traffic without it, in one run on one ma
 `;
 }
 
-function machine({ seconds, time }: Run): string {
+function machine({ seconds, time, notes }: Run): string {
   const cpu = cpus()[0]?.model.trim() ?? "unknown";
   const node = `Node ${process.version}`;
   return `## Machine
@@ -49,7 +51,7 @@ function machine({ seconds, time }: Run): string {
 | Mitigations | ${mitigations()} |
 | Software | ${node}, ${version("clang")} |
 | Run | \`make bench ARGS="--write --seconds ${seconds}"\`, ${time.toISOString().slice(0, 10)}, ${seconds} s for each table |
-`;
+${notes.map((note) => `\n${note}\n`).join("")}`;
 }
 
 function targets(results: readonly Result[]): string {
