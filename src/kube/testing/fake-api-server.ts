@@ -244,9 +244,12 @@ export class FakeApiServer {
   }
 }
 
+/** An object that is not selected any more is gone, to who watches. */
 function tell({ collection, namespace, fieldSelector, response }: Watcher, event: StoredEvent): void {
-  if (event.collection !== collection || !selected(namespace, fieldSelector)(event.object)) return;
-  response.write(`${JSON.stringify({ type: event.type, object: event.object })}\n`);
+  if (event.collection !== collection) return;
+  const isSelected = selected(namespace, fieldSelector)(event.object);
+  if (!isSelected && event.type !== "MODIFIED") return;
+  response.write(`${JSON.stringify({ type: isSelected ? event.type : "DELETED", object: event.object })}\n`);
 }
 
 function good(body: unknown, status = 200): Reply {
@@ -263,17 +266,23 @@ function answer(response: http.ServerResponse, { status, body }: Reply): void {
   response.end(JSON.stringify(body));
 }
 
-/** `field=value` with fields by their path, as `spec.nodeName=a`. */
+/** `field=value` and `field!=value`, several with commas; fields by their path, as `spec.nodeName`. */
 function selected(namespace: string | null, fieldSelector: string | null): (object: KubeObject) => boolean {
-  const [path = "", value = ""] = fieldSelector?.split("=") ?? [];
+  const terms = (fieldSelector ?? "").split(",").filter((term) => term !== "");
   return (object) => {
     if (namespace !== null && object.metadata.namespace !== namespace) return false;
-    if (fieldSelector === null) return true;
-    const found = path
-      .split(".")
-      .reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], object);
-    return String(found ?? "") === value;
+    return terms.every((term) => {
+      const [, path = "", operator, value = ""] = /^(.*?)(!?=)(.*)$/.exec(term) ?? [];
+      return (fieldOf(object, path) === value) === (operator === "=");
+    });
   };
+}
+
+function fieldOf(object: KubeObject, path: string): string {
+  const found = path
+    .split(".")
+    .reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], object);
+  return String(found ?? "");
 }
 
 function parsePath(path: string): Target {

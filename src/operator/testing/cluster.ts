@@ -1,0 +1,142 @@
+/** For tests: an operator on a made-up cluster, and what such a cluster has. */
+import type { SecurityProfileSpec } from "../../api/types.ts";
+import { API_VERSION, KIND } from "../../api/types.ts";
+import { collectionPath, type KubeObject, TOKEN_REVIEWS } from "../../kube/resources.ts";
+import { FakeApiServer } from "../../kube/testing/fake-api-server.ts";
+import { eventually, silentLogger } from "../../kube/testing/silence.ts";
+import { TOKEN_AUDIENCE } from "../../protocol/service.ts";
+import { NAMESPACES, PODS, SECURITY_PROFILES } from "../kinds.ts";
+import { type ElectionOptions, Operator } from "../operator.ts";
+import type { ProfileStatus } from "../status/profile-status.ts";
+import { TestAgent, type TestAgentOptions } from "./agent.ts";
+
+export interface PodOptions {
+  node?: string;
+  labels?: Record<string, string>;
+  namespace?: string;
+  ip?: string;
+  hostNetwork?: boolean;
+  phase?: string;
+}
+
+export class TestCluster {
+  readonly server: FakeApiServer;
+  readonly log: string[] = [];
+  readonly #operators: Operator[] = [];
+  readonly #agents: TestAgent[] = [];
+
+  private constructor(server: FakeApiServer) {
+    this.server = server;
+  }
+
+  static async start(): Promise<TestCluster> {
+    const cluster = new TestCluster(await FakeApiServer.start());
+    for (const name of ["default", "other"]) {
+      const labels = { "kubernetes.io/metadata.name": name, ...(name === "other" ? { team: "a" } : {}) };
+      cluster.server.put(NAMESPACES, { metadata: { name, labels } });
+    }
+    cluster.server.answers.set(collectionPath(TOKEN_REVIEWS), reviewed);
+    return cluster;
+  }
+
+  async operator(election: ElectionOptions | null = null, identity = "operator"): Promise<Operator> {
+    const operator = new Operator({
+      connection: this.server.connection(),
+      version: "test",
+      identity,
+      listenAddress: "127.0.0.1:0",
+      advertiseAddress: `${identity}:8443`,
+      tls: null,
+      agentServiceAccount: "portcullis-system/portcullis-agent",
+      clusterDomain: "cluster.local",
+      election,
+      log: silentLogger(this.log),
+    });
+    this.#operators.push(operator);
+    await operator.start();
+    if (election === null) await eventually("agents are served", () => operator.isLeader);
+    return operator;
+  }
+
+  /** An agent with a token as the API server gives it to pods of a node. */
+  agent(operator: Operator, node: string, more: Partial<TestAgentOptions> = {}): TestAgent {
+    const address = `127.0.0.1:${operator.server.port}`;
+    const agent = new TestAgent({ address, node, token: `agent-on-${node}`, ...more });
+    this.#agents.push(agent);
+    return agent.connect();
+  }
+
+  pod(name: string, options: PodOptions = {}): KubeObject {
+    const { node = "n1", labels = { app: name }, namespace = "default", ip, hostNetwork, phase = "Running" } = options;
+    return this.server.put(PODS, {
+      metadata: { name, namespace, uid: `uid-${namespace}-${name}`, labels },
+      spec: {
+        nodeName: node,
+        dnsPolicy: "ClusterFirst",
+        containers: [{ name: "app" }],
+        ...(hostNetwork ? { hostNetwork } : {}),
+      },
+      status: {
+        phase,
+        ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }] }),
+        containerStatuses: [{ name: "app", containerID: `containerd://${name}` }],
+      },
+    });
+  }
+
+  profile(
+    name: string,
+    spec: SecurityProfileSpec,
+    generation = 1,
+    labels: Record<string, string> = { app: name },
+  ): KubeObject {
+    const before = this.server.get(SECURITY_PROFILES, `default/${name}`);
+    return this.server.put(SECURITY_PROFILES, {
+      apiVersion: API_VERSION,
+      kind: KIND,
+      metadata: { name, namespace: "default", labels, generation },
+      spec,
+      ...(before?.status === undefined ? {} : { status: before.status }),
+    });
+  }
+
+  status(name: string): ProfileStatus | undefined {
+    return this.server.get(SECURITY_PROFILES, `default/${name}`)?.status as ProfileStatus | undefined;
+  }
+
+  /** Status and reason of a condition, `True Enforced`. */
+  condition(name: string, type: string): string {
+    const condition = this.status(name)?.conditions.find((item) => item.type === type);
+    return condition === undefined ? "" : `${condition.status} ${condition.reason}`;
+  }
+
+  async becomes(name: string, type: string, wanted: string): Promise<void> {
+    const what = `${type} of ${name} is "${wanted}"`;
+    await eventually(what, () => this.condition(name, type) === wanted, 20_000).catch((cause: unknown) => {
+      throw new Error(`${what}; it is ${JSON.stringify(this.status(name), null, 1)}`, { cause });
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const agent of this.#agents) agent.disconnect();
+    await Promise.all(this.#operators.map((operator) => operator.stop()));
+    await this.server.close();
+  }
+}
+
+/** Tokens are `agent-on-NODE`, and `other-on-NODE` of another account; `bound-to-POD` names the pod instead of its node. */
+function reviewed(review: KubeObject): unknown {
+  const { token } = review.spec as { token: string };
+  const [, who, place] = /^(agent|other|bound)-(?:on|to)-(.+)$/.exec(token) ?? [];
+  if (who === undefined || place === undefined) return { status: { authenticated: false } };
+  const account = who === "other" ? "other" : "portcullis-agent";
+  const extra =
+    who === "bound"
+      ? {
+          "authentication.kubernetes.io/pod-name": [place],
+          "authentication.kubernetes.io/pod-uid": [`uid-portcullis-system-${place}`],
+        }
+      : { "authentication.kubernetes.io/node-name": [place] };
+  const user = { username: `system:serviceaccount:portcullis-system:${account}`, uid: "1", extra };
+  return { status: { authenticated: true, audiences: [TOKEN_AUDIENCE], user } };
+}
