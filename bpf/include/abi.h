@@ -63,7 +63,10 @@ enum ethertype_class { ETHERTYPE_IPV4 = 0, ETHERTYPE_IPV6 = 1, ETHERTYPE_ARP = 2
 
 /* ------------------------------------------------------------------------------- settings, per node */
 
-enum setting_flag { SETTING_REPORT_ALLOWED = 1 };
+enum setting_flag {
+	SETTING_REPORT_ALLOWED = 1,
+	SETTING_REGISTRATIONS = 2, /* bpf/flows.bpf.c is at work: `registrations` is worth a look */
+};
 
 /* `settings`: ARRAY[1]. */
 struct settings {

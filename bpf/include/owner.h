@@ -2,12 +2,14 @@
 /*
  * Which process does a packet belong to? What the workload sends carries its socket across the veth; for what it
  * receives, and for senders whose segmentation offload is off, the socket is looked up in the workload's network
- * namespace. The socket's storage says who made it and who used it last.
+ * namespace. The socket's storage says who made it and who used it last; where it has none, or there is no socket, the
+ * registrations of bpf/flows.bpf.c are the second source.
  */
 #ifndef PORTCULLIS_OWNER_H
 #define PORTCULLIS_OWNER_H
 
 #include "identity.h"
+#include "registration.h"
 #include "scratch.h"
 
 #define FAMILY_INET 2
@@ -76,10 +78,14 @@ static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_s
 		return;
 	}
 	/* The kernel's control sockets, for resets, TIME_WAIT acknowledgements and ICMP, are raw and never registered. */
-	if ((sk->family == FAMILY_INET || sk->family == FAMILY_INET6) && sk->type == SOCKET_TYPE_RAW)
-		s->owner_flags |= OWNER_KERNEL;
-	else
+	if (sk->family != FAMILY_INET && sk->family != FAMILY_INET6) {
 		count_error(ERROR_SOCKET_WITHOUT_OWNER);
+	} else if (sk->type == SOCKET_TYPE_RAW) {
+		s->owner_flags |= OWNER_KERNEL | OWNER_RAW;
+	} else {
+		s->owner_flags |= OWNER_ADDRESS;
+		count_error(ERROR_SOCKET_WITHOUT_OWNER);
+	}
 }
 
 /* Half-open sockets have a listener, dying ones have nobody. */
@@ -135,8 +141,10 @@ __noinline int look_up_socket(struct __sk_buff *skb)
 		sk = bpf_skc_lookup_tcp(skb, &tuple, length, s->workload.nsid, 0);
 	else if (s->packet.protocol == PROTOCOL_UDP)
 		sk = bpf_sk_lookup_udp(skb, &tuple, length, s->workload.nsid, 0);
-	if (!sk)
+	if (!sk) {
+		s->owner_flags |= OWNER_ADDRESS;
 		return 0;
+	}
 	full = bpf_sk_fullsock(sk);
 	if (full)
 		owner_of_full_socket(s, full);
@@ -165,11 +173,91 @@ static __always_inline void owner_from_mark(struct __sk_buff *skb, struct scratc
 	s->owner_flags |= OWNER_FOUND;
 }
 
+/* The registration of the packet's socket, by the addresses; *exact says whether by those of both sides. */
+static __always_inline struct registration *registration_of(struct scratch *s, __u32 netns_inum, int *exact)
+{
+	struct registration_key key = { .netns_inum = netns_inum, .protocol = s->key.protocol };
+	struct registration *found;
+
+	__builtin_memcpy(key.remote, s->key.remote, ADDRESS_LENGTH);
+	*exact = 1;
+	if (s->owner_flags & OWNER_RAW) {
+		key.raw = 1;
+		return find_registration(&key);
+	}
+	__builtin_memcpy(key.local, s->key.local, ADDRESS_LENGTH);
+	key.local_port = s->key.local_port;
+	key.remote_port = s->key.remote_port;
+	found = find_registration(&key);
+	if (found)
+		return found;
+	*exact = 0;
+	__builtin_memset(key.remote, 0, ADDRESS_LENGTH);
+	key.remote_port = 0;
+	found = find_registration(&key);
+	if (found)
+		return found;
+	__builtin_memset(key.local, 0, ADDRESS_LENGTH);
+	return find_registration(&key);
+}
+
+static __always_inline int is_actor(const struct registration *registration, const struct actor *actor)
+{
+	return registration->actor.tgid == actor->tgid && registration->actor.start_time == actor->start_time;
+}
+
+/*
+ * The second source. Where the first one knows the owner, the two are compared: not for accepted connections, which
+ * only their listener's registration could be taken for.
+ */
+__noinline int ask_registrations(__u32 netns_inum)
+{
+	struct scratch *s = get_scratch();
+	struct registration *found;
+	int exact;
+
+	if (!s)
+		return 0;
+	found = registration_of(s, netns_inum, &exact);
+	if (!found || (found->flags & REGISTRATION_SHARED))
+		return 0;
+	if (s->owner_flags & OWNER_FOUND) {
+		if ((exact || s->key.protocol != PROTOCOL_TCP) && !is_actor(found, &s->actors[0]) &&
+		    !is_actor(found, &s->actors[1]))
+			count_error(ERROR_OWNER_DISAGREEMENT);
+		return 0;
+	}
+	if (!(s->owner_flags & (OWNER_ADDRESS | OWNER_RAW)))
+		return 0;
+	current_actor(&found->actor, &s->actors[0]);
+	s->actor_count = 1;
+	s->owner_flags |= OWNER_FOUND;
+	if (exact && s->key.protocol == PROTOCOL_TCP)
+		s->owner_flags |= OWNER_CONNECTED;
+	return 0;
+}
+
+/* Asks the packet's socket. */
+static __always_inline void ask_socket(struct __sk_buff *skb, struct scratch *s)
+{
+	struct bpf_sock *sk = s->direction == DIRECTION_EGRESS ? skb->sk : NULL, *full;
+
+	if (!sk) {
+		look_up_socket(skb);
+		return;
+	}
+	full = bpf_sk_fullsock(sk);
+	if (full)
+		owner_of_full_socket(s, full);
+	else
+		owner_of_mini_socket(s, sk);
+}
+
 /* Fills s->actors and s->owner_flags. */
 __noinline int find_owner(struct __sk_buff *skb)
 {
+	struct settings *set = get_settings();
 	struct scratch *s = get_scratch();
-	struct bpf_sock *sk, *full;
 
 	if (!s)
 		return 0;
@@ -179,16 +267,9 @@ __noinline int find_owner(struct __sk_buff *skb)
 		owner_from_mark(skb, s);
 		return 0;
 	}
-	sk = s->direction == DIRECTION_EGRESS ? skb->sk : NULL;
-	if (!sk) {
-		look_up_socket(skb);
-		return 0;
-	}
-	full = bpf_sk_fullsock(sk);
-	if (full)
-		owner_of_full_socket(s, full);
-	else
-		owner_of_mini_socket(s, sk);
+	ask_socket(skb, s);
+	if (set && (set->flags & SETTING_REGISTRATIONS))
+		ask_registrations(s->workload.netns_inum);
 	return 0;
 }
 

@@ -32,6 +32,8 @@ enum owner_flag {
 	OWNER_KERNEL = 8,    /* one of the kernel's own sockets, or a half-open or dying one */
 	OWNER_LISTENER = 16, /* found by its half-open request */
 	OWNER_OLDER = 32,    /* the socket was there before the agent */
+	OWNER_ADDRESS = 64,  /* nobody but the kernel has made the headers, so they say whose the packet is */
+	OWNER_RAW = 128,     /* a raw socket, which may be the kernel's */
 };
 
 struct {

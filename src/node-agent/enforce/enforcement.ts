@@ -2,6 +2,7 @@
 import { causeText } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { listInterfaces } from "../ffi/libc.ts";
+import { SettingFlag } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
@@ -60,7 +61,8 @@ export class Enforcement implements Disposable {
       ...(options.hookSets === undefined ? {} : { hookSets: options.hookSets }),
     });
     this.maps = openMaps(pinRoot);
-    this.maps.settings.set(0, settings);
+    const registrations = this.programs.hookSets.flows === null ? 0 : SettingFlag.REGISTRATIONS;
+    this.maps.settings.set(0, { ...settings, flags: settings.flags | registrations });
     // Names are known by hashes of the multiplier that is lost: what was learned under them can match nothing.
     if (!known) for (const map of [this.maps.learned, this.maps.dnsNames, this.maps.dnsQueries]) map.clear();
     this.paths = new PathNames(this.maps);

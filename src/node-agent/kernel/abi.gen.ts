@@ -92,6 +92,7 @@ export const EthertypeClass = {
 /** `enum setting_flag` */
 export const SettingFlag = {
   REPORT_ALLOWED: 1,
+  REGISTRATIONS: 2,
 } as const;
 
 /** `enum workload_flag` */
