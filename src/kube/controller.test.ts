@@ -71,6 +71,10 @@ test("no key is under way twice, and stopping waits for what is", async () => {
   let under = 0;
   let most = 0;
   let finished = 0;
+  let release = (): void => undefined;
+  const held = new Promise<void>((settle) => {
+    release = settle;
+  });
   const controller = new Controller({
     name: "test",
     log,
@@ -78,7 +82,7 @@ test("no key is under way twice, and stopping waits for what is", async () => {
     reconcile: async () => {
       under += 1;
       most = Math.max(most, under);
-      await new Promise((settle) => setTimeout(settle, 5));
+      await held;
       under -= 1;
       finished += 1;
     },
@@ -89,6 +93,7 @@ test("no key is under way twice, and stopping waits for what is", async () => {
     await new Promise((settle) => setTimeout(settle, 1));
   }
   assert.equal(most, 1);
+  release();
   await eventually("the second look", () => finished === 2);
   controller.enqueue("last");
   await controller.stop();

@@ -38,6 +38,8 @@ export interface Expected {
   proto?: string;
   /** Path of the process, null for none. Absent: the program that was run. */
   path?: string | null | typeof ANY_PROCESS;
+  /** Of the process that did it; an event that sums up what was held back may come late, and be another's. */
+  pid?: number;
 }
 
 /** For packets of sockets that two processes share, where either may be named. */
@@ -168,6 +170,7 @@ export class Lab {
       (place === undefined || event.workload.name === place.name || place.name === this.topology.outside.name) &&
       (expected.direction === undefined || event.direction === expected.direction) &&
       (expected.proto === undefined || event.proto === expected.proto) &&
+      (expected.pid === undefined || event.process?.pid === expected.pid) &&
       (expected.path === undefined || expected.path === ANY_PROCESS || (event.process?.path ?? null) === expected.path);
     return await this.agent.events.waitFor(JSON.stringify({ verdict, ...expected }), wanted, { from: mark });
   }
