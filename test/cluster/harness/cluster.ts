@@ -6,7 +6,15 @@ import { kubernetesPrograms } from "./binaries.ts";
 import { Authority } from "./certificates.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { makeImages } from "./images.ts";
-import { API_PORT, KUBERNETES_SERVICE, makeNetwork, type NodePlace, nodePlace, routeServices } from "./network.ts";
+import {
+  API_PORT,
+  KUBERNETES_SERVICE,
+  makeNetwork,
+  type NodePlace,
+  nodePlace,
+  routeServices,
+  type ServiceRoute,
+} from "./network.ts";
 import { kubeletLog, Node, OWN_FOLDERS } from "./node.ts";
 import { eventually, FOLDER, removeAll } from "./place.ts";
 
@@ -24,10 +32,12 @@ export interface ClusterOptions {
 export class Cluster {
   readonly controlPlane: ControlPlane;
   readonly nodes: readonly Node[];
+  readonly authority: Authority;
 
-  private constructor(controlPlane: ControlPlane, nodes: readonly Node[]) {
+  private constructor(controlPlane: ControlPlane, nodes: readonly Node[], authority: Authority) {
     this.controlPlane = controlPlane;
     this.nodes = nodes;
+    this.authority = authority;
   }
 
   /** Starts it, and returns when all nodes are ready. What an earlier run has left is removed first. */
@@ -71,15 +81,14 @@ export class Cluster {
     const files = [...(await makeImages(join(FOLDER, "images"))), ...images];
     progress("etcd, API server, controller manager, scheduler");
     const controlPlane = await ControlPlane.start({ place: first, programs, authority });
-    const api = { address: KUBERNETES_SERVICE, protocol: "tcp" as const, port: 443 };
-    routeServices(places, [{ ...api, endpoints: [`${first.address}:${API_PORT}`] }]);
+    routeServices(places, [apiService(first)]);
     progress(`${count} nodes: containerd, kubelet`);
     const { server } = controlPlane;
     const nodes: Node[] = [];
     for (const place of places) {
       nodes.push(await Node.start({ place, programs, authority, server, clusterDns: CLUSTER_DNS, images: files }));
     }
-    const cluster = new Cluster(controlPlane, nodes);
+    const cluster = new Cluster(controlPlane, nodes, authority);
     await cluster.#nodesReady(places);
     progress("ready");
     return cluster;
@@ -101,6 +110,28 @@ export class Cluster {
     return JSON.parse(this.kubectl("get", ...args, "-o", "json")) as T;
   }
 
+  /** Runs a command in a container. @returns its exit status */
+  exec(pod: string, container: string, ...command: string[]): number {
+    return this.controlPlane.kubectlStatus(["exec", pod, "-c", container, "--", ...command]);
+  }
+
+  /** Makes every Service's address lead to the pods behind it, as they are now: there is no kube-proxy. */
+  routeServices(): void {
+    const places = this.nodes.map(({ place }) => place);
+    const services = this.get<{ items: Service[] }>("services", "--all-namespaces").items;
+    const slices = this.get<{ items: EndpointSlice[] }>("endpointslices", "--all-namespaces").items;
+    const routes = services.flatMap((service) => serviceRoutes(service, slices));
+    const [first] = places;
+    if (first !== undefined) routeServices(places, [apiService(first), ...routes]);
+  }
+
+  /** For errors: what operator and agents have said last. */
+  productLogs(): string {
+    const logs = (app: string) =>
+      this.kubectl("-n", "portcullis-system", "logs", "-l", `app=${app}`, "--tail=15", "--prefix");
+    return `${logs("portcullis-operator")}\n${logs("portcullis-agent")}`;
+  }
+
   async #nodesReady(places: readonly NodePlace[]): Promise<void> {
     const conditions = 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
     const ready = () =>
@@ -110,4 +141,47 @@ export class Cluster {
     const describe = () => `${this.kubectl("get", "nodes", "-o", "wide")}\n${places.map(kubeletLog).join("\n")}`;
     await eventually("the nodes to be ready", ready, { timeout: NODES_TIMEOUT_MS, describe });
   }
+}
+
+interface ObjectMeta {
+  name: string;
+  namespace: string;
+  labels?: Record<string, string>;
+}
+
+interface Service {
+  metadata: ObjectMeta;
+  spec: { clusterIP: string; ports: { name?: string; port: number; protocol: string }[] };
+}
+
+interface EndpointSlice {
+  metadata: ObjectMeta;
+  endpoints: { addresses: string[]; conditions: { ready?: boolean } }[] | null;
+  ports: { name?: string; port: number }[] | null;
+}
+
+function apiService(place: NodePlace): ServiceRoute {
+  const endpoints = [`${place.address}:${API_PORT}`];
+  return { address: KUBERNETES_SERVICE, protocol: "tcp", port: 443, endpoints };
+}
+
+function serviceRoutes({ metadata, spec }: Service, slices: readonly EndpointSlice[]): ServiceRoute[] {
+  if (spec.clusterIP === "None" || spec.clusterIP === KUBERNETES_SERVICE) return [];
+  const own = slices.filter(
+    (slice) =>
+      slice.metadata.namespace === metadata.namespace &&
+      slice.metadata.labels?.["kubernetes.io/service-name"] === metadata.name,
+  );
+  return spec.ports.map(({ name, port, protocol }) => ({
+    address: spec.clusterIP,
+    protocol: protocol === "UDP" ? "udp" : "tcp",
+    port,
+    endpoints: own.flatMap((slice) => readyEndpoints(slice, name)),
+  }));
+}
+
+function readyEndpoints({ endpoints, ports }: EndpointSlice, name = ""): string[] {
+  const port = ports?.find((candidate) => (candidate.name ?? "") === name)?.port;
+  const ready = (endpoints ?? []).filter(({ conditions }) => conditions.ready !== false);
+  return port === undefined ? [] : ready.flatMap(({ addresses }) => addresses.map((address) => `${address}:${port}`));
 }

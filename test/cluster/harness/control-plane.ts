@@ -77,7 +77,7 @@ export class ControlPlane {
       "--kubelet-preferred-address-types=InternalIP",
     ]);
     const daemon = this.#apiServer;
-    const ready = () => this.#kubectlStatus("get", "--raw", "/readyz") === 0;
+    const ready = () => this.kubectlStatus(["get", "--raw", "/readyz"]) === 0;
     await eventually("the API server", ready, { describe: () => logEnd(daemon) });
   }
 
@@ -96,8 +96,9 @@ export class ControlPlane {
     });
   }
 
-  #kubectlStatus(...args: string[]): number | null {
-    return spawnSync("nsenter", this.#kubectlCommand(args), { timeout: 5000 }).status;
+  /** Exit status of kubectl; -1 where it does not come to an end. */
+  kubectlStatus(args: readonly string[]): number {
+    return spawnSync("nsenter", this.#kubectlCommand(args), { timeout: 10_000 }).status ?? -1;
   }
 
   #kubectlCommand(args: readonly string[]): string[] {

@@ -3,6 +3,7 @@
  * and a kubelet.
  */
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Authority } from "./certificates.ts";
@@ -55,6 +56,12 @@ export class Node {
       encoding: "utf8",
       timeout: 60_000,
     });
+  }
+
+  /** Runs a command in a container, without the API server. @returns its exit status; -1 where it could not be run */
+  exec(container: string, ...command: string[]): number {
+    const id = `exec-${randomBytes(4).toString("hex")}`;
+    return this.ctr("task", "exec", "--exec-id", id, container, ...command).status ?? -1;
   }
 
   /** What a program says that runs on the node: in its namespaces, outside of any container. */
