@@ -24,18 +24,16 @@ export function labFolder(name: string): string {
   return join(tmpdir(), name);
 }
 
-/** Removes all that carries the lab's name. Never fails on what is gone already. */
+/** Removes all whose name begins with the lab's. Never fails on what is gone already. */
 export function removeLab(name: string): void {
   for (const namespace of entriesOf(NAMED_NAMESPACES, name)) {
     killInside(namespace);
     spawnSync("ip", ["netns", "delete", namespace]);
   }
-  for (const folder of [BPFFS, NAMESPACE_FILES]) {
+  for (const mount of mountsBelow(labFolder(name))) spawnSync("umount", ["-l", mount]);
+  for (const folder of [BPFFS, NAMESPACE_FILES, tmpdir()]) {
     for (const entry of entriesOf(folder, name)) rmSync(join(folder, entry), { recursive: true, force: true });
   }
-  const folder = labFolder(name);
-  for (const mount of mountsBelow(folder)) spawnSync("umount", ["-l", mount]);
-  rmSync(folder, { recursive: true, force: true });
 }
 
 /** Removes what runs of processes that are no more have left. */
