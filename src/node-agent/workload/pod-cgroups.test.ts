@@ -1,0 +1,85 @@
+/** Hierarchies as they are laid out on nodes, in ordinary folders. */
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { containerProcesses, PodCgroupTree } from "./pod-cgroups.ts";
+
+const UID = "8f7a1c1e-5c0b-4d8e-9d3d-2f0a0b6f6f11";
+const SLICE = `kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${UID.replaceAll("-", "_")}.slice`;
+const [FIRST, SECOND] = ["a".repeat(64), "b".repeat(64)] as [string, string];
+
+const folder = mkdtempSync(join(tmpdir(), "pc-cgroups-"));
+after(() => rmSync(folder, { recursive: true }));
+
+function hierarchy(name: string, ...cgroups: string[]): string {
+  const root = join(folder, name);
+  for (const cgroup of cgroups) mkdirSync(join(root, cgroup), { recursive: true });
+  return root;
+}
+
+function inode(path: string): bigint {
+  return statSync(path, { bigint: true }).ino;
+}
+
+function look(...roots: { path: string; unified: boolean }[]) {
+  using tree = new PodCgroupTree(roots, () => {});
+  return tree.look();
+}
+
+test("systemd's driver: containers are scopes, with what they make below", () => {
+  const scope = `${SLICE}/cri-containerd-${FIRST}.scope`;
+  const others = ["system.slice/containerd.service", "user.slice", `${SLICE}/crio-conmon-${FIRST}.scope`];
+  const path = hierarchy("systemd", `${scope}/init.scope`, `${SLICE}/cri-containerd-${SECOND}.scope`, ...others);
+  const pods = look({ path, unified: true });
+  assert.deepEqual([...pods.keys()], [UID]);
+  const containers = pods.get(UID)?.containers ?? [];
+  assert.deepEqual(
+    containers.map(({ id }) => id),
+    [FIRST, SECOND],
+  );
+  const expected = [join(path, scope), join(path, scope, "init.scope")];
+  assert.deepEqual(containers[0]?.folders, expected);
+  assert.deepEqual(containers[0]?.cgroupIds, expected.map(inode));
+});
+
+test("v1 beside v2: what is in both is known by v2; what is in v1 only has no id", () => {
+  const pod = `kubepods/besteffort/pod${UID}`;
+  const unified = hierarchy("unified", `${pod}/${FIRST}`);
+  const pids = hierarchy("pids", `${pod}/${FIRST}`, `${pod}/${SECOND}`);
+  const pods = look({ path: unified, unified: true }, { path: pids, unified: false });
+  const [first, second] = pods.get(UID)?.containers ?? [];
+  assert.deepEqual(first?.cgroupIds, [inode(join(unified, pod, FIRST))]);
+  assert.deepEqual([second?.id, second?.cgroupIds], [SECOND, []]);
+});
+
+test("processes are read from a container's cgroups, and from none that is gone", () => {
+  const cgroup = join(hierarchy("procs", `kubepods/pod${UID}/${FIRST}`), `kubepods/pod${UID}/${FIRST}`);
+  writeFileSync(join(cgroup, "cgroup.procs"), "12\n13\n0\n");
+  assert.deepEqual(containerProcesses({ id: FIRST, cgroupIds: [], folders: [cgroup, "/nowhere"] }), [12, 13]);
+});
+
+test("a cgroup that comes, and one that goes, makes a look stale", async () => {
+  const root = hierarchy("watched", "kubepods/burstable");
+  let told = 0;
+  using tree = new PodCgroupTree([{ path: root, unified: true }], () => told++);
+  tree.look();
+  tree.look();
+  assert.equal(tree.stale, false);
+  const pod = join(root, `kubepods/burstable/pod${UID}`);
+  mkdirSync(pod);
+  await sleep(50);
+  assert.equal(tree.stale, true);
+  tree.look();
+  tree.look();
+  mkdirSync(join(pod, FIRST));
+  await sleep(50);
+  assert.equal(tree.stale, true);
+  assert.equal(tree.look().get(UID)?.containers.length, 1);
+  rmdirSync(join(pod, FIRST));
+  await sleep(50);
+  assert.equal(tree.stale, true);
+  assert.ok(told >= 3);
+});
