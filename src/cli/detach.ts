@@ -15,6 +15,7 @@ import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-
 import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";
 import { collectLeftovers } from "../node-agent/workload/private-remains.ts";
 import { exclusively } from "../node-agent/workload/private-slots.ts";
+import { endSignal } from "./end-signal.ts";
 import { requireRoot } from "./node-access.ts";
 import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
 import { RUN_PREFIX } from "./run-pins.ts";
@@ -22,6 +23,7 @@ import { RUN_PREFIX } from "./run-pins.ts";
 interface DetachOptions extends PinOptions {
   all?: boolean;
   netns?: string;
+  stay: boolean;
   output: OutputFormat;
 }
 
@@ -41,13 +43,15 @@ export function detachCommand(): Command {
     .summary("take enforcement off")
     .description("Takes the programs off the interfaces, and removes what is pinned and kept. Works without an agent.")
     .addOption(new Option("--all", "everything").conflicts("netns"))
-    .option("--netns <name>", "the workload of one network namespace");
+    .option("--netns <name>", "the workload of one network namespace")
+    .option("--stay", "and wait for a signal, as a container that has to go on", false);
   addOutputOption(command, "format of the report");
   addPinOptions(command);
   return command.addHelpText("after", EXAMPLES).action(async (options: DetachOptions) => {
     requireRoot("detach");
     const detached = options.netns === undefined ? await everything(options) : [oneWorkload(options, options.netns)];
     process.stdout.write(options.output === "json" ? `${JSON.stringify(detached)}\n` : detached.map(text).join(""));
+    if (options.stay) await endSignal();
   });
 }
 

@@ -33,7 +33,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: "agent",
-    summary: "enforce a folder of profiles on named network namespaces",
+    summary: "enforce profiles on this node: a cluster's, or a folder's",
     load: async () => (await import("./agent.ts")).agentCommand(),
   },
   {
@@ -50,6 +50,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     name: "status",
     summary: "what is enforced on this machine",
     load: async () => (await import("./status.ts")).statusCommand(),
+  },
+  {
+    name: "uninstall",
+    summary: "take enforcement off every node of a cluster",
+    load: async () => (await import("./uninstall.ts")).uninstallCommand(),
   },
   {
     name: "detach",

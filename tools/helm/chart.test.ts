@@ -9,6 +9,7 @@ import { Command } from "commander";
 import { parse } from "yaml";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { operatorCommand } from "../../src/cli/operator.ts";
+import { uninstallCommand } from "../../src/cli/uninstall.ts";
 import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
 import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
 import { CHART, CHART_NAMESPACE, lintChart, type Manifest, renderChart } from "./chart.ts";
@@ -79,8 +80,12 @@ test("what the operator may do in a cluster: this, and nothing else", { skip }, 
     "leases.coordination.k8s.io: create",
     "leases.coordination.k8s.io/portcullis-operator: get update",
   ]);
+  assert.deepEqual(rules("Role", "portcullis-uninstall"), ["daemonsets.apps/portcullis-agent: get patch"]);
   const subjects = objects.filter(({ kind }) => kind.endsWith("RoleBinding")).flatMap((binding) => binding.subjects);
-  assert.deepEqual([...new Set(subjects.map(({ name }) => name))].sort(), ["portcullis-operator"]);
+  assert.deepEqual([...new Set(subjects.map(({ name }) => name))].sort(), [
+    "portcullis-operator",
+    "portcullis-uninstall",
+  ]);
 });
 
 test("the agent has no rights at the API server, and named capabilities on its node", { skip }, () => {
@@ -137,6 +142,11 @@ test("the commands know every argument that the chart gives them", { skip }, () 
   const operator = parsed(operatorCommand(), argumentsOf(only(objects, "Deployment")));
   assert.deepEqual([operator.leaseName, operator.agentServiceAccount], ["portcullis-operator", "portcullis-agent"]);
   only(objects, "ServiceAccount", "portcullis-agent");
+  const uninstall = parsed(uninstallCommand(), argumentsOf(only(objects, "Job")));
+  assert.deepEqual(
+    [uninstall.namespace, uninstall.daemonset, uninstall.timeout],
+    [CHART_NAMESPACE, "portcullis-agent", 240_000],
+  );
 });
 
 test("certificates by Helm: the operator has the key, agents have the certificate alone", { skip }, () => {

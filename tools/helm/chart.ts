@@ -16,7 +16,7 @@ export interface Manifest {
   [field: string]: any;
 }
 
-/** Objects of a release `portcullis` with `--set` of these values. Throws what Helm says where it refuses. */
+/** Objects of a release, its hooks among them, `portcullis` with `--set` of these values. Throws what Helm says where it refuses. */
 export function renderChart(helm: string, ...settings: string[]): Manifest[] {
   const set = settings.flatMap((setting) => ["--set", setting]);
   const fixed = ["--namespace", CHART_NAMESPACE, "--kube-version", KUBE_VERSION];

@@ -36,6 +36,7 @@ export function configFiles(helm: string): Map<string, string> {
     "tls.mode=existing",
     "tls.existingSecret=portcullis-operator-tls",
     "crds.install=false",
+    "uninstall.detach=false",
   );
   const files = new Map([
     [`charts/portcullis/files/${CRD}`, crd],

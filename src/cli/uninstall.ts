@@ -1,0 +1,167 @@
+/**
+ * `portcullis uninstall`: takes enforcement off every node. Programs and pins outlive the agents on purpose, so that an
+ * upgrade has no gap; before agents are removed for good, they are made to take everything with them.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command } from "commander";
+import { PortcullisError } from "../api/errors.ts";
+import { KubeConnection } from "../kube/connection.ts";
+import { isNotFound } from "../kube/errors.ts";
+import { objectPath, type ResourceKind } from "../kube/resources.ts";
+import { createLogger, type Logger } from "../telemetry/logger.ts";
+import { formatDuration, parseDuration } from "./durations.ts";
+import { packageVersion } from "./package-version.ts";
+
+interface UninstallOptions {
+  kubeconfig?: string;
+  context?: string;
+  namespace: string;
+  daemonset: string;
+  timeout: number;
+}
+
+/** The parts of a DaemonSet that matter here. */
+interface DaemonSet {
+  metadata: { generation: number };
+  spec: { template: { spec: { containers: Record<string, unknown>[] } } };
+  status?: {
+    observedGeneration?: number;
+    desiredNumberScheduled?: number;
+    updatedNumberScheduled?: number;
+    numberAvailable?: number;
+  };
+}
+
+const DAEMON_SETS: ResourceKind = {
+  group: "apps",
+  version: "v1",
+  plural: "daemonsets",
+  kind: "DaemonSet",
+  namespaced: true,
+};
+const AGENT_CONTAINER = "agent";
+const POLL_MS = 1_000;
+const DEFAULT_TIMEOUT_MS = 300_000;
+
+/** Some nodes were not reached in time. Code PC_UNINSTALL. */
+export class UninstallError extends PortcullisError {
+  constructor(message: string) {
+    super("PC_UNINSTALL", message);
+  }
+}
+
+export function uninstallCommand(): Command {
+  return new Command("uninstall")
+    .summary("take enforcement off every node of a cluster")
+    .description(
+      "Makes every agent of a cluster take its programs off the interfaces, and waits until all have. Nothing is enforced " +
+        "after that. The chart does so before it is uninstalled; the agents themselves are removed by whoever installed them.",
+    )
+    .option(
+      "--kubeconfig <file>",
+      "how to reach the cluster; else KUBECONFIG, ~/.kube/config, or the pod's own account",
+    )
+    .option("--context <name>", "context of the kubeconfig")
+    .option("--namespace <name>", "where the agents are", process.env.POD_NAMESPACE ?? "portcullis-system")
+    .option("--daemonset <name>", "of the agents", "portcullis-agent")
+    .option(
+      "--timeout <time>",
+      `how long to wait for the nodes (default: ${formatDuration(DEFAULT_TIMEOUT_MS)})`,
+      parseDuration,
+    )
+    .action((options: UninstallOptions) => runUninstall(options));
+}
+
+async function runUninstall({ kubeconfig, context, namespace, daemonset, timeout }: UninstallOptions): Promise<void> {
+  const log = createLogger();
+  const connection = KubeConnection.load({
+    version: packageVersion(),
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+  });
+  try {
+    await uninstall(connection, { namespace, daemonset, timeout: timeout ?? DEFAULT_TIMEOUT_MS }, log);
+  } finally {
+    connection.close();
+  }
+}
+
+/**
+ * Makes the agents' pods ones that detach, and waits for all of them.
+ * @throws UninstallError if some have not in time; ApiError, UnreachableError
+ */
+export async function uninstall(
+  connection: KubeConnection,
+  { namespace, daemonset, timeout }: Pick<UninstallOptions, "namespace" | "daemonset" | "timeout">,
+  log: Logger,
+): Promise<void> {
+  const path = objectPath(DAEMON_SETS, namespace, daemonset);
+  const before = await readDaemonSet(connection, path);
+  if (before === null) {
+    log.warn({ namespace, daemonset }, "there are no agents of this name; nothing to take off");
+    return;
+  }
+  const agent = before.spec.template.spec.containers.find(({ name }) => name === AGENT_CONTAINER);
+  if (agent === undefined)
+    throw new UninstallError(`DaemonSet ${namespace}/${daemonset} has no container ${AGENT_CONTAINER}`);
+  const patched = (await connection.request("PATCH", path, {
+    contentType: "application/strategic-merge-patch+json",
+    body: detachingPatch(agent),
+  })) as DaemonSet;
+  await allDetached(connection, path, patched.metadata.generation, timeout, log);
+}
+
+/** What is done before the container starts is done to the end: the pod is available only after that. */
+function detachingPatch(agent: Record<string, unknown>) {
+  const { livenessProbe: _live, readinessProbe: _ready, ports: _ports, ...rest } = agent;
+  return {
+    spec: {
+      updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "100%", maxSurge: 0 } },
+      template: {
+        spec: {
+          initContainers: [{ ...rest, name: "detach", args: ["detach", "--all"] }],
+          containers: [
+            { name: AGENT_CONTAINER, args: ["detach", "--all", "--stay"], livenessProbe: null, readinessProbe: null },
+          ],
+        },
+      },
+    },
+  };
+}
+
+async function allDetached(
+  connection: KubeConnection,
+  path: string,
+  generation: number,
+  timeout: number,
+  log: Logger,
+): Promise<void> {
+  const end = Date.now() + timeout;
+  for (;;) {
+    const { status } = (await readDaemonSet(connection, path)) ?? {};
+    if (status === undefined) return;
+    const desired = status.desiredNumberScheduled ?? 0;
+    const seen = (status.observedGeneration ?? 0) >= generation;
+    const done = seen ? Math.min(status.updatedNumberScheduled ?? 0, status.numberAvailable ?? 0) : 0;
+    if (seen && done >= desired) {
+      log.info({ nodes: desired }, "enforcement is off on every node");
+      return;
+    }
+    if (Date.now() >= end) {
+      throw new UninstallError(
+        `${desired - done} of ${desired} nodes have not taken enforcement off in time; look at their agents' pods, or run ` +
+          "`portcullis detach --all` on these nodes",
+      );
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function readDaemonSet(connection: KubeConnection, path: string): Promise<DaemonSet | null> {
+  try {
+    return (await connection.request("GET", path)) as DaemonSet;
+  } catch (cause) {
+    if (isNotFound(cause)) return null;
+    throw cause;
+  }
+}
