@@ -62,16 +62,16 @@ export function dryRun(plan: PlanLoop): DryRun {
 /** For people. */
 export function dryRunText({ profiles, tables, nodes }: DryRun): string {
   return `${[
-    `${profiles.length} profiles`,
+    count(profiles.length, "profile"),
     ...profiles.flatMap(profileLines),
     "",
-    `${tables.length} tables`,
+    count(tables.length, "table"),
     ...tables.flatMap((table) => [
       `  ${shortHash(table.table)} of ${table.profiles.join(", ")}, for ${count(table.pods, "pod")}`,
       ...table.allows.map((line) => `    ${line}`),
     ]),
     "",
-    `${nodes.length} nodes`,
+    count(nodes.length, "node"),
     ...nodes.flatMap((node) => [
       `  ${node.node}: ${count(node.pods.length, "pod")}, ${count(node.tables, "table")}, ${count(node.rulesets, "rule set")}, about ${node.bytes} bytes`,
       ...node.pods.map(

@@ -317,6 +317,10 @@ test("who may connect, and as whom", async () => {
   assert.equal(await ended("other-on-n1", "n1"), GrpcStatus.PERMISSION_DENIED);
   assert.equal(await ended("agent-on-n1", "n1", "n2"), GrpcStatus.PERMISSION_DENIED);
   assert.equal(await ended("bound-to-nobody", "n7"), GrpcStatus.PERMISSION_DENIED);
+  const good = cluster.agent(operator, "n1");
+  await eventually("a good one", () => good.states.length === 1);
+  assert.equal(await ended("agent-on-n1", "n1", "n2"), GrpcStatus.PERMISSION_DENIED);
+  assert.equal(good.ended, null);
   const bound = cluster.agent(operator, "n7", { token: "bound-to-agent-x" });
   await eventually("a node by its pod", () => bound.states.length === 1);
   cluster.server.fail(/tokenreviews/, 500);

@@ -75,7 +75,7 @@ export class DistributionServer {
     return this.#port;
   }
 
-  /** Nodes whose agents are connected. */
+  /** How many agents are connected. */
   get sessions(): number {
     return this.#sessions.size;
   }
@@ -119,7 +119,6 @@ export class DistributionServer {
       const node = await authenticate(stream.metadata, authentication);
       if (stream.cancelled) return;
       this.#accept(stream, node);
-      observer.connection("accepted");
     } catch (cause) {
       const refusal =
         cause instanceof StreamRefusal
@@ -136,16 +135,14 @@ export class DistributionServer {
 
   #accept(stream: AgentStream, node: string): void {
     const { version, records, texts, wanted, observer, log } = this.#options;
-    this.#sessions
-      .get(node)
-      ?.refuse(new StreamRefusal(GrpcStatus.ABORTED, `another agent of node ${node} has connected`));
-    const session = new Session(stream, {
+    const session: Session = new Session(stream, {
       node,
       version,
       records,
       texts,
       observer,
       wanted: () => wanted(node),
+      onHello: () => this.#enter(session, stream.getPeer()),
       onEnd: () => {
         if (this.#sessions.get(node) !== session) return;
         this.#sessions.delete(node);
@@ -153,8 +150,16 @@ export class DistributionServer {
         log.info({ node }, "an agent has gone");
       },
     });
+  }
+
+  /** The latest agent of a node is the one that counts. */
+  #enter(session: Session, peer: string): void {
+    const { node } = session;
+    const before = this.#sessions.get(node);
     this.#sessions.set(node, session);
-    log.info({ node, peer: stream.getPeer() }, "an agent has connected");
+    before?.refuse(new StreamRefusal(GrpcStatus.ABORTED, `another agent of node ${node} has connected`));
+    this.#options.observer.connection("accepted");
+    this.#options.log.info({ node, peer }, "an agent has connected");
   }
 
   #elsewhere(): StreamRefusal | null {

@@ -45,6 +45,8 @@ export interface SessionOptions {
   /** What the node is to have now. */
   wanted: () => NodeState;
   observer: SessionObserver;
+  /** The agent has said who it is, and it may be that. */
+  onHello: () => void;
   onEnd: () => void;
 }
 
@@ -190,6 +192,7 @@ export class Session {
     }
     this.#instance = hello.instance;
     this.#held = this.#heldBy(hello);
+    this.#options.onHello();
     records.connect(node, hello);
     const welcome = create(WelcomeSchema, {
       protocol: PROTOCOL_VERSION,

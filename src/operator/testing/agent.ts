@@ -27,6 +27,8 @@ export interface TestAgentOptions {
   address: string;
   node: string;
   token: string;
+  /** Certificate authority of the operator, PEM, and the name in its certificate; no encryption where absent. */
+  tls?: { authority: Buffer; name: string };
   /** Name to say; the token's node where absent. */
   saidNode?: string;
   /** From before. */
@@ -52,7 +54,10 @@ export class TestAgent {
   constructor(options: TestAgentOptions) {
     this.#options = options;
     this.held = options.held ?? HeldState.EMPTY;
-    this.#client = new Client(options.address, credentials.createInsecure(), {
+    const { tls } = options;
+    const channel = tls === undefined ? credentials.createInsecure() : credentials.createSsl(tls.authority);
+    this.#client = new Client(options.address, channel, {
+      ...(tls === undefined ? {} : { "grpc.ssl_target_name_override": tls.name }),
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.use_local_subchannel_pool": 1,
     });
