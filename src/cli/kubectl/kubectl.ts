@@ -1,0 +1,91 @@
+/** The kubectl that the plugin was called by: its configuration and credentials are the user's, and stay its affair. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { PortcullisError } from "../../api/errors.ts";
+
+/** kubectl refused, or there is none. Code PC_KUBECTL; its own words are in the message. */
+export class KubectlError extends PortcullisError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("PC_KUBECTL", message, options);
+  }
+}
+
+export interface KubectlOptions {
+  kubeconfig?: string;
+  context?: string;
+}
+
+/** An object as kubectl prints it. */
+export interface KubeObject {
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  spec?: { nodeName?: string };
+  status?: { conditions?: { type: string; status: string }[]; phase?: string };
+}
+
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+
+export class Kubectl {
+  readonly #common: readonly string[];
+
+  constructor({ kubeconfig, context }: KubectlOptions) {
+    this.#common = [
+      ...(kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`]),
+      ...(context === undefined ? [] : [`--context=${context}`]),
+    ];
+  }
+
+  /** What it prints. @throws KubectlError */
+  text(...args: string[]): string {
+    const options = { encoding: "utf8", maxBuffer: MAX_OUTPUT_BYTES } as const;
+    const { error, status, stdout, stderr } = spawnSync("kubectl", [...this.#common, ...args], options);
+    if (error !== undefined) throw new KubectlError(`cannot run kubectl: ${error.message}`, { cause: error });
+    if (status !== 0) throw new KubectlError(`kubectl ${args.slice(0, 2).join(" ")}: ${stderr.trim()}`);
+    return stdout;
+  }
+
+  /** One object. @throws KubectlError */
+  object(...args: string[]): KubeObject {
+    return JSON.parse(this.text("get", ...args, "-o", "json")) as KubeObject;
+  }
+
+  /** The objects of a list. @throws KubectlError */
+  list(...args: string[]): KubeObject[] {
+    return (JSON.parse(this.text("get", ...args, "-o", "json")) as { items: KubeObject[] }).items;
+  }
+
+  /** Runs it with this process's terminal; its exit status. */
+  run(...args: string[]): number {
+    return spawnSync("kubectl", [...this.#common, ...args], { stdio: "inherit" }).status ?? 1;
+  }
+
+  /** Runs it on, its output to be read. */
+  follow(...args: string[]): ChildProcess {
+    return spawn("kubectl", [...this.#common, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  }
+}
+
+/** The agent's pod on a node. @throws KubectlError if there is none */
+export function agentOn(kubectl: Kubectl, node: string, systemNamespace: string): KubeObject {
+  const [agent] = agents(kubectl, systemNamespace, `--field-selector=spec.nodeName=${node}`);
+  if (agent !== undefined) return agent;
+  throw new KubectlError(
+    `there is no agent on node ${node} in namespace ${systemNamespace}: nothing is enforced there by this installation. ` +
+      "Name its namespace with --system-namespace",
+  );
+}
+
+export function agents(kubectl: Kubectl, systemNamespace: string, ...more: string[]): KubeObject[] {
+  const labels = "app.kubernetes.io/part-of=portcullis,app.kubernetes.io/component=agent";
+  return kubectl.list("pods", `--namespace=${systemNamespace}`, `--selector=${labels}`, ...more);
+}
+
+/** A pod that was asked about, and where it runs. @throws KubectlError if it has no node yet */
+export function scheduledPod(
+  kubectl: Kubectl,
+  name: string,
+  namespace: string | undefined,
+): KubeObject & { node: string } {
+  const pod = kubectl.object("pod", name, ...(namespace === undefined ? [] : [`--namespace=${namespace}`]));
+  const node = pod.spec?.nodeName;
+  if (node === undefined) throw new KubectlError(`pod ${name} is on no node yet; nothing is enforced, or seen, of it`);
+  return { ...pod, node };
+}

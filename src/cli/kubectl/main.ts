@@ -1,0 +1,50 @@
+/** The kubectl plugin: `kubectl portcullis`. What needs the cluster goes by way of kubectl itself. */
+import { Command, CommanderError } from "commander";
+import { causeCode, PortcullisError, UsageError } from "../../api/errors.ts";
+import { packageVersion } from "../package-version.ts";
+import { validateCommand } from "../validate.ts";
+import { doctorNodeCommand } from "./doctor.ts";
+import { explainPodCommand } from "./explain.ts";
+import { observeCommand } from "./observe.ts";
+import { statusCommand } from "./status.ts";
+
+const EXIT_ERROR = 1;
+const EXIT_USAGE = 2;
+
+function program(): Command {
+  const root = new Command("kubectl portcullis")
+    .description("SecurityProfiles of a cluster: are they in force, what do they mean, what do they refuse.")
+    .version(packageVersion(), "-V, --version")
+    .showHelpAfterError("(add --help for help)");
+  for (const command of [
+    statusCommand(),
+    explainPodCommand(),
+    validateCommand(),
+    observeCommand(),
+    doctorNodeCommand(),
+  ]) {
+    root.addCommand(command.copyInheritedSettings(root).exitOverride());
+  }
+  return root.exitOverride();
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+      return;
+    }
+    if (!(error instanceof PortcullisError)) throw error;
+    process.stderr.write(`error: ${error.message} [${error.code}]\n`);
+    process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
+  }
+}
+
+process.stdout.on("error", (error) => {
+  if (causeCode(error) !== "EPIPE") throw error;
+  process.exit();
+});
+
+await main(process.argv.slice(2));
