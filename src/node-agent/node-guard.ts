@@ -148,13 +148,12 @@ export class NodeGuard {
     const { startupTimeout, startupFailurePolicy, log } = this.#options;
     if (this.enforcement.enforcer.isKnown(workload)) return { kind: "unchanged" };
     const key = `${workloadKey(workload)}@${workload.netnsInum}`;
-    const since = this.#firstSeen.get(key) ?? Date.now();
-    this.#firstSeen.set(key, since);
-    const left = since + startupTimeout - Date.now();
-    if (left > 0) {
-      setTimeout(() => this.#reconcile(), left + 1).unref();
-      return { kind: "pending" };
+    const since = this.#firstSeen.get(key);
+    if (since === undefined) {
+      this.#firstSeen.set(key, Date.now());
+      setTimeout(() => this.#reconcile(), startupTimeout + 1).unref();
     }
+    if ((since ?? Date.now()) + startupTimeout > Date.now()) return { kind: "pending" };
     const last = after?.() ?? null;
     if (last !== null) return last;
     if ((policy ?? startupFailurePolicy) === "Block") return { kind: "pending" };
