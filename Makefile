@@ -87,7 +87,7 @@ fuzz: build ## Differential fuzzing of the BPF programs against the reference ev
 bench: build build/bench/traffic ## Print ratios against a baseline of the same run (ARGS="--only dns --seconds 5")
 	$(NODE) bench/bench.ts $(ARGS)
 
-build/bench/traffic: bench/traffic.c
+build/bench/traffic: bench/traffic/traffic.c $(wildcard bench/traffic/*.h)
 	mkdir -p build/bench
 	gcc -O2 -Wall -Wextra -pthread -o $@ $<
 

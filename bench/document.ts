@@ -78,7 +78,8 @@ function method(): string {
 - Every round measures every variant for some milliseconds, in another order each time, and a ratio is the median of the
   rounds' ratios; ± is half the width of its 95 % confidence interval. So what else goes on in the machine meets all variants alike.
 - A packet's cost is the whole way from \`send\` to \`recv\`: both ends are sockets of one thread that is pinned to a CPU and has a
-  real-time priority, so that the time that passes is CPU time, softirqs included. Bulk TCP has a sender and a receiver on two CPUs.
+  real-time priority, so that the time that passes is CPU time, softirqs included. Only for "from one CPU to another", the two
+  ends are threads on two CPUs.
 - Portcullis also has programs that see every socket of the machine, to know who uses it. They are off while baselines are
   measured, and "bare, with its socket hooks" is what traffic pays that no profile is about.
 - "ratio p99" and p99 are of single questions for DNS, and of the averages of rounds of 1,000 packets elsewhere.

@@ -27,12 +27,20 @@ export const established: Benchmark = {
     const { traffic } = bed;
     const udp = await measure(bed, context, (lane) => traffic.udp(lane, TRIPS));
     const tcp = await measure(bed, context, (lane) => traffic.tcp(lane, TRIPS));
-    const bulk = await measure(bed, context, (lane) => traffic.bulk(lane, BULK_MEBIBYTES));
+    const work = await measure(bed, context, (lane) => traffic.bulk(lane, BULK_MEBIBYTES, 1));
+    const bulk = await measure(bed, context, (lane) => traffic.bulk(lane, BULK_MEBIBYTES, 2));
     const base = { baseline: "bare", notes: [] };
     return [
       { ...base, title: "UDP, open flow", unit: "ns CPU per packet", rows: udp, targets: packetTargets(udp) },
       { ...base, title: "TCP, small segments", unit: "ns CPU per segment", rows: tcp, targets: packetTargets(tcp) },
-      { ...base, title: "TCP, bulk", unit: "ns per MiB", rows: bulk, targets: bulkTargets(bulk) },
+      { ...base, title: "TCP, bulk, on one CPU", unit: "ns CPU per MiB", rows: work, targets: [] },
+      {
+        ...base,
+        title: "TCP, bulk, from one CPU to another",
+        unit: "ns per MiB",
+        rows: bulk,
+        targets: bulkTargets(bulk),
+      },
     ];
   },
 };

@@ -1,4 +1,4 @@
-/** The program that makes traffic and takes its time (traffic.c), as an object. */
+/** The program that makes traffic and takes its time (traffic/traffic.c), as an object. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -10,7 +10,7 @@ import { namespaceFile } from "./network.ts";
 /** The executable that profiles have to name. `make bench` builds it. */
 export const TRAFFIC = fileURLToPath(new URL("../build/bench/traffic", import.meta.url));
 
-/** A way from a workload to a peer; see traffic.c. */
+/** A way from a workload to a peer; see traffic/traffic.c. */
 export interface Lane {
   id: number;
 }
@@ -28,7 +28,7 @@ const PORTS_PER_LANE = 10;
 /** What all lanes use. */
 export const LANE_PORTS = { port: FIRST_PORT, endPort: FIRST_PORT + 64 * PORTS_PER_LANE };
 
-/** As many addresses as first packets may go to (traffic.c). */
+/** As many addresses as first packets may go to (traffic/traffic.c). */
 const ALL_ADDRESSES = 5_000_000;
 
 export class Traffic implements Disposable {
@@ -64,9 +64,9 @@ export class Traffic implements Disposable {
     return Number(await this.#ask(`tcp ${id} ${trips}`)) / (2 * trips);
   }
 
-  /** Nanoseconds per mebibyte. */
-  async bulk({ id }: Lane, mebibytes: number): Promise<number> {
-    return Number(await this.#ask(`bulk ${id} ${mebibytes * 1024 * 1024}`)) / mebibytes;
+  /** Nanoseconds per mebibyte. @param cpus 1: one sends and receives in turns; 2: one sends, the other receives */
+  async bulk({ id }: Lane, mebibytes: number, cpus: 1 | 2): Promise<number> {
+    return Number(await this.#ask(`bulk ${id} ${mebibytes * 1024 * 1024} ${cpus}`)) / mebibytes;
   }
 
   /** Nanoseconds per packet, each of which begins a flow, to one of so many addresses. */
