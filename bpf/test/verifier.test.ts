@@ -15,8 +15,11 @@ const sources = globSync("*.bpf.c", { cwd: join(ROOT, "bpf") }).sort();
 
 /** What the kernel says where a kind of program is not to be had on it, whatever is in the program. */
 const NOT_OFFERED = ["EPERM", "EOPNOTSUPP", "ENOTSUPP"];
-/** What it and libbpf say where it lacks what a program attaches to, or a function that it calls. */
-const LACKING = /failed to find kernel BTF type ID of|invalid func unknown#/;
+/**
+ * What it and libbpf say where it lacks what a program attaches to, or a function that it calls. A function that CO-RE
+ * has taken out leaves a null pointer, which kernels before 5.18 call "inv".
+ */
+const LACKING = /failed to find kernel BTF type ID of|invalid func unknown#|invalid mem access 'inv'/;
 
 function isLacking(error: unknown): error is LoadError {
   return error instanceof LoadError && (NOT_OFFERED.includes(error.errnoName) || LACKING.test(error.log));

@@ -96,7 +96,9 @@ test("a file that is not there, or no object, is a clear error", () => {
 test("what the kernel says of programs", () => {
   using object = BpfObject.load(PATH);
   const info = object.infos().find(({ name }) => name === "from_workload");
-  assert.ok(info !== undefined && info.instructions > 10 && info.verifiedInstructions > 10 && info.jitedBytes > 50);
+  assert.ok(info !== undefined && info.instructions > 10 && info.jitedBytes > 50);
+  // Kernels before 5.16 do not tell how much they have verified.
+  assert.ok(info.verifiedInstructions > 10 || info.verifiedInstructions === 0);
 });
 
 test("a closed object says so", () => {
