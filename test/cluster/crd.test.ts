@@ -6,10 +6,8 @@ import { after, test } from "node:test";
 import { causeText } from "../../src/api/errors.ts";
 import { REFUSED_PROFILES } from "../../src/api/refused-profiles.ts";
 import { Cluster } from "./harness/cluster.ts";
-import { eventually } from "./harness/place.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
-const CRD = join(PROJECT, "crds/security.datadoghq.com_securityprofiles.yaml");
 const LISTING = join(PROJECT, "src/api/testdata/listing-1.yaml");
 const EXAMPLES = ["ping", "pong", "attacker"].map((name) => join(PROJECT, "examples", `${name}.yaml`));
 
@@ -21,10 +19,7 @@ interface Profile {
 
 after(() => Cluster.remove());
 const cluster = await Cluster.start({ nodes: 1 });
-cluster.apply(readFileSync(CRD, "utf8"), "--server-side");
-cluster.kubectl("wait", "--for=condition=Established", "crd/securityprofiles.security.datadoghq.com", "--timeout=30s");
-// Discovery follows a moment later.
-await eventually("the kind", () => cluster.kubectl("api-resources", "--cached=false").includes("SecurityProfile"));
+await cluster.installCrd();
 
 function refusalOf(object: unknown): string | null {
   try {

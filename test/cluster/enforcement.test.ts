@@ -187,9 +187,12 @@ test("what is in force stays so while the API server is away, and all goes on wh
   const node = cluster.nodes.find(({ place }) => place.name === pod.spec.nodeName);
   const probe = (program: string) => node?.exec(container, program, ...verbs());
   cluster.controlPlane.stopApiServer();
-  assert.equal(probe("/bin/app"), 0);
-  assert.equal(probe("/bin/other"), TIMED_OUT);
-  await cluster.controlPlane.startApiServer();
+  try {
+    assert.equal(probe("/bin/app"), 0);
+    assert.equal(probe("/bin/other"), TIMED_OUT);
+  } finally {
+    await cluster.controlPlane.startApiServer();
+  }
   cluster.apply(profile({ ...toServer, cidr4: ["192.0.2.1/32"] }));
   await becomes(TIMED_OUT, () => request(pod, "web", "/bin/app"));
   cluster.apply(profile(toServer));

@@ -1,5 +1,5 @@
 /** A real cluster on this machine, without a registry or a network: started for a test file, removed after it. */
-import { mkdirSync, rmdirSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../../src/api/errors.ts";
 import { kubernetesPrograms } from "./binaries.ts";
@@ -18,6 +18,7 @@ import {
 import { kubeletLog, Node, OWN_FOLDERS } from "./node.ts";
 import { eventually, FOLDER, removeAll } from "./place.ts";
 
+const CRD = join(import.meta.dirname, "../../../crds/security.datadoghq.com_securityprofiles.yaml");
 const CLUSTER_DNS = "10.96.0.10";
 const NODES_TIMEOUT_MS = 120_000;
 
@@ -103,6 +104,13 @@ export class Cluster {
   apply(manifest: object | string, ...args: string[]): string {
     const text = typeof manifest === "string" ? manifest : JSON.stringify(manifest);
     return this.controlPlane.kubectl(["apply", "-f", "-", ...args], text);
+  }
+
+  /** Adds the CRD, and waits until the API server serves its objects. */
+  async installCrd(): Promise<void> {
+    this.apply(readFileSync(CRD, "utf8"), "--server-side");
+    const served = () => this.controlPlane.kubectlStatus(["get", "securityprofiles", "--all-namespaces"]) === 0;
+    await eventually("the CRD to be served", served, { timeout: 30_000 });
   }
 
   /** One object, or a list of them, as JSON. */

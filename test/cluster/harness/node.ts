@@ -52,10 +52,10 @@ export class Node {
 
   /** `ctr` on this node's containerd. */
   ctr(...args: string[]) {
-    return spawnSync("ctr", ["--address", this.#socket, "--namespace", "k8s.io", ...args], {
-      encoding: "utf8",
-      timeout: 60_000,
-    });
+    // Where the runtime is: what a process prints goes through pipes that both have to find.
+    const enter = [`--mount=/proc/${this.#keeper?.pid}/ns/mnt`, "--wd=/", "--"];
+    const command = ["ctr", "--address", this.#socket, "--namespace", "k8s.io", ...args];
+    return spawnSync("nsenter", [...enter, ...command], { encoding: "utf8", timeout: 60_000 });
   }
 
   /** Runs a command in a container, without the API server. @returns its exit status; -1 where it could not be run */

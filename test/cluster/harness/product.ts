@@ -1,6 +1,5 @@
 /** Portcullis on the tests' cluster: the operator as a Deployment, the agents as a DaemonSet, with as little as they need. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Authority } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 import { NAME } from "./place.ts";
@@ -10,18 +9,11 @@ const OPERATOR = "portcullis-operator";
 const AGENT = "portcullis-agent";
 const OPERATOR_ADDRESS = "10.96.0.20";
 const PORT = 8443;
-const CRD = join(import.meta.dirname, "../../../crds/security.datadoghq.com_securityprofiles.yaml");
 
 /** Installs the product, and returns when the operator and every agent are ready. */
 export async function installProduct(cluster: Cluster, authority: Authority, image: string): Promise<void> {
   authority.issue({ name: "operator", subject: `/CN=${OPERATOR}`, names: `DNS:${OPERATOR}.${SYSTEM}.svc` });
-  cluster.apply(readFileSync(CRD, "utf8"), "--server-side");
-  cluster.kubectl(
-    "wait",
-    "--for=condition=Established",
-    "crd/securityprofiles.security.datadoghq.com",
-    "--timeout=30s",
-  );
+  await cluster.installCrd();
   for (const object of objects(authority, image)) cluster.apply(object);
   cluster.kubectl("-n", SYSTEM, "rollout", "status", `deploy/${OPERATOR}`, "--timeout=60s");
   cluster.routeServices();
