@@ -1,6 +1,5 @@
 /** The agent of a node on the real kernel: pods that are network namespaces, and an operator on loopback. */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,8 +13,6 @@ import { detachAll, NOTHING_REMOVED } from "../enforce/detach.ts";
 import { inspectNode } from "../enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../enforce/settings.ts";
 import { SILENT } from "../enforce/testing/workloads.ts";
-import { NamedNamespaces } from "../workload/named-namespaces.ts";
-import type { Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "../workload/workload.ts";
 import { AgentMetrics } from "./agent-metrics.ts";
 import { ClusterAgent } from "./cluster-agent.ts";
 import { KeptState } from "./kept-state.ts";
@@ -23,6 +20,7 @@ import { PodBindings } from "./pod-bindings.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
+import { makePods, type PretendedPod, PretendedPods, ping, removePods } from "./testing/pretended-pods.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-ca-"));
 const pinRoot = `/sys/fs/bpf/pc-ca-test-${process.pid}`;
@@ -30,50 +28,12 @@ const stateDirectory = join(folder, "state");
 const root = join(folder, "root");
 const certificates = makeCertificates(folder, "operator.test");
 const tokenFile = join(folder, "token");
-/** Network namespace = pod; its uid is `uid-NAME`. */
-const [WEB, SHOP] = [`pc-ca-w${process.pid}`, `pc-ca-s${process.pid}`];
+const PODS: PretendedPod[] = ["w", "s"].map((letter, subnet) => {
+  const name = `pc-ca-${letter}${process.pid}`;
+  return { name, uid: `uid-${name}`, subnet };
+});
+const [WEB, SHOP] = PODS.map(({ name }) => name) as [string, string];
 const uid = (name: string) => `uid-${name}`;
-const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
-
-/** Named namespaces, as pods with one container whose image has links. */
-class PretendedPods implements WorkloadSource {
-  readonly #names: NamedNamespaces;
-  readonly #bindings: PodBindings;
-
-  constructor(bindings: PodBindings) {
-    const named = [WEB, SHOP].map((name) => ({ name, namespace: "default", labels: {} }));
-    this.#bindings = bindings;
-    this.#names = new NamedNamespaces(named, { onError: (error) => assert.fail(String(error)) });
-  }
-
-  snapshot(): WorkloadSnapshot {
-    return this.#asPods(this.#names.snapshot());
-  }
-
-  refresh(): WorkloadSnapshot {
-    return this.#asPods(this.#names.refresh());
-  }
-
-  subscribe(listener: WorkloadListener): () => void {
-    return this.#names.subscribe((snapshot) => listener(this.#asPods(snapshot)));
-  }
-
-  close(): void {
-    this.#names.close();
-  }
-
-  #asPods({ workloads, unresolved }: WorkloadSnapshot): WorkloadSnapshot {
-    const asPod = (workload: Workload): Workload => {
-      const facts = this.#bindings.find(uid(workload.name));
-      const named = facts === null ? { namespace: "", name: uid(workload.name) } : { namespace: facts.namespace };
-      return { ...workload, ...named, podUid: uid(workload.name), containers: [{ name: "main", cgroupId: 1n, root }] };
-    };
-    return {
-      workloads: workloads.map(asPod),
-      unresolved: unresolved.map((one) => ({ ...one, podUid: uid(one.name) })),
-    };
-  }
-}
 
 class RunningAgent {
   readonly metrics = new AgentMetrics();
@@ -83,7 +43,7 @@ class RunningAgent {
   constructor(port: number, startupTimeout = 60_000) {
     const kept = new KeptState(stateDirectory);
     const bindings = new PodBindings(kept.load() ?? undefined, join(folder, "no-logs"));
-    this.workloads = new PretendedPods(bindings);
+    this.workloads = new PretendedPods(PODS, bindings, root);
     const address = {
       target: `127.0.0.1:${port}`,
       serverName: "operator.test",
@@ -129,13 +89,7 @@ before(async () => {
   mkdirSync(join(root, "bin"), { recursive: true });
   writeFileSync(join(root, "bin/busybox"), "");
   for (const link of ["one", "two"]) symlinkSync("busybox", join(root, "bin", link));
-  [WEB, SHOP].forEach((name, index) => {
-    ip("netns", "add", name);
-    ip("link", "add", `pcca${index}v${process.pid % 10_000}`, "type", "veth", "peer", "name", "eth0", "netns", name);
-    ip("-n", name, "addr", "add", `10.99.${index}.2/24`, "dev", "eth0");
-    ip("-n", name, "link", "set", "eth0", "up");
-    ip("link", "set", `pcca${index}v${process.pid % 10_000}`, "up");
-  });
+  makePods(PODS);
   operator = new FakeOperator();
   await operator.start(certificates);
 });
@@ -143,7 +97,7 @@ before(async () => {
 after(() => {
   running?.close();
   operator.stop();
-  for (const name of [WEB, SHOP]) spawnSync("ip", ["netns", "del", name]);
+  removePods(PODS);
   if (existsSync(pinRoot)) detachAll(pinRoot, stateDirectory);
   rmSync(folder, { recursive: true, force: true });
 });
@@ -201,7 +155,7 @@ test("pods wait until the operator has told of them, and then have what it told"
 });
 
 test("what the kernel drops is counted for the profile", async () => {
-  spawnSync("ip", ["netns", "exec", WEB, "ping", "-c", "2", "-W", "1", "-i", "0.2", "10.99.0.1"]);
+  ping(PODS[0] as PretendedPod);
   const dropped = await until("counters", () =>
     operator
       .said("counters")
@@ -266,7 +220,7 @@ test("when the operator is back it is told what is held, and need not send it", 
 });
 
 test("a pod that is gone leaves nothing behind", async () => {
-  ip("netns", "del", WEB);
+  removePods(PODS.slice(0, 1));
   push([], bindingOf(SHOP, null));
   await until("that it is gone", () => status(WEB) === undefined);
   await until("that its rules are gone", () => {

@@ -1,0 +1,99 @@
+/** For tests: named network namespaces as the pods of a node, each with one container of the same image. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { NamedNamespaces } from "../../workload/named-namespaces.ts";
+import type { Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "../../workload/workload.ts";
+import type { PodBindings } from "../pod-bindings.ts";
+
+export interface PretendedPod {
+  /** Of the network namespace, and of the pod. */
+  name: string;
+  uid: string;
+  /** /24 of 10.99.x.0; the pod is .2, and nobody is .1. */
+  subnet: number;
+}
+
+export class PretendedPods implements WorkloadSource {
+  readonly #names: NamedNamespaces;
+  readonly #bindings: PodBindings;
+  readonly #uids: ReadonlyMap<string, string>;
+  readonly #root: string;
+
+  /** @param root what the container has for a root */
+  constructor(pods: readonly PretendedPod[], bindings: PodBindings, root: string) {
+    const named = pods.map(({ name }) => ({ name, namespace: "default", labels: {} }));
+    const onError = (error: unknown) => {
+      throw error;
+    };
+    this.#uids = new Map(pods.map(({ name, uid }) => [name, uid]));
+    this.#bindings = bindings;
+    this.#root = root;
+    this.#names = new NamedNamespaces(named, { onError });
+  }
+
+  snapshot(): WorkloadSnapshot {
+    return this.#asPods(this.#names.snapshot());
+  }
+
+  refresh(): WorkloadSnapshot {
+    return this.#asPods(this.#names.refresh());
+  }
+
+  subscribe(listener: WorkloadListener): () => void {
+    return this.#names.subscribe((snapshot) => listener(this.#asPods(snapshot)));
+  }
+
+  close(): void {
+    this.#names.close();
+  }
+
+  #asPods({ workloads, unresolved }: WorkloadSnapshot): WorkloadSnapshot {
+    const asPod = (workload: Workload): Workload => {
+      const podUid = this.#uids.get(workload.name) ?? "";
+      const facts = this.#bindings.find(podUid);
+      const known = facts === null ? { namespace: "", name: podUid } : { namespace: facts.namespace };
+      return { ...workload, ...known, podUid, containers: [{ name: "main", cgroupId: 1n, root: this.#root }] };
+    };
+    return {
+      workloads: workloads.map(asPod),
+      unresolved: unresolved.map((one) => ({ ...one, podUid: this.#uids.get(one.name) ?? "" })),
+    };
+  }
+}
+
+const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
+
+/** Makes the network namespaces, and a veth into each. */
+export function makePods(pods: readonly PretendedPod[]): void {
+  for (const { name, subnet } of pods) {
+    const hostEnd = `pcca${subnet}v${process.pid % 10_000}`;
+    ip("netns", "add", name);
+    ip("link", "add", hostEnd, "type", "veth", "peer", "name", "eth0", "netns", name);
+    ip("-n", name, "addr", "add", `10.99.${subnet}.2/24`, "dev", "eth0");
+    ip("-n", name, "link", "set", "eth0", "up");
+    // Nobody is there to be asked for the address: what is sent leaves the pod all the same.
+    ip(
+      "-n",
+      name,
+      "neigh",
+      "add",
+      `10.99.${subnet}.1`,
+      "lladdr",
+      "02:00:00:00:00:01",
+      "dev",
+      "eth0",
+      "nud",
+      "permanent",
+    );
+    ip("link", "set", hostEnd, "up");
+  }
+}
+
+/** Removes those that are still there. */
+export function removePods(pods: readonly PretendedPod[]): void {
+  for (const { name } of pods) spawnSync("ip", ["netns", "del", name]);
+}
+
+/** Has a pod send something that nobody answers. */
+export function ping({ name, subnet }: PretendedPod): void {
+  spawnSync("ip", ["netns", "exec", name, "ping", "-c", "2", "-W", "1", "-i", "0.2", `10.99.${subnet}.1`]);
+}

@@ -1,0 +1,163 @@
+/**
+ * Operator and agent together: profiles and pods in a made-up API server, the operator's own code, TLS between the two,
+ * and the agent on this kernel with network namespaces for pods.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { SecurityProfileSpec } from "../../src/api/types.ts";
+import { EVENTS } from "../../src/kube/resources.ts";
+import { eventually, silentLogger } from "../../src/kube/testing/silence.ts";
+import { AgentMetrics } from "../../src/node-agent/distribution/agent-metrics.ts";
+import { ClusterAgent } from "../../src/node-agent/distribution/cluster-agent.ts";
+import { KeptState } from "../../src/node-agent/distribution/kept-state.ts";
+import { PodBindings } from "../../src/node-agent/distribution/pod-bindings.ts";
+import { makeCertificates } from "../../src/node-agent/distribution/testing/certificates.ts";
+import {
+  makePods,
+  type PretendedPod,
+  PretendedPods,
+  ping,
+  removePods,
+} from "../../src/node-agent/distribution/testing/pretended-pods.ts";
+import { detachAll } from "../../src/node-agent/enforce/detach.ts";
+import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
+import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/settings.ts";
+import { SECURITY_PROFILES } from "../../src/operator/kinds.ts";
+import { Operator } from "../../src/operator/operator.ts";
+import { TestCluster } from "../../src/operator/testing/cluster.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "pc-oa-"));
+const pinRoot = `/sys/fs/bpf/pc-oa-test-${process.pid}`;
+const stateDirectory = join(folder, "state");
+const log = silentLogger();
+const NAME = "operator.test";
+const WEB: PretendedPod = { name: `pc-oa-${process.pid}`, uid: `uid-default-pc-oa-${process.pid}`, subnet: 7 };
+const NODE = "n1";
+
+let cluster: TestCluster;
+let operator: Operator;
+let agent: ClusterAgent;
+let workloads: PretendedPods;
+const metrics = new AgentMetrics();
+
+before(async () => {
+  mkdirSync(join(folder, "root"));
+  makePods([WEB]);
+  const { caFile } = makeCertificates(folder, NAME);
+  writeFileSync(join(folder, "token"), `agent-on-${NODE}`);
+  cluster = await TestCluster.start();
+  operator = new Operator({
+    connection: cluster.server.connection(),
+    version: "test",
+    identity: "operator",
+    listenAddress: "127.0.0.1:0",
+    advertiseAddress: "operator:8443",
+    tls: { certificateFile: caFile, keyFile: join(folder, `${NAME}.key`) },
+    agentServiceAccount: "portcullis-system/portcullis-agent",
+    clusterDomain: "cluster.local",
+    election: null,
+    log,
+  });
+  await operator.start();
+  await eventually("agents are served", () => operator.isLeader);
+  agent = startAgent(operator.server.port, caFile);
+});
+
+after(async () => {
+  agent?.close();
+  workloads?.close();
+  await operator?.stop();
+  await cluster?.close();
+  removePods([WEB]);
+  if (existsSync(pinRoot)) detachAll(pinRoot, stateDirectory);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function startAgent(port: number, caFile: string): ClusterAgent {
+  const bindings = new PodBindings(undefined, join(folder, "no-logs"));
+  workloads = new PretendedPods([WEB], bindings, join(folder, "root"));
+  return new ClusterAgent({
+    pinRoot,
+    stateDirectory,
+    settings: { ...DEFAULT_SETTINGS, eventInterval: 100 },
+    workloads,
+    sink: { write: () => {}, end: () => Promise.resolve() },
+    startupFailurePolicy: "Block",
+    startupTimeout: 60_000,
+    log,
+    operator: {
+      address: { target: `127.0.0.1:${port}`, serverName: NAME, caFile, tokenFile: join(folder, "token") },
+      nodeName: NODE,
+      version: "test",
+      searchDomains: [],
+    },
+    bindings,
+    kept: new KeptState(stateDirectory),
+    exemptNamespaces: new Set(),
+    blockNamespaces: new Set(),
+    metrics,
+  });
+}
+
+const inForce = () => inspectNode(pinRoot, stateDirectory).workloads[0];
+
+const profile = (spec: Partial<SecurityProfileSpec>, generation: number) =>
+  cluster.profile(
+    "web",
+    {
+      actions: ["alert"],
+      processes: [{ path: "/bin/app", network: { egress: { cidr4: ["10.0.0.0/8"], l4: { protocols: ["tcp"] } } } }],
+      ...spec,
+    },
+    generation,
+    { app: WEB.name },
+  );
+
+test("a pod that the API server has not told of is blocked; then no profile selects it", async () => {
+  await eventually("it is found", () => inForce() !== undefined);
+  assert.equal(inForce()?.state, "pending");
+  cluster.pod(WEB.name, { node: NODE });
+  await eventually("unrestricted", () => inForce()?.state === "unrestricted");
+});
+
+test("a profile is in force on the pod, and its status says so", async () => {
+  profile({}, 1);
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  assert.deepEqual([inForce()?.state, inForce()?.actions], ["enforced", ["alert"]]);
+  assert.deepEqual([cluster.status("web")?.pods.text, cluster.status("web")?.nodes.text], ["1/1", "1/1"]);
+});
+
+test("what the pod does against it is counted in the status, and is an Event of the pod", async () => {
+  ping(WEB);
+  await eventually("alerts in the status", () => Number(cluster.status("web")?.alerted ?? 0) > 0, 15_000);
+  await eventually("an Event", () => cluster.server.list(EVENTS).length > 0, 15_000);
+  const [event] = cluster.server.list(EVENTS);
+  const regarding = event?.regarding as { kind: string; name: string } | undefined;
+  assert.deepEqual([regarding?.kind, regarding?.name], ["Pod", WEB.name]);
+});
+
+test("alert becomes enforce, live", async () => {
+  profile({ actions: ["alert", "enforce"] }, 2);
+  await eventually("enforce", () => inForce()?.actions.includes("enforce") === true);
+  ping(WEB);
+  await eventually("drops in the status", () => Number(cluster.status("web")?.dropped ?? 0) > 0, 15_000);
+});
+
+test("an edit that is not valid leaves the old one in force", async () => {
+  const before = inForce()?.table;
+  profile({ processes: [{ path: "relative" }] }, 3);
+  await cluster.becomes("web", "Accepted", "False Invalid");
+  assert.equal(inForce()?.table, before);
+});
+
+test("without a profile nothing is judged any more", async () => {
+  cluster.server.remove(SECURITY_PROFILES, "default/web");
+  await eventually("unrestricted", () => inForce()?.state === "unrestricted");
+  assert.match(
+    await metrics.registry.metrics(),
+    /portcullis_agent_revisions_total\{result="acknowledged",code=""\} \d/,
+  );
+});
