@@ -63,11 +63,12 @@ build: setup $(OBJECTS) ## Build the BPF objects
 	@true
 
 .PHONY: generate
-generate: build ## Write the generated files again: CRD, ABI codecs, protocol, docs/metrics.md
+generate: build ## Write the generated files again: CRD, ABI codecs, protocol, docs/metrics.md, config/
 	$(NODE) tools/generate-crd.ts
 	$(NODE) tools/generate-abi.ts
 	$(NODE) tools/generate-protocol.ts
 	$(NODE) tools/generate-metrics.ts
+	$(NODE) tools/helm/generate-config.ts
 
 .PHONY: verify
 verify: build ## Type check, lint, and check that generated files are up to date

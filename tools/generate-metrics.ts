@@ -6,6 +6,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { AGENT_METRICS } from "../src/telemetry/agent-metrics.ts";
 import type { MetricCatalogue, MetricDefinition } from "../src/telemetry/metrics.ts";
 import { OPERATOR_METRICS } from "../src/telemetry/operator-metrics.ts";
 
@@ -15,6 +16,7 @@ const PATH = fileURLToPath(new URL(`../${DOCUMENT}`, import.meta.url));
 /** By who serves them. */
 const CATALOGUES: readonly { title: string; catalogue: MetricCatalogue }[] = [
   { title: "Operator", catalogue: OPERATOR_METRICS },
+  { title: "Agent", catalogue: AGENT_METRICS },
 ];
 
 const INTRODUCTION = `# Metrics
