@@ -88,7 +88,7 @@ export class LeaderElection {
         if (await this.#tryAcquire()) this.#begin();
         else this.#end();
       } catch (cause) {
-        log.warn({ err: cause }, "cannot look after the leader's Lease; trying again");
+        log.warn({}, `cannot look after the leader's Lease; trying again: ${causeText(cause)}`);
       }
       if (this.#leading && Date.now() - this.#renewed > renewDeadline) {
         log.error({}, `the Lease could not be renewed for ${renewDeadline} ms: no longer leading`);

@@ -13,6 +13,7 @@ import { PlanLoop } from "./plan-loop.ts";
 import { type PodRecord, searchDomainsOf } from "./pod-record.ts";
 import { errorTexts, type StoredProfile } from "./profile-store.ts";
 import { Reports } from "./reports.ts";
+import { SERVING_GRACE_MS } from "./status/pod-verdicts.ts";
 import { ProfileTotals } from "./status/totals.ts";
 import { StatusWriter } from "./status/writer.ts";
 import { recordInvalid } from "./violation-events.ts";
@@ -160,8 +161,11 @@ export class Operator {
   #lead(leading: boolean): void {
     this.#leading = leading;
     this.#servingSince = leading ? Date.now() : null;
-    if (leading) this.#status.enqueueAll();
-    else this.server.dismiss();
+    // Again once agents that have not connected by then are worth telling of.
+    if (leading) {
+      this.#status.enqueueAll();
+      setTimeout(() => this.#status.enqueueAll(), SERVING_GRACE_MS + 100).unref();
+    } else this.server.dismiss();
   }
 
   #searchDomains(pod: PodRecord): string[] {
@@ -217,6 +221,7 @@ export class Operator {
       texts: this.plan.tables,
       observer: this.telemetry.observer,
       wanted: (node) => ({ bindings: this.plan.nodes.bindings(node), tables: this.plan.tables.tables }),
+      isPlanning: () => this.plan.isPlanning,
       notServing: () => this.#notServing(),
       authentication: {
         serviceAccount: agentServiceAccount,

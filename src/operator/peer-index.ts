@@ -112,7 +112,8 @@ export class PeerIndex {
     if (known !== undefined) return known;
     const set: PodSet = { key, peer, namespace, members: new Map(), prefixes: null };
     const { pods } = this.#sources;
-    const candidates = peer.namespaceSelector === undefined ? pods.ofNamespace(namespace) : pods.all();
+    const isOwn = peer.namespaceSelector === undefined;
+    const candidates = isOwn ? pods.candidates(namespace, peer.podSelector) : pods.all();
     for (const [podKey, pod] of candidates) {
       const addresses = this.#addressesFor(set, pod);
       if (addresses.length > 0) set.members.set(podKey, addresses);

@@ -83,6 +83,11 @@ export class PlanLoop {
     return this.#settled;
   }
 
+  /** Some change has not been worked out to its end. */
+  get isPlanning(): boolean {
+    return this.controllers.some(({ queue }) => !queue.isIdle);
+  }
+
   get controllers(): readonly Controller[] {
     return [this.#profileController, this.#podController, this.#policyController];
   }
@@ -104,7 +109,7 @@ export class PlanLoop {
       controller.start();
       while (!controller.queue.isIdle && !signal.aborted) await wait(IDLE_CHECK_MS);
     }
-    while (this.controllers.some(({ queue }) => !queue.isIdle) && !signal.aborted) await wait(IDLE_CHECK_MS);
+    while (this.isPlanning && !signal.aborted) await wait(IDLE_CHECK_MS);
     this.#settled = !signal.aborted;
   }
 

@@ -144,16 +144,17 @@ export class Planner {
 
   /** Pods that a profile selects now and did not before, and the other way round. */
   #podsToLookAt(profile: string, { before, after }: ProfileChange): string[] {
+    const { pods } = this.#options;
     const selected = this.#podsOfProfile.get(profile) ?? new Set<string>();
-    const namespace = after?.namespace ?? before?.namespace ?? "";
     // One without a known valid revision keeps whatever it may concern as it is.
-    const isDoubtful = [before, after].some((item) => item !== null && item.accepted === null);
-    const found: string[] = [];
-    for (const [key, pod] of this.#options.pods.ofNamespace(namespace)) {
-      const selects = after !== null && selectsWorkload(after, pod);
-      if (isDoubtful || selects !== selected.has(key)) found.push(key);
-    }
-    return found;
+    const doubtful = [before, after].find((item) => item !== null && item.accepted === null);
+    if (doubtful) return [...pods.ofNamespace(doubtful.namespace)].map(([key]) => key);
+    if (after === null) return [...selected];
+    const candidates = after.selector === null ? [] : pods.candidates(after.namespace, after.selector);
+    const wanted = [...candidates].filter(([, pod]) => selectsWorkload(after, pod)).map(([key]) => key);
+    const isWanted = new Set(wanted);
+    const lost = [...selected].filter((key) => !isWanted.has(key));
+    return [...lost, ...wanted.filter((key) => !selected.has(key))];
   }
 }
 

@@ -14,6 +14,8 @@ export interface StoredProfile {
   generation: number;
   /** The last valid revision, normalised; null if none is known. */
   accepted: SecurityProfile | null;
+  /** The selector of `accepted` in force; null where it has no usable label, or there is none. */
+  selector: LabelSelector | null;
   /** Generation of `accepted`. */
   acceptedGeneration: number;
   /** What is wrong with this generation. */
@@ -95,7 +97,7 @@ export class ProfileStore {
 
   #enter(profile: StoredProfile): void {
     if (profile.accepted === null && profile.generation > 1) this.#doubtful.add(profile);
-    const selector = selectorOf(profile);
+    const { selector } = profile;
     if (selector === null) return;
     const index = this.#index.get(profile.namespace) ?? new Map<string, Set<StoredProfile>>();
     this.#index.set(profile.namespace, index);
@@ -108,7 +110,7 @@ export class ProfileStore {
   #unindex(profile: StoredProfile): void {
     this.#doubtful.delete(profile);
     const index = this.#index.get(profile.namespace);
-    const selector = selectorOf(profile);
+    const { selector } = profile;
     if (index === undefined || selector === null) return;
     const term = firstTerm(selector);
     const profiles = index.get(term);
@@ -145,23 +147,21 @@ function stored(key: string, record: ProfileRecord, before: StoredProfile | null
   const { profile, errors, warnings } = validateProfile(record.manifest);
   // Another object of the same name is not a revision of it.
   const same = before !== null && before.uid === uid ? before : null;
+  const accepted = profile ?? same?.accepted ?? null;
   return {
     key,
     namespace,
     name,
     uid,
     generation,
-    accepted: profile ?? same?.accepted ?? null,
+    accepted,
+    selector: accepted === null ? null : effectiveSelector(accepted),
     acceptedGeneration: profile === null ? (same?.acceptedGeneration ?? 0) : generation,
     errors,
     warnings,
     seenAt: same?.generation === generation ? same.seenAt : Date.now(),
     record,
   };
-}
-
-function selectorOf({ accepted }: StoredProfile): LabelSelector | null {
-  return accepted === null ? null : effectiveSelector(accepted);
 }
 
 function firstTerm({ matchLabels = {} }: LabelSelector): string {
@@ -172,7 +172,7 @@ function firstTerm({ matchLabels = {} }: LabelSelector): string {
 function selectorText(profile: StoredProfile | null): string {
   if (profile === null) return "";
   const isDoubtful = profile.accepted === null && profile.generation > 1;
-  return JSON.stringify(isDoubtful ? [profile.record.manifest] : selectorOf(profile));
+  return JSON.stringify(isDoubtful ? [profile.record.manifest] : profile.selector);
 }
 
 /** What is compiled of it. */

@@ -10,6 +10,11 @@ import type {
 } from "../../protocol/agent_pb.js";
 import type { Bindings } from "../../protocol/bindings.ts";
 
+/** A revision may be unanswered for so many milliseconds before that is worth telling. */
+export const ANSWER_MS = 15_000;
+/** And an agent may be away for so long, for an upgrade say. */
+export const AGENT_GRACE_MS = 10_000;
+
 export interface AgentRecord {
   node: string;
   version: string;
@@ -68,6 +73,11 @@ export class AgentRecords {
     this.#records.set(node, record);
     this.#listener.reported(node, null);
     return record;
+  }
+
+  /** Time has passed in which something should have happened. */
+  overdue(node: string): void {
+    if (this.#records.has(node)) this.#listener.reported(node, null);
   }
 
   disconnect(node: string): void {

@@ -20,7 +20,7 @@ import {
 import type { ContentTexts, NodeState } from "../../protocol/state-message.ts";
 import { ListenError } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { AgentRecords } from "./agent-records.ts";
+import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
 import { type AgentStream, Session, type SessionObserver } from "./session.ts";
 
@@ -40,6 +40,7 @@ export interface DistributionOptions {
   records: AgentRecords;
   texts: ContentTexts;
   wanted: (node: string) => NodeState;
+  isPlanning: () => boolean;
   observer: DistributionObserver;
   log: Logger;
 }
@@ -134,7 +135,7 @@ export class DistributionServer {
   }
 
   #accept(stream: AgentStream, node: string): void {
-    const { version, records, texts, wanted, observer, log } = this.#options;
+    const { version, records, texts, wanted, isPlanning, observer, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
       version,
@@ -142,11 +143,13 @@ export class DistributionServer {
       texts,
       observer,
       wanted: () => wanted(node),
+      isPlanning,
       onHello: () => this.#enter(session, stream.getPeer()),
       onEnd: () => {
         if (this.#sessions.get(node) !== session) return;
         this.#sessions.delete(node);
         records.disconnect(node);
+        setTimeout(() => records.overdue(node), AGENT_GRACE_MS + 100).unref();
         log.info({ node }, "an agent has gone");
       },
     });

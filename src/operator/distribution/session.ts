@@ -25,7 +25,7 @@ import {
   type NodeState,
   stateMessages,
 } from "../../protocol/state-message.ts";
-import type { AgentRecords } from "./agent-records.ts";
+import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
 
 export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
@@ -44,6 +44,8 @@ export interface SessionOptions {
   texts: ContentTexts;
   /** What the node is to have now. */
   wanted: () => NodeState;
+  /** More changes are being worked out. */
+  isPlanning: () => boolean;
   observer: SessionObserver;
   /** The agent has said who it is, and it may be that. */
   onHello: () => void;
@@ -52,6 +54,8 @@ export interface SessionOptions {
 
 /** Changes that come within this many milliseconds go together. */
 const COALESCE_MS = 5;
+/** And those that are being worked out, as one edit of a profile may concern a thousand tables; but no longer than this. */
+const PLANNING_MS = 250;
 /** What the hello says of the node may change what its pods are to have. */
 const HELLO_MS = 20;
 /** What an agent is asked to keep to. */
@@ -63,6 +67,9 @@ const MESSAGES_BURST = 200;
 /** After a refusal the next try is a full state, after this long, doubled each time up to the longest. */
 const REFUSED_MS = 1_000;
 const REFUSED_LONGEST_MS = 60_000;
+
+/** A moment after the time is up. */
+const LATE_MS = 100;
 
 const NOTHING: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set() };
 
@@ -86,6 +93,7 @@ export class Session {
   #dirtySince: number | null = null;
   #timer: NodeJS.Timeout | null = null;
   #resume: NodeJS.Timeout | null = null;
+  #overdue: NodeJS.Timeout | null = null;
   #refusals = 0;
   #ended = false;
 
@@ -119,7 +127,7 @@ export class Session {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const timer of [this.#timer, this.#resume]) if (timer !== null) clearTimeout(timer);
+    for (const timer of [this.#timer, this.#resume, this.#overdue]) if (timer !== null) clearTimeout(timer);
     this.#options.onEnd();
   }
 
@@ -241,7 +249,9 @@ export class Session {
     if (this.#timer !== null || this.#underWay !== null || this.#ended) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#send();
+      const isFresh = this.#dirtySince !== null && Date.now() - this.#dirtySince < PLANNING_MS;
+      if (isFresh && this.#options.isPlanning()) this.#sendLater(COALESCE_MS);
+      else this.#send();
     }, delay);
   }
 
@@ -257,6 +267,8 @@ export class Session {
     this.#dirtySince = null;
     const record = records.get(this.node);
     if (record !== undefined) record.waitingSince = Date.now();
+    if (this.#overdue !== null) clearTimeout(this.#overdue);
+    this.#overdue = setTimeout(() => records.overdue(this.node), ANSWER_MS + LATE_MS);
     for (const message of messages) this.#write({ case: "state", value: message });
     observer.sent(
       this.#held.bindings === null,

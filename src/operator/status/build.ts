@@ -1,7 +1,6 @@
 /** The status of one profile, from everything that is known of it. Pure. */
 import { MAX_FAILING_NODES } from "../../api/schema-status.ts";
 import type { Action, SecurityProfile } from "../../api/types.ts";
-import { effectiveSelector } from "../../policy/selection.ts";
 import { errorTexts, type StoredProfile } from "../profile-store.ts";
 import type { Folded } from "./fold.ts";
 import {
@@ -94,7 +93,7 @@ function enforcedState(profile: StoredProfile, { pods, failing, unprotected, com
 
 /** The profile itself stands in the way. */
 function unusable(profile: StoredProfile): State | null {
-  const { accepted, acceptedGeneration, errors } = profile;
+  const { accepted, acceptedGeneration, errors, selector } = profile;
   if (errors.length > 0) {
     const message =
       accepted === null
@@ -102,7 +101,7 @@ function unusable(profile: StoredProfile): State | null {
         : `generation ${profile.generation} is not valid, see Accepted; generation ${acceptedGeneration} stays in force`;
     return { status: "False", reason: "NotAccepted", message };
   }
-  if (accepted === null || effectiveSelector(accepted) !== null) return null;
+  if (selector !== null) return null;
   const message =
     "the profile has no label to select pods by; set spec.labelSelector, or the pods' labels on the profile";
   return { status: "False", reason: "SelectsNothing", message };

@@ -1,6 +1,6 @@
 /** How far one pod has come: from the plan, over what its node's agent holds, to what the agent reports of it. */
 import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
-import type { AgentRecord } from "../distribution/agent-records.ts";
+import { AGENT_GRACE_MS, type AgentRecord, ANSWER_MS } from "../distribution/agent-records.ts";
 import type { PodPlan } from "../planner.ts";
 import { wholeSeconds } from "./totals.ts";
 
@@ -28,13 +28,8 @@ export interface Clock {
   servingSince: number;
 }
 
-/** An agent may be away for so long, for an upgrade say, before that is worth telling. */
-export const AGENT_GRACE_MS = 10_000;
-/** And so long after this operator began to serve. */
+/** Agents may take so long to connect after this operator began to serve. */
 export const SERVING_GRACE_MS = 20_000;
-/** A revision may be unanswered for so long. */
-const ANSWER_MS = 15_000;
-
 const HOST_NETWORK: Failure = {
   reason: "HostNetwork",
   message:

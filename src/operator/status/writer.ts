@@ -42,14 +42,16 @@ const SETTLE_MS = 250;
 const WRITES_PER_SECOND = 50;
 const WRITES_BURST = 100;
 const WORKERS = 4;
-/** What changes by the mere passing of time is seen after this long. */
-const RESYNC_MS = 5_000;
+/** Agents that have not connected yet, and room for a write, are waited for in steps of this. */
+const LATER_MS = 1_000;
+/** Should something have been missed, it is seen after this long. */
+const RESYNC_MS = 60_000;
 
 export class StatusWriter {
   readonly controller: Controller;
   readonly #options: StatusWriterOptions;
   readonly #bucket = new TokenBucket(WRITES_BURST, WRITES_PER_SECOND);
-  readonly #written = new Map<string, { uid: string; at: number; status: ProfileStatus }>();
+  readonly #written = new Map<string, { uid: string; at: number; status: ProfileStatus; text: string }>();
   readonly #enforced = new Map<string, string>();
   readonly #resync: NodeJS.Timeout;
 
@@ -105,7 +107,7 @@ export class StatusWriter {
     }
     if (servingSince() === null) return;
     const due = (this.#written.get(key)?.at ?? 0) + INTERVAL_MS - Date.now();
-    if (due > 0 || !this.#bucket.has()) this.controller.queue.addAfter(key, Math.max(due, SETTLE_MS));
+    if (due > 0 || !this.#bucket.has()) this.controller.queue.addAfter(key, Math.max(due, LATER_MS));
     else await this.#write(profile);
   }
 
@@ -113,7 +115,9 @@ export class StatusWriter {
     const { connection, log, onWritten } = this.#options;
     const previous = this.#previous(profile);
     const status = this.#build(profile, previous);
-    if (status === null || isSame(status, previous)) return;
+    if (status === null) return;
+    const text = canonical(status);
+    if (text === (this.#written.get(profile.key)?.text ?? canonical(previous))) return;
     this.#bucket.take();
     try {
       const { namespace, name } = profile;
@@ -124,12 +128,15 @@ export class StatusWriter {
       onWritten?.(true);
       throw cause;
     }
-    this.#written.set(profile.key, { uid: profile.uid, at: Date.now(), status });
+    this.#written.set(profile.key, { uid: profile.uid, at: Date.now(), status, text });
   }
 
   #previous(profile: StoredProfile): Partial<ProfileStatus> {
     const written = this.#written.get(profile.key);
-    return written?.uid === profile.uid ? written.status : profile.record.status;
+    if (written?.uid === profile.uid) return written.status;
+    // Another object of that name, or the first look: what the API server has counts.
+    this.#written.delete(profile.key);
+    return profile.record.status;
   }
 
   /** Null: it is too early to say, because agents are still connecting. */
@@ -139,7 +146,10 @@ export class StatusWriter {
     const clock = { now: Date.now(), servingSince: servingSince() ?? Date.now() };
     const isEarly = clock.now - clock.servingSince < SERVING_GRACE_MS;
     const isKnown = previous.observedGeneration === profile.generation;
-    if (isEarly && isKnown && plans.some(({ node }) => records.get(node) === undefined)) return null;
+    if (isEarly && isKnown && plans.some(({ node }) => records.get(node) === undefined)) {
+      this.controller.queue.addAfter(profile.key, LATER_MS);
+      return null;
+    }
     const folded = foldPods(plans, (node) => records.get(node), clock);
     const { key, uid, record } = profile;
     const status = buildStatus(
@@ -160,10 +170,6 @@ export class StatusWriter {
     this.#enforced.set(key, revision);
     this.#options.onEnforced?.((now - seenAt) / 1000);
   }
-}
-
-function isSame(left: ProfileStatus, right: Partial<ProfileStatus>): boolean {
-  return canonical(left) === canonical(right);
 }
 
 /** The API server gives fields back in another order, and leaves empty lists as they are. */

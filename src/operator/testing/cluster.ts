@@ -54,7 +54,7 @@ export class TestCluster {
     });
     this.#operators.push(operator);
     await operator.start();
-    if (election === null) await eventually("agents are served", () => operator.isLeader);
+    if (election === null) await eventually("agents are served", () => operator.isLeader, 60_000);
     return operator;
   }
 
