@@ -21,7 +21,10 @@ export interface Run {
 
 /** Writes page and picture. */
 export function writeDocument(results: readonly Result[], run: Run): void {
-  writeFileSync(fileURLToPath(new URL(CHART, `file://${DOCUMENT}`)), ratioChart(results));
+  writeFileSync(
+    fileURLToPath(new URL(CHART, `file://${DOCUMENT}`)),
+    ratioChart(results.filter(({ baseline }) => baseline === "bare")),
+  );
   writeFileSync(
     DOCUMENT,
     [introduction(), machine(run), targets(results), ...results.map(section), method()].join("\n"),

@@ -48,14 +48,15 @@ static __always_inline int is_internet(struct sock *socket)
 /*
  * Is the user that was written down still who it is? Whatever changes an identity starts an epoch, so the same
  * process in the same epoch is. For the programs that run at every send and receive: almost always that is all there
- * is to do, and here the task is read without bpf_probe_read_kernel. Kernels before 5.11 have no such task.
+ * is to do, and here the task is read without bpf_probe_read_kernel. Cgroup programs may do so since 5.15, by the same
+ * series of changes that brought the helper that is asked for here.
  */
 static __always_inline int is_user_known(void *socket)
 {
 	struct socket_owner *owner;
 	struct task_struct *task;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return 0;
 	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
 	task = bpf_get_current_task_btf();
