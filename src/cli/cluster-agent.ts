@@ -17,7 +17,15 @@ import type { HeldState } from "../protocol/held-state.ts";
 import { type Endpoints, serveEndpoints } from "../telemetry/endpoints.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { endSignal } from "./end-signal.ts";
-import { loggerOf, type PinOptions, pinsOf, type SettingOptions, settingsOf, standardOutput } from "./node-options.ts";
+import {
+  keptDirectoryOf,
+  loggerOf,
+  type PinOptions,
+  pinsOf,
+  type SettingOptions,
+  settingsOf,
+  standardOutput,
+} from "./node-options.ts";
 import { packageVersion } from "./package-version.ts";
 
 export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions {
@@ -73,7 +81,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   const lock = acquireLock(stateDirectory, pinRoot);
   const sink = standardOutput(options.output);
   const metrics = new AgentMetrics();
-  const kept = new KeptState(stateDirectory);
+  const kept = new KeptState(keptDirectoryOf(options));
   const bindings = new PodBindings(loadKept(kept, log), options.podLogs);
   const workloads = new PodWorkloads(bindings, {
     onError: (cause) => log.error({ err: cause }, "cannot look at the pods of this node; trying again"),

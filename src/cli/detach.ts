@@ -9,7 +9,7 @@ import {
   type Removal,
   removedSomething,
 } from "../node-agent/enforce/detach.ts";
-import { defaultStateDirectory } from "../node-agent/enforce/state.ts";
+import { defaultStateDirectory, removeKeptState } from "../node-agent/enforce/state.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-namespaces.ts";
 import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";
@@ -17,7 +17,7 @@ import { collectLeftovers } from "../node-agent/workload/private-remains.ts";
 import { exclusively } from "../node-agent/workload/private-slots.ts";
 import { endSignal } from "./end-signal.ts";
 import { requireRoot } from "./node-access.ts";
-import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
+import { addOutputOption, addPinOptions, keptDirectoryOf, type PinOptions, pinsOf } from "./node-options.ts";
 import { RUN_PREFIX } from "./run-pins.ts";
 
 interface DetachOptions extends PinOptions {
@@ -63,8 +63,10 @@ async function everything(options: DetachOptions): Promise<Detached[]> {
   const [failure] = failures;
   if (failure !== undefined) throw failure;
   const dead = deadPinRoots(dirname(pinRoot), RUN_PREFIX, defaultStateDirectory).filter((root) => root !== pinRoot);
+  const removal = detachAll(pinRoot, stateDirectory);
+  removeKeptState(keptDirectoryOf(options));
   return [
-    { pinRoot, ...detachAll(pinRoot, stateDirectory) },
+    { pinRoot, ...removal },
     ...dead.map((root) => ({ pinRoot: root, ...detachAll(root, defaultStateDirectory(root)) })),
   ];
 }

@@ -1,5 +1,5 @@
 /** Options that every command has which enforces something on this machine. */
-import { resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { DEFAULT_SETTINGS, type NodeSettings } from "../node-agent/enforce/settings.ts";
@@ -80,6 +80,14 @@ export function settingsOf(options: SettingOptions): NodeSettings {
 export function pinsOf({ pinRoot, stateDir }: PinOptions): { pinRoot: string; stateDirectory: string } {
   const root = resolve(pinRoot);
   return { pinRoot: root, stateDirectory: stateDir === undefined ? defaultStateDirectory(root) : resolve(stateDir) };
+}
+
+/**
+ * Where an operator's last state is kept. Unlike pins and state it is good after a reboot too, when pods start before the
+ * operator can be reached.
+ */
+export function keptDirectoryOf({ pinRoot, stateDir }: PinOptions): string {
+  return stateDir === undefined ? join("/var/lib", basename(resolve(pinRoot))) : resolve(stateDir);
 }
 
 /** Events on standard output. */

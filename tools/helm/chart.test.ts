@@ -101,7 +101,7 @@ test("the agent has no rights at the API server, and named capabilities on its n
   const writable = container.volumeMounts.filter(({ readOnly }: { readOnly?: boolean }) => readOnly !== true);
   assert.deepEqual(
     writable.map(({ name }: { name: string }) => name),
-    ["bpf", "state", "tmp"],
+    ["bpf", "state", "kept", "tmp"],
   );
   const [token] = agent.volumes.find(({ name }: { name: string }) => name === "operator").projected.sources;
   assert.equal(token.serviceAccountToken.audience, "portcullis-operator");
@@ -181,6 +181,30 @@ test("values that mean nothing are refused, by name", { skip }, () => {
     ["agent.startupTimeout=soon", /startupTimeout/],
   ] as const) {
     assert.throws(() => renderChart(helm, setting), where, setting);
+  }
+});
+
+test("each monitor finds the Service of its component, and that the pods' port", { skip }, () => {
+  const objects = renderChart(helm, "metrics.serviceMonitor.enabled=true");
+  for (const [component, kind] of [
+    ["operator", "Deployment"],
+    ["agent", "DaemonSet"],
+  ] as const) {
+    const monitor = only(objects, "ServiceMonitor", `portcullis-${component}-metrics`);
+    const selected = objects.filter(
+      (object) =>
+        object.kind === "Service" &&
+        Object.entries(monitor.spec.selector.matchLabels).every(
+          ([key, value]) => object.metadata.labels?.[key] === value,
+        ),
+    );
+    assert.deepEqual(
+      selected.map(({ metadata }) => metadata.name),
+      [`portcullis-${component}-metrics`],
+    );
+    const [container] = only(objects, kind).spec.template.spec.containers;
+    const port = container.ports.find(({ name }: { name: string }) => name === "metrics");
+    assert.equal(selected[0]?.spec.ports[0].port, port.containerPort);
   }
 });
 

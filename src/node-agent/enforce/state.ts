@@ -4,7 +4,17 @@
  * One JSON file on a file system that goes with the kernel's memory (/run): pins and state live and die together.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { causeCode, causeText } from "../../api/errors.ts";
 import { parseTable, serializeTable } from "../../policy/serialize.ts";
@@ -13,8 +23,9 @@ import { StateUnreadableError } from "./errors.ts";
 
 const STATE_VERSION = 1;
 export const STATE_FILE = "state.json";
-/** In a cluster: the operator's last state, and how far counters are reported. See src/node-agent/distribution. */
+/** In a cluster: the operator's last state, which may be in a folder of its own. See src/node-agent/distribution. */
 export const KEPT_STATE_FILE = "operator-state.bin";
+/** And how far the kernel's counters are reported. */
 export const REPORTED_COUNTS_FILE = "reported-counts.json";
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf/portcullis";
 
@@ -139,6 +150,16 @@ export function saveState(directory: string, state: AgentState, last: { text: st
 export function removeState(directory: string): void {
   for (const name of [STATE_FILE, KEPT_STATE_FILE, REPORTED_COUNTS_FILE])
     rmSync(join(directory, name), { force: true });
+}
+
+/** Removes an operator's last state; the folder too, if nothing else is in it. */
+export function removeKeptState(directory: string): void {
+  rmSync(join(directory, KEPT_STATE_FILE), { force: true });
+  try {
+    rmdirSync(directory);
+  } catch (cause) {
+    if (!["ENOENT", "ENOTEMPTY", "EBUSY", "EROFS"].includes(causeCode(cause) ?? "")) throw cause;
+  }
 }
 
 export function encodeState(state: AgentState): string {
