@@ -1,12 +1,12 @@
 /** An agent of Portcullis, as users run it, for the workloads of a site. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { BPFFS_PATH, removePinFolder } from "../src/node-agent/kernel/bpffs.ts";
 import { BenchError } from "./errors.ts";
+import { makeFolder } from "./files.ts";
 import { enterCommand } from "./network.ts";
 
 const COMMAND = fileURLToPath(new URL("../bin/portcullis", import.meta.url));
@@ -48,7 +48,7 @@ export class AgentProcess implements Disposable {
   /** Starts one and waits until all workloads are under enforcement. Its further events are counted. */
   static async start(setup: AgentSetup): Promise<AgentProcess> {
     removeAgentTraces();
-    const folder = mkdtempSync(join(tmpdir(), "pc-bench-"));
+    const folder = makeFolder();
     for (const [workload, profiles] of Object.entries(setup.workloads)) {
       profiles.forEach((profile, n) => {
         writeFileSync(join(folder, `${workload}-${n}.json`), JSON.stringify(profile));

@@ -13,6 +13,7 @@ import { dns } from "./dns.ts";
 import { writeDocument } from "./document.ts";
 import { BenchError } from "./errors.ts";
 import { established } from "./established.ts";
+import { removeFolders } from "./files.ts";
 import { firstPacket } from "./first-packet.ts";
 import { removeNamespaces } from "./network.ts";
 import { removeNoop } from "./noop.ts";
@@ -28,6 +29,7 @@ function cleanUp(): void {
   removeAgentTraces();
   removeNoop();
   removeNamespaces();
+  removeFolders();
 }
 
 async function runAll(

@@ -1,8 +1,8 @@
 /** DNS proxies that enforce the same rule (only names below one domain), on a node between workload and resolver. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "./files.ts";
 import { enterCommand, PEER_ADDRESS } from "./network.ts";
 
 export const FORWARDERS = ["dnsmasq", "dnsdist"] as const;
@@ -22,7 +22,7 @@ export function isInstalled(name: Forwarder): boolean {
 
 /** Starts one in the node's namespace, on port 53, without a cache. */
 export function startForwarder(name: Forwarder, node: string, domain: string): Disposable {
-  const folder = mkdtempSync(join(tmpdir(), "pc-bench-"));
+  const folder = makeFolder();
   const command = name === "dnsmasq" ? dnsmasq(domain) : dnsdist(domain, folder);
   const [program = "", ...args] = [...enterCommand(node), ...SCHEDULE, ...command];
   const child: ChildProcess = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
