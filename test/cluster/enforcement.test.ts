@@ -10,7 +10,15 @@ import { ENTRYPOINT, makeRoot } from "../../tools/image/root.ts";
 import { Cluster } from "./harness/cluster.ts";
 import { DEMO_IMAGE } from "./harness/images.ts";
 import { eventually } from "./harness/place.ts";
-import { installProduct, SYSTEM } from "./harness/product.ts";
+import {
+  COMPONENT,
+  installProduct,
+  OPERATOR,
+  productLogs,
+  productReady,
+  SYSTEM,
+  uninstallProduct,
+} from "./harness/product.ts";
 
 const IMAGE = "registry.local/portcullis:test";
 const PORT = "8080";
@@ -33,7 +41,7 @@ makeRoot(join(folder, "root"));
 const image = join(folder, "portcullis.tar");
 await writeImage({ root: join(folder, "root"), reference: IMAGE, entrypoint: ENTRYPOINT }, image);
 const cluster = await Cluster.start({ images: [image] });
-await installProduct(cluster, cluster.authority, IMAGE);
+await installProduct(cluster, IMAGE);
 cluster.apply(deployment("server", 1, ["/bin/httpd", "-f", "-p", PORT]));
 cluster.apply(deployment("shop", 2, ["/bin/sleep", "infinity"]));
 for (const name of ["server", "shop"]) cluster.kubectl("rollout", "status", `deploy/${name}`, "--timeout=60s");
@@ -104,7 +112,7 @@ function containerOf(pod: Pod, name: string): string {
 async function enforced(generation: number, timeout = 20_000): Promise<void> {
   const path = `jsonpath={.status.observedGeneration} {.status.conditions[?(@.type=="Enforced")].status}`;
   const text = () => cluster.kubectl("get", "sp", "shop", "-o", path);
-  const describe = () => `${cluster.kubectl("describe", "sp", "shop")}\n${cluster.productLogs()}`;
+  const describe = () => `${cluster.kubectl("describe", "sp", "shop")}\n${productLogs(cluster)}`;
   await eventually(`generation ${generation} in force`, () => text() === `${generation} True`, { timeout, describe });
 }
 
@@ -112,7 +120,7 @@ async function enforced(generation: number, timeout = 20_000): Promise<void> {
 async function becomes(expected: number, probe: () => number): Promise<void> {
   await eventually(`exit status ${expected}`, () => probe() === expected, {
     timeout: 15_000,
-    describe: () => cluster.productLogs(),
+    describe: () => productLogs(cluster),
   });
 }
 
@@ -168,14 +176,12 @@ test("alert alone lets pass what it reports", async () => {
 test("what is in force stays so without the operator and while agents are replaced", async () => {
   const [pod] = shops;
   assert.ok(pod);
-  cluster.kubectl("-n", SYSTEM, "scale", "deploy/portcullis-operator", "--replicas=0");
-  cluster.kubectl("-n", SYSTEM, "delete", "pods", "-l", "app=portcullis-agent", "--grace-period=0", "--force");
+  cluster.kubectl("-n", SYSTEM, "scale", OPERATOR, "--replicas=0");
+  cluster.kubectl("-n", SYSTEM, "delete", "pods", "-l", `${COMPONENT}=agent`, "--grace-period=0", "--force");
   assert.equal(request(pod, "web", "/bin/app"), 0);
   assert.equal(request(pod, "web", "/bin/other"), TIMED_OUT);
-  cluster.kubectl("-n", SYSTEM, "scale", "deploy/portcullis-operator", "--replicas=1");
-  cluster.kubectl("-n", SYSTEM, "rollout", "status", "deploy/portcullis-operator", "--timeout=60s");
-  cluster.routeServices();
-  cluster.kubectl("-n", SYSTEM, "rollout", "status", "daemonset/portcullis-agent", "--timeout=60s");
+  cluster.kubectl("-n", SYSTEM, "scale", OPERATOR, "--replicas=1");
+  await productReady(cluster);
   assert.equal(request(pod, "web", "/bin/app"), 0);
   assert.equal(request(pod, "web", "/bin/other"), TIMED_OUT);
 });
@@ -213,4 +219,16 @@ test("a deleted profile judges nothing any more", async () => {
   const [pod] = pods("shop");
   assert.ok(pod);
   await becomes(0, () => request(pod, "web", "/bin/other"));
+});
+
+test("uninstalling takes everything off the nodes", async () => {
+  cluster.apply(profile(toServer));
+  const [pod] = pods("shop");
+  assert.ok(pod);
+  await becomes(TIMED_OUT, () => request(pod, "web", "/bin/other"));
+  uninstallProduct(cluster);
+  assert.equal(request(pod, "web", "/bin/other"), 0);
+  const left = () => cluster.kubectl("-n", SYSTEM, "get", "pods", "-o", "name").trim();
+  await eventually("its pods to end", () => left() === "", { timeout: 40_000, describe: left });
+  for (const node of cluster.nodes) assert.equal(node.run("ls", "/sys/fs/bpf").trim(), "");
 });

@@ -33,12 +33,10 @@ export interface ClusterOptions {
 export class Cluster {
   readonly controlPlane: ControlPlane;
   readonly nodes: readonly Node[];
-  readonly authority: Authority;
 
-  private constructor(controlPlane: ControlPlane, nodes: readonly Node[], authority: Authority) {
+  private constructor(controlPlane: ControlPlane, nodes: readonly Node[]) {
     this.controlPlane = controlPlane;
     this.nodes = nodes;
-    this.authority = authority;
   }
 
   /** Starts it, and returns when all nodes are ready. What an earlier run has left is removed first. */
@@ -89,7 +87,7 @@ export class Cluster {
     for (const place of places) {
       nodes.push(await Node.start({ place, programs, authority, server, clusterDns: CLUSTER_DNS, images: files }));
     }
-    const cluster = new Cluster(controlPlane, nodes, authority);
+    const cluster = new Cluster(controlPlane, nodes);
     await cluster.#nodesReady(places);
     progress("ready");
     return cluster;
@@ -131,13 +129,6 @@ export class Cluster {
     const routes = services.flatMap((service) => serviceRoutes(service, slices));
     const [first] = places;
     if (first !== undefined) routeServices(places, [apiService(first), ...routes]);
-  }
-
-  /** For errors: what operator and agents have said last. */
-  productLogs(): string {
-    const logs = (app: string) =>
-      this.kubectl("-n", "portcullis-system", "logs", "-l", `app=${app}`, "--tail=15", "--prefix");
-    return `${logs("portcullis-operator")}\n${logs("portcullis-agent")}`;
   }
 
   async #nodesReady(places: readonly NodePlace[]): Promise<void> {

@@ -2,12 +2,12 @@
  * One node: a network namespace, a mount namespace with file systems of its own where a machine would have them, containerd
  * and a kubelet.
  */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Authority } from "./certificates.ts";
-import { inNode, type NodePlace } from "./network.ts";
+import type { NodePlace } from "./network.ts";
 import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, NAME, startDaemon } from "./place.ts";
 
 /** Folders of a machine that each node has of its own. */
@@ -66,7 +66,8 @@ export class Node {
 
   /** What a program says that runs on the node: in its namespaces, outside of any container. */
   run(...command: string[]): string {
-    return inNode(this.place, `--mount=/proc/${this.#keeper?.pid}/ns/mnt`, "--wd=/", "--", ...command);
+    const enter = [`--net=/run/netns/${this.place.netns}`, `--mount=/proc/${this.#keeper?.pid}/ns/mnt`, "--wd=/", "--"];
+    return execFileSync("nsenter", [...enter, ...command], { encoding: "utf8" });
   }
 
   get #socket(): string {
