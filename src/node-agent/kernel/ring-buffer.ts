@@ -22,6 +22,8 @@ const HEADER_SIZE = 8;
 
 /** Records per call of the handler, so that one call does not hold up everything else. */
 const BATCH_MAX = 1024;
+/** And calls in a row: while the kernel writes as fast as we read, timers and signals have to have their turn. */
+const BATCHES_MAX = 16;
 const DEFAULT_INTERVAL_MS = 15;
 
 /** The map is no ring buffer, or the handler of its records failed. */
@@ -83,17 +85,18 @@ export class RingBuffer implements Disposable {
     return new RingBuffer(fd, options);
   }
 
-  /** Delivers all that is there now. @returns number of records */
+  /** Delivers what is there now, up to 16,384 records; the rest with the next look. @returns number of records */
   drain(): number {
     if (this.#closed || this.#draining) return 0;
     this.#draining = true;
     try {
       let total = 0;
-      for (;;) {
+      for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
         const taken = this.#deliver();
         total += taken.delivered;
-        if (taken.seen < BATCH_MAX || this.#closed) return total;
+        if (taken.seen < BATCH_MAX || this.#closed) break;
       }
+      return total;
     } finally {
       this.#draining = false;
       if (this.#closed) this.#memory.release();
