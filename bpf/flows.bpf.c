@@ -182,11 +182,15 @@ static __always_inline void connect_stream(struct sock *socket)
 	register_socket((__u64)socket, &key);
 }
 
+/* Netlink and other families come by here as well. */
 static __always_inline void begin_binding(struct socket *socket)
 {
-	__u64 task = bpf_get_current_pid_tgid();
+	__u16 family = BPF_CORE_READ(socket, sk, __sk_common.skc_family);
 	__u64 address = (__u64)BPF_CORE_READ(socket, sk);
+	__u64 task = bpf_get_current_pid_tgid();
 
+	if (family != FAMILY_IPV4 && family != FAMILY_IPV6)
+		return;
 	if (bpf_map_update_elem(&bindings, &task, &address, BPF_ANY))
 		count_error(ERROR_REGISTRATIONS_FULL);
 }

@@ -1,0 +1,181 @@
+/** bpf/devices.bpf.c: each end of a veth pair is known with its other one, in every order in which pairs are made. */
+import assert from "node:assert/strict";
+import { closeSync, fstatSync, openSync } from "node:fs";
+import { test } from "node:test";
+import { HOOK_SETS } from "../../src/node-agent/enforce/function-hooks.ts";
+import type { VethEnd } from "../../src/node-agent/kernel/abi.gen.ts";
+import { VethFlag } from "../../src/node-agent/kernel/abi.gen.ts";
+import { addBoundNamespace, removeBoundNamespace } from "../../src/node-agent/workload/bound-namespaces.ts";
+import { createVethPair, deleteLink, findLink, moveLink } from "../../src/node-agent/workload/links.ts";
+import { RouteConnection } from "../../src/node-agent/workload/route-connection.ts";
+import { FunctionHooksRig, lacks } from "./function-hooks-rig.ts";
+
+/** For the set that a kernel's agent uses; a tenth of it for the other one. */
+const PAIRS = Number(process.env.VETH_PAIRS ?? 10_000);
+const PAIRS_PER_NAMESPACE = 100;
+const GONE_TIMEOUT_MS = 30_000;
+
+/** A network namespace of its own name. */
+class Place implements Disposable {
+  readonly name: string;
+  readonly fd: number;
+  readonly inum: number;
+  readonly route: RouteConnection;
+
+  constructor(name: string) {
+    this.name = `pc-hooks-${name}-${process.pid}`;
+    removeBoundNamespace(this.name);
+    const path = addBoundNamespace(this.name);
+    this.fd = openSync(path, "r");
+    this.inum = fstatSync(this.fd).ino;
+    this.route = new RouteConnection(path);
+  }
+
+  index(name: string): number {
+    const link = findLink(this.route, name);
+    assert.ok(link !== null, `${this.name} has no ${name}`);
+    return link.index;
+  }
+
+  [Symbol.dispose](): void {
+    this.route.close();
+    closeSync(this.fd);
+    removeBoundNamespace(this.name);
+  }
+}
+
+interface Scene extends Disposable {
+  host: Place;
+  pod: Place;
+}
+
+function scene(): Scene {
+  const host = new Place("host");
+  const pod = new Place("pod");
+  return {
+    host,
+    pod,
+    [Symbol.dispose]: () => {
+      pod[Symbol.dispose]();
+      host[Symbol.dispose]();
+    },
+  };
+}
+
+/** Ways in which runtimes bring `outer` into the host and `inner` into the pod. */
+const ORDERS: Readonly<Record<string, (scene: Scene) => void>> = {
+  "both ends in the host, one moved into the pod": ({ host, pod }) => {
+    createVethPair(host.route, { name: "outer", peerName: "inner", peerNamespaceFd: host.fd });
+    moveLink(host.route, host.index("inner"), pod.fd);
+  },
+  "in the host, with the other end in the pod at once": ({ host, pod }) => {
+    createVethPair(host.route, { name: "outer", peerName: "inner", peerNamespaceFd: pod.fd });
+  },
+  "both ends in the pod, one moved out": ({ host, pod }) => {
+    createVethPair(pod.route, { name: "inner", peerName: "outer", peerNamespaceFd: pod.fd });
+    moveLink(pod.route, pod.index("outer"), host.fd);
+  },
+  "in the pod, with the other end in the host at once": ({ host, pod }) => {
+    createVethPair(pod.route, { name: "inner", peerName: "outer", peerNamespaceFd: host.fd });
+  },
+};
+
+for (const set of HOOK_SETS) {
+  test(`veth pairs, seen by ${set}`, { skip: lacks(set) }, async (context) => {
+    using rig = new FunctionHooksRig(set);
+    const { devices } = rig.maps;
+    const end = (place: Place, name: string): VethEnd | undefined =>
+      devices.get({ netnsInum: place.inum, ifindex: place.index(name) });
+    const entriesOf = (...places: Place[]): number =>
+      [...devices.keys()].filter(({ netnsInum }) => places.some(({ inum }) => inum === netnsInum)).length;
+
+    for (const [what, make] of Object.entries(ORDERS)) {
+      await context.test(what, () => {
+        using here = scene();
+        const { host, pod } = here;
+        make(here);
+        const inner = { netnsInum: pod.inum, ifindex: pod.index("inner") };
+        const outer = { netnsInum: host.inum, ifindex: host.index("outer") };
+        assert.deepEqual(end(host, "outer")?.peer, inner);
+        assert.deepEqual(end(pod, "inner")?.peer, outer);
+        const moved = [end(host, "outer"), end(pod, "inner")].map((one) => (one?.flags ?? 0) & VethFlag.MOVED);
+        assert.equal(moved.filter(Boolean).length, what.includes("moved") ? 1 : 0);
+        assert.equal(entriesOf(host, pod), 2, "nothing is left of where it was before");
+        deleteLink(host.route, outer.ifindex);
+        assert.equal(entriesOf(host, pod), 0);
+        assert.equal(rig.callsUnderWay(), 0);
+      });
+    }
+
+    await context.test("a pair that could not be made leaves nothing", () => {
+      using here = scene();
+      const { host, pod } = here;
+      createVethPair(host.route, { name: "taken", peerName: "other", peerNamespaceFd: host.fd });
+      const pair = { name: "taken", peerName: "inner", peerNamespaceFd: pod.fd };
+      assert.throws(() => createVethPair(host.route, pair), /EEXIST/);
+      const swapped = { name: "outer", peerName: "taken", peerNamespaceFd: host.fd };
+      assert.throws(() => createVethPair(host.route, swapped), /EEXIST/);
+      assert.equal(entriesOf(host, pod), 2);
+      assert.equal(rig.callsUnderWay(), 0);
+    });
+
+    await context.test("a move that is refused changes nothing", () => {
+      using here = scene();
+      const { host, pod } = here;
+      createVethPair(pod.route, { name: "inner", peerName: "other", peerNamespaceFd: pod.fd });
+      createVethPair(host.route, { name: "outer", peerName: "inner", peerNamespaceFd: host.fd });
+      const before = end(host, "inner");
+      assert.throws(() => moveLink(host.route, host.index("inner"), pod.fd), /EEXIST/);
+      assert.deepEqual(end(host, "inner"), before);
+      assert.deepEqual(end(host, "outer")?.peer, { netnsInum: host.inum, ifindex: host.index("inner") });
+      assert.equal(rig.callsUnderWay(), 0);
+    });
+
+    await context.test("there and back again", () => {
+      using here = scene();
+      const { host, pod } = here;
+      createVethPair(host.route, { name: "outer", peerName: "inner", peerNamespaceFd: pod.fd });
+      moveLink(pod.route, pod.index("inner"), host.fd);
+      moveLink(host.route, host.index("inner"), pod.fd);
+      assert.deepEqual(end(host, "outer")?.peer, { netnsInum: pod.inum, ifindex: pod.index("inner") });
+      assert.equal(entriesOf(host, pod), 2);
+    });
+
+    await context.test("a namespace takes the pairs that it holds along", async () => {
+      using host = new Place("host");
+      const pod = new Place("pod");
+      createVethPair(host.route, { name: "outer", peerName: "inner", peerNamespaceFd: pod.fd });
+      pod[Symbol.dispose]();
+      await until(() => entriesOf(host, pod) === 0);
+    });
+
+    const pairs = set === HOOK_SETS.find((candidate) => lacks(candidate) === false) ? PAIRS : PAIRS / 10;
+    await context.test(`${pairs} pairs made and removed leave nothing`, async (many) => {
+      using host = new Place("host");
+      const before = devices.count();
+      const started = performance.now();
+      for (let made = 0; made < pairs; made += PAIRS_PER_NAMESPACE) {
+        {
+          using pod = new Place("pod");
+          for (let n = 0; n < PAIRS_PER_NAMESPACE; n++) {
+            createVethPair(host.route, { name: `v${made + n}`, peerName: `p${n}`, peerNamespaceFd: pod.fd });
+          }
+          assert.ok(devices.count() >= before + 2 * PAIRS_PER_NAMESPACE);
+        }
+        // Namespaces are taken apart by the kernel later.
+        if (devices.count() > devices.maxEntries / 2) await until(() => devices.count() <= devices.maxEntries / 4);
+      }
+      await until(() => devices.count() === before);
+      assert.equal(rig.callsUnderWay(), 0);
+      many.diagnostic(`${pairs} pairs in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    });
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + GONE_TIMEOUT_MS;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, "it does not come to that");
+    await new Promise((settle) => setTimeout(settle, 20));
+  }
+}
