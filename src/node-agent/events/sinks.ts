@@ -79,6 +79,14 @@ export class LineSink implements EventSink {
 
   #writeLine(event: AgentEvent): void {
     const line = this.#options.format === "json" ? JSON.stringify(event) : eventText(event, this.#options.colours);
+    this.#gather();
     this.#stream.write(`${line}\n`);
+  }
+
+  /** Lines that are written in one turn leave together: one system call for a batch of events, not one for each. */
+  #gather(): void {
+    if (this.#stream.writableCorked > 0) return;
+    this.#stream.cork();
+    process.nextTick(() => this.#stream.uncork());
   }
 }
