@@ -3,6 +3,9 @@ import { Command } from "commander";
 import { agentOn, Kubectl } from "./kubectl.ts";
 import { addClusterAccess, type ClusterAccess } from "./options.ts";
 
+/** As in the image, which has no shell and nothing on a path. */
+const PROGRAM = ["/usr/local/bin/node", "/opt/portcullis/src/cli/main.ts"];
+
 export function doctorNodeCommand(): Command {
   return addClusterAccess(new Command("doctor"))
     .summary("what a node can enforce")
@@ -12,6 +15,6 @@ export function doctorNodeCommand(): Command {
       const kubectl = new Kubectl(options);
       const agent = agentOn(kubectl, node, options.systemNamespace);
       const target = [`--namespace=${options.systemNamespace}`, agent.metadata.name, "--container=agent"];
-      process.exitCode = kubectl.run("exec", ...target, "--", "portcullis", "doctor");
+      process.exitCode = kubectl.run("exec", ...target, "--", ...PROGRAM, "doctor");
     });
 }

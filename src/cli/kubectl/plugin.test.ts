@@ -103,7 +103,7 @@ test("status tells of nodes without an agent", () => {
 });
 
 test("doctor asks the node's agent", () => {
-  assert.match(plugin(["doctor", "node-1"]).stdout, /agent-x --container=agent -- portcullis doctor/);
+  assert.match(plugin(["doctor", "node-1"]).stdout, /agent-x --container=agent -- .*main\.ts doctor/);
 });
 
 test("what kubectl refuses is told in its own words", () => {
