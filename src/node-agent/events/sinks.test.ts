@@ -29,11 +29,26 @@ function slowReader() {
   };
 }
 
-test("JSON is one object a line", () => {
+test("JSON is one object a line", async () => {
   const { stream, lines, read } = slowReader();
   read();
   new LineSink(stream, { format: "json", colours: false }).write(lost(2));
+  await new Promise((settle) => setImmediate(settle));
   assert.deepEqual(lines, [`${JSON.stringify(lost(2))}\n`]);
+});
+
+test("lines that are written in one turn leave in one piece", async () => {
+  const pieces: number[] = [];
+  const stream = new Writable({
+    writev(chunks, done) {
+      pieces.push(chunks.length);
+      done();
+    },
+  });
+  const sink = new LineSink(stream, { format: "json", colours: false });
+  for (let n = 0; n < 3; n++) sink.write(lost(n));
+  await new Promise((settle) => setImmediate(settle));
+  assert.deepEqual(pieces, [3]);
 });
 
 test("a reader that is too slow loses verdicts, and is told how many; what happened to the policy always comes", async () => {
