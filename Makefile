@@ -81,8 +81,8 @@ verify: build ## Type check, lint, and check that generated files are up to date
 	@$(MAKE) -s build ARCH=arm64
 
 .PHONY: fuzz
-fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (SECONDS=60 SEED=...)
-	$(NODE) test/fuzz/fuzz.ts --seconds $(or $(SECONDS_TO_RUN),60) $(if $(SEED),--seed $(SEED))
+fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (FUZZ_SECONDS=60 SEED=...)
+	$(NODE) test/fuzz/fuzz.ts --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: build build/bench/traffic ## Print ratios against a baseline of the same run (ARGS="--only dns --seconds 5")
@@ -98,7 +98,7 @@ clean: ## Remove what was built
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BUILD)/vmlinux.h: | $(BUILD)
 	bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@.tmp && mv $@.tmp $@
