@@ -24,6 +24,8 @@ demo: build ## Show the main job at work: ping, pong and an attacker, under a mi
 test: build ## Run every test: units, BPF programs, end to end on this kernel
 	@$(NODE) tools/run-tests.ts
 
+##@ Other kernels, real containers, a real cluster
+
 .PHONY: test-kernels
 test-kernels: build ## Run the tests on other kernels, 5.10 to 7.2, in QEMU (KERNEL=6.1 for one, JOBS=2 for two at a time)
 	@test/kernels/setup
