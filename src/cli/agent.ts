@@ -15,10 +15,13 @@ import { formatDuration, parseDuration } from "./durations.ts";
 import { endSignal } from "./end-signal.ts";
 import { requireRoot } from "./node-access.ts";
 import {
+  addHookOption,
   addLogOption,
   addOutputOption,
   addPinOptions,
   addSettingOptions,
+  type HookOptions,
+  hookSetsOf,
   loggerOf,
   type PinOptions,
   pinsOf,
@@ -27,7 +30,7 @@ import {
   standardOutput,
 } from "./node-options.ts";
 
-interface AgentCommandOptions extends PinOptions, SettingOptions {
+interface AgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
   profiles?: string;
   netns?: string[];
   namespace: string;
@@ -81,6 +84,7 @@ export function agentCommand(): Command {
   addOutputOption(command, "format of the events");
   addPinOptions(command);
   addSettingOptions(command);
+  addHookOption(command);
   addLogOption(command);
   return command
     .addHelpText("after", EXAMPLES)
@@ -136,6 +140,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
       startupFailurePolicy,
       startupTimeout,
       ...(gate === undefined ? {} : { gate }),
+      hookSets: hookSetsOf(options),
       log,
     });
     resources.defer(() => agent.close());

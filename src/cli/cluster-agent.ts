@@ -18,6 +18,8 @@ import { type Endpoints, serveEndpoints } from "../telemetry/endpoints.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { endSignal } from "./end-signal.ts";
 import {
+  type HookOptions,
+  hookSetsOf,
   keptDirectoryOf,
   loggerOf,
   type PinOptions,
@@ -28,7 +30,7 @@ import {
 } from "./node-options.ts";
 import { packageVersion } from "./package-version.ts";
 
-export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions {
+export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
   operator?: string;
   node: string;
   tokenFile: string;
@@ -95,6 +97,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
     startupFailurePolicy: options.startupFailurePolicy,
     startupTimeout: options.startupTimeout,
     ...(gate === undefined ? {} : { gate }),
+    hookSets: hookSetsOf(options),
     log,
     operator: { address, nodeName: options.node, version: packageVersion(), searchDomains: nodeSearchDomains() },
     bindings,

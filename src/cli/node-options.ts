@@ -2,6 +2,7 @@
 import { basename, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
+import { HOOK_SETS, type HookSet } from "../node-agent/enforce/function-hooks.ts";
 import { DEFAULT_SETTINGS, type NodeSettings } from "../node-agent/enforce/settings.ts";
 import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../node-agent/enforce/state.ts";
 import { LineSink, OUTPUT_FORMATS, type OutputFormat } from "../node-agent/events/sinks.ts";
@@ -58,6 +59,24 @@ export function addSettingOptions(command: Command): Command {
       ),
     )
     .option("--no-allowed", "do not report what is allowed");
+}
+
+const HOOK_CHOICES = ["auto", ...HOOK_SETS, "none"] as const;
+
+export interface HookOptions {
+  hooks: (typeof HOOK_CHOICES)[number];
+}
+
+export function addHookOption(command: Command): Command {
+  return command.addOption(
+    new Option("--hooks <way>", "how programs get to the kernel's functions; see `portcullis doctor`")
+      .choices(HOOK_CHOICES)
+      .default("auto"),
+  );
+}
+
+export function hookSetsOf({ hooks }: HookOptions): readonly HookSet[] {
+  return HOOK_SETS.filter((set) => hooks === "auto" || hooks === set);
 }
 
 export function addLogOption(command: Command): Command {

@@ -1,0 +1,163 @@
+/**
+ * Programs on the kernel's functions beside those that every kernel has: by fentry, by kprobes, and without. Whichever
+ * it is, who a packet belongs to stays the same, and the two sources of owners, and of veth pairs, agree.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
+import { openProcess, takeDescriptor } from "../../src/node-agent/ffi/foreign-sockets.ts";
+import { closeFd } from "../../src/node-agent/ffi/libc.ts";
+import { probeFunctionTracing, probeKprobes, probeLsm } from "../../src/node-agent/kernel/program-probes.ts";
+import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
+import { Lab } from "./harness/lab.ts";
+import type { RunningProcess } from "./harness/processes.ts";
+import { entry, profile } from "./harness/profiles.ts";
+import { connectWorkload } from "./harness/topology.ts";
+
+const SERVER = "198.51.100.1";
+const SERVER6 = "2001:db8:1::1";
+
+const WAYS = ["fentry", "kprobes", "none"] as const;
+type Way = (typeof WAYS)[number];
+const PROBES = { fentry: probeFunctionTracing, kprobes: probeKprobes } as const;
+
+function lacks(way: Way): string | false {
+  return way === "none" || PROBES[way]().available ? false : `no ${way} on this kernel`;
+}
+
+const lab = await Lab.start("hooks", { apps: ["shop"], startAgent: false });
+const shop = lab.workload("shop");
+const asker = lab.program("asker");
+const stranger = lab.program("stranger");
+lab.agent.write(
+  profile("shop", [
+    entry(asker, {
+      egress: {
+        cidr4: [`${SERVER}/32`],
+        cidr6: [`${SERVER6}/128`],
+        l4: { protocols: ["tcp", "udp", "icmp", "icmpv6"] },
+      },
+    }),
+  ]),
+);
+
+const PACKETS: Record<string, string> = {
+  TCP: `tcp4 connect ${SERVER} 7000 send TAG recv`,
+  "TCP over IPv6": `tcp6 connect ${SERVER6} 7000 send TAG recv`,
+  "UDP, not connected": `udp4 sendto ${SERVER} 7000 TAG recv`,
+  "UDP, connected": `udp4 connect ${SERVER} 7000 send TAG recv`,
+  "UDP over IPv6": `udp6 sendto ${SERVER6} 7000 TAG recv`,
+  "ICMP by a ping socket": `icmp4 ping ${SERVER}`,
+  "ICMP by a raw socket": `raw4 1 ping ${SERVER}`,
+  "a connected socket used after fork": `tcp4 connect ${SERVER} 7000 fork send TAG recv`,
+};
+
+async function status(): Promise<NodeStatus> {
+  const { stdout, stderr, code } = await lab.agent.command("status", "--output", "json", ...lab.agent.pinOptions);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout) as NodeStatus;
+}
+
+function disagreements({ errors }: NodeStatus): number {
+  return errors.find(({ name }) => name === "owner_disagreement")?.count ?? 0;
+}
+
+/** Makes the kernel forget who owns the socket that is open as `fd` in a process. */
+function forgetOwner(running: RunningProcess, fd: number): void {
+  const pid = openProcess(clientPid(running));
+  assert.ok(pid !== null);
+  const own = takeDescriptor(pid, fd);
+  assert.ok(own !== null);
+  using owners = openMap(lab.agent.pinRoot, "socketOwners");
+  assert.equal(owners.delete(own), true);
+  closeFd(own);
+  closeFd(pid);
+}
+
+function clientPid(running: RunningProcess): number {
+  return Number(running.stdout.split("\n").find((line) => /^\d+$/.test(line)));
+}
+
+/** Sends from a connected UDP socket whose storage has gone since. */
+async function sendWithoutStorage(program: string): Promise<{ code: number | null; tag: string; mark: number }> {
+  const [tag, mark] = [lab.tag(), lab.agent.events.mark()];
+  const running = lab.start(shop, program, `udp4 connect ${SERVER} 7000 pid wait timeout 250 send ${tag} recv`);
+  await running.line("waiting");
+  forgetOwner(running, 3);
+  running.tell();
+  return { code: (await running.finish()).code, tag, mark };
+}
+
+for (const way of WAYS) {
+  test(`hooks by ${way}`, { skip: lacks(way) }, async (context) => {
+    const before = disagreements(await status());
+    await lab.agent.start({ args: ["--hooks", way] });
+    const { hookSets } = await status();
+
+    await context.test("are shown", () => {
+      const wanted = way === "none" ? null : way;
+      assert.equal(hookSets.devices, wanted);
+      assert.equal(hookSets.flows, wanted);
+      if (way === "fentry") assert.equal(hookSets.senders, probeLsm().available ? "lsm" : "fentry");
+    });
+
+    for (const [what, verbs] of Object.entries(PACKETS)) {
+      await context.test(`§3 ${what}: the listed process's packet passes, another's is stopped`, async () => {
+        await lab.passes(shop, asker, verbs);
+        const event = await lab.stops(shop, stranger, verbs, { reason: "BinaryUnknown", direction: "egress" });
+        assert.equal(event.process?.path, stranger);
+      });
+    }
+
+    await context.test(
+      "§3 a connected socket handed over by SCM_RIGHTS: its new user is judged from the first packet on",
+      {
+        skip: hookSets.senders === "lsm" || hookSets.senders === "fentry" ? false : "senders are seen after the packet",
+      },
+      async () => {
+        const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+        const path = lab.path(`${tag}socket`);
+        const giver = lab.start(shop, asker, `tcp4 connect ${SERVER} 7000 pass ${path}`);
+        await giver.line("offering");
+        await lab.run(shop, stranger, `timeout 250 take ${path} send ${tag} recv`);
+        await giver.finish();
+        await lab.violation({ reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
+        assert.deepEqual(await lab.servers.received(tag), []);
+      },
+    );
+
+    await context.test(
+      "§3 a socket without storage: the second source says whose its packet is",
+      { skip: way === "none" ? "there is no second source" : false },
+      async () => {
+        const listed = await sendWithoutStorage(asker);
+        assert.equal(listed.code, 0);
+        assert.equal((await lab.servers.received(listed.tag)).length, 1);
+        const other = await sendWithoutStorage(stranger);
+        await lab.violation({ reason: "BinaryUnknown", path: stranger }, other.mark);
+        assert.deepEqual(await lab.servers.received(other.tag), []);
+      },
+    );
+
+    await context.test("a veth that is replaced is guarded again, and both sources have seen it", async () => {
+      execFileSync("ip", ["-n", lab.topology.node.name, "link", "delete", shop.hostInterface]);
+      const mark = lab.agent.events.mark();
+      connectWorkload(lab.topology, shop);
+      await lab.agent.events.waitFor(
+        "the workload in force again",
+        (event) => event.type === "workload" && event.state === "enforced",
+        { from: mark },
+      );
+      await lab.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
+      await new Promise((settle) => setTimeout(settle, 2500)); // As long as sources may take to agree.
+      assert.doesNotMatch(lab.agent.diagnostics, /is known from|leads to/);
+    });
+
+    await context.test("the two sources of owners have never disagreed", async () => {
+      assert.equal(disagreements(await status()), before);
+    });
+
+    await lab.agent.stop();
+  });
+}
