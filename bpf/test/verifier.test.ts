@@ -15,11 +15,11 @@ const sources = globSync("*.bpf.c", { cwd: join(ROOT, "bpf") }).sort();
 
 /** What the kernel says where a kind of program is not to be had on it, whatever is in the program. */
 const NOT_OFFERED = ["EPERM", "EOPNOTSUPP", "ENOTSUPP"];
-/**
- * What it and libbpf say where it lacks what a program attaches to, or a function that it calls. A function that CO-RE
- * has taken out leaves a null pointer, which kernels before 5.18 call "inv".
- */
-const LACKING = /failed to find kernel BTF type ID of|invalid func unknown#|invalid mem access 'inv'/;
+/** What it and libbpf say where it lacks what a program attaches to, or a function that it calls. */
+const LACKING = /failed to find kernel BTF type ID of|(?:invalid|unknown) func /;
+/** Programs that one kernel or another lacks something for, and does without. */
+const OPTIONAL =
+  /^(?:kprobe|kretprobe|fentry|fexit|lsm|sender)_|^socket_(?:sent|received)$|^find_(?:listeners|sockets)$/;
 
 function isLacking(error: unknown): error is LoadError {
   return error instanceof LoadError && (NOT_OFFERED.includes(error.errnoName) || LACKING.test(error.log));
@@ -40,7 +40,7 @@ function load(source: string): Loaded {
     } catch (error) {
       if (!isLacking(error)) throw error;
       const [, program] = /^prog '(\w+)': (?:BPF program load failed|failed to find)/m.exec(error.log) ?? [];
-      if (program === undefined || left.includes(program)) throw error;
+      if (program === undefined || left.includes(program) || !OPTIONAL.test(program)) throw error;
       left.push(program);
     }
   }

@@ -3,8 +3,11 @@
  * server; `stranger` is listed nowhere. Both are copies of one program.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { attachedHookSets } from "../../src/node-agent/enforce/function-hooks.ts";
+import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
 import { frame } from "../packets/ethernet.ts";
 import { ipv4 } from "../packets/ip.ts";
 import { udp } from "../packets/transport.ts";
@@ -103,7 +106,9 @@ test("§3 a UDP socket handed over by SCM_RIGHTS: its new user has to be allowed
   assert.deepEqual(await lab.servers.received(tag), []);
 });
 
-test("§3 a connected socket handed over by SCM_RIGHTS: its new user is seen at his first call, judged from then on", async () => {
+test("§3 a connected socket handed over by SCM_RIGHTS: its new user is seen at his first call, judged from then on", async (context) => {
+  const { senders } = attachedHookSets(listPins(join(lab.agent.pinRoot, "links")));
+  if (senders === null) return context.skip("this kernel does not show who sends on a connected socket");
   const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
   const use = `send ${tag}first sleep 20 send ${tag}second timeout 250 recv recv`;
   assert.notEqual((await handOver(asker, `tcp4 connect ${SERVER} 7000`, stranger, use)).code, 0);

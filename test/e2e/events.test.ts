@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
@@ -157,7 +158,7 @@ test("issue 4.5: a readable line by default", async () => {
     `dropped +${shop.name} +${stranger}\\[\\d+\\] +-> +udp +${SERVER}:7000 +BinaryUnknown +default/shop-profile`,
   );
   const seen = () => lab.agent.events.strays.some((text) => line.test(text));
-  for (let attempts = 0; attempts < 100 && !seen(); attempts++) {
+  for (const end = performance.now() + patiently(8_000); !seen() && performance.now() < end; ) {
     await lab.run(shop, stranger, `timeout 50 udp4 sendto ${SERVER} 7000 x recv`);
   }
   assert.ok(seen(), lab.agent.events.strays.join("\n"));
