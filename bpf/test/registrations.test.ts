@@ -95,6 +95,7 @@ function port(number: number): number {
 for (const set of HOOK_SETS) {
   test(`registrations by ${set}`, { skip: lacks(set) }, async (context) => {
     using rig = new FunctionHooksRig(set);
+    assert.equal(rig.sets.flows, set, rig.missing);
     const { registrations, registered } = rig.maps;
 
     const keyOf = (script: Script, wanted: Wanted): RegistrationKey => ({

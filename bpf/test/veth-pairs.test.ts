@@ -8,7 +8,7 @@ import { VethFlag } from "../../src/node-agent/kernel/abi.gen.ts";
 import { addBoundNamespace, removeBoundNamespace } from "../../src/node-agent/workload/bound-namespaces.ts";
 import { createVethPair, deleteLink, findLink, moveLink } from "../../src/node-agent/workload/links.ts";
 import { RouteConnection } from "../../src/node-agent/workload/route-connection.ts";
-import { FunctionHooksRig, lacks } from "./function-hooks-rig.ts";
+import { FunctionHooksRig, lacksForModules } from "./function-hooks-rig.ts";
 
 /** For the set that a kernel's agent uses; a tenth of it for the other one. */
 const PAIRS = Number(process.env.VETH_PAIRS ?? 10_000);
@@ -81,8 +81,9 @@ const ORDERS: Readonly<Record<string, (scene: Scene) => void>> = {
 };
 
 for (const set of HOOK_SETS) {
-  test(`veth pairs, seen by ${set}`, { skip: lacks(set) }, async (context) => {
+  test(`veth pairs, seen by ${set}`, { skip: lacksForModules(set) }, async (context) => {
     using rig = new FunctionHooksRig(set);
+    assert.equal(rig.sets.devices, set, rig.missing);
     const { devices } = rig.maps;
     const end = (place: Place, name: string): VethEnd | undefined =>
       devices.get({ netnsInum: place.inum, ifindex: place.index(name) });
@@ -149,7 +150,7 @@ for (const set of HOOK_SETS) {
       await until(() => entriesOf(host, pod) === 0);
     });
 
-    const pairs = set === HOOK_SETS.find((candidate) => lacks(candidate) === false) ? PAIRS : PAIRS / 10;
+    const pairs = set === HOOK_SETS.find((candidate) => lacksForModules(candidate) === false) ? PAIRS : PAIRS / 10;
     await context.test(`${pairs} pairs made and removed leave nothing`, async (many) => {
       using host = new Place("host");
       const before = devices.count();
