@@ -128,13 +128,10 @@ export function selectsWorkload(
   return profile.accepted !== null && selects(profile.accepted, workload).selected;
 }
 
-/** By a revision that is not valid: its selector may be, and where it is not, every pod of the namespace may be meant. */
-function maySelect({ record, namespace }: StoredProfile, labels: Record<string, string>): boolean {
-  try {
-    return selects(record.manifest as SecurityProfile, { namespace, labels }).selected;
-  } catch {
-    return true;
-  }
+/** By a revision that is not valid: where its selector is not either, every pod of the namespace may be meant. */
+function maySelect({ record, namespace, errors }: StoredProfile, labels: Record<string, string>): boolean {
+  const isUnclear = errors.some(({ field }) => /^(spec$|spec\.labelSelector|metadata\.labels)/.test(field));
+  return isUnclear || selects(record.manifest as SecurityProfile, { namespace, labels }).selected;
 }
 
 /** Errors in one line each. */

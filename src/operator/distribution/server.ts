@@ -1,5 +1,4 @@
 /** The server that agents connect to. Only the leader serves them; the others say who leads. */
-import { existsSync } from "node:fs";
 import {
   experimental,
   status as GrpcStatus,
@@ -9,7 +8,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { causeText, UnreadableError } from "../../api/errors.ts";
+import { causeText } from "../../api/errors.ts";
 import {
   DISTRIBUTION_SERVICE,
   KEEPALIVE_MS,
@@ -22,6 +21,7 @@ import { ListenError } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
+import { CertificateFiles } from "./certificate-files.ts";
 import { type AgentStream, Session, type SessionObserver } from "./session.ts";
 
 export interface DistributionObserver extends SessionObserver {
@@ -48,13 +48,12 @@ export interface DistributionOptions {
 /** Agents connect anew about this often, with fresh tokens. */
 const CONNECTION_AGE_MS = 30 * 60_000;
 const CONNECTION_GRACE_MS = 5_000;
-/** Certificates that were renewed are taken up after at most this long. */
-const CERTIFICATE_INTERVAL_MS = 60_000;
 
 export class DistributionServer {
   readonly #options: DistributionOptions;
   readonly #server: Server;
   readonly #sessions = new Map<string, Session>();
+  #files: CertificateFiles | null = null;
   #port = 0;
 
   constructor(options: DistributionOptions) {
@@ -84,7 +83,7 @@ export class DistributionServer {
   /** @throws ListenError, UnreadableError */
   async listen(): Promise<void> {
     const { address, tls } = this.#options;
-    const credentials = tls === null ? ServerCredentials.createInsecure() : certificates(tls);
+    const credentials = tls === null ? ServerCredentials.createInsecure() : this.#certificates(tls);
     this.#port = await new Promise<number>((settle, fail) => {
       const done: sendUnaryData<number> = (error, port) =>
         error ? fail(new ListenError(address, error)) : settle(port ?? 0);
@@ -104,6 +103,7 @@ export class DistributionServer {
 
   async close(): Promise<void> {
     this.dismiss();
+    this.#files?.close();
     const closed = new Promise<void>((settle) => this.#server.tryShutdown(() => settle()));
     const late = setTimeout(() => this.#server.forceShutdown(), 1_000);
     await closed;
@@ -165,6 +165,11 @@ export class DistributionServer {
     this.#options.log.info({ node, peer }, "an agent has connected");
   }
 
+  #certificates(tls: { certificateFile: string; keyFile: string }): ServerCredentials {
+    this.#files = new CertificateFiles(tls, this.#options.log);
+    return experimental.createCertificateProviderServerCredentials(this.#files, this.#files, false);
+  }
+
   #elsewhere(): StreamRefusal | null {
     const reason = this.#options.notServing();
     return reason === null ? null : new StreamRefusal(GrpcStatus.UNAVAILABLE, reason.message);
@@ -184,18 +189,4 @@ function resultOf({ status }: StreamRefusal): "unauthenticated" | "denied" | "no
     default:
       return "failed";
   }
-}
-
-function certificates({ certificateFile, keyFile }: { certificateFile: string; keyFile: string }): ServerCredentials {
-  for (const file of [certificateFile, keyFile]) {
-    if (!existsSync(file)) throw new UnreadableError(file, "there is no such file; agents are served over TLS only");
-  }
-  const files = new experimental.FileWatcherCertificateProvider({
-    certificateFile,
-    privateKeyFile: keyFile,
-    // Asked for, though no certificates of clients are: agents show tokens.
-    caCertificateFile: certificateFile,
-    refreshIntervalMs: CERTIFICATE_INTERVAL_MS,
-  });
-  return experimental.createCertificateProviderServerCredentials(files, files, false);
 }

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import { eventually, silentLogger } from "../../kube/testing/silence.ts";
+import { PLAIN_TEXTS } from "../../protocol/state-message.ts";
+import { TestAgent } from "../testing/agent.ts";
+import { AgentRecords } from "./agent-records.ts";
+import { CertificateFiles } from "./certificate-files.ts";
+import { DistributionServer } from "./server.ts";
+
+const NAME = "portcullis-operator.portcullis-system.svc";
+let folder: string;
+
+const path = (name: string) => join(folder, name);
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), "distribution-"));
+  certificate("one");
+});
+after(() => rmSync(folder, { recursive: true }));
+
+function certificate(name: string): void {
+  const subject = ["-subj", `/CN=${NAME}`, "-addext", `subjectAltName=DNS:${NAME}`];
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path(`${name}.key`)];
+  execFileSync("openssl", ["req", "-x509", ...key, "-out", path(`${name}.crt`), "-days", "1", ...subject], {
+    stdio: "ignore",
+  });
+}
+
+function serverWith(tls: { certificateFile: string; keyFile: string }): DistributionServer {
+  const nothing = () => {};
+  const server = new DistributionServer({
+    version: "test",
+    address: "127.0.0.1:0",
+    tls,
+    authentication: {
+      serviceAccount: "a/b",
+      review: async () => ({
+        username: "system:serviceaccount:a:b",
+        uid: "1",
+        extra: { "authentication.kubernetes.io/node-name": ["n1"] },
+      }),
+      nodeOfPod: () => null,
+    },
+    notServing: () => null,
+    records: new AgentRecords({ reported: nothing, counted: nothing, violated: nothing }),
+    texts: PLAIN_TEXTS,
+    wanted: () => ({ bindings: new Map(), tables: new Map() }),
+    isPlanning: () => false,
+    observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing },
+    log: silentLogger(),
+  });
+  servers.push(server);
+  return server;
+}
+
+const servers: DistributionServer[] = [];
+const agents: TestAgent[] = [];
+
+afterEach(async () => {
+  for (const agent of agents.splice(0)) agent.disconnect();
+  for (const server of servers.splice(0)) await server.close();
+});
+
+function agentOf(server: DistributionServer, name: string): TestAgent {
+  const tls = { authority: readFileSync(path("one.crt")), name };
+  const agent = new TestAgent({ address: `127.0.0.1:${server.port}`, node: "n1", token: "t", tls });
+  agents.push(agent);
+  return agent.connect();
+}
+
+test("agents are served over TLS, and only under the certificate's name", async () => {
+  const server = serverWith({ certificateFile: path("one.crt"), keyFile: path("one.key") });
+  await server.listen();
+  const agent = agentOf(server, NAME);
+  await eventually("a state", () => agent.states.length === 1);
+  const stranger = agentOf(server, "other");
+  await eventually("no connection", () => stranger.ended !== null);
+  assert.equal(stranger.states.length, 0);
+});
+
+test("a certificate that is not there, or has another key, is told by its name", async () => {
+  certificate("two");
+  const keyFile = path("one.key");
+  await assert.rejects(serverWith({ certificateFile: path("missing.crt"), keyFile }).listen(), {
+    code: "PC_UNREADABLE",
+    message: /missing\.crt/,
+  });
+  await assert.rejects(serverWith({ certificateFile: path("two.crt"), keyFile }).listen(), {
+    code: "PC_UNREADABLE",
+    message: /two\.crt with .*one\.key/,
+  });
+});
+
+test("a renewed certificate is taken up, and half a one is not", async () => {
+  certificate("live");
+  const files = new CertificateFiles(
+    { certificateFile: path("live.crt"), keyFile: path("live.key") },
+    silentLogger(),
+    10,
+  );
+  const seen: string[] = [];
+  files.addIdentityCertificateListener((pair) => seen.push(pair?.certificate.toString() ?? "none"));
+  await eventually("the first one", () => seen.length === 1);
+  certificate("next");
+  copyFileSync(path("next.crt"), path("live.crt"));
+  await new Promise((settle) => setTimeout(settle, 50));
+  assert.equal(seen.length, 1);
+  copyFileSync(path("next.key"), path("live.key"));
+  await eventually("the next one", () => seen.length === 2);
+  assert.equal(seen[1], readFileSync(path("next.crt"), "utf8"));
+  files.close();
+});
