@@ -76,6 +76,25 @@ static __always_inline void report_script(__u32 tgid, const struct process *proc
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
+/*
+ * The script that was executed, by the path that was typed. Where bpf/shebang.bpf.c is at work, its file is known too:
+ * if that is the image's own, and is the file of just this path, nobody has to look at it again. A path that leads to
+ * the file by a symbolic link is not: the interpreter will follow the link anew.
+ */
+static __always_inline void describe_script(struct path_scratch *scratch, struct task_struct *task,
+					    struct linux_binprm *binary, struct process *process)
+{
+	__u64 address = (__u64)binary;
+	struct shebang *shebang;
+
+	process->flags |= PROCESS_SCRIPT;
+	process->script_id = resolve_script(scratch, task, BPF_CORE_READ(binary, filename));
+	shebang = bpf_map_lookup_elem(&shebangs, &address);
+	if (shebang && process->script_id && shebang->path_id == process->script_id &&
+	    !(shebang->flags & (PROCESS_MODIFIED | PROCESS_DELETED)))
+		process->flags |= PROCESS_SCRIPT_VERIFIED;
+}
+
 /* The path, flags and script of a process that executes `binary`. */
 static __always_inline void describe_exec(struct task_struct *task, struct linux_binprm *binary,
 					  struct process *process)
@@ -87,10 +106,8 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	resolve_executable(scratch, task, BPF_CORE_READ(binary, file), &executable);
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
-	if (is_script(binary)) {
-		process->flags |= PROCESS_SCRIPT;
-		process->script_id = resolve_script(scratch, task, BPF_CORE_READ(binary, filename));
-	}
+	if (is_script(binary))
+		describe_script(scratch, task, binary, process);
 	give_scratch_back(key);
 }
 
@@ -118,7 +135,7 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 		bpf_map_delete_elem(&processes, &tgid);
 	if (process.flags & PROCESS_USES_SOCKETS)
 		start_epoch();
-	if (process.script_id)
+	if (process.script_id && !(process.flags & PROCESS_SCRIPT_VERIFIED))
 		report_script(tgid, &process);
 	return 0;
 }

@@ -249,7 +249,7 @@ enum process_flag {
 	PROCESS_DELETED = 2,          /* the file has no name any more; memfd too */
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
 	PROCESS_SCRIPT = 8,           /* executed through a shebang; script_id is what was executed */
-	PROCESS_SCRIPT_VERIFIED = 16, /* user space has checked the script's file; script_id counts */
+	PROCESS_SCRIPT_VERIFIED = 16, /* the script's file is known to be the one at its path; script_id counts */
 	PROCESS_USES_SOCKETS = 256,   /* it or an ancestor made a socket: its exec starts a new epoch. Alone in its byte */
 };
 
@@ -264,6 +264,12 @@ struct process {
 	__u32 parent_tgid;
 	__u32 parent_path_id; /* at fork */
 	char comm[COMM_MAX];
+};
+
+/* `shebangs`: LRU_HASH, address of an exec's struct linux_binprm (__u64) -> the script's own file. */
+struct shebang {
+	__u32 path_id;
+	__u32 flags;          /* enum process_flag, of the script's file */
 };
 
 /* `containers`: HASH, cgroup v2 id (__u64) -> container id (__u32). */

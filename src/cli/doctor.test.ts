@@ -8,7 +8,7 @@ const FEATURES = [
   { feature: "jit", required: false, available: false, detail: "off", consequence: "speed" },
 ];
 
-const HOOK_SETS = { devices: "fentry", flows: null, senders: "tracepoints" } as const;
+const HOOK_SETS = { devices: "fentry", flows: null, senders: "tracepoints", scripts: null } as const;
 
 test("each feature has a line, what is missing says what is lost, and the end says what it comes to", () => {
   const text = reportText({ canEnforce: false, kernel: "6.1", features: FEATURES, hookSets: HOOK_SETS });
@@ -23,6 +23,7 @@ without  jit           off
 Veth pairs are seen by      fentry
 Flows are registered by     socket storage alone
 Senders are shown by        tracepoints
+Scripts are known from      the agent, some time after they have begun
 
 This node (kernel 6.1) cannot enforce profiles: kernel-reads missing.
 `,

@@ -1,5 +1,5 @@
 /**
- * Programs on functions of the kernel: bpf/devices.bpf.c and bpf/flows.bpf.c. What a kernel allows differs, so for each
+ * Programs on functions of the kernel: bpf/devices.bpf.c, bpf/flows.bpf.c and bpf/shebang.bpf.c. What a kernel allows differs, so for each
  * job there are several sets of programs, and the first one that the kernel takes is used. None of them is needed to
  * enforce; what is lost without is said in `missing`.
  */
@@ -26,6 +26,8 @@ export interface HookSets {
   /** Who uses which address: the second source of socket owners. */
   flows: HookSet | null;
   senders: SenderSet | null;
+  /** Which file a script is, before its interpreter takes its place. */
+  scripts: "lsm" | HookSet | null;
 }
 
 interface Candidate<S extends string> {
@@ -45,6 +47,12 @@ const SENDERS: readonly Candidate<"lsm" | "fentry">[] = [
   { set: "fentry", probe: probeFunctionTracing, pattern: /^sender_/ },
 ];
 
+const SCRIPTS: readonly Candidate<"lsm" | HookSet>[] = [
+  { set: "lsm", probe: probeLsm, pattern: /^lsm_/ },
+  ...FUNCTIONS,
+];
+const CANDIDATES = { devices: FUNCTIONS, flows: FUNCTIONS, senders: SENDERS, scripts: SCRIPTS } as const;
+
 /** Tracepoints of bpf/sockets.bpf.c that see the sender too, but after the packet. */
 const SENDER_TRACEPOINTS: readonly string[] = ["socket_sent", "socket_received"];
 
@@ -55,6 +63,7 @@ const JOBS = {
     name: "sender detection",
     lost: "the first packet of a connected socket's new user is judged as its former user's",
   },
+  scripts: { name: "script detection", lost: "a script is its interpreter until the agent has looked at its file" },
 } as const satisfies Record<keyof HookSets, { name: string; lost: string }>;
 
 const NOT_LASTING = {
@@ -69,7 +78,7 @@ const TRACE_FENTRY = 24;
 const MOVE_FUNCTION = "__dev_change_net_namespace";
 const MOVE_PROGRAMS: readonly string[] = ["kprobe_move", "kretprobe_move"];
 
-type HookObject = "devices" | "flows";
+type HookObject = "devices" | "flows" | "shebang";
 
 export interface FunctionHookOptions {
   /** Folder of the links' pins. */
@@ -93,7 +102,12 @@ export interface MissingJob {
 export function expectedHookSets(): HookSets {
   const functions = FUNCTIONS.find(isOffered)?.set ?? null;
   const tracepoints = findKernelType("sock_send_length", TRACE_RAW_TP) === null ? null : "tracepoints";
-  return { devices: functions, flows: functions, senders: SENDERS.find(isOffered)?.set ?? tracepoints };
+  return {
+    devices: functions,
+    flows: functions,
+    senders: SENDERS.find(isOffered)?.set ?? tracepoints,
+    scripts: SCRIPTS.find(isOffered)?.set ?? null,
+  };
 }
 
 /** What is attached, by the names of the pins of links. */
@@ -105,7 +119,13 @@ export function attachedHookSets(pins: readonly string[]): HookSets {
     devices: first(FUNCTIONS, /_remove$/),
     flows: first(FUNCTIONS, /_release$/),
     senders: first(SENDERS, /_sends$/) ?? tracepoints,
+    scripts: first(SCRIPTS, /_execs$/),
   };
+}
+
+/** Security modules' hooks are trampolines too. */
+function isAllowed(set: "lsm" | HookSet, allowed: readonly HookSet[]): boolean {
+  return allowed.includes(set === "lsm" ? "fentry" : set);
 }
 
 function isOffered({ probe }: Candidate<string>): boolean {
@@ -129,6 +149,11 @@ export class FunctionHooks implements Disposable {
       devices: this.#use("devices", "devices", functions),
       flows: this.#use("flows", "flows", functions),
       senders: this.#useSenders(),
+      scripts: this.#use(
+        "shebang",
+        "scripts",
+        SCRIPTS.filter(({ set }) => isAllowed(set, options.allowed)),
+      ),
     };
     if (this.#held.length > 0) this.missing.push(NOT_LASTING);
   }
@@ -142,7 +167,7 @@ export class FunctionHooks implements Disposable {
   }
 
   #useSenders(): SenderSet | null {
-    const allowed = this.#options.allowed.includes("fentry") ? SENDERS : [];
+    const allowed = SENDERS.filter(({ set }) => isAllowed(set, this.#options.allowed));
     const used = this.#use("flows", "senders", allowed);
     const { links } = this.#options;
     if (used !== null) for (const name of SENDER_TRACEPOINTS) detachPinned(join(links, name));
@@ -204,7 +229,7 @@ export class FunctionHooks implements Disposable {
   }
 
   #removeOthers(object: HookObject, job: keyof HookSets, used: RegExp | null): void {
-    const candidates: readonly Candidate<string>[] = job === "senders" ? SENDERS : FUNCTIONS;
+    const candidates: readonly Candidate<string>[] = CANDIDATES[job];
     const others = candidates.map(({ pattern }) => pattern).filter((pattern) => pattern !== used);
     const { links, programs } = this.#options;
     for (const name of programs(object)) {

@@ -33,6 +33,7 @@ const JOB_MAPS: Readonly<Record<keyof HookSets, readonly MapName[]>> = {
   devices: ["devices"],
   flows: ["registrations", "registered"],
   senders: [],
+  scripts: ["shebangs"],
 };
 
 /** enum bpf_attach_type of tp_btf programs. */

@@ -663,6 +663,27 @@ export const Process: Codec<Process> = {
   },
 };
 
+/** `struct shebang`, 8 bytes */
+export interface Shebang {
+  pathId: number;
+  flags: number;
+}
+
+export const Shebang: Codec<Shebang> = {
+  SIZE: 8,
+  encode(value: Shebang, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.pathId, offset);
+    buffer.writeUInt32LE(value.flags, offset + 4);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Shebang {
+    return {
+      pathId: buffer.readUInt32LE(offset),
+      flags: buffer.readUInt32LE(offset + 4),
+    };
+  },
+};
+
 /** `struct actor`, 32 bytes */
 export interface Actor {
   startTime: bigint;
