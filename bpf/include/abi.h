@@ -308,7 +308,7 @@ struct socket_owner {
 struct registration_key {
 	__u32 netns_inum;
 	__u8 protocol;
-	__u8 raw;            /* 1: a raw socket's last datagram; the remote address alone */
+	__u8 raw;            /* 1: a raw socket's last datagram, by the remote address alone: to compare only */
 	__u8 padding[2];
 	__u8 local[ADDRESS_LENGTH];
 	__u8 remote[ADDRESS_LENGTH];

@@ -71,6 +71,8 @@ static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_s
 {
 	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
 
+	if (sk->type == SOCKET_TYPE_RAW)
+		s->owner_flags |= OWNER_RAW;
 	if (owner) {
 		actors_from_owner(s, owner);
 		if (sk->dst_port)
@@ -81,7 +83,7 @@ static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_s
 	if (sk->family != FAMILY_INET && sk->family != FAMILY_INET6) {
 		count_error(ERROR_SOCKET_WITHOUT_OWNER);
 	} else if (sk->type == SOCKET_TYPE_RAW) {
-		s->owner_flags |= OWNER_KERNEL | OWNER_RAW;
+		s->owner_flags |= OWNER_KERNEL;
 	} else {
 		s->owner_flags |= OWNER_ADDRESS;
 		count_error(ERROR_SOCKET_WITHOUT_OWNER);
@@ -227,7 +229,8 @@ __noinline int ask_registrations(__u32 netns_inum)
 			count_error(ERROR_OWNER_DISAGREEMENT);
 		return 0;
 	}
-	if (!(s->owner_flags & (OWNER_ADDRESS | OWNER_RAW)))
+	/* A raw socket without storage is the kernel's, whoever else talks to the same address by one. */
+	if (!(s->owner_flags & OWNER_ADDRESS))
 		return 0;
 	current_actor(&found->actor, &s->actors[0]);
 	s->actor_count = 1;

@@ -33,7 +33,7 @@ enum owner_flag {
 	OWNER_LISTENER = 16, /* found by its half-open request */
 	OWNER_OLDER = 32,    /* the socket was there before the agent */
 	OWNER_ADDRESS = 64,  /* nobody but the kernel has made the headers, so they say whose the packet is */
-	OWNER_RAW = 128,     /* a raw socket, which may be the kernel's */
+	OWNER_RAW = 128,     /* a raw socket */
 };
 
 struct {
