@@ -114,7 +114,7 @@ test("a new revision is one store to `interfaces`, and the old one goes after th
   assert.equal(outcome?.replaced?.binaries[0]?.path, "/bin/a");
   assert.equal(maps.binaries.size, 2);
   const later = Date.now() + 5000;
-  while (enforcer.collect(later)) continue;
+  for (let left = true; left; ) left = enforcer.collect(later);
   assert.equal(maps.binaries.size, 1);
   assert.equal(inForce(11)?.id, outcome?.id);
 });
