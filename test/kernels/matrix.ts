@@ -1,7 +1,7 @@
 /**
  * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
- * out. Environment: KERNEL (lines, default all), TESTS (test files, default those of plan.ts), GUEST_MINUTES (limit),
- * JOBS (guests at a time, default 1).
+ * out. Environment: KERNEL (lines, default all), SUITE (all or core, see plan.ts) or TESTS (test files),
+ * GUEST_MINUTES (limit), JOBS (guests at a time, default 1).
  */
 import { globSync, mkdirSync } from "node:fs";
 import { basename, join, relative } from "node:path";
@@ -20,7 +20,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const CACHE = join(ROOT, ".cache/kernels");
 const OUTPUT = join(ROOT, "build/kernels");
 const MINUTE = 60_000;
-const DEFAULT_MINUTES = 30;
+const DEFAULT_MINUTES = 60;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -58,7 +58,8 @@ async function forEachAtOnce<T, R>(items: readonly T[], jobs: number, work: (ite
 async function main(environment: NodeJS.ProcessEnv): Promise<number> {
   const lines = selectLines(environment.KERNEL ?? "");
   const timeout = Number(environment.GUEST_MINUTES ?? DEFAULT_MINUTES) * MINUTE;
-  const testFiles = environment.TESTS?.split(/\s+/).filter((name) => name !== "") ?? plannedTests(ROOT);
+  const testFiles =
+    environment.TESTS?.split(/\s+/).filter((name) => name !== "") ?? plannedTests(ROOT, environment.SUITE ?? "all");
   mkdirSync(OUTPUT, { recursive: true });
   buildAll();
   const disk = join(OUTPUT, "disk.img");
