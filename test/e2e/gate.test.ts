@@ -12,6 +12,7 @@ import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { buildTool } from "../tools/build.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { connectWorkload } from "./harness/topology.ts";
@@ -20,6 +21,8 @@ const STARTS = Number(process.env.GATE_STARTS ?? 100);
 const SERVER = "198.51.100.1";
 const [ALLOWED, DENIED] = ["9000", "9001"] as const;
 const CARE_TIMEOUT_MS = 20_000;
+/** Longer than `status` takes to say that nothing has been let through yet. */
+const OPENS_AFTER_MS = patiently(30_000);
 
 const lab = await Lab.start("gate", { apps: ["pod"], startAgent: false });
 const pod = lab.workload("pod");
@@ -120,7 +123,7 @@ test("§9 a cgroup that is not there is refused, by name", async () => {
 });
 
 test(`§9 ${STARTS} starts of a namespace with a process that sends from its first instant`, async (context) => {
-  await lab.agent.start({ args: ["--gate", lab.name] });
+  await lab.agent.start({ args: ["--gate", lab.name, "--startup-timeout", `${OPENS_AFTER_MS}ms`] });
   const times: number[] = [];
   const total = { arrived: 0, refused: 0, sent: 0 };
   for (let start = 0; start < STARTS; start++) {
@@ -151,7 +154,7 @@ test("§9 a namespace that nobody cares for is shown, and waits, while the agent
   connectWorkload(lab.topology, pod);
   await sleep(300);
   const { gate } = await status();
-  assert.equal(gate?.opensAfter, 30_000);
+  assert.equal(gate?.opensAfter, OPENS_AFTER_MS);
   assert.equal(gate?.strangers.length, 1);
   assert.ok((gate?.strangers[0]?.dropped ?? 0) > 0);
   assert.equal(gate?.strangers[0]?.passed, 0);
