@@ -1,6 +1,6 @@
 /** What a guest tells its host: one JSON object a line, on its second serial port. Used on both sides. */
 
-/** A program of an object file, loaded alone. */
+/** A program of an object file. */
 export interface ProgramResult {
   kind: "program";
   /** `classifier` for classifier.bpf.o. */

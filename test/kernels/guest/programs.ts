@@ -1,8 +1,7 @@
-/** Which programs this kernel takes. Each is loaded alone, so that one that is refused hides no other. */
+/** Which programs this kernel takes. One that is refused is left out, so that it hides no other. */
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { causeText } from "../../../src/api/errors.ts";
-import { closeObject, describeProgram, listPrograms, openObject } from "../../../src/node-agent/ffi/libbpf.ts";
+import { LoadError } from "../../../src/node-agent/ffi/libbpf.ts";
 import { BpfObject } from "../../../src/node-agent/kernel/objects.ts";
 import type { ProgramResult } from "../results.ts";
 
@@ -10,39 +9,30 @@ const OBJECTS = join(import.meta.dirname, "../../../build/bpf");
 /** Objects that are there for tests only. */
 const NOT_SHIPPED = ["layout", "noop", "kernel_api", "refused"];
 const LOG_END = 1500;
+/** What libbpf says of the program that it gave up at. */
+const REFUSED = /^prog '(\w+)': (?:BPF program load failed|failed to find)/m;
 
-function programNames(path: string): string[] {
-  const object = openObject(path, null);
-  try {
-    return listPrograms(object).map((program) => describeProgram(program).name);
-  } finally {
-    closeObject(object);
-  }
-}
-
-function loadAlone(path: string, program: string, others: string[]): ProgramResult {
-  const result = { kind: "program" as const, object: basename(path, ".bpf.o"), program };
-  try {
-    using object = BpfObject.load(path, { without: others });
-    const [info] = object.infos();
-    return { ...result, instructions: info?.instructions ?? 0, verified: info?.verifiedInstructions ?? 0 };
-  } catch (error) {
-    return { ...result, instructions: 0, verified: 0, refused: causeText(error).slice(-LOG_END) };
-  }
-}
-
-/** Tries every program of every object that ships. */
+/** Tries every program of every object that ships. @throws LoadError if an object cannot be loaded at all */
 export function* tryPrograms(): Generator<ProgramResult> {
   const objects = readdirSync(OBJECTS).filter((name) => name.endsWith(".bpf.o"));
-  for (const name of objects.filter((file) => !NOT_SHIPPED.includes(basename(file, ".bpf.o")))) {
-    const path = join(OBJECTS, name);
-    const programs = programNames(path);
-    for (const program of programs) {
-      yield loadAlone(
-        path,
-        program,
-        programs.filter((other) => other !== program),
-      );
+  for (const name of objects.filter((file) => !NOT_SHIPPED.includes(basename(file, ".bpf.o")))) yield* tryObject(name);
+}
+
+function* tryObject(file: string): Generator<ProgramResult> {
+  const object = basename(file, ".bpf.o");
+  for (const refused: string[] = []; ; ) {
+    try {
+      using loaded = BpfObject.load(join(OBJECTS, file), { without: refused });
+      for (const { name: program, instructions, verifiedInstructions: verified } of loaded.infos()) {
+        yield { kind: "program", object, program, instructions, verified };
+      }
+      return;
+    } catch (error) {
+      const program = error instanceof LoadError ? REFUSED.exec(error.log)?.[1] : undefined;
+      if (program === undefined || refused.includes(program)) throw error;
+      refused.push(program);
+      const text = error instanceof LoadError ? error.log.slice(-LOG_END) : "";
+      yield { kind: "program", object, program, instructions: 0, verified: 0, refused: text };
     }
   }
 }
