@@ -1,10 +1,11 @@
 /**
  * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
  * out. Environment: KERNEL (lines, default all), SUITE (all or core, see plan.ts) or TESTS (test files),
- * GUEST_MINUTES (limit), JOBS (guests at a time, default 1).
+ * GUEST_MINUTES (limit), JOBS (guests at a time, default 1), KERNELS_OUTPUT (folder for images, consoles and results;
+ * two runs at once need one each).
  */
 import { globSync, mkdirSync } from "node:fs";
-import { basename, join, relative } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { causeText } from "../../src/api/errors.ts";
 import { buildTool, TEST_TOOLS } from "../tools/build.ts";
 import { run } from "./commands.ts";
@@ -18,7 +19,7 @@ import { buildRootImage } from "./root-image.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CACHE = join(ROOT, ".cache/kernels");
-const OUTPUT = join(ROOT, "build/kernels");
+const OUTPUT = resolve(ROOT, process.env.KERNELS_OUTPUT ?? "build/kernels");
 const MINUTE = 60_000;
 const DEFAULT_MINUTES = 60;
 
