@@ -28,6 +28,28 @@ test("search domains are put behind each pattern, as far as names may be long", 
   assert.deepEqual(expandPattern("a".repeat(63), [`${"b".repeat(60)}.`.repeat(4).slice(0, -1)]), []);
 });
 
+test("a name that was said for short may be asked for on the way to the listed one", () => {
+  const search = ["web.svc.local", "svc.local", "local"];
+  const asked = expandPattern("pong.web.svc.local", search);
+  // A resolver puts every domain behind what was said, in turn, until one is there.
+  for (const said of ["pong", "pong.web", "pong.web.svc", "pong.web.svc.local"]) {
+    const names = [...search.map((domain) => `${said}.${domain}`), said];
+    for (const name of names) assert.ok(name === "pong.web.svc.local" || asked.includes(name), `${said}: ${name}`);
+  }
+  assert.deepEqual(
+    asked.filter((name) => !name.startsWith("pong")),
+    [],
+  );
+});
+
+test("any name below a search domain is not any name below another", () => {
+  assert.deepEqual(expandPattern("*.web.svc.local", ["web.svc.local", "svc.local"]), [
+    "*.web.svc.local.web.svc.local",
+    "*.web.svc.local.svc.local",
+    "*.web.web.svc.local",
+  ]);
+});
+
 test("rules carry the wildcards above them", () => {
   const both = { ask: true, connect: true };
   const rules = flattenNames([

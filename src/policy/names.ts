@@ -43,12 +43,23 @@ export function matchesPattern(pattern: string, name: string): boolean {
 }
 
 /**
- * What a resolver makes of a pattern with its search list: it asks `pattern.domain` before, or after, the name
- * itself. Names over 253 bytes cannot be asked and are left out, and `*` covers everything already.
+ * What else a resolver asks for, with its search list, by somebody who means the pattern: `pattern.domain` before, or after, the
+ * name itself. And the pattern may have been said for short: `pong.web` becomes `pong.web.svc.cluster.local` only after
+ * `pong.web.web.svc.cluster.local` has been asked for in vain. Names over 253 bytes cannot be asked and are left out, and
+ * `*` covers everything already.
  */
 export function expandPattern(pattern: string, searchDomains: string[]): string[] {
   if (pattern === "*") return [];
-  return searchDomains.map((domain) => `${pattern}.${domain}`).filter((expanded) => expanded.length <= NAME_MAX);
+  const short = searchDomains
+    .filter((domain) => pattern.endsWith(`.${domain}`))
+    .map((domain) => pattern.slice(0, -domain.length - 1))
+    // What stands for any name must not stand for any name elsewhere.
+    .filter((start) => start !== "*");
+  const searched = [pattern, ...short].flatMap((start) => searchDomains.map((domain) => `${start}.${domain}`));
+  // Nor any name below what may be somebody's domain outside: a namespace may be called `com`.
+  const asked = new Set([...searched, ...short.filter((start) => !start.startsWith("*"))]);
+  asked.delete(pattern);
+  return [...asked].filter((expanded) => expanded.length <= NAME_MAX);
 }
 
 /**
