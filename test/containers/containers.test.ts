@@ -8,6 +8,7 @@ import type { ProcessRules } from "../../src/api/types.ts";
 import type { AgentEvent, VerdictEvent, WorkloadEvent } from "../../src/node-agent/events/event.ts";
 import { eventually } from "../cluster/harness/place.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
+import { patiently } from "../e2e/harness/patience.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 import { ContainerLab } from "./harness/container-lab.ts";
 import { missingForContainers } from "./harness/containerd.ts";
@@ -48,14 +49,15 @@ async function stateOf(pod: TestPod, state: WorkloadEvent["state"]): Promise<Age
   }
 }
 
-function sending(port: number, tag: string): string[] {
-  return ["timeout", "500", "udp4", "sendto", SERVER, String(port), tag, "recv"];
+/** The test client's words for a message and its answer, which is waited for so long (ms). */
+function sending(port: number, tag: string, wait = 500): string[] {
+  return ["timeout", String(wait), "udp4", "sendto", SERVER, String(port), tag, "recv"];
 }
 
 /** What is sent arrives and is answered. */
 async function passes(pod: TestPod, container: string, port: number, ...program: string[]): Promise<void> {
   const tag = lab.lab.tag();
-  const { code, stderr } = await pod.exec(container, ...program, ...sending(port, tag)).finish();
+  const { code, stderr } = await pod.exec(container, ...program, ...sending(port, tag, patiently(500))).finish();
   assert.equal(code, 0, `${program} should reach port ${port}: ${stderr}\n${recent()}${lab.diagnostics}`);
 }
 
@@ -124,7 +126,7 @@ test("a container has no more than its rights from its first packet on, and all 
   const mark = lab.events.mark();
   const early = lab.addPod("early", { app: "shop" });
   early.start("sidecar", "/bin/app", ...sending(7000, denied));
-  early.start("web", "/bin/app", "sleep", "300", ...sending(7000, allowed));
+  early.start("web", "/bin/app", "sleep", String(patiently(300)), ...sending(7000, allowed));
   // Until it is known which container a process is in, it has the rights of none.
   const dropped = (event: AgentEvent) =>
     isVerdict(event) &&

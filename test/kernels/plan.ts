@@ -2,8 +2,8 @@
 import { globSync } from "node:fs";
 import { UsageError } from "../../src/api/errors.ts";
 
-/** BPF programs, what talks to the kernel, and everything end to end; not what is the same on any kernel. */
-const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/e2e/*.test.ts"];
+/** BPF programs, what talks to the kernel, everything end to end, and containers; not what is the same on any kernel. */
+const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/{e2e,containers}/*.test.ts"];
 /** At least one case for every clause of what a profile means; without what starts the command again and again. */
 const CORE_END_TO_END = "{attacks,attribution,executables,ingress,layers,lifecycle,modes,names,older,selection}";
 const CORE = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", `test/e2e/${CORE_END_TO_END}.test.ts`];

@@ -29,6 +29,9 @@ const COMMANDS = [
   ...["curl", "dig", "nc", "dnsmasq", "nsenter", "unshare", "setpriv", "mount", "umount", "stdbuf", "timeout"],
   ...["cp", "cat", "stat", "head", "tail", "true", "sleep", "readlink", "mknod"],
 ];
+/** What test/containers needs: it makes its image on the spot. */
+const CONTAINER_COMMANDS = ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "tar"];
+const CNI_PLUGINS = ["/usr/lib/cni/bridge", "/usr/lib/cni/host-local"];
 /** What is opened by name while a program runs, so that `ldd` does not show it. */
 const LIBRARIES = ["libbpf.so.1", "libnss_files.so.2", "libnss_dns.so.2"];
 const PYTHON = "/usr/bin/python3";
@@ -61,7 +64,8 @@ export function buildRootImage({ testFiles, stage, output }: RootImage): void {
   rmSync(output, { force: true });
   makeFolders(stage);
   const copier = new Copier(stage);
-  for (const name of COMMANDS) copier.command(name);
+  for (const name of [...COMMANDS, ...CONTAINER_COMMANDS]) copier.command(name);
+  for (const path of CNI_PLUGINS) copier.program(path);
   for (const name of LIBRARIES) copier.library(name);
   copyPython(copier);
   copyProject(copier);

@@ -2,13 +2,14 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { patiently } from "../../e2e/harness/patience.ts";
 import { RunningProcess } from "../../e2e/harness/processes.ts";
 
 const NAMESPACE = "portcullis-test";
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = patiently(15_000);
 const POLL_MS = 50;
 /** Of `ctr`: a container that is asked to end and does not is an error, not a reason to wait on. */
-const COMMAND_TIMEOUT_MS = 20_000;
+const COMMAND_TIMEOUT_MS = patiently(20_000);
 const CGROUPS = "/sys/fs/cgroup";
 
 /** What is missing for tests with containers; empty where all is there. */
@@ -106,7 +107,7 @@ export class Containerd {
 
   async #ready(): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS;
-    while (spawnSync("ctr", [...this.#place, "version"], { timeout: 2000 }).status !== 0) {
+    while (spawnSync("ctr", [...this.#place, "version"], { timeout: patiently(2000) }).status !== 0) {
       if (performance.now() > deadline) throw new Error(`containerd does not get ready: ${this.#daemon.stderr}`);
       await new Promise((settle) => setTimeout(settle, POLL_MS));
     }
