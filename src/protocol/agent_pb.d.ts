@@ -9,6 +9,8 @@
 //      taken; what was there before stays). The operator sends no revision while one is unanswered: what changes
 //      meanwhile is in the next delta. So a slow agent costs nobody anything, itself included.
 //   4. The agent reports upwards whenever it has something to say; nothing of that waits for a State.
+//   5. While somebody looks at a pod, the operator says so (Watches) and the agent sends what it sees of it (Observations).
+//      Watches end by themselves unless they are said again, so that an operator that is gone leaves none behind.
 //
 // After a break the agent connects again with back-off and jitter. It goes on with its last good state meanwhile, which it
 // keeps on disk. Nothing is lost by a lost message: what is stated is always the whole of a thing, or a delta upon what was
@@ -75,6 +77,12 @@ export declare type AgentMessage = Message<"portcullis.agent.v1.AgentMessage"> &
      */
     value: NodeProblems;
     case: "nodeProblems";
+  } | {
+    /**
+     * @generated from field: portcullis.agent.v1.Observations observations = 8;
+     */
+    value: Observations;
+    case: "observations";
   } | { case: undefined; value?: undefined };
 };
 
@@ -109,6 +117,12 @@ export declare type OperatorMessage = Message<"portcullis.agent.v1.OperatorMessa
      */
     value: CountersAcknowledgement;
     case: "countersAcknowledgement";
+  } | {
+    /**
+     * @generated from field: portcullis.agent.v1.Watches watches = 4;
+     */
+    value: Watches;
+    case: "watches";
   } | { case: undefined; value?: undefined };
 };
 
@@ -175,6 +189,13 @@ export declare type Hello = Message<"portcullis.agent.v1.Hello"> & {
    * @generated from field: repeated string search_domains = 8;
    */
   searchDomains: string[];
+
+  /**
+   * The agent knows Watches.
+   *
+   * @generated from field: bool observes = 9;
+   */
+  observes: boolean;
 };
 
 /**
@@ -855,6 +876,160 @@ export declare type Problem = Message<"portcullis.agent.v1.Problem"> & {
  * Use `create(ProblemSchema)` to create a new message.
  */
 export declare const ProblemSchema: GenMessage<Problem>;
+
+/**
+ * Pods that somebody looks at: these are all; none ends it.
+ *
+ * @generated from message portcullis.agent.v1.Watches
+ */
+export declare type Watches = Message<"portcullis.agent.v1.Watches"> & {
+  /**
+   * @generated from field: repeated portcullis.agent.v1.Watch watches = 1;
+   */
+  watches: Watch[];
+
+  /**
+   * They end after this long, unless they are said again.
+   *
+   * @generated from field: uint32 lease_milliseconds = 2;
+   */
+  leaseMilliseconds: number;
+};
+
+/**
+ * Describes the message portcullis.agent.v1.Watches.
+ * Use `create(WatchesSchema)` to create a new message.
+ */
+export declare const WatchesSchema: GenMessage<Watches>;
+
+/**
+ * @generated from message portcullis.agent.v1.Watch
+ */
+export declare type Watch = Message<"portcullis.agent.v1.Watch"> & {
+  /**
+   * Of the operator's choice, unique on this stream.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: string pod_uid = 2;
+   */
+  podUid: string;
+
+  /**
+   * allowed, alerted, dropped or counted; the first packets of allowed flows are reported while somebody asks for them.
+   *
+   * @generated from field: repeated string verdicts = 3;
+   */
+  verdicts: string[];
+
+  /**
+   * egress or ingress; empty for both.
+   *
+   * @generated from field: string direction = 4;
+   */
+  direction: string;
+
+  /**
+   * Executable or script; empty for all.
+   *
+   * @generated from field: string path = 5;
+   */
+  path: string;
+
+  /**
+   * Empty for all.
+   *
+   * @generated from field: string container = 6;
+   */
+  container: string;
+
+  /**
+   * Observations a second; what is beyond is counted.
+   *
+   * @generated from field: uint32 rate = 7;
+   */
+  rate: number;
+};
+
+/**
+ * Describes the message portcullis.agent.v1.Watch.
+ * Use `create(WatchSchema)` to create a new message.
+ */
+export declare const WatchSchema: GenMessage<Watch>;
+
+/**
+ * @generated from message portcullis.agent.v1.Observations
+ */
+export declare type Observations = Message<"portcullis.agent.v1.Observations"> & {
+  /**
+   * @generated from field: repeated portcullis.agent.v1.Observation observations = 1;
+   */
+  observations: Observation[];
+
+  /**
+   * What was left out since the last message.
+   *
+   * @generated from field: repeated portcullis.agent.v1.WatchLoss lost = 2;
+   */
+  lost: WatchLoss[];
+};
+
+/**
+ * Describes the message portcullis.agent.v1.Observations.
+ * Use `create(ObservationsSchema)` to create a new message.
+ */
+export declare const ObservationsSchema: GenMessage<Observations>;
+
+/**
+ * @generated from message portcullis.agent.v1.Observation
+ */
+export declare type Observation = Message<"portcullis.agent.v1.Observation"> & {
+  /**
+   * Ids of the watches that it is for.
+   *
+   * @generated from field: repeated uint32 watches = 1;
+   */
+  watches: number[];
+
+  /**
+   * As the agent prints it with --output json, without a newline.
+   *
+   * @generated from field: bytes event = 2;
+   */
+  event: Uint8Array;
+};
+
+/**
+ * Describes the message portcullis.agent.v1.Observation.
+ * Use `create(ObservationSchema)` to create a new message.
+ */
+export declare const ObservationSchema: GenMessage<Observation>;
+
+/**
+ * @generated from message portcullis.agent.v1.WatchLoss
+ */
+export declare type WatchLoss = Message<"portcullis.agent.v1.WatchLoss"> & {
+  /**
+   * @generated from field: uint32 watch = 1;
+   */
+  watch: number;
+
+  /**
+   * Observations, not packets.
+   *
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message portcullis.agent.v1.WatchLoss.
+ * Use `create(WatchLossSchema)` to create a new message.
+ */
+export declare const WatchLossSchema: GenMessage<WatchLoss>;
 
 /**
  * @generated from enum portcullis.agent.v1.PolicyKind

@@ -7,6 +7,7 @@ import { type PodState, PolicyKind } from "../../protocol/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
 import type { DesiredPolicy, DesiredWorkload } from "../enforce/desired.ts";
 import { TeeSink } from "../events/tee.ts";
+import { WithoutAllowed } from "../events/without-allowed.ts";
 import { NodeGuard, type NodeGuardOptions } from "../node-guard.ts";
 import type { Workload } from "../workload/workload.ts";
 import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
@@ -18,6 +19,7 @@ import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts
 import type { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";
 import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./pod-states.ts";
+import { PodWatches } from "./pod-watches.ts";
 import { ReportedCounts } from "./reported-counts.ts";
 import { Reporter } from "./reporter.ts";
 import { ViolationQueue } from "./violation-queue.ts";
@@ -60,8 +62,11 @@ export class ClusterAgent {
   constructor(options: ClusterAgentOptions) {
     this.#options = options;
     const { bindings, metrics, operator, workloads, log } = options;
-    const violations = new ViolationQueue((namespace, name) => this.#uidOf(namespace, name));
-    const sink = new TeeSink([options.sink, violations, metrics]);
+    const podUid = (namespace: string, name: string) => this.#uidOf(namespace, name);
+    const violations = new ViolationQueue(podUid);
+    const watches = new PodWatches({ podUid, onAllowedWanted: (wanted) => this.#reportAllowed(wanted) });
+    const printed = options.settings.reportAllowed ? options.sink : new WithoutAllowed(options.sink);
+    const sink = new TeeSink([printed, violations, metrics, watches]);
     this.#guard = new NodeGuard({ ...options, sink }, () => this.#reconcile());
     const { enforcer, maps, paths, store } = this.#guard.enforcement;
     const reported = new ReportedCounts(options.stateDirectory, log);
@@ -91,6 +96,7 @@ export class ClusterAgent {
     this.#client = new OperatorClient({
       ...operator,
       reporter: this.#reporter,
+      watches,
       held: () => bindings.held,
       onRevision: (state) => this.#take(state),
       onConnection: (state, reason) => metrics.connection(state, reason),
@@ -113,6 +119,12 @@ export class ClusterAgent {
       .snapshot()
       .workloads.find((workload) => workload.namespace === namespace && workload.name === name);
     return this.#options.bindings.uidOf(namespace, name) ?? found?.podUid ?? null;
+  }
+
+  #reportAllowed(wanted: boolean): void {
+    this.#guard.attempt("change what is reported", () =>
+      this.#guard.enforcement.reportAllowed(wanted || this.#options.settings.reportAllowed),
+    );
   }
 
   /** A revision: kept at once, put in force right after it is acknowledged. */

@@ -7,12 +7,13 @@ import { after, afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
-import { PodPhase, PodStateSchema } from "../../protocol/agent_pb.js";
+import { PodPhase, PodStateSchema, WatchesSchema, WatchSchema } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { SILENT, testTable } from "../enforce/testing/workloads.ts";
 import type { VerdictEvent } from "../events/event.ts";
 import { type CountedPackets, CounterReport } from "./counter-report.ts";
 import { OperatorClient } from "./operator-client.ts";
+import { PodWatches } from "./pod-watches.ts";
 import { Reporter } from "./reporter.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates } from "./testing/certificates.ts";
@@ -44,6 +45,11 @@ class TestAgent {
   lost = 0;
   readonly violations = new ViolationQueue((_, name) => `uid-${name}`);
   readonly reporter: Reporter;
+  readonly allowedWanted: boolean[] = [];
+  readonly watches = new PodWatches({
+    podUid: (_, name) => `uid-${name}`,
+    onAllowedWanted: (wanted) => this.allowedWanted.push(wanted),
+  });
   readonly client: OperatorClient;
 
   constructor(port = operator.port, caFile = certificates.caFile) {
@@ -55,6 +61,7 @@ class TestAgent {
       version: "0",
       searchDomains: ["example.org"],
       reporter: this.reporter,
+      watches: this.watches,
       held: () => this.held,
       onRevision: (state) => {
         this.held = state;
@@ -225,4 +232,30 @@ test("states of pods are all told first, then as they change", async () => {
   await until("the change", () => operator.said("podStates").length === 2);
   const change = operator.said("podStates")[1];
   assert.deepEqual([change?.full, change?.pods.map(({ podUid }) => podUid), change?.removed], [false, ["a"], ["b"]]);
+});
+
+test("what somebody looks at is sent up while they look, and not after the connection has broken", async () => {
+  agent = new TestAgent();
+  const first = await connection(0);
+  assert.equal(first.hello.observes, true);
+  agent.watches.write(violation(1));
+  const watch = create(WatchSchema, { id: 7, podUid: "uid-web", verdicts: ["dropped", "allowed"], rate: 10 });
+  first.watch(create(WatchesSchema, { watches: [watch], leaseMilliseconds: 60_000 }));
+  await until("it is watched", () => agent.allowedWanted.length === 1);
+  agent.watches.write(violation(2));
+  await until("an observation", () => operator.said("observations").length === 1);
+  const [said] = operator.said("observations");
+  const events = said?.observations.map(({ event }) => JSON.parse(Buffer.from(event).toString()) as VerdictEvent);
+  assert.deepEqual(
+    events?.map(({ dst }) => dst.port),
+    [2],
+  );
+  assert.deepEqual(said?.observations[0]?.watches, [7]);
+  first.fail(status.UNAVAILABLE);
+  await until("nobody looks any more", () => agent.allowedWanted.length === 2);
+  assert.deepEqual(agent.allowedWanted, [true, false]);
+  await connection(1);
+  agent.watches.write(violation(3));
+  await sleep(200);
+  assert.equal(operator.said("observations").length, 1);
 });

@@ -18,6 +18,7 @@ import { PROTOCOL_VERSION } from "../../protocol/service.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { message } from "./message.ts";
 import { type OperatorAddress, OperatorStream, type StreamEnd } from "./operator-stream.ts";
+import type { PodWatches } from "./pod-watches.ts";
 import { type BackoffOptions, DEFAULT_BACKOFF, Reconnect } from "./reconnect.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -29,6 +30,8 @@ export interface OperatorClientOptions {
   version: string;
   searchDomains: readonly string[];
   reporter: Reporter;
+  /** None: this agent has nothing to look at. */
+  watches?: PodWatches;
   /** What is held now. */
   held(): HeldState;
   /** A revision that can be applied: keep it, and put it in force. Throws where it cannot be kept. */
@@ -83,7 +86,7 @@ export class OperatorClient {
         {
           onMessage: (message) => this.#take(message),
           onEnd: (end) => this.#ended(end, target),
-          onDrain: () => this.#options.reporter.flush(),
+          onDrain: () => this.#flush(),
         },
       );
       this.#stream = stream;
@@ -105,6 +108,7 @@ export class OperatorClient {
       tables: [...state.tables.keys()],
       rulesets: [...state.rulesets.keys()],
       searchDomains: [...searchDomains],
+      observes: this.#options.watches !== undefined,
     });
     stream.write(message({ case: "hello", value: hello }));
     this.#welcome = setTimeout(() => stream.end("the operator has not answered in time"), WELCOME_TIMEOUT_MS);
@@ -119,12 +123,22 @@ export class OperatorClient {
       this.#options.log.info({ operator: content.value.version }, "connected to the operator");
       const { reportIntervalMilliseconds: reportInterval, violationsMax } = content.value;
       const stream = this.#stream;
-      if (stream !== null) this.#options.reporter.start(stream, { reportInterval, violationsMax });
+      if (stream === null) return;
+      this.#options.watches?.start(stream);
+      this.#options.reporter.start(stream, { reportInterval, violationsMax });
     } else if (content.case === "state") {
       this.#takeState(content.value);
     } else if (content.case === "countersAcknowledgement") {
       this.#options.reporter.acknowledged(content.value.sequence);
+    } else if (content.case === "watches") {
+      this.#options.watches?.take(content.value);
     }
+  }
+
+  /** What is in force is told before what somebody would like to see. */
+  #flush(): void {
+    this.#options.reporter.flush();
+    this.#options.watches?.flush();
   }
 
   #takeState(part: State): void {
@@ -147,6 +161,7 @@ export class OperatorClient {
     if (this.#welcome !== null) clearTimeout(this.#welcome);
     this.#stream = null;
     this.#options.reporter.stop();
+    this.#options.watches?.stop();
     if (this.#state === "closed") return;
     const redirected = leader !== null && leader !== target && this.#reconnect.mayRedirect();
     const delay = redirected ? 0 : this.#reconnect.nextDelay();

@@ -72,6 +72,14 @@ export class Enforcement implements Disposable {
     this.scripts.verifyAll();
   }
 
+  /** Whether the first packet of every allowed flow is reported, from now on. */
+  reportAllowed(on: boolean): void {
+    const settings = this.maps.settings.get(0);
+    if (settings === undefined) return;
+    const others = settings.flags & ~SettingFlag.REPORT_ALLOWED;
+    this.maps.settings.set(0, { ...settings, flags: others | (on ? SettingFlag.REPORT_ALLOWED : 0) });
+  }
+
   /** Flows are judged again. */
   startEpoch(): void {
     this.maps.epoch.set(0, (this.maps.epoch.get(0) ?? 0n) + EPOCH_STEP);

@@ -8,6 +8,7 @@ import {
   type OperatorMessage,
   OperatorMessageSchema,
   type State,
+  type Watches,
   WelcomeSchema,
 } from "../../../protocol/agent_pb.js";
 import { DISTRIBUTION_SERVICE, LEADER_METADATA, PROTOCOL_VERSION } from "../../../protocol/service.ts";
@@ -22,6 +23,7 @@ export interface AgentConnection {
   hello: Hello;
   send(...states: State[]): void;
   acknowledgeCounters(sequence: bigint): void;
+  watch(watches: Watches): void;
   /** Breaks it. */
   fail(code: status): void;
 }
@@ -94,6 +96,7 @@ export class FakeOperator {
       },
       acknowledgeCounters: (sequence) =>
         say({ case: "countersAcknowledgement", value: create(CountersAcknowledgementSchema, { sequence }) }),
+      watch: (value) => say({ case: "watches", value }),
       fail: (code) => stream.emit("error", { code, details: "a test broke it" }),
     });
   }

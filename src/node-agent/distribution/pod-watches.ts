@@ -1,0 +1,175 @@
+/**
+ * Pods that somebody looks at through the operator. What is seen of them goes up while the operator says so, at the pace
+ * that it names; what is beyond that, or what the connection does not take, is counted and told.
+ */
+import { create } from "@bufbuild/protobuf";
+import {
+  type Observation,
+  ObservationSchema,
+  ObservationsSchema,
+  type Watch,
+  type Watches,
+  WatchLossSchema,
+} from "../../protocol/agent_pb.js";
+import type { AgentEvent, LostEvent, VerdictEvent } from "../events/event.ts";
+import type { EventSink } from "../events/sinks.ts";
+import { message } from "./message.ts";
+import type { ReportStream } from "./reporter.ts";
+
+export interface PodWatchesOptions {
+  /** Uid of the pod of a name on this node, null if there is none any more. */
+  podUid: (namespace: string, name: string) => string | null;
+  /** Somebody wants to see first packets of allowed flows, or nobody does any more. */
+  onAllowedWanted: (wanted: boolean) => void;
+}
+
+/** An operator that asks for more asks for what no node should carry. */
+const WATCHES_MAX = 16;
+const RATE_MAX = 1000;
+const LEASE_MAX_MS = 120_000;
+/** Observations that may wait for the connection. */
+const WAITING_MAX = 2000;
+const PER_MESSAGE = 200;
+const FLUSH_MS = 100;
+const SECOND_MS = 1000;
+
+interface ActiveWatch {
+  watch: Watch;
+  /** When its running second began, and what it has had since. */
+  since: number;
+  taken: number;
+  lost: number;
+}
+
+export class PodWatches implements EventSink {
+  readonly #options: PodWatchesOptions;
+  readonly #watches = new Map<number, ActiveWatch>();
+  #waiting: Observation[] = [];
+  #stream: ReportStream | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #lease: NodeJS.Timeout | null = null;
+  #allowedWanted = false;
+
+  constructor(options: PodWatchesOptions) {
+    this.#options = options;
+  }
+
+  /** A stream is there. Nobody looks at anything until the operator says so on it. */
+  start(stream: ReportStream): void {
+    this.stop();
+    this.#stream = stream;
+  }
+
+  stop(): void {
+    this.#set([]);
+    if (this.#lease !== null) clearTimeout(this.#lease);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#stream = null;
+    this.#waiting = [];
+  }
+
+  /** What the operator wants to see from now on. */
+  take({ watches, leaseMilliseconds }: Watches): void {
+    if (this.#lease !== null) clearTimeout(this.#lease);
+    this.#set(watches.slice(0, WATCHES_MAX));
+    if (this.#watches.size === 0) return;
+    this.#lease = setTimeout(() => this.#set([]), Math.min(leaseMilliseconds, LEASE_MAX_MS));
+  }
+
+  write(event: AgentEvent): void {
+    if (this.#watches.size === 0) return;
+    if (event.type === "lost") this.#kernelLost(event);
+    else if (event.type === "verdict" || event.type === "dns" || event.type === "listen") this.#verdict(event);
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** There is room again. */
+  flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const stream = this.#stream;
+    while (stream !== null && !stream.full && this.#hasNews()) {
+      const observations = this.#waiting.splice(0, PER_MESSAGE);
+      stream.write(
+        message({ case: "observations", value: create(ObservationsSchema, { observations, lost: this.#lost() }) }),
+      );
+    }
+  }
+
+  /** A watch that goes on keeps its count. */
+  #set(watches: readonly Watch[]): void {
+    const before = new Map(this.#watches);
+    this.#watches.clear();
+    for (const watch of watches) {
+      const known = before.get(watch.id);
+      this.#watches.set(watch.id, known === undefined ? newWatch(watch) : { ...known, watch });
+    }
+    const wanted = watches.some(({ verdicts }) => verdicts.includes("allowed"));
+    if (wanted === this.#allowedWanted) return;
+    this.#allowedWanted = wanted;
+    this.#options.onAllowedWanted(wanted);
+  }
+
+  #verdict(event: VerdictEvent): void {
+    const { namespace, name } = event.workload;
+    const uid = this.#options.podUid(namespace, name);
+    const concerned = [...this.#watches.values()].filter(({ watch }) => watch.podUid === uid && matches(watch, event));
+    const ids = concerned.filter((active) => this.#admit(active)).map(({ watch }) => watch.id);
+    this.#send(event, ids);
+  }
+
+  /** Events of which pods is not known: it concerns all who look. */
+  #kernelLost(event: LostEvent): void {
+    if (event.where === "kernel") this.#send(event, [...this.#watches.keys()]);
+  }
+
+  #admit(active: ActiveWatch): boolean {
+    const now = performance.now();
+    if (now - active.since >= SECOND_MS) Object.assign(active, { since: now, taken: 0 });
+    const admitted = active.taken < Math.min(active.watch.rate, RATE_MAX) && this.#waiting.length < WAITING_MAX;
+    if (admitted) active.taken += 1;
+    else active.lost += 1;
+    if (!admitted) this.#flushLater();
+    return admitted;
+  }
+
+  #send(event: AgentEvent, watches: number[]): void {
+    if (watches.length === 0) return;
+    this.#waiting.push(create(ObservationSchema, { watches, event: Buffer.from(JSON.stringify(event)) }));
+    this.#flushLater();
+  }
+
+  #flushLater(): void {
+    if (this.#stream !== null) this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS);
+  }
+
+  #hasNews(): boolean {
+    return this.#waiting.length > 0 || [...this.#watches.values()].some(({ lost }) => lost > 0);
+  }
+
+  #lost() {
+    return [...this.#watches.values()].flatMap((active) => {
+      const { watch, lost } = active;
+      active.lost = 0;
+      return lost === 0 ? [] : [create(WatchLossSchema, { watch: watch.id, count: BigInt(lost) })];
+    });
+  }
+}
+
+function newWatch(watch: Watch): ActiveWatch {
+  return { watch, since: performance.now(), taken: 0, lost: 0 };
+}
+
+function matches({ verdicts, direction, path, container }: Watch, event: VerdictEvent): boolean {
+  const { process } = event;
+  return (
+    verdicts.includes(event.verdict) &&
+    (direction === "" || direction === event.direction) &&
+    (path === "" || path === process?.path || path === process?.script) &&
+    (container === "" || container === process?.container)
+  );
+}

@@ -1,0 +1,19 @@
+/** Keeps first packets of allowed flows from a reader that has not asked for them, while another one has. */
+import type { AgentEvent } from "./event.ts";
+import type { EventSink } from "./sinks.ts";
+
+export class WithoutAllowed implements EventSink {
+  readonly #sink: EventSink;
+
+  constructor(sink: EventSink) {
+    this.#sink = sink;
+  }
+
+  write(event: AgentEvent): void {
+    if (event.type !== "verdict" || event.verdict !== "allowed") this.#sink.write(event);
+  }
+
+  end(): Promise<void> {
+    return this.#sink.end();
+  }
+}
