@@ -134,8 +134,11 @@ size_t parse_hex(const char *text, uint8_t *bytes, size_t size)
 void await_readable(struct client *client, int socket)
 {
 	struct pollfd waiting = { .fd = socket, .events = POLLIN };
-	int ready = poll(&waiting, 1, client->timeout);
+	int ready;
 
+	do
+		ready = poll(&waiting, 1, client->timeout);
+	while (ready < 0 && errno == EINTR);
 	if (ready > 0)
 		return;
 	if (ready == 0)
