@@ -8,7 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { containerProcesses, PodCgroupTree } from "./pod-cgroups.ts";
 
 const UID = "8f7a1c1e-5c0b-4d8e-9d3d-2f0a0b6f6f11";
-const SLICE = `kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${UID.replaceAll("-", "_")}.slice`;
+const SLICE_UID = UID.replaceAll("-", "_");
+const SLICE = `kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${SLICE_UID}.slice`;
 const [FIRST, SECOND] = ["a".repeat(64), "b".repeat(64)] as [string, string];
 
 const folder = mkdtempSync(join(tmpdir(), "pc-cgroups-"));
@@ -53,6 +54,30 @@ test("v1 beside v2: what is in both is known by v2; what is in v1 only has no id
   const [first, second] = pods.get(UID)?.containers ?? [];
   assert.deepEqual(first?.cgroupIds, [inode(join(unified, pod, FIRST))]);
   assert.deepEqual([second?.id, second?.cgroupIds], [SECOND, []]);
+});
+
+test("a runtime that does not ask systemd has its containers below its own service, whatever that is called", () => {
+  const names = ["containerd.service", "snap.cluster.daemon.service"].map(
+    (service, index) =>
+      `system.slice/${service}/kubepods-pod${SLICE_UID}.slice:cri-containerd:${[FIRST, SECOND][index]}`,
+  );
+  const path = hierarchy("unsplit", ...names, "system.slice/cron.service", "user.slice/session-1.scope/below");
+  const containers = look({ path, unified: true }).get(UID)?.containers ?? [];
+  assert.deepEqual(
+    containers.map(({ id, folders }) => [id, folders]),
+    [FIRST, SECOND].map((id, index) => [id, [join(path, names[index] ?? "")]]),
+  );
+});
+
+test("the first container below a runtime's service makes a look stale", async () => {
+  const root = hierarchy("service", "system.slice/k3s.service", "system.slice/cron.service");
+  using tree = new PodCgroupTree([{ path: root, unified: true }], () => {});
+  tree.look();
+  tree.look();
+  mkdirSync(join(root, `system.slice/k3s.service/kubepods-pod${SLICE_UID}.slice:cri-containerd:${FIRST}`));
+  await sleep(50);
+  assert.equal(tree.stale, true);
+  assert.deepEqual([...tree.look().keys()], [UID]);
 });
 
 test("processes are read from a container's cgroups, and from none that is gone", () => {

@@ -24,8 +24,14 @@ export interface PodCgroups {
   containers: readonly ContainerCgroup[];
 }
 
-/** systemd's leaves: no pod is below them, and nodes have hundreds. */
-const LEAF = /\.(service|scope|socket|mount|swap|timer|target)$/;
+/** systemd's leaves: no pod of this node is below them, and nodes have hundreds. */
+const LEAF = /\.(scope|socket|mount|swap|timer|target)$/;
+/**
+ * Leaves as well, as a rule. But a runtime that is not told to ask systemd for cgroups, on a node whose kubelet does,
+ * makes them below its own service: that one is watched even before it has any.
+ */
+const SERVICE = /\.service$/;
+const RUNTIME = /containerd|docker|crio|k3s|rke2|k0s/;
 /** What is gone while it is looked at. */
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENODEV"]);
 
@@ -129,8 +135,19 @@ function walk(state: Walk, path: string): void {
     const below = `${path}/${name}`;
     const pod = podCgroup(below);
     if (pod?.containerId != null) addContainer(state, pod.podUid, pod.containerId, below);
-    else if (pod === null ? !LEAF.test(name) : pod.exact) walk(state, below);
+    else if (pod === null ? mayHoldPods(name, join(folder, name)) : pod.exact) walk(state, below);
   }
+}
+
+function mayHoldPods(name: string, folder: string): boolean {
+  if (LEAF.test(name)) return false;
+  return !SERVICE.test(name) || RUNTIME.test(name) || hasSubfolders(folder);
+}
+
+/** By its links, which is much cheaper than reading it: one from above, its own, and one from each folder in it. */
+function hasSubfolders(folder: string): boolean {
+  const stats = statSync(folder, { throwIfNoEntry: false });
+  return stats !== undefined && stats.nlink !== 2;
 }
 
 function addContainer({ root, unified, containers }: Walk, uid: string, id: string, path: string): void {
