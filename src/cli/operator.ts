@@ -21,6 +21,7 @@ interface OperatorCommandOptions {
   namespace: string;
   listenAddress: string;
   advertiseAddress?: string;
+  observeAddress?: string;
   tlsCert?: string;
   tlsKey?: string;
   insecure: boolean;
@@ -72,6 +73,10 @@ export function operatorCommand(): Command {
     .option(
       "--advertise-address <address>",
       "where agents find this replica, host:port (POD_IP and the port, if it is set)",
+    )
+    .option(
+      "--observe-address <address>",
+      "where `kubectl portcullis observe` comes in, host:port or :port; the same port on all replicas (default: nowhere)",
     )
     .option("--tls-cert <file>", "certificate chain for agents, PEM; read again when it changes")
     .option("--tls-key <file>", "its key, PEM")
@@ -128,6 +133,7 @@ async function serve(
     listenAddress: normalizedAddress(options.listenAddress),
     advertiseAddress: options.advertiseAddress ?? defaultAdvertised(options.listenAddress),
     tls,
+    ...(options.observeAddress === undefined ? {} : { observeAddress: options.observeAddress }),
     agentServiceAccount: `${namespace}/${options.agentServiceAccount}`,
     clusterDomain: options.clusterDomain,
     election: options.leaderElection ? { namespace, leaseName, leaseDuration, renewDeadline, retryPeriod } : null,

@@ -51,8 +51,13 @@ test("status is applied, and an object that is gone is no error", async () => {
 
 test("a token counts for its audience only", async () => {
   const review = (status: unknown) => server.answers.set(collectionPath(TOKEN_REVIEWS), () => ({ status }));
-  review({ authenticated: true, audiences: ["us"], user: { username: "u", uid: "1", extra: { k: ["v"] } } });
-  assert.deepEqual(await reviewToken(connection, "t", "us"), { username: "u", uid: "1", extra: { k: ["v"] } });
+  review({
+    authenticated: true,
+    audiences: ["us"],
+    user: { username: "u", uid: "1", groups: ["g"], extra: { k: ["v"] } },
+  });
+  const user = { username: "u", uid: "1", groups: ["g"], extra: { k: ["v"] } };
+  assert.deepEqual(await reviewToken(connection, "t", "us"), user);
   assert.equal(await reviewToken(connection, "t", "others"), null);
   review({ authenticated: false, user: {} });
   assert.equal(await reviewToken(connection, "t", "us"), null);

@@ -88,3 +88,11 @@ export const TOKEN_REVIEWS: ResourceKind = {
   kind: "TokenReview",
   namespaced: false,
 };
+
+export const SUBJECT_ACCESS_REVIEWS: ResourceKind = {
+  group: "authorization.k8s.io",
+  version: "v1",
+  plural: "subjectaccessreviews",
+  kind: "SubjectAccessReview",
+  namespaced: false,
+};

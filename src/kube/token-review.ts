@@ -7,6 +7,7 @@ export interface TokenUser {
   /** `system:serviceaccount:namespace:name` for service accounts. */
   username: string;
   uid: string;
+  groups: string[];
   /** What the token is bound to, such as `authentication.kubernetes.io/node-name`. */
   extra: Record<string, string[]>;
 }
@@ -26,11 +27,11 @@ export async function reviewToken(
     status?: {
       authenticated?: boolean;
       audiences?: string[];
-      user?: { username?: string; uid?: string; extra?: Record<string, string[]> };
+      user?: { username?: string; uid?: string; groups?: string[]; extra?: Record<string, string[]> };
     };
   };
   const { authenticated, audiences, user } = review.status ?? {};
   // An API server that knows no audiences leaves them out, and the token may be anybody's.
   if (authenticated !== true || !audiences?.includes(audience) || user?.username === undefined) return null;
-  return { username: user.username, uid: user.uid ?? "", extra: user.extra ?? {} };
+  return { username: user.username, uid: user.uid ?? "", groups: user.groups ?? [], extra: user.extra ?? {} };
 }

@@ -13,6 +13,7 @@ export interface OperatorObserver extends ControllerObserver, InformerObserver, 
   suppressed(count: number): void;
   statusWritten(failed: boolean): void;
   enforced(seconds: number): void;
+  observation(result: "accepted" | "refused"): void;
 }
 
 export class OperatorTelemetry {
@@ -31,7 +32,7 @@ export class OperatorTelemetry {
   /** Sets what is looked up rather than counted. */
   collect(): void {
     const { metrics } = this.#made;
-    const { cluster, plan, records, isLeader, statusQueue } = this.#operator;
+    const { cluster, plan, records, isLeader, statusQueue, observers } = this.#operator;
     metrics.isLeader.set(isLeader ? 1 : 0);
     for (const { name, queue } of [...plan.controllers, statusQueue]) {
       metrics.queueDepth.set({ controller: name }, queue.depth + queue.delayed);
@@ -46,6 +47,7 @@ export class OperatorTelemetry {
     metrics.profiles.set({ accepted: "false" }, profiles.length - accepted);
     metrics.tables.set(plan.tables.size);
     metrics.agents.set(records.connected);
+    metrics.observers.set(observers.size);
   }
 
   #makeObserver(): OperatorObserver {
@@ -76,6 +78,7 @@ export class OperatorTelemetry {
       suppressed: (count) => metrics.eventsSuppressed.inc(count),
       statusWritten: (failed) => metrics.statusWrites.inc({ result: resultOf(failed) }),
       enforced: (seconds) => metrics.enforceSeconds.observe(seconds),
+      observation: (result) => metrics.observations.inc({ result }),
     };
   }
 }

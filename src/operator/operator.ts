@@ -8,6 +8,10 @@ import type { Logger } from "../telemetry/logger.ts";
 import { Cluster } from "./cluster.ts";
 import { AgentRecords } from "./distribution/agent-records.ts";
 import { DistributionServer } from "./distribution/server.ts";
+import { observerAccess } from "./observe/access.ts";
+import { ObserverHub } from "./observe/hub.ts";
+import { describePod } from "./observe/pod-description.ts";
+import { ObserveServer } from "./observe/server.ts";
 import { OperatorTelemetry } from "./operator-telemetry.ts";
 import { PlanLoop } from "./plan-loop.ts";
 import { type PodRecord, searchDomainsOf } from "./pod-record.ts";
@@ -36,6 +40,8 @@ export interface OperatorOptions {
   listenAddress: string;
   /** And where they find this replica. */
   advertiseAddress: string;
+  /** Where observers of pods connect, with the same port for all replicas; absent: nowhere. */
+  observeAddress?: string;
   /** Null: no encryption, for tests on one machine. */
   tls: { certificateFile: string; keyFile: string } | null;
   /** `namespace/name` of the agents' service account. */
@@ -58,6 +64,9 @@ export class Operator {
   readonly records: AgentRecords;
   readonly server: DistributionServer;
   readonly telemetry: OperatorTelemetry;
+  readonly observers: ObserverHub;
+  /** Null: nobody can observe pods. */
+  readonly observeServer: ObserveServer | null;
   readonly #options: OperatorOptions;
   readonly #status: StatusWriter;
   readonly #recorder: EventRecorder;
@@ -100,7 +109,9 @@ export class Operator {
     });
     this.records = new AgentRecords(reports);
     this.#status = this.#makeStatusWriter();
+    this.observers = this.#makeObservers();
     this.server = this.#makeServer();
+    this.observeServer = options.observeAddress === undefined ? null : this.#makeObserveServer(options.observeAddress);
     this.plan.nodes.subscribe((node) => this.server.notify(node));
     this.#election = election === null ? null : this.#makeElection(election);
     this.#forgetting = setInterval(() => this.#forgetNodes(), FORGET_CHECK_MS);
@@ -128,6 +139,7 @@ export class Operator {
    */
   async start(): Promise<void> {
     await this.server.listen();
+    await this.observeServer?.listen();
     this.cluster.start();
     this.#status.start();
     this.#options.log.info({ address: this.#options.listenAddress, port: this.server.port }, "agents can connect");
@@ -145,6 +157,7 @@ export class Operator {
     await this.#recorder.close();
     await this.#election?.stop();
     this.#servingSince = null;
+    await this.observeServer?.close();
     await this.server.close();
     await this.plan.stop();
     await this.cluster.stop();
@@ -165,7 +178,10 @@ export class Operator {
     if (leading) {
       this.#status.enqueueAll();
       setTimeout(() => this.#status.enqueueAll(), SERVING_GRACE_MS + 100).unref();
-    } else this.server.dismiss();
+      return;
+    }
+    this.observers.endAll("this operator does not lead any more");
+    this.server.dismiss();
   }
 
   #searchDomains(pod: PodRecord): string[] {
@@ -218,6 +234,7 @@ export class Operator {
       tls,
       log,
       records: this.records,
+      watchers: this.observers,
       texts: this.plan.tables,
       observer: this.telemetry.observer,
       wanted: (node) => ({ bindings: this.plan.nodes.bindings(node), tables: this.plan.tables.tables }),
@@ -231,6 +248,24 @@ export class Operator {
           return pod?.uid === uid && pod.nodeName !== "" ? pod.nodeName : null;
         },
       },
+    });
+  }
+
+  #makeObservers(): ObserverHub {
+    const sources = { plan: this.plan, records: () => this.records, servingSince: () => this.#servingSince };
+    return new ObserverHub({ describe: (request) => describePod(request, sources) });
+  }
+
+  #makeObserveServer(address: string): ObserveServer {
+    const { connection, tls, log } = this.#options;
+    return new ObserveServer({
+      address,
+      tls,
+      hub: this.observers,
+      access: observerAccess(connection),
+      notServing: () => this.#notServing(),
+      onRequest: (result) => this.telemetry.observer.observation(result),
+      log,
     });
   }
 

@@ -140,4 +140,16 @@ export const OPERATOR_METRICS = {
     help: "Events that nodes could not report.",
     labels: [],
   },
+  observers: {
+    type: "gauge",
+    name: "portcullis_operator_observers",
+    help: "People who look at a pod now.",
+    labels: [],
+  },
+  observations: {
+    type: "counter",
+    name: "portcullis_operator_observations_total",
+    help: "Requests to look at a pod, by result (accepted, refused).",
+    labels: ["result"],
+  },
 } as const satisfies MetricCatalogue;

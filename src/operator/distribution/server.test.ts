@@ -41,11 +41,13 @@ function serverWith(tls: { certificateFile: string; keyFile: string }): Distribu
       review: async () => ({
         username: "system:serviceaccount:a:b",
         uid: "1",
+        groups: [],
         extra: { "authentication.kubernetes.io/node-name": ["n1"] },
       }),
       nodeOfPod: () => null,
     },
     notServing: () => null,
+    watchers: { connected: nothing, disconnected: nothing, observed: nothing },
     records: new AgentRecords({ reported: nothing, counted: nothing, violated: nothing }),
     texts: PLAIN_TEXTS,
     wanted: () => ({ bindings: new Map(), tables: new Map() }),

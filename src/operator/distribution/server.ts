@@ -9,6 +9,7 @@ import {
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
+import type { Hello, Observations, Watches } from "../../protocol/agent_pb.js";
 import {
   DISTRIBUTION_SERVICE,
   KEEPALIVE_MS,
@@ -24,6 +25,22 @@ import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authe
 import { CertificateFiles } from "./certificate-files.ts";
 import { type AgentStream, Session, type SessionObserver } from "./session.ts";
 
+/** An agent, to who would look at pods of its node. */
+export interface WatchableAgent {
+  version: string;
+  /** It knows watches. */
+  observes: boolean;
+  watch(watches: Watches): void;
+}
+
+/** Who looks at pods, through their nodes' agents. */
+export interface AgentWatchers {
+  /** An agent has connected. Nothing is watched on it yet. */
+  connected(node: string, agent: WatchableAgent): void;
+  disconnected(node: string): void;
+  observed(node: string, observations: Observations): void;
+}
+
 export interface DistributionObserver extends SessionObserver {
   connection(result: "accepted" | "unauthenticated" | "denied" | "not_leader" | "failed"): void;
 }
@@ -38,6 +55,7 @@ export interface DistributionOptions {
   /** Null while this replica may serve agents; else why not, and where the leader is, if that is known. */
   notServing: () => { message: string; leader: string } | null;
   records: AgentRecords;
+  watchers: AgentWatchers;
   texts: ContentTexts;
   wanted: (node: string) => NodeState;
   isPlanning: () => boolean;
@@ -135,7 +153,7 @@ export class DistributionServer {
   }
 
   #accept(stream: AgentStream, node: string): void {
-    const { version, records, texts, wanted, isPlanning, observer, log } = this.#options;
+    const { version, records, watchers, texts, wanted, isPlanning, observer, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
       version,
@@ -144,11 +162,13 @@ export class DistributionServer {
       observer,
       wanted: () => wanted(node),
       isPlanning,
-      onHello: () => this.#enter(session, stream.getPeer()),
+      onHello: (hello) => this.#enter(session, hello, stream.getPeer()),
+      onObservations: (observations) => watchers.observed(node, observations),
       onEnd: () => {
         if (this.#sessions.get(node) !== session) return;
         this.#sessions.delete(node);
         records.disconnect(node);
+        watchers.disconnected(node);
         setTimeout(() => records.overdue(node), AGENT_GRACE_MS + 100).unref();
         log.info({ node }, "an agent has gone");
       },
@@ -156,11 +176,12 @@ export class DistributionServer {
   }
 
   /** The latest agent of a node is the one that counts. */
-  #enter(session: Session, peer: string): void {
+  #enter(session: Session, { version, observes }: Hello, peer: string): void {
     const { node } = session;
     const before = this.#sessions.get(node);
     this.#sessions.set(node, session);
     before?.refuse(new StreamRefusal(GrpcStatus.ABORTED, `another agent of node ${node} has connected`));
+    this.#options.watchers.connected(node, { version, observes, watch: (watches) => session.watch(watches) });
     this.#options.observer.connection("accepted");
     this.#options.log.info({ node, peer }, "an agent has connected");
   }

@@ -9,10 +9,11 @@ import {
   type AgentMessage,
   CountersAcknowledgementSchema,
   type Hello,
+  type Observations,
   type OperatorMessage,
   OperatorMessageSchema,
   type Refusal,
-  type State,
+  type Watches,
   WelcomeSchema,
 } from "../../protocol/agent_pb.js";
 import { stateHash } from "../../protocol/bindings.ts";
@@ -27,6 +28,7 @@ import {
 } from "../../protocol/state-message.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
+import { sizeOf, snapshot } from "./revision.ts";
 
 export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
 
@@ -48,7 +50,8 @@ export interface SessionOptions {
   isPlanning: () => boolean;
   observer: SessionObserver;
   /** The agent has said who it is, and it may be that. */
-  onHello: () => void;
+  onHello: (hello: Hello) => void;
+  onObservations: (observations: Observations) => void;
   onEnd: () => void;
 }
 
@@ -117,6 +120,11 @@ export class Session {
     this.#sendLater(COALESCE_MS);
   }
 
+  /** What somebody looks at on this node. */
+  watch(watches: Watches): void {
+    this.#write({ case: "watches", value: watches });
+  }
+
   /** Ends the stream with an error that the agent sees. */
   refuse(refusal: StreamRefusal): void {
     if (this.#ended) return;
@@ -170,6 +178,9 @@ export class Session {
       case "violations":
         records.violations(this.node, message.value);
         return;
+      case "observations":
+        this.#options.onObservations(message.value);
+        return;
       case "counters": {
         records.counters(this.node, instance, message.value);
         const { sequence } = message.value;
@@ -200,7 +211,6 @@ export class Session {
     }
     this.#instance = hello.instance;
     this.#held = this.#heldBy(hello);
-    this.#options.onHello();
     records.connect(node, hello);
     const welcome = create(WelcomeSchema, {
       protocol: PROTOCOL_VERSION,
@@ -209,6 +219,7 @@ export class Session {
       violationsMax: VIOLATIONS_MAX,
     });
     this.#write({ case: "welcome", value: welcome });
+    this.#options.onHello(hello);
     this.#dirtySince = Date.now();
     this.#sendLater(HELLO_MS);
   }
@@ -279,20 +290,4 @@ export class Session {
   #write(message: OperatorMessage["message"]): void {
     if (!this.#ended) this.#stream.write(create(OperatorMessageSchema, { message }));
   }
-}
-
-/** With the tables that the bindings lead to, and no others. */
-function snapshot({ bindings, tables }: NodeState): NodeState {
-  const used = new Map<string, NonNullable<ReturnType<typeof tables.get>>>();
-  for (const { tableHash } of bindings.values()) {
-    const table = tables.get(tableHash);
-    if (table !== undefined) used.set(tableHash, table);
-  }
-  return { bindings, tables: used };
-}
-
-/** Roughly, without making the bytes. */
-function sizeOf({ rulesets, tables, bindings, removed }: State): number {
-  const contents = [...rulesets, ...tables].reduce((sum, { content }) => sum + content.length + 70, 0);
-  return contents + bindings.length * 300 + removed.length * 40;
 }

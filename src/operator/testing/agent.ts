@@ -34,6 +34,8 @@ export interface TestAgentOptions {
   /** From before. */
   held?: HeldState;
   searchDomains?: string[];
+  /** Of the software that says hello. */
+  observes?: boolean;
   /** Answers to revisions; acknowledges all where absent. Null: no answer. */
   answer?: (parts: State[]) => "acknowledge" | { code: string; message: string } | null;
   /** Report each pod with a table as enforced; true where absent. */
@@ -86,6 +88,7 @@ export class TestAgent {
       tables: [...this.held.tables.keys()],
       rulesets: [...this.held.rulesets.keys()],
       searchDomains: this.#options.searchDomains ?? [],
+      observes: this.#options.observes ?? true,
     });
     this.send({ case: "hello", value: hello });
     return this;

@@ -1,9 +1,10 @@
 /** For tests: an operator on a made-up cluster, and what such a cluster has. */
 import type { SecurityProfileSpec } from "../../api/types.ts";
 import { API_VERSION, KIND } from "../../api/types.ts";
-import { collectionPath, type KubeObject, TOKEN_REVIEWS } from "../../kube/resources.ts";
+import { collectionPath, type KubeObject, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS } from "../../kube/resources.ts";
 import { FakeApiServer } from "../../kube/testing/fake-api-server.ts";
 import { eventually, silentLogger } from "../../kube/testing/silence.ts";
+import { OBSERVE_AUDIENCE } from "../../protocol/observe.ts";
 import { TOKEN_AUDIENCE } from "../../protocol/service.ts";
 import { NAMESPACES, PODS, SECURITY_PROFILES } from "../kinds.ts";
 import { type ElectionOptions, Operator } from "../operator.ts";
@@ -22,6 +23,8 @@ export interface PodOptions {
 export class TestCluster {
   readonly server: FakeApiServer;
   readonly log: string[] = [];
+  /** Namespaces whose pods the user `observer` may look at. */
+  readonly observable = new Set(["default"]);
   readonly #operators: Operator[] = [];
   readonly #agents: TestAgent[] = [];
 
@@ -36,16 +39,23 @@ export class TestCluster {
       cluster.server.put(NAMESPACES, { metadata: { name, labels } });
     }
     cluster.server.answers.set(collectionPath(TOKEN_REVIEWS), reviewed);
+    cluster.server.answers.set(collectionPath(SUBJECT_ACCESS_REVIEWS), (review) => cluster.#accessReviewed(review));
     return cluster;
   }
 
-  async operator(election: ElectionOptions | null = null, identity = "operator"): Promise<Operator> {
+  async operator(
+    election: ElectionOptions | null = null,
+    identity = "operator",
+    addresses: { advertiseAddress?: string; observeAddress?: string } = {},
+  ): Promise<Operator> {
     const operator = new Operator({
       connection: this.server.connection(),
       version: "test",
       identity,
       listenAddress: "127.0.0.1:0",
       advertiseAddress: `${identity}:8443`,
+      observeAddress: "127.0.0.1:0",
+      ...addresses,
       tls: null,
       agentServiceAccount: "portcullis-system/portcullis-agent",
       clusterDomain: "cluster.local",
@@ -117,6 +127,24 @@ export class TestCluster {
     });
   }
 
+  /** The user `observer`, for what observers need, in the namespaces that are named. */
+  #accessReviewed({ spec }: KubeObject): unknown {
+    const {
+      user,
+      groups,
+      resourceAttributes: asked,
+    } = spec as {
+      user: string;
+      groups: string[];
+      resourceAttributes: Record<string, string>;
+    };
+    const { verb, group, resource, subresource, namespace } = asked;
+    const isObserving = `${verb} ${resource}/${subresource} ${group}` === "get pods/verdicts security.datadoghq.com";
+    const isObserver = user === "system:serviceaccount:default:observer" && groups.includes("observers");
+    const allowed = isObserver && isObserving && this.observable.has(namespace ?? "");
+    return { status: allowed ? { allowed } : { allowed, reason: "no role says so" } };
+  }
+
   async close(): Promise<void> {
     for (const agent of this.#agents) agent.disconnect();
     await Promise.all(this.#operators.map((operator) => operator.stop()));
@@ -126,7 +154,11 @@ export class TestCluster {
 
 /** Tokens are `agent-on-NODE`, and `other-on-NODE` of another account; `bound-to-POD` names the pod instead of its node. */
 function reviewed(review: KubeObject): unknown {
-  const { token } = review.spec as { token: string };
+  const { token, audiences } = review.spec as { token: string; audiences: string[] };
+  if (token === "observer") {
+    const user = { username: "system:serviceaccount:default:observer", uid: "2", groups: ["observers"] };
+    return { status: { authenticated: audiences.includes(OBSERVE_AUDIENCE), audiences: [OBSERVE_AUDIENCE], user } };
+  }
   const [, who, place] = /^(agent|other|bound)-(?:on|to)-(.+)$/.exec(token) ?? [];
   if (who === undefined || place === undefined) return { status: { authenticated: false } };
   const account = who === "other" ? "other" : "portcullis-agent";

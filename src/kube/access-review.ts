@@ -1,0 +1,34 @@
+/** May this user do that? */
+import type { KubeConnection } from "./connection.ts";
+import { apiVersionOf, collectionPath, SUBJECT_ACCESS_REVIEWS } from "./resources.ts";
+import type { TokenUser } from "./token-review.ts";
+
+/** As in a role: what is to be done, and to what. */
+export interface ResourceAttributes {
+  verb: string;
+  group: string;
+  resource: string;
+  subresource?: string;
+  namespace?: string;
+  name?: string;
+}
+
+/**
+ * Asks the API server, which asks its authorizers.
+ * @throws ApiError, UnreachableError
+ */
+export async function reviewAccess(
+  connection: KubeConnection,
+  { username, uid, groups, extra }: TokenUser,
+  resourceAttributes: ResourceAttributes,
+): Promise<{ allowed: boolean; reason: string }> {
+  const review = (await connection.request("POST", collectionPath(SUBJECT_ACCESS_REVIEWS), {
+    body: {
+      apiVersion: apiVersionOf(SUBJECT_ACCESS_REVIEWS),
+      kind: SUBJECT_ACCESS_REVIEWS.kind,
+      spec: { user: username, uid, groups, extra, resourceAttributes },
+    },
+  })) as { status?: { allowed?: boolean; denied?: boolean; reason?: string; evaluationError?: string } };
+  const { allowed, denied, reason, evaluationError } = review.status ?? {};
+  return { allowed: allowed === true && denied !== true, reason: reason || evaluationError || "" };
+}

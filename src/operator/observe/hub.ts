@@ -1,0 +1,216 @@
+/**
+ * Who looks at which pod, and what its node's agent is told of that. Agents are told again and again, because their watches end by
+ * themselves: an operator that is gone leaves none behind.
+ */
+import { create } from "@bufbuild/protobuf";
+import { causeText } from "../../api/errors.ts";
+import { type Observations, type Watch, WatchesSchema, WatchSchema } from "../../protocol/agent_pb.js";
+import type { ObserveRequest } from "../../protocol/observe.ts";
+import type { AgentWatchers, WatchableAgent } from "../distribution/server.ts";
+import type { PodDescription } from "./pod-description.ts";
+import type { RecordStream } from "./record-stream.ts";
+import { ObserveRefusal } from "./refusal.ts";
+
+export interface ObserverHubOptions {
+  /** @throws ObserveRefusal where there is nothing that could be observed */
+  describe: (request: ObserveRequest) => PodDescription;
+  /** Milliseconds between two looks, at each of which agents are told again; watches end after three without. */
+  interval?: number;
+}
+
+const INTERVAL_MS = 5_000;
+const LEASES_PER_INTERVAL = 3;
+/** More observers than this make an agent busy with telling. */
+const OBSERVERS_PER_NODE = 8;
+const OBSERVERS_MAX = 256;
+/** Agents tell less of one packet. */
+const EVENT_BYTES_MAX = 16 * 1024;
+
+interface Observer {
+  id: number;
+  request: ObserveRequest;
+  pod: PodDescription;
+  /** As the observer was told it. */
+  told: string;
+  output: RecordStream;
+}
+
+export class ObserverHub implements AgentWatchers {
+  readonly #options: ObserverHubOptions;
+  readonly #agents = new Map<string, WatchableAgent>();
+  readonly #observers = new Map<number, Observer>();
+  #timer: NodeJS.Timeout | null = null;
+  #lastId = 0;
+
+  constructor(options: ObserverHubOptions) {
+    this.#options = options;
+  }
+
+  /** How many look at pods now. */
+  get size(): number {
+    return this.#observers.size;
+  }
+
+  /**
+   * Whether somebody can look at this pod now.
+   * @throws ObserveRefusal
+   */
+  check(request: ObserveRequest): PodDescription {
+    const pod = this.#options.describe(request);
+    const agent = this.#agents.get(pod.node);
+    if (agent === undefined) throw new ObserveRefusal("ServiceUnavailable", noAgent(pod.node));
+    if (!agent.observes) {
+      const message = `the agent of node ${pod.node} is of version ${agent.version}, which shows nothing live; upgrade it`;
+      throw new ObserveRefusal("Conflict", message);
+    }
+    const beside = [...this.#observers.values()].filter(({ pod: { node } }) => node === pod.node).length;
+    if (this.#observers.size < OBSERVERS_MAX && beside < OBSERVERS_PER_NODE) return pod;
+    const message = `${beside} others look at pods of node ${pod.node}, ${this.size} at all nodes'; that is as many as may`;
+    throw new ObserveRefusal("TooManyRequests", message);
+  }
+
+  /**
+   * Somebody looks at a pod from now on, until the stream ends.
+   * @returns what is to be called when it has
+   * @throws ObserveRefusal
+   */
+  observe(request: ObserveRequest, output: RecordStream): () => void {
+    const pod = this.check(request);
+    this.#lastId += 1;
+    const observer = { id: this.#lastId, request, pod, told: "", output };
+    this.#observers.set(observer.id, observer);
+    this.#tell(observer);
+    this.#say(pod.node);
+    this.#timer ??= setInterval(() => this.#look(), this.#options.interval ?? INTERVAL_MS);
+    return () => {
+      if (this.#observers.delete(observer.id)) this.#say(observer.pod.node);
+      if (this.#observers.size === 0) this.#stop();
+    };
+  }
+
+  /** Lets all observers go. */
+  endAll(message: string): void {
+    for (const { output } of [...this.#observers.values()]) output.end(message, true);
+    this.#stop();
+  }
+
+  connected(node: string, agent: WatchableAgent): void {
+    this.#agents.set(node, agent);
+    this.#refresh(node);
+    if (this.#of(node).length > 0) this.#say(node);
+  }
+
+  disconnected(node: string): void {
+    this.#agents.delete(node);
+    this.#refresh(node);
+  }
+
+  /** An agent is believed about what is watched on its own node only. */
+  observed(node: string, { observations, lost }: Observations): void {
+    for (const { watches, event } of observations) {
+      const parsed = parsedEvent(event);
+      for (const id of watches) {
+        const observer = this.#observerOn(node, id);
+        if (observer === null) continue;
+        if (parsed !== null && concerns(parsed, observer.request)) observer.output.event(JSON.stringify(parsed));
+        else tellLost(observer, 1);
+      }
+    }
+    for (const { watch, count } of lost) {
+      const observer = this.#observerOn(node, watch);
+      if (observer !== null) tellLost(observer, Number(count));
+    }
+  }
+
+  #observerOn(node: string, id: number): Observer | null {
+    const observer = this.#observers.get(id);
+    return observer?.pod.node === node ? observer : null;
+  }
+
+  #of(node: string): Observer[] {
+    return [...this.#observers.values()].filter(({ pod }) => pod.node === node);
+  }
+
+  #look(): void {
+    const nodes = new Set([...this.#observers.values()].map(({ pod }) => pod.node));
+    for (const node of nodes) {
+      this.#refresh(node);
+      if (this.#of(node).length > 0) this.#say(node);
+    }
+  }
+
+  /** What has become of the pods that are looked at on a node. */
+  #refresh(node: string): void {
+    for (const observer of this.#of(node)) {
+      try {
+        const pod = this.#options.describe(observer.request);
+        const isSame = pod.uid === observer.pod.uid && pod.node === node;
+        if (!isSame) observer.output.end(`pod ${observer.request.pod} was replaced by another of its name`, true);
+        else Object.assign(observer, { pod });
+        this.#tell(observer);
+      } catch (cause) {
+        observer.output.end(causeText(cause), false);
+      }
+    }
+  }
+
+  #tell(observer: Observer): void {
+    const { request, pod, output } = observer;
+    const { uid: _, ...words } = pod;
+    const notes = this.#agents.has(pod.node) ? pod.notes : [noAgent(pod.node), ...pod.notes];
+    const text = JSON.stringify([words, notes]);
+    if (text === observer.told) return;
+    observer.told = text;
+    const { namespace, pod: name } = request;
+    output.record({ type: "watching", time: new Date().toISOString(), namespace, pod: name, ...words, notes });
+  }
+
+  #say(node: string): void {
+    const leaseMilliseconds = (this.#options.interval ?? INTERVAL_MS) * LEASES_PER_INTERVAL;
+    const watches = this.#of(node).map(watchOf);
+    this.#agents.get(node)?.watch(create(WatchesSchema, { watches, leaseMilliseconds }));
+  }
+
+  #stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+}
+
+function watchOf({ id, request, pod }: Observer): Watch {
+  const { verdicts, direction = "", process: path = "", container = "", rate } = request;
+  return create(WatchSchema, { id, podUid: pod.uid, verdicts: [...verdicts], direction, path, container, rate });
+}
+
+interface ParsedEvent {
+  type?: unknown;
+  workload?: { namespace?: unknown; name?: unknown } | null;
+}
+
+function tellLost({ output }: Observer, count: number): void {
+  output.record({ type: "lost", time: new Date().toISOString(), where: "agent", count });
+}
+
+/** Null for what is no event: no agent of ours sends such a thing, and it counts as lost. */
+function parsedEvent(event: Uint8Array): ParsedEvent | null {
+  if (event.length > EVENT_BYTES_MAX) return null;
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(event).toString("utf8"));
+    return typeof parsed === "object" && parsed !== null ? (parsed as ParsedEvent) : null;
+  } catch {
+    return null;
+  }
+}
+
+function concerns({ type, workload }: ParsedEvent, { namespace, pod }: ObserveRequest): boolean {
+  if (type === "lost") return true;
+  const isVerdict = type === "verdict" || type === "dns" || type === "listen";
+  return isVerdict && workload?.namespace === namespace && workload.name === pod;
+}
+
+function noAgent(node: string): string {
+  return (
+    `no agent of node ${node} is connected to the operator. What is in force there stays so, but nothing can be shown; ` +
+    "see `kubectl portcullis status`"
+  );
+}

@@ -1,0 +1,86 @@
+/** What an observer should know of the pod: where it is, what selects it, and why perhaps nothing will be seen. */
+import { PolicyKind } from "../../protocol/agent_pb.js";
+import type { ObserveRequest } from "../../protocol/observe.ts";
+import type { AgentRecords } from "../distribution/agent-records.ts";
+import type { PlanLoop } from "../plan-loop.ts";
+import { judgePod } from "../status/pod-verdicts.ts";
+import { ObserveRefusal } from "./refusal.ts";
+
+export interface PodDescription {
+  uid: string;
+  node: string;
+  profiles: string[];
+  actions: string[];
+  notes: string[];
+}
+
+export interface DescriptionSources {
+  plan: PlanLoop;
+  records: () => AgentRecords;
+  servingSince: () => number | null;
+}
+
+/** @throws ObserveRefusal where there is nothing that could be observed */
+export function describePod(
+  request: ObserveRequest,
+  { plan, records, servingSince }: DescriptionSources,
+): PodDescription {
+  const { namespace, pod: name } = request;
+  const key = `${namespace}/${name}`;
+  const pod = plan.pods.get(key);
+  if (pod === undefined)
+    throw new ObserveRefusal("NotFound", `there is no running pod ${name} in namespace ${namespace}`);
+  const planned = plan.planner.plan(key);
+  if (pod.nodeName === "" || planned === undefined) {
+    throw new ObserveRefusal("Conflict", `pod ${name} is on no node yet; there is nothing to be seen of it`);
+  }
+  const agent = records().get(pod.nodeName);
+  const { protectable, failure } = judgePod(planned, agent, {
+    now: Date.now(),
+    servingSince: servingSince() ?? Date.now(),
+  });
+  if (!protectable && failure !== null) throw new ObserveRefusal("Conflict", failure.message);
+  const { policy, binding } = planned;
+  const actions = policy?.table?.actions ?? [];
+  const isSelected = planned.profiles.length > 0;
+  return {
+    uid: pod.uid,
+    node: pod.nodeName,
+    profiles: [...planned.profiles],
+    actions: [...actions],
+    notes: [
+      ...(binding.policy === PolicyKind.UNRESTRICTED && !isSelected ? [UNSELECTED] : []),
+      ...(isSelected && failure !== null ? [`not all is in force as asked: ${failure.message}`] : []),
+      ...(isSelected ? filterNotes(request, actions, containersOf(plan, planned.binding.tableHash)) : []),
+    ],
+  };
+}
+
+const UNSELECTED =
+  "no SecurityProfile selects this pod: its packets are not judged, and nothing is shown until a profile does";
+
+/** Containers that the pod's rules tell from others. */
+function containersOf(plan: PlanLoop, tableHash: string): Set<string> {
+  const binaries = plan.tables.tables.get(tableHash)?.binaries ?? [];
+  return new Set(binaries.flatMap(({ container }) => container ?? []));
+}
+
+/** Why what was asked for may not be seen although it happens. */
+function filterNotes(
+  { verdicts, container }: ObserveRequest,
+  actions: readonly string[],
+  containers: Set<string>,
+): string[] {
+  const asksForRefused = verdicts.some((verdict) => verdict !== "allowed");
+  const told = [...containers].sort().join(", ") || "none";
+  return [
+    ...(asksForRefused && !actions.includes("alert")
+      ? ["the pod's profiles have no action alert: what they refuse is counted, but not reported"]
+      : []),
+    ...(container !== undefined && !containers.has(container)
+      ? [
+          `the pod's profiles tell these containers apart: ${told}; what others do is not shown under a container's name`,
+        ]
+      : []),
+  ];
+}

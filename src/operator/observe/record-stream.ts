@@ -1,0 +1,112 @@
+/**
+ * What goes to one observer: lines. One who reads too slowly is told how much was left out, and one who does not read at all is let
+ * go; neither costs more than a buffer.
+ */
+import type { Writable } from "node:stream";
+import type { ObserveRecord } from "../../protocol/observe.ts";
+
+export interface RecordStreamOptions {
+  /** Bytes that may wait for the reader. */
+  bufferLimit?: number;
+  /** Milliseconds after which a silent stream says that it lives. */
+  aliveInterval?: number;
+  /** Milliseconds after which a reader who takes nothing is let go. */
+  stallLimit?: number;
+}
+
+const DEFAULTS: Required<RecordStreamOptions> = {
+  bufferLimit: 1024 * 1024,
+  aliveInterval: 15_000,
+  stallLimit: 60_000,
+};
+
+export class RecordStream {
+  readonly #output: Writable;
+  readonly #options: Required<RecordStreamOptions>;
+  readonly #alive: NodeJS.Timeout;
+  readonly #onEnd: () => void;
+  #lost = 0;
+  #lastLine = Date.now();
+  /** Since when the reader has taken nothing; null: there is room. */
+  #stalledSince: number | null = null;
+  #ended = false;
+
+  /** @param onEnd called once, whoever ends it */
+  constructor(output: Writable, onEnd: () => void, options: RecordStreamOptions = {}) {
+    this.#output = output;
+    this.#onEnd = onEnd;
+    this.#options = { ...DEFAULTS, ...options };
+    this.#alive = setInterval(() => this.#look(), this.#options.aliveInterval);
+    output.on("drain", () => this.#drained());
+    output.on("error", () => this.#finish());
+    output.on("close", () => this.#finish());
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Of an agent: JSON on one line, left out where the reader is too slow. */
+  event(line: string): void {
+    if (this.#ended) return;
+    if (this.#output.writableLength > this.#options.bufferLimit) {
+      this.#lost += 1;
+      this.#stalledSince ??= Date.now();
+      return;
+    }
+    this.#tellLost();
+    this.#write(line);
+  }
+
+  /** Of the operator: never left out, and rare. */
+  record(record: ObserveRecord): void {
+    if (!this.#ended) this.#write(JSON.stringify(record));
+  }
+
+  /** The last words. */
+  end(message: string, again: boolean): void {
+    if (this.#ended) return;
+    this.#tellLost();
+    this.record({ type: "end", time: now(), message, again });
+    this.#output.end();
+    this.#finish();
+  }
+
+  #write(line: string): void {
+    this.#lastLine = Date.now();
+    if (!this.#output.write(`${line}\n`)) this.#stalledSince ??= Date.now();
+  }
+
+  #drained(): void {
+    this.#stalledSince = null;
+    this.#tellLost();
+  }
+
+  #tellLost(): void {
+    if (this.#lost === 0) return;
+    const count = this.#lost;
+    this.#lost = 0;
+    this.record({ type: "lost", time: now(), where: "operator", count });
+  }
+
+  #look(): void {
+    const { stallLimit, aliveInterval } = this.#options;
+    if (this.#stalledSince !== null && Date.now() - this.#stalledSince > stallLimit) {
+      this.#output.destroy();
+      this.#finish();
+    } else if (this.#stalledSince === null && Date.now() - this.#lastLine >= aliveInterval) {
+      this.record({ type: "alive", time: now() });
+    }
+  }
+
+  #finish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#alive);
+    this.#onEnd();
+  }
+}
+
+function now(): string {
+  return new Date().toISOString();
+}

@@ -1,0 +1,186 @@
+/** Where observers come in: HTTPS behind a Service, so that the API server's proxy leads there. */
+import http from "node:http";
+import https from "node:https";
+import type { AddressInfo } from "node:net";
+import { causeText } from "../../api/errors.ts";
+import type { TokenUser } from "../../kube/token-review.ts";
+import { OBSERVE_PATH, type ObserveRequest } from "../../protocol/observe.ts";
+import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { CertificateFiles } from "../distribution/certificate-files.ts";
+import type { ObserverAccess } from "./access.ts";
+import type { ObserverHub } from "./hub.ts";
+import { RecordStream, type RecordStreamOptions } from "./record-stream.ts";
+import { ObserveRefusal } from "./refusal.ts";
+import { RELAYED_HEADER, relay } from "./relay.ts";
+import { parseObserveRequest } from "./request.ts";
+
+export interface ObserveServerOptions {
+  /** `host:port` or `:port`; port 0 takes any. */
+  address: string;
+  tls: { certificateFile: string; keyFile: string } | null;
+  hub: ObserverHub;
+  access: ObserverAccess;
+  /** Null while this replica has the agents; else why not, and where agents find the leader, if that is known. */
+  notServing: () => { message: string; leader: string } | null;
+  onRequest: (result: "accepted" | "refused") => void;
+  stream?: RecordStreamOptions;
+  /** Milliseconds between two questions whether an observer still may. */
+  recheckInterval?: number;
+  log: Logger;
+}
+
+const BODY_BYTES_MAX = 64 * 1024;
+const REQUEST_MS = 10_000;
+const RECHECK_MS = 60_000;
+/** Observers come anew after this long, with fresh tokens. */
+const STREAM_MS = 60 * 60_000;
+
+export class ObserveServer {
+  readonly #options: ObserveServerOptions;
+  #server: http.Server | https.Server | null = null;
+  #files: CertificateFiles | null = null;
+  #certificate: Buffer | null = null;
+  #port = 0;
+
+  constructor(options: ObserveServerOptions) {
+    this.#options = options;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** @throws ListenError, UnreadableError, UsageError */
+  async listen(): Promise<void> {
+    const { address } = this.#options;
+    const { host, port } = parseListenAddress(address);
+    const server = this.#makeServer();
+    this.#server = server;
+    server.requestTimeout = REQUEST_MS;
+    server.on("request", (request: http.IncomingMessage, response: http.ServerResponse) =>
+      this.#take(request, response),
+    );
+    await new Promise<void>((settle, fail) => {
+      server.once("error", (cause) => fail(new ListenError(address, cause)));
+      server.listen(port, host, settle);
+    });
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    this.#files?.close();
+    this.#options.hub.endAll("this operator ends");
+    const server = this.#server;
+    if (server === null) return;
+    const closed = new Promise((settle) => server.close(settle));
+    server.closeIdleConnections();
+    const late = setTimeout(() => server.closeAllConnections(), 500);
+    await closed;
+    clearTimeout(late);
+  }
+
+  #makeServer(): http.Server | https.Server {
+    const { tls, log } = this.#options;
+    if (tls === null) return http.createServer();
+    const server = https.createServer();
+    this.#files = new CertificateFiles(tls, log);
+    this.#files.addIdentityCertificateListener((pair) => {
+      if (pair === null) return;
+      this.#certificate = pair.certificate;
+      server.setSecureContext({ cert: pair.certificate, key: pair.privateKey });
+    });
+    return server;
+  }
+
+  #take(request: http.IncomingMessage, response: http.ServerResponse): void {
+    this.#answer(request, response).catch((cause: unknown) => {
+      const refusal = refusalOf(cause);
+      const { status, message } = refusal;
+      this.#options.onRequest("refused");
+      this.#options.log.warn(
+        { peer: request.socket.remoteAddress, status, reason: message },
+        "an observer was not let in",
+      );
+      if (response.headersSent) response.destroy();
+      else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(refusal.body));
+    });
+  }
+
+  async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    if (request.method !== "POST" || new URL(request.url ?? "/", "http://localhost").pathname !== OBSERVE_PATH) {
+      throw new ObserveRefusal("NotFound", `there is POST ${OBSERVE_PATH}, and nothing else`);
+    }
+    const body = await bodyOf(request);
+    const elsewhere = this.#options.notServing();
+    if (elsewhere !== null) {
+      const { leader, message } = elsewhere;
+      if (leader === "" || request.headers[RELAYED_HEADER] !== undefined) {
+        throw new ObserveRefusal("ServiceUnavailable", `${message}; try again`);
+      }
+      const host = leader.slice(0, leader.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+      await relay(body, { host, port: this.#port, certificate: this.#certificate }, response);
+      return;
+    }
+    const asked = parseObserveRequest(body);
+    const { access, hub } = this.#options;
+    const user = await access.authenticate(asked.token);
+    await access.authorize(user, asked);
+    hub.check(asked);
+    if (!response.destroyed) this.#stream(asked, user, response);
+  }
+
+  #stream(asked: ObserveRequest, user: TokenUser, response: http.ServerResponse): void {
+    const { hub, stream, recheckInterval = RECHECK_MS, log, onRequest } = this.#options;
+    const about = { user: user.username, pod: `${asked.namespace}/${asked.pod}` };
+    const ends: (() => void)[] = [];
+    const output: RecordStream = new RecordStream(
+      response,
+      () => {
+        for (const end of ends) end();
+        log.info(about, "an observer has gone");
+      },
+      stream,
+    );
+    response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+    response.flushHeaders();
+    const recheck = setInterval(() => this.#recheck(asked, user, output), recheckInterval);
+    const limit = setTimeout(() => output.end("an observation lasts an hour at most", true), STREAM_MS);
+    ends.push(
+      () => clearInterval(recheck),
+      () => clearTimeout(limit),
+      hub.observe(asked, output),
+    );
+    onRequest("accepted");
+    log.info({ ...about, verdicts: asked.verdicts }, "a pod is observed");
+  }
+
+  /** A right that was taken away ends what it was for. An API server that is away ends nothing. */
+  #recheck(asked: ObserveRequest, user: TokenUser, output: RecordStream): void {
+    this.#options.access.authorize(user, asked).catch((cause: unknown) => {
+      const refusal = refusalOf(cause);
+      if (refusal.reason === "Forbidden") output.end(refusal.message, false);
+      else
+        this.#options.log.warn(
+          { user: user.username, reason: refusal.message },
+          "an observer's right cannot be checked",
+        );
+    });
+  }
+}
+
+async function bodyOf(request: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_BYTES_MAX) throw new ObserveRefusal("BadRequest", "the request is too long");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function refusalOf(cause: unknown): ObserveRefusal {
+  if (cause instanceof ObserveRefusal) return cause;
+  return new ObserveRefusal("InternalError", `the operator failed: ${causeText(cause)}`, { cause });
+}
