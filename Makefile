@@ -90,6 +90,11 @@ fuzz: build ## Differential fuzzing of the BPF programs against the reference ev
 bench: build build/bench/traffic ## Print ratios against a baseline of the same run (ARGS="--only dns --seconds 5")
 	$(NODE) bench/bench.ts $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: setup ## Measure the operator with 1,000 nodes, 50,000 pods and 1,000 profiles (ARGS="--nodes 100 --pods 3000 --profiles 100")
+	@tools/setup-cluster cluster
+	@PATH="$$PATH:/usr/local/go/bin" $(NODE) --disable-warning=ExperimentalWarning bench/scale/scale.ts $(ARGS)
+
 build/bench/traffic: bench/traffic/traffic.c $(wildcard bench/traffic/*.h)
 	mkdir -p build/bench
 	gcc -O2 -Wall -Wextra -pthread -o $@ $<

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { ratioChart } from "./chart.ts";
+import { scaleSectionOf } from "./scale/page.ts";
 import { type Result, resultCells } from "./table.ts";
 
 const DOCUMENT = fileURLToPath(new URL("../docs/benchmarks.md", import.meta.url));
@@ -19,15 +20,16 @@ export interface Run {
   notes: readonly string[];
 }
 
-/** Writes page and picture. */
+/** Writes page and picture; the section of `make bench-scale` stays. */
 export function writeDocument(results: readonly Result[], run: Run): void {
+  const scale = scaleSectionOf(readFileSync(DOCUMENT, "utf8"));
   writeFileSync(
     fileURLToPath(new URL(CHART, `file://${DOCUMENT}`)),
     ratioChart(results.filter(({ baseline }) => baseline === "bare")),
   );
   writeFileSync(
     DOCUMENT,
-    [introduction(), machine(run), targets(results), ...results.map(section), method()].join("\n"),
+    [introduction(), machine(run), targets(results), ...results.map(section), method(), scale].join("\n"),
   );
 }
 
@@ -35,7 +37,7 @@ function introduction(): string {
   return `# Benchmarks
 
 What Portcullis costs, against the same traffic without it, in one run on one machine. This page is written by
-\`make bench ARGS=--write\`, and no figure on it is typed by hand. Figures depend on the machine; the ratios much less so.
+\`make bench ARGS=--write\` (and \`make bench-scale ARGS=--write\`), and no figure on it is typed by hand. Figures depend on the machine; the ratios much less so.
 
 ![Ratios against the baseline](${CHART})
 `;
