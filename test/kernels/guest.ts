@@ -52,7 +52,8 @@ function qemuArguments(
     // Software emulation only: it is the same everywhere, and nested virtualisation is not.
     ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", `${PROCESSORS}`, "-m", `${MEMORY_MEGABYTES}`],
     ...["-kernel", kernel.image, "-initrd", initrd],
-    ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off"],
+    // What the kernel does not know it leaves to guest/start.
+    ...["-append", `console=ttyS0 quiet panic=-1 mitigations=off${kernel.hybrid === true ? " guest.hybrid" : ""}`],
     ...["-serial", `file:${files.console}`, "-serial", `file:${files.resultFile}`],
     ...["-drive", `file=${disk},if=none,id=disk,format=raw,readonly=on`, "-device", "virtio-blk-pci,drive=disk"],
   ];

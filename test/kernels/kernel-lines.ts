@@ -6,11 +6,13 @@ export interface KernelLine {
   line: string;
   /** Debian suite. */
   suite: string;
+  /** Whether nodes with it were laid out with cgroup v1 beside v2, so that containers are tested on that as well. */
+  hybrid?: true;
 }
 
 /** Oldest first. The last suite moves on; its line says what was there when this was last looked at. */
 export const KERNEL_LINES: readonly KernelLine[] = [
-  { line: "5.10", suite: "bullseye" },
+  { line: "5.10", suite: "bullseye", hybrid: true },
   { line: "6.1", suite: "bookworm" },
   { line: "6.12", suite: "trixie" },
   { line: "7.2", suite: "sid" },

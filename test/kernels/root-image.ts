@@ -169,7 +169,9 @@ function addBusybox(stage: string): void {
 }
 
 function addGuestFiles(stage: string, testFiles: readonly string[]): void {
-  copyFileSync(join(import.meta.dirname, "guest/start"), join(stage, "guest/start"));
-  chmodSync(join(stage, "guest/start"), 0o755);
+  for (const name of ["start", "hybrid-cgroups"]) {
+    copyFileSync(join(import.meta.dirname, "guest", name), join(stage, "guest", name));
+    chmodSync(join(stage, "guest", name), 0o755);
+  }
   writeFileSync(join(stage, "guest/plan.json"), JSON.stringify({ testFiles }));
 }

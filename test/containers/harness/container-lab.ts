@@ -55,7 +55,9 @@ export class ContainerLab {
     });
     this.#agent = running;
     running.child.stdout?.on("data", (data) => this.events.feed(String(data)));
-    running.child.on("close", () => this.events.end(`the agent has ended: ${running.stderr.slice(-3000)}`));
+    running.child.on("close", (code, signal) =>
+      this.events.end(`the agent has ended (${code ?? signal}): ${running.stderr.slice(-3000)}`),
+    );
     await this.events.waitFor("ready", ({ type }) => type === "ready", { timeout: START_TIMEOUT_MS });
   }
 
