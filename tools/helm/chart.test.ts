@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { operatorCommand } from "../../src/cli/operator.ts";
 import { uninstallCommand } from "../../src/cli/uninstall.ts";
+import { OBSERVE_PERMISSION } from "../../src/protocol/observe.ts";
 import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
 import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
 import { CHART, CHART_NAMESPACE, lintChart, type Manifest, renderChart } from "./chart.ts";
@@ -75,6 +76,7 @@ test("what the operator may do in a cluster: this, and nothing else", { skip }, 
     "endpointslices.discovery.k8s.io: list watch",
     "events.events.k8s.io: create patch",
     "tokenreviews.authentication.k8s.io: create",
+    "subjectaccessreviews.authorization.k8s.io: create",
   ]);
   assert.deepEqual(rules("Role", "portcullis-operator"), [
     "leases.coordination.k8s.io: create",
@@ -83,9 +85,44 @@ test("what the operator may do in a cluster: this, and nothing else", { skip }, 
   assert.deepEqual(rules("Role", "portcullis-uninstall"), ["daemonsets.apps/portcullis-agent: get patch"]);
   const subjects = objects.filter(({ kind }) => kind.endsWith("RoleBinding")).flatMap((binding) => binding.subjects);
   assert.deepEqual([...new Set(subjects.map(({ name }) => name))].sort(), [
+    "portcullis-observer",
     "portcullis-operator",
     "portcullis-uninstall",
   ]);
+});
+
+test("what observers may do: reach one port of one Service, and see verdicts", { skip }, () => {
+  const objects = renderChart(helm);
+  const rules = (kind: string, name: string) => JSON.stringify(only(objects, kind, name).rules);
+  const way = {
+    apiGroups: [""],
+    resources: ["services/proxy"],
+    resourceNames: ["https:portcullis-operator:observe"],
+    verbs: ["create"],
+  };
+  const token = {
+    apiGroups: [""],
+    resources: ["serviceaccounts/token"],
+    resourceNames: ["portcullis-observer"],
+    verbs: ["create"],
+  };
+  assert.equal(rules("Role", "portcullis-observer-way"), JSON.stringify([way]));
+  assert.equal(rules("Role", "portcullis-observer"), JSON.stringify([way, token]));
+  const { group, resource, subresource, verb } = OBSERVE_PERMISSION;
+  assert.deepEqual(only(objects, "ClusterRole", "portcullis-observer").rules, [
+    { apiGroups: [group], resources: [`${resource}/${subresource}`], verbs: [verb] },
+  ]);
+  const service = only(objects, "Service", "portcullis-operator");
+  const [container] = only(objects, "Deployment").spec.template.spec.containers;
+  const port = container.ports.find(({ name }: { name: string }) => name === "observe");
+  assert.equal(service.spec.ports.find(({ name }: { name: string }) => name === "observe").targetPort, "observe");
+  const operator = parsed(operatorCommand(), argumentsOf(only(objects, "Deployment")));
+  assert.equal(operator.observeAddress, `:${port.containerPort}`);
+});
+
+test("without observers there is no way in, and no right to ask for rights", { skip }, () => {
+  const objects = renderChart(helm, "observe.enabled=false").filter(({ kind }) => kind !== "CustomResourceDefinition");
+  assert.equal(/observe|subjectaccessreviews/.test(JSON.stringify(objects)), false);
 });
 
 test("the agent has no rights at the API server, and named capabilities on its node", { skip }, () => {

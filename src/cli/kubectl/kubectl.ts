@@ -1,5 +1,5 @@
 /** The kubectl that the plugin was called by: its configuration and credentials are the user's, and stay its affair. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { PortcullisError } from "../../api/errors.ts";
 
 /** kubectl refused, or there is none. Code PC_KUBECTL; its own words are in the message. */
@@ -57,9 +57,13 @@ export class Kubectl {
     return spawnSync("kubectl", [...this.#common, ...args], { stdio: "inherit" }).status ?? 1;
   }
 
-  /** Runs it on, its output to be read. */
-  follow(...args: string[]): ChildProcess {
-    return spawn("kubectl", [...this.#common, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  /** Posts to a path of the API server's; the answer is to be read as it comes. */
+  post(path: string, body: string): ChildProcessWithoutNullStreams {
+    const child = spawn("kubectl", [...this.#common, "create", "--raw", path, "-f", "-"], { stdio: "pipe" });
+    // It may have ended without reading, which its own words explain.
+    child.stdin.on("error", () => {});
+    child.stdin.end(body);
+    return child;
   }
 }
 
@@ -78,14 +82,7 @@ export function agents(kubectl: Kubectl, systemNamespace: string, ...more: strin
   return kubectl.list("pods", `--namespace=${systemNamespace}`, `--selector=${labels}`, ...more);
 }
 
-/** A pod that was asked about, and where it runs. @throws KubectlError if it has no node yet */
-export function scheduledPod(
-  kubectl: Kubectl,
-  name: string,
-  namespace: string | undefined,
-): KubeObject & { node: string } {
-  const pod = kubectl.object("pod", name, ...(namespace === undefined ? [] : [`--namespace=${namespace}`]));
-  const node = pod.spec?.nodeName;
-  if (node === undefined) throw new KubectlError(`pod ${name} is on no node yet; nothing is enforced, or seen, of it`);
-  return { ...pod, node };
+/** The namespace that kubectl works in where none is named. @throws KubectlError */
+export function contextNamespace(kubectl: Kubectl): string {
+  return kubectl.text("config", "view", "--minify", "--output=jsonpath={..namespace}").trim() || "default";
 }

@@ -1,69 +1,118 @@
-/** `kubectl portcullis observe`: verdicts of a pod as they are passed, from the agent of its node. */
-import { createInterface } from "node:readline";
-import { Command, Option } from "commander";
-import type { AgentEvent } from "../../node-agent/events/event.ts";
-import { eventText, wantsColours } from "../../node-agent/events/text.ts";
-import { agentOn, Kubectl, type KubectlOptions, scheduledPod } from "./kubectl.ts";
+/** `kubectl portcullis observe`: verdicts of a pod as they are passed, through the operator. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { DIRECTIONS, type Direction, VERDICTS, type Verdict } from "../../api/reasons.ts";
+import { OBSERVE_RATE_MAX } from "../../protocol/observe.ts";
+import { parseDuration } from "../durations.ts";
+import { contextNamespace, Kubectl } from "./kubectl.ts";
+import { type ObserveFormat, ObservePrinter } from "./observe-printer.ts";
+import { observeUntil } from "./observe-session.ts";
 import { addClusterAccess, type ClusterAccess } from "./options.ts";
 
-interface ObserveOptions extends ClusterAccess, KubectlOptions {
-  since: string;
-  follow: boolean;
-  output: "text" | "json";
+interface ObserveOptions extends ClusterAccess {
+  verdict: Verdict[];
+  direction?: Direction;
+  process?: string;
+  container?: string;
+  limit?: number;
+  timeout?: number;
+  rate: number;
+  output: ObserveFormat;
+  serviceAccount?: string;
+  operatorService: string;
 }
 
+const REFUSED: Verdict[] = ["dropped", "alerted", "counted"];
+
 const NOTE = `
-What is refused is always shown. The first packet of each allowed flow is shown if the agents report it
-(agent.reportAllowed=true in the chart).`;
+A line is a packet, or as many of one kind as it says, and how it was judged. What is refused is reported by pods whose profiles have
+the action alert. With --verdict allowed (or all) the first packet of each new flow that is allowed is shown as well, which the node
+reports for as long as you look.
+
+It goes on until it is interrupted, or --limit or --timeout end it.
+
+Rights: to post to the operator's Service (create services/proxy), to make a token for a ServiceAccount (create serviceaccounts/token),
+and that account's to see verdicts of the pod (get pods/verdicts in security.datadoghq.com). docs/kubernetes.md has the roles.
+
+Examples:
+  kubectl portcullis observe web-0
+  kubectl portcullis observe web-0 -n shop --verdict all --process /usr/bin/shop
+  kubectl portcullis observe web-0 --direction egress -o json --timeout 1m | jq .dst
+
+Exit status: 0 ended as asked, 1 refused, or the pod or the connection has gone, 2 used wrongly.`;
 
 export function observeCommand(): Command {
   return addClusterAccess(new Command("observe"))
     .summary("verdicts of a pod, as they are passed")
-    .description("Shows how the packets of a pod are judged, with process, peer, reason and profile.")
+    .description("Shows how the packets of a pod are judged, with process, peer, reason and profile, as it happens.")
     .argument("<pod>", "name of the pod")
-    .option("--since <time>", "begin so far back, e.g. 10m", "1s")
-    .option("--no-follow", "end with what there is")
-    .addOption(new Option("-o, --output <format>", "format of the events").choices(["text", "json"]).default("text"))
+    .addOption(
+      new Option("--verdict <list>", `${VERDICTS.join(", ")}, or all; several with commas`)
+        .argParser(verdictsOf)
+        .default(REFUSED, REFUSED.join(",")),
+    )
+    .addOption(new Option("--direction <way>", "one direction only").choices(DIRECTIONS))
+    .option("--process <path>", "one executable or script only")
+    .option("-c, --container <name>", "one container only, of those that the pod's profiles tell apart")
+    .option("--limit <count>", "end after so many events", wholeNumber)
+    .option("--timeout <time>", "end after so long, e.g. 30s or 5m", parseDuration)
+    .addOption(
+      new Option("--rate <count>", `events a second, at most ${OBSERVE_RATE_MAX}; what is beyond is counted`)
+        .argParser(rateOf)
+        .default(100),
+    )
+    .addOption(new Option("-o, --output <format>", "json: one object a line").choices(["text", "json"]).default("text"))
+    .option(
+      "--service-account <name>",
+      "account to look with, of the pod's namespace (default: portcullis-observer of Portcullis' own, which may look everywhere)",
+    )
+    .option("--operator-service <name>", "Service of the operator", "portcullis-operator")
     .addHelpText("after", NOTE)
     .action((pod: string, options: ObserveOptions) => observe(pod, options));
 }
 
-async function observe(name: string, options: ObserveOptions): Promise<void> {
+async function observe(pod: string, options: ObserveOptions): Promise<void> {
+  const { verdict, direction, process: path, container, rate, limit, timeout, output, systemNamespace } = options;
   const kubectl = new Kubectl(options);
-  const pod = scheduledPod(kubectl, name, options.namespace);
-  const agent = agentOn(kubectl, pod.node, options.systemNamespace);
-  const logs = kubectl.follow(
-    "logs",
-    `--namespace=${options.systemNamespace}`,
-    agent.metadata.name,
-    "--container=agent",
-    `--since=${options.since}`,
-    `--follow=${options.follow}`,
-  );
-  const ended = new Promise<number>((settle) => logs.on("close", (code) => settle(code ?? 1)));
-  if (logs.stdout !== null) {
-    for await (const line of createInterface({ input: logs.stdout })) {
-      const event = eventOf(line, pod.metadata.namespace ?? "default", name);
-      if (event !== null) process.stdout.write(`${shown(event, options.output)}\n`);
-    }
-  }
-  process.exitCode = await ended;
+  const namespace = options.namespace ?? contextNamespace(kubectl);
+  const account =
+    options.serviceAccount === undefined
+      ? { name: defaultAccount(options.operatorService), namespace: systemNamespace }
+      : { name: options.serviceAccount, namespace };
+  const asked = {
+    namespace,
+    pod,
+    verdicts: verdict,
+    rate,
+    ...(direction === undefined ? {} : { direction }),
+    ...(path === undefined ? {} : { process: path }),
+    ...(container === undefined ? {} : { container }),
+  };
+  const printer = new ObservePrinter(output, limit ?? Number.POSITIVE_INFINITY);
+  const target = { service: options.operatorService, namespace: systemNamespace };
+  process.exitCode = await observeUntil({ kubectl, account, target, asked, printer, timeout: timeout ?? null });
 }
 
-/** The event of a line if it is about this pod; the agent's own words, and other pods', are null. */
-export function eventOf(line: string, namespace: string, name: string): AgentEvent | null {
-  if (!line.startsWith("{")) return null;
-  let event: AgentEvent;
-  try {
-    event = JSON.parse(line) as AgentEvent;
-  } catch {
-    // Lines are cut where the log was rotated.
-    return null;
-  }
-  if (!("workload" in event) || typeof event.workload !== "object") return null;
-  return event.workload.namespace === namespace && event.workload.name === name ? event : null;
+/** The chart names both after the release. */
+function defaultAccount(operatorService: string): string {
+  return `${operatorService.replace(/-operator$/, "")}-observer`;
 }
 
-function shown(event: AgentEvent, format: ObserveOptions["output"]): string {
-  return format === "json" ? JSON.stringify(event) : eventText(event, wantsColours(process.stdout));
+function verdictsOf(text: string): Verdict[] {
+  const words = text.split(",").map((word) => word.trim());
+  if (words.includes("all")) return [...VERDICTS];
+  const unknown = words.filter((word) => !(VERDICTS as readonly string[]).includes(word));
+  if (unknown.length > 0) throw new InvalidArgumentError(`There are: ${VERDICTS.join(", ")}, all.`);
+  return words as Verdict[];
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1) throw new InvalidArgumentError("It has to be a whole number from 1 on.");
+  return value;
+}
+
+function rateOf(text: string): number {
+  const value = wholeNumber(text);
+  if (value > OBSERVE_RATE_MAX) throw new InvalidArgumentError(`It has to be ${OBSERVE_RATE_MAX} at most.`);
+  return value;
 }

@@ -5,7 +5,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { eventOf } from "./observe.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-kp-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -26,22 +25,6 @@ const agent = {
   spec: { nodeName: "node-1" },
   status: { phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
 };
-const verdict = (name: string) =>
-  JSON.stringify({
-    time: "2026-01-01T00:00:00.000Z",
-    type: "verdict",
-    verdict: "dropped",
-    reason: "Peer",
-    direction: "egress",
-    workload: { namespace: "web", name, labels: {} },
-    profiles: ["web/shop"],
-    process: { path: "/bin/shop" },
-    proto: "tcp",
-    src: { ip: "10.0.0.1", port: 1 },
-    dst: { ip: "192.0.2.1", port: 443 },
-    count: 1,
-  });
-
 /** A `kubectl` that has one pod, one profile, one agent, and these nodes. */
 function kubectl(nodes: string[]): string {
   const bin = mkdtempSync(join(folder, "bin-"));
@@ -52,13 +35,11 @@ function kubectl(nodes: string[]): string {
   writeFileSync(join(answers, "pods"), list([agent]));
   writeFileSync(join(answers, "securityprofiles"), list([profile]));
   writeFileSync(join(answers, "nodes"), list(nodes.map((name) => ({ metadata: { name } }))));
-  writeFileSync(join(answers, "logs"), `level: an agent's own words\n${verdict("web-0")}\n${verdict("other")}\n`);
   const script = `#!/bin/sh
 while case $1 in --*) true;; *) false;; esac; do shift; done
 case "$1 $*" in
   *--output=wide*) echo "NAME MODE"; echo "shop enforce";;
   get*) cat "${answers}/$2";;
-  logs*) cat "${answers}/logs";;
   exec*) echo "exec $*";;
   *) echo "not known: $*" >&2; exit 1;;
 esac
@@ -79,18 +60,6 @@ test("explain asks the cluster's profiles about a pod", () => {
   const refused = plugin(["explain", "web-0", "-n", "web", "--", "--process", "/bin/sh", "--to", "10.1.2.3:80/tcp"]);
   assert.equal(refused.status, 1, refused.stderr);
   assert.match(refused.stdout, /BinaryUnknown/);
-});
-
-test("observe shows what is said of the pod, and nothing else", () => {
-  const { status, stdout, stderr } = plugin(["observe", "web-0", "-n", "web", "--no-follow", "-o", "json"]);
-  assert.equal(status, 0, stderr);
-  assert.deepEqual(stdout.trim().split("\n"), [verdict("web-0")]);
-  assert.match(plugin(["observe", "web-0", "--no-follow"]).stdout, /192\.0\.2\.1/);
-});
-
-test("a line that is cut, or is about something else, is passed over", () => {
-  assert.equal(eventOf('{"time":"2026', "web", "web-0"), null);
-  assert.equal(eventOf('{"level":30,"msg":"hello"}', "web", "web-0"), null);
 });
 
 test("status tells of nodes without an agent", () => {

@@ -48,9 +48,18 @@ export function eventText(event: AgentEvent, colours: boolean): string {
 
 type Paint = (colour: string, text: string) => string;
 
+/** Text that was chosen by others, without what a terminal would take for orders. */
+export function printable(text: string, lines = false): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    if (lines && character === "\n") return character;
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
+}
+
 function verdictText(event: VerdictEvent, paint: Paint): string {
+  const verdict = paint(VERDICT_COLOURS[event.verdict], event.verdict.padEnd(8));
   const columns = [
-    paint(VERDICT_COLOURS[event.verdict], event.verdict.padEnd(8)),
     event.workload.name.padEnd(10),
     processText(event.process).padEnd(30),
     (event.direction === "egress" ? "->" : "<-").padEnd(2),
@@ -60,7 +69,8 @@ function verdictText(event: VerdictEvent, paint: Paint): string {
     event.profiles.join(","),
   ];
   const count = event.count > 1 ? paint(DIM, ` (${event.count} packets)`) : "";
-  return `${columns.join("  ").trimEnd()}${count}`;
+  // Paths, names and comms are the workload's own choice.
+  return `${verdict}  ${printable(columns.join("  ")).trimEnd()}${count}`;
 }
 
 /** The reason; with the question, the answer's code or the local port where they are what it is about. */
