@@ -162,8 +162,8 @@ test("it goes to the leader that another operator names", async () => {
   try {
     operator.leader = `127.0.0.1:${leader.port}`;
     agent = new TestAgent();
-    await until("the leader is connected to", () => leader.connections.length === 1);
-    assert.equal(agent.client.state, "connected");
+    await until("the leader has welcomed it", () => agent.client.state === "connected");
+    assert.equal(leader.connections.length, 1);
   } finally {
     agent.client.close();
     leader.stop();
