@@ -71,10 +71,13 @@ export function profiles(size: Size): ScaleProfile[] {
     name: `app-${app}`,
     number: app,
   }));
-  return [...spreads.map((spread, index) => ({ ...spread, number: index })), ...others].map(
+  return [...spreads.map((spread) => ({ ...spread, number: SPREAD_NUMBER })), ...others].map(
     ({ namespace, name, number }) => ({ namespace, name, spec: spec(name, number, 0) }),
   );
 }
+
+/** Of spread profiles: one without peers by selector. */
+export const SPREAD_NUMBER = 1;
 
 /** As a profile of a web application may look; with another `edit` it allows another port. */
 export function spec(app: string, number: number, edit: number): SecurityProfileSpec {

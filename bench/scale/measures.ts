@@ -5,7 +5,7 @@ import type { AgentFleet } from "./agent-fleet.ts";
 import { moment } from "./agent-messages.ts";
 import { apiRequests, operatorWrites, requestsBetween } from "./api-requests.ts";
 import type { ControlPlane } from "./control-plane.ts";
-import { nodeName, type SpreadProfile, spec } from "./layout.ts";
+import { nodeName, SPREAD_NUMBER, type SpreadProfile, spec } from "./layout.ts";
 import type { OperatorProcess } from "./operator-process.ts";
 import { profilesPath } from "./population.ts";
 import type { ChangeResult, EditResult, QuietResult, RestartResult } from "./results.ts";
@@ -40,7 +40,7 @@ async function edit({ plane, agents, uids }: Bed, profile: SpreadProfile): Promi
   // A failure of either is told; the other is not left without anybody to hear of it.
   const [moments] = await Promise.all([
     changed,
-    plane.api.patch(`${profilesPath(namespace)}/${name}`, { spec: spec(name, edits, edits) }),
+    plane.api.patch(`${profilesPath(namespace)}/${name}`, { spec: spec(name, SPREAD_NUMBER, edits) }),
   ]);
   return moments.map((at) => at - start);
 }

@@ -1,11 +1,17 @@
 /** What each node is to have: the bindings of its pods. */
 import type { Binding } from "../protocol/agent_pb.js";
-import { type Bindings, bindingText } from "../protocol/bindings.ts";
+import { type Bindings, bindingDigest } from "../protocol/bindings.ts";
+
+interface Node {
+  bindings: Map<string, Binding>;
+  /** Somebody goes on with the map as it is: it is copied before it is changed. */
+  isShared: boolean;
+}
 
 const NONE: Bindings = new Map();
 
 export class NodeStates {
-  readonly #nodes = new Map<string, Map<string, Binding>>();
+  readonly #nodes = new Map<string, Node>();
   readonly #listeners = new Set<(node: string) => void>();
 
   /** Calls the listener whenever a node is to have something else; returns what ends that. */
@@ -16,7 +22,15 @@ export class NodeStates {
 
   /** By the uid of their pods. The map changes with the node. */
   bindings(node: string): Bindings {
-    return this.#nodes.get(node) ?? NONE;
+    return this.#nodes.get(node)?.bindings ?? NONE;
+  }
+
+  /** The bindings of the moment: this map never changes. */
+  snapshot(name: string): Bindings {
+    const node = this.#nodes.get(name);
+    if (node === undefined) return NONE;
+    node.isShared = true;
+    return node.bindings;
   }
 
   /** Nodes that have pods. */
@@ -24,20 +38,27 @@ export class NodeStates {
     return this.#nodes.keys();
   }
 
-  bind(node: string, binding: Binding): void {
-    const bindings = this.#nodes.get(node) ?? new Map<string, Binding>();
-    this.#nodes.set(node, bindings);
-    const before = bindings.get(binding.podUid);
-    if (before !== undefined && bindingText(before) === bindingText(binding)) return;
-    bindings.set(binding.podUid, binding);
-    this.#tell(node);
+  bind(name: string, binding: Binding): void {
+    const before = this.#nodes.get(name)?.bindings.get(binding.podUid);
+    if (before !== undefined && bindingDigest(before) === bindingDigest(binding)) return;
+    this.#toChange(name).set(binding.podUid, binding);
+    this.#tell(name);
   }
 
-  unbind(node: string, podUid: string): void {
-    const bindings = this.#nodes.get(node);
-    if (!bindings?.delete(podUid)) return;
-    if (bindings.size === 0) this.#nodes.delete(node);
-    this.#tell(node);
+  unbind(name: string, podUid: string): void {
+    if (!this.#nodes.get(name)?.bindings.has(podUid)) return;
+    const bindings = this.#toChange(name);
+    bindings.delete(podUid);
+    if (bindings.size === 0) this.#nodes.delete(name);
+    this.#tell(name);
+  }
+
+  #toChange(name: string): Map<string, Binding> {
+    const node = this.#nodes.get(name);
+    if (node !== undefined && !node.isShared) return node.bindings;
+    const bindings = new Map(node?.bindings);
+    this.#nodes.set(name, { bindings, isShared: false });
+    return bindings;
   }
 
   #tell(node: string): void {

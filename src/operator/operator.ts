@@ -237,7 +237,7 @@ export class Operator {
       watchers: this.observers,
       texts: this.plan.tables,
       observer: this.telemetry.observer,
-      wanted: (node) => ({ bindings: this.plan.nodes.bindings(node), tables: this.plan.tables.tables }),
+      wanted: (node) => ({ bindings: this.plan.nodes.snapshot(node), tables: this.plan.tables.tables }),
       isPlanning: () => this.plan.isPlanning,
       notServing: () => this.#notServing(),
       authentication: {

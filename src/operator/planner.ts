@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { type Binding, BindingSchema, PolicyKind } from "../protocol/agent_pb.js";
-import { bindingText } from "../protocol/bindings.ts";
+import { bindingDigest } from "../protocol/bindings.ts";
 import type { NodeStates } from "./node-states.ts";
 import type { PodIndex } from "./pod-index.ts";
 import type { PodRecord } from "./pod-record.ts";
@@ -160,7 +160,7 @@ export class Planner {
 
 function isSamePlan(before: PodPlan | null, after: PodPlan | null): boolean {
   if (before === null || after === null) return false;
-  return before.node === after.node && bindingText(before.binding) === bindingText(after.binding);
+  return before.node === after.node && bindingDigest(before.binding) === bindingDigest(after.binding);
 }
 
 function bindingOf(pod: PodRecord, policy: PolicyKind, tableHash = ""): Binding {

@@ -28,17 +28,14 @@ export class Reports implements ReportListener {
     this.#options = options;
   }
 
-  reported(node: string, podUids: readonly string[] | null): void {
-    const { plan, onChanged } = this.#options;
-    const uids = podUids ?? [...plan.nodes.bindings(node).keys()];
+  reported(node: string, podUids: Iterable<string> | null): void {
     const profiles = new Set<string>();
-    for (const uid of uids) {
-      const pod = this.#podOf(node, uid);
-      if (pod === undefined) continue;
-      for (const profile of pod.profiles) profiles.add(profile);
-      plan.domainsReported(pod);
-    }
-    for (const profile of profiles) onChanged(profile);
+    for (const pod of this.#podsOf(node, podUids)) for (const profile of pod.profiles) profiles.add(profile);
+    for (const profile of profiles) this.#options.onChanged(profile);
+  }
+
+  domainsReported(node: string, podUids: Iterable<string> | null): void {
+    for (const pod of this.#podsOf(node, podUids)) this.#options.plan.domainsReported(pod);
   }
 
   counted(node: string, counters: Counters): void {
@@ -77,6 +74,11 @@ export class Reports implements ReportListener {
     const [first] = profiles;
     const profile = first === undefined ? undefined : plan.profiles.get(first);
     recordViolation(recorder, { ...violation, profiles }, { namespace, name, uid: pod.uid }, profile);
+  }
+
+  #podsOf(node: string, podUids: Iterable<string> | null): PodPlan[] {
+    const uids = podUids ?? this.#options.plan.nodes.bindings(node).keys();
+    return Array.from(uids, (uid) => this.#podOf(node, uid)).filter((pod) => pod !== undefined);
   }
 
   #podOf(node: string, uid: string): PodPlan | undefined {

@@ -5,7 +5,7 @@
 import { serializeRulesetDelta } from "../policy/ruleset-delta.ts";
 import { rulesetsOf, type SharedRuleset, serializeRuleset, serializeSkeleton } from "../policy/serialize-parts.ts";
 import type { RuleTable } from "../policy/tables.ts";
-import type { ContentTexts, RulesetDelta } from "../protocol/state-message.ts";
+import type { ContentTexts, Hashes, RulesetDelta } from "../protocol/state-message.ts";
 
 /** Bytes of texts that are kept. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
@@ -75,7 +75,7 @@ export class TableStore implements ContentTexts {
     return this.#text(`t ${table.hash}`, () => Buffer.from(serializeSkeleton(table))) as Uint8Array;
   }
 
-  delta(ruleset: SharedRuleset, held: ReadonlySet<string>): RulesetDelta | null {
+  delta(ruleset: SharedRuleset, held: Hashes): RulesetDelta | null {
     const base = this.#ancestors.get(ruleset.hash);
     if (base === undefined || !held.has(base.hash)) return null;
     const content = this.#text(`d ${base.hash} ${ruleset.hash}`, () => {

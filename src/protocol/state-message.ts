@@ -11,7 +11,7 @@ import {
   type Table,
   TableSchema,
 } from "./agent_pb.js";
-import { type Bindings, bindingText, stateHash } from "./bindings.ts";
+import { type Bindings, bindingDigest, stateHash } from "./bindings.ts";
 import { MAX_PART_BYTES } from "./service.ts";
 
 /** What a node is to have. */
@@ -25,8 +25,13 @@ export interface NodeState {
 export interface HeldHashes {
   /** Null: not known one by one, so that all of them have to be sent. */
   bindings: Bindings | null;
-  tables: ReadonlySet<string>;
-  rulesets: ReadonlySet<string>;
+  tables: Hashes;
+  rulesets: Hashes;
+}
+
+/** A set of hashes, however it is kept. */
+export interface Hashes {
+  has(hash: string): boolean;
 }
 
 /** Texts of tables and rule sets, which may be made once for all nodes. */
@@ -34,7 +39,7 @@ export interface ContentTexts {
   ruleset(ruleset: SharedRuleset): Uint8Array;
   table(table: RuleTable): Uint8Array;
   /** The rule set as a delta upon one of those that are held, null where there is none. */
-  delta(ruleset: SharedRuleset, held: ReadonlySet<string>): RulesetDelta | null;
+  delta(ruleset: SharedRuleset, held: Hashes): RulesetDelta | null;
 }
 
 export interface RulesetDelta {
@@ -57,12 +62,11 @@ export function stateMessages(
   texts: ContentTexts = PLAIN_TEXTS,
 ): State[] {
   const parts = new PartsBuilder(revision, held.bindings === null);
-  const tables = tablesOf(next);
-  const told = new Set(held.rulesets);
-  for (const table of tables.values()) {
+  const told = new Set<string>();
+  for (const table of tablesOf(next).values()) {
     if (held.tables.has(table.hash)) continue;
     for (const [hash, ruleset] of rulesetsOf(table)) {
-      if (told.has(hash)) continue;
+      if (told.has(hash) || held.rulesets.has(hash)) continue;
       told.add(hash);
       parts.ruleset(rulesetMessage(ruleset, held, texts));
     }
@@ -71,18 +75,25 @@ export function stateMessages(
   const before = held.bindings ?? new Map<string, Binding>();
   for (const [uid, binding] of next.bindings) {
     const old = before.get(uid);
-    if (old === binding || (old !== undefined && bindingText(old) === bindingText(binding))) continue;
+    if (old === binding || (old !== undefined && bindingDigest(old) === bindingDigest(binding))) continue;
     parts.binding(binding);
   }
   for (const uid of before.keys()) if (!next.bindings.has(uid)) parts.removed(uid);
   return parts.finish(next.bindings.size === 0 ? "" : stateHash(next.bindings));
 }
 
-/** What an agent holds that has acknowledged a state. */
-export function heldAfter(state: NodeState): HeldHashes {
-  const tables = tablesOf(state);
-  const rulesets = new Set([...tables.values()].flatMap((table) => [...rulesetsOf(table).keys()]));
-  return { bindings: new Map(state.bindings), tables: new Set(tables.keys()), rulesets };
+/** The state with the tables that its bindings lead to, and no others. */
+export function exactly(state: NodeState): NodeState {
+  return { bindings: state.bindings, tables: tablesOf(state) };
+}
+
+/** What an agent holds that has acknowledged a state, which is `exactly` so. It is asked about few rule sets: none is gathered before. */
+export function heldAfter({ bindings, tables }: NodeState): HeldHashes {
+  const hasRuleset = (hash: string) => {
+    for (const table of tables.values()) if (rulesetsOf(table).has(hash)) return true;
+    return false;
+  };
+  return { bindings, tables, rulesets: { has: hasRuleset } };
 }
 
 /** The tables that the bindings lead to. */

@@ -38,7 +38,9 @@ export interface AgentRecord {
 /** Who wants to know of reports. */
 export interface ReportListener {
   /** Something is different for these pods of the node; null: for all of them. */
-  reported(node: string, podUids: readonly string[] | null): void;
+  reported(node: string, podUids: Iterable<string> | null): void;
+  /** Search lists of these pods may be others; null: of all pods of the node. */
+  domainsReported(node: string, podUids: Iterable<string> | null): void;
   counted(node: string, counters: Counters): void;
   violated(node: string, violations: Violations): void;
 }
@@ -67,11 +69,13 @@ export class AgentRecords {
   connect(node: string, hello: { version: string; searchDomains: readonly string[] }): AgentRecord {
     const record = this.#records.get(node) ?? newRecord(node);
     record.version = hello.version;
+    const before = record.searchDomains;
     record.searchDomains = [...hello.searchDomains];
     record.connected = true;
     record.lastSeen = Date.now();
     this.#records.set(node, record);
     this.#listener.reported(node, null);
+    if (!isSameList(before, record.searchDomains)) this.#listener.domainsReported(node, null);
     return record;
   }
 
@@ -97,10 +101,13 @@ export class AgentRecords {
   acknowledged(node: string, bindings: Bindings): void {
     const record = this.#records.get(node);
     if (record === undefined) return;
+    // Whoever waited for an answer for too long, or was refused, has been told of as a whole.
+    const isTrouble = record.refusal !== null || isOverdue(record);
+    const changed = isTrouble || record.acknowledged === null ? null : changedUids(record.acknowledged, bindings);
     record.acknowledged = bindings;
     record.waitingSince = null;
     record.refusal = null;
-    this.#listener.reported(node, null);
+    if (changed === null || changed.size > 0) this.#listener.reported(node, changed);
   }
 
   refused(node: string, { code, message }: Refusal): void {
@@ -114,17 +121,23 @@ export class AgentRecords {
   podStates(node: string, { full, pods, removed }: PodStates): void {
     const record = this.#records.get(node);
     if (record === undefined) return;
+    const told = [...pods.map(({ podUid }) => podUid), ...removed];
+    const uids = full ? [...new Set([...record.pods.keys(), ...told])] : told;
+    const domains = uids.map((uid) => domainsText(record.pods.get(uid)));
     if (full) record.pods.clear();
     for (const state of pods) record.pods.set(state.podUid, state);
     for (const uid of removed) record.pods.delete(uid);
-    this.#listener.reported(node, full ? null : [...pods.map(({ podUid }) => podUid), ...removed]);
+    this.#listener.reported(node, full ? null : told);
+    const others = uids.filter((uid, index) => domains[index] !== domainsText(record.pods.get(uid)));
+    if (others.length > 0) this.#listener.domainsReported(node, others);
   }
 
   problems(node: string, { problems }: NodeProblems): void {
     const record = this.#records.get(node);
     if (record === undefined) return;
+    const isSame = problems.length === 0 && record.problems.length === 0;
     record.problems = problems;
-    this.#listener.reported(node, null);
+    if (!isSame) this.#listener.reported(node, null);
   }
 
   /** Takes a report of counters, once. */
@@ -140,6 +153,27 @@ export class AgentRecords {
   violations(node: string, violations: Violations): void {
     this.#listener.violated(node, violations);
   }
+}
+
+/** Pods whose bindings are not the same in both. */
+function changedUids(before: Bindings, after: Bindings): Set<string> {
+  const changed = new Set<string>();
+  for (const [uid, binding] of after) if (before.get(uid) !== binding) changed.add(uid);
+  for (const uid of before.keys()) if (!after.has(uid)) changed.add(uid);
+  return changed;
+}
+
+function isOverdue({ waitingSince }: AgentRecord): boolean {
+  return waitingSince !== null && Date.now() - waitingSince > ANSWER_MS;
+}
+
+/** Null: not known. */
+function domainsText(state: PodState | undefined): string | null {
+  return state?.searchDomainsKnown ? state.searchDomains.join(" ") : null;
+}
+
+function isSameList(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((item, index) => item === right[index]);
 }
 
 function newRecord(node: string): AgentRecord {

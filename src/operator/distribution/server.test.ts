@@ -48,7 +48,7 @@ function serverWith(tls: { certificateFile: string; keyFile: string }): Distribu
     },
     notServing: () => null,
     watchers: { connected: nothing, disconnected: nothing, observed: nothing },
-    records: new AgentRecords({ reported: nothing, counted: nothing, violated: nothing }),
+    records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
     texts: PLAIN_TEXTS,
     wanted: () => ({ bindings: new Map(), tables: new Map() }),
     isPlanning: () => false,

@@ -21,6 +21,7 @@ import { STATE_HASH_CODE } from "../../protocol/errors.ts";
 import { PROTOCOL_VERSION } from "../../protocol/service.ts";
 import {
   type ContentTexts,
+  exactly,
   type HeldHashes,
   heldAfter,
   type NodeState,
@@ -28,7 +29,7 @@ import {
 } from "../../protocol/state-message.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
-import { sizeOf, snapshot } from "./revision.ts";
+import { sizeOf } from "./revision.ts";
 
 export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
 
@@ -44,7 +45,7 @@ export interface SessionOptions {
   version: string;
   records: AgentRecords;
   texts: ContentTexts;
-  /** What the node is to have now. */
+  /** What the node is to have now; its bindings never change. */
   wanted: () => NodeState;
   /** More changes are being worked out. */
   isPlanning: () => boolean;
@@ -227,7 +228,7 @@ export class Session {
   /** An agent that comes back with just what it is to have need not be told it again. */
   #heldBy({ stateHash: hash, tables, rulesets }: Hello): HeldHashes {
     const wanted = this.#options.wanted();
-    if (hash !== "" && hash === stateHash(wanted.bindings)) return heldAfter(wanted);
+    if (hash !== "" && hash === stateHash(wanted.bindings)) return heldAfter(exactly(wanted));
     return { bindings: null, tables: new Set(tables), rulesets: new Set(rulesets) };
   }
 
@@ -269,9 +270,8 @@ export class Session {
   #send(): void {
     if (this.#ended || this.#underWay !== null || this.#dirtySince === null) return;
     const { wanted, texts, observer, records } = this.#options;
-    const { bindings, tables } = wanted();
-    // The bindings of the moment: they change under us while this is under way.
-    const state = snapshot({ bindings: new Map(bindings), tables });
+    // The tables of the moment: they may be forgotten while this is under way.
+    const state = exactly(wanted());
     this.#revision += 1n;
     const messages = stateMessages(this.#held, state, this.#revision, texts);
     this.#underWay = { revision: this.#revision, state, since: this.#dirtySince };
