@@ -22,7 +22,6 @@ const PROJECT = join(import.meta.dirname, "../..");
 const HOME = "/opt/portcullis";
 const NODE = "/usr/local/bin/node";
 const SOURCES = ["src", "crds", "package.json", "LICENSE", "LICENSES"];
-const OBJECTS = ["classifier", "sockets", "processes", "scripts", "gate", "devices", "flows"];
 const LIBBPF = "libbpf.so.1";
 /** glibc loads these by name, when somebody looks up a host. */
 const NAME_SERVICE = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"];
@@ -78,10 +77,11 @@ function isNeeded(path: string): boolean {
 
 function copyObjects(folder: string): void {
   mkdirSync(folder, { recursive: true });
-  for (const name of OBJECTS) {
-    const source = join(PROJECT, "build/bpf", `${name}.bpf.o`);
+  for (const file of readdirSync(join(PROJECT, "bpf")).filter((name) => name.endsWith(".bpf.c"))) {
+    const name = file.replace(/c$/, "o");
+    const source = join(PROJECT, "build/bpf", name);
     if (!existsSync(source)) throw new Error(`${source} has not been built; run: make build`);
-    copyFileSync(source, join(folder, `${name}.bpf.o`));
+    copyFileSync(source, join(folder, name));
   }
 }
 
@@ -101,7 +101,7 @@ function libraryPath(name: string): string {
 }
 
 /** The libraries that these files need, and what those need, at the same paths as here. */
-function copyLibraries(root: string, files: readonly string[]): void {
+export function copyLibraries(root: string, files: readonly string[]): void {
   const needed = new Set(files.filter((file) => /\.so(\.|$)/.test(file)));
   for (const file of files) {
     const listed = execFileSync("ldd", [file], { encoding: "utf8" }).matchAll(/(?:=> )?(\/\S+) \(0x/g);
