@@ -13,7 +13,7 @@ function cacheFolder(): string {
 }
 
 /** Go, where it is: on the path, or where its own archive is unpacked to. */
-function findGo(): string | null {
+export function findGo(): string | null {
   const places = ["go", "/usr/local/go/bin/go"];
   return places.find((place) => spawnSync(place, ["version"], { stdio: "ignore" }).status === 0) ?? null;
 }
