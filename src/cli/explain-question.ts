@@ -10,7 +10,6 @@ import type { Subject } from "../policy/state.ts";
 import { labelsOf, type PeerOptions } from "./explain-peers.ts";
 
 export interface ExplainOptions extends PeerOptions {
-  profiles: string[];
   label: string[];
   process?: string;
   unattributed: boolean;

@@ -29,14 +29,22 @@ function collect(value: string, previous: string[]): string[] {
 }
 
 export function explainCommand(): Command {
-  return new Command("explain")
+  const command = new Command("explain")
     .summary("say whether traffic would be allowed, and by which rule")
     .description(
       "Says whether a process of a workload would be allowed to send or receive something, and which rule says so.",
     )
     .requiredOption("-p, --profiles <path...>", "profiles: files, folders, or - for standard input")
     .option("-n, --namespace <namespace>", "the workload's namespace", DEFAULT_NAMESPACE)
-    .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, [])
+    .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, []);
+  return addQuestionOptions(command)
+    .addHelpText("after", EXAMPLES)
+    .action((options: ExplainOptions & { profiles: string[] }) => answer(readProfiles(options.profiles), options));
+}
+
+/** What a process does: options of every command that explains. */
+export function addQuestionOptions(command: Command): Command {
+  return command
     .option("--process <path>", "the executable, as resolved inside the container")
     .option("--unattributed", "traffic of no process (ARP and ND aside: kernel-made, AF_PACKET)", false)
     .option("--script <path>", "the script that the executable was started for by its first line (#!)")
@@ -57,18 +65,19 @@ export function explainCommand(): Command {
       new Option("--application <protocol>", "what the first payload is").choices(["dns", "http", "tls", "none"]),
     )
     .option("--search-domain <domain>", "of the workload's resolv.conf; may be repeated", collect, [])
-    .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"))
-    .addHelpText("after", EXAMPLES)
-    .action((options: ExplainOptions) => {
-      const question = parseQuestion(options);
-      const explanation = explain(readProfiles(options.profiles), question, {
-        searchDomains: options.searchDomain,
-        peers: remotePeer(options, question.traffic.peer?.remote ?? null),
-      });
-      const isJson = options.output === "json";
-      process.stdout.write(isJson ? explanationJson(question, explanation) : explanationText(question, explanation));
-      process.exitCode = explanation.allowed ? 0 : 1;
-    });
+    .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"));
+}
+
+/** Prints what the profiles mean for the question; the exit status says whether it is allowed. @throws UsageError */
+export function answer(profiles: SecurityProfile[], options: ExplainOptions): void {
+  const question = parseQuestion(options);
+  const explanation = explain(profiles, question, {
+    searchDomains: options.searchDomain,
+    peers: remotePeer(options, question.traffic.peer?.remote ?? null),
+  });
+  const isJson = options.output === "json";
+  process.stdout.write(isJson ? explanationJson(question, explanation) : explanationText(question, explanation));
+  process.exitCode = explanation.allowed ? 0 : 1;
 }
 
 /** Exit status 1 is an answer, so profiles that cannot be used are wrong usage. */

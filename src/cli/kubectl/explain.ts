@@ -1,56 +1,57 @@
 /** `kubectl portcullis explain`: what the cluster's profiles mean for something that a pod would do. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Command } from "commander";
-import { explainCommand } from "../explain.ts";
-import { Kubectl } from "./kubectl.ts";
-import { addClusterAccess, type ClusterAccess } from "./options.ts";
+import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
+import type { SecurityProfile } from "../../api/types.ts";
+import { addQuestionOptions, answer } from "../explain.ts";
+import type { ExplainOptions } from "../explain-question.ts";
+import { Kubectl, type KubeObject } from "./kubectl.ts";
+import { addClusterAccess, type ClusterAccess, namespaceArguments } from "./options.ts";
 
 const EXAMPLES = `
 Examples:
-  kubectl portcullis explain web-0 -- --process /usr/bin/shop --to 10.0.0.7:443/tcp
-  kubectl portcullis explain web-0 -- --process /bin/sh --dns example.com
+  kubectl portcullis explain web-0 --process /usr/bin/shop --to 10.0.0.7:443/tcp
+  kubectl portcullis explain web-0 --process /bin/sh --dns example.com
+  kubectl portcullis explain web-0 -n shop --process /usr/bin/shop --from 10.0.0.7:80/tcp -o json
 
-What follows -- is as in \`portcullis explain\`.`;
+The answer is worked out here, from the pod's labels and the profiles of its namespace as they are in the cluster.
+
+Exit status: 0 it is allowed, 1 it is not (or the cluster cannot be asked), 2 wrong usage.`;
 
 export function explainPodCommand(): Command {
-  return addClusterAccess(new Command("explain"))
+  const command = addClusterAccess(new Command("explain"))
     .summary("say whether traffic of a pod would be allowed, and by which rule")
     .description("Asks the cluster's profiles about something that a process of a pod would send or receive.")
-    .argument("<pod>", "name of the pod")
-    .argument("[question...]", "what it would do, after --")
+    .argument("<pod>", "name of the pod");
+  return addQuestionOptions(command)
     .addHelpText("after", EXAMPLES)
-    .action((pod: string, question: string[], options: ClusterAccess) => explainPod(pod, question, options));
+    .action((pod: string, options: ExplainOptions & ClusterAccess) => explainPod(pod, options));
 }
 
-async function explainPod(name: string, question: string[], options: ClusterAccess): Promise<void> {
+function explainPod(name: string, options: ExplainOptions & ClusterAccess): void {
   const kubectl = new Kubectl(options);
-  const { metadata } = kubectl.object(
-    "pod",
-    name,
-    ...(options.namespace === undefined ? [] : [`--namespace=${options.namespace}`]),
-  );
+  const { metadata } = kubectl.object("pod", name, ...namespaceArguments(options));
   const namespace = metadata.namespace ?? "default";
-  const folder = mkdtempSync(join(tmpdir(), "portcullis-"));
-  try {
-    const file = join(folder, "profiles.yaml");
-    const profiles = kubectl.list("securityprofiles", `--namespace=${namespace}`);
-    // Status and bookkeeping are the server's words, which a manifest has no place for.
-    const manifests = profiles.map(asManifest).map((profile) => JSON.stringify(profile));
-    writeFileSync(file, manifests.join("\n---\n"));
-    const labels = Object.entries(metadata.labels ?? {}).flatMap(([key, value]) => ["--label", `${key}=${value}`]);
-    const fixed = ["--profiles", file, "--namespace", namespace, ...labels];
-    await explainCommand()
-      .exitOverride()
-      .parseAsync([...fixed, ...question], { from: "user" });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const label = Object.entries(metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+  answer(profilesOf(kubectl, namespace), { ...options, namespace, label });
 }
 
-function asManifest(profile: object): object {
-  const { status: _, metadata, ...rest } = profile as { status?: unknown; metadata: Record<string, unknown> };
+/** Those that are valid. What is not is not in force either, and is told. */
+function profilesOf(kubectl: Kubectl, namespace: string): SecurityProfile[] {
+  const texts = kubectl.list("securityprofiles", `--namespace=${namespace}`).map((profile) => ({
+    source: `${namespace}/${profile.metadata.name}`,
+    text: JSON.stringify(asManifest(profile)),
+  }));
+  const set = readProfileSet(texts);
+  for (const { source, errors } of set.reports.filter(({ profile }) => profile === null)) {
+    const words = errors.map(({ field, message }) => `${field}: ${message}`).join("; ");
+    process.stderr.write(`note: profile ${source} is not valid, and left out: ${words}\n`);
+  }
+  return validProfiles(set);
+}
+
+/** Status and bookkeeping are the server's words, which a manifest has no place for. */
+function asManifest(profile: KubeObject): object {
+  const { status: _, metadata, ...rest } = profile;
   const { name, namespace, labels } = metadata;
   return { ...rest, metadata: { name, namespace, ...(labels === undefined ? {} : { labels }) } };
 }

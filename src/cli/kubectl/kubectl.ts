@@ -1,6 +1,6 @@
 /** The kubectl that the plugin was called by: its configuration and credentials are the user's, and stay its affair. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
-import { PortcullisError } from "../../api/errors.ts";
+import { causeCode, PortcullisError } from "../../api/errors.ts";
 
 /** kubectl refused, or there is none. Code PC_KUBECTL; its own words are in the message. */
 export class KubectlError extends PortcullisError {
@@ -14,11 +14,18 @@ export interface KubectlOptions {
   context?: string;
 }
 
+interface Condition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+}
+
 /** An object as kubectl prints it. */
 export interface KubeObject {
-  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  metadata: { name: string; namespace?: string; generation?: number; labels?: Record<string, string> };
   spec?: { nodeName?: string };
-  status?: { conditions?: { type: string; status: string }[]; phase?: string };
+  status?: { observedGeneration?: number; conditions?: Condition[]; phase?: string };
 }
 
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
@@ -37,8 +44,8 @@ export class Kubectl {
   text(...args: string[]): string {
     const options = { encoding: "utf8", maxBuffer: MAX_OUTPUT_BYTES } as const;
     const { error, status, stdout, stderr } = spawnSync("kubectl", [...this.#common, ...args], options);
-    if (error !== undefined) throw new KubectlError(`cannot run kubectl: ${error.message}`, { cause: error });
-    if (status !== 0) throw new KubectlError(`kubectl ${args.slice(0, 2).join(" ")}: ${stderr.trim()}`);
+    if (error !== undefined) throw notRun(error);
+    if (status !== 0) throw new KubectlError(`kubectl ${args.slice(0, 2).join(" ")}: ${kubectlWords(stderr)}`);
     return stdout;
   }
 
@@ -52,9 +59,11 @@ export class Kubectl {
     return (JSON.parse(this.text("get", ...args, "-o", "json")) as { items: KubeObject[] }).items;
   }
 
-  /** Runs it with this process's terminal; its exit status. */
+  /** Runs it with this process's terminal; its exit status. @throws KubectlError */
   run(...args: string[]): number {
-    return spawnSync("kubectl", [...this.#common, ...args], { stdio: "inherit" }).status ?? 1;
+    const { error, status } = spawnSync("kubectl", [...this.#common, ...args], { stdio: "inherit" });
+    if (error !== undefined) throw notRun(error);
+    return status ?? 1;
   }
 
   /** Posts to a path of the API server's; the answer is to be read as it comes. */
@@ -67,16 +76,6 @@ export class Kubectl {
   }
 }
 
-/** The agent's pod on a node. @throws KubectlError if there is none */
-export function agentOn(kubectl: Kubectl, node: string, systemNamespace: string): KubeObject {
-  const [agent] = agents(kubectl, systemNamespace, `--field-selector=spec.nodeName=${node}`);
-  if (agent !== undefined) return agent;
-  throw new KubectlError(
-    `there is no agent on node ${node} in namespace ${systemNamespace}: nothing is enforced there by this installation. ` +
-      "Name its namespace with --system-namespace",
-  );
-}
-
 export function agents(kubectl: Kubectl, systemNamespace: string, ...more: string[]): KubeObject[] {
   const labels = "app.kubernetes.io/part-of=portcullis,app.kubernetes.io/component=agent";
   return kubectl.list("pods", `--namespace=${systemNamespace}`, `--selector=${labels}`, ...more);
@@ -85,4 +84,23 @@ export function agents(kubectl: Kubectl, systemNamespace: string, ...more: strin
 /** The namespace that kubectl works in where none is named. @throws KubectlError */
 export function contextNamespace(kubectl: Kubectl): string {
   return kubectl.text("config", "view", "--minify", "--output=jsonpath={..namespace}").trim() || "default";
+}
+
+/** There is no kubectl to run. */
+export function notRun(cause: Error): KubectlError {
+  const message =
+    causeCode(cause) === "ENOENT" ? "there is no kubectl on the PATH" : `cannot run kubectl: ${cause.message}`;
+  return new KubectlError(message, { cause });
+}
+
+/** Before its last words kubectl may print its library's log. */
+const LOG_LINE = /^[EWI]\d{4} \d\d:\d\d:\d\d.*\]/;
+
+/** What kubectl has to say to a person, with what to do where there is more to be said. */
+export function kubectlWords(stderr: string): string {
+  const lines = stderr.trim().split("\n");
+  const words = lines.filter((line) => !LOG_LINE.test(line)).join("\n");
+  const text = words === "" ? stderr.trim() : words;
+  const isUnknown = /doesn't have a resource type "securityprofiles?"/.test(text);
+  return isUnknown ? `${text}; is Portcullis installed in this cluster?` : text;
 }

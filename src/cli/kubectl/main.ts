@@ -30,7 +30,7 @@ function program(): Command {
 
 async function main(args: readonly string[]): Promise<void> {
   try {
-    await program().parseAsync(args, { from: "user" });
+    await program().parseAsync(withoutSeparator(args), { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
@@ -40,6 +40,11 @@ async function main(args: readonly string[]): Promise<void> {
     process.stderr.write(`error: ${error.message} [${error.code}]\n`);
     process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
   }
+}
+
+/** A question may be set apart by `--`, as one is used to from `kubectl exec`. */
+function withoutSeparator(args: readonly string[]): string[] {
+  return args[0] === "explain" ? args.filter((text) => text !== "--") : [...args];
 }
 
 process.stdout.on("error", (error) => {

@@ -5,7 +5,7 @@
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OBSERVE_AUDIENCE, OBSERVE_PATH, type ObserveRequest } from "../../protocol/observe.ts";
-import { type Kubectl, KubectlError } from "./kubectl.ts";
+import { type Kubectl, KubectlError, kubectlWords, notRun } from "./kubectl.ts";
 import { observeHint } from "./observe-hints.ts";
 import { isEnd, type ObservePrinter, parsedLine } from "./observe-printer.ts";
 
@@ -145,8 +145,8 @@ class ObserveSession {
     clearTimeout(silence);
     this.#signal.removeEventListener("abort", stop);
     process.off("exit", stop);
-    if (failure !== null) throw new KubectlError(`cannot run kubectl: ${failure.message}`, { cause: failure });
+    if (failure !== null) throw notRun(failure);
     if (result.begun || errors.trim() === "") return result;
-    return { begun: false, again: !FINAL.test(errors), message: errors.trim() };
+    return { begun: false, again: !FINAL.test(errors), message: kubectlWords(errors) };
   }
 }

@@ -6,9 +6,9 @@ import { parseDuration } from "../durations.ts";
 import { contextNamespace, Kubectl } from "./kubectl.ts";
 import { type ObserveFormat, ObservePrinter } from "./observe-printer.ts";
 import { observeUntil } from "./observe-session.ts";
-import { addClusterAccess, type ClusterAccess } from "./options.ts";
+import { addClusterAccess, addSystemAccess, type ClusterAccess, type SystemAccess } from "./options.ts";
 
-interface ObserveOptions extends ClusterAccess {
+interface ObserveOptions extends ClusterAccess, SystemAccess {
   verdict: Verdict[];
   direction?: Direction;
   process?: string;
@@ -41,7 +41,7 @@ Examples:
 Exit status: 0 ended as asked, 1 refused, or the pod or the connection has gone, 2 used wrongly.`;
 
 export function observeCommand(): Command {
-  return addClusterAccess(new Command("observe"))
+  return addSystemAccess(addClusterAccess(new Command("observe")))
     .summary("verdicts of a pod, as they are passed")
     .description("Shows how the packets of a pod are judged, with process, peer, reason and profile, as it happens.")
     .argument("<pod>", "name of the pod")

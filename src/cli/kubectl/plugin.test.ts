@@ -1,7 +1,7 @@
 /** The plugin with a kubectl that answers from a folder. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -9,15 +9,23 @@ import { after, test } from "node:test";
 const folder = mkdtempSync(join(tmpdir(), "pc-kp-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+const condition = (type: string, status: string, reason = type, message = "") => ({ type, status, reason, message });
 const profile = {
   apiVersion: "security.datadoghq.com/v1",
   kind: "SecurityProfile",
-  metadata: { name: "shop", namespace: "web", uid: "1", resourceVersion: "7", labels: { app: "shop" } },
+  metadata: {
+    name: "shop",
+    namespace: "web",
+    uid: "1",
+    resourceVersion: "7",
+    generation: 2,
+    labels: { app: "shop" },
+  },
   spec: {
     actions: ["enforce"],
     processes: [{ path: "/bin/shop", network: { egress: { cidr4: ["10.0.0.0/8"], l4: { protocols: ["tcp"] } } } }],
   },
-  status: { conditions: [] },
+  status: { observedGeneration: 2, conditions: [condition("Accepted", "True"), condition("Enforced", "True")] },
 };
 const pod = { metadata: { name: "web-0", namespace: "web", labels: { app: "shop" } }, spec: { nodeName: "node-1" } };
 const agent = {
@@ -25,21 +33,38 @@ const agent = {
   spec: { nodeName: "node-1" },
   status: { phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
 };
-/** A `kubectl` that has one pod, one profile, one agent, and these nodes. */
-function kubectl(nodes: string[]): string {
+const node = (name: string, os = "linux") => ({ metadata: { name, labels: { "kubernetes.io/os": os } } });
+
+interface Answers {
+  profiles?: object[];
+  nodes?: object[];
+  agents?: object[];
+  /** What is refused, as `kind` of `get`, and in which words. */
+  refused?: Record<string, string>;
+}
+
+/** A `kubectl` with these answers. */
+function kubectl({ profiles = [profile], nodes = [node("node-1")], agents = [agent], refused = {} }: Answers): string {
   const bin = mkdtempSync(join(folder, "bin-"));
-  const answers = join(bin, "answers");
-  mkdirSync(answers);
   const list = (items: unknown[]) => JSON.stringify({ items });
-  writeFileSync(join(answers, "pod"), JSON.stringify(pod));
-  writeFileSync(join(answers, "pods"), list([agent]));
-  writeFileSync(join(answers, "securityprofiles"), list([profile]));
-  writeFileSync(join(answers, "nodes"), list(nodes.map((name) => ({ metadata: { name } }))));
+  const files: Record<string, string> = {
+    pod: JSON.stringify(pod),
+    pods: list(agents),
+    securityprofile: JSON.stringify(profiles[0] ?? null),
+    securityprofiles: list(profiles),
+    node: JSON.stringify(nodes[0] ?? null),
+    nodes: list(nodes),
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(bin, `${name}.json`), text);
+  for (const [name, text] of Object.entries(refused)) writeFileSync(join(bin, `${name}.refused`), text);
   const script = `#!/bin/sh
+cd "${bin}"
 while case $1 in --*) true;; *) false;; esac; do shift; done
+[ -e "$2.refused" ] && { cat "$2.refused" >&2; exit 1; }
 case "$1 $*" in
   *--output=wide*) echo "NAME MODE"; echo "shop enforce";;
-  get*) cat "${answers}/$2";;
+  get*) cat "$2.json";;
+  describe*) echo "described $3";;
   exec*) echo "exec $*";;
   *) echo "not known: $*" >&2; exit 1;;
 esac
@@ -48,35 +73,111 @@ esac
   return bin;
 }
 
-function plugin(args: string[], nodes = ["node-1"]) {
+function plugin(args: string[], answers: Answers = {}) {
   const main = join(import.meta.dirname, "main.ts");
-  const env = { ...process.env, PATH: `${kubectl(nodes)}:${process.env.PATH}` };
+  const env = { ...process.env, PATH: `${kubectl(answers)}:${process.env.PATH}` };
   return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env });
 }
 
+const QUESTION = ["--process", "/bin/shop", "--to", "10.1.2.3:80/tcp"];
+
 test("explain asks the cluster's profiles about a pod", () => {
-  const allowed = plugin(["explain", "web-0", "-n", "web", "--", "--process", "/bin/shop", "--to", "10.1.2.3:80/tcp"]);
+  const allowed = plugin(["explain", "web-0", "-n", "web", ...QUESTION]);
   assert.equal(allowed.status, 0, allowed.stderr);
-  const refused = plugin(["explain", "web-0", "-n", "web", "--", "--process", "/bin/sh", "--to", "10.1.2.3:80/tcp"]);
+  const refused = plugin(["explain", "web-0", "--process", "/bin/sh", "--to", "10.1.2.3:80/tcp"]);
   assert.equal(refused.status, 1, refused.stderr);
   assert.match(refused.stdout, /BinaryUnknown/);
+  const apart = plugin(["explain", "web-0", "-n", "web", "--", ...QUESTION, "-o", "json"]);
+  assert.equal(JSON.parse(apart.stdout).allowed, true, apart.stderr);
+});
+
+test("explain: no profile restricts nothing, one that is not valid is told and left out", () => {
+  const none = plugin(["explain", "web-0", ...QUESTION], { profiles: [] });
+  assert.equal(none.status, 0, none.stderr);
+  const invalid = { ...profile, metadata: { ...profile.metadata, name: "bad" }, spec: { actions: ["sing"] } };
+  const some = plugin(["explain", "web-0", ...QUESTION], { profiles: [profile, invalid] });
+  assert.equal(some.status, 0, some.stderr);
+  assert.match(some.stderr, /note: profile web\/bad is not valid, and left out: .*actions/);
+});
+
+test("explain: a question that is none is wrong usage", () => {
+  const { status, stderr } = plugin(["explain", "web-0"]);
+  assert.equal(status, 2);
+  assert.match(stderr, /which process\?/);
 });
 
 test("status tells of nodes without an agent", () => {
-  const good = plugin(["status"]);
+  const good = plugin(["status"], { nodes: [node("node-1"), node("win", "windows")] });
   assert.equal(good.status, 0, good.stderr);
   assert.match(good.stdout, /shop enforce[\s\S]*every node has an agent/);
-  const bad = plugin(["status"], ["node-1", "node-2"]);
+  const bad = plugin(["status"], { nodes: [node("node-1"), node("node-2")] });
   assert.equal(bad.status, 1);
   assert.match(bad.stdout, /node-2: there is no agent/);
 });
 
-test("doctor asks the node's agent", () => {
-  assert.match(plugin(["doctor", "node-1"]).stdout, /agent-x --container=agent -- .*main\.ts doctor/);
+test("status tells of profiles that are not in force, also to programs", () => {
+  const failing = {
+    ...profile,
+    status: {
+      observedGeneration: 2,
+      conditions: [condition("Accepted", "True"), condition("Enforced", "False", "AgentMissing", "node n: away")],
+    },
+  };
+  const unseen = { ...profile, metadata: { ...profile.metadata, name: "new", generation: 3 } };
+  const text = plugin(["status"], { profiles: [profile, failing, unseen] });
+  assert.equal(text.status, 1);
+  assert.match(text.stdout, /web\/shop: Enforced is False: node n: away\n {2}web\/new: the operator has not looked/);
+  const json = plugin(["status", "-o", "json"], { profiles: [failing] });
+  assert.equal(json.status, 1);
+  const report = JSON.parse(json.stdout);
+  assert.deepEqual(
+    [report.ok, report.profiles[0].problem, report.nodes],
+    [false, "Enforced is False: node n: away", [{ name: "node-1", problem: null }]],
+  );
+  assert.equal(JSON.parse(plugin(["status", "-o", "json"]).stdout).ok, true);
 });
 
-test("what kubectl refuses is told in its own words", () => {
-  const { status, stderr } = plugin(["status", "shop"]);
+test("status of one profile", () => {
+  const one = plugin(["status", "shop", "-n", "web"]);
+  assert.equal(one.status, 0, one.stderr);
+  assert.match(one.stdout, /described shop/);
+  assert.equal(JSON.parse(plugin(["status", "shop", "-o", "json"]).stdout).name, "shop");
+  assert.equal(plugin(["status", "shop", "-A"]).status, 2);
+});
+
+test("who may see profiles only is shown these", () => {
+  const words = 'Error from server (Forbidden): nodes is forbidden: User "u" cannot list resource "nodes"';
+  const { status, stdout, stderr } = plugin(["status"], { refused: { nodes: words } });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /shop enforce[\s\S]*nodes are not shown/);
+});
+
+test("doctor asks the node's agent", () => {
+  assert.match(plugin(["doctor", "node-1"]).stdout, /agent-x --container=agent -- .*main\.ts doctor --output=text/);
+  assert.match(plugin(["doctor", "node-1", "-o", "json"]).stdout, /doctor --output=json/);
+});
+
+test("doctor: a node without an agent, and one that there is not", () => {
+  const without = plugin(["doctor", "node-1"], { agents: [] });
+  assert.equal(without.status, 1);
+  assert.match(without.stderr, /no agent on node node-1[\s\S]*--system-namespace/);
+  const words = 'Error from server (NotFound): nodes "nodo" not found';
+  assert.match(plugin(["doctor", "nodo"], { agents: [], refused: { node: words } }).stderr, /nodes "nodo" not found/);
+});
+
+test("what kubectl refuses is told in its own words, without its library's log", () => {
+  const log = 'E1121 12:58:53.763328   10020 memcache.go:265] "Unhandled Error" err="refused"\n';
+  const away = plugin(["status", "shop"], { refused: { securityprofile: `${log}${log}The connection was refused` } });
+  assert.equal(away.status, 1);
+  assert.equal(away.stderr, "error: kubectl get securityprofile: The connection was refused [PC_KUBECTL]\n");
+  const words = `error: the server doesn't have a resource type "securityprofiles"`;
+  assert.match(plugin(["status"], { refused: { securityprofiles: words } }).stderr, /is Portcullis installed/);
+});
+
+test("without kubectl there is nothing to ask", () => {
+  const main = join(import.meta.dirname, "main.ts");
+  const env = { ...process.env, PATH: folder };
+  const { status, stderr } = spawnSync(process.execPath, [main, "status"], { encoding: "utf8", env });
   assert.equal(status, 1);
-  assert.match(stderr, /not known: describe securityprofile shop/);
+  assert.match(stderr, /there is no kubectl on the PATH \[PC_KUBECTL\]/);
 });
