@@ -56,7 +56,7 @@ function desiredPolicy(profiles: SecurityProfile[], workload: Workload, known: R
   const { namespace, labels } = workload;
   const selected = selectProfiles(profiles, { namespace, labels: { ...labels } });
   if (selected.length === 0) return { kind: "unrestricted" };
-  const searchDomains = [...workload.searchDomains];
+  const searchDomains = [...(workload.searchDomains ?? [])];
   if (workload.podUid !== undefined) {
     return { kind: "table", ...fitToContainers(compileTable(selected, { searchDomains }), workload, known) };
   }

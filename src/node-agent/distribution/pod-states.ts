@@ -32,8 +32,8 @@ export function podStateOf(pod: PodOutcome): PodState {
     tableHash,
     code: problem?.code ?? "",
     message: problem?.message ?? "",
-    searchDomains: [...workload.searchDomains],
-    searchDomainsKnown: true,
+    searchDomains: [...(workload.searchDomains ?? [])],
+    searchDomainsKnown: workload.searchDomains !== null,
     sharedFiles: sharedFiles(pod.files),
   });
 }

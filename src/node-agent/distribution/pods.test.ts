@@ -160,6 +160,8 @@ test("what became of a pod is told with the reason", () => {
   const enforced = pod({});
   assert.deepEqual([enforced.phase, enforced.tableHash, enforced.code], [PodPhase.ENFORCED, table.hash, ""]);
   assert.deepEqual([enforced.searchDomains, enforced.searchDomainsKnown], [["svc.cluster.local"], true]);
+  const starting = pod({}, { workload: testWorkload(1, { podUid: "a", searchDomains: null }) });
+  assert.deepEqual([starting.searchDomains, starting.searchDomainsKnown], [[], false]);
   assert.deepEqual(
     enforced.sharedFiles.map(({ path, names }) => [path, names]),
     [["/bin/app", ["/bin/real"]]],

@@ -42,7 +42,7 @@ export interface ContainerMounts {
  * @returns null where there is no such mount: a sandbox, a process that is not yet in its own mount namespace
  */
 export function containerMounts(pid: number, podUid: string): ContainerMounts | null {
-  const text = ifAlive(() => readFileSync(`/proc/${pid}/mountinfo`, "utf8"));
+  const text = mountInfo(pid);
   return text === null ? null : containerOfMounts(parseMountInfo(text), podUid);
 }
 
@@ -61,6 +61,26 @@ function isBeingMade(mounts: readonly Mount[], mountPoint: string): boolean {
     const root = proc.endsWith("/proc") ? proc.slice(0, -"/proc".length) : "";
     return type === "proc" && root !== "" && mountPoint.startsWith(`${root}/`);
   });
+}
+
+/**
+ * Whether a process's root is another than the node's. The runtime's first process in a pod begins in the node's, and
+ * what it finds there is not the pod's.
+ */
+export function hasOwnRoot(pid: number): boolean {
+  const [process, node] = [mountInfo(pid), mountInfo(1)];
+  return process !== null && (node === null || rootMount(process) !== rootMount(node));
+}
+
+/** Device and folder of what is mounted at `/`; null where nothing is, as in a plain chroot. */
+function rootMount(mounts: string): string | null {
+  const roots = mounts.split("\n").map((line) => line.split(" "));
+  const root = roots.findLast((fields) => fields[4] === "/");
+  return root === undefined ? null : `${root[2]} ${root[3]}`;
+}
+
+function mountInfo(pid: number): string | null {
+  return ifAlive(() => readFileSync(`/proc/${pid}/mountinfo`, "utf8"));
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Link } from "./links.ts";
 import { NamespaceObserver } from "./namespace-observer.ts";
 import { type ContainerCgroup, containerProcesses, type PodCgroups } from "./pod-cgroups.ts";
 import type { PodFacts } from "./pod-facts.ts";
-import { containerMounts, processNetns, processSearchDomains, processStart } from "./pod-processes.ts";
+import { containerMounts, hasOwnRoot, processNetns, processSearchDomains, processStart } from "./pod-processes.ts";
 import type { RouteConnection } from "./route-connection.ts";
 import type { Workload, WorkloadContainer } from "./workload.ts";
 
@@ -68,7 +68,8 @@ export class PodWatch implements Disposable {
     const observed = this.#observe(pid, node);
     if (observed instanceof WorkloadError) return { state: observed, settled: false };
     const { problems, ...seen } = observed;
-    this.#searchDomains ??= processSearchDomains(pid);
+    const isMade = hasOwnRoot(pid);
+    if (isMade) this.#searchDomains ??= processSearchDomains(pid);
     const containers = this.#containersOf(processes, facts);
     return {
       state: {
@@ -77,11 +78,11 @@ export class PodWatch implements Disposable {
         podUid: this.uid,
         netnsPath: `/proc/${pid}/ns/net`,
         netnsInum: this.#observer?.inum ?? 0,
-        searchDomains: this.#searchDomains ?? [],
+        searchDomains: this.#searchDomains,
         containers: containers.known,
         problems,
       },
-      settled: containers.settled,
+      settled: containers.settled && isMade,
     };
   }
 

@@ -1,7 +1,7 @@
 /** Pods that are a process in a network namespace, and a folder for a cgroup. */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -50,8 +50,13 @@ const pods = new PodWorkloads(facts, {
 });
 after(() => pods.close());
 
-async function processIn(...enter: string[]): Promise<number> {
-  const child = spawn("nsenter", [...enter, "--", "sh", "-c", "echo; exec sleep 60"], {
+function processIn(...enter: string[]): Promise<number> {
+  return processWith(enter, ["sh", "-c", "echo; exec sleep 60"]);
+}
+
+/** Starts a command that says a line once it runs. */
+async function processWith(enter: string[], command: string[]): Promise<number> {
+  const child = spawn("nsenter", [...enter, "--", ...command], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   children.push(child);
@@ -103,6 +108,18 @@ test("whoever leaves for another namespace does not take the pod along", async (
   const leaves = await processIn("--net=/proc/self/ns/net");
   setProcesses(leaves, stays);
   assert.equal(pods.refresh().workloads[0]?.netnsInum, before?.netnsInum);
+});
+
+test("the search domains are the pod's, and unknown while its first process has the node's root", async () => {
+  assert.equal(pods.refresh().workloads[0]?.searchDomains, null);
+  const image = join(root, "image");
+  mkdirSync(join(image, "etc"), { recursive: true });
+  writeFileSync(join(image, "etc/resolv.conf"), "nameserver 10.96.0.10\nsearch shop.svc.cluster.local cluster.local\n");
+  copyFileSync("/bin/busybox", join(image, "busybox"));
+  const command = ["chroot", image, "/busybox", "sh", "-c", "echo; exec /busybox sleep 60"];
+  const made = await processWith([`--net=/run/netns/${NETNS}`], command);
+  setProcesses(made);
+  assert.deepEqual(pods.refresh().workloads[0]?.searchDomains, ["shop.svc.cluster.local", "cluster.local"]);
 });
 
 test("a pod on the host's network is no workload, and says why", () => {

@@ -44,8 +44,8 @@ export interface Workload {
   interfaces: readonly WorkloadInterface[];
   /** Its own addresses, canonical text, sorted; loopback left out, link-local ones included. */
   addresses: readonly string[];
-  /** Search domains of its resolv.conf, in order, lower case, without the trailing dot. */
-  searchDomains: readonly string[];
+  /** Search domains of its resolv.conf, in order, lower case, without the trailing dot; null while they are not known. */
+  searchDomains: readonly string[] | null;
   containers: readonly WorkloadContainer[];
   /** What cannot be guarded although the workload as a whole is: e.g. a macvlan beside the veth. */
   problems: readonly PortcullisError[];
