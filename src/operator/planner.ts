@@ -2,8 +2,7 @@
  * From the cluster to what each node is to have: profiles select pods, the profiles of a pod make its policy, the policy's table is
  * bound to the pod on its node. Everything is looked up anew by key; only what depends on a change is looked at.
  */
-import { create } from "@bufbuild/protobuf";
-import { type Binding, BindingSchema, PolicyKind } from "../protocol/agent_pb.js";
+import { type Binding, PolicyKind } from "../protocol/agent_pb.js";
 import { bindingDigest } from "../protocol/bindings.ts";
 import type { NodeStates } from "./node-states.ts";
 import type { PodIndex } from "./pod-index.ts";
@@ -115,7 +114,7 @@ export class Planner {
     const policy = policies.join(key, selecting, searchDomains(pod));
     const binding =
       policy.table === null ? bindingOf(pod, PolicyKind.KEEP) : bindingOf(pod, PolicyKind.TABLE, policy.table.hash);
-    return { ...common, policy, binding };
+    return { ...common, profiles: policy.profiles, policy, binding };
   }
 
   #forget(plan: PodPlan): void {
@@ -165,5 +164,6 @@ function isSamePlan(before: PodPlan | null, after: PodPlan | null): boolean {
 
 function bindingOf(pod: PodRecord, policy: PolicyKind, tableHash = ""): Binding {
   const { uid: podUid, namespace, name, labels, containers } = pod;
-  return create(BindingSchema, { podUid, namespace, name, labels, policy, tableHash, containers });
+  // Without copies of what the pod has: there are as many bindings as pods.
+  return { $typeName: "portcullis.agent.v1.Binding", podUid, namespace, name, labels, policy, tableHash, containers };
 }

@@ -4,13 +4,9 @@
  */
 
 import type { KubeObject } from "../kube/resources.ts";
+import type { Container } from "../protocol/agent_pb.js";
 import { canonicalAddresses } from "./addresses.ts";
-
-export interface PodContainer {
-  name: string;
-  /** Of the runtime, without its scheme; empty until the API server knows it. */
-  id: string;
-}
+import { sharedLabels, sharedText } from "./shared-values.ts";
 
 /** Where the search list of a pod's resolv.conf comes from. */
 export interface PodDns {
@@ -32,7 +28,8 @@ export interface PodRecord {
   hostNetwork: boolean;
   /** Canonical text. */
   addresses: string[];
-  containers: PodContainer[];
+  /** As agents are told of them. */
+  containers: Container[];
   dns: PodDns;
 }
 
@@ -71,11 +68,11 @@ export function podRecord(object: KubeObject): PodRecord | null {
   const hostNetwork = spec.hostNetwork === true;
   const listed = (status.podIPs ?? []).map(({ ip }) => ip ?? "");
   return {
-    namespace: metadata.namespace ?? "",
+    namespace: sharedText(metadata.namespace ?? ""),
     name: metadata.name,
     uid: metadata.uid ?? "",
-    labels: metadata.labels ?? {},
-    nodeName: spec.nodeName ?? "",
+    labels: sharedLabels(metadata.labels ?? {}),
+    nodeName: sharedText(spec.nodeName ?? ""),
     hostNetwork,
     addresses: canonicalAddresses(listed.length > 0 ? listed : [status.podIP ?? ""]),
     containers: containersOf(spec, status),
@@ -83,18 +80,28 @@ export function podRecord(object: KubeObject): PodRecord | null {
   };
 }
 
-function containersOf(spec: NonNullable<PodObject["spec"]>, status: NonNullable<PodObject["status"]>): PodContainer[] {
+function containersOf(spec: NonNullable<PodObject["spec"]>, status: NonNullable<PodObject["status"]>): Container[] {
   const statuses = [status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses];
   const ids = new Map(statuses.flatMap((list) => list ?? []).map(({ name, containerID }) => [name, containerID]));
   const listed = [spec.initContainers, spec.containers, spec.ephemeralContainers].flatMap((list) => list ?? []);
-  return listed.map(({ name }) => ({ name, id: (ids.get(name) ?? "").replace(/^[^:]*:\/\//, "") }));
+  return listed.map(({ name }) => {
+    const id = (ids.get(name) ?? "").replace(/^[^:]*:\/\//, "");
+    return { $typeName: "portcullis.agent.v1.Container", name: sharedText(name), id };
+  });
 }
+
+/** Of all pods that add nothing of their own. */
+const PLAIN_DNS: readonly PodDns[] = [true, false].flatMap((cluster) =>
+  [true, false].map((node) => ({ cluster, node, searches: [] })),
+);
 
 /** As the kubelet does it. */
 function dnsOf({ dnsPolicy, dnsConfig }: NonNullable<PodObject["spec"]>, hostNetwork: boolean): PodDns {
   const searches = dnsConfig?.searches ?? [];
   const isCluster = dnsPolicy === "ClusterFirstWithHostNet" || (dnsPolicy === "ClusterFirst" && !hostNetwork);
-  return { cluster: isCluster, node: dnsPolicy !== "None", searches };
+  const node = dnsPolicy !== "None";
+  if (searches.length > 0) return { cluster: isCluster, node, searches };
+  return PLAIN_DNS.find((dns) => dns.cluster === isCluster && dns.node === node) as PodDns;
 }
 
 /** The search list of a pod's resolv.conf, as the kubelet makes it. */

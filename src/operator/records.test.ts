@@ -31,11 +31,17 @@ test("of a pod its node, addresses and containers are kept, init and ephemeral o
   );
   assert.deepEqual(record.addresses, ["10.0.0.1", "2001:db8::1"]);
   assert.deepEqual(record.containers, [
-    { name: "setup", id: "" },
-    { name: "app", id: "abc" },
-    { name: "debug", id: "def" },
+    { $typeName: "portcullis.agent.v1.Container", name: "setup", id: "" },
+    { $typeName: "portcullis.agent.v1.Container", name: "app", id: "abc" },
+    { $typeName: "portcullis.agent.v1.Container", name: "debug", id: "def" },
   ]);
   assert.equal(podRecord({ metadata, status: { phase: "Failed" } }), null);
+});
+
+test("pods that have the same labels share them, others do not", () => {
+  const labelsOf = (labels: Record<string, string>) => podRecord({ metadata: { ...metadata, labels } })?.labels;
+  assert.equal(labelsOf({ app: "web", tier: "a" }), labelsOf({ app: "web", tier: "a" }));
+  assert.deepEqual(labelsOf({ app: "web", tier: "b" }), { app: "web", tier: "b" });
 });
 
 test("search lists are as the kubelet makes them", () => {

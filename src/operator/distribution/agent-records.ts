@@ -9,11 +9,18 @@ import type {
   Violations,
 } from "../../protocol/agent_pb.js";
 import type { Bindings } from "../../protocol/bindings.ts";
+import { sharedText } from "../shared-values.ts";
 
 /** A revision may be unanswered for so many milliseconds before that is worth telling. */
 export const ANSWER_MS = 15_000;
 /** And an agent may be away for so long, for an upgrade say. */
 export const AGENT_GRACE_MS = 10_000;
+
+/** What an agent has said of a pod. */
+export type ReportedPod = Pick<
+  PodState,
+  "phase" | "tableHash" | "code" | "message" | "searchDomains" | "searchDomainsKnown" | "sharedFiles"
+>;
 
 export interface AgentRecord {
   node: string;
@@ -27,13 +34,17 @@ export interface AgentRecord {
   waitingSince: number | null;
   /** The last revision that was refused, null if a later one was taken. */
   refusal: { code: string; message: string } | null;
-  pods: Map<string, PodState>;
+  /** By the uid of the pod. */
+  pods: Map<string, ReportedPod>;
   problems: readonly Problem[];
   searchDomains: readonly string[];
   /** Of the last report of counters: a report that comes twice counts once. */
   instance: string;
   sequence: bigint;
 }
+
+const NO_DOMAINS: string[] = [];
+const NO_FILES: PodState["sharedFiles"] = [];
 
 /** Who wants to know of reports. */
 export interface ReportListener {
@@ -125,7 +136,7 @@ export class AgentRecords {
     const uids = full ? [...new Set([...record.pods.keys(), ...told])] : told;
     const domains = uids.map((uid) => domainsText(record.pods.get(uid)));
     if (full) record.pods.clear();
-    for (const state of pods) record.pods.set(state.podUid, state);
+    for (const state of pods) record.pods.set(sharedUid(record, state.podUid), kept(state));
     for (const uid of removed) record.pods.delete(uid);
     this.#listener.reported(node, full ? null : told);
     const others = uids.filter((uid, index) => domains[index] !== domainsText(record.pods.get(uid)));
@@ -167,8 +178,34 @@ function isOverdue({ waitingSince }: AgentRecord): boolean {
   return waitingSince !== null && Date.now() - waitingSince > ANSWER_MS;
 }
 
+/** There are as many of these as pods, and most say the same as the next one. */
+function kept({
+  phase,
+  tableHash,
+  code,
+  message,
+  searchDomains,
+  searchDomainsKnown,
+  sharedFiles,
+}: PodState): ReportedPod {
+  return {
+    phase,
+    tableHash: sharedText(tableHash),
+    code: sharedText(code),
+    message: sharedText(message),
+    searchDomains: searchDomains.length === 0 ? NO_DOMAINS : searchDomains,
+    searchDomainsKnown,
+    sharedFiles: sharedFiles.length === 0 ? NO_FILES : sharedFiles,
+  };
+}
+
+/** The same text as the binding has. */
+function sharedUid({ acknowledged }: AgentRecord, uid: string): string {
+  return acknowledged?.get(uid)?.podUid ?? uid;
+}
+
 /** Null: not known. */
-function domainsText(state: PodState | undefined): string | null {
+function domainsText(state: ReportedPod | undefined): string | null {
   return state?.searchDomainsKnown ? state.searchDomains.join(" ") : null;
 }
 

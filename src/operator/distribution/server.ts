@@ -23,6 +23,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
 import { CertificateFiles } from "./certificate-files.ts";
+import { Gate } from "./gate.ts";
 import { type AgentStream, Session, type SessionObserver } from "./session.ts";
 
 /** An agent, to who would look at pods of its node. */
@@ -67,10 +68,19 @@ export interface DistributionOptions {
 const CONNECTION_AGE_MS = 30 * 60_000;
 const CONNECTION_GRACE_MS = 5_000;
 
+/** After a start all agents come at once. What they are sent first would take up memory for all of them together. */
+const FULL_STATES = 32;
+const FULL_STATE_MS = 1_000;
+/** And the API server is asked about so many tokens at a time. */
+const REVIEWS = 16;
+const REVIEW_MS = 5_000;
+
 export class DistributionServer {
   readonly #options: DistributionOptions;
   readonly #server: Server;
   readonly #sessions = new Map<string, Session>();
+  readonly #fullStates = new Gate(FULL_STATES, FULL_STATE_MS);
+  readonly #reviews = new Gate(REVIEWS, REVIEW_MS);
   #files: CertificateFiles | null = null;
   #port = 0;
 
@@ -135,7 +145,7 @@ export class DistributionServer {
     try {
       const elsewhere = this.#elsewhere();
       if (elsewhere !== null) throw elsewhere;
-      const node = await authenticate(stream.metadata, authentication);
+      const node = await this.#reviews.pass(() => authenticate(stream.metadata, authentication));
       if (stream.cancelled) return;
       this.#accept(stream, node);
     } catch (cause) {
@@ -162,6 +172,7 @@ export class DistributionServer {
       observer,
       wanted: () => wanted(node),
       isPlanning,
+      fullStates: this.#fullStates,
       onHello: (hello) => this.#enter(session, hello, stream.getPeer()),
       onObservations: (observations) => watchers.observed(node, observations),
       onEnd: () => {

@@ -29,6 +29,8 @@ import {
 } from "../../protocol/state-message.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
+import type { Gate } from "./gate.ts";
+import { checkHello } from "./hello.ts";
 import { sizeOf } from "./revision.ts";
 
 export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
@@ -47,6 +49,8 @@ export interface SessionOptions {
   texts: ContentTexts;
   /** What the node is to have now; its bindings never change. */
   wanted: () => NodeState;
+  /** Full states are large: they are under way to so many agents at a time. */
+  fullStates: Gate;
   /** More changes are being worked out. */
   isPlanning: () => boolean;
   observer: SessionObserver;
@@ -99,6 +103,8 @@ export class Session {
   #resume: NodeJS.Timeout | null = null;
   #overdue: NodeJS.Timeout | null = null;
   #refusals = 0;
+  /** Gives the place for a full state back; null: none is held or waited for. */
+  #leave: (() => void) | null = null;
   #ended = false;
 
   constructor(stream: AgentStream, options: SessionOptions) {
@@ -136,6 +142,7 @@ export class Session {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#leave?.();
     for (const timer of [this.#timer, this.#resume, this.#overdue]) if (timer !== null) clearTimeout(timer);
     this.#options.onEnd();
   }
@@ -198,18 +205,7 @@ export class Session {
   #hello(hello: Hello): void {
     const { node, version, records } = this.#options;
     if (this.#instance !== null) throw new StreamRefusal(GrpcStatus.FAILED_PRECONDITION, "hello was said already");
-    if (hello.protocol !== PROTOCOL_VERSION) {
-      throw new StreamRefusal(
-        GrpcStatus.FAILED_PRECONDITION,
-        `the agent speaks protocol ${hello.protocol}, this operator ${PROTOCOL_VERSION}; upgrade the older of the two`,
-      );
-    }
-    if (hello.nodeName !== node) {
-      throw new StreamRefusal(
-        GrpcStatus.PERMISSION_DENIED,
-        `the token is of node ${node}, and the agent says that it is node ${hello.nodeName}`,
-      );
-    }
+    checkHello(hello, node);
     this.#instance = hello.instance;
     this.#held = this.#heldBy(hello);
     records.connect(node, hello);
@@ -235,7 +231,7 @@ export class Session {
   #acknowledged(revision: bigint): void {
     if (this.#underWay?.revision !== revision) return;
     const { state, since } = this.#underWay;
-    this.#underWay = null;
+    this.#answered();
     this.#refusals = 0;
     this.#held = heldAfter(state);
     this.#options.observer.acknowledged((Date.now() - since) / 1000);
@@ -245,7 +241,7 @@ export class Session {
 
   #refused(refusal: Refusal): void {
     if (this.#underWay?.revision !== refusal.revision) return;
-    this.#underWay = null;
+    this.#answered();
     this.#held = NOTHING;
     this.#dirtySince ??= Date.now();
     this.#options.observer.refused();
@@ -257,12 +253,19 @@ export class Session {
     this.#sendLater(delay);
   }
 
+  #answered(): void {
+    this.#underWay = null;
+    this.#leave?.();
+    this.#leave = null;
+  }
+
   #sendLater(delay: number): void {
     if (this.#timer !== null || this.#underWay !== null || this.#ended) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       const isFresh = this.#dirtySince !== null && Date.now() - this.#dirtySince < PLANNING_MS;
       if (isFresh && this.#options.isPlanning()) this.#sendLater(COALESCE_MS);
+      else if (this.#held.bindings === null) this.#leave ??= this.#options.fullStates.enter(() => this.#send());
       else this.#send();
     }, delay);
   }

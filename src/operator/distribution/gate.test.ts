@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { Gate } from "./gate.ts";
+
+const LONG_MS = 60_000;
+
+test("so many are let in, and one more whenever one leaves, in order", () => {
+  const gate = new Gate(2, LONG_MS);
+  const begun: string[] = [];
+  const leaves = ["a", "b", "c", "d", "e"].map((name) => gate.enter(() => begun.push(name)));
+  assert.deepEqual(begun, ["a", "b"]);
+  leaves[3]?.();
+  leaves[1]?.();
+  assert.deepEqual(begun, ["a", "b", "c"], "who has given up waiting is passed over later");
+  leaves[1]?.();
+  assert.deepEqual(begun, ["a", "b", "c"], "a place is given back once");
+  leaves[0]?.();
+  assert.deepEqual(begun, ["a", "b", "c", "e"]);
+  for (const leave of leaves) leave();
+});
+
+test("who takes too long is not waited for", async () => {
+  const gate = new Gate(1, 10);
+  const begun: string[] = [];
+  const first = gate.enter(() => begun.push("slow"));
+  const second = gate.enter(() => begun.push("next"));
+  await wait(50);
+  assert.deepEqual(begun, ["slow", "next"]);
+  first();
+  second();
+});
+
+test("a place is given back when the work has failed", async () => {
+  const gate = new Gate(1, LONG_MS);
+  const order: string[] = [];
+  const failing = gate.pass(async () => {
+    await wait(5);
+    order.push("failed");
+    throw new Error("no");
+  });
+  const next = gate.pass(async () => order.push("next"));
+  await assert.rejects(failing, /no/);
+  await next;
+  assert.deepEqual(order, ["failed", "next"]);
+});

@@ -1,0 +1,24 @@
+/** What an agent says first, and whether it may. */
+import { status as GrpcStatus } from "@grpc/grpc-js";
+import type { Hello } from "../../protocol/agent_pb.js";
+import { PROTOCOL_VERSION } from "../../protocol/service.ts";
+import { StreamRefusal } from "./authentication.ts";
+
+/**
+ * @param node of the agent's token
+ * @throws StreamRefusal
+ */
+export function checkHello({ protocol, nodeName }: Hello, node: string): void {
+  if (protocol !== PROTOCOL_VERSION) {
+    throw new StreamRefusal(
+      GrpcStatus.FAILED_PRECONDITION,
+      `the agent speaks protocol ${protocol}, this operator ${PROTOCOL_VERSION}; upgrade the older of the two`,
+    );
+  }
+  if (nodeName !== node) {
+    throw new StreamRefusal(
+      GrpcStatus.PERMISSION_DENIED,
+      `the token is of node ${node}, and the agent says that it is node ${nodeName}`,
+    );
+  }
+}
