@@ -1,32 +1,21 @@
 /** The chart as Helm renders it: what may be done with it, what it may do, and what the commands make of its arguments. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Command } from "commander";
-import { parse } from "yaml";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { operatorCommand } from "../../src/cli/operator.ts";
 import { uninstallCommand } from "../../src/cli/uninstall.ts";
 import { OBSERVE_PERMISSION } from "../../src/protocol/observe.ts";
 import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
 import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
-import { CHART, CHART_NAMESPACE, lintChart, type Manifest, renderChart } from "./chart.ts";
+import { CHART, CHART_NAMESPACE, lintChart, type Manifest, only, renderChart } from "./chart.ts";
 import { configFiles } from "./generate-config.ts";
 import { helmBinary } from "./helm.ts";
 
 const helm = helmBinary() ?? "";
 const skip = helm === "" ? "there is neither helm nor Go to build it with" : false;
-
-function only(objects: Manifest[], kind: string, name?: string): Manifest {
-  const found = objects.filter(
-    (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
-  );
-  assert.equal(found.length, 1, `one ${kind} ${name ?? ""}`);
-  return found[0] as Manifest;
-}
 
 const argumentsOf = (workload: Manifest): string[] => workload.spec.template.spec.containers[0].args;
 
@@ -186,30 +175,6 @@ test("the commands know every argument that the chart gives them", { skip }, () 
   );
 });
 
-test("certificates by Helm: the operator has the key, agents have the certificate alone", { skip }, () => {
-  const objects = renderChart(helm);
-  const secret = only(objects, "Secret");
-  assert.deepEqual(Object.keys(secret.data).sort(), ["ca.crt", "tls.crt", "tls.key"]);
-  const ca = only(objects, "ConfigMap");
-  assert.equal(ca.data["ca.crt"].trim(), Buffer.from(secret.data["ca.crt"], "base64").toString().trim());
-  const agent = JSON.stringify(only(objects, "DaemonSet"));
-  assert.equal(agent.includes(secret.metadata.name), false);
-});
-
-test("certificates by cert-manager, or one's own", { skip }, () => {
-  const kinds = (...settings: string[]) => {
-    const objects = renderChart(helm, ...settings);
-    return objects
-      .filter(({ kind }) => ["Secret", "Issuer", "Certificate"].includes(kind))
-      .map(({ kind }) => kind)
-      .sort();
-  };
-  assert.deepEqual(kinds("tls.mode=certManager"), ["Certificate", "Certificate", "Issuer", "Issuer"]);
-  assert.deepEqual(kinds("tls.mode=certManager", "tls.certManager.issuerRef.name=mine"), ["Certificate"]);
-  assert.deepEqual(kinds("tls.mode=existing", "tls.existingSecret=mine"), []);
-  assert.throws(() => renderChart(helm, "tls.mode=existing"), /tls.existingSecret has to name a Secret/);
-});
-
 test("values that mean nothing are refused, by name", { skip }, () => {
   for (const [setting, where] of [
     ["agent.startupFailurePolicy=Maybe", /startupFailurePolicy/],
@@ -272,16 +237,4 @@ test("config/ is the chart, for kustomize", { skip }, () => {
       `${path}: run node tools/helm/generate-config.ts`,
     );
   }
-});
-
-test("the certificate for config/ is one that agents take", () => {
-  const manifest = parse(execFileSync(join(CHART, "../../config/make-certificate"), { encoding: "utf8" })) as Manifest;
-  const bytes = (key: string) => Buffer.from(manifest.data[key], "base64");
-  const [authority, certificate] = [new X509Certificate(bytes("ca.crt")), new X509Certificate(bytes("tls.crt"))];
-  assert.ok(certificate.verify(authority.publicKey));
-  assert.equal(
-    certificate.checkHost(`portcullis-operator.${CHART_NAMESPACE}.svc`),
-    `portcullis-operator.${CHART_NAMESPACE}.svc`,
-  );
-  assert.ok(certificate.checkPrivateKey(createPrivateKey(bytes("tls.key"))));
 });

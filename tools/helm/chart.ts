@@ -1,4 +1,5 @@
 /** The chart, rendered by Helm's own engine. */
+import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
@@ -37,4 +38,13 @@ export function renderChart(helm: string, ...settings: string[]): Manifest[] {
 export function lintChart(helm: string): string {
   const { status, stdout, stderr } = spawnSync(helm, ["lint", "--strict", CHART], { encoding: "utf8" });
   return status === 0 ? "" : `${stdout}${stderr}`;
+}
+
+/** The one object of a kind, and of a name if one is given. @throws AssertionError */
+export function only(objects: Manifest[], kind: string, name?: string): Manifest {
+  const found = objects.filter(
+    (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
+  );
+  assert.equal(found.length, 1, `one ${kind} ${name ?? ""}`);
+  return found[0] as Manifest;
 }
