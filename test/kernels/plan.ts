@@ -6,7 +6,12 @@ import { UsageError } from "../../src/api/errors.ts";
 const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/{e2e,containers}/*.test.ts"];
 /** At least one case for every clause of what a profile means; without what starts the command again and again. */
 const CORE_END_TO_END = "{attacks,attribution,executables,ingress,layers,lifecycle,modes,names,older,selection}";
-const CORE = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", `test/e2e/${CORE_END_TO_END}.test.ts`];
+const CORE = [
+  "bpf/test/*.test.ts",
+  "src/node-agent/kernel/*.test.ts",
+  `test/e2e/${CORE_END_TO_END}.test.ts`,
+  "test/containers/*.test.ts",
+];
 
 /** Tests of what the compiler makes, which is the same everywhere. */
 const WITHOUT = ["src/node-agent/kernel/abi.test.ts", "bpf/test/stack.test.ts"];
