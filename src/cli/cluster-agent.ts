@@ -7,7 +7,6 @@ import { ClusterAgent } from "../node-agent/distribution/cluster-agent.ts";
 import { KeptState } from "../node-agent/distribution/kept-state.ts";
 import { POD_LOGS, PodBindings } from "../node-agent/distribution/pod-bindings.ts";
 import { gateCgroup } from "../node-agent/enforce/gate.ts";
-import { acquireLock } from "../node-agent/enforce/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import type { StartupFailurePolicy } from "../node-agent/node-guard.ts";
 import { PodWorkloads } from "../node-agent/workload/pods.ts";
@@ -29,6 +28,7 @@ import {
   standardOutput,
 } from "./node-options.ts";
 import { packageVersion } from "./package-version.ts";
+import { takeOver } from "./take-over.ts";
 
 export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
   operator?: string;
@@ -44,6 +44,7 @@ export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, 
   startupFailurePolicy: StartupFailurePolicy;
   startupTimeout: number;
   gate?: string;
+  replacePins: boolean;
   logLevel: LogLevel;
 }
 
@@ -70,6 +71,11 @@ export function addClusterOptions(command: Command): Command {
     )
     .option("--pod-logs <folder>", "where the kubelet keeps pods' logs, whose names tell the pods' names", POD_LOGS)
     .option("--metrics-address <address>", "serve /metrics, /healthz and /readyz here, host:port or :port")
+    .option(
+      "--replace-pins",
+      "take off what another version has pinned that this one cannot go on with, with a gap, instead of refusing to start",
+      false,
+    )
     .optionsGroup("Options:");
 }
 
@@ -80,7 +86,6 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   const settings = settingsOf(options);
   const address = operatorAddress(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
-  const lock = acquireLock(stateDirectory, pinRoot);
   const sink = standardOutput(options.output);
   const metrics = new AgentMetrics();
   const kept = new KeptState(keptDirectoryOf(options));
@@ -88,24 +93,27 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   const workloads = new PodWorkloads(bindings, {
     onError: (cause) => log.error({ err: cause }, "cannot look at the pods of this node; trying again"),
   });
-  const agent = new ClusterAgent({
-    pinRoot,
-    stateDirectory,
-    settings,
-    workloads,
-    sink,
-    startupFailurePolicy: options.startupFailurePolicy,
-    startupTimeout: options.startupTimeout,
-    ...(gate === undefined ? {} : { gate }),
-    hookSets: hookSetsOf(options),
-    log,
-    operator: { address, nodeName: options.node, version: packageVersion(), searchDomains: nodeSearchDomains() },
-    bindings,
-    kept,
-    exemptNamespaces: new Set(options.exemptNamespace ?? ["kube-system"]),
-    blockNamespaces: new Set(options.blockNamespace ?? []),
-    metrics,
-  });
+  const { replacePins } = options;
+  const start = () =>
+    new ClusterAgent({
+      pinRoot,
+      stateDirectory,
+      settings,
+      workloads,
+      sink,
+      startupFailurePolicy: options.startupFailurePolicy,
+      startupTimeout: options.startupTimeout,
+      ...(gate === undefined ? {} : { gate }),
+      hookSets: hookSetsOf(options),
+      log,
+      operator: { address, nodeName: options.node, version: packageVersion(), searchDomains: nodeSearchDomains() },
+      bindings,
+      kept,
+      exemptNamespaces: new Set(options.exemptNamespace ?? ["kube-system"]),
+      blockNamespaces: new Set(options.blockNamespace ?? []),
+      metrics,
+    });
+  const { agent, lock } = takeOver({ pinRoot, stateDirectory, replacePins, log }, start);
   const endpoints = await serve(options, metrics, log);
   await endSignal();
   agent.close();

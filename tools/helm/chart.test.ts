@@ -151,10 +151,19 @@ test("the commands know every argument that the chart gives them", { skip }, () 
     "agent.gate.enabled=true",
     "agent.blockNamespaces={vault}",
     "agent.dnsPorts={53,5353}",
+    "agent.replacePins=true",
   );
   const agent = parsed(agentCommand(), argumentsOf(only(objects, "DaemonSet")));
   assert.deepEqual(
-    [agent.operatorName, agent.exemptNamespace, agent.blockNamespace, agent.gate, agent.dnsPort, agent.allowed],
+    [
+      agent.operatorName,
+      agent.exemptNamespace,
+      agent.blockNamespace,
+      agent.gate,
+      agent.dnsPort,
+      agent.allowed,
+      agent.replacePins,
+    ],
     [
       `portcullis-operator.${CHART_NAMESPACE}.svc`,
       ["kube-system", CHART_NAMESPACE],
@@ -162,6 +171,7 @@ test("the commands know every argument that the chart gives them", { skip }, () 
       "kubepods.slice",
       [53, 5353],
       false,
+      true,
     ],
   );
   assert.equal(agent.operator, "$(PORTCULLIS_OPERATOR_SERVICE_HOST):$(PORTCULLIS_OPERATOR_SERVICE_PORT)");

@@ -64,7 +64,8 @@ export class PinsIncompatibleError extends PortcullisError {
     super(
       "PC_PINS_INCOMPATIBLE",
       `what is pinned under ${pinRoot} was made by another version of Portcullis, and this one cannot go on with it. ` +
-        `It stays in force until it is taken off: portcullis detach --all --pin-root ${pinRoot}; then start this version`,
+        `It stays in force until it is taken off: portcullis detach --all --pin-root ${pinRoot}; then start this version. ` +
+        "In a cluster: the agent's --replace-pins does both, with a gap (agent.replacePins in the chart)",
       options,
     );
   }
