@@ -31,6 +31,8 @@ export interface RequestOptions {
 export interface StreamOptions extends RequestOptions {
   /** Milliseconds of silence after which the stream is taken for broken. */
   silence: number;
+  /** The server has agreed to send. */
+  onOpen?: () => void;
 }
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -112,6 +114,7 @@ export class KubeConnection {
     try {
       const response = await this.#send("GET", path, options, signal);
       if (response.statusCode !== 200) readAnswer(what, response, await bodyText(response, what));
+      options.onOpen?.();
       response.setEncoding("utf8");
       let rest = "";
       for await (const chunk of unreachable(response, what)) {

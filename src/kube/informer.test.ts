@@ -109,6 +109,19 @@ test("errors of the API server are waited out, and what was seen stays", async (
   await eventually("no problem any more", () => informer.problem === null);
 });
 
+test("after a watch that lived, what failed before it makes nobody wait", async () => {
+  server.fail(/watch=true/, 500, 5);
+  informerOf({ backoff: { initial: 50, maximum: 60_000 } }).start();
+  await informer.whenSynced();
+  await eventually("a watch", () => server.watches === 1);
+  await new Promise((settle) => setTimeout(settle, 1_100));
+  server.breakWatches();
+  const broken = Date.now();
+  put("one", "x");
+  await showing("a/one=x");
+  assert.ok(Date.now() - broken < 500, `the sixth wait in a row, and not the first: ${Date.now() - broken} ms`);
+});
+
 test("an API server that is away for a while loses nothing", async () => {
   put("one", "x");
   informerOf().start();

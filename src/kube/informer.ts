@@ -173,22 +173,29 @@ export class Informer<T> {
   }
 
   async #watch(): Promise<void> {
-    const start = Date.now();
+    let opened = Number.POSITIVE_INFINITY;
     const events = watch(this.#connection, this.#options, {
       resourceVersion: this.#version ?? "",
       signal: this.#ending.signal,
       seconds: Math.round(WATCH_SECONDS * (1 + Math.random())),
       silence: this.#options.silence ?? SILENCE_MS,
+      onOpen: () => {
+        opened = Date.now();
+      },
     });
-    for await (const { type, object } of events) {
-      this.#contact();
-      this.#backoff.reset();
-      if (type !== "BOOKMARK") this.#take(type, object);
-      this.#version = object.metadata.resourceVersion ?? this.#version;
+    try {
+      for await (const { type, object } of events) {
+        this.#contact();
+        this.#backoff.reset();
+        if (type !== "BOOKMARK") this.#take(type, object);
+        this.#version = object.metadata.resourceVersion ?? this.#version;
+      }
+    } finally {
+      // A watch that has lived for a while was none of the failures before, even if there was nothing to tell.
+      if (Date.now() - opened >= SHORT_WATCH_MS) this.#backoff.reset();
     }
     this.#contact();
-    if (Date.now() - start < SHORT_WATCH_MS) await sleep(this.#backoff.next(), this.#ending.signal);
-    else this.#backoff.reset();
+    if (Date.now() - opened < SHORT_WATCH_MS) await sleep(this.#backoff.next(), this.#ending.signal);
   }
 
   #take(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void {

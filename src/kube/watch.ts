@@ -17,6 +17,8 @@ export interface WatchOptions {
   seconds: number;
   /** Milliseconds of silence after which the watch counts as broken; bookmarks come about once a minute. */
   silence: number;
+  /** The API server has agreed to watch. */
+  onOpen?: () => void;
 }
 
 /**
@@ -41,6 +43,7 @@ export async function* watch(
     signal: options.signal,
     silence: options.silence,
     ...(accept === undefined ? {} : { accept }),
+    ...(options.onOpen === undefined ? {} : { onOpen: options.onOpen }),
   });
   for await (const line of lines) {
     if (line !== "") yield readEvent(line, path);
