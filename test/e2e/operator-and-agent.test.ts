@@ -3,9 +3,11 @@
  * and the agent on this kernel with network namespaces for pods.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import https from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import type { SecurityProfileSpec } from "../../src/api/types.ts";
 import { EVENTS } from "../../src/kube/resources.ts";
@@ -25,9 +27,11 @@ import {
 import { detachAll } from "../../src/node-agent/enforce/detach.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/settings.ts";
+import type { AgentEvent, VerdictEvent } from "../../src/node-agent/events/event.ts";
 import { SECURITY_PROFILES } from "../../src/operator/kinds.ts";
 import { Operator } from "../../src/operator/operator.ts";
 import { TestCluster } from "../../src/operator/testing/cluster.ts";
+import { OBSERVE_PATH } from "../../src/protocol/observe.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-oa-"));
 const pinRoot = `/sys/fs/bpf/pc-oa-test-${process.pid}`;
@@ -42,6 +46,8 @@ let operator: Operator;
 let agent: ClusterAgent;
 let workloads: PretendedPods;
 const metrics = new AgentMetrics();
+/** What the agent has put into its own log. */
+const printed: AgentEvent[] = [];
 
 before(async () => {
   mkdirSync(join(folder, "root"));
@@ -54,6 +60,7 @@ before(async () => {
     version: "test",
     identity: "operator",
     listenAddress: "127.0.0.1:0",
+    observeAddress: "127.0.0.1:0",
     advertiseAddress: "operator:8443",
     tls: { certificateFile: caFile, keyFile: join(folder, `${NAME}.key`) },
     agentServiceAccount: "portcullis-system/portcullis-agent",
@@ -82,9 +89,9 @@ function startAgent(port: number, caFile: string): ClusterAgent {
   return new ClusterAgent({
     pinRoot,
     stateDirectory,
-    settings: { ...DEFAULT_SETTINGS, eventInterval: 100 },
+    settings: { ...DEFAULT_SETTINGS, eventInterval: 100, reportAllowed: false },
     workloads,
-    sink: { write: () => {}, end: () => Promise.resolve() },
+    sink: { write: (event) => printed.push(event), end: () => Promise.resolve() },
     startupFailurePolicy: "Block",
     startupTimeout: 60_000,
     log,
@@ -139,8 +146,39 @@ test("what the pod does against it is counted in the status, and is an Event of 
   assert.deepEqual([regarding?.kind, regarding?.name], ["Pod", WEB.name]);
 });
 
+test("one who looks at the pod sees what it does, also what is allowed; the agent's own log is as it was", async () => {
+  profile(
+    { default: { egress: { cidr4: ["0.0.0.0/0"], l3: { protocols: ["ipv4", "arp"] }, l4: { protocols: ["icmp"] } } } },
+    2,
+  );
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  const seen: VerdictEvent[] = [];
+  const body = { token: "observer", namespace: "default", pod: WEB.name, verdicts: ["allowed", "alerted"], rate: 100 };
+  const port = operator.observeServer?.port ?? 0;
+  const ca = readFileSync(join(folder, `${NAME}.crt`));
+  const request = https.request({ host: "127.0.0.1", port, path: OBSERVE_PATH, method: "POST", ca, servername: NAME });
+  request.on("response", (response) => {
+    const lines = createInterface({ input: response });
+    lines.on("line", (line) => seen.push(JSON.parse(line) as VerdictEvent));
+    lines.on("error", () => {});
+  });
+  request.on("error", () => {});
+  request.end(JSON.stringify(body));
+  const isEcho = (event: AgentEvent) =>
+    event.type === "verdict" && event.verdict === "allowed" && event.proto === "icmp";
+  for (let turn = 0; turn < 50 && !seen.some(isEcho); turn += 1) {
+    ping(WEB);
+    await new Promise((settle) => setTimeout(settle, 100));
+  }
+  const echo = seen.find(isEcho);
+  assert.deepEqual([echo?.direction, echo?.workload.name, echo?.profiles], ["egress", WEB.name, ["default/web"]]);
+  request.destroy();
+  await eventually("nobody looks", () => operator.observers.size === 0);
+  assert.equal(printed.some(isEcho), false);
+});
+
 test("alert becomes enforce, live", async () => {
-  profile({ actions: ["alert", "enforce"] }, 2);
+  profile({ actions: ["alert", "enforce"] }, 3);
   await eventually("enforce", () => inForce()?.actions.includes("enforce") === true);
   ping(WEB);
   await eventually("drops in the status", () => Number(cluster.status("web")?.dropped ?? 0) > 0, 15_000);
@@ -148,7 +186,7 @@ test("alert becomes enforce, live", async () => {
 
 test("an edit that is not valid leaves the old one in force", async () => {
   const before = inForce()?.table;
-  profile({ processes: [{ path: "relative" }] }, 3);
+  profile({ processes: [{ path: "relative" }] }, 4);
   await cluster.becomes("web", "Accepted", "False Invalid");
   assert.equal(inForce()?.table, before);
 });
