@@ -144,3 +144,17 @@ test("a right that is taken away ends the observation; an API server that is awa
   await eventually("the end", () => answer.ended);
   assert.match(answer.text, /not any more","again":false/);
 });
+
+test("a flood of requests does not become one of questions to the API server", async () => {
+  let asked = 0;
+  const { server } = await serve({
+    authorize: async () => {
+      asked += 1;
+      throw new ObserveRefusal("Forbidden", "no");
+    },
+  });
+  const answers = Array.from({ length: 100 }, () => ask("127.0.0.1", server.port));
+  await eventually("answers", () => answers.every(({ ended }) => ended), 20_000);
+  assert.ok(asked < 100, `${asked} questions`);
+  assert.ok(answers.some(({ status }) => status === 429));
+});

@@ -3,6 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { causeText } from "../../api/errors.ts";
+import { TokenBucket } from "../../kube/token-bucket.ts";
 import type { TokenUser } from "../../kube/token-review.ts";
 import { OBSERVE_PATH, type ObserveRequest } from "../../protocol/observe.ts";
 import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
@@ -31,6 +32,9 @@ export interface ObserveServerOptions {
 }
 
 const BODY_BYTES_MAX = 64 * 1024;
+/** Anybody who reaches the port may ask, and each request is a question to the API server: so many at once, and so many a second. */
+const REQUESTS_BURST = 50;
+const REQUESTS_PER_SECOND = 10;
 const REQUEST_MS = 10_000;
 const RECHECK_MS = 60_000;
 /** Observers come anew after this long, with fresh tokens. */
@@ -38,6 +42,7 @@ const STREAM_MS = 60 * 60_000;
 
 export class ObserveServer {
   readonly #options: ObserveServerOptions;
+  readonly #requests = new TokenBucket(REQUESTS_BURST, REQUESTS_PER_SECOND);
   #server: http.Server | https.Server | null = null;
   #files: CertificateFiles | null = null;
   #certificate: Buffer | null = null;
@@ -96,12 +101,12 @@ export class ObserveServer {
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
     this.#answer(request, response).catch((cause: unknown) => {
       const refusal = refusalOf(cause);
-      const { status, message } = refusal;
+      const { status, reason, message } = refusal;
       this.#options.onRequest("refused");
-      this.#options.log.warn(
-        { peer: request.socket.remoteAddress, status, reason: message },
-        "an observer was not let in",
-      );
+      // A flood is not to become one of lines.
+      const level = reason === "TooManyRequests" ? "debug" : "warn";
+      const about = { peer: request.socket.remoteAddress, status, reason: message };
+      this.#options.log[level](about, "an observer was not let in");
       if (response.headersSent) response.destroy();
       else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(refusal.body));
     });
@@ -111,6 +116,7 @@ export class ObserveServer {
     if (request.method !== "POST" || new URL(request.url ?? "/", "http://localhost").pathname !== OBSERVE_PATH) {
       throw new ObserveRefusal("NotFound", `there is POST ${OBSERVE_PATH}, and nothing else`);
     }
+    if (!this.#requests.take()) throw new ObserveRefusal("TooManyRequests", "too many ask at once; try again");
     const body = await bodyOf(request);
     const elsewhere = this.#options.notServing();
     if (elsewhere !== null) {
