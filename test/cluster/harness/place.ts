@@ -5,8 +5,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { causeCode } from "../../../src/api/errors.ts";
 import { cgroupRoot } from "../../../src/node-agent/kernel/mounts.ts";
 
 export const NAME = "pc-cluster";
@@ -24,14 +25,50 @@ function cgroupFolders(): string[] {
 
 /** Makes `/pc-cluster/<name>` in every hierarchy, ready for processes. */
 export function makeCgroup(name: string): void {
-  for (const folder of cgroupFolders()) {
-    mkdirSync(join(folder, name), { recursive: true });
-    if (!existsSync(join(folder, "cpuset.cpus"))) continue;
-    // Version 1 has no defaults: a cpuset without CPUs takes no process.
-    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-      const value = readFileSync(join(folder, "..", file));
-      for (const below of [folder, ...pathsTo(folder, name)]) writeFileSync(join(below, file), value);
-    }
+  const [unified = "", ...legacy] = cgroupFolders();
+  makeUnified(unified, name);
+  for (const folder of legacy) makeLegacy(folder, name);
+}
+
+/** Version 2 hands controllers down one level at a time, to cgroups below such as have no processes of their own. */
+function makeUnified(folder: string, name: string): void {
+  mkdirSync(join(folder, name), { recursive: true });
+  const above = [dirname(folder), folder, ...pathsTo(folder, name)].slice(0, -1);
+  for (const path of above) {
+    const controllers = readFileSync(join(path, "cgroup.controllers"), "utf8").trim();
+    // Beside version 1, which has them all.
+    if (controllers === "") return;
+    handDown(path, controllers.split(" "));
+  }
+}
+
+function handDown(path: string, controllers: readonly string[]): void {
+  const wanted = controllers.map((controller) => `+${controller}`).join(" ");
+  try {
+    writeFileSync(join(path, "cgroup.subtree_control"), wanted);
+  } catch (error) {
+    if (causeCode(error) !== "EBUSY") throw error;
+    // In a container that sees nothing above its own cgroup, everybody is in what looks like the root.
+    moveDown(path);
+    writeFileSync(join(path, "cgroup.subtree_control"), wanted);
+  }
+}
+
+function moveDown(path: string): void {
+  const below = join(path, "init");
+  mkdirSync(below, { recursive: true });
+  for (const pid of readFileSync(join(path, "cgroup.procs"), "utf8").split("\n").map(Number)) {
+    if (pid > 0 && existsSync(`/proc/${pid}`)) writeFileSync(join(below, "cgroup.procs"), String(pid));
+  }
+}
+
+function makeLegacy(folder: string, name: string): void {
+  mkdirSync(join(folder, name), { recursive: true });
+  if (!existsSync(join(folder, "cpuset.cpus"))) return;
+  // Version 1 has no defaults: a cpuset without CPUs takes no process.
+  for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+    const value = readFileSync(join(folder, "..", file));
+    for (const below of [folder, ...pathsTo(folder, name)]) writeFileSync(join(below, file), value);
   }
 }
 
