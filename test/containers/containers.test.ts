@@ -124,7 +124,7 @@ test("a binary that was changed in the container is not the image's", async () =
 test("a container has no more than its rights from its first packet on, and all of them a moment later", async () => {
   const [allowed, denied] = [lab.lab.tag(), lab.lab.tag()];
   const mark = lab.events.mark();
-  const early = lab.addPod("early", { app: "shop" });
+  const early = lab.addPod("early", { app: "shop", cgroups: "CRI-O, systemd" });
   early.start("sidecar", "/bin/app", ...sending(7000, denied));
   early.start("web", "/bin/app", "sleep", String(patiently(300)), ...sending(7000, allowed));
   // Until it is known which container a process is in, it has the rights of none.
@@ -139,7 +139,7 @@ test("a container has no more than its rights from its first packet on, and all 
 });
 
 test("a pod that nobody has told of yet gets nothing out, until somebody does", async () => {
-  const stranger = lab.addPod("stranger", { app: "shop", told: false });
+  const stranger = lab.addPod("stranger", { app: "shop", told: false, cgroups: "Docker, systemd" });
   stranger.start("web");
   const tag = lab.lab.tag();
   await stranger.exec("web", "/bin/app", ...sending(7000, tag)).finish();

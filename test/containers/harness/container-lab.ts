@@ -9,12 +9,20 @@ import { EventStream } from "../../e2e/harness/event-stream.ts";
 import { Lab } from "../../e2e/harness/lab.ts";
 import { RunningProcess } from "../../e2e/harness/processes.ts";
 import { Containerd, removeCgroups } from "./containerd.ts";
-import { TestPod } from "./pods.ts";
+import { type CgroupStyle, TestPod } from "./pods.ts";
 
 const AGENT = join(import.meta.dirname, "pod-agent.ts");
 const CLIENT = join(import.meta.dirname, "../../../build/test/client");
 const IMAGE = "registry.local/portcullis-test:1";
 const START_TIMEOUT_MS = 30_000;
+
+export interface AddPodOptions {
+  /** Value of its label `app`; its name unless given. */
+  app?: string;
+  /** Whether the agent is told of it. */
+  told?: boolean;
+  cgroups?: CgroupStyle;
+}
 
 export class ContainerLab {
   readonly lab: Lab;
@@ -67,7 +75,7 @@ export class ContainerLab {
   }
 
   /** A pod with its sandbox. The agent is told of it, unless `told` is false, before it has a process. */
-  addPod(name: string, { app = name, told = true } = {}): TestPod {
+  addPod(name: string, { app = name, told = true, cgroups = "containerd, cgroupfs" }: AddPodOptions = {}): TestPod {
     const { lab } = this;
     const pod = new TestPod(name, {
       lab: lab.name,
@@ -75,6 +83,7 @@ export class ContainerLab {
       node: lab.topology.node.name,
       containerd: this.#containerd,
       image: IMAGE,
+      cgroups,
     });
     this.#pods.set(pod, pod.facts({ app }));
     if (told) this.#tell();

@@ -1,6 +1,6 @@
 /**
  * Pods as a kubelet and a runtime make them: a network namespace connected by CNI's bridge, a sandbox that holds it, and
- * containers that join, in cgroups named as on a node with the cgroupfs driver.
+ * containers that join, in cgroups named as one or the other names them.
  */
 import { execFileSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -12,6 +12,19 @@ import { CNI_PLUGINS, type Containerd } from "./containerd.ts";
 
 const SUBNET = "10.88.200.0/24";
 
+/** How runtimes and kubelets name a container's cgroup, below the root of the pods'. */
+const CGROUPS = {
+  "containerd, cgroupfs": (uid: string, id: string) => `burstable/pod${uid}/${id}`,
+  "CRI-O, systemd": (uid: string, id: string) => `${slice("burstable", uid)}/crio-${id}.scope`,
+  "Docker, systemd": (uid: string, id: string) => `${slice("besteffort", uid)}/docker-${id}.scope`,
+} as const;
+
+export type CgroupStyle = keyof typeof CGROUPS;
+
+function slice(quality: string, uid: string): string {
+  return `kubepods.slice/kubepods-${quality}.slice/kubepods-${quality}-pod${uid.replaceAll("-", "_")}.slice`;
+}
+
 export interface PodPlace {
   /** Of the lab: cgroups and namespaces begin with it. */
   lab: string;
@@ -20,6 +33,7 @@ export interface PodPlace {
   node: string;
   containerd: Containerd;
   image: string;
+  cgroups: CgroupStyle;
 }
 
 export class TestPod {
@@ -77,8 +91,8 @@ export class TestPod {
   }
 
   #run(id: string, command: readonly string[], mounts: Record<string, string>): void {
-    const cgroup = `/${this.#place.lab}/kubepods/burstable/pod${this.uid}/${id}`;
-    const { containerd, image } = this.#place;
+    const { containerd, image, lab, cgroups } = this.#place;
+    const cgroup = `/${lab}/kubepods/${CGROUPS[cgroups](this.uid, id)}`;
     containerd.run({ id, image, cgroup, netns: this.#netnsPath, command, mounts });
   }
 
