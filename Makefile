@@ -39,12 +39,13 @@ test-containers: build ## Run the tests with real containers: containerd, runc, 
 .PHONY: test-cluster
 test-cluster: build ## Run the tests on a real cluster of two nodes (builds Kubernetes once, minutes; then kept in ~/.cache)
 	@tools/setup-cluster cluster
-	@PATH="$$PATH:/usr/local/go/bin" $(NODE) --test --test-concurrency=1 'test/cluster/*.test.ts'
+	@$(NODE) --disable-warning=ExperimentalWarning --test --test-isolation=none --test-reporter=spec \
+		$(if $(ONLY),--test-name-pattern='$(ONLY)') 'test/cluster/*.test.ts'
 
 .PHONY: cluster-up
 cluster-up: build ## Start the tests' cluster, to look at and to work with
 	@tools/setup-cluster cluster
-	@PATH="$$PATH:/usr/local/go/bin" $(NODE) test/cluster/harness/main.ts up
+	@$(NODE) test/cluster/harness/main.ts up
 
 .PHONY: cluster-down
 cluster-down: ## End and remove it

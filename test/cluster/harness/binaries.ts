@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { findGo } from "../../../tools/helm/helm.ts";
 
 const TOOLS = join(import.meta.dirname, "../tools");
 const PROGRAMS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet"] as const;
@@ -20,20 +21,26 @@ export function kubernetesPrograms(progress: (line: string) => void): string {
   refuseWithout(existsSync(CNI_BRIDGE) ? [] : [CNI_BRIDGE]);
   const folder = join(homedir(), ".cache/portcullis/kubernetes", toolsHash());
   if (PROGRAMS.every((name) => existsSync(join(folder, name)))) return folder;
-  refuseWithout(spawnSync("which", ["go"]).status === 0 ? [] : ["go"]);
+  const go = findGo();
+  if (go === null) throw new Error(noGo());
   const version = /k8s\.io\/kubernetes v(\S+)/.exec(readFileSync(join(TOOLS, "go.mod"), "utf8"))?.[1];
   progress(`building Kubernetes ${version} (minutes, and once: kept in ${folder})`);
-  build(`${folder}.making`, version ?? "0.0.0");
+  build(go, `${folder}.making`, version ?? "0.0.0");
   renameSync(`${folder}.making`, folder);
   return folder;
 }
 
-function build(folder: string, version: string): void {
+function noGo(): string {
+  const needed = /^go (\S+)/m.exec(readFileSync(join(TOOLS, "go.mod"), "utf8"))?.[1];
+  return `building Kubernetes needs Go ${needed} or later, which Debian 12 does not have: unpack it from https://go.dev/dl to /usr/local/go`;
+}
+
+function build(go: string, folder: string, version: string): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const flags = `-s -w -X k8s.io/component-base/version.gitVersion=v${version}`;
   // Two at a time: a compilation of these takes a gigabyte.
-  const args = ["go", "build", "-mod=readonly", "-trimpath", "-p=2", "-ldflags", flags, "-o", `${folder}/`, "tool"];
+  const args = [go, "build", "-mod=readonly", "-trimpath", "-p=2", "-ldflags", flags, "-o", `${folder}/`, "tool"];
   const { status } = spawnSync("nice", args, {
     cwd: TOOLS,
     stdio: ["ignore", "inherit", "inherit"],

@@ -1,25 +1,18 @@
 /** A real cluster on this machine, without a registry or a network: started for a test file, removed after it. */
 import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
-import { causeCode } from "../../../src/api/errors.ts";
+import { causeCode, causeText } from "../../../src/api/errors.ts";
 import { kubernetesPrograms } from "./binaries.ts";
 import { Authority } from "./certificates.ts";
 import { ControlPlane } from "./control-plane.ts";
+import { CLUSTER_DNS, DNS_DEPLOYMENT, DNS_FOLDER, dnsObjects } from "./dns.ts";
 import { makeImages } from "./images.ts";
-import {
-  API_PORT,
-  KUBERNETES_SERVICE,
-  makeNetwork,
-  type NodePlace,
-  nodePlace,
-  routeServices,
-  type ServiceRoute,
-} from "./network.ts";
+import { makeNetwork, type NodePlace, nodePlace, routeServices } from "./network.ts";
 import { kubeletLog, Node, OWN_FOLDERS } from "./node.ts";
 import { eventually, FOLDER, removeAll } from "./place.ts";
+import { apiService } from "./services.ts";
 
 const CRD = join(import.meta.dirname, "../../../crds/security.datadoghq.com_securityprofiles.yaml");
-const CLUSTER_DNS = "10.96.0.10";
 const NODES_TIMEOUT_MS = 120_000;
 
 export interface ClusterOptions {
@@ -81,6 +74,8 @@ export class Cluster {
     progress("etcd, API server, controller manager, scheduler");
     const controlPlane = await ControlPlane.start({ place: first, programs, authority });
     routeServices(places, [apiService(first)]);
+    mkdirSync(DNS_FOLDER);
+    controlPlane.startServiceProxy(count);
     progress(`${count} nodes: containerd, kubelet`);
     const { server } = controlPlane;
     const nodes: Node[] = [];
@@ -89,6 +84,8 @@ export class Cluster {
     }
     const cluster = new Cluster(controlPlane, nodes);
     await cluster.#nodesReady(places);
+    cluster.apply(dnsObjects(first.name));
+    cluster.kubectl("rollout", "status", ...DNS_DEPLOYMENT, "--timeout=60s");
     progress("ready");
     return cluster;
   }
@@ -96,6 +93,15 @@ export class Cluster {
   /** Output of kubectl, with an administrator's rights. */
   kubectl(...args: string[]): string {
     return this.controlPlane.kubectl(args);
+  }
+
+  /** What kubectl says, be it that something is wrong: for errors and for people. */
+  said(...args: string[]): string {
+    try {
+      return this.kubectl(...args);
+    } catch (cause) {
+      return causeText(cause);
+    }
   }
 
   /** Applies objects, or the text of manifests. @throws Error with the API server's words */
@@ -111,24 +117,14 @@ export class Cluster {
     await eventually("the CRD to be served", served, { timeout: 30_000 });
   }
 
+  /** Removes the CRD, and every profile with it. */
+  removeCrd(): void {
+    this.kubectl("delete", "crd", "securityprofiles.security.datadoghq.com", "--timeout=60s");
+  }
+
   /** One object, or a list of them, as JSON. */
   get<T>(...args: string[]): T {
     return JSON.parse(this.kubectl("get", ...args, "-o", "json")) as T;
-  }
-
-  /** Runs a command in a container. @returns its exit status */
-  exec(pod: string, container: string, ...command: string[]): number {
-    return this.controlPlane.kubectlStatus(["exec", pod, "-c", container, "--", ...command]);
-  }
-
-  /** Makes every Service's address lead to the pods behind it, as they are now: there is no kube-proxy. */
-  routeServices(): void {
-    const places = this.nodes.map(({ place }) => place);
-    const services = this.get<{ items: Service[] }>("services", "--all-namespaces").items;
-    const slices = this.get<{ items: EndpointSlice[] }>("endpointslices", "--all-namespaces").items;
-    const routes = services.flatMap((service) => serviceRoutes(service, slices));
-    const [first] = places;
-    if (first !== undefined) routeServices(places, [apiService(first), ...routes]);
   }
 
   async #nodesReady(places: readonly NodePlace[]): Promise<void> {
@@ -140,47 +136,4 @@ export class Cluster {
     const describe = () => `${this.kubectl("get", "nodes", "-o", "wide")}\n${places.map(kubeletLog).join("\n")}`;
     await eventually("the nodes to be ready", ready, { timeout: NODES_TIMEOUT_MS, describe });
   }
-}
-
-interface ObjectMeta {
-  name: string;
-  namespace: string;
-  labels?: Record<string, string>;
-}
-
-interface Service {
-  metadata: ObjectMeta;
-  spec: { clusterIP: string; ports: { name?: string; port: number; protocol: string }[] };
-}
-
-interface EndpointSlice {
-  metadata: ObjectMeta;
-  endpoints: { addresses: string[]; conditions: { ready?: boolean } }[] | null;
-  ports: { name?: string; port: number }[] | null;
-}
-
-function apiService(place: NodePlace): ServiceRoute {
-  const endpoints = [`${place.address}:${API_PORT}`];
-  return { address: KUBERNETES_SERVICE, protocol: "tcp", port: 443, endpoints };
-}
-
-function serviceRoutes({ metadata, spec }: Service, slices: readonly EndpointSlice[]): ServiceRoute[] {
-  if (spec.clusterIP === "None" || spec.clusterIP === KUBERNETES_SERVICE) return [];
-  const own = slices.filter(
-    (slice) =>
-      slice.metadata.namespace === metadata.namespace &&
-      slice.metadata.labels?.["kubernetes.io/service-name"] === metadata.name,
-  );
-  return spec.ports.map(({ name, port, protocol }) => ({
-    address: spec.clusterIP,
-    protocol: protocol === "UDP" ? "udp" : "tcp",
-    port,
-    endpoints: own.flatMap((slice) => readyEndpoints(slice, name)),
-  }));
-}
-
-function readyEndpoints({ endpoints, ports }: EndpointSlice, name = ""): string[] {
-  const port = ports?.find((candidate) => (candidate.name ?? "") === name)?.port;
-  const ready = (endpoints ?? []).filter(({ conditions }) => conditions.ready !== false);
-  return port === undefined ? [] : ready.flatMap(({ addresses }) => addresses.map((address) => `${address}:${port}`));
 }

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Program } from "./binaries.ts";
 import type { Authority } from "./certificates.ts";
 import { API_PORT, KUBERNETES_SERVICE, type NodePlace } from "./network.ts";
 import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, startDaemon } from "./place.ts";
@@ -9,6 +10,7 @@ import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, startDaemon } from
 const ETCD = "http://127.0.0.1:2379";
 const ETCD_PEER = "http://127.0.0.1:2380";
 const CGROUP = "control-plane";
+const KUBECTL_TIMEOUT_MS = 150_000;
 const SERVICES = "10.96.0.0/16";
 export const ISSUER = "https://kubernetes.default.svc";
 
@@ -87,11 +89,41 @@ export class ControlPlane {
     this.#apiServer = null;
   }
 
+  /** Path of one of Kubernetes' programs. */
+  program(name: Program): string {
+    return join(this.#options.programs, name);
+  }
+
+  /** Starts what leads Services' addresses to their pods. */
+  startServiceProxy(nodes: number): void {
+    const program = join(import.meta.dirname, "service-proxy.ts");
+    const command = [process.execPath, program, this.kubeconfig, String(nodes)];
+    startDaemon({ name: "service-proxy", netns: this.#options.place.netns, cgroup: CGROUP, command });
+  }
+
+  /** Of nobody: for requests with a token. */
+  anonymousKubeconfig(): string {
+    return this.#options.authority.kubeconfig("nobody", this.server, {});
+  }
+
+  /** Has etcd forget every version but the newest, so that the next watch from an older one is refused. */
+  compact(): void {
+    const call = (method: string, body: object) => {
+      const url = `${ETCD}/v3/kv/${method}`;
+      const enter = [`--net=/run/netns/${this.#options.place.netns}`, "--", "curl", "-sf", url, "-d"];
+      return JSON.parse(execFileSync("nsenter", [...enter, JSON.stringify(body)], { encoding: "utf8" }));
+    };
+    const { revision } = call("range", { key: "AA==" }).header as { revision: string };
+    call("compaction", { revision, physical: true });
+  }
+
   /** Output of kubectl. @throws Error with what it says */
   kubectl(args: readonly string[], input?: string): string {
     return execFileSync("nsenter", this.#kubectlCommand(args), {
       encoding: "utf8",
       stdio: ["pipe", "pipe", "pipe"],
+      timeout: KUBECTL_TIMEOUT_MS,
+      maxBuffer: 64 * 1024 * 1024,
       ...(input === undefined ? {} : { input }),
     });
   }
@@ -103,7 +135,8 @@ export class ControlPlane {
 
   #kubectlCommand(args: readonly string[]): string[] {
     const { place, programs } = this.#options;
-    const kubectl = [join(programs, "kubectl"), `--kubeconfig=${this.kubeconfig}`, ...args];
+    const own = args.some((arg) => arg.startsWith("--kubeconfig=")) ? [] : [`--kubeconfig=${this.kubeconfig}`];
+    const kubectl = [join(programs, "kubectl"), ...own, ...args];
     return [`--net=/run/netns/${place.netns}`, "--", ...kubectl];
   }
 

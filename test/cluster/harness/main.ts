@@ -1,9 +1,8 @@
 /** `main.ts up|down`: the tests' cluster, to look at and to work with. */
 import { Cluster } from "./cluster.ts";
+import { sayAt } from "./progress.ts";
 
-const started = performance.now();
-const say = (line: string) =>
-  console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+const say = sayAt();
 
 switch (process.argv[2]) {
   case "up": {

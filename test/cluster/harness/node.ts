@@ -2,13 +2,14 @@
  * One node: a network namespace, a mount namespace with file systems of its own where a machine would have them, containerd
  * and a kubelet.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Authority } from "./certificates.ts";
 import type { NodePlace } from "./network.ts";
 import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, NAME, startDaemon } from "./place.ts";
+import { writeRuntime } from "./runtime.ts";
 
 /** Folders of a machine that each node has of its own. */
 export const OWN_FOLDERS = ["/var/lib/kubelet", "/var/log/pods", "/var/log/containers", "/var/lib/portcullis"];
@@ -52,10 +53,19 @@ export class Node {
 
   /** `ctr` on this node's containerd. */
   ctr(...args: string[]) {
-    // Where the runtime is: what a process prints goes through pipes that both have to find.
+    return spawnSync("nsenter", this.#ctrCommand(args), { encoding: "utf8", timeout: 60_000 });
+  }
+
+  /** Where the runtime is: what a process prints goes through pipes that both have to find. */
+  #ctrCommand(args: readonly string[]): string[] {
     const enter = [`--mount=/proc/${this.#keeper?.pid}/ns/mnt`, "--wd=/", "--"];
-    const command = ["ctr", "--address", this.#socket, "--namespace", "k8s.io", ...args];
-    return spawnSync("nsenter", [...enter, ...command], { encoding: "utf8", timeout: 60_000 });
+    return [...enter, "ctr", "--address", this.#socket, "--namespace", "k8s.io", ...args];
+  }
+
+  /** Starts a command in a container, without the API server, and goes on. */
+  spawn(container: string, ...command: string[]): ChildProcess {
+    const exec = ["task", "exec", "--exec-id", `exec-${randomBytes(4).toString("hex")}`, container, ...command];
+    return spawn("nsenter", this.#ctrCommand(exec), { stdio: ["ignore", "pipe", "pipe"] });
   }
 
   /** Runs a command in a container, without the API server. @returns its exit status; -1 where it could not be run */
@@ -108,7 +118,7 @@ export class Node {
     const configuration = join(this.#folder, "containerd.toml");
     writeFileSync(configuration, this.#containerdConfiguration());
     mkdirSync(join(this.#folder, "cni"));
-    writeFileSync(join(this.#folder, "cni/10-bridge.conflist"), JSON.stringify(this.#cniConfiguration()));
+    writeFileSync(join(this.#folder, "cni/10-pods.conflist"), JSON.stringify(this.#cniConfiguration()));
     const daemon = this.#startInside("containerd", ["containerd", "--config", configuration]);
     const ready = () => this.ctr("version").status === 0;
     await eventually(`containerd of ${this.place.name}`, ready, { timeout: 20_000, describe: () => logEnd(daemon) });
@@ -163,6 +173,10 @@ ${cri}]
   sandbox_image = "${PAUSE_IMAGE}"
   disable_apparmor = true
   restrict_oom_score_adj = true
+  ${cri}.containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+  ${cri}.containerd.runtimes.runc.options]
+    BinaryName = "${writeRuntime(this.#folder)}"
   ${cri}.cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "${join(this.#folder, "cni")}"
@@ -176,8 +190,8 @@ ${cri}]
       routes: [{ dst: "0.0.0.0/0" }],
       dataDir: join(this.#folder, "ipam"),
     };
-    const bridge = { type: "bridge", bridge: "cni0", isGateway: true, hairpinMode: true, ipam };
-    return { cniVersion: "1.0.0", name: "pods", plugins: [bridge] };
+    // Each pod by a route of its own: between two pods of a node too, packets pass where Services' addresses are translated.
+    return { cniVersion: "1.0.0", name: "pods", plugins: [{ type: "ptp", ipam }] };
   }
 
   #kubeletConfiguration(certificate: string) {

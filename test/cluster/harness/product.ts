@@ -1,73 +1,123 @@
 /** Portcullis on the tests' cluster, installed by its chart as anybody would. */
 import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { helmBinary } from "../../../tools/helm/helm.ts";
+import { writeImage } from "../../../tools/image/oci-image.ts";
+import { ENTRYPOINT, makeRoot } from "../../../tools/image/root.ts";
 import type { Cluster } from "./cluster.ts";
-import { NAME } from "./place.ts";
+import { FOLDER } from "./place.ts";
 
+export const PROJECT = join(import.meta.dirname, "../../..");
+export const RELEASE = "portcullis";
 export const SYSTEM = "portcullis-system";
 export const OPERATOR = "deploy/portcullis-operator";
 export const AGENTS = "daemonset/portcullis-agent";
 export const COMPONENT = "app.kubernetes.io/component";
 
-const CHART = join(import.meta.dirname, "../../../charts/portcullis");
-const TIMEOUT = "--timeout=90s";
+const CHART = join(PROJECT, "charts/portcullis");
+/** What the chart's own values ask for, in full, as a runtime names it. */
+const IMAGE = "docker.io/library/portcullis:0.1.0";
+const TIMEOUT = "--timeout=120s";
 const TIMEOUT_MS = 180_000;
 
-/** What this cluster has otherwise than others: no registry, and the nodes' pods in cgroups of their own names. */
-function values(image: string): object {
-  const [repository, tag] = image.split(/:(?=[^:]*$)/);
-  return {
-    image: { repository, tag, pullPolicy: "Never" },
-    operator: { replicas: 1 },
-    agent: {
-      extraArgs: [`--gate=${NAME}/$(NODE_NAME)/kubepods`],
-      // Sandboxes in which CI runs may not have SYS_RESOURCE to give; kernels since 5.11 do not ask for it.
-      capabilities: ["BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "DAC_READ_SEARCH"],
-    },
-    // The bridge plugin enforces none.
-    networkPolicy: { enabled: false },
-  };
+/** Writes the image to a tar file and gives it to all nodes, as a registry would. */
+export async function distributeImage(cluster: Cluster): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "pc-image-"));
+  try {
+    const [root, file] = [join(folder, "root"), join(folder, "portcullis.tar")];
+    makeRoot(root);
+    await writeImage({ root, reference: IMAGE, entrypoint: ENTRYPOINT }, file);
+    for (const node of cluster.nodes) node.importImage(file);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
-/** Installs or upgrades the product, and returns when the operator and every agent are ready. */
-export async function installProduct(cluster: Cluster, image: string): Promise<void> {
-  const given = JSON.stringify(values(image));
-  helm(cluster, ["upgrade", "--install", "portcullis", CHART, "--create-namespace", "--values", "-"], given);
-  await productReady(cluster);
-}
-
-/** Waits until the operator and every agent are ready. */
-export async function productReady(cluster: Cluster): Promise<void> {
-  cluster.kubectl("-n", SYSTEM, "rollout", "status", OPERATOR, TIMEOUT);
-  cluster.routeServices();
-  cluster.kubectl("-n", SYSTEM, "rollout", "status", AGENTS, TIMEOUT);
+/** Upgrades the release to values of its own, beside the chart's; returns without waiting for what that starts. */
+export function upgradeProduct(cluster: Cluster, values: object): void {
+  const args = ["upgrade", RELEASE, CHART, "--namespace", SYSTEM, "--values", "-"];
+  shell(cluster, ["helm", ...args], JSON.stringify(values));
 }
 
 /** Takes it away again, and with it what is in force. */
 export function uninstallProduct(cluster: Cluster): void {
-  helm(cluster, ["uninstall", "portcullis", "--wait"]);
+  shell(cluster, ["helm", "uninstall", RELEASE, "--namespace", SYSTEM, "--wait"]);
 }
 
-function helm(cluster: Cluster, args: readonly string[], input = ""): string {
-  const binary = helmBinary();
-  if (binary === null) throw new Error("helm is built with Go, and there is none; run: make test-cluster");
+/** Waits until the operator and every agent are ready. */
+export function productReady(cluster: Cluster): void {
+  cluster.kubectl("-n", SYSTEM, "rollout", "status", OPERATOR, TIMEOUT);
+  cluster.kubectl("-n", SYSTEM, "rollout", "status", AGENTS, TIMEOUT);
+}
+
+/** Output of a command in the project's folder, with helm and kubectl on the path and the cluster as the current one. */
+export function shell(cluster: Cluster, command: readonly string[], input = ""): string {
   const [node] = cluster.nodes;
-  const place = [`--net=/run/netns/${node?.place.netns}`, "--"];
-  const access = ["--kubeconfig", cluster.controlPlane.kubeconfig, "--namespace", SYSTEM];
-  return execFileSync("nsenter", [...place, binary, ...args, ...access], {
+  return execFileSync("nsenter", [`--net=/run/netns/${node?.place.netns}`, "--", ...command], {
+    cwd: PROJECT,
     input,
     encoding: "utf8",
     timeout: TIMEOUT_MS,
+    maxBuffer: 64 * 1024 * 1024,
     stdio: ["pipe", "pipe", "pipe"],
+    env: {
+      ...process.env,
+      PATH: `${commandFolder(cluster)}:${process.env.PATH}`,
+      KUBECONFIG: cluster.controlPlane.kubeconfig,
+    },
   });
+}
+
+/** Helm, which is built if it has not been before. @throws Error where there is no Go to build it */
+export function helmPath(): string {
+  const helm = helmBinary();
+  if (helm === null)
+    throw new Error("helm is built with Go, and there is none: unpack it from https://go.dev/dl to /usr/local/go");
+  return helm;
+}
+
+function commandFolder({ controlPlane }: Cluster): string {
+  const folder = join(FOLDER, "bin");
+  if (existsSync(folder)) return folder;
+  mkdirSync(folder);
+  symlinkSync(helmPath(), join(folder, "helm"));
+  symlinkSync(controlPlane.program("kubectl"), join(folder, "kubectl"));
+  return folder;
 }
 
 /** For errors: what operator and agents have said last. */
 export function productLogs(cluster: Cluster): string {
   const logs = (component: string) => {
     const args = ["-n", SYSTEM, "logs", "-l", `${COMPONENT}=${component}`, "--tail=15", "--prefix"];
-    return cluster.kubectl(...args);
+    return cluster.said(...args);
   };
-  return `${logs("operator")}\n${logs("agent")}`;
+  const pods = cluster.said("-n", SYSTEM, "get", "pods", "-o", "wide");
+  return [pods, logs("operator"), logs("agent")].join("\n");
+}
+
+export interface ProductPod {
+  metadata: { name: string; uid: string };
+  spec: { nodeName: string };
+  status: { podIP: string; containerStatuses: { containerID: string; restartCount: number; ready: boolean }[] };
+}
+
+/** Pods of one component, of those that are not about to go. */
+export function productPods(cluster: Cluster, component: "operator" | "agent"): ProductPod[] {
+  const { items } = cluster.get<{ items: (ProductPod & { metadata: { deletionTimestamp?: string } })[] }>(
+    "pods",
+    "-n",
+    SYSTEM,
+    "-l",
+    `${COMPONENT}=${component}`,
+  );
+  return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+}
+
+/** Identity and pod of the operator that leads. */
+export function leader(cluster: Cluster): { identity: string; pod: string } {
+  const path = "jsonpath={.spec.holderIdentity}";
+  const identity = cluster.kubectl("-n", SYSTEM, "get", "lease", "portcullis-operator", "-o", path);
+  return { identity, pod: identity.split("_")[0] ?? "" };
 }

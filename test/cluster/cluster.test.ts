@@ -1,0 +1,42 @@
+/**
+ * `kubectl apply` a SecurityProfile, and every node enforces it: on a real cluster of two nodes, which all scenarios share. Each has a namespace
+ * of its own; those that take something away come late, and the last one takes everything.
+ */
+import { after } from "node:test";
+import { Cluster } from "./harness/cluster.ts";
+import { distributeImage, helmPath } from "./harness/product.ts";
+import { sayAt } from "./harness/progress.ts";
+import { Server } from "./harness/servers.ts";
+import { containers } from "./scenarios/containers.ts";
+import { definition } from "./scenarios/definition.ts";
+import { installation } from "./scenarios/installation.ts";
+import { names } from "./scenarios/names.ts";
+import { nodes } from "./scenarios/nodes.ts";
+import { outages } from "./scenarios/outages.ts";
+import { profiles } from "./scenarios/profiles.ts";
+import { rights } from "./scenarios/rights.ts";
+import { status } from "./scenarios/status.ts";
+import { uninstallation } from "./scenarios/uninstallation.ts";
+import { upgrade } from "./scenarios/upgrade.ts";
+
+after(() => Cluster.remove());
+const say = sayAt();
+say("helm");
+helmPath();
+const cluster = await Cluster.start({ progress: say });
+say("Portcullis' image");
+await distributeImage(cluster);
+const server = await Server.start(cluster);
+say("tests");
+
+definition(cluster);
+installation(cluster);
+names(cluster);
+profiles(cluster, server);
+containers(cluster, server);
+status(cluster, server);
+rights(cluster);
+nodes(cluster, server);
+outages(cluster, server);
+upgrade(cluster, server);
+uninstallation(cluster, server);

@@ -1,0 +1,62 @@
+/**
+ * One connection to the operator, as an agent makes it, from the second node. The operator's answer is what is asked for: run as a program,
+ * `agent-connection.ts ADDRESS AUTHORITY SERVER_NAME NODE`, with the token on standard input, it prints it.
+ */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { status as GrpcStatus } from "@grpc/grpc-js";
+import { TestAgent } from "../../../src/operator/testing/agent.ts";
+import type { Cluster } from "./cluster.ts";
+
+const POLL_MS = 20;
+const TIMEOUT_MS = 10_000;
+
+export interface AgentConnection {
+  address: string;
+  token: string;
+  /** The node that it says it is of. */
+  saidNode: string;
+  /** File. */
+  authority: string;
+  /** Namespace of the operator. */
+  system: string;
+}
+
+/** How the operator ended the stream; ACCEPTED where it did not. */
+export interface ConnectionEnd {
+  code: string;
+  details: string;
+}
+
+export function connectAgent(cluster: Cluster, options: AgentConnection): ConnectionEnd {
+  const { address, token, saidNode, authority, system } = options;
+  const name = `portcullis-operator.${system}.svc`;
+  const program = [process.execPath, "--disable-warning=ExperimentalWarning", import.meta.filename];
+  const enter = [`--net=/run/netns/${cluster.nodes[1]?.place.netns}`, "--"];
+  const output = execFileSync("nsenter", [...enter, ...program, address, authority, name, saidNode], {
+    input: token,
+    encoding: "utf8",
+    stdio: ["pipe", "pipe", "inherit"],
+    timeout: 2 * TIMEOUT_MS,
+  });
+  return JSON.parse(output) as ConnectionEnd;
+}
+
+async function connect(address: string, authority: string, name: string, node: string): Promise<ConnectionEnd> {
+  const tls = { authority: readFileSync(authority), name };
+  const token = readFileSync(0, "utf8");
+  const agent = new TestAgent({ address, node, token, tls }).connect();
+  const deadline = Date.now() + TIMEOUT_MS;
+  while (agent.ended === null && agent.received.length === 0 && Date.now() < deadline) await sleep(POLL_MS);
+  const { ended } = agent;
+  agent.disconnect();
+  if (ended === null) return { code: agent.received.length > 0 ? "ACCEPTED" : "SILENCE", details: "" };
+  return { code: GrpcStatus[ended.code] ?? String(ended.code), details: ended.details };
+}
+
+if (import.meta.main) {
+  const [address = "", authority = "", name = "", node = ""] = process.argv.slice(2);
+  console.log(JSON.stringify(await connect(address, authority, name, node)));
+  process.exit(0);
+}

@@ -1,0 +1,163 @@
+/** Operator, API server and agents are killed, each for itself and together: what is in force stays so, and all goes on after. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Cluster } from "../harness/cluster.ts";
+import { Load, type LoadResult, loadProfile } from "../harness/load.ts";
+import type { Node } from "../harness/node.ts";
+import { app, container, deployment, type Pod, profile, spread, to } from "../harness/objects.ts";
+import { eventually } from "../harness/place.ts";
+import { leader, type ProductPod, productLogs, productPods, productReady } from "../harness/product.ts";
+import { containerId, request, Scene } from "../harness/scene.ts";
+import { type Server, WEB_PORT } from "../harness/servers.ts";
+
+/** A Lease that nobody gives back runs out after 15 seconds. */
+const TAKE_OVER_MS = 30_000;
+const API_AWAY_MS = 60_000;
+const KILLS = 2;
+
+export function outages(cluster: Cluster, server: Server): void {
+  describe("outages", () => {
+    let scene: Scene;
+    const rules = (port: number) => [app(to(server.address, "tcp", port))];
+    const closed = () => scene.apply(profile("shop", rules(WEB_PORT + 1)));
+    const open = () => scene.apply(profile("shop", rules(WEB_PORT)));
+    const shop = () => scene.pod("shop");
+
+    before(async () => {
+      scene = await Scene.make(cluster, "outages");
+      open();
+      scene.apply(loadProfile("loaded", server));
+      const shops = deployment("shop", { replicas: 2, containers: [container("web")], pod: spread("shop") });
+      await scene.deploy(shops, deployment("loaded", { containers: [container("web")] }));
+      for (const name of ["shop", "loaded"]) await scene.enforced(name);
+    });
+    after(() => scene.end());
+
+    test("the operator that leads is killed: what is in force stays so, and the other one takes over", async (t) => {
+      const before = leader(cluster);
+      const load = await loadOf(scene, server, "operator");
+      const leading = productPods(cluster, "operator").find(({ metadata }) => metadata.name === before.pod);
+      assert.ok(leading, `${before.pod} leads`);
+      killNow(nodeOf(cluster, leading), leading);
+      const killed = Date.now();
+      closed();
+      scene.refused(server, shop(), "web", "/bin/other");
+      await eventually("another leader", () => ![before.identity, ""].includes(leader(cluster).identity), {
+        timeout: TAKE_OVER_MS,
+        describe: () => productLogs(cluster),
+      });
+      t.diagnostic(`the other one leads ${Date.now() - killed} ms after the kill`);
+      for (const pod of scene.pods("shop")) await scene.becomesRefused(server, pod, "web", "/bin/app");
+      t.diagnostic(`an edit made after the kill is in force after ${Date.now() - killed} ms`);
+      open();
+      for (const pod of scene.pods("shop")) await scene.becomesAllowed(server, pod, "web", "/bin/app");
+      nothingMisjudged(await load.stop(), (text) => t.diagnostic(text));
+      productReady(cluster);
+    });
+
+    test("agents are killed under load, again and again: nothing is misjudged", async (t) => {
+      const load = await loadOf(scene, server, "agent");
+      for (let kill = 0; kill < KILLS; kill += 1) {
+        const agents = productPods(cluster, "agent");
+        for (const agent of agents) killNow(nodeOf(cluster, agent), agent);
+        await eventually("the agents to be back", () => agents.every((agent) => restarted(cluster, agent)), {
+          timeout: 60_000,
+          interval: 500,
+          describe: () => productLogs(cluster),
+        });
+      }
+      nothingMisjudged(await load.stop(), (text) => t.diagnostic(text));
+      productReady(cluster);
+    });
+
+    test("the API server is away for a minute, and agents are killed meanwhile", async (t) => {
+      const pod = shop();
+      const node = scene.nodeOf(pod);
+      const probe = (program: string) => node.exec(containerId(pod, "web"), program, ...request(server, "1500"));
+      const agents = productPods(cluster, "agent");
+      const load = await loadOf(scene, server, "api");
+      cluster.controlPlane.stopApiServer();
+      const stopped = Date.now();
+      try {
+        for (const agent of agents) killNow(nodeOf(cluster, agent), agent);
+        while (Date.now() - stopped < API_AWAY_MS) {
+          assert.equal(probe("/bin/app"), 0, "what is allowed stays so");
+          assert.equal(probe("/bin/other"), 3, "and what is not");
+          await sleep(2_000);
+        }
+      } finally {
+        await cluster.controlPlane.startApiServer();
+      }
+      productReady(cluster);
+      nothingMisjudged(await load.stop(), (text) => t.diagnostic(text));
+      closed();
+      await scene.becomesRefused(server, pod, "web", "/bin/app");
+      open();
+      await scene.becomesAllowed(server, pod, "web", "/bin/app");
+    });
+
+    test("versions are forgotten while the operator sleeps: it lists again, and misses nothing", async () => {
+      const operators = productPods(cluster, "operator");
+      const signal = (name: string) => {
+        for (const operator of operators) {
+          nodeOf(cluster, operator).ctr("task", "kill", "-s", name, idOf(operator));
+        }
+      };
+      signal("SIGSTOP");
+      try {
+        closed();
+        cluster.kubectl("-n", scene.namespace, "create", "configmap", "passing");
+        cluster.controlPlane.stopApiServer();
+        cluster.controlPlane.compact();
+        await cluster.controlPlane.startApiServer();
+      } finally {
+        signal("SIGCONT");
+      }
+      for (const pod of scene.pods("shop")) await scene.becomesRefused(server, pod, "web", "/bin/app");
+      open();
+      for (const pod of scene.pods("shop")) await scene.becomesAllowed(server, pod, "web", "/bin/app");
+      await scene.enforced("shop", 60_000);
+      productReady(cluster);
+    });
+  });
+}
+
+function loadOf(scene: Scene, server: Server, label: string): Promise<Load> {
+  const pod: Pod = scene.pod("loaded");
+  return Load.start(scene.nodeOf(pod), pod, server, label);
+}
+
+/** Asserts that all came through that is allowed, and nothing that is not; and says how much that was. */
+export function nothingMisjudged(result: LoadResult, say: (text: string) => void): void {
+  const { sent, arrived, talked, attempts, forbidden } = result;
+  say(
+    `allowed: ${sent} sent, ${arrived} arrived, ${talked} messages over one connection; denied: ${attempts} attempts, ${forbidden} arrived`,
+  );
+  assert.equal(arrived, sent, "every datagram of the listed program arrives");
+  assert.ok(talked > 0, "the connection lives");
+  assert.ok(attempts > 0);
+  assert.equal(forbidden, 0, "nothing of the other program arrives");
+}
+
+function killNow(node: Node, { status }: ProductPod): void {
+  const [only] = status.containerStatuses;
+  assert.ok(only);
+  node.ctr("task", "kill", "-s", "SIGKILL", only.containerID.replace("containerd://", ""));
+}
+
+function restarted(cluster: Cluster, { metadata, status }: ProductPod): boolean {
+  const now = productPods(cluster, "agent").find((pod) => pod.metadata.uid === metadata.uid)?.status
+    .containerStatuses[0];
+  return now?.ready === true && now.restartCount > (status.containerStatuses[0]?.restartCount ?? 0);
+}
+
+function idOf({ status }: ProductPod): string {
+  return status.containerStatuses[0]?.containerID.replace("containerd://", "") ?? "";
+}
+
+function nodeOf(cluster: Cluster, { spec }: ProductPod): Node {
+  const node = cluster.nodes.find(({ place }) => place.name === spec.nodeName);
+  assert.ok(node, spec.nodeName);
+  return node;
+}
