@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { CLOCK } from "../ffi/libc.ts";
 import { clockOffsets, monotonicNow, wallTime, wallTimeOfBoot } from "./clock.ts";
 import { FRAME, testObject } from "./lab.ts";
 import { BpfObject } from "./objects.ts";
@@ -22,4 +23,18 @@ test("wall time of kernel times", () => {
   assert.deepEqual(wallTime(1_000_000_000n, offsets), new Date(6000));
   assert.deepEqual(wallTimeOfBoot(3_000_000_000n, offsets), new Date(6000));
   assert.ok(clockOffsets().boot >= -1_000_000n);
+});
+
+test("being interrupted while the clocks are read does not set them wrong", () => {
+  const step = 1000n;
+  const ahead: Partial<Record<number, bigint>> = { [CLOCK.REALTIME]: 7_000_000n, [CLOCK.BOOTTIME]: 3_000_000n };
+  let now = 0n;
+  let reads = 0;
+  const read = (clock: number) => {
+    now += ++reads === 4 ? 50_000_000n : step;
+    return now + (ahead[clock] ?? 0n);
+  };
+  const { wall, boot } = clockOffsets(read);
+  assert.ok(Math.abs(Number(wall - 7_000_000n)) <= Number(step), `${wall}`);
+  assert.ok(Math.abs(Number(boot - 3_000_000n)) <= Number(step), `${boot}`);
 });
