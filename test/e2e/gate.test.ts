@@ -122,7 +122,7 @@ test("§9 a cgroup that is not there is refused, by name", async () => {
   assert.match(stderr, /--gate no\/such\/cgroup.*PC_GATE_CGROUP/s);
 });
 
-test(`§9 ${STARTS} starts of a namespace with a process that sends from its first instant`, async (context) => {
+test("§9 starts of a namespace with a process that sends from its first instant", async (context) => {
   await lab.agent.start({ args: ["--gate", lab.name, "--startup-timeout", `${OPENS_AFTER_MS}ms`] });
   const times: number[] = [];
   const total = { arrived: 0, refused: 0, sent: 0 };
@@ -142,7 +142,7 @@ test(`§9 ${STARTS} starts of a namespace with a process that sends from its fir
   times.sort((left, right) => left - right);
   const at = (share: number) => (times[Math.floor((times.length - 1) * share)] ?? 0).toFixed(0);
   context.diagnostic(
-    `0 packets out of ${total.sent} that the profile denies and ${total.refused} that the gate refused; ` +
+    `${STARTS} starts: 0 packets out of ${total.sent} that the profile denies and ${total.refused} that the gate refused; ` +
       `${total.arrived} allowed ones arrived. Veth to first allowed packet: median ${at(0.5)} ms, p90 ${at(0.9)} ms, max ${at(1)} ms`,
   );
   assert.ok(total.refused > 0, "the gate has never refused anything: it was not there");
@@ -201,6 +201,18 @@ test("§9 an agent without --gate takes the gate away", async () => {
   const position = receiver.stdout.length;
   connectWorkload(lab.topology, pod);
   await untilArrival(performance.now(), position);
+  const { refused } = await end(running);
+  assert.equal(refused, 0);
+});
+
+test("§9 a gate that an upgrade brings holds nobody up who is guarded already", async () => {
+  const running = await bear();
+  const position = receiver.stdout.length;
+  connectWorkload(lab.topology, pod);
+  await untilArrival(performance.now(), position);
+  await lab.agent.stop();
+  await lab.agent.start({ args: ["--gate", lab.name] });
+  assert.notEqual((await status()).gate, null);
   const { refused } = await end(running);
   assert.equal(refused, 0);
 });

@@ -7,7 +7,6 @@ import { after, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { unpackElf } from "./compression.ts";
 import { testResults } from "./guest/test-results.ts";
-import type { Kernel } from "./kernel-cache.ts";
 import { selectLines } from "./kernel-lines.ts";
 import { collectModules } from "./modules.ts";
 import { failures, isGreen, type KernelRun, programTable, testTable } from "./report.ts";
@@ -19,8 +18,7 @@ after(() => rmSync(folder, { recursive: true }));
 const ELF = "\x7fELF";
 
 function runOf(line: string, results: GuestResult[], ended = true): KernelRun {
-  const kernel: Kernel = { line, suite: "", release: line, image: "", modules: "" };
-  return { kernel, run: { results, ended, console: "console.log", seconds: 1 } };
+  return { line, run: { results, ended, console: "console.log", seconds: 1 }, complete: false };
 }
 
 test("kernels are chosen by line or suite; a name that is none is refused, with those that are", () => {
@@ -116,7 +114,7 @@ test("tables have a column for each kernel", () => {
   assert.match(programTable(runs), /^o: p +-\/9 +12\/9$/m);
   assert.deepEqual(failures(runs), [
     "6.1: a.ts: x: m",
-    "6.1: the guest did not come to its end; its console: console.log",
+    "6.1: the suite did not come to its end; its console: console.log",
   ]);
   assert.deepEqual(runs.map(isGreen), [false, false]);
   assert.ok(isGreen(runOf("6.1", [{ kind: "end", status: 0 }])));

@@ -1,20 +1,31 @@
 /**
  * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
  * out. Environment: KERNEL (lines, default all), SUITE (all or core, see plan.ts) or TESTS (test files),
- * GUEST_MINUTES (limit), JOBS (guests at a time, default 1), KERNELS_OUTPUT (folder for images, consoles and results;
- * two runs at once need one each).
+ * GUEST_MINUTES (limit of each), JOBS (guests at a time, default 1), KERNELS_OUTPUT (folder for images, consoles and
+ * results; two runs at once need one each), HERE=no (leaves out this machine's own kernel).
  */
-import { globSync, mkdirSync } from "node:fs";
+import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { causeText } from "../../src/api/errors.ts";
 import { buildTool, TEST_TOOLS } from "../tools/build.ts";
 import { run } from "./commands.ts";
 import { runGuest } from "./guest.ts";
+import { lineHere, runHere } from "./here.ts";
 import { buildInitrd } from "./initrd.ts";
 import { provideKernel } from "./kernel-cache.ts";
 import { type KernelLine, selectLines } from "./kernel-lines.ts";
-import { plannedTests } from "./plan.ts";
-import { failures, featureTable, isGreen, type KernelRun, programTable, testTable } from "./report.ts";
+import { type PlannedFile, plannedTests } from "./plan.ts";
+import {
+  clauseTable,
+  failures,
+  featureTable,
+  isGreen,
+  type KernelRun,
+  programTable,
+  skips,
+  testTable,
+  timeTable,
+} from "./report.ts";
 import { buildRootImage } from "./root-image.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -34,15 +45,35 @@ function buildAll(): void {
   TEST_TOOLS.forEach(buildTool);
 }
 
-async function runLine(line: KernelLine, disk: string, timeout: number): Promise<KernelRun> {
+/** What every guest gets. */
+interface Work {
+  plan: readonly PlannedFile[];
+  timeout: number;
+  /** Guests at a time. */
+  jobs: number;
+  /** Whether the plan is a suite, which shows every clause. */
+  complete: boolean;
+}
+
+async function runLine(line: KernelLine, disk: string, { timeout, jobs, complete }: Work): Promise<KernelRun> {
   const kernel = provideKernel(line, CACHE);
   const initrd = join(OUTPUT, `${line.line}.initrd`);
   buildInitrd(kernel, initrd);
   say(`kernels: ${kernel.release}: started`);
-  const guest = await runGuest(kernel, { initrd, disk, folder: join(OUTPUT, line.line), timeout });
-  const result = { kernel, run: guest };
-  say(`kernels: ${kernel.release}: ${isGreen(result) ? "green" : "NOT green"} after ${guest.seconds} s`);
-  return result;
+  const folder = join(OUTPUT, line.line);
+  // One processor costs less than two to emulate, but two are nearer to what nodes have.
+  const run = await runGuest(kernel, { initrd, disk, folder, timeout, processors: jobs > 1 ? 1 : 2 });
+  return told({ line: line.line, run, complete });
+}
+
+async function runOwnKernel({ plan, timeout, complete }: Work): Promise<KernelRun> {
+  say(`kernels: ${lineHere()}, this machine's own: started`);
+  return told({ line: lineHere(), run: await runHere({ plan, folder: join(OUTPUT, "here"), timeout }), complete });
+}
+
+function told(run: KernelRun): KernelRun {
+  say(`kernels: ${run.line}: ${isGreen(run) ? "green" : "NOT green"} after ${run.run.seconds} s`);
+  return run;
 }
 
 /** Calls `work` for all items, so many at a time, and returns the results in the items' order. */
@@ -56,19 +87,39 @@ async function forEachAtOnce<T, R>(items: readonly T[], jobs: number, work: (ite
   return results;
 }
 
+function workOf(environment: NodeJS.ProcessEnv): Work {
+  const timeout = Number(environment.GUEST_MINUTES ?? DEFAULT_MINUTES) * MINUTE;
+  const jobs = Number(environment.JOBS ?? 1);
+  const files = environment.TESTS?.split(/\s+/).filter((name) => name !== "");
+  if (files !== undefined) return { plan: files.map((file) => ({ file })), timeout, jobs, complete: false };
+  return { plan: plannedTests(ROOT, environment.SUITE ?? "all"), timeout, jobs, complete: true };
+}
+
+/** The tables, on the terminal and in a file. */
+function report(runs: readonly KernelRun[]): void {
+  const tables = [featureTable, programTable, testTable, timeTable, clauseTable].map((table) => table(runs));
+  const text = tables.filter((table) => table !== "").join("\n");
+  writeFileSync(join(OUTPUT, "tables.txt"), text);
+  say(`\n${text}`);
+  for (const line of skips(runs)) say(`kernels: skipped: ${line}`);
+  for (const line of failures(runs)) say(`kernels: FAILED: ${line}`);
+  const tests = runs.flatMap(({ run }) => run.results.filter(({ kind }) => kind === "test")).length;
+  const green = runs.filter(isGreen).length;
+  say(`kernels: tables, consoles and results are in ${relative(ROOT, OUTPUT)}`);
+  say(`kernels: ${green} of ${runs.length} kernels are green; ${tests} results`);
+}
+
 async function main(environment: NodeJS.ProcessEnv): Promise<number> {
   const lines = selectLines(environment.KERNEL ?? "");
-  const timeout = Number(environment.GUEST_MINUTES ?? DEFAULT_MINUTES) * MINUTE;
-  const testFiles =
-    environment.TESTS?.split(/\s+/).filter((name) => name !== "") ?? plannedTests(ROOT, environment.SUITE ?? "all");
+  const work = workOf(environment);
   mkdirSync(OUTPUT, { recursive: true });
   buildAll();
   const disk = join(OUTPUT, "disk.img");
-  buildRootImage({ testFiles, stage: join(OUTPUT, "stage"), output: disk });
-  const runs = await forEachAtOnce(lines, Number(environment.JOBS ?? 1), (line) => runLine(line, disk, timeout));
-  for (const table of [featureTable(runs), programTable(runs), testTable(runs)]) if (table !== "") say(`\n${table}`);
-  for (const text of failures(runs)) say(`kernels: ${text}`);
-  say(`kernels: consoles and results are in ${relative(ROOT, OUTPUT)}`);
+  buildRootImage({ plan: work.plan, stage: join(OUTPUT, "stage"), output: disk });
+  const here = environment.HERE === "no" ? [] : [await runOwnKernel(work)];
+  const guests = await forEachAtOnce(lines, work.jobs, (line) => runLine(line, disk, work));
+  const runs = [...guests, ...here];
+  report(runs);
   return runs.every(isGreen) ? 0 : 1;
 }
 

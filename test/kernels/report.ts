@@ -1,13 +1,16 @@
 /** The tables that a run of the matrix prints: tests, programs and features, each by kernel. */
+import { CLAUSES, type Clause } from "./clauses.ts";
 import type { GuestRun } from "./guest.ts";
-import type { Kernel } from "./kernel-cache.ts";
-import type { FeatureResult, ProgramResult, TestResult } from "./results.ts";
+import type { FeatureResult, PartResult, ProgramResult, TestResult } from "./results.ts";
 import { formatTable } from "./table.ts";
 
-/** A kernel and what became of its guest. */
+/** A kernel and what became of the suite on it. */
 export interface KernelRun {
-  kernel: Kernel;
+  /** Its column. */
+  line: string;
   run: GuestRun;
+  /** Whether every clause should have been shown. */
+  complete: boolean;
 }
 
 const NOTHING = "-";
@@ -38,7 +41,7 @@ function crossTable<R>(
     }
   });
   if (rows.size === 0) return "";
-  const head = [title, ...runs.map(({ kernel }) => kernel.line)];
+  const head = [title, ...runs.map(({ line }) => line)];
   return formatTable([head, ...[...rows].map(([name, cells]) => [name, ...cells])], options);
 }
 
@@ -83,18 +86,71 @@ export function featureTable(runs: readonly KernelRun[]): string {
 
 /** Everything that went wrong, with its words. */
 export function failures(runs: readonly KernelRun[]): string[] {
-  return runs.flatMap(({ kernel, run }) => {
+  return runs.flatMap((whole) => {
+    const { line, run, complete } = whole;
     const told = run.results.flatMap((result) => {
       if (result.kind === "trouble") return [result.message];
       if (result.kind !== "test" || result.outcome !== "failed") return [];
       return [`${result.file}: ${result.name}: ${result.message ?? "failed"}`];
     });
-    const end = run.ended ? [] : [`the guest did not come to its end; its console: ${run.console}`];
-    return [...told, ...end].map((text) => `${kernel.line}: ${text}`);
+    const unseen = complete ? CLAUSES.filter((clause) => clauseOutcome(run, clause) === null) : [];
+    const missing = unseen.map(({ clause, file, test }) => `${clause}: ${file} has no result for "${test}"`);
+    const end = run.ended ? [] : [`the suite did not come to its end; its console: ${run.console}`];
+    return [...told, ...missing, ...end].map((text) => `${line}: ${text}`);
   });
 }
 
-/** Whether a guest's whole suite went well. */
-export function isGreen({ run }: KernelRun): boolean {
-  return run.results.some((result) => result.kind === "end" && result.status === 0);
+/** What was skipped, with the reason and the kernels. */
+export function skips(runs: readonly KernelRun[]): string[] {
+  const lines = new Map<string, string[]>();
+  for (const { line, run } of runs) {
+    for (const result of run.results) {
+      if (result.kind !== "test" || result.outcome !== "skipped") continue;
+      const text = `${result.file}: ${result.name}: ${result.message ?? "no reason is given"}`;
+      lines.set(text, [...(lines.get(text) ?? []), line]);
+    }
+  }
+  return [...lines].map(([text, names]) => `${text} (${names.join(", ")})`);
+}
+
+/** The worst outcome of the tests that show a clause; null if there is none. */
+function clauseOutcome({ results }: GuestRun, { file, test }: Clause): TestResult["outcome"] | null {
+  const outcomes = results
+    .filter(isKind("test"))
+    .filter((result) => result.file === `test/e2e/${file}.test.ts` && result.name.startsWith(test))
+    .map(({ outcome }) => outcome);
+  return (["failed", "skipped", "passed"] as const).find((outcome) => outcomes.includes(outcome)) ?? null;
+}
+
+/** Clause by kernel. */
+export function clauseTable(runs: readonly KernelRun[]): string {
+  return crossTable<{ clause: string; outcome: TestResult["outcome"] }>(runs, {
+    title: "clause",
+    select: (run) =>
+      CLAUSES.flatMap((clause) => {
+        const outcome = clauseOutcome(run, clause);
+        return outcome === null ? [] : [{ clause: clause.clause, outcome }];
+      }),
+    rowOf: ({ clause }) => clause,
+    cellOf: ({ outcome }) => WORDS[outcome],
+  });
+}
+
+/** Seconds by part of the suite and kernel. */
+export function timeTable(runs: readonly KernelRun[]): string {
+  return crossTable<PartResult>(
+    runs,
+    {
+      title: "seconds",
+      select: ({ results }) => results.filter(isKind("part")),
+      rowOf: ({ name }) => name,
+      cellOf: ({ milliseconds }) => (milliseconds / 1000).toFixed(1),
+    },
+    { numbers: true },
+  );
+}
+
+/** Whether the whole suite went well. */
+export function isGreen(run: KernelRun): boolean {
+  return failures([run]).length === 0 && run.run.results.some((result) => result.kind === "end" && result.status === 0);
 }

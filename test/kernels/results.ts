@@ -33,6 +33,13 @@ export interface TestResult {
   message?: string;
 }
 
+/** A part of the suite has come to its end: a test file, or what comes before. */
+export interface PartResult {
+  kind: "part";
+  name: string;
+  milliseconds: number;
+}
+
 /** The suite itself could not go on. */
 export interface TroubleResult {
   kind: "trouble";
@@ -45,7 +52,7 @@ export interface EndResult {
   status: number;
 }
 
-export type GuestResult = ProgramResult | FeatureResult | TestResult | TroubleResult | EndResult;
+export type GuestResult = ProgramResult | FeatureResult | TestResult | PartResult | TroubleResult | EndResult;
 
 /** Lines that are cut off, because the guest died, are left out. */
 export function parseResults(text: string): GuestResult[] {

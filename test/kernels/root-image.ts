@@ -18,6 +18,7 @@ import {
 import { dirname, join } from "node:path";
 import { run } from "./commands.ts";
 import { MatrixError } from "./errors.ts";
+import type { PlannedFile } from "./plan.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** Where the project is in a guest. */
@@ -50,8 +51,7 @@ const BUILT = ["build/bpf", "build/test"];
 const HEADROOM = 1.25;
 
 export interface RootImage {
-  /** Names of test files, in the project. */
-  testFiles: readonly string[];
+  plan: readonly PlannedFile[];
   /** Scratch folder, emptied first. */
   stage: string;
   /** The ext4 image. */
@@ -59,7 +59,7 @@ export interface RootImage {
 }
 
 /** Builds the image. The objects under build/bpf and the npm dependencies must be there. */
-export function buildRootImage({ testFiles, stage, output }: RootImage): void {
+export function buildRootImage({ plan, stage, output }: RootImage): void {
   rmSync(stage, { recursive: true, force: true });
   rmSync(output, { force: true });
   makeFolders(stage);
@@ -71,7 +71,7 @@ export function buildRootImage({ testFiles, stage, output }: RootImage): void {
   copyProject(copier);
   addBusybox(stage);
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(stage, name), text);
-  addGuestFiles(stage, testFiles);
+  addGuestFiles(stage, plan);
   const kilobytes = Math.ceil(Number(run("du", ["-sk", stage]).split("\t")[0]) * HEADROOM);
   run("mke2fs", ["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", stage, output, `${kilobytes}k`]);
 }
@@ -168,10 +168,10 @@ function addBusybox(stage: string): void {
   }
 }
 
-function addGuestFiles(stage: string, testFiles: readonly string[]): void {
+function addGuestFiles(stage: string, plan: readonly PlannedFile[]): void {
   for (const name of ["start", "hybrid-cgroups"]) {
     copyFileSync(join(import.meta.dirname, "guest", name), join(stage, "guest", name));
     chmodSync(join(stage, "guest", name), 0o755);
   }
-  writeFileSync(join(stage, "guest/plan.json"), JSON.stringify({ testFiles }));
+  writeFileSync(join(stage, "guest/plan.json"), JSON.stringify({ files: plan }));
 }

@@ -1,24 +1,32 @@
 /**
- * What a guest does: probes the kernel, tries the programs, runs the tests of the plan, and tells the host. With
- * `hybrid` as argument, once cgroups are laid out anew: runs those of the tests that this matters to.
+ * What a guest does, and the machine itself for comparison: probes the kernel, tries the programs, runs the tests of
+ * the plan, and tells the host. With `hybrid` as argument, once cgroups are laid out anew: runs those of the tests that
+ * this matters to. Environment: KERNELS_PLAN (file), KERNELS_RESULTS (file or device).
  */
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { relative } from "node:path";
 import { run } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
 import { probeFeatures } from "../../../src/node-agent/kernel/probes.ts";
+import type { PlannedFile } from "../plan.ts";
 import type { GuestResult } from "../results.ts";
 import { tryPrograms } from "./programs.ts";
 import { testResults } from "./test-results.ts";
 
-const RESULTS = openSync("/dev/ttyS1", "w");
-/** Guests are some ten times slower than the machine that they run on. */
-const TEST_TIMEOUT = 300_000;
+const PLAN = process.env.KERNELS_PLAN ?? "/guest/plan.json";
+const RESULTS = openSync(process.env.KERNELS_RESULTS ?? "/dev/ttyS1", "w");
+/** A file that takes longer hangs, even in a guest, which is some ten times slower than the machine that it runs on. */
+const FILE_TIMEOUT = 1_200_000;
 const HYBRID = process.argv[2] === "hybrid";
 
 function tell(result: GuestResult): void {
   const bytes = Buffer.from(`${JSON.stringify(result)}\n`);
   for (let done = 0; done < bytes.length; ) done += writeSync(RESULTS, bytes, done);
+}
+
+function fail(message: string): void {
+  tell({ kind: "trouble", message });
+  process.exitCode = 1;
 }
 
 /** Goes on after a part that failed: the others' results are wanted too. */
@@ -27,10 +35,29 @@ async function part(name: string, work: () => Promise<void> | void): Promise<voi
   try {
     await work();
   } catch (error) {
-    tell({ kind: "trouble", message: `${name}: ${causeText(error)}` });
-    process.exitCode = 1;
+    fail(`${name}: ${causeText(error)}`);
   }
-  console.log(`guest: ${name} took ${Math.round(performance.now() - start)} ms`);
+  tell({ kind: "part", name, milliseconds: Math.round(performance.now() - start) });
+}
+
+/** For the start of a name, as it is. */
+function patternOf(start: string): RegExp {
+  return new RegExp(`^${start.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`);
+}
+
+async function runFile({ file, only }: PlannedFile): Promise<void> {
+  const label = HYBRID ? `${file} (cgroup v1 beside v2)` : file;
+  const selection = only === undefined ? {} : { testNamePatterns: only.map(patternOf) };
+  const events = run({ files: [`${process.cwd()}/${file}`], concurrency: 1, timeout: FILE_TIMEOUT, ...selection });
+  let results = 0;
+  for await (const result of testResults(events)) {
+    results++;
+    if (result.outcome === "failed") process.exitCode = 1;
+    const name = result.name === result.file ? "(the file)" : result.name;
+    console.log(`guest: ${result.outcome}: ${label}: ${name}${result.message ? `: ${result.message}` : ""}`);
+    tell({ ...result, file: label, name });
+  }
+  if (results === 0) fail(`${label} has no test that was to be run`);
 }
 
 if (!HYBRID) {
@@ -43,17 +70,8 @@ if (!HYBRID) {
   });
 }
 
-await part("tests", async () => {
-  const plan = JSON.parse(readFileSync("/guest/plan.json", "utf8")) as { testFiles: string[] };
-  const testFiles = plan.testFiles.filter((name) => !HYBRID || name.startsWith("test/containers/"));
-  if (testFiles.length === 0) return;
-  const files = testFiles.map((name) => `${process.cwd()}/${name}`);
-  for await (const result of testResults(run({ files, concurrency: 1, timeout: TEST_TIMEOUT }))) {
-    if (result.outcome === "failed") process.exitCode = 1;
-    console.log(
-      `guest: ${result.outcome}: ${result.file}: ${result.name}${result.message ? `: ${result.message}` : ""}`,
-    );
-    const file = relative(process.cwd(), result.file);
-    tell({ ...result, file: HYBRID ? `${file} (cgroup v1 beside v2)` : file });
-  }
-});
+const { files } = JSON.parse(readFileSync(PLAN, "utf8")) as { files: PlannedFile[] };
+for (const planned of files) {
+  if (HYBRID && !planned.file.startsWith("test/containers/")) continue;
+  await part(relative(".", planned.file), () => runFile(planned));
+}
