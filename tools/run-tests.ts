@@ -11,8 +11,8 @@ import { removeLeftovers } from "../test/e2e/harness/leftovers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Units, BPF programs without a network, the fuzzer's kept cases and a slice of it, the demo, and end to end. */
-const TESTS = ["src", "tools", "bpf/test", "test/fuzz", "examples", "test/e2e"].map(
+/** Units, BPF programs without a network, the fuzzer's kept cases and a slice of it, the kernel matrix's parts, the demo, and end to end. */
+const TESTS = ["src", "tools", "bpf/test", "test/fuzz", "test/kernels", "examples", "test/e2e"].map(
   (folder) => `${folder}/**/*.test.ts`,
 );
 

@@ -1,15 +1,18 @@
 /** The parts of the kernel matrix that need no kernel. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { CLAUSES } from "./clauses.ts";
 import { unpackElf } from "./compression.ts";
 import { testResults } from "./guest/test-results.ts";
 import { selectLines } from "./kernel-lines.ts";
 import { collectModules } from "./modules.ts";
-import { failures, isGreen, type KernelRun, programTable, testTable } from "./report.ts";
+import { plannedTests } from "./plan.ts";
+import { runToEnd } from "./process.ts";
+import { clauseTable, failures, isGreen, type KernelRun, programTable, skips, testTable, timeTable } from "./report.ts";
 import { type GuestResult, parseResults, type TestResult } from "./results.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-matrix-"));
@@ -119,3 +122,77 @@ test("tables have a column for each kernel", () => {
   assert.deepEqual(runs.map(isGreen), [false, false]);
   assert.ok(isGreen(runOf("6.1", [{ kind: "end", status: 0 }])));
 });
+
+const ROOT = join(import.meta.dirname, "../..");
+
+test("every section of what a profile means has a clause, and the core suite runs its test", () => {
+  const sections = new Set(CLAUSES.map(({ clause }) => clause.slice(1, 2)));
+  assert.deepEqual([...sections].sort(), ["2", "3", "4", "5", "6", "7", "8", "9"]);
+  assert.equal(new Set(CLAUSES.map(({ clause }) => clause)).size, CLAUSES.length, "a clause is named twice");
+  const core = new Map(plannedTests(ROOT, "core").map(({ file, only }) => [file, only]));
+  for (const { clause, file, test: start } of CLAUSES) {
+    const path = `test/e2e/${file}.test.ts`;
+    assert.ok(core.has(path), `${clause}: ${path} is not in the core suite`);
+    const only = core.get(path);
+    const runs = only === undefined || only.some((name) => start.startsWith(name) || name.startsWith(start));
+    assert.ok(runs, `${clause}: the core suite leaves "${start}" out`);
+  }
+});
+
+test("the core suite selects by names that tests have", () => {
+  for (const { file, only = [] } of plannedTests(ROOT, "core")) {
+    const text = readFileSync(join(ROOT, file), "utf8");
+    for (const name of only) assert.match(text, new RegExp(`test\\(["\`]${name}`), `${file} has no test "${name}"`);
+  }
+  assert.throws(() => plannedTests(ROOT, "most"), /SUITE=most is not known: use all or core/);
+});
+
+test("a clause that was not shown makes a run not green; one that was skipped is told with its reason", () => {
+  const results: GuestResult[] = CLAUSES.map(({ file, test: name }) => {
+    return { kind: "test", file: `test/e2e/${file}.test.ts`, name, outcome: "passed", milliseconds: 1 };
+  });
+  const end: GuestResult = { kind: "end", status: 0 };
+  const all = {
+    ...runOf("6.1", [...results, { kind: "part", name: "probes", milliseconds: 1234 }, end]),
+    complete: true,
+  };
+  assert.ok(isGreen(all));
+  assert.match(clauseTable([all]), /^§2 union +ok$/m);
+  assert.match(timeTable([all]), /^probes +1\.2$/m);
+  const fewer = { ...runOf("6.1", [...results.slice(1), end]), complete: true };
+  assert.ok(!isGreen(fewer));
+  assert.match(failures([fewer])[0] ?? "", /^6\.1: §2 labels select: selection has no result/);
+  const skipped: GuestResult = {
+    kind: "test",
+    file: "a.ts",
+    name: "x",
+    outcome: "skipped",
+    milliseconds: 0,
+    message: "why",
+  };
+  assert.deepEqual(skips([runOf("5.10", [skipped]), runOf("6.1", [skipped])]), ["a.ts: x: why (5.10, 6.1)"]);
+});
+
+test("a program is ended at its time limit, with its children", async () => {
+  const log = join(folder, "output");
+  const script = "sleep 60 & echo $!; wait";
+  const started = performance.now();
+  assert.equal(await runToEnd("sh", ["-c", script], { timeout: 500, log }), null);
+  assert.ok(performance.now() - started < 10_000);
+  const child = Number(readFileSync(log, "utf8"));
+  assert.ok(child > 1);
+  const gone = () => !/^State:\s+[^Z]/m.test(statusOf(child));
+  for (let looks = 0; looks < 100 && !gone(); looks++) await new Promise((settle) => setTimeout(settle, 20));
+  assert.ok(gone(), "its child lives on");
+  await assert.rejects(runToEnd("sh", ["-c", "echo no >&2; exit 3"], { timeout: 5000 }), /sh failed \(3\): no/);
+  await assert.rejects(runToEnd("/does/not/exist", [], { timeout: 5000 }), /cannot run/);
+});
+
+/** /proc/PID/status; nothing if there is no such process. */
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return "";
+  }
+}
