@@ -11,7 +11,7 @@ import { removeLeftovers } from "../test/e2e/harness/leftovers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Units, BPF programs without a network, the fuzzer's kept cases and a slice of it, the kernel matrix's parts, the demo, and end to end. */
+/** Units, BPF programs without a network, fuzzing for a while, the kernel matrix's parts, the demo, and end to end. */
 const TESTS = ["src", "tools", "bpf/test", "test/fuzz", "test/kernels", "examples", "test/e2e"].map(
   (folder) => `${folder}/**/*.test.ts`,
 );
