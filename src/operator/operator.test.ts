@@ -146,6 +146,8 @@ test("host-network pods are counted as not protected, with the reason", async ()
   cluster.profile("web", allowing("10.0.0.0/8"));
   cluster.agent(await cluster.operator(), "n1");
   await cluster.becomes("web", "Enforced", "False PodsUnprotected");
+  // That is so before the other pod's agent has said anything.
+  await eventually("the other pod is protected", () => cluster.status("web")?.pods.enforced === 1, 20_000);
   const status = cluster.status("web");
   assert.deepEqual(status?.pods, { selected: 2, enforced: 1, unprotected: 1, text: "1/2" });
   const enforced = status?.conditions.find(({ type }) => type === "Enforced");
