@@ -108,7 +108,7 @@ async function runOperator(options: OperatorCommandOptions): Promise<void> {
   checkTimes(options);
   const tls = options.dryRun ? null : tlsOf(options);
   const { kubeconfig, context } = options;
-  const connection = KubeConnection.load({
+  const connection = await KubeConnection.load({
     version,
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),

@@ -74,7 +74,7 @@ export function uninstallCommand(): Command {
 
 async function runUninstall({ kubeconfig, context, namespace, daemonset, timeout }: UninstallOptions): Promise<void> {
   const log = createLogger();
-  const connection = KubeConnection.load({
+  const connection = await KubeConnection.load({
     version: packageVersion(),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),

@@ -65,14 +65,14 @@ test("a token counts for its audience only", async () => {
   assert.equal(await reviewToken(connection, "t", "us"), null);
 });
 
-test("a kubeconfig that is no good is told by name", () => {
+test("a kubeconfig that is no good is told by name", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kubeconfig-"));
   const file = join(folder, "config");
   const missing = join(folder, "missing");
   const expected = { code: "PC_KUBE_CONFIG" };
-  assert.throws(() => KubeConnection.load({ kubeconfig: missing, version: "1" }), expected);
+  await assert.rejects(KubeConnection.load({ kubeconfig: missing, version: "1" }), expected);
   writeFileSync(file, "clusters: []\ncontexts: []\nusers: []\n");
-  assert.throws(() => KubeConnection.load({ kubeconfig: file, version: "1" }), expected);
-  assert.throws(() => KubeConnection.load({ kubeconfig: file, context: "x", version: "1" }), expected);
+  await assert.rejects(KubeConnection.load({ kubeconfig: file, version: "1" }), expected);
+  await assert.rejects(KubeConnection.load({ kubeconfig: file, context: "x", version: "1" }), expected);
   rmSync(folder, { recursive: true });
 });

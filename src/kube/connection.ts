@@ -1,14 +1,16 @@
 /**
- * Requests to the API server. Where it is, its certificates and our credentials are the Kubernetes client's affair
- * (kubeconfig, in-cluster token, exec plugins); the requests are our own, because its list and watch neither page, nor
- * choose a representation, nor tell broken lines from good ones.
+ * Requests to the API server. What a kubeconfig means is the Kubernetes client's affair; the requests are our own, because its list
+ * and watch neither page, nor choose a representation, nor tell broken lines from good ones.
  */
+import { existsSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
-import { KubeConfig } from "@kubernetes/client-node";
-import { causeText } from "../api/errors.ts";
-import { ApiError, KubeConfigError, UnreachableError } from "./errors.ts";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { type ApiAccess, plainAccess } from "./access.ts";
+import { ApiError, UnreachableError } from "./errors.ts";
+import { PodAccess } from "./pod-access.ts";
 
 export interface ConnectionOptions {
   /** File; KUBECONFIG, ~/.kube/config or the pod's own service account where absent, as with kubectl. */
@@ -43,49 +45,30 @@ const TCP_KEEPALIVE_MS = 15_000;
 
 export class KubeConnection {
   readonly server: string;
-  readonly #config: KubeConfig;
+  readonly #access: ApiAccess;
   readonly #userAgent: string;
   #agent: { key: string; agent: http.Agent } | null = null;
 
-  constructor(config: KubeConfig, version: string) {
-    const server = config.getCurrentCluster()?.server;
-    if (server === undefined || server === "") {
-      throw new KubeConfigError("no cluster is configured; set KUBECONFIG, give --kubeconfig, or run in a pod");
-    }
-    this.server = server.replace(/\/$/, "");
-    this.#config = config;
+  constructor(access: ApiAccess, version: string) {
+    this.server = access.server;
+    this.#access = access;
     this.#userAgent = `portcullis/${version}`;
   }
 
-  /** @throws KubeConfigError where there is no usable configuration */
-  static load({ kubeconfig, context, version }: ConnectionOptions): KubeConnection {
-    const config = new KubeConfig();
-    try {
-      if (kubeconfig === undefined) config.loadFromDefault();
-      else config.loadFromFile(kubeconfig);
-    } catch (cause) {
-      throw new KubeConfigError(
-        `cannot read the kubeconfig${kubeconfig ? ` ${kubeconfig}` : ""}: ${causeText(cause)}`,
-        {
-          cause,
-        },
-      );
-    }
-    if (context !== undefined) {
-      if (config.getContextObject(context) === null) {
-        const known = config.getContexts().map(({ name }) => name);
-        throw new KubeConfigError(`there is no context ${context}; there are: ${known.join(", ") || "none"}`);
-      }
-      config.setCurrentContext(context);
-    }
-    return new KubeConnection(config, version);
+  /**
+   * By the kubeconfig that is given or found, else as the pod that this is.
+   * @throws KubeConfigError where there is no usable configuration
+   */
+  static async load({ version, ...options }: ConnectionOptions): Promise<KubeConnection> {
+    const pod = options.kubeconfig === undefined && !hasKubeconfig() ? PodAccess.find() : null;
+    if (pod !== null && options.context === undefined) return new KubeConnection(pod, version);
+    const { kubeconfigAccess } = await import("./kubeconfig-access.ts");
+    return new KubeConnection(kubeconfigAccess(options), version);
   }
 
   /** A connection to a server without encryption or credentials: a proxy on this machine, or a test. */
   static plain(server: string, version = "test"): KubeConnection {
-    const config = new KubeConfig();
-    config.loadFromClusterAndUser({ name: "plain", server, skipTLSVerify: true }, { name: "plain" });
-    return new KubeConnection(config, version);
+    return new KubeConnection(plainAccess(server), version);
   }
 
   /**
@@ -165,17 +148,15 @@ export class KubeConnection {
     });
   }
 
-  /** Credentials and TLS as of now: tokens and certificates are renewed under us. */
   async #settings(what: string): Promise<https.RequestOptions> {
-    const settings: https.RequestOptions = { headers: {} };
+    let settings: https.RequestOptions;
     try {
-      await this.#config.applyToHTTPSOptions(settings);
+      settings = await this.#access.settings();
     } catch (cause) {
       throw new UnreachableError(`${what} (credentials)`, cause);
     }
-    // Theirs opens a connection for each request, except that it knows proxies.
-    if (this.#config.getCurrentCluster()?.proxyUrl === undefined) settings.agent = this.#ownAgent(settings);
-    return settings;
+    // The client's opens a connection for each request, except that it knows proxies.
+    return this.#access.hasProxy ? settings : { ...settings, agent: this.#ownAgent(settings) };
   }
 
   #ownAgent({ ca, cert, key, servername, rejectUnauthorized }: https.RequestOptions): http.Agent {
@@ -190,6 +171,11 @@ export class KubeConnection {
     this.#agent = { key: id, agent };
     return agent;
   }
+}
+
+/** As kubectl looks for one. */
+function hasKubeconfig(): boolean {
+  return (process.env.KUBECONFIG ?? "") !== "" || existsSync(join(homedir(), ".kube/config"));
 }
 
 async function bodyText(response: http.IncomingMessage, what: string): Promise<string> {
