@@ -7,4 +7,5 @@
 # Without docker: `make image` writes the same image as a tar file.
 FROM scratch
 COPY build/image/root/ /
+ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072 MALLOC_MMAP_THRESHOLD_=65536
 ENTRYPOINT ["/usr/local/bin/node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "--optimize-for-size", "/opt/portcullis/src/cli/main.ts"]

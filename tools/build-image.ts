@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeImage } from "./image/oci-image.ts";
-import { ENTRYPOINT, makeRoot } from "./image/root.ts";
+import { ENTRYPOINT, ENVIRONMENT, makeRoot } from "./image/root.ts";
 
 const PROJECT = join(import.meta.dirname, "..");
 const { version } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as { version: string };
@@ -31,7 +31,7 @@ if (values.root !== undefined) {
     makeRoot(root);
     const labels = { "org.opencontainers.image.version": version, "org.opencontainers.image.licenses": "Apache-2.0" };
     const digest = await writeImage(
-      { root, reference: values.reference, entrypoint: ENTRYPOINT, labels },
+      { root, reference: values.reference, entrypoint: ENTRYPOINT, environment: ENVIRONMENT, labels },
       values.output,
     );
     console.log(`${values.output}  ${values.reference}  ${digest}`);
