@@ -40,7 +40,10 @@ export const DISTRIBUTION_SERVICE = {
 
 function codec<Side extends "request" | "response", Schema extends DescMessage>(side: Side, schema: Schema) {
   return {
-    [`${side}Serialize`]: (message: MessageShape<Schema>) => Buffer.from(toBinary(schema, message)),
+    [`${side}Serialize`]: (message: MessageShape<Schema>) => {
+      const { buffer, byteOffset, byteLength } = toBinary(schema, message);
+      return Buffer.from(buffer, byteOffset, byteLength);
+    },
     [`${side}Deserialize`]: (bytes: Buffer) => fromBinary(schema, bytes),
   };
 }
