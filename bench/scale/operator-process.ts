@@ -1,4 +1,5 @@
-/** `portcullis operator`, as it is installed, but for the container. */
+/** `portcullis operator`, as a pod has it, but for the container. */
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ControlPlane } from "./control-plane.ts";
 import { freePorts } from "./control-plane.ts";
@@ -6,24 +7,35 @@ import { SYSTEM, serviceAccountToken } from "./population.ts";
 import { ScaleProcess, until } from "./processes.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../bin/portcullis");
+/** Puts the service account where a pod has it, for this process alone. */
+const IN_POD = `mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io &&
+ln -s "$0" /run/secrets/kubernetes.io/serviceaccount && exec "$@"`;
 const READY_MS = 180_000;
 
 export class OperatorProcess {
   readonly #folder: string;
   readonly #command: string[];
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #metricsPort: number;
   /** Where agents connect. */
   readonly target: string;
   #process: ScaleProcess | null = null;
 
-  private constructor(folder: string, kubeconfig: string, plane: ControlPlane, [agents = 0, metrics = 0]: number[]) {
+  private constructor(folder: string, account: string, plane: ControlPlane, [agents = 0, metrics = 0]: number[]) {
     this.#folder = folder;
+    this.#environment = {
+      KUBERNETES_SERVICE_HOST: "127.0.0.1",
+      KUBERNETES_SERVICE_PORT: new URL(plane.server).port,
+      // Without a kubeconfig of whoever runs the benchmark.
+      KUBECONFIG: "",
+      HOME: folder,
+    };
     this.#metricsPort = metrics;
     this.target = `127.0.0.1:${agents}`;
     this.#command = [
+      ...["unshare", "--mount", "sh", "-c", IN_POD, account],
       PROGRAM,
       "operator",
-      `--kubeconfig=${kubeconfig}`,
       `--namespace=${SYSTEM}`,
       `--listen-address=${this.target}`,
       `--advertise-address=${this.target}`,
@@ -37,8 +49,11 @@ export class OperatorProcess {
   static async prepare(folder: string, plane: ControlPlane): Promise<OperatorProcess> {
     plane.authority.issue({ name: "operator", subject: "/CN=operator", names: "DNS:localhost" });
     const token = await serviceAccountToken(plane.api, "portcullis-operator", []);
-    const kubeconfig = plane.authority.kubeconfig("operator", plane.server, { token });
-    return new OperatorProcess(folder, kubeconfig, plane, await freePorts(2));
+    const account = join(folder, "service-account");
+    mkdirSync(account);
+    writeFileSync(join(account, "token"), token);
+    copyFileSync(plane.authority.path("ca.crt"), join(account, "ca.crt"));
+    return new OperatorProcess(folder, account, plane, await freePorts(2));
   }
 
   get process(): ScaleProcess {
@@ -49,7 +64,12 @@ export class OperatorProcess {
   /** Starts it; returns the seconds until it had read and planned everything. */
   async start(): Promise<number> {
     const started = performance.now();
-    const process = new ScaleProcess({ name: "operator", folder: this.#folder, command: this.#command });
+    const process = new ScaleProcess({
+      name: "operator",
+      folder: this.#folder,
+      command: this.#command,
+      environment: this.#environment,
+    });
     this.#process = process;
     await until("the operator", () => this.#isReady(), { timeout: READY_MS, interval: 50, of: process });
     return (performance.now() - started) / 1000;
