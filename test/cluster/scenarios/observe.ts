@@ -7,7 +7,8 @@ import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
 import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
 import { eventually, FOLDER } from "../harness/place.ts";
-import { leader, PROJECT, productLogs, productReady, SYSTEM, shell } from "../harness/product.ts";
+import { pluginCommand } from "../harness/plugin.ts";
+import { leader, productLogs, productReady, SYSTEM } from "../harness/product.ts";
 import { Scene } from "../harness/scene.ts";
 import { type Server, WEB_PORT } from "../harness/servers.ts";
 
@@ -31,12 +32,8 @@ class Observer {
   readonly #closed: Promise<void>;
 
   constructor(cluster: Cluster, kubeconfig: string, args: readonly string[]) {
-    const [node] = cluster.nodes;
-    const command = [join(PROJECT, "bin/kubectl-portcullis"), "observe", ...args, `--kubeconfig=${kubeconfig}`];
-    const PATH = `${join(FOLDER, "bin")}:${process.env.PATH}`;
-    this.#child = spawn("nsenter", [`--net=/run/netns/${node?.place.netns}`, "--", ...command], {
-      env: { ...process.env, PATH },
-    });
+    const command = pluginCommand(cluster, ["observe", ...args], kubeconfig);
+    this.#child = spawn(command.file, command.args, command.options);
     this.#child.stdout.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text;
     });
@@ -113,7 +110,6 @@ export function observe(cluster: Cluster, server: Server): void {
       );
       await scene.enforced("shop");
       pod = scene.pod("shop");
-      shell(cluster, ["kubectl", "version"]);
     });
     after(async () => {
       for (const observer of observers) await observer.stop();

@@ -1,12 +1,11 @@
 /** An upgrade to a version that cannot go on with what the one before has pinned: told, harmless, and with a way on. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
 import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
-import { eventually, FOLDER } from "../harness/place.ts";
-import { PROJECT, productLogs, productPods, productReady, SYSTEM, upgradeProduct } from "../harness/product.ts";
+import { eventually } from "../harness/place.ts";
+import { plugin } from "../harness/plugin.ts";
+import { productLogs, productPods, productReady, SYSTEM, upgradeProduct } from "../harness/product.ts";
 import { Scene } from "../harness/scene.ts";
 import { type Server, WEB_PORT } from "../harness/servers.ts";
 
@@ -27,11 +26,8 @@ export function otherPins(cluster: Cluster, server: Server): void {
     });
     after(() => scene.end());
 
-    const agent = () => {
-      const found = productPods(cluster, "agent").find(({ spec }) => spec.nodeName === pod.spec.nodeName);
-      assert.ok(found, `the agent of ${pod.spec.nodeName}`);
-      return found;
-    };
+    /** None while it is replaced. */
+    const agent = () => productPods(cluster, "agent").find(({ spec }) => spec.nodeName === pod.spec.nodeName);
 
     test("the new agent does not start, and says why; what was in force stays so", async () => {
       // A map of another form is what an agent of such a version would find.
@@ -39,10 +35,10 @@ export function otherPins(cluster: Cluster, server: Server): void {
       node.run("rm", PIN);
       const form = ["type", "hash", "key", "4", "value", "4", "entries", "1", "name", "another"];
       node.run("bpftool", "map", "create", PIN, ...form);
-      const before = agent().metadata.uid;
+      const before = agent()?.metadata.uid;
       upgradeProduct(cluster, { agent: { podAnnotations: { version: "next" } } });
-      const says = () => cluster.said("-n", SYSTEM, "logs", agent().metadata.name, "--tail=5");
-      const stopped = () => agent().metadata.uid !== before && /PC_PINS_INCOMPATIBLE/.test(says());
+      const says = () => cluster.said("-n", SYSTEM, "logs", agent()?.metadata.name ?? "", "--tail=5");
+      const stopped = () => ![before, undefined].includes(agent()?.metadata.uid) && /PC_PINS_INCOMPATIBLE/.test(says());
       await eventually("the new agent's words", stopped, { timeout: STOPPED_MS, describe: () => productLogs(cluster) });
       assert.match(says(), /another version of Portcullis[\s\S]*agent\.replacePins/);
       scene.allowed(server, pod, "web", "/bin/app");
@@ -55,12 +51,7 @@ export function otherPins(cluster: Cluster, server: Server): void {
         timeout: STOPPED_MS,
         describe: describes,
       });
-      const [node] = cluster.nodes;
-      const command = [join(PROJECT, "bin/kubectl-portcullis"), "status", "-n", scene.namespace];
-      const env = { ...process.env, PATH: `${join(FOLDER, "bin")}:${process.env.PATH}` };
-      const enter = [`--net=/run/netns/${node?.place.netns}`, "--", ...command];
-      const access = `--kubeconfig=${cluster.controlPlane.kubeconfig}`;
-      const { status, stdout } = spawnSync("nsenter", [...enter, access], { encoding: "utf8", env });
+      const { status, stdout } = plugin(cluster, "status", "-n", scene.namespace);
       assert.equal(status, 1, stdout);
       assert.match(stdout, /not in force as asked:\n {2}pins\/shop: .*AgentMissing/);
       assert.match(
