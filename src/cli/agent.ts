@@ -10,7 +10,7 @@ import { ProfileFolder } from "../node-agent/profiles/folder.ts";
 import { NamedNamespaces } from "../node-agent/workload/named-namespaces.ts";
 import { parseNamedNamespace } from "../node-agent/workload/namespace-argument.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
-import { addClusterOptions, type ClusterAgentCommandOptions, runClusterAgent } from "./cluster-agent.ts";
+import { addClusterOptions, type ClusterAgentCommandOptions } from "./cluster-options.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 import { endSignal } from "./end-signal.ts";
 import { requireRoot } from "./node-access.ts";
@@ -104,6 +104,8 @@ async function runAgent(options: AgentCommandOptions & ClusterAgentCommandOption
         `--operator and ${standalone[0]?.[0]} exclude each other: the operator says what holds where`,
       );
     }
+    // What speaks to an operator takes a third of the time to load, and a machine without a cluster has no use for it.
+    const { runClusterAgent } = await import("./cluster-agent.ts");
     return runClusterAgent({ ...options, operator: options.operator });
   }
   const { profiles, netns } = options;

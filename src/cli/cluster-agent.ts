@@ -1,83 +1,22 @@
 /** `portcullis agent --operator`: the agent of a node of a cluster. */
 import { hostname } from "node:os";
-import type { Command } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { AgentMetrics } from "../node-agent/distribution/agent-metrics.ts";
 import { ClusterAgent } from "../node-agent/distribution/cluster-agent.ts";
 import { KeptState } from "../node-agent/distribution/kept-state.ts";
-import { POD_LOGS, PodBindings } from "../node-agent/distribution/pod-bindings.ts";
+import { PodBindings } from "../node-agent/distribution/pod-bindings.ts";
 import { gateCgroup } from "../node-agent/enforce/gate.ts";
-import type { OutputFormat } from "../node-agent/events/sinks.ts";
-import type { StartupFailurePolicy } from "../node-agent/node-guard.ts";
 import { PodWorkloads } from "../node-agent/workload/pods.ts";
 import { searchDomains } from "../node-agent/workload/resolv-conf.ts";
 import { readResolvConf } from "../node-agent/workload/resolv-conf-file.ts";
 import type { HeldState } from "../protocol/held-state.ts";
 import { type Endpoints, serveEndpoints } from "../telemetry/endpoints.ts";
-import type { Logger, LogLevel } from "../telemetry/logger.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { ClusterAgentCommandOptions } from "./cluster-options.ts";
 import { endSignal } from "./end-signal.ts";
-import {
-  type HookOptions,
-  hookSetsOf,
-  keptDirectoryOf,
-  loggerOf,
-  type PinOptions,
-  pinsOf,
-  type SettingOptions,
-  settingsOf,
-  standardOutput,
-} from "./node-options.ts";
+import { hookSetsOf, keptDirectoryOf, loggerOf, pinsOf, settingsOf, standardOutput } from "./node-options.ts";
 import { packageVersion } from "./package-version.ts";
 import { takeOver } from "./take-over.ts";
-
-export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
-  operator?: string;
-  node: string;
-  tokenFile: string;
-  caFile: string;
-  operatorName?: string;
-  exemptNamespace?: string[];
-  blockNamespace?: string[];
-  podLogs: string;
-  metricsAddress?: string;
-  output: OutputFormat;
-  startupFailurePolicy: StartupFailurePolicy;
-  startupTimeout: number;
-  gate?: string;
-  replacePins: boolean;
-  logLevel: LogLevel;
-}
-
-const SECRETS = "/var/run/secrets/portcullis";
-
-export function addClusterOptions(command: Command): Command {
-  const collect = (text: string, before: string[] | undefined) => [...(before ?? []), text];
-  return command
-    .optionsGroup("In a cluster:")
-    .option("--operator <host:port>", "operator to take policies from, over TLS")
-    .option("--node <name>", "name of this node at the API server", process.env.NODE_NAME ?? hostname())
-    .option(
-      "--token-file <file>",
-      "service-account token for the operator; read anew as it is replaced",
-      `${SECRETS}/token`,
-    )
-    .option("--ca-file <file>", "certificates that the operator's is checked against", `${SECRETS}/ca.crt`)
-    .option("--operator-name <name>", "name in the operator's certificate (default: the host of --operator)")
-    .option("--exempt-namespace <name>", "pods of this namespace never wait for their policy; repeatable", collect)
-    .option(
-      "--block-namespace <name>",
-      "new pods of this namespace wait for their policy without limit; repeatable",
-      collect,
-    )
-    .option("--pod-logs <folder>", "where the kubelet keeps pods' logs, whose names tell the pods' names", POD_LOGS)
-    .option("--metrics-address <address>", "serve /metrics, /healthz and /readyz here, host:port or :port")
-    .option(
-      "--replace-pins",
-      "take off what another version has pinned that this one cannot go on with, with a gap, instead of refusing to start",
-      false,
-    )
-    .optionsGroup("Options:");
-}
 
 /** Runs until a signal ends it. */
 export async function runClusterAgent(options: ClusterAgentCommandOptions & { operator: string }): Promise<void> {

@@ -6,10 +6,7 @@ import { readdirSync } from "node:fs";
 import { causeCode } from "../../api/errors.ts";
 import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
-import type { PodDirectory, PodFacts } from "../workload/pod-facts.ts";
-
-/** Where the kubelet keeps the pods' logs, in folders `namespace_name_uid` which it makes before it makes the pod. */
-export const POD_LOGS = "/var/log/pods";
+import { POD_LOGS, type PodDirectory, type PodFacts } from "../workload/pod-facts.ts";
 
 /** Uids of pods that the kubelet has from a file: a hash, and not that of the pod which stands for it at the API server. */
 const STATIC_POD_UID = /^[0-9a-f]{32}$/;

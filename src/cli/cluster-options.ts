@@ -1,0 +1,57 @@
+/** The options of `portcullis agent` in a cluster. What they lead to is loaded only where they are used. */
+import { hostname } from "node:os";
+import type { Command } from "commander";
+import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import type { StartupFailurePolicy } from "../node-agent/node-guard.ts";
+import { POD_LOGS } from "../node-agent/workload/pod-facts.ts";
+import type { LogLevel } from "../telemetry/logger.ts";
+import type { HookOptions, PinOptions, SettingOptions } from "./node-options.ts";
+
+export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
+  operator?: string;
+  node: string;
+  tokenFile: string;
+  caFile: string;
+  operatorName?: string;
+  exemptNamespace?: string[];
+  blockNamespace?: string[];
+  podLogs: string;
+  metricsAddress?: string;
+  output: OutputFormat;
+  startupFailurePolicy: StartupFailurePolicy;
+  startupTimeout: number;
+  gate?: string;
+  replacePins: boolean;
+  logLevel: LogLevel;
+}
+
+const SECRETS = "/var/run/secrets/portcullis";
+
+export function addClusterOptions(command: Command): Command {
+  const collect = (text: string, before: string[] | undefined) => [...(before ?? []), text];
+  return command
+    .optionsGroup("In a cluster:")
+    .option("--operator <host:port>", "operator to take policies from, over TLS")
+    .option("--node <name>", "name of this node at the API server", process.env.NODE_NAME ?? hostname())
+    .option(
+      "--token-file <file>",
+      "service-account token for the operator; read anew as it is replaced",
+      `${SECRETS}/token`,
+    )
+    .option("--ca-file <file>", "certificates that the operator's is checked against", `${SECRETS}/ca.crt`)
+    .option("--operator-name <name>", "name in the operator's certificate (default: the host of --operator)")
+    .option("--exempt-namespace <name>", "pods of this namespace never wait for their policy; repeatable", collect)
+    .option(
+      "--block-namespace <name>",
+      "new pods of this namespace wait for their policy without limit; repeatable",
+      collect,
+    )
+    .option("--pod-logs <folder>", "where the kubelet keeps pods' logs, whose names tell the pods' names", POD_LOGS)
+    .option("--metrics-address <address>", "serve /metrics, /healthz and /readyz here, host:port or :port")
+    .option(
+      "--replace-pins",
+      "take off what another version has pinned that this one cannot go on with, with a gap, instead of refusing to start",
+      false,
+    )
+    .optionsGroup("Options:");
+}
