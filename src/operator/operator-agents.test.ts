@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus } from "@grpc/grpc-js";
 import { EVENTS } from "../kube/resources.ts";
@@ -82,6 +83,28 @@ test("an agent that disagrees on what it holds gets all of it anew", async () =>
     [agent.states.length, agent.states[1]?.[0]?.full, agent.states[1]?.[0]?.tables.length],
     [2, true, 1],
   );
+});
+
+test("packets that are allowed are no reason to write a status every few seconds, and are not forgotten", async () => {
+  cluster.pod("web");
+  cluster.profile("web", allowing("10.0.0.0/8"));
+  const operator = await cluster.operator();
+  const agent = cluster.agent(operator, "n1");
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  const verdict = { direction: "egress", verdict: "allowed", reason: "Allowed", packets: 7n };
+  const process = {
+    $typeName: "portcullis.agent.v1.ProcessCounters" as const,
+    profile: "default/web",
+    path: "/bin/app",
+    container: "",
+    verdicts: [{ $typeName: "portcullis.agent.v1.VerdictCount" as const, ...verdict }],
+  };
+  agent.send({ case: "counters", value: create(CountersSchema, { sequence: 1n, processes: [process] }) });
+  const allowed = () => cluster.status("web")?.processes[0]?.allowed;
+  await wait(6_500);
+  assert.equal(allowed(), 0, "what is urgent would have been written by now");
+  await operator.stop();
+  assert.equal(allowed(), 7);
 });
 
 test("counts and violations come to the status, and to events on the pod", async () => {

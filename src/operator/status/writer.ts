@@ -1,6 +1,6 @@
 /**
  * Writes profiles' status: soon after something changed, at most once in five seconds for one profile, and only if it says something
- * else than before. What nodes report costs the API server nothing by itself.
+ * else than before. Packets that are allowed are counted all the time: where nothing else is new, that waits for a minute. What nodes report costs the API server nothing by itself.
  */
 import { applyStatus } from "../../kube/apply.ts";
 import type { KubeConnection } from "../../kube/connection.ts";
@@ -36,6 +36,10 @@ export interface StatusWriterOptions {
 
 /** For one profile. */
 const INTERVAL_MS = 5_000;
+/** Where only more packets were allowed. */
+const COUNTS_MS = 60_000;
+/** A profile of which nothing new had to be written is looked at again after this long, however much is reported. */
+const LOOK_MS = 2_000;
 /** Agents that are quick have answered by then, and one write tells it all. */
 const SETTLE_MS = 250;
 /** For all profiles together. */
@@ -52,6 +56,8 @@ export class StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #bucket = new TokenBucket(WRITES_BURST, WRITES_PER_SECOND);
   readonly #written = new Map<string, { uid: string; at: number; status: ProfileStatus; text: string }>();
+  /** When a profile was looked at last. */
+  readonly #looked = new Map<string, number>();
   readonly #enforced = new Map<string, string>();
   readonly #resync: NodeJS.Timeout;
 
@@ -88,7 +94,7 @@ export class StatusWriter {
     if (this.#options.servingSince() === null) return;
     for (const profile of this.#options.profiles.all()) {
       try {
-        await this.#write(profile);
+        await this.#write(profile, true);
       } catch (cause) {
         this.#options.log.warn({ err: cause, profile: profile.key }, "the last status could not be written");
         return;
@@ -101,23 +107,27 @@ export class StatusWriter {
     const profile = profiles.get(key);
     if (profile === undefined) {
       this.#written.delete(key);
+      this.#looked.delete(key);
       this.#enforced.delete(key);
       totals.forget(key);
       return;
     }
     if (servingSince() === null) return;
-    const due = (this.#written.get(key)?.at ?? 0) + INTERVAL_MS - Date.now();
+    const written = (this.#written.get(key)?.at ?? 0) + INTERVAL_MS;
+    const due = Math.max(written, (this.#looked.get(key) ?? 0) + LOOK_MS) - Date.now();
     if (due > 0 || !this.#bucket.has()) this.controller.queue.addAfter(key, Math.max(due, LATER_MS));
     else await this.#write(profile);
   }
 
-  async #write(profile: StoredProfile): Promise<void> {
+  async #write(profile: StoredProfile, isLast = false): Promise<void> {
     const { connection, log, onWritten } = this.#options;
+    this.#looked.set(profile.key, Date.now());
     const previous = this.#previous(profile);
     const status = this.#build(profile, previous);
     if (status === null) return;
     const text = canonical(status);
     if (text === (this.#written.get(profile.key)?.text ?? canonical(previous))) return;
+    if (!isLast && this.#mayWait(profile, previous, status)) return;
     this.#bucket.take();
     try {
       const { namespace, name } = profile;
@@ -129,6 +139,15 @@ export class StatusWriter {
       throw cause;
     }
     this.#written.set(profile.key, { uid: profile.uid, at: Date.now(), status, text });
+  }
+
+  /** Only more packets were allowed since the last write, and that was not long ago: comes back later. */
+  #mayWait({ key }: StoredProfile, previous: Partial<ProfileStatus>, status: ProfileStatus): boolean {
+    if (canonical(withoutAllowed(previous)) !== canonical(withoutAllowed(status))) return false;
+    const last = this.#written.get(key)?.at ?? this.#options.servingSince() ?? 0;
+    const due = last + COUNTS_MS - Date.now();
+    if (due > 0) this.controller.queue.addAfter(key, due);
+    return due > 0;
   }
 
   #previous(profile: StoredProfile): Partial<ProfileStatus> {
@@ -170,6 +189,10 @@ export class StatusWriter {
     this.#enforced.set(key, revision);
     this.#options.onEnforced?.((now - seenAt) / 1000);
   }
+}
+
+function withoutAllowed(status: Partial<ProfileStatus>): unknown {
+  return { ...status, processes: status.processes?.map(({ allowed: _, ...rest }) => rest) };
 }
 
 /** The API server gives fields back in another order, and leaves empty lists as they are. */
