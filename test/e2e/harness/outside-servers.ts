@@ -26,7 +26,7 @@ export class OutsideServers {
     const child = spawn("nsenter", [`--net=/run/netns/${namespace}`, "--", process.execPath, ...command], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       // Its parent's role in the test runner is not its own.
-      env: { PATH: process.env.PATH ?? "" },
+      env: { PATH: process.env.PATH ?? "", NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? "" },
     });
     const servers = new OutsideServers(child);
     await new Promise<void>((settle, reject) => {

@@ -3,6 +3,7 @@
  * over which the tests set the zone and ask what arrived.
  */
 import { createSocket } from "node:dgram";
+import { flushCompileCache } from "node:module";
 import {
   BANNER_PORT,
   DNS_ADDRESSES,
@@ -69,4 +70,6 @@ process.on("message", (request: ServerRequest) => {
   );
 });
 await start();
+// It is killed at the end, and would leave nothing for the next one.
+flushCompileCache();
 process.send?.({ id: 0, result: "ready" } satisfies ServerResponse);
