@@ -15,8 +15,8 @@ import { testResults } from "./test-results.ts";
 
 const PLAN = process.env.KERNELS_PLAN ?? "/guest/plan.json";
 const RESULTS = openSync(process.env.KERNELS_RESULTS ?? "/dev/ttyS1", "w");
-/** A file that takes longer hangs, even in a guest, which is some ten times slower than the machine that it runs on. */
-const FILE_TIMEOUT = 1_200_000;
+/** A test that takes longer hangs, even in a guest, which is some ten times slower than the machine that it runs on. */
+const TEST_TIMEOUT = 300_000;
 const HYBRID = process.argv[2] === "hybrid";
 
 function tell(result: GuestResult): void {
@@ -48,7 +48,7 @@ function patternOf(start: string): RegExp {
 async function runFile({ file, only }: PlannedFile): Promise<void> {
   const label = HYBRID ? `${file} (cgroup v1 beside v2)` : file;
   const selection = only === undefined ? {} : { testNamePatterns: only.map(patternOf) };
-  const events = run({ files: [`${process.cwd()}/${file}`], concurrency: 1, timeout: FILE_TIMEOUT, ...selection });
+  const events = run({ files: [`${process.cwd()}/${file}`], concurrency: 1, timeout: TEST_TIMEOUT, ...selection });
   let results = 0;
   for await (const result of testResults(events)) {
     results++;
