@@ -10,6 +10,7 @@ import { uninstallCommand } from "../../src/cli/uninstall.ts";
 import { OBSERVE_PERMISSION } from "../../src/protocol/observe.ts";
 import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
 import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
+import { ENTRYPOINT } from "../image/root.ts";
 import { CHART, CHART_NAMESPACE, lintChart, type Manifest, only, renderChart } from "./chart.ts";
 import { configFiles } from "./generate-config.ts";
 import { helmBinary } from "./helm.ts";
@@ -143,6 +144,11 @@ test("the operator runs as nobody, with nothing", { skip }, () => {
     readOnlyRootFilesystem: true,
     capabilities: { drop: ["ALL"] },
   });
+});
+
+test("the operator is started with its own settings of the program that the image starts", { skip }, () => {
+  const { command } = only(renderChart(helm), "Deployment").spec.template.spec.containers[0];
+  assert.deepEqual([command[0], command.at(-1)], [ENTRYPOINT[0], ENTRYPOINT.at(-1)]);
 });
 
 test("the commands know every argument that the chart gives them", { skip }, () => {
