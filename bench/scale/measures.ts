@@ -27,6 +27,15 @@ const CONNECT_MS = 180_000;
 
 let edits = 0;
 
+/** Waits until every profile has the status that follows from a start. */
+export async function whenSettled({ operator }: Bed): Promise<void> {
+  const writes = async () => total(await operator.metrics(), "portcullis_operator_status_writes_total");
+  for (let before = -1, now = await writes(); before !== now; now = await writes()) {
+    before = now;
+    await wait(STATUS_MS);
+  }
+}
+
 /** One edit. Returns the moments, in milliseconds after it was asked for, at which the agents concerned had acknowledged it. */
 async function edit({ plane, agents, uids }: Bed, profile: SpreadProfile): Promise<number[]> {
   edits += 1;
@@ -48,8 +57,8 @@ async function edit({ plane, agents, uids }: Bed, profile: SpreadProfile): Promi
 /** Edits one after the other. */
 export async function measureEdits(bed: Bed, profile: SpreadProfile, rounds: number): Promise<EditResult> {
   for (let round = 0; round < 3; round += 1) await edit(bed, profile);
-  const { operator, plane, agents } = bed;
-  const before = { sent: sent(await operator.metrics()), cpu: cpu(bed), at: performance.now() };
+  const { operator } = bed;
+  const before = { sent: sent(await operator.metrics()), cpu: cpuOf(bed), at: performance.now() };
   const slowest: number[] = [];
   const each: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -58,7 +67,7 @@ export async function measureEdits(bed: Bed, profile: SpreadProfile, rounds: num
     each.push(...moments);
     await wait(PAUSE_MS);
   }
-  const after = { sent: sent(await operator.metrics()), cpu: cpu(bed) };
+  const after = { sent: sent(await operator.metrics()), cpu: cpuOf(bed) };
   const per = (from: number, to: number) => (to - from) / rounds;
   return {
     nodes: profile.nodes,
@@ -75,14 +84,6 @@ export async function measureEdits(bed: Bed, profile: SpreadProfile, rounds: num
     seconds: (performance.now() - before.at) / 1000,
     memory: operator.process.memory().now,
   };
-
-  function cpu(_: Bed) {
-    return {
-      operator: operator.process.cpuSeconds(),
-      agents: agents.cpuSeconds(),
-      apiServer: plane.apiServer.cpuSeconds(),
-    };
-  }
 }
 
 /** Edits far enough from each other that each has its own status: what does one cost the API server? */
@@ -148,11 +149,22 @@ export async function measureRestart(bed: Bed): Promise<RestartResult> {
   };
 }
 
-function sent(metrics: ReadonlyMap<string, number>): { revisions: number; bytes: number } {
-  const total = (name: string) =>
-    [...metrics].filter(([key]) => key.startsWith(name)).reduce((sum, [, value]) => sum + value, 0);
+function cpuOf({ operator, agents, plane }: Bed) {
   return {
-    revisions: total("portcullis_operator_revisions_sent_total"),
-    bytes: total("portcullis_operator_sent_bytes_total"),
+    operator: operator.process.cpuSeconds(),
+    agents: agents.cpuSeconds(),
+    apiServer: plane.apiServer.cpuSeconds(),
   };
+}
+
+function sent(metrics: ReadonlyMap<string, number>): { revisions: number; bytes: number } {
+  return {
+    revisions: total(metrics, "portcullis_operator_revisions_sent_total"),
+    bytes: total(metrics, "portcullis_operator_sent_bytes_total"),
+  };
+}
+
+/** Over all labels. */
+function total(metrics: ReadonlyMap<string, number>, name: string): number {
+  return [...metrics].filter(([key]) => key.startsWith(name)).reduce((sum, [, value]) => sum + value, 0);
 }

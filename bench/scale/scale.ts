@@ -12,7 +12,7 @@ import { ControlPlane } from "./control-plane.ts";
 import { scaleText, writeScaleSection } from "./document.ts";
 import { provideEtcd } from "./etcd.ts";
 import { nodeName, spreadProfiles } from "./layout.ts";
-import { type Bed, measureChange, measureEdits, measureQuiet, measureRestart } from "./measures.ts";
+import { type Bed, measureChange, measureEdits, measureQuiet, measureRestart, whenSettled } from "./measures.ts";
 import { OperatorProcess } from "./operator-process.ts";
 import { parseScaleOptions, type ScaleOptions, USAGE } from "./options.ts";
 import { type Population, populate } from "./population.ts";
@@ -20,8 +20,8 @@ import type { FirstStartResult, ScaleResult } from "./results.ts";
 
 const INTERRUPTED = 130;
 const FIRST_MS = 300_000;
-const QUIET_SECONDS = 30;
-const CHANGES = 3;
+const QUIET_SECONDS = 20;
+const CHANGES = 2;
 
 /** What is running, to be ended in this order. */
 const running: { end(): Promise<void> }[] = [];
@@ -75,6 +75,8 @@ async function firstStart({ plane, operator, agents }: Bed, { tokenFiles }: Popu
 
 async function measureAll(bed: Bed, size: ScaleOptions["size"], rounds: number) {
   const spreads = spreadProfiles(size);
+  say("statuses are written");
+  await whenSettled(bed);
   say("quiet");
   const quiet = [await measureQuiet(bed, QUIET_SECONDS, false)];
   const edits: ScaleResult["edits"] = [];
