@@ -38,8 +38,8 @@ export interface StatusWriterOptions {
 const INTERVAL_MS = 5_000;
 /** Where only more packets were allowed. */
 const COUNTS_MS = 60_000;
-/** A profile of which nothing new had to be written is looked at again after this long, however much is reported. */
-const LOOK_MS = 2_000;
+/** A profile of which there was nothing new is looked at again after this long, however much is reported. */
+const LOOK_MS = 1_000;
 /** Agents that are quick have answered by then, and one write tells it all. */
 const SETTLE_MS = 250;
 /** For all profiles together. */
@@ -56,8 +56,8 @@ export class StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #bucket = new TokenBucket(WRITES_BURST, WRITES_PER_SECOND);
   readonly #written = new Map<string, { uid: string; at: number; status: ProfileStatus; text: string }>();
-  /** When a profile was looked at last. */
-  readonly #looked = new Map<string, number>();
+  /** When a profile may be looked at again. */
+  readonly #again = new Map<string, number>();
   readonly #enforced = new Map<string, string>();
   readonly #resync: NodeJS.Timeout;
 
@@ -107,21 +107,21 @@ export class StatusWriter {
     const profile = profiles.get(key);
     if (profile === undefined) {
       this.#written.delete(key);
-      this.#looked.delete(key);
+      this.#again.delete(key);
       this.#enforced.delete(key);
       totals.forget(key);
       return;
     }
     if (servingSince() === null) return;
     const written = (this.#written.get(key)?.at ?? 0) + INTERVAL_MS;
-    const due = Math.max(written, (this.#looked.get(key) ?? 0) + LOOK_MS) - Date.now();
+    const due = Math.max(written, this.#again.get(key) ?? 0) - Date.now();
     if (due > 0 || !this.#bucket.has()) this.controller.queue.addAfter(key, Math.max(due, LATER_MS));
     else await this.#write(profile);
   }
 
   async #write(profile: StoredProfile, isLast = false): Promise<void> {
     const { connection, log, onWritten } = this.#options;
-    this.#looked.set(profile.key, Date.now());
+    this.#again.set(profile.key, Date.now() + LOOK_MS);
     const previous = this.#previous(profile);
     const status = this.#build(profile, previous);
     if (status === null) return;
@@ -146,8 +146,10 @@ export class StatusWriter {
     if (canonical(withoutAllowed(previous)) !== canonical(withoutAllowed(status))) return false;
     const last = this.#written.get(key)?.at ?? this.#options.servingSince() ?? 0;
     const due = last + COUNTS_MS - Date.now();
-    if (due > 0) this.controller.queue.addAfter(key, due);
-    return due > 0;
+    if (due <= 0) return false;
+    this.#again.set(key, Date.now() + INTERVAL_MS);
+    this.controller.queue.addAfter(key, due);
+    return true;
   }
 
   #previous(profile: StoredProfile): Partial<ProfileStatus> {
