@@ -187,6 +187,8 @@ export class NodeGuard {
       if (this.#gate.remove(pinRoot)) log.info("the gate that an earlier agent had shut is taken away (no --gate)");
       return;
     }
+    // An earlier agent without a gate has let nobody through, because it did not have to.
+    if (!this.#gate.isShut) this.#gate.admit(this.enforcement.enforcer.state.workloads);
     const object = join(this.#options.objects ?? objectFolder(), "gate.bpf.o");
     this.#gate.shut(pinRoot, object, { cgroup: gate, timeout, opensAfterTimeout: startupFailurePolicy === "Allow" });
   }

@@ -206,10 +206,14 @@ test("§9 an agent without --gate takes the gate away", async () => {
 });
 
 test("§9 a gate that an upgrade brings holds nobody up who is guarded already", async () => {
+  const before = new Set((await status()).workloads.map(({ id }) => id));
   const running = await bear();
-  const position = receiver.stdout.length;
   connectWorkload(lab.topology, pod);
-  await untilArrival(performance.now(), position);
+  const isGuarded = async () =>
+    (await status()).workloads.some(({ id, state }) => state === "enforced" && !before.has(id));
+  for (const deadline = performance.now() + CARE_TIMEOUT_MS; !(await isGuarded()); await sleep(20)) {
+    assert.ok(performance.now() < deadline, `not guarded; ${lab.agent.diagnostics}`);
+  }
   await lab.agent.stop();
   await lab.agent.start({ args: ["--gate", lab.name] });
   assert.notEqual((await status()).gate, null);

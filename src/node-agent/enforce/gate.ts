@@ -81,6 +81,10 @@ export class Gate {
     this.#log = log;
   }
 
+  get isShut(): boolean {
+    return ((this.#maps.gate.get(0)?.flags ?? 0) & GateFlag.CLOSED) !== 0;
+  }
+
   /**
    * Shuts it, or, if it is shut, takes over from the agent before: without a moment in which it is open.
    * @param objectPath gate.bpf.o

@@ -7,7 +7,7 @@ import { readRegularFile } from "./regular-file.ts";
 import { parseResolvConf, searchDomains } from "./resolv-conf.ts";
 
 /** What a process that has ended, or is about to, answers with. */
-const GONE: ReadonlySet<string> = new Set(["ENOENT", "ESRCH", "EACCES"]);
+const GONE: ReadonlySet<string> = new Set(["ENOENT", "ESRCH", "EACCES", "EINVAL"]);
 /** Where the kubelet keeps what a container's process writes as its last word: a mount that every container has. */
 const TERMINATION_LOG = /\/pods\/([^/]+)\/containers\/([^/]+)\/[0-9a-f]{8}(?:\/\/deleted)?$/;
 /** Of resolv.conf: the kubelet accepts far less. */
