@@ -125,8 +125,14 @@ export class Scene {
   }
 
   /** Waits until it is not. */
-  becomesRefused(server: Server, pod: Pod, container: string, program: string): Promise<void> {
-    return this.#becomes(TIMED_OUT, server, pod, container, program);
+  becomesRefused(
+    server: Server,
+    pod: Pod,
+    container: string,
+    program: string,
+    timeout = TAKES_EFFECT_MS,
+  ): Promise<void> {
+    return this.#becomes(TIMED_OUT, server, pod, container, program, timeout);
   }
 
   /** Waits until the status says that the newest revision is in force on all pods. */
@@ -152,10 +158,17 @@ export class Scene {
     return this.cluster.said("-n", this.namespace, "describe", kind, ...name);
   }
 
-  async #becomes(expected: number, server: Server, pod: Pod, container: string, program: string): Promise<void> {
+  async #becomes(
+    expected: number,
+    server: Server,
+    pod: Pod,
+    container: string,
+    program: string,
+    timeout = TAKES_EFFECT_MS,
+  ): Promise<void> {
     const probe = () => this.exec(pod, container, program, ...request(server, IMPATIENCE)) === expected;
     await eventually(`exit status ${expected} of ${program} in ${container}`, probe, {
-      timeout: TAKES_EFFECT_MS,
+      timeout,
       describe: () => this.#report(),
     });
   }

@@ -13,6 +13,8 @@ import { type Server, WEB_PORT } from "../harness/servers.ts";
 
 /** A Lease that nobody gives back runs out after 15 seconds. */
 const TAKE_OVER_MS = 30_000;
+/** Agents look for an operator again and again, after half a minute at the latest. */
+const AGENTS_BACK_MS = 45_000;
 const API_AWAY_MS = 60_000;
 const KILLS = 2;
 
@@ -48,7 +50,9 @@ export function outages(cluster: Cluster, server: Server): void {
         describe: () => productLogs(cluster),
       });
       t.diagnostic(`the other one leads ${Date.now() - killed} ms after the kill`);
-      for (const pod of scene.pods("shop")) await scene.becomesRefused(server, pod, "web", "/bin/app");
+      for (const pod of scene.pods("shop")) {
+        await scene.becomesRefused(server, pod, "web", "/bin/app", AGENTS_BACK_MS);
+      }
       t.diagnostic(`an edit made after the kill is in force after ${Date.now() - killed} ms`);
       open();
       for (const pod of scene.pods("shop")) await scene.becomesAllowed(server, pod, "web", "/bin/app");
@@ -92,7 +96,7 @@ export function outages(cluster: Cluster, server: Server): void {
       productReady(cluster);
       nothingMisjudged(await load.stop(), (text) => t.diagnostic(text));
       closed();
-      await scene.becomesRefused(server, pod, "web", "/bin/app");
+      await scene.becomesRefused(server, pod, "web", "/bin/app", AGENTS_BACK_MS);
       open();
       await scene.becomesAllowed(server, pod, "web", "/bin/app");
     });
@@ -114,7 +118,9 @@ export function outages(cluster: Cluster, server: Server): void {
       } finally {
         signal("SIGCONT");
       }
-      for (const pod of scene.pods("shop")) await scene.becomesRefused(server, pod, "web", "/bin/app");
+      for (const pod of scene.pods("shop")) {
+        await scene.becomesRefused(server, pod, "web", "/bin/app", AGENTS_BACK_MS);
+      }
       open();
       for (const pod of scene.pods("shop")) await scene.becomesAllowed(server, pod, "web", "/bin/app");
       await scene.enforced("shop", 60_000);

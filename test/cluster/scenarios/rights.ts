@@ -77,7 +77,7 @@ export function rights(cluster: Cluster): void {
       const token = tokenOf("operator");
       assert.match(tried(token, "get", "pods", "-A", "-o", "name"), /pod\//);
       assert.match(tried(token, "-n", SYSTEM, "get", "secrets"), /Forbidden/);
-      assert.match(tried(token, "delete", "securityprofiles", "--all", "-n", "default"), /Forbidden/);
+      assert.match(tried(token, "delete", "securityprofile", "any", "-n", "default"), /Forbidden/);
     });
 
     describe("an agent's token", () => {
