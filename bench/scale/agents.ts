@@ -4,6 +4,7 @@ import { type AgentCommand, type AgentNews, moment } from "./agent-messages.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 
 const log = createLogger({ level: "warn" });
+const LATE_MS = 20_000;
 const agents = new Map<string, SimulatedAgent>();
 /** Pods whose tables are to change: node -> uid and the table that they have. */
 const expected = new Map<string, { uid: string; tableHash: string }>();
@@ -66,5 +67,14 @@ function onTaken({ node }: SimulatedAgent): void {
   tell({ type: "all", lost: each("lost"), connected: each("connected"), taken: each("taken") });
 }
 
+/** Tells in the log who is waited for, should it take long. */
+function tellLate(): void {
+  const late = [...agents.values()].filter(({ taken }) => taken === 0);
+  const [first] = late;
+  if (!expectsAll || first === undefined) return;
+  log.warn({ late: late.length, node: first.node, isConnected: first.isConnected }, "agents are waited for");
+}
+
+setInterval(tellLate, LATE_MS).unref();
 process.on("message", obey);
 process.on("disconnect", () => process.exit(0));

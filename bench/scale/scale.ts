@@ -2,7 +2,7 @@
  * `make bench-scale`: a real API server and etcd, the real operator as a process of its own, and simulated agents. Whatever way it
  * ends, nothing stays behind: its processes are ended by the kernel with it.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { causeText, UsageError } from "../../src/api/errors.ts";
@@ -22,6 +22,7 @@ const INTERRUPTED = 130;
 const FIRST_MS = 300_000;
 const QUIET_SECONDS = 20;
 const CHANGES = 2;
+const LOG_END = 2_000;
 
 /** What is running, to be ended in this order. */
 const running: { end(): Promise<void> }[] = [];
@@ -115,9 +116,18 @@ async function main(): Promise<void> {
     if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
     else process.stdout.write(scaleText(result));
     if (options.write) writeScaleSection(result);
+  } catch (cause) {
+    process.stderr.write(logEnds(folder));
+    throw cause;
   } finally {
     await endAll();
   }
+}
+
+/** What all processes said last, for who has to find out what went wrong. */
+function logEnds(folder: string): string {
+  const logs = readdirSync(folder).filter((name) => name.endsWith(".log"));
+  return logs.map((name) => `== ${name}\n${readFileSync(join(folder, name), "utf8").slice(-LOG_END)}\n`).join("");
 }
 
 async function endAll(): Promise<void> {
