@@ -12,7 +12,7 @@ import { removeLeftovers } from "../test/e2e/harness/leftovers.ts";
 const ROOT = join(import.meta.dirname, "..");
 
 /** Units, BPF programs without a network, fuzzing for a while, the kernel matrix's parts, the demo, and end to end. */
-const TESTS = ["src", "tools", "bpf/test", "test/fuzz", "test/kernels", "examples", "test/e2e"].map(
+const TESTS = ["src", "tools", "bench", "bpf/test", "test/fuzz", "test/kernels", "examples", "test/e2e"].map(
   (folder) => `${folder}/**/*.test.ts`,
 );
 
