@@ -97,7 +97,7 @@ static __always_inline int is_idle(struct flow *flow)
 	if (!set || (__s64)(now - flow->last_seen) > (__s64)set->udp_idle)
 		return 1;
 	flow->tick = tick;
-	if (flow->last_seen < now)
+	if ((__s64)(now - flow->last_seen) > 0)
 		flow->last_seen = now;
 	return 0;
 }
