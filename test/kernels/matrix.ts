@@ -19,6 +19,7 @@ import {
   clauseTable,
   failures,
   featureTable,
+  hookTable,
   isGreen,
   type KernelRun,
   programTable,
@@ -97,7 +98,7 @@ function workOf(environment: NodeJS.ProcessEnv): Work {
 
 /** The tables, on the terminal and in a file. */
 function report(runs: readonly KernelRun[]): void {
-  const tables = [featureTable, programTable, testTable, timeTable, clauseTable].map((table) => table(runs));
+  const tables = [featureTable, hookTable, programTable, testTable, timeTable, clauseTable].map((table) => table(runs));
   const text = tables.filter((table) => table !== "").join("\n");
   writeFileSync(join(OUTPUT, "tables.txt"), text);
   say(`\n${text}`);

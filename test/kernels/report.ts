@@ -1,7 +1,7 @@
 /** The tables that a run of the matrix prints: tests, programs and features, each by kernel. */
 import { CLAUSES, type Clause } from "./clauses.ts";
 import type { GuestRun } from "./guest.ts";
-import type { FeatureResult, PartResult, ProgramResult, TestResult } from "./results.ts";
+import type { FeatureResult, HookResult, PartResult, ProgramResult, TestResult } from "./results.ts";
 import { formatTable } from "./table.ts";
 
 /** A kernel and what became of the suite on it. */
@@ -81,6 +81,16 @@ export function featureTable(runs: readonly KernelRun[]): string {
     select: ({ results }) => results.filter(isKind("feature")),
     rowOf: ({ feature }) => feature,
     cellOf: ({ available }) => (available ? "yes" : "no"),
+  });
+}
+
+/** Way by job and kernel, and what is lost. */
+export function hookTable(runs: readonly KernelRun[]): string {
+  return crossTable<HookResult>(runs, {
+    title: "job",
+    select: ({ results }) => results.filter(isKind("hook")),
+    rowOf: ({ job }) => job,
+    cellOf: ({ way }) => way,
   });
 }
 

@@ -22,6 +22,13 @@ export interface FeatureResult {
   detail: string;
 }
 
+/** How the agent's programs get to the kernel's functions for a job, or what is lost because they do not. */
+export interface HookResult {
+  kind: "hook";
+  job: string;
+  way: string;
+}
+
 export interface TestResult {
   kind: "test";
   file: string;
@@ -52,7 +59,14 @@ export interface EndResult {
   status: number;
 }
 
-export type GuestResult = ProgramResult | FeatureResult | TestResult | PartResult | TroubleResult | EndResult;
+export type GuestResult =
+  | ProgramResult
+  | FeatureResult
+  | HookResult
+  | TestResult
+  | PartResult
+  | TroubleResult
+  | EndResult;
 
 /** Lines that are cut off, because the guest died, are left out. */
 export function parseResults(text: string): GuestResult[] {

@@ -1,9 +1,10 @@
 /** Which programs this kernel takes. One that is refused is left out, so that it hides no other. */
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { Programs } from "../../../src/node-agent/enforce/programs.ts";
 import { LoadError } from "../../../src/node-agent/ffi/libbpf.ts";
 import { BpfObject } from "../../../src/node-agent/kernel/objects.ts";
-import type { ProgramResult } from "../results.ts";
+import type { HookResult, ProgramResult } from "../results.ts";
 
 const OBJECTS = join(import.meta.dirname, "../../../build/bpf");
 /** Objects that are there for tests only. */
@@ -11,6 +12,21 @@ const NOT_SHIPPED = ["layout", "noop", "kernel_api", "refused"];
 const LOG_END = 1500;
 /** What libbpf says of the program that it gave up at. */
 const REFUSED = /^prog '(\w+)': (?:BPF program load failed|failed to find)/m;
+
+const PIN_ROOT = "/sys/fs/bpf/portcullis-matrix";
+
+/** Loads and attaches what an agent does, for a moment, and says which ways it went. */
+export function* tryHooks(): Generator<HookResult> {
+  try {
+    using programs = new Programs({ pinRoot: PIN_ROOT, nameHashMultiplier: 1n });
+    for (const [job, way] of Object.entries(programs.hookSets)) yield { kind: "hook", job, way: way ?? "nothing" };
+    for (const { program, consequence } of programs.missing) {
+      yield { kind: "hook", job: `without ${program}: ${consequence}`, way: "lost" };
+    }
+  } finally {
+    rmSync(PIN_ROOT, { recursive: true, force: true });
+  }
+}
 
 /** Tries every program of every object that ships. @throws LoadError if an object cannot be loaded at all */
 export function* tryPrograms(): Generator<ProgramResult> {

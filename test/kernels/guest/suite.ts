@@ -10,7 +10,7 @@ import { causeText } from "../../../src/api/errors.ts";
 import { probeFeatures } from "../../../src/node-agent/kernel/probes.ts";
 import type { PlannedFile } from "../plan.ts";
 import type { GuestResult } from "../results.ts";
-import { tryPrograms } from "./programs.ts";
+import { tryHooks, tryPrograms } from "./programs.ts";
 import { testResults } from "./test-results.ts";
 
 const PLAN = process.env.KERNELS_PLAN ?? "/guest/plan.json";
@@ -67,6 +67,10 @@ if (!HYBRID) {
 
   await part("programs", () => {
     for (const result of tryPrograms()) tell(result);
+  });
+
+  await part("hooks", () => {
+    for (const result of tryHooks()) tell(result);
   });
 }
 
