@@ -1,14 +1,15 @@
 /** A real cluster on this machine, without a registry or a network: started for a test file, removed after it. */
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { causeCode, causeText } from "../../../src/api/errors.ts";
+import { causeText } from "../../../src/api/errors.ts";
 import { kubernetesPrograms } from "./binaries.ts";
 import { Authority } from "./certificates.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { CLUSTER_DNS, DNS_DEPLOYMENT, DNS_FOLDER, dnsObjects } from "./dns.ts";
 import { makeImages } from "./images.ts";
 import { makeNetwork, type NodePlace, nodePlace, routeServices } from "./network.ts";
-import { kubeletLog, Node, OWN_FOLDERS } from "./node.ts";
+import { kubeletLog, Node } from "./node.ts";
+import { removeOwnFolders } from "./own-folders.ts";
 import { eventually, FOLDER, removeAll } from "./place.ts";
 import { apiService } from "./services.ts";
 
@@ -47,14 +48,7 @@ export class Cluster {
   /** Ends and removes the cluster of this machine, if there is one. */
   static async remove(): Promise<void> {
     await removeAll();
-    for (const path of OWN_FOLDERS) {
-      try {
-        rmdirSync(path);
-      } catch (error) {
-        // Not made by a cluster of ours alone.
-        if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes(causeCode(error) ?? "")) throw error;
-      }
-    }
+    removeOwnFolders();
   }
 
   static async #make(

@@ -8,11 +8,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Authority } from "./certificates.ts";
 import type { NodePlace } from "./network.ts";
+import { OWN_FOLDERS } from "./own-folders.ts";
 import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, NAME, startDaemon } from "./place.ts";
 import { writeRuntime } from "./runtime.ts";
 
-/** Folders of a machine that each node has of its own. */
-export const OWN_FOLDERS = ["/var/lib/kubelet", "/var/log/pods", "/var/log/containers", "/var/lib/portcullis"];
 const PAUSE_IMAGE = "registry.local/pause:1";
 
 export interface NodeOptions {
