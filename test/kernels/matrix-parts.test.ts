@@ -7,6 +7,7 @@ import { after, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { CLAUSES } from "./clauses.ts";
 import { unpackElf } from "./compression.ts";
+import { markdownTables, writeTables } from "./docs.ts";
 import { testResults } from "./guest/test-results.ts";
 import { selectLines } from "./kernel-lines.ts";
 import { collectModules } from "./modules.ts";
@@ -171,6 +172,34 @@ test("a clause that was not shown makes a run not green; one that was skipped is
     message: "why",
   };
   assert.deepEqual(skips([runOf("5.10", [skipped]), runOf("6.1", [skipped])]), ["a.ts: x: why (5.10, 6.1)"]);
+});
+
+test("the page's tables are replaced, and what is the same everywhere is left out", () => {
+  const feature = (available: boolean, name: string): GuestResult => {
+    return { kind: "feature", feature: name, available, detail: "" };
+  };
+  const program = { kind: "program", object: "o", program: "p", instructions: 9, verified: 0 } as const;
+  const runs = [
+    runOf("5.10", [
+      feature(false, "tcx"),
+      feature(true, "btf"),
+      program,
+      { kind: "hook", job: "flows", way: "kprobes" },
+    ]),
+    runOf("6.12", [feature(true, "tcx"), feature(true, "btf"), { ...program, verified: 12 }]),
+  ];
+  const tables = markdownTables(runs);
+  assert.match(tables, /^\| flows \| kprobes \| {2}\|$/m);
+  assert.match(tables, /^\| `tcx` \| no \| yes \|$/m);
+  assert.match(tables, /^\| o: `p` \| 9 \| 9 \(12\) \|$/m);
+  assert.doesNotMatch(tables, /btf/);
+  const page = join(folder, "page.md");
+  const [begin, end] = ["<!-- written by make test-kernels DOCS=write -->", "<!-- end of what is written -->"];
+  writeFileSync(page, `above\n${begin}\nold\n${end}\nbelow\n`);
+  writeTables(page, runs);
+  assert.equal(readFileSync(page, "utf8"), `above\n${begin}\n\n${tables}\n${end}\nbelow\n`);
+  writeFileSync(page, "no place\n");
+  assert.throws(() => writeTables(page, runs), /has no place for tables/);
 });
 
 test("a program is ended at its time limit, with its children", async () => {

@@ -2,13 +2,15 @@
  * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
  * out. Environment: KERNEL (lines, default all), SUITE (all or core, see plan.ts) or TESTS (test files),
  * GUEST_MINUTES (limit of each), JOBS (guests at a time, default 1), KERNELS_OUTPUT (folder for images, consoles and
- * results; two runs at once need one each), HERE=no (leaves out this machine's own kernel).
+ * results; two runs at once need one each), HERE=no (leaves out this machine's own kernel),
+ * DOCS=write (puts the tables into docs/kernels.md).
  */
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { causeText } from "../../src/api/errors.ts";
 import { buildTool, TEST_TOOLS } from "../tools/build.ts";
 import { run } from "./commands.ts";
+import { writeTables } from "./docs.ts";
 import { runGuest } from "./guest.ts";
 import { lineHere, runHere } from "./here.ts";
 import { buildInitrd } from "./initrd.ts";
@@ -121,6 +123,7 @@ async function main(environment: NodeJS.ProcessEnv): Promise<number> {
   const guests = await forEachAtOnce(lines, work.jobs, (line) => runLine(line, disk, work));
   const runs = [...guests, ...here];
   report(runs);
+  if (environment.DOCS === "write") writeTables(join(ROOT, "docs/kernels.md"), runs);
   return runs.every(isGreen) ? 0 : 1;
 }
 
