@@ -13,6 +13,8 @@ const LOG_END = 1500;
 /** What libbpf says of the program that it gave up at. */
 const REFUSED = /^prog '(\w+)': (?:BPF program load failed|failed to find)/m;
 
+/** At the end of a consequence: what each way failed at. */
+const REFUSALS = / \(.*\)$/s;
 const PIN_ROOT = "/sys/fs/bpf/portcullis-matrix";
 
 /** Loads and attaches what an agent does, for a moment, and says which ways it went. */
@@ -21,7 +23,7 @@ export function* tryHooks(): Generator<HookResult> {
     using programs = new Programs({ pinRoot: PIN_ROOT, nameHashMultiplier: 1n });
     for (const [job, way] of Object.entries(programs.hookSets)) yield { kind: "hook", job, way: way ?? "nothing" };
     for (const { program, consequence } of programs.missing) {
-      yield { kind: "hook", job: `without ${program}: ${consequence}`, way: "lost" };
+      yield { kind: "hook", job: `without ${program}: ${consequence.replace(REFUSALS, "")}`, way: "lost" };
     }
   } finally {
     rmSync(PIN_ROOT, { recursive: true, force: true });
