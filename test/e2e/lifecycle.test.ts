@@ -7,6 +7,7 @@ import type { EgressRules } from "../../src/api/types.ts";
 import type { AgentEvent, WorkloadEvent } from "../../src/node-agent/events/event.ts";
 import { isVerdict } from "./harness/event-stream.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { connectWorkload, runIn } from "./harness/topology.ts";
@@ -134,7 +135,8 @@ test("§9 kill -9 of the agent amid traffic: no verdict changes, nor when it sta
   await lab.passes(shop, app, ASK);
   const tag = lab.tag();
   const targets = `${SERVER} 7000 ${NAMED} 7000 ${SERVER} 7001`;
-  const sender = lab.start(shop, app, `udp4 rounds 4000 1000 ${tag} 3 ${targets}`);
+  // For as long as a new start takes, and no faster than a slow machine's receiver can follow.
+  const sender = lab.start(shop, app, `udp4 rounds ${patiently(4000)} ${patiently(1000)} ${tag} 3 ${targets}`);
   await sender.line("sending");
   await sleep(300);
   await lab.agent.crash();
