@@ -1,7 +1,6 @@
 /** What a program under test has left in the kernel and in the file system. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { runIn } from "./topology.ts";
 
 /** Ids of everything that is pinned below a folder. */
@@ -11,28 +10,40 @@ export interface PinnedIds {
   link: number[];
 }
 
+const KINDS = ["map", "prog", "link"] as const;
+
 /** The objects behind the pins. */
 export function pinnedIds(pinRoot: string): PinnedIds {
-  const ids: PinnedIds = { map: [], prog: [], link: [] };
-  for (const name of readdirSync(pinRoot, { recursive: true, encoding: "utf8" })) {
-    for (const kind of ["map", "prog", "link"] as const) {
-      const id = idOf(kind, "pinned", join(pinRoot, name));
-      if (id !== null) ids[kind].push(id);
-    }
-  }
-  return ids;
+  const isBelow = ({ pinned = [] }: Listed) => pinned.some((path) => path.startsWith(`${pinRoot}/`));
+  return byKind((kind) =>
+    list(kind, "-f")
+      .filter(isBelow)
+      .map(({ id }) => id),
+  );
 }
 
 /** Those that are still in the kernel. */
 export function living(ids: PinnedIds): PinnedIds {
-  const alive = (kind: keyof PinnedIds) => ids[kind].filter((id) => idOf(kind, "id", String(id)) !== null);
-  return { map: alive("map"), prog: alive("prog"), link: alive("link") };
+  return byKind((kind) => {
+    const alive = new Set(list(kind).map(({ id }) => id));
+    return ids[kind].filter((id) => alive.has(id));
+  });
 }
 
-function idOf(kind: string, by: "id" | "pinned", value: string): number | null {
-  const { stdout, status } = spawnSync("bpftool", ["-j", kind, "show", by, value], { encoding: "utf8" });
-  if (status !== 0) return null;
-  return (JSON.parse(stdout) as { id?: number }).id ?? null;
+interface Listed {
+  id: number;
+  /** Paths, if they were asked for. */
+  pinned?: string[];
+}
+
+/** All of a kind in one go: to ask for each takes long on slow machines. */
+function list(kind: (typeof KINDS)[number], ...options: string[]): Listed[] {
+  return JSON.parse(execFileSync("bpftool", ["-j", ...options, kind, "show"], { encoding: "utf8" })) as Listed[];
+}
+
+function byKind(find: (kind: (typeof KINDS)[number]) => number[]): PinnedIds {
+  const [map, prog, link] = KINDS.map(find) as [number[], number[], number[]];
+  return { map, prog, link };
 }
 
 /** Everything about a namespace that enforcement might change, as text to compare. */
