@@ -3,8 +3,12 @@ import type { ControllerObserver } from "../kube/controller.ts";
 import type { InformerObserver } from "../kube/informer.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { OPERATOR_METRICS } from "../telemetry/operator-metrics.ts";
+import type { Cluster } from "./cluster.ts";
+import type { AgentRecords } from "./distribution/agent-records.ts";
 import type { DistributionObserver } from "./distribution/server.ts";
-import type { Operator } from "./operator.ts";
+import type { ObserverHub } from "./observe/hub.ts";
+import type { PlanLoop } from "./plan-loop.ts";
+import type { StatusWriter } from "./status/writer.ts";
 
 export interface OperatorObserver extends ControllerObserver, InformerObserver, DistributionObserver {
   compiled(seconds: number, failed: boolean): void;
@@ -16,12 +20,22 @@ export interface OperatorObserver extends ControllerObserver, InformerObserver, 
   observation(result: "accepted" | "refused"): void;
 }
 
+/** The parts of an operator whose state is looked up. */
+export interface OperatorParts {
+  readonly cluster: Cluster;
+  readonly plan: PlanLoop;
+  readonly records: AgentRecords;
+  readonly observers: ObserverHub;
+  readonly statusQueue: StatusWriter["controller"];
+  readonly isLeader: boolean;
+}
+
 export class OperatorTelemetry {
-  readonly #operator: Operator;
+  readonly #operator: OperatorParts;
   readonly #made = createMetrics(OPERATOR_METRICS);
   readonly observer: OperatorObserver = this.#makeObserver();
 
-  constructor(operator: Operator) {
+  constructor(operator: OperatorParts) {
     this.#operator = operator;
   }
 
