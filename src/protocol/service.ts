@@ -11,7 +11,7 @@ export const TOKEN_AUDIENCE = "portcullis-operator";
 
 /**
  * Key of the trailing metadata in which an operator that is not the leader, and so answers UNAVAILABLE, says where the
- * leader is: `host:port`. The leader's certificate is for the same name as all operators'.
+ * leader is: `host:port`, or empty where it knows of none. The leader's certificate is for the same name as all operators'.
  */
 export const LEADER_METADATA = "portcullis-leader";
 

@@ -64,7 +64,7 @@ class RunningAgent {
         nodeName: "node-1",
         version: "0",
         searchDomains: [],
-        backoff: { first: 20, longest: 50, random: Math.random },
+        backoff: { first: 20, longest: 50, longestAnswered: 50, random: Math.random },
       },
       bindings,
       kept,

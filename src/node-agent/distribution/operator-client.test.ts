@@ -66,7 +66,7 @@ class TestAgent {
       onRevision: (state) => {
         this.held = state;
       },
-      backoff: { first: 20, longest: 100, random: () => 0.5 },
+      backoff: { first: 20, longest: 100, longestAnswered: 100, random: () => 0.5 },
       log: SILENT,
     });
   }

@@ -163,7 +163,8 @@ export class OperatorClient {
     this.#options.reporter.stop();
     this.#options.watches?.stop();
     if (this.#state === "closed") return;
-    const redirected = leader !== null && leader !== target && this.#reconnect.mayRedirect();
+    if (leader !== null) this.#reconnect.answered();
+    const redirected = leader !== null && leader !== "" && leader !== target && this.#reconnect.mayRedirect();
     const delay = redirected ? 0 : this.#reconnect.nextDelay();
     this.#setState("waiting", reason);
     if (this.#told !== reason && !redirected) {

@@ -26,7 +26,7 @@ export interface OperatorAddress {
 export interface StreamEnd {
   /** In words, for logs and metrics. */
   reason: string;
-  /** The operator was the wrong one: `host:port` of the leader. */
+  /** The operator was the wrong one: `host:port` of the leader, or empty where it knows of none. Null: it said no such thing. */
   leader: string | null;
 }
 
@@ -102,7 +102,7 @@ export class OperatorStream {
       const code = error.code === undefined ? "" : `${status[error.code]}: `;
       this.#finish({
         reason: `${code}${error.details ?? error.message}`,
-        leader: leader === undefined || leader.length === 0 ? null : leader.toString(),
+        leader: leader?.toString() ?? null,
       });
     });
     this.#stream.on("end", () => this.#finish({ reason: "the operator has ended the stream", leader: null }));

@@ -4,19 +4,27 @@ export interface BackoffOptions {
   /** Milliseconds of the first delay, and of the longest. */
   first: number;
   longest: number;
+  /** The longest where an operator that does not lead has answered: there will be a leader within a Lease's time. */
+  longestAnswered: number;
   /** From 0 to 1. */
   random: () => number;
 }
 
-export const DEFAULT_BACKOFF: BackoffOptions = { first: 500, longest: 30_000, random: Math.random };
+export const DEFAULT_BACKOFF: BackoffOptions = {
+  first: 500,
+  longest: 30_000,
+  longestAnswered: 4_000,
+  random: Math.random,
+};
 
-/** So many times in a row a leader is gone to at once; operators that send an agent round and round are waited for. */
+/** So many times between two waits a leader is gone to at once; operators that send an agent round and round are waited for. */
 const REDIRECTS_MAX = 3;
 
 export class Reconnect {
   readonly #options: BackoffOptions;
   #failures = 0;
   #redirects = 0;
+  #answered = false;
 
   constructor(options: BackoffOptions = DEFAULT_BACKOFF) {
     this.#options = options;
@@ -26,12 +34,20 @@ export class Reconnect {
   succeeded(): void {
     this.#failures = 0;
     this.#redirects = 0;
+    this.#answered = false;
+  }
+
+  /** An operator that does not lead has said so. */
+  answered(): void {
+    this.#answered = true;
   }
 
   /** Milliseconds to wait after a failure: half of it fixed, half by chance, so that a thousand agents do not come at once. */
   nextDelay(): number {
-    const { first, longest, random } = this.#options;
-    const ceiling = Math.min(longest, first * 2 ** this.#failures);
+    const { first, longest, longestAnswered, random } = this.#options;
+    const ceiling = Math.min(this.#answered ? longestAnswered : longest, first * 2 ** this.#failures);
+    this.#answered = false;
+    this.#redirects = 0;
     this.#failures = Math.min(this.#failures + 1, 30);
     return Math.round(ceiling / 2 + (random() * ceiling) / 2);
   }

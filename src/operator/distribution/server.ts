@@ -156,8 +156,8 @@ export class DistributionServer {
       observer.connection(resultOf(refusal));
       log.warn({ peer: stream.getPeer(), reason: refusal.message }, "an agent was not let in");
       const metadata = new Metadata();
-      const leader = this.#options.notServing()?.leader ?? "";
-      if (leader !== "") metadata.set(LEADER_METADATA, leader);
+      const elsewhere = this.#options.notServing();
+      if (elsewhere !== null) metadata.set(LEADER_METADATA, elsewhere.leader);
       stream.emit("error", { code: refusal.status, details: refusal.message, metadata });
     }
   }
