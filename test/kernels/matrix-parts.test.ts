@@ -13,6 +13,7 @@ import { selectLines } from "./kernel-lines.ts";
 import { collectModules } from "./modules.ts";
 import { plannedTests } from "./plan.ts";
 import { runToEnd } from "./process.ts";
+import { progressOf } from "./progress.ts";
 import { clauseTable, failures, isGreen, type KernelRun, programTable, skips, testTable, timeTable } from "./report.ts";
 import { type GuestResult, parseResults, type TestResult } from "./results.ts";
 
@@ -58,6 +59,17 @@ test("modules come after what they need, once, and those that are built in are p
   }
   const names = collectModules(folder, ["ext4", "overlay", "veth", "jbd2"]).map(({ name }) => name);
   assert.deepEqual(names, ["jbd2", "mbcache", "crc32c", "ext4", "veth"]);
+});
+
+test("how far a suite has come is one line", () => {
+  assert.equal(progressOf(""), null);
+  const lines = [
+    { kind: "test", outcome: "passed" },
+    { kind: "part", name: "a.test.ts", milliseconds: 1 },
+    { kind: "test", outcome: "failed" },
+  ];
+  const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  assert.equal(progressOf(`${text}{"kind":`), "2 results, 1 FAILED, a.test.ts is done");
 });
 
 test("results that were cut off are left out", () => {

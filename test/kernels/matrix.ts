@@ -17,6 +17,7 @@ import { buildInitrd } from "./initrd.ts";
 import { provideKernel } from "./kernel-cache.ts";
 import { type KernelLine, selectLines } from "./kernel-lines.ts";
 import { type PlannedFile, plannedTests } from "./plan.ts";
+import { tellProgress } from "./progress.ts";
 import {
   clauseTable,
   failures,
@@ -64,6 +65,7 @@ async function runLine(line: KernelLine, disk: string, { timeout, jobs, complete
   buildInitrd(kernel, initrd);
   say(`kernels: ${kernel.release}: started`);
   const folder = join(OUTPUT, line.line);
+  using _progress = progressIn(folder, line.line);
   // One processor costs less than two to emulate, but two are nearer to what nodes have.
   const run = await runGuest(kernel, { initrd, disk, folder, timeout, processors: jobs > 1 ? 1 : 2 });
   return told({ line: line.line, run, complete });
@@ -71,7 +73,13 @@ async function runLine(line: KernelLine, disk: string, { timeout, jobs, complete
 
 async function runOwnKernel({ plan, timeout, complete }: Work): Promise<KernelRun> {
   say(`kernels: ${lineHere()}, this machine's own: started`);
-  return told({ line: lineHere(), run: await runHere({ plan, folder: join(OUTPUT, "here"), timeout }), complete });
+  const folder = join(OUTPUT, "here");
+  using _progress = progressIn(folder, lineHere());
+  return told({ line: lineHere(), run: await runHere({ plan, folder, timeout }), complete });
+}
+
+function progressIn(folder: string, line: string): Disposable {
+  return tellProgress(join(folder, "results.jsonl"), (text) => say(`kernels: ${line}: ${text}`));
 }
 
 function told(run: KernelRun): KernelRun {
