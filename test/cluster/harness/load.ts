@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Node } from "./node.ts";
 import { app, type Pod, profile } from "./objects.ts";
 import { containerId } from "./scene.ts";
-import { ECHO_PORT, FORBIDDEN_PORT, type Server, SINK_PORT } from "./servers.ts";
+import { ECHO_PORTS, FORBIDDEN_PORT, type Server, SINK_PORT } from "./servers.ts";
 
 const CONTAINER = "web";
 const ALLOWED_GAP_US = "5000";
@@ -31,9 +31,10 @@ export interface LoadResult {
 /** What the load's program may do; no other may do anything. */
 export function loadProfile(name: string, server: Server): object {
   const cidr4 = [`${server.address}/32`];
+  const [port, endPort] = ECHO_PORTS;
   const protocolPorts = [
     { protocol: "udp" as const, port: SINK_PORT },
-    { protocol: "tcp" as const, port: ECHO_PORT },
+    { protocol: "tcp" as const, port, endPort },
   ];
   return profile(name, [app({ cidr4, l4: { protocolPorts } })]);
 }
@@ -52,12 +53,13 @@ export class Load {
     this.#server = server;
     this.#label = label;
     const { address } = server;
+    const echo = String(server.echoPort());
     const rounds = (program: string, gap: string, port: number) =>
       this.#run(program, "udp4", "rounds", HOURS_MS, gap, label, "1", address, String(port));
     this.#programs = [
       rounds("/bin/app", ALLOWED_GAP_US, SINK_PORT),
       rounds("/bin/other", FORBIDDEN_GAP_US, FORBIDDEN_PORT),
-      this.#run("/bin/app", "timeout", "10000", "tcp4", "connect", address, String(ECHO_PORT), "talk", "20000", label),
+      this.#run("/bin/app", "timeout", "10000", "tcp4", "connect", address, echo, "talk", "20000", label),
     ];
     this.#scripts = [
       this.#repeat(`/bin/app udp4 sendto ${address} ${SINK_PORT} ${label}:new`),

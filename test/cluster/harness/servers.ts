@@ -5,8 +5,8 @@ import { Scene } from "./scene.ts";
 
 /** HTTP. */
 export const WEB_PORT = 8080;
-/** Gives back what comes over a TCP connection, one after the other. */
-export const ECHO_PORT = 7000;
+/** Give back what comes over a TCP connection, each for one client at a time. */
+export const ECHO_PORTS = [7000, 7009] as const;
 /** UDP, and each datagram is kept. */
 export const SINK_PORT = 9000;
 /** The same, for those who may not send. */
@@ -15,10 +15,16 @@ export const FORBIDDEN_PORT = 9001;
 const NAMESPACE = "servers";
 const FOREVER = "1000000000";
 const KEPT = "/tmp/kept";
+const [FIRST_ECHO, LAST_ECHO] = ECHO_PORTS;
+const ECHOES = `
+  port=${FIRST_ECHO}
+  while [ $port -le ${LAST_ECHO} ]; do /bin/app tcp4 bind 0.0.0.0 $port listen echo & port=$((port + 1)); done
+  wait`;
 
 export class Server {
   readonly address: string;
   readonly #scene: Scene;
+  #echoes = 0;
   readonly #pod: Pod;
 
   private constructor(scene: Scene, pod: Pod) {
@@ -38,13 +44,21 @@ export class Server {
       ]);
     const containers = [
       container("web", ["/bin/httpd", "-f", "-p", String(WEB_PORT), "-h", "/srv"]),
-      container("echo", ["/bin/app", "tcp4", "bind", "0.0.0.0", String(ECHO_PORT), "listen", "echo"]),
+      container("echo", ["/bin/sh", "-c", ECHOES]),
       sink("sink", SINK_PORT),
       sink("forbidden", FORBIDDEN_PORT),
     ];
     const [first] = cluster.nodes;
     await scene.deploy(deployment("server", { containers, pod: onNode(first?.place.name ?? "") }));
     return new Server(scene, scene.pod("server"));
+  }
+
+  /** A port that echoes, for one client alone. */
+  echoPort(): number {
+    const port = FIRST_ECHO + this.#echoes;
+    if (port > LAST_ECHO) throw new Error("there are no more ports that echo");
+    this.#echoes += 1;
+    return port;
   }
 
   /** How many datagrams have come that begin so. */

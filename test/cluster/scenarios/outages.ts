@@ -1,6 +1,6 @@
 /** Operator, API server and agents are killed, each for itself and together: what is in force stays so, and all goes on after. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/cluster.ts";
 import { Load, type LoadResult, loadProfile } from "../harness/load.ts";
@@ -34,6 +34,8 @@ export function outages(cluster: Cluster, server: Server): void {
       await scene.deploy(shops, deployment("loaded", { containers: [container("web")] }));
       for (const name of ["shop", "loaded"]) await scene.enforced(name);
     });
+    // One that has failed leaves to the next what that needs.
+    afterEach(() => open());
     after(() => scene.end());
 
     test("the operator that leads is killed: what is in force stays so, and the other one takes over", async (t) => {
