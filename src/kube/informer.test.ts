@@ -122,6 +122,21 @@ test("after a watch that lived, what failed before it makes nobody wait", async 
   assert.ok(Date.now() - broken < 500, `the sixth wait in a row, and not the first: ${Date.now() - broken} ms`);
 });
 
+test("a version that is gone after an outage is no reason to wait longer", async () => {
+  put("one", "x");
+  informerOf({ backoff: { initial: 50, maximum: 60_000, random: () => 0 } }).start();
+  await informer.whenSynced();
+  await eventually("a watch", () => server.watches === 1);
+  server.fail(/watch=true/, 503, 5);
+  const broken = Date.now();
+  server.breakWatches();
+  put("one", "y");
+  server.compact();
+  await showing("a/one=y");
+  // Six failures are waited for, 25 ms to 800 ms, and the seventh wait would be 1,600 ms.
+  assert.ok(Date.now() - broken < 2_700, `${Date.now() - broken} ms`);
+});
+
 test("an API server that is away for a while loses nothing", async () => {
   put("one", "x");
   informerOf().start();

@@ -35,7 +35,8 @@ export interface InformerOptions<T> extends Scope {
   silence?: number;
 }
 
-const BACKOFF: BackoffOptions = { initial: 200, maximum: 30_000 };
+/** No longer: what is changed once the API server is back should not wait for those who had given up. */
+const BACKOFF: BackoffOptions = { initial: 200, maximum: 10_000 };
 /** Watches end at different times, so that they do not all come back at once. */
 const WATCH_SECONDS = 300;
 /** Bookmarks come about every minute. */
@@ -51,6 +52,7 @@ export class Informer<T> {
   readonly #handlers = new Set<ChangeHandler<T>>();
   readonly #ending = new AbortController();
   readonly #backoff: Backoff;
+  readonly #relistBackoff: Backoff;
   readonly #whenSynced = Promise.withResolvers<void>();
   #version: string | null = null;
   #synced = false;
@@ -63,6 +65,7 @@ export class Informer<T> {
     this.#connection = connection;
     this.#options = options;
     this.#backoff = new Backoff(options.backoff ?? BACKOFF);
+    this.#relistBackoff = new Backoff(options.backoff ?? BACKOFF);
   }
 
   get(key: string): T | undefined {
@@ -142,9 +145,11 @@ export class Informer<T> {
       this.#problem = cause;
     }
     observer?.watchBroke(this.plural);
-    const delay = Math.max(this.#backoff.next(), retryAfterOf(cause) ?? 0);
+    // Who says that a version is gone is there: how long it was away before is no reason to wait.
+    const backoff = isGone(cause) ? this.#relistBackoff : this.#backoff;
+    const delay = Math.max(backoff.next(), retryAfterOf(cause) ?? 0);
     // Once says that something is wrong; the health endpoint says for how long.
-    const level = this.#backoff.failures === 3 ? "warn" : "debug";
+    const level = backoff.failures === 3 ? "warn" : "debug";
     log[level]({ err: cause, resource: this.plural, retryMs: Math.round(delay) }, "the watch broke; trying again");
     await sleep(delay, this.#ending.signal);
   }
@@ -186,16 +191,21 @@ export class Informer<T> {
     try {
       for await (const { type, object } of events) {
         this.#contact();
-        this.#backoff.reset();
+        this.#resetBackoff();
         if (type !== "BOOKMARK") this.#take(type, object);
         this.#version = object.metadata.resourceVersion ?? this.#version;
       }
     } finally {
       // A watch that has lived for a while was none of the failures before, even if there was nothing to tell.
-      if (Date.now() - opened >= SHORT_WATCH_MS) this.#backoff.reset();
+      if (Date.now() - opened >= SHORT_WATCH_MS) this.#resetBackoff();
     }
     this.#contact();
     if (Date.now() - opened < SHORT_WATCH_MS) await sleep(this.#backoff.next(), this.#ending.signal);
+  }
+
+  #resetBackoff(): void {
+    this.#backoff.reset();
+    this.#relistBackoff.reset();
   }
 
   #take(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void {
