@@ -5,6 +5,7 @@ import { Agent } from "../node-agent/agent.ts";
 import { gateCgroup } from "../node-agent/enforce/gate.ts";
 import { acquireLock } from "../node-agent/enforce/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { exitNow } from "../node-agent/ffi/libc.ts";
 import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/node-guard.ts";
 import { ProfileFolder } from "../node-agent/profiles/folder.ts";
 import { NamedNamespaces } from "../node-agent/workload/named-namespaces.ts";
@@ -151,7 +152,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   await sink.end();
   sayFarewell(log, pinRoot, options);
   // Standard output may be a pipe that nobody reads any more; there is nothing left to wait for.
-  process.exit(0);
+  exitNow(0);
 }
 
 function sayFarewell(log: Logger, pinRoot: string, { netns }: { netns: string[] }): void {

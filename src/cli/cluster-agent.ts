@@ -6,6 +6,7 @@ import { ClusterAgent } from "../node-agent/distribution/cluster-agent.ts";
 import { KeptState } from "../node-agent/distribution/kept-state.ts";
 import { PodBindings } from "../node-agent/distribution/pod-bindings.ts";
 import { gateCgroup } from "../node-agent/enforce/gate.ts";
+import { exitNow } from "../node-agent/ffi/libc.ts";
 import { PodWorkloads } from "../node-agent/workload/pods.ts";
 import { searchDomains } from "../node-agent/workload/resolv-conf.ts";
 import { readResolvConf } from "../node-agent/workload/resolv-conf-file.ts";
@@ -61,7 +62,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   await sink.end();
   lock.release();
   log.info({ pinRoot }, "the agent ends; its policies stay in force. Take them off with: portcullis detach --all");
-  process.exit(0);
+  exitNow(0);
 }
 
 /** A state that cannot be read costs a transfer, not the start. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -166,3 +166,18 @@ int main(void) { ${lines.map((line) => `${line};`).join("\n")} return 0; }`;
     rmSync(folder, { recursive: true });
   }
 }
+
+test("exitNow ends the process at once, with its status, and runs nothing of what is left", () => {
+  const text = `
+    import { exitNow } from "./libc.ts";
+    process.on("exit", () => console.log("Node's own end"));
+    console.log("before");
+    exitNow(7);
+  `;
+  const { status, stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "--eval", text], {
+    cwd: import.meta.dirname,
+    encoding: "utf8",
+  });
+  assert.equal(status, 7);
+  assert.equal(stdout, "before\n");
+});

@@ -1,4 +1,5 @@
 /** The system calls that Node has no function for. Each throws a `KernelError`; see the manual page of its name. */
+import { flushCompileCache } from "node:module";
 import koffi from "koffi";
 import { KernelError } from "./errno.ts";
 import { Library } from "./library.ts";
@@ -9,6 +10,7 @@ const libc = new Library("libc.so.6", "Portcullis needs the GNU C library; use i
 
 const native = {
   close: libc.declare<(fd: number) => number>("int close(int fd)"),
+  _exit: libc.declare<(status: number) => void>("void _exit(int status)"),
   malloc_trim: libc.declare<(pad: number) => number>("int malloc_trim(size_t pad)"),
   mmap: libc.declare<
     (a: null, length: number, protection: number, flags: number, fd: number, offset: number) => Pointer | null
@@ -34,6 +36,16 @@ const native = {
 function check(result: number, operation: string, object: string): number {
   if (result < 0) throw new KernelError({ operation, object, errno: koffi.errno() });
   return result;
+}
+
+/**
+ * Ends this process at once, with nothing that Node does at the end: there it waits for its compiler's threads, now and then
+ * for ever (https://github.com/nodejs/node/issues/54918). What has to be written must have been.
+ */
+export function exitNow(status: number): never {
+  flushCompileCache();
+  native._exit(status);
+  return process.exit(status);
 }
 
 /** Gives memory that native code (libbpf) has freed back to the system; glibc keeps it otherwise. */
