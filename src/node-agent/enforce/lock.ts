@@ -2,13 +2,13 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
-import { tryLock } from "../ffi/file-lock.ts";
+import { openLocked, tryLock } from "../ffi/file-lock.ts";
 import { AgentRunningError } from "./errors.ts";
 
 export const LOCK_FILE = "agent.lock";
 
 export interface AgentLock {
-  /** Gives the lock back. The file stays: removing a lock file that another may wait for is a race. */
+  /** Gives the lock back. The file stays, with the pid of who held it last. */
   release(): void;
 }
 
@@ -16,11 +16,8 @@ export interface AgentLock {
 export function acquireLock(stateDirectory: string, pinRoot: string): AgentLock {
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
   const path = join(stateDirectory, LOCK_FILE);
-  const file = openSync(path, "a+", 0o600);
-  if (!tryLock(file, "exclusive", path)) {
-    closeSync(file);
-    throw new AgentRunningError(pinRoot, path, readPid(path));
-  }
+  const file = openLocked(path);
+  if (file === null) throw new AgentRunningError(pinRoot, path, readPid(path));
   ftruncateSync(file, 0);
   writeSync(file, `${process.pid}\n`);
   return { release: () => closeSync(file) };

@@ -3,9 +3,10 @@
  * number in its name. The owner of a number holds a lock on its file, which the kernel takes back when the owner dies
  * however it dies: an unlocked file is the number of one that left without cleaning up.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { tryLock } from "../ffi/file-lock.ts";
+import { causeCode } from "../../api/errors.ts";
+import { openLocked } from "../ffi/file-lock.ts";
 import { WorkloadError } from "./errors.ts";
 import { SLOTS_MAX } from "./private-range.ts";
 
@@ -19,26 +20,61 @@ function slotFile(folder: string, slot: number): string {
 }
 
 /**
- * Does `work` while no other process makes, ends or collects private namespaces.
+ * Does `work` while no other process makes, ends or collects private namespaces. The folder is there meanwhile, and after it only
+ * if something is in it.
  *
  * @throws WorkloadError (PC_RUN_SETUP) where somebody holds the lock for ten seconds; whatever `work` throws
  */
 export async function exclusively<T>(folder: string, work: () => T): Promise<T> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = `${folder}/${LOCK_FILE}`;
-  const fd = openSync(path, "a", 0o600);
+  const lock = await takeLock(folder);
   try {
-    for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt += 1) {
-      if (tryLock(fd, "exclusive", path)) return work();
-      await sleep(LOCK_PAUSE);
-    }
+    return work();
   } finally {
-    closeSync(fd);
+    release(folder, lock);
   }
+}
+
+async function takeLock(folder: string): Promise<number> {
+  for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt += 1) {
+    const lock = tryToTake(folder);
+    if (lock !== null) return lock;
+    await sleep(LOCK_PAUSE);
+  }
+  const path = `${folder}/${LOCK_FILE}`;
   throw new WorkloadError(
     "PC_RUN_SETUP",
     `another process has held ${path} for ten seconds; end it (\`fuser ${path}\` names it) and try again`,
   );
+}
+
+function tryToTake(folder: string): number | null {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    return openLocked(`${folder}/${LOCK_FILE}`);
+  } catch (cause) {
+    // Who had the lock has just removed the folder.
+    if (causeCode(cause) === "ENOENT") return null;
+    throw cause;
+  }
+}
+
+function release(folder: string, lock: number): void {
+  try {
+    const inUse = readdirSync(folder).some((name) => name !== LOCK_FILE);
+    if (!inUse) removeFolder(folder);
+  } finally {
+    closeSync(lock);
+  }
+}
+
+function removeFolder(folder: string): void {
+  rmSync(`${folder}/${LOCK_FILE}`);
+  try {
+    rmdirSync(folder);
+  } catch (cause) {
+    // The next one has made its lock there already.
+    if (causeCode(cause) !== "ENOTEMPTY") throw cause;
+  }
 }
 
 /** A number that is ours until `release`. */
@@ -67,10 +103,8 @@ export class Slot {
 /** Takes the lock of a number's file; null where its owner is alive. To be called within `exclusively`. */
 function claim(folder: string, slot: number): Slot | null {
   const path = slotFile(folder, slot);
-  const fd = openSync(path, "a", 0o600);
-  if (tryLock(fd, "exclusive", path)) return new Slot(folder, slot, fd);
-  closeSync(fd);
-  return null;
+  const fd = openLocked(path);
+  return fd === null ? null : new Slot(folder, slot, fd);
 }
 
 /** Numbers that are in use, or were and have not been cleaned up. */

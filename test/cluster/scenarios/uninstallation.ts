@@ -90,10 +90,10 @@ function pins(node: Node): string {
   return node.run("find", "/sys/fs/bpf", "-mindepth", "1", "!", "-name", "*.debug");
 }
 
-/** What is kept in files, but for locks: those have to be there before whoever takes them. */
+/** What there is in the product's folders. The two themselves are the kubelet's: it makes them before an agent starts. */
 function state(node: Node): string {
   const folders = "/run/portcullis /var/lib/portcullis";
-  return node.run("sh", "-c", `find ${folders} -type f ! -name '*lock' 2>/dev/null || true`);
+  return node.run("sh", "-c", `for folder in ${folders}; do [ ! -d $folder ] || find $folder -mindepth 1; done`);
 }
 
 interface Listed {

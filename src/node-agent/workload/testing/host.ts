@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -112,7 +112,7 @@ export class TestHost implements Disposable {
   /** What private namespaces have left on the host: files, interfaces, tables, settings. */
   traces(): { files: string[]; interfaces: string[]; tables: string; forwarding: string } {
     return {
-      files: readdirSync(this.slots).filter((name) => name !== "lock"),
+      files: existsSync(this.slots) ? readdirSync(this.slots).sort() : [],
       interfaces: this.inside(() => {
         using own = new RouteConnection();
         return ["pcr0", "pcr1", "pcr2"].filter((name) => findLink(own, name) !== null);
