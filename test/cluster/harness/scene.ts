@@ -15,6 +15,8 @@ const PATIENCE = "4000";
 const IMPATIENCE = "700";
 const REQUEST = "GET / HTTP/1.0\r\n\r\n";
 const TAKES_EFFECT_MS = 20_000;
+/** After an outage of the API server, Kubernetes' own controllers may wait a minute before they look again. */
+const CONTROLLERS_BACK_MS = 90_000;
 
 export class Scene {
   readonly cluster: Cluster;
@@ -35,7 +37,7 @@ export class Scene {
     cluster.kubectl("create", "namespace", namespace);
     const account = () =>
       cluster.controlPlane.kubectlStatus(["-n", namespace, "get", "serviceaccount", "default"]) === 0;
-    await eventually(`the service account of ${namespace}`, account, { timeout: 20_000 });
+    await eventually(`the service account of ${namespace}`, account, { timeout: CONTROLLERS_BACK_MS });
     return scene;
   }
 
