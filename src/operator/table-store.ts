@@ -8,7 +8,7 @@ import type { RuleTable } from "../policy/tables.ts";
 import type { ContentTexts, Hashes, RulesetDelta } from "../protocol/state-message.ts";
 
 /** Bytes of texts that are kept. */
-const MAX_TEXT_BYTES = 32 * 1024 * 1024;
+const MAX_TEXT_BYTES = 24 * 1024 * 1024;
 /** Rule sets that were replaced and may still be what an agent holds. */
 const MAX_ANCESTORS = 512;
 
