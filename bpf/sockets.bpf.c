@@ -37,6 +37,9 @@ int socket_created(struct bpf_sock *ctx)
 	struct socket_owner owner;
 
 	own(current_task(), 0, &owner);
+	/* Where the kernel keeps it elsewhere, namespaces have none until it is asked for. */
+	if (!is_netns_cookie_readable())
+		owner.netns_cookie = bpf_get_netns_cookie(ctx);
 	if (!bpf_sk_storage_get(&socket_owners, ctx, &owner, BPF_SK_STORAGE_GET_F_CREATE))
 		count_error(ERROR_SOCKET_STORAGE);
 	return GO_ON;

@@ -41,10 +41,16 @@ static __always_inline __u32 netns_inum_of(struct task_struct *task)
 	return BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 }
 
-/* The number that no other namespace has had or will have; 0 on kernels before 5.12, which keep it elsewhere. */
+/* Whether a namespace's cookie is there to be read; before 5.12 only a helper tells it. */
+static __always_inline int is_netns_cookie_readable(void)
+{
+	return bpf_core_field_exists(((struct net *)0)->net_cookie);
+}
+
+/* The number that no other namespace has had or will have; 0 where it cannot be read. */
 static __always_inline __u64 netns_cookie_of(struct net *net)
 {
-	return bpf_core_field_exists(net->net_cookie) ? BPF_CORE_READ(net, net_cookie) : 0;
+	return is_netns_cookie_readable() ? BPF_CORE_READ(net, net_cookie) : 0;
 }
 
 static __always_inline int is_kernel_thread(struct task_struct *task)

@@ -47,7 +47,7 @@ export interface Stranger {
   passed: number;
 }
 
-type GateMaps = Pick<Maps, "gate" | "cared" | "gated">;
+type GateMaps = Pick<Maps, "gate" | "cared" | "gated" | "socketOwners">;
 
 /** What is in care, and where it can be opened. */
 export interface CaredFor {
@@ -143,7 +143,7 @@ export class Gate {
   /** One that cannot be admitted waits: the gate is the safe side. */
   #admitOne({ netnsInum, netnsPath }: CaredFor): void {
     try {
-      const cookie = namespaceCookie(netnsPath, netnsInum);
+      const cookie = namespaceCookie(netnsPath, netnsInum, (socket) => this.#cookieOf(socket));
       // Its name is gone, or is another's: what was admitted under it stays as it is.
       if (cookie === null) return;
       if (this.#maps.cared.get(netnsInum) !== cookie) this.#maps.cared.set(netnsInum, cookie);
@@ -151,6 +151,11 @@ export class Gate {
     } catch (cause) {
       this.#log.error({ netnsPath, err: cause }, "cannot let a network namespace through the gate; trying again");
     }
+  }
+
+  /** Of a new socket's namespace, as the program that saw the socket's creation has it; 0n where that was not attached. */
+  #cookieOf(socket: number): bigint {
+    return this.#maps.socketOwners.get(socket)?.netnsCookie ?? 0n;
   }
 }
 

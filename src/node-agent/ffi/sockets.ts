@@ -1,4 +1,4 @@
-/** Raw sockets, for rtnetlink: Node has none. */
+/** Sockets of kinds that Node does not have, and what the kernel tells of one. */
 import koffi from "koffi";
 import { ERRNO, KernelError } from "./errno.ts";
 import { closeFd } from "./libc.ts";
@@ -24,7 +24,9 @@ const native = {
   ),
 };
 
+const AF_INET = 2;
 const AF_NETLINK = 16;
+const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_ROUTE = 0;
@@ -55,18 +57,20 @@ const SO_NETNS_COOKIE = 71;
 
 /**
  * The cookie of the thread's network namespace: a number that no other one has had or will have.
- * @returns 0n on kernels that do not tell it
+ *
+ * @param otherwise tells it of a socket in there, on kernels that do not
  * @throws KernelError
  */
-export function networkNamespaceCookie(): bigint {
-  const fd = openRouteSocket();
+export function networkNamespaceCookie(otherwise: (socket: number) => bigint): bigint {
+  const fd = native.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new KernelError({ operation: "open", object: "a UDP socket", errno: koffi.errno() });
   try {
     const value = Buffer.alloc(8);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(value.length);
     if (native.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value, length) === 0) return value.readBigUInt64LE();
     const errno = koffi.errno();
-    if (errno === ERRNO.ENOPROTOOPT) return 0n;
+    if (errno === ERRNO.ENOPROTOOPT) return otherwise(fd);
     throw new KernelError({ operation: "read", object: "the cookie of the network namespace", errno });
   } finally {
     closeFd(fd);
