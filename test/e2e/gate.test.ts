@@ -25,11 +25,18 @@ const CARE_TIMEOUT_MS = 20_000;
 const OPENS_AFTER_MS = patiently(30_000);
 
 const lab = await Lab.start("gate", { apps: ["pod"], startAgent: false });
+/** An agent with a gate that waits longer than a test takes. */
+const GATED = { args: ["--gate", lab.name, "--startup-timeout", `${OPENS_AFTER_MS}ms`] };
 const pod = lab.workload("pod");
 const { node, outside } = lab.topology;
 const cgroup = join(cgroupRoot(), lab.name);
 mkdirSync(cgroup);
-after(removeCgroup);
+/** All spinners: one that a failed test left would send for ever. */
+const born: RunningProcess[] = [];
+after(() => {
+  for (const { child } of born) child.kill("SIGKILL");
+  removeCgroup();
+});
 
 const built = buildTool("spinner");
 const spinner = lab.program("spins", built);
@@ -53,6 +60,7 @@ async function bear(): Promise<RunningProcess> {
   spawnSync("ip", ["-n", node.name, "link", "delete", pod.hostInterface]);
   spawnSync("ip", ["netns", "delete", pod.name]);
   const running = new RunningProcess(spinner, ["send", cgroup, SERVER, ALLOWED, DENIED]);
+  born.push(running);
   await running.line("born");
   execFileSync("ip", ["netns", "attach", pod.name, String(running.pid)]);
   await received();
@@ -123,7 +131,7 @@ test("§9 a cgroup that is not there is refused, by name", async () => {
 });
 
 test("§9 starts of a namespace with a process that sends from its first instant", async (context) => {
-  await lab.agent.start({ args: ["--gate", lab.name, "--startup-timeout", `${OPENS_AFTER_MS}ms`] });
+  await lab.agent.start(GATED);
   const times: number[] = [];
   const total = { arrived: 0, refused: 0, sent: 0 };
   for (let start = 0; start < STARTS; start++) {
@@ -160,7 +168,7 @@ test("§9 a namespace that nobody cares for is shown, and waits, while the agent
   assert.equal(gate?.strangers[0]?.passed, 0);
   assert.deepEqual(await received(), [0, 0]);
   const position = receiver.stdout.length;
-  await lab.agent.start({ args: ["--gate", lab.name] });
+  await lab.agent.start(GATED);
   await untilArrival(performance.now(), position);
   assert.deepEqual((await status()).gate?.strangers, []);
   await end(running);
@@ -215,7 +223,7 @@ test("§9 a gate that an upgrade brings holds nobody up who is guarded already",
     assert.ok(performance.now() < deadline, `not guarded; ${lab.agent.diagnostics}`);
   }
   await lab.agent.stop();
-  await lab.agent.start({ args: ["--gate", lab.name] });
+  await lab.agent.start(GATED);
   assert.notEqual((await status()).gate, null);
   const { refused } = await end(running);
   assert.equal(refused, 0);
@@ -223,7 +231,7 @@ test("§9 a gate that an upgrade brings holds nobody up who is guarded already",
 
 test("§9 detaching takes the gate away with everything else", async () => {
   await lab.agent.stop();
-  await lab.agent.start({ args: ["--gate", lab.name] });
+  await lab.agent.start(GATED);
   await lab.agent.stop();
   const { code, stderr } = await lab.agent.command("detach", "--all", ...lab.agent.pinOptions);
   assert.equal(code, 0, stderr);

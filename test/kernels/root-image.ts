@@ -28,7 +28,7 @@ const PROJECT = "/portcullis";
 const COMMANDS = [
   ...["bash", "dash", "make", "env", "ip", "tc", "ss", "bridge", "nft", "bpftool", "ethtool", "ping"],
   ...["curl", "dig", "nc", "dnsmasq", "nsenter", "unshare", "setpriv", "mount", "umount", "stdbuf", "timeout"],
-  ...["cp", "cat", "stat", "head", "tail", "true", "sleep", "readlink", "mknod"],
+  ...["cp", "cat", "stat", "head", "tail", "true", "sleep", "readlink", "mknod", "openssl"],
 ];
 /** What test/containers needs: it makes its image on the spot. */
 const CONTAINER_COMMANDS = ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "tar"];
@@ -36,6 +36,7 @@ const CNI_PLUGINS = ["/usr/lib/cni/bridge", "/usr/lib/cni/host-local"];
 /** What is opened by name while a program runs, so that `ldd` does not show it. */
 const LIBRARIES = ["libbpf.so.1", "libnss_files.so.2", "libnss_dns.so.2"];
 const PYTHON = "/usr/bin/python3";
+const OPENSSL_SETTINGS = "/usr/lib/ssl/openssl.cnf";
 
 const FILES: Record<string, string> = {
   "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
@@ -67,6 +68,7 @@ export function buildRootImage({ plan, stage, output }: RootImage): void {
   for (const name of [...COMMANDS, ...CONTAINER_COMMANDS]) copier.command(name);
   for (const path of CNI_PLUGINS) copier.program(path);
   for (const name of LIBRARIES) copier.library(name);
+  copier.file(OPENSSL_SETTINGS);
   copyPython(copier);
   copyProject(copier);
   addBusybox(stage);
