@@ -164,8 +164,8 @@ test("a node that refuses, and one that enforces less, are told with their words
   const problems = [
     {
       $typeName: "portcullis.agent.v1.Problem" as const,
-      code: "PC_HOOK_MISSING",
-      message: "no hook",
+      code: "PC_MAP_FULL",
+      message: "no room",
       reducesEnforcement: true,
     },
   ];
@@ -175,8 +175,26 @@ test("a node that refuses, and one that enforces less, are told with their words
   await eventually("both", () => cluster.status("web")?.failingNodes.length === 2, 12_000);
   assert.deepEqual(cluster.status("web")?.failingNodes, [
     { name: "n1", reason: "PC_CAPACITY", message: "the map of peers is full", pods: 1 },
-    { name: "n2", reason: "PC_HOOK_MISSING", message: "no hook", pods: 1 },
+    { name: "n2", reason: "PC_MAP_FULL", message: "no room", pods: 1 },
   ]);
+});
+
+test("what a node's kernel cannot do is told, and is no failure of the profile", async () => {
+  cluster.pod("web", { node: "n1" });
+  cluster.profile("web", allowing("10.0.0.0/8"));
+  const agent = cluster.agent(await cluster.operator(), "n1");
+  const problem = { $typeName: "portcullis.agent.v1.Problem" as const, code: "PC_HOOK_MISSING", message: "no hook" };
+  await eventually("connected", () => agent.states.length > 0);
+  agent.send({
+    case: "nodeProblems",
+    value: create(NodeProblemsSchema, { problems: [{ ...problem, reducesEnforcement: false }] }),
+  });
+  await cluster.becomes("web", "Enforced", "True EnforcedWithLimits");
+  const status = cluster.status("web");
+  const { message } = status?.conditions.find(({ type }) => type === "Enforced") ?? assert.fail();
+  assert.equal(message, "in force on 1 of 1 pods; node n1: PC_HOOK_MISSING: no hook");
+  assert.deepEqual(status?.failingNodes, []);
+  assert.equal(status?.nodes.text, "1/1");
 });
 
 test("an API server that is away changes nothing on the nodes, and what happened meanwhile is told after", async () => {

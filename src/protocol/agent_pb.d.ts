@@ -864,7 +864,7 @@ export declare type Problem = Message<"portcullis.agent.v1.Problem"> & {
   message: string;
 
   /**
-   * Less is enforced than was asked for.
+   * Less is enforced than this node could do. Where not, it is a limit of the node itself.
    *
    * @generated from field: bool reduces_enforcement = 3;
    */

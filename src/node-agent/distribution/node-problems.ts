@@ -18,7 +18,8 @@ export function nodeProblems({ programs, maps }: Pick<Enforcement, "programs" | 
     create(ProblemSchema, {
       code: "PC_HOOK_MISSING",
       message: `this kernel has no place for ${program}: ${consequence}`,
-      reducesEnforcement: true,
+      // As little as this kernel can; a profile that is in force that far does not fail on it for ever.
+      reducesEnforcement: false,
     }),
   );
   const full = FULL.filter(([kind]) => (maps.errors.get(ErrorKind[kind]) ?? 0n) > 0n).map(([, message]) =>

@@ -30,6 +30,7 @@ function folded(more: Partial<Folded> = {}): Folded {
     pods: { selected: 4, enforced: 4, unprotected: 0 },
     nodes: { total: 2, programmed: 2, ready: 2 },
     failing: [],
+    limited: [],
     unprotected: null,
     compileFailure: null,
     sharedWith: new Map(),
@@ -61,6 +62,8 @@ test("what stands in the way is told in the order in which it matters", () => {
   const enforced = (more: Partial<Folded>, profile = WEB) => words(build(more, profile))[2];
   assert.equal(enforced({ pods: { selected: 4, enforced: 3, unprotected: 0 } }), "Enforced False Progressing");
   assert.equal(enforced({ unprotected }), "Enforced False PodsUnprotected");
+  assert.equal(enforced({ limited: failing }), "Enforced True EnforcedWithLimits");
+  assert.equal(enforced({ unprotected, limited: failing }), "Enforced False PodsUnprotected");
   assert.equal(enforced({ unprotected, failing }), "Enforced False NodesFailing");
   assert.equal(enforced({ unprotected, failing, compileFailure }), "Enforced False CompileFailed");
   assert.equal(enforced({ compileFailure }, profileOf({ actions: ["nonsense"] })), "Enforced False NotAccepted");

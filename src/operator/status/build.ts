@@ -73,22 +73,24 @@ function programmedState(profile: StoredProfile, { nodes, failing, compileFailur
   const count = `${nodes.programmed} of ${nodes.total} nodes have taken the profile`;
   if (nodes.programmed === nodes.total) return { status: "True", reason: "Programmed", message: count };
   if (failing.length === 0) return { status: "False", reason: "Progressing", message: count };
-  return { status: "False", reason: "NodesFailing", message: `${count}; ${failingText(failing)}` };
+  return { status: "False", reason: "NodesFailing", message: `${count}; ${nodesText(failing)}` };
 }
 
-function enforcedState(profile: StoredProfile, { pods, failing, unprotected, compileFailure }: Folded): State {
+function enforcedState(profile: StoredProfile, folded: Folded): State {
+  const { pods, failing, limited, unprotected, compileFailure } = folded;
   const early = unusable(profile) ?? fromFailure(compileFailure);
   if (early !== null) return early;
   if (pods.selected === 0) return { status: "True", reason: "NoPods", message: "no pod is selected at the moment" };
   const count = `in force on ${pods.enforced} of ${pods.selected} pods`;
   if (failing.length > 0)
-    return { status: "False", reason: "NodesFailing", message: `${count}; ${failingText(failing)}` };
+    return { status: "False", reason: "NodesFailing", message: `${count}; ${nodesText(failing)}` };
   if (unprotected !== null) {
     const message = `${count}; ${pods.unprotected} cannot be protected, ${unprotected.pod} first: ${unprotected.message}`;
     return { status: "False", reason: "PodsUnprotected", message };
   }
   if (pods.enforced < pods.selected) return { status: "False", reason: "Progressing", message: count };
-  return { status: "True", reason: "Enforced", message: count };
+  if (limited.length === 0) return { status: "True", reason: "Enforced", message: count };
+  return { status: "True", reason: "EnforcedWithLimits", message: `${count}; ${nodesText(limited)}` };
 }
 
 /** The profile itself stands in the way. */
@@ -115,9 +117,9 @@ function fromFailure(failure: Folded["compileFailure"]): State | null {
 
 const SHOWN_NODES = 3;
 
-function failingText(failing: readonly FailingNode[]): string {
-  const shown = failing.slice(0, SHOWN_NODES).map(({ name, reason, message }) => `node ${name}: ${reason}: ${message}`);
-  const more = failing.length > SHOWN_NODES ? [`and ${failing.length - SHOWN_NODES} more nodes`] : [];
+function nodesText(nodes: readonly FailingNode[]): string {
+  const shown = nodes.slice(0, SHOWN_NODES).map(({ name, reason, message }) => `node ${name}: ${reason}: ${message}`);
+  const more = nodes.length > SHOWN_NODES ? [`and ${nodes.length - SHOWN_NODES} more nodes`] : [];
   return [...shown, ...more].join("; ").slice(0, MAX_MESSAGE);
 }
 

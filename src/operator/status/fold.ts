@@ -1,7 +1,7 @@
 /** All pods of a profile, summed up by node. */
 import type { AgentRecord } from "../distribution/agent-records.ts";
 import type { PodPlan } from "../planner.ts";
-import { type Clock, COMPILE_FAILED, type Failure, judgePod } from "./pod-verdicts.ts";
+import { type Clock, COMPILE_FAILED, type Failure, judgePod, limitOf } from "./pod-verdicts.ts";
 import type { FailingNode } from "./profile-status.ts";
 
 export interface Folded {
@@ -10,6 +10,8 @@ export interface Folded {
   nodes: { total: number; programmed: number; ready: number };
   /** By name. */
   failing: FailingNode[];
+  /** Nodes that can do less than others, by their kernels say, and do that. By name. */
+  limited: FailingNode[];
   /** Of the first pod that cannot be protected. */
   unprotected: (Failure & { pod: string }) | null;
   /** Why pods keep what they had, if some do. */
@@ -24,6 +26,7 @@ interface NodeSum {
   enforced: number;
   failure: Failure | null;
   failed: number;
+  limit: Failure | null;
 }
 
 export function foldPods(
@@ -35,6 +38,7 @@ export function foldPods(
     pods: { selected: plans.length, enforced: 0, unprotected: 0 },
     nodes: { total: 0, programmed: 0, ready: 0 },
     failing: [],
+    limited: [],
     unprotected: null,
     compileFailure: null,
     sharedWith: new Map(),
@@ -42,7 +46,7 @@ export function foldPods(
   const nodes = new Map<string, NodeSum>();
   for (const plan of plans) addPod(folded, nodes, plan, agentOf(plan.node), clock);
   for (const [name, sum] of nodes) addNode(folded, name, sum);
-  folded.failing.sort((left, right) => (left.name < right.name ? -1 : 1));
+  for (const list of [folded.failing, folded.limited]) list.sort((left, right) => (left.name < right.name ? -1 : 1));
   return folded;
 }
 
@@ -66,7 +70,7 @@ function addPod(
     return;
   }
   if (enforced) folded.pods.enforced += 1;
-  const sum = nodes.get(plan.node) ?? { pods: 0, programmed: 0, enforced: 0, failure: null, failed: 0 };
+  const sum = nodes.get(plan.node) ?? newSum(agent);
   nodes.set(plan.node, sum);
   sum.pods += 1;
   if (programmed) sum.programmed += 1;
@@ -77,9 +81,14 @@ function addPod(
   }
 }
 
-function addNode({ nodes, failing }: Folded, name: string, sum: NodeSum): void {
+function newSum(agent: AgentRecord | undefined): NodeSum {
+  return { pods: 0, programmed: 0, enforced: 0, failure: null, failed: 0, limit: limitOf(agent) };
+}
+
+function addNode({ nodes, failing, limited }: Folded, name: string, sum: NodeSum): void {
   nodes.total += 1;
   if (sum.programmed === sum.pods) nodes.programmed += 1;
   if (sum.enforced === sum.pods && sum.failure === null) nodes.ready += 1;
   if (sum.failure !== null) failing.push({ name, ...sum.failure, pods: sum.failed });
+  if (sum.limit !== null) limited.push({ name, ...sum.limit, pods: sum.pods });
 }

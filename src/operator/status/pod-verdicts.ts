@@ -87,6 +87,12 @@ function agentFailure(agent: AgentRecord | undefined, { now, servingSince }: Clo
   return reduced === undefined ? null : { reason: reduced.code || "Degraded", message: reduced.message };
 }
 
+/** What a node cannot do at all, and nobody can mend but by another kernel: no failure, but worth telling. */
+export function limitOf(agent: AgentRecord | undefined): Failure | null {
+  const limit = agent?.problems.find(({ reducesEnforcement }) => !reducesEnforcement);
+  return limit === undefined ? null : { reason: limit.code, message: limit.message };
+}
+
 function timeText(milliseconds: number): string {
   return wholeSeconds(new Date(milliseconds));
 }
