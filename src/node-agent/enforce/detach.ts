@@ -1,5 +1,5 @@
 /** Taking enforcement off: all of it, or one workload's. Needs no agent, and refuses while one is alive. */
-import { existsSync, readdirSync, rmdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
@@ -9,6 +9,7 @@ import { detachClassifiers } from "../kernel/classifiers.ts";
 import { detachPinned } from "../kernel/links.ts";
 import { openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
+import { removeIfEmpty } from "./empty-folder.ts";
 import { OtherNamespaceError } from "./errors.ts";
 import { forgetWorkloads } from "./garbage.ts";
 import { Instances } from "./instances.ts";
@@ -148,8 +149,4 @@ function readStateIfGood(pinRoot: string, stateDirectory: string): AgentState | 
 
 function interfaceText(ifindex: number): string {
   return listInterfaces().find(({ index }) => index === ifindex)?.name ?? `interface ${ifindex}`;
-}
-
-function removeIfEmpty(folder: string): void {
-  if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
 }

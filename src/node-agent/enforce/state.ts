@@ -4,21 +4,12 @@
  * One JSON file on a file system that goes with the kernel's memory (/run): pins and state live and die together.
  */
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { causeCode, causeText } from "../../api/errors.ts";
 import { parseTable, serializeTable } from "../../policy/serialize.ts";
 import type { RuleTable } from "../../policy/tables.ts";
+import { removeIfEmpty } from "./empty-folder.ts";
 import { StateUnreadableError } from "./errors.ts";
 
 const STATE_VERSION = 1;
@@ -155,11 +146,7 @@ export function removeState(directory: string): void {
 /** Removes an operator's last state; the folder too, if nothing else is in it. */
 export function removeKeptState(directory: string): void {
   rmSync(join(directory, KEPT_STATE_FILE), { force: true });
-  try {
-    rmdirSync(directory);
-  } catch (cause) {
-    if (!["ENOENT", "ENOTEMPTY", "EBUSY", "EROFS"].includes(causeCode(cause) ?? "")) throw cause;
-  }
+  removeIfEmpty(directory);
 }
 
 export function encodeState(state: AgentState): string {

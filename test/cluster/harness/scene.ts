@@ -15,8 +15,8 @@ const PATIENCE = "4000";
 const IMPATIENCE = "700";
 const REQUEST = "GET / HTTP/1.0\r\n\r\n";
 const TAKES_EFFECT_MS = 20_000;
-/** After an outage of the API server, Kubernetes' own controllers may wait a minute before they look again. */
-const CONTROLLERS_BACK_MS = 90_000;
+/** After an outage of the API server, Kubernetes' own controllers may wait a minute before they look again, and fail once more. */
+const CONTROLLERS_BACK_MS = 120_000;
 
 export class Scene {
   readonly cluster: Cluster;
