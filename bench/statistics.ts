@@ -23,10 +23,10 @@ export interface Comparison {
   uncertainty: number;
 }
 
-/** The value below which a share of the values lies; nearest rank. */
+/** The least value that a share of the values does not exceed; nearest rank. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((left, right) => left - right);
-  const value = sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
   if (value === undefined) throw new BenchError("there is nothing to take a quantile of: no round was run");
   return value;
 }
