@@ -10,7 +10,7 @@ export interface Folded {
   nodes: { total: number; programmed: number; ready: number };
   /** By name. */
   failing: FailingNode[];
-  /** Nodes that can do less than others, by their kernels say, and do that. By name. */
+  /** Nodes whose kernels can do less than others, and that do all that theirs can. By name. */
   limited: FailingNode[];
   /** Of the first pod that cannot be protected. */
   unprotected: (Failure & { pod: string }) | null;
