@@ -66,11 +66,12 @@ build: setup $(OBJECTS) ## Build the BPF objects
 	@true
 
 .PHONY: generate
-generate: build ## Write the generated files again: CRD, ABI codecs, protocol, docs/metrics.md, config/
+generate: build ## Write the generated files again: CRD, ABI codecs, protocol, docs/metrics.md, docs/events.schema.json, config/
 	$(NODE) tools/generate-crd.ts
 	$(NODE) tools/generate-abi.ts
 	$(NODE) tools/generate-protocol.ts
 	$(NODE) tools/generate-metrics.ts
+	$(NODE) tools/generate-events.ts
 	$(NODE) tools/helm/generate-config.ts
 
 .PHONY: verify
@@ -81,6 +82,7 @@ verify: build ## Type check, lint, and check that generated files are up to date
 	$(NODE) tools/generate-abi.ts --check
 	$(NODE) tools/generate-protocol.ts --check
 	$(NODE) tools/generate-metrics.ts --check
+	$(NODE) tools/generate-events.ts --check
 	@$(MAKE) -s build ARCH=arm64
 
 .PHONY: fuzz

@@ -10,6 +10,8 @@ import type { Subject } from "../policy/state.ts";
 import { labelsOf, type PeerOptions } from "./explain-peers.ts";
 
 export interface ExplainOptions extends PeerOptions {
+  /** File of events; it takes the place of the options below. */
+  event?: string;
   label: string[];
   process?: string;
   unattributed: boolean;

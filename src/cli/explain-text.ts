@@ -1,9 +1,11 @@
 /** The answer of `portcullis explain` for people. */
 import { styleText } from "node:util";
+import { stringify } from "yaml";
 import { familyOf, formatIp } from "../policy/addresses.ts";
 import type { BlockReport, Explanation, Question } from "../policy/explain.ts";
 import type { Layer, LayerReport, Traffic } from "../policy/explain-layers.ts";
 import { protocolName } from "../policy/ports.ts";
+import type { Remedy } from "../policy/remedy.ts";
 
 const LAYER_NAMES = {
   binary: "Binary",
@@ -15,7 +17,7 @@ const LAYER_NAMES = {
 } as const satisfies Record<Layer, string>;
 
 /** The question, the profiles that bear on it, what each block says, and the verdict. */
-export function explanationText(question: Question, explanation: Explanation): string {
+export function explanationText(question: Question, explanation: Explanation, remedy: Remedy | null): string {
   const lines = [
     styleText("bold", questionText(question)),
     "",
@@ -24,6 +26,7 @@ export function explanationText(question: Question, explanation: Explanation): s
     ...explanation.blocks.flatMap(blockLines),
     "",
     ...verdictLines(question.traffic, explanation),
+    ...remedyLines(explanation, remedy),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -79,14 +82,15 @@ function layerLine({ layer, passed, asked, field, value }: LayerReport, width: n
 
 function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
   const { allowed, reason, provided, allowedBy, judgedBy, actions, verdict, verdicts } = explanation;
+  if (judgedBy === "unrestricted") {
+    return [styleText(["bold", "yellow"], "Not restricted: no profile selects it, so everything passes")];
+  }
   if (allowed) {
     const by = allowedBy.map(({ profile, field }) => `${profile} ${field}`).join(", ");
     return [
       `${styleText(["bold", "green"], "Allowed")}${by === "" ? "" : ` by ${by}`}`,
       ...(provided.length > 0 ? [`  as long as the first payload is ${provided.join(" or ")}`] : []),
-      ...(traffic.peer === null && judgedBy !== "unrestricted"
-        ? ["  provided that the resolver may be reached: ask with --to as well"]
-        : []),
+      ...(traffic.peer === null ? ["  provided that the resolver may be reached: ask with --to as well"] : []),
     ];
   }
   const inForce = `with the profiles' actions (${actions.join(", ") || "none"}): ${verdict}`;
@@ -94,5 +98,17 @@ function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
     `${styleText(["bold", "red"], "Denied")}: ${reason}`,
     `  ${inForce}`,
     `  under enforce: ${verdicts.enforce}; under alert: ${verdicts.alert}; without either: ${verdicts.none}`,
+  ];
+}
+
+/** What to add to which profile; or where to read on, where no rule can allow it. */
+function remedyLines({ allowed, reason }: Explanation, remedy: Remedy | null): string[] {
+  if (allowed) return [];
+  if (remedy === null) return [`  docs/reasons.md says what to do about ${reason}`];
+  const lines = stringify(remedy.add).trimEnd().split("\n");
+  return [
+    "",
+    `To allow it, add this to ${remedy.field} of the profile ${remedy.profile}:`,
+    ...lines.map((line) => `  ${line}`),
   ];
 }

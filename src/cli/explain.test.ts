@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -93,4 +96,93 @@ test("wrong usage has exit status 2 and names the option", () => {
   wrong([...app, "--to", "10.0.0.7:443", "--label", "app"], /write key=value/);
   wrong([...app, "--to", "10.0.0.7:443"], /portcullis validate/, PROFILE.replace("443", "99999"));
   wrong([...app, "--to", "10.0.0.7:443"], /there is no SecurityProfile/, "");
+});
+
+const EVENT = {
+  time: "2026-01-02T03:04:05.678Z",
+  type: "verdict",
+  verdict: "dropped",
+  reason: "Peer",
+  direction: "egress",
+  workload: { name: "web-0", namespace: "default", labels: { app: "web" } },
+  profiles: ["default/web"],
+  process: { pid: 42, path: "/bin/app" },
+  proto: "tcp",
+  src: { ip: "10.0.0.2", port: 41022 },
+  dst: { ip: "203.0.113.7", port: 443, name: "api.example.org" },
+  count: 1,
+};
+
+/** The answer to an event in a file of its own. */
+function runOnEvent(event: object, ...args: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), "explain-event-"));
+  try {
+    const file = join(folder, "events.json");
+    writeFileSync(
+      file,
+      `${JSON.stringify({ time: EVENT.time, type: "ready", workloads: [] })}\n${JSON.stringify(event)}\n`,
+    );
+    return run(["--event", file, ...args]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test("an event is answered with the smallest change that would allow it", () => {
+  const { status, stdout } = runOnEvent(EVENT);
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /^To allow it, add this to spec\.processes\[0\] of the profile default\/web:\n {2}network:\n {4}egress:\n {6}fqdns:\n {8}- api\.example\.org$/m,
+  );
+  const { remedy } = JSON.parse(runOnEvent(EVENT, "-o", "json").stdout);
+  assert.deepEqual(remedy, {
+    profile: "default/web",
+    field: "spec.processes[0]",
+    add: { network: { egress: { fqdns: ["api.example.org"] } } },
+  });
+});
+
+test("an event about ingress, a DNS question, and one of a packet of no process", () => {
+  const ingress = {
+    ...EVENT,
+    direction: "ingress",
+    src: { ip: "10.0.0.9", port: 999 },
+    dst: { ip: "10.0.0.2", port: 81 },
+  };
+  assert.match(runOnEvent(ingress).stdout, /ingress:\n +l4:\n +protocolPorts:\n +- protocol: tcp\n +port: 81/);
+  const question = {
+    ...EVENT,
+    type: "dns",
+    proto: "udp",
+    dst: { ip: "10.0.0.53", port: 53 },
+    dns: { name: "www.test", type: "A" },
+  };
+  assert.match(runOnEvent(question).stdout, /fqdns:\n +- www\.test/);
+  assert.match(runOnEvent({ ...EVENT, process: null }).stdout, /docs\/reasons\.md says what to do about Unattributed/);
+});
+
+test("a file without an event in it is wrong usage, with words", () => {
+  const refused: [object, RegExp][] = [
+    [{ ...EVENT, reason: "Because" }, /reason: must be equal to one of/],
+    [{ ...EVENT, proto: "arp", reason: "Ethertype" }, /no rule on peers or ports judges arp/],
+    [{ ...EVENT, type: "listen", reason: "Listen" }, /ask with --from/],
+    [{ time: EVENT.time, type: "ready", workloads: [] }, /no event of the types verdict, dns or listen/],
+  ];
+  for (const [event, words] of refused) {
+    const { status, stderr } = runOnEvent(event);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, words);
+  }
+});
+
+test("a workload that no profile selects is not restricted, which is no yes", () => {
+  const { status, stdout } = runOnEvent({ ...EVENT, workload: { ...EVENT.workload, labels: { app: "other" } } });
+  assert.equal(status, 1);
+  assert.match(stdout, /^Not restricted: no profile selects it/m);
+});
+
+test("a path that is almost a listed one", () => {
+  const { stdout } = run(["--process", "/bin/ap", "--to", "10.0.0.7:443/tcp"]);
+  assert.match(stdout, /did you mean \/bin\/app, which is listed\?/);
 });

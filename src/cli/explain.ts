@@ -7,6 +7,9 @@ import type { SecurityProfile } from "../api/types.ts";
 import { formatIp } from "../policy/addresses.ts";
 import { type Explanation, explain, type Question } from "../policy/explain.ts";
 import type { Traffic } from "../policy/explain-layers.ts";
+import { type Remedy, remedyOf } from "../policy/remedy.ts";
+import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
+import { questionOfEvent, readVerdictEvent } from "./explain-event.ts";
 import { remotePeer } from "./explain-peers.ts";
 import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
 import { explanationText } from "./explain-text.ts";
@@ -21,7 +24,10 @@ Examples:
   portcullis explain --profiles examples/ --label app=pong --process /usr/bin/server --from 10.0.0.7:80/tcp \\
     --peer-label app=ping
 
-Exit status: 0 it is allowed, 1 it is not (whatever the profiles' actions make of that), 2 wrong usage.`;
+  portcullis agent --profiles examples/ --netns ping:app=ping --output json > events.json
+  grep BinaryUnknown events.json | portcullis explain --profiles examples/ --event -
+
+${exitStatusHelp({ 0: "a rule allows it", 1: "no rule allows it, whatever follows from that under the profiles' actions; or no profile selects the workload" })}`;
 
 /** Appends an option's value to those before it. */
 function collect(value: string, previous: string[]): string[] {
@@ -35,11 +41,19 @@ export function explainCommand(): Command {
       "Says whether a process of a workload would be allowed to send or receive something, and which rule says so.",
     )
     .requiredOption("-p, --profiles <path...>", "profiles: files, folders, or - for standard input")
+    .option("--event <file>", "ask about the first verdict in this file of the agent's JSON events; -: standard input")
     .option("-n, --namespace <namespace>", "the workload's namespace", DEFAULT_NAMESPACE)
     .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, []);
   return addQuestionOptions(command)
     .addHelpText("after", EXAMPLES)
-    .action((options: ExplainOptions & { profiles: string[] }) => answer(readProfiles(options.profiles), options));
+    .action((options: ExplainOptions & { profiles: string[] }) =>
+      answer(readProfiles(options.profiles), questionOf(options), options),
+    );
+}
+
+/** What is asked, by an event or by the other options. @throws UsageError */
+export function questionOf(options: ExplainOptions): Question {
+  return options.event === undefined ? parseQuestion(options) : questionOfEvent(readVerdictEvent(options.event));
 }
 
 /** What a process does: options of every command that explains. */
@@ -68,16 +82,20 @@ export function addQuestionOptions(command: Command): Command {
     .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"));
 }
 
-/** Prints what the profiles mean for the question; the exit status says whether it is allowed. @throws UsageError */
-export function answer(profiles: SecurityProfile[], options: ExplainOptions): void {
-  const question = parseQuestion(options);
-  const explanation = explain(profiles, question, {
+/** Prints what the profiles mean for the question; the exit status says whether a rule allows it. @throws UsageError */
+export function answer(profiles: SecurityProfile[], question: Question, options: ExplainOptions): void {
+  const circumstances = {
     searchDomains: options.searchDomain,
     peers: remotePeer(options, question.traffic.peer?.remote ?? null),
-  });
+  };
+  const explanation = explain(profiles, question, circumstances);
+  const remedy = remedyOf(profiles, question, circumstances);
   const isJson = options.output === "json";
-  process.stdout.write(isJson ? explanationJson(question, explanation) : explanationText(question, explanation));
-  process.exitCode = explanation.allowed ? 0 : 1;
+  process.stdout.write(
+    isJson ? explanationJson(question, explanation, remedy) : explanationText(question, explanation, remedy),
+  );
+  const isRestricted = explanation.judgedBy !== "unrestricted";
+  process.exitCode = isRestricted && explanation.allowed ? ExitStatus.GOOD : ExitStatus.NO;
 }
 
 /** Exit status 1 is an answer, so profiles that cannot be used are wrong usage. */
@@ -100,8 +118,9 @@ function readTexts(path: string): ReturnType<typeof readManifestTexts> {
   }
 }
 
-function explanationJson(question: Question, explanation: Explanation): string {
-  return `${JSON.stringify({ ...question, traffic: trafficJson(question.traffic), ...explanation }, null, 2)}\n`;
+function explanationJson(question: Question, explanation: Explanation, remedy: Remedy | null): string {
+  const answer = { ...question, traffic: trafficJson(question.traffic), ...explanation, remedy };
+  return `${JSON.stringify(answer, null, 2)}\n`;
 }
 
 function trafficJson({ peer, ...traffic }: Traffic): object {

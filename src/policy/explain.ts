@@ -2,6 +2,7 @@
  * "Would this process of a workload with these labels reach that, and which rule says so?" The answer is the reference
  * evaluator's; the reports per block say how it comes about.
  */
+import { nearest } from "../api/nearest.ts";
 import type { Reason, Verdict } from "../api/reasons.ts";
 import type { Action, SecurityProfile } from "../api/types.ts";
 import { familyOf } from "./addresses.ts";
@@ -135,7 +136,15 @@ function explainJudge(table: RuleTable, rights: Rights): string {
   const path = subject.path ?? "the executable (its path is not known)";
   const listed = subject.path !== null && findBinary(table, subject.path, subject.container) !== null;
   if (listed) return `${path} is listed, but the file was changed and no entry has binary: Any: ${fallback}`;
-  return `no profile lists ${path}: ${fallback}`;
+  const meant =
+    subject.path === null
+      ? null
+      : nearest(
+          subject.path,
+          table.binaries.map((binary) => binary.path),
+        );
+  const hint = meant === null ? "" : ` (did you mean ${meant}, which is listed?)`;
+  return `no profile lists ${path}${hint}: ${fallback}`;
 }
 
 function reportOf(block: Block, traffic: Traffic, modified: boolean): BlockReport {
@@ -158,7 +167,7 @@ function unrestricted(profiles: ProfileReport[]): Explanation {
   return {
     profiles,
     judgedBy: "unrestricted",
-    because: "no profile selects the workload, so nothing of it is judged",
+    because: "no profile selects the workload",
     blocks: [],
     allowed: true,
     reason: "Allowed",

@@ -1,9 +1,12 @@
 /** `kubectl portcullis explain`: what the cluster's profiles mean for something that a pod would do. */
 import { Command } from "commander";
+import { UsageError } from "../../api/errors.ts";
 import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
+import { exitStatusHelp } from "../exit-status.ts";
 import { addQuestionOptions, answer } from "../explain.ts";
-import type { ExplainOptions } from "../explain-question.ts";
+import { questionOfEvent, readVerdictEvent } from "../explain-event.ts";
+import { type ExplainOptions, parseQuestion } from "../explain-question.ts";
 import { Kubectl, type KubeObject } from "./kubectl.ts";
 import { addClusterAccess, type ClusterAccess, namespaceArguments } from "./options.ts";
 
@@ -13,26 +16,39 @@ Examples:
   kubectl portcullis explain web-0 --process /bin/sh --dns example.com
   kubectl portcullis explain web-0 -n shop --process /usr/bin/shop --from 10.0.0.7:80/tcp -o json
 
+  kubectl logs -n portcullis-system portcullis-agent-x2x9z | grep BinaryUnknown | kubectl portcullis explain --event -
+
 The answer is worked out here, from the pod's labels and the profiles of its namespace as they are in the cluster.
 
-Exit status: 0 it is allowed, 1 it is not (or the cluster cannot be asked), 2 wrong usage.`;
+${exitStatusHelp({ 0: "a rule allows it", 1: "no rule allows it, no profile selects the pod, or the cluster cannot be asked" })}`;
 
 export function explainPodCommand(): Command {
   const command = addClusterAccess(new Command("explain"))
     .summary("say whether traffic of a pod would be allowed, and by which rule")
     .description("Asks the cluster's profiles about something that a process of a pod would send or receive.")
-    .argument("<pod>", "name of the pod");
+    .argument("[pod]", "name of the pod; with --event, the event names its workload itself")
+    .option("--event <file>", "ask about the first verdict in this file of an agent's JSON events; -: standard input");
   return addQuestionOptions(command)
     .addHelpText("after", EXAMPLES)
-    .action((pod: string, options: ExplainOptions & ClusterAccess) => explainPod(pod, options));
+    .action((pod: string | undefined, options: ExplainOptions & ClusterAccess) => {
+      const kubectl = new Kubectl(options);
+      if (options.event !== undefined) return explainEvent(kubectl, options.event, options);
+      if (pod === undefined) throw new UsageError("which pod? name one, or give --event FILE");
+      return explainPod(kubectl, pod, options);
+    });
 }
 
-function explainPod(name: string, options: ExplainOptions & ClusterAccess): void {
-  const kubectl = new Kubectl(options);
+function explainEvent(kubectl: Kubectl, file: string, options: ExplainOptions & ClusterAccess): void {
+  const event = readVerdictEvent(file);
+  answer(profilesOf(kubectl, event.workload.namespace), questionOfEvent(event), options);
+}
+
+function explainPod(kubectl: Kubectl, name: string, options: ExplainOptions & ClusterAccess): void {
   const { metadata } = kubectl.object("pod", name, ...namespaceArguments(options));
   const namespace = metadata.namespace ?? "default";
   const label = Object.entries(metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-  answer(profilesOf(kubectl, namespace), { ...options, namespace, label });
+  const complete = { ...options, namespace, label };
+  answer(profilesOf(kubectl, namespace), parseQuestion(complete), complete);
 }
 
 /** Those that are valid. What is not is not in force either, and is told. */

@@ -73,10 +73,10 @@ esac
   return bin;
 }
 
-function plugin(args: string[], answers: Answers = {}) {
+function plugin(args: string[], answers: Answers = {}, input = "") {
   const main = join(import.meta.dirname, "main.ts");
   const env = { ...process.env, PATH: `${kubectl(answers)}:${process.env.PATH}` };
-  return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env });
+  return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env, input });
 }
 
 const QUESTION = ["--process", "/bin/shop", "--to", "10.1.2.3:80/tcp"];
@@ -91,13 +91,39 @@ test("explain asks the cluster's profiles about a pod", () => {
   assert.equal(JSON.parse(apart.stdout).allowed, true, apart.stderr);
 });
 
-test("explain: no profile restricts nothing, one that is not valid is told and left out", () => {
+test("explain: a pod that no profile selects is not restricted, which is a no; an invalid profile is named and left out", () => {
   const none = plugin(["explain", "web-0", ...QUESTION], { profiles: [] });
-  assert.equal(none.status, 0, none.stderr);
+  assert.equal(none.status, 1, none.stderr);
+  assert.match(none.stdout, /^Not restricted: no profile selects it/m);
   const invalid = { ...profile, metadata: { ...profile.metadata, name: "bad" }, spec: { actions: ["sing"] } };
   const some = plugin(["explain", "web-0", ...QUESTION], { profiles: [profile, invalid] });
   assert.equal(some.status, 0, some.stderr);
   assert.match(some.stderr, /note: profile web\/bad is not valid, and left out: .*actions/);
+});
+
+test("explain: an event names its workload itself", () => {
+  const event = {
+    time: "2026-01-02T03:04:05.678Z",
+    type: "verdict",
+    verdict: "dropped",
+    reason: "Peer",
+    direction: "egress",
+    workload: { name: "web-0", namespace: "web", labels: { app: "shop" } },
+    profiles: ["web/shop"],
+    process: { pid: 42, path: "/usr/bin/nothing" },
+    proto: "tcp",
+    src: { ip: "10.0.0.2", port: 41022 },
+    dst: { ip: "203.0.113.7", port: 5432 },
+    count: 1,
+  };
+  const { status, stdout, stderr } = plugin(
+    ["explain", "--event", "-"],
+    { profiles: [profile] },
+    JSON.stringify(event),
+  );
+  assert.equal(status, 1, stderr);
+  assert.match(stdout, /To allow it, add this to spec of the profile web\/shop:/);
+  assert.match(plugin(["explain"]).stderr, /which pod\?/);
 });
 
 test("explain: a question that is none is wrong usage", () => {

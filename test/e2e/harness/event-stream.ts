@@ -1,5 +1,7 @@
-/** The agent's JSON lines as they come, to wait for the one that a test is about. */
+/** The agent's JSON lines as they come, to wait for the one that a test is about. Each is held against the schema of events. */
+import { causeText } from "../../../src/api/errors.ts";
 import type { AgentEvent, ReadyEvent, RevisionEvent, VerdictEvent } from "../../../src/node-agent/events/event.ts";
+import { checkEvent } from "../../../src/node-agent/events/schema.ts";
 import { patiently } from "./patience.ts";
 
 export type EventOf<T extends AgentEvent["type"]> = T extends "ready"
@@ -17,7 +19,7 @@ interface Waiting {
 
 export class EventStream {
   readonly events: AgentEvent[] = [];
-  /** Lines that are no JSON: there should be none. */
+  /** Lines that are no events: there should be none. */
   readonly strays: string[] = [];
   readonly #waiting = new Set<Waiting>();
   #rest = "";
@@ -72,7 +74,9 @@ export class EventStream {
       };
       const timer = setTimeout(() => {
         const seen = this.events.slice(from).map((event) => JSON.stringify(event));
-        waiting.fail(new Error(`no event in ${limit} ms: ${what}. There were:\n${seen.slice(-20).join("\n")}`));
+        waiting.fail(
+          new Error(`no event in ${limit} ms: ${what}. There were:\n${seen.slice(-20).join("\n")}${this.#strayText()}`),
+        );
       }, limit);
       const done = (settleWith: () => void) => {
         clearTimeout(timer);
@@ -83,12 +87,16 @@ export class EventStream {
     });
   }
 
+  #strayText(): string {
+    return this.strays.length === 0 ? "" : `\nand no events:\n${this.strays.slice(-5).join("\n")}`;
+  }
+
   #line(line: string): void {
     let event: AgentEvent;
     try {
-      event = JSON.parse(line) as AgentEvent;
-    } catch {
-      this.strays.push(line);
+      event = checkEvent(JSON.parse(line));
+    } catch (error) {
+      this.strays.push(`${line} (${causeText(error)})`);
       return;
     }
     this.events.push(event);

@@ -1,0 +1,108 @@
+/** `portcullis explain --event`: an event of the agent's, read as the question whether its profiles allow that. */
+import { readFileSync } from "node:fs";
+import { causeText, UsageError } from "../api/errors.ts";
+import type { AgentEvent, VerdictEvent } from "../node-agent/events/event.ts";
+import { checkEvent } from "../node-agent/events/schema.ts";
+import { parseIp } from "../policy/addresses.ts";
+import type { Question } from "../policy/explain.ts";
+import type { Traffic } from "../policy/explain-layers.ts";
+import { PROTOCOL_NUMBERS } from "../policy/ports.ts";
+import type { Subject } from "../policy/state.ts";
+
+const STANDARD_INPUT = "-";
+const APPLICATIONS = ["dns", "http", "tls"] as const;
+
+/**
+ * The first verdict of a file of events, one a line.
+ * @param path `-`: standard input
+ * @throws UsageError where it cannot be read, a line is no event, or none is a verdict
+ */
+export function readVerdictEvent(path: string): VerdictEvent {
+  const lines = readText(path)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  for (const line of lines) {
+    const event = parseEvent(line, path);
+    if (isVerdictEvent(event)) return event;
+  }
+  throw new UsageError(`--event ${path}: there is no event of the types verdict, dns or listen in it`);
+}
+
+/** @throws UsageError for traffic that rules do not speak of: ARP, and what is not IP */
+export function questionOfEvent(event: VerdictEvent): Question {
+  const { namespace, labels } = event.workload;
+  return { workload: { namespace, labels }, process: subjectOf(event), traffic: trafficOf(event) };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path === STANDARD_INPUT ? 0 : path, "utf8");
+  } catch (cause) {
+    throw new UsageError(`--event: cannot read ${path}: ${causeText(cause)}`, { cause });
+  }
+}
+
+function parseEvent(line: string, path: string): AgentEvent {
+  try {
+    return checkEvent(JSON.parse(line));
+  } catch (cause) {
+    throw new UsageError(`--event ${path}: a line is no event: ${causeText(cause)}`, { cause });
+  }
+}
+
+function isVerdictEvent(event: AgentEvent): event is VerdictEvent {
+  return event.type === "verdict" || event.type === "dns" || event.type === "listen";
+}
+
+function subjectOf({ process, reason }: VerdictEvent): Subject | null {
+  if (process === null) return null;
+  return {
+    path: process.path ?? null,
+    script: process.script ?? null,
+    container: process.container ?? null,
+    modified: process.modified ?? reason === "BinaryModified",
+  };
+}
+
+function trafficOf(event: VerdictEvent): Traffic {
+  const { direction, dns } = event;
+  if (event.type === "listen") {
+    const port = `${event.dst.port ?? 0}/${event.proto}`;
+    throw new UsageError(
+      `--event: a process listens on port ${port}, and no packet has come yet: ask with --from ADDRESS:${port} whether a peer may connect`,
+    );
+  }
+  // Answers are judged by what was asked, not by rules on peers and ports.
+  const peer = dns?.rcode === undefined ? peerOf(event) : null;
+  return {
+    direction: dns?.rcode === undefined ? direction : "egress",
+    peer,
+    resolved: direction === "egress" ? (event.dst.name ?? null) : null,
+    question: dns?.name ?? null,
+    application: applicationOf(event),
+  };
+}
+
+function applicationOf({ application, dns, reason }: VerdictEvent): Traffic["application"] {
+  if (dns !== undefined) return "dns";
+  const known = APPLICATIONS.find((name) => name === application);
+  return known ?? (reason === "Application" ? "none" : "unknown");
+}
+
+function peerOf({ direction, proto, src, dst, reason }: VerdictEvent): NonNullable<Traffic["peer"]> {
+  const remote = parseIp((direction === "egress" ? dst : src).ip);
+  const protocol = protocolNumber(proto);
+  if (remote === null || protocol === null) {
+    throw new UsageError(
+      `--event: no rule on peers or ports judges ${proto}; docs/reasons.md says what ${reason} means`,
+    );
+  }
+  // The port that is connected to, whichever way the packet went.
+  return { remote, protocol, port: dst.port ?? 0 };
+}
+
+function protocolNumber(name: string): number | null {
+  const known: Record<string, number> = PROTOCOL_NUMBERS;
+  if (Object.hasOwn(known, name)) return known[name] as number;
+  return /^\d{1,3}$/.test(name) ? Number(name) : null;
+}

@@ -1,0 +1,163 @@
+/**
+ * The JSON schema of events (draft 7), version 1: what programs that read them may rely on. Within a version fields are only
+ * added. docs/events.schema.json is generated from it.
+ */
+import { Ajv, type ErrorObject } from "ajv";
+import { PortcullisError } from "../../api/errors.ts";
+import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import type { AgentEvent } from "./event.ts";
+
+/** An object that is not an event: the message names the field, and what it should be. */
+export class EventFormatError extends PortcullisError {
+  constructor(where: string, message: string) {
+    super("PC_EVENT_INVALID", `${where}: ${message}; docs/events.md describes what an event looks like`);
+  }
+}
+
+const text = (description: string) => ({ type: "string", description });
+const count = (description: string) => ({ type: "integer", minimum: 0, description });
+const texts = (description: string) => ({ type: "array", items: { type: "string" }, description });
+const oneOf = (values: readonly string[], description: string) => ({ type: "string", enum: [...values], description });
+
+/** Nothing but these fields, of which all but the `optional` ones are there. */
+function record(properties: Record<string, object>, optional: readonly string[] = []): object {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: "object", properties, required, additionalProperties: false };
+}
+
+const TIME = { type: "string", format: "date-time", description: "RFC 3339, UTC" };
+const WORKLOAD = record({
+  name: text("the pod's name, or that of --netns"),
+  namespace: text("its Kubernetes namespace"),
+  labels: { type: "object", additionalProperties: { type: "string" }, description: "its labels" },
+});
+const ENDPOINT = record(
+  {
+    ip: text("the address"),
+    port: { type: "integer", minimum: 0, maximum: 65535, description: "absent for protocols without ports" },
+    name: text("the name that this process had learned the address under"),
+  },
+  ["port", "name"],
+);
+const PROCESS = record(
+  {
+    pid: count("in the agent's PID namespace; absent where the event stands for several processes of one path"),
+    path: text("the executable file inside the container; absent where the kernel could not resolve it"),
+    script: text("the script that was executed, where `path` is its interpreter"),
+    comm: text("the kernel's short name of the process"),
+    startTime: TIME,
+    modified: { type: "boolean", description: "true: not the image's own file (BinaryModified)" },
+    container: text("the container's name, where a profile tells containers apart"),
+    parent: record({ pid: count("the parent's number"), path: text("the parent's executable") }, ["path"]),
+  },
+  ["pid", "path", "script", "comm", "startTime", "modified", "container", "parent"],
+);
+const DNS = record(
+  {
+    name: text("the name that was asked"),
+    type: text("A, AAAA, TXT, ... or TYPE65280"),
+    rcode: text("NOERROR, NXDOMAIN, ...; answers only"),
+  },
+  ["rcode"],
+);
+
+const judged = {
+  time: TIME,
+  verdict: oneOf(VERDICTS, "what happened to the packets"),
+  reason: oneOf(REASONS, "why; docs/reasons.md has a paragraph for each"),
+  direction: oneOf(DIRECTIONS, "which way the packets went"),
+  workload: WORKLOAD,
+  profiles: texts("namespace/name: those that allowed it, or, of a violation, those that have rules for the process"),
+  process: { anyOf: [PROCESS, { type: "null" }], description: "null: the packets belong to no process" },
+  proto: text("tcp, udp, icmp, icmpv6, sctp, igmp, arp, or a number: of IP, or of Ethernet with 0x"),
+  src: ENDPOINT,
+  dst: ENDPOINT,
+  application: text("dns, http or tls, recognised by the first bytes"),
+  dns: DNS,
+  count: { ...count("how many packets the event stands for"), minimum: 1 },
+};
+
+const KINDS: Record<AgentEvent["type"], object> = {
+  verdict: record({ type: { const: "verdict" }, ...judged }, ["application", "dns"]),
+  dns: record({ type: { const: "dns" }, ...judged }, ["application", "dns"]),
+  listen: record({ type: { const: "listen" }, ...judged }, ["application", "dns"]),
+  ready: record({ type: { const: "ready" }, time: TIME, workloads: texts("names of the workloads in force") }),
+  revision: record({
+    type: { const: "revision" },
+    time: TIME,
+    revision: text("hash of the profiles' content"),
+    refused: { type: "boolean", description: "true: the revision before it stays in force" },
+    profiles: texts("namespace/name of the profiles in it"),
+    errors: {
+      type: "array",
+      items: record({
+        source: text("file or profile"),
+        field: text("the field that is wrong; empty: the file as a whole"),
+        message: text("what is wrong, as `portcullis validate` says it"),
+      }),
+      description: "why it was refused",
+    },
+    changes: {
+      type: "array",
+      items: record({ workload: text("its name"), changes: texts("what changed, in words") }),
+      description: "what is different from the revision before",
+    },
+  }),
+  workload: record(
+    {
+      type: { const: "workload" },
+      time: TIME,
+      workload: WORKLOAD,
+      state: oneOf(["enforced", "unrestricted", "pending", "gone", "failed"], "what it is now"),
+      interfaces: texts("host-side interfaces that are guarded"),
+      profiles: texts("namespace/name of the profiles that select it"),
+      error: record({ code: text("PC_..."), message: text("what is wrong, and what to do") }),
+    },
+    ["error"],
+  ),
+  lost: record({
+    type: { const: "lost" },
+    time: TIME,
+    where: oneOf(["kernel", "output"], "kernel: the ring buffer was full; output: standard output was not read"),
+    count: count("events that are missing"),
+  }),
+};
+
+export const EVENT_SCHEMA = {
+  $schema: "http://json-schema.org/draft-07/schema#",
+  $id: "portcullis:events:v1",
+  title: "Portcullis events, version 1",
+  description: "One object for each line of `portcullis agent --output json`",
+  type: "object",
+  discriminator: { propertyName: "type" },
+  required: ["type"],
+  oneOf: Object.values(KINDS),
+};
+
+const ajv = new Ajv({ strict: true, strictRequired: false, discriminator: true, formats: { "date-time": isTime } });
+const validate = ajv.compile(EVENT_SCHEMA);
+
+function isTime(value: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value) && !Number.isNaN(Date.parse(value));
+}
+
+/** @throws EventFormatError naming the field that is not as the schema has it */
+export function checkEvent(value: unknown): AgentEvent {
+  if (validate(value)) return value as unknown as AgentEvent;
+  throw wrongField(validate.errors?.[0]);
+}
+
+function wrongField(error: ErrorObject | undefined): EventFormatError {
+  if (error?.keyword === "discriminator") {
+    return new EventFormatError("type", `is none of the types of events (${Object.keys(KINDS).join(", ")})`);
+  }
+  const where = (error?.instancePath ?? "").replaceAll("/", ".").replace(/^\./, "") || "the event";
+  const detail =
+    error?.keyword === "additionalProperties" ? ` (${String(error.params.additionalProperty)})` : listed(error?.params);
+  return new EventFormatError(where, `${error?.message ?? "is not an event"}${detail}`);
+}
+
+function listed(params: ErrorObject["params"] | undefined): string {
+  const values: unknown = params?.allowedValues;
+  return Array.isArray(values) ? ` (${values.join(", ")})` : "";
+}
