@@ -8,8 +8,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "epoch.h"
 #include "executable.h"
-#include "maps.h"
 #include "script.h"
 #include "task.h"
 
@@ -117,14 +117,15 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (void *)ctx->args[0];
 	struct linux_binprm *binary = (void *)ctx->args[2];
 	__u32 tgid = BPF_CORE_READ(task, tgid);
-	struct process process = {};
+	struct process process = { .lineage = tgid };
+	__u32 lineage = tgid;
 	struct process *before;
 
 	describe_task(task, &process);
 	describe_exec(task, binary, &process);
 	before = bpf_map_lookup_elem(&processes, &tgid);
 	if (before && before->start_time == process.start_time) {
-		process.flags |= before->flags & PROCESS_USES_SOCKETS;
+		lineage = before->lineage;
 		process.parent_tgid = before->parent_tgid;
 		process.parent_path_id = before->parent_path_id;
 	} else {
@@ -133,8 +134,7 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 	/* An entry that could not be replaced would leave the process with its predecessor's rights. */
 	if (store_process(tgid, &process, BPF_ANY))
 		bpf_map_delete_elem(&processes, &tgid);
-	if (process.flags & PROCESS_USES_SOCKETS)
-		start_epoch();
+	begin_process_epoch(lineage);
 	if (process.script_id && !(process.flags & PROCESS_SCRIPT_VERIFIED))
 		report_script(tgid, &process);
 	return 0;
@@ -161,7 +161,7 @@ int process_forked(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *child = (void *)ctx->args[1];
 	__u32 parent_tgid = BPF_CORE_READ(parent, tgid);
 	__u32 tgid = BPF_CORE_READ(child, tgid);
-	struct process process = {};
+	struct process process = { .lineage = tgid };
 	struct process *known;
 
 	if (!is_leader(child) || is_kernel_thread(child))
@@ -172,6 +172,7 @@ int process_forked(struct bpf_raw_tracepoint_args *ctx)
 		process.path_id = known->path_id;
 		process.script_id = known->script_id;
 		process.flags = known->flags;
+		process.lineage = known->lineage;
 	} else {
 		describe_running(child, &process);
 	}
@@ -209,8 +210,7 @@ int process_moved(struct bpf_raw_tracepoint_args *ctx)
 	if (!process || process->cgroup_id == cgroup_id)
 		return 0;
 	process->cgroup_id = cgroup_id;
-	if (process->flags & PROCESS_USES_SOCKETS)
-		start_epoch();
+	begin_process_epoch(process->lineage);
 	return 0;
 }
 
@@ -226,6 +226,7 @@ int find_processes(struct bpf_iter__task *ctx)
 	if (!task || is_kernel_thread(task) || !BPF_CORE_READ(task, mm) || is_process_dead(task))
 		return 0;
 	tgid = BPF_CORE_READ(task, tgid);
+	process.lineage = tgid;
 	process.start_time = start_time_of(task);
 	known = bpf_map_lookup_elem(&processes, &tgid);
 	if (known && known->start_time == process.start_time)

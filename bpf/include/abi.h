@@ -80,7 +80,11 @@ struct settings {
 	__u32 padding;
 };
 
-/* `epoch`: ARRAY[1] of __u64. Flows judged under an older epoch are judged again (exec, socket hand-over). */
+/*
+ * `process_epochs`, `namespace_epochs`: ARRAY[EPOCHS] of __u64, which only grow. A verdict that is remembered rests on who
+ * a process is and on which sockets a network namespace has; it is good until either begins a new epoch (bpf/include/epoch.h).
+ */
+#define EPOCHS 262144
 
 /* ------------------------------------------------------------------------------------------ workloads */
 
@@ -250,7 +254,6 @@ enum process_flag {
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
 	PROCESS_SCRIPT = 8,           /* executed through a shebang; script_id is what was executed */
 	PROCESS_SCRIPT_VERIFIED = 16, /* the script's file is known to be the one at its path; script_id counts */
-	PROCESS_USES_SOCKETS = 256,   /* it or an ancestor made a socket: its exec starts a new epoch. Alone in its byte */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
@@ -263,6 +266,8 @@ struct process {
 	__u32 netns_inum;     /* at exec or fork */
 	__u32 parent_tgid;
 	__u32 parent_path_id; /* at fork */
+	__u32 lineage;        /* tgid that executed what this process runs: its own, or of who it was forked from */
+	__u32 padding;
 	char comm[COMM_MAX];
 };
 
@@ -282,6 +287,8 @@ struct actor {
 	__u32 path_id;
 	__u32 script_id;
 	__u32 flags;
+	__u32 lineage;
+	__u32 padding;
 };
 
 enum socket_flag {
@@ -294,7 +301,7 @@ enum socket_flag {
 struct socket_owner {
 	struct actor creator;
 	struct actor user;    /* the last one seen to use it; both must be allowed */
-	__u64 epoch;          /* in which the user was found to be who it is */
+	__u64 epoch;          /* of the user's lineage, in which it was found to be who it is */
 	__u64 netns_cookie;   /* of its network namespace, 0 if not known */
 	__u32 flags;          /* enum socket_flag */
 	__u32 netns_inum;
@@ -365,7 +372,7 @@ struct subject {
 struct flow {
 	__u64 cookie;
 	__u64 last_seen;
-	__u64 epoch;
+	__u64 epoch;         /* sum of the process's and the network namespace's */
 	__u64 name_hash;     /* the learned name that its remote address had, 0 if none */
 	__u64 allowed_since; /* a name that was good then is good for as long as the flow is open */
 	__u64 start_time;    /* of the process that used it last, with tgid and cgroup_id */
@@ -381,6 +388,8 @@ struct flow {
 	__u32 flags;         /* enum flow_flag */
 	__u16 dns_length[2]; /* DNS over TCP: a length prefix that came alone, 0 if none */
 	__u32 tick;          /* jiffies (low half) when last_seen was looked at last */
+	__u32 lineage;       /* of the process that used it last */
+	__u32 padding;
 };
 
 /* `fragments`: LRU_HASH. The verdict of a datagram's first fragment, for the others. */

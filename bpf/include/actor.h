@@ -5,7 +5,7 @@
 #ifndef PORTCULLIS_ACTOR_H
 #define PORTCULLIS_ACTOR_H
 
-#include "maps.h"
+#include "epoch.h"
 #include "task.h"
 
 /* The flags that decide about rights. */
@@ -23,8 +23,8 @@ static __always_inline int is_same_process(const struct actor *one, const struct
 }
 
 /*
- * Snapshot of a task's process, which is marked as one that uses sockets. A process without an entry (or with
- * one that a predecessor of its number left) is counted, and has path 0: `default` judges it.
+ * Snapshot of a task's process. A process without an entry (or with one that a predecessor of its number left) is
+ * counted, and has path 0: `default` judges it.
  */
 static __always_inline void actor_of(struct task_struct *task, struct actor *out)
 {
@@ -38,20 +38,21 @@ static __always_inline void actor_of(struct task_struct *task, struct actor *out
 		count_error(ERROR_SOCKET_WITHOUT_PROCESS);
 		out->cgroup_id = cgroup_id_of(task);
 		out->flags = PROCESS_PATH_UNKNOWN;
+		out->lineage = tgid;
 		return;
 	}
-	mark_uses_sockets(process);
 	out->cgroup_id = process->cgroup_id;
 	out->path_id = process->path_id;
 	out->script_id = process->script_id;
 	out->flags = process->flags;
+	out->lineage = process->lineage;
 }
 
 /* A socket's first owner, who is creator and user in one. */
 static __always_inline void own(struct task_struct *task, __u32 flags, struct socket_owner *out)
 {
-	out->epoch = read_epoch();
 	actor_of(task, &out->creator);
+	out->epoch = epoch_of(&out->creator);
 	out->user = out->creator;
 	out->flags = flags;
 	out->netns_inum = netns_inum_of(task);
@@ -59,23 +60,25 @@ static __always_inline void own(struct task_struct *task, __u32 flags, struct so
 }
 
 /*
- * Writes down that the task's process uses the socket now. If that changes whose rights count, cached verdicts are stale. The write
- * comes first: a packet that meets a half-written user is judged again in the new epoch.
+ * Writes down that the task's process uses the socket now. If that changes whose rights count, verdicts that rest on the
+ * former user are stale, and so are those of packets that met a half-written one, who may be taken for either.
  */
 static __always_inline void set_user(struct socket_owner *owner, struct task_struct *task)
 {
+	__u32 before = owner->user.lineage;
 	struct actor user;
 	int same;
 
-	/* Read before the process is: an exec in between makes this epoch an old one, and is seen next time. */
-	owner->epoch = read_epoch();
 	actor_of(task, &user);
-	same = is_same_identity(&owner->user, &user);
+	owner->epoch = epoch_of(&user);
+	same = is_same_identity(&owner->user, &user) && user.lineage == before;
 	if (same && is_same_process(&owner->user, &user))
 		return;
 	owner->user = user;
-	if (!same)
-		start_epoch();
+	if (same)
+		return;
+	begin_process_epoch(before);
+	begin_process_epoch(user.lineage);
 }
 
 #endif

@@ -88,7 +88,7 @@ static __always_inline int standing_of(struct __sk_buff *skb, struct scratch *s,
 			return STANDING_NEW;
 		flow->last_seen = s->now;
 	}
-	if (flow->table_id != s->workload.table_id || flow->epoch != current_epoch())
+	if (flow->table_id != s->workload.table_id || is_epoch_over(flow, s->workload.netns_inum))
 		return STANDING_STALE;
 	/* A name may have been learned since: who began a refused flow is judged anew, unless its payload was refused. */
 	if (flow->reason && !(flow->flags & FLOW_PAYLOAD_REFUSED) && flow->direction == s->direction)
@@ -125,6 +125,7 @@ static __always_inline void actors_from_flow(struct scratch *s)
 		.tgid = s->flow.tgid,
 		.path_id = s->flow.subjects[0].path_id & ~PATH_ID_MODIFIED,
 		.flags = s->flow.subjects[0].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0,
+		.lineage = s->flow.lineage,
 	};
 
 	if (!last.path_id)
@@ -144,6 +145,7 @@ static __always_inline void subjects_from_actors(struct scratch *s)
 	s->flow.subject_count = s->actor_count ? s->actor_count : 1;
 	if (!s->actor_count) {
 		s->flow.tgid = 0;
+		s->flow.lineage = 0;
 		s->flow.start_time = 0;
 		s->flow.cgroup_id = 0;
 		subject_of(&nobody, s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
@@ -151,6 +153,7 @@ static __always_inline void subjects_from_actors(struct scratch *s)
 		return;
 	}
 	s->flow.tgid = s->actors[0].tgid;
+	s->flow.lineage = s->actors[0].lineage;
 	s->flow.start_time = s->actors[0].start_time;
 	s->flow.cgroup_id = s->actors[0].cgroup_id;
 	subject_of(&s->actors[0], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
@@ -188,6 +191,14 @@ static __always_inline void expect_payload(struct scratch *s)
 	s->flow.flags |= FLOW_L7_PENDING;
 }
 
+/* Until when the judgement is good. `sockets`: the network namespace's epoch from before its socket was looked at. */
+static __always_inline __u64 flow_epoch(struct scratch *s, __u64 sockets)
+{
+	__u64 process = s->actor_count ? epoch_of(&s->actors[0]) : process_epoch(0);
+
+	return process == EPOCH_NONE ? EPOCH_NONE : process + sockets;
+}
+
 /*
  * Judges the flow from the ground up; `standing` is not VALID. s->flow is a copy of the known one for STALE, and is
  * made anew otherwise. Leaves it ready to be stored.
@@ -196,9 +207,11 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 {
 	struct scratch *s = get_scratch();
 	int reason, is_kernels;
+	__u64 sockets;
 
 	if (!s)
 		return REASON_CAPACITY;
+	sockets = namespace_epoch(s->workload.netns_inum);
 	find_owner(skb);
 	is_kernels = (s->owner_flags & OWNER_KERNEL) && !(s->owner_flags & OWNER_FOUND);
 	if (standing == STANDING_STALE) {
@@ -216,7 +229,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		s->flow.allowed_since = s->now;
 	s->flow.name_hash = 0;
 	s->flow.table_id = s->workload.table_id;
-	s->flow.epoch = current_epoch();
+	s->flow.epoch = flow_epoch(s, sockets);
 	s->flow.last_seen = s->now;
 	/* What the kernel sends within a flow is the flow's, but the flow stays its socket's. */
 	if (s->direction == DIRECTION_EGRESS && !(is_kernels && (s->flow.flags & FLOW_COOKIE_KNOWN))) {

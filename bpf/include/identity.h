@@ -5,7 +5,7 @@
 #ifndef PORTCULLIS_IDENTITY_H
 #define PORTCULLIS_IDENTITY_H
 
-#include "maps.h"
+#include "epoch.h"
 
 /* Not the file that the image holds: changed, or without a name any more. Policy treats both alike. */
 static __always_inline int is_modified(__u32 process_flags)
@@ -30,6 +30,7 @@ static __always_inline int current_actor(const struct actor *snapshot, struct ac
 	out->path_id = process->path_id;
 	out->script_id = process->script_id;
 	out->flags = process->flags;
+	out->lineage = process->lineage;
 	return 1;
 }
 

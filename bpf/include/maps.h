@@ -29,7 +29,8 @@
 
 /* Settings and workloads */
 PINNED_MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct settings, 1);
-PINNED_MAP(epoch, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
+PINNED_MAP(process_epochs, BPF_MAP_TYPE_ARRAY, __u32, __u64, EPOCHS);
+PINNED_MAP(namespace_epochs, BPF_MAP_TYPE_ARRAY, __u32, __u64, EPOCHS);
 PINNED_MAP(workloads, BPF_MAP_TYPE_ARRAY, __u32, struct workload, 4096);
 PINNED_MAP(interfaces, BPF_MAP_TYPE_ARRAY, __u32, __u32, 65536);
 PINNED_MAP_WITH_FLAGS(interfaces_high, BPF_MAP_TYPE_HASH, __u32, __u32, 4096, BPF_F_NO_PREALLOC);

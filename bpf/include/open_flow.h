@@ -124,7 +124,7 @@ static __always_inline int is_of_open_flow(struct __sk_buff *skb, struct workloa
 	*found = flow;
 	if (!flow || flow->reason || flow->flags & (FLOW_DNS | FLOW_L7_PENDING))
 		return 0;
-	if (flow->table_id != workload->table_id || flow->epoch != current_epoch())
+	if (flow->table_id != workload->table_id || is_epoch_over(flow, workload->netns_inum))
 		return 0;
 	if (direction == DIRECTION_EGRESS &&
 	    (!(flow->flags & FLOW_COOKIE_KNOWN) || cookie_of(skb) != flow->cookie))

@@ -57,14 +57,6 @@ static __always_inline struct settings *get_settings(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
-static __always_inline __u64 current_epoch(void)
-{
-	__u32 zero = 0;
-	__u64 *value = bpf_map_lookup_elem(&epoch, &zero);
-
-	return value ? *value : 0;
-}
-
 /* The workload's side of the packet, and the other. */
 static __always_inline __u8 *local_address(struct scratch *s)
 {

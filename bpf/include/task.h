@@ -70,35 +70,4 @@ static __always_inline int is_process_dead(struct task_struct *task)
 	return BPF_CORE_READ(task, signal, live.counter) == 0;
 }
 
-static __always_inline __u64 read_epoch(void)
-{
-	__u32 index = 0;
-	__u64 *current = bpf_map_lookup_elem(&epoch, &index);
-
-	return current ? *current : 0;
-}
-
-/* Cached verdicts are stale from here on. */
-static __always_inline void start_epoch(void)
-{
-	__u32 index = 0;
-	__u64 *current = bpf_map_lookup_elem(&epoch, &index);
-
-	if (current)
-		__sync_fetch_and_add(current, 1);
-}
-
-/*
- * Marks the process as one whose exec makes flow verdicts stale. A store of one byte, not an OR: the byte holds
- * nothing else, so that whoever sets a flag in the others at the same time loses nothing. Little-endian, like all
- * machines that Portcullis runs on.
- */
-static __always_inline void mark_uses_sockets(struct process *process)
-{
-	__u8 *bytes = (__u8 *)&process->flags;
-
-	if (!(process->flags & PROCESS_USES_SOCKETS))
-		bytes[1] = PROCESS_USES_SOCKETS >> 8;
-}
-
 #endif

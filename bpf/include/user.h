@@ -46,7 +46,7 @@ static __always_inline int is_internet(struct sock *socket)
 }
 
 /*
- * Is the user that was written down still who it is? Whatever changes an identity starts an epoch, so the same
+ * Is the user that was written down still who it is? Whatever changes an identity begins an epoch, so the same
  * process in the same epoch is. For the programs that run at every send and receive: almost always that is all there
  * is to do, and here the task is read without bpf_probe_read_kernel. Cgroup programs may do so since 5.15, by the same
  * series of changes that brought the helper that is asked for here.
@@ -61,7 +61,7 @@ static __always_inline int is_user_known(void *socket)
 	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
 	task = bpf_get_current_task_btf();
 	return owner && owner->user.tgid == (__u32)task->tgid &&
-	       owner->user.start_time == task->group_leader->start_boottime && owner->epoch == read_epoch();
+	       owner->user.start_time == task->group_leader->start_boottime && owner->epoch == process_epoch(owner->user.lineage);
 }
 
 #endif

@@ -49,7 +49,7 @@ const MAP_SIZES = {
 };
 
 const USED_MAPS = [
-  ...(["settings", "epoch", "workloads", "interfaces", "interfacesHigh", "namespaces", "addresses"] as const),
+  ...(["settings", "processEpochs", "workloads", "interfaces", "interfacesHigh", "namespaces", "addresses"] as const),
   ...(["binaries", "rulesets", "peers4", "peers6", "ports", "names"] as const),
   ...(["paths", "pathTexts", "containers"] as const),
   ...(["flows", "fragments", "dnsQueries", "dnsNames", "learned", "counters", "errors", "limits"] as const),
@@ -233,9 +233,9 @@ export class ClassifierRig implements Disposable {
     return process.modified ? (id | PATH_ID_MODIFIED) >>> 0 : id;
   }
 
-  /** Flows that were judged before are judged again. */
+  /** Flows that were judged before are judged again: all processes of the rig are of one lineage. */
   startEpoch(): void {
-    this.maps.epoch.set(0, (this.maps.epoch.get(0) ?? 0n) + 1n);
+    this.maps.processEpochs.set(0, (this.maps.processEpochs.get(0) ?? 0n) + 1n);
   }
 
   /** Lets time go by, for everything that the kernel remembers. */

@@ -30,9 +30,6 @@ export interface EnforcementOptions {
   hookSets?: readonly HookSet[];
 }
 
-/** Far beyond what the kernel side adds by ones: both may change the epoch at once, and the sum is always a new one. */
-const EPOCH_STEP = 1n << 32n;
-
 /** Removed paths that are worth a look: below this share of the map nothing is collected. */
 const PATHS_PRESSURE = 0.5;
 
@@ -80,11 +77,6 @@ export class Enforcement implements Disposable {
     this.maps.settings.set(0, { ...settings, flags: others | (on ? SettingFlag.REPORT_ALLOWED : 0) });
   }
 
-  /** Flows are judged again. */
-  startEpoch(): void {
-    this.maps.epoch.set(0, (this.maps.epoch.get(0) ?? 0n) + EPOCH_STEP);
-  }
-
   /** Removes paths that nothing refers to, if they fill the map. Returns how many. */
   collectPaths(): number {
     if (this.maps.paths.count() < this.maps.paths.maxEntries * PATHS_PRESSURE) return 0;
@@ -130,7 +122,6 @@ export class Enforcement implements Disposable {
       process: (tgid) => maps.processes.get(tgid),
       processes: () => maps.processes.entries(),
       setVerified: (tgid, process) => programs.verifyScript(tgid, process),
-      startEpoch: () => this.startEpoch(),
       log,
     });
   }

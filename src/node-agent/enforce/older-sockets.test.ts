@@ -16,6 +16,7 @@ const SELF: Process = {
   netnsInum: 1,
   parentTgid: 1,
   parentPathId: 0,
+  lineage: 4,
   comm: "test",
 };
 
@@ -29,7 +30,6 @@ interface Given {
 function partsOf(given: Given[], changes: Partial<OlderSocketParts> = {}): OlderSocketParts {
   return {
     process: (tgid) => (tgid === process.pid ? SELF : undefined),
-    markSocketUser: () => true,
     epoch: () => 9n,
     addOwner: (fd, owner) => {
       const socket = describeInternetSocket(fd);
@@ -75,13 +75,14 @@ test("a listener, what it has accepted, and a client get their process, told apa
   });
 });
 
-test("a process that is another by the time it is marked gets nothing", async () => {
+test("a process that is another, or has executed something, by the second look gets nothing", async () => {
   await withConnection(() => {
     const given: Given[] = [];
-    assert.equal(adoptOlderSockets(partsOf(given, { markSocketUser: () => false })), 0);
     let looks = 0;
     const another = () => ({ ...SELF, startTime: BigInt(looks++) });
+    const executes = () => ({ ...SELF, lineage: looks++ });
     assert.equal(adoptOlderSockets(partsOf(given, { process: another })), 0);
+    assert.equal(adoptOlderSockets(partsOf(given, { process: executes })), 0);
     assert.deepEqual(given, []);
   });
 });

@@ -13,9 +13,8 @@ import { type Actor, type Process, SocketFlag, type SocketOwner } from "../kerne
 export interface OlderSocketParts {
   /** The entry of a process in `processes`. */
   process(tgid: number): Process | undefined;
-  /** Sets PROCESS_USES_SOCKETS, if it is still that process; see bpf/scripts.bpf.c. */
-  markSocketUser(tgid: number, process: Process): boolean;
-  epoch(): bigint;
+  /** Of the processes of a lineage; see bpf/include/epoch.h. */
+  epoch(lineage: number): bigint;
   /** Stores the owner of the socket behind a descriptor; false if it has one. */
   addOwner(fd: number, owner: SocketOwner): boolean;
 }
@@ -123,11 +122,12 @@ function ownerOf(
   parts: OlderSocketParts,
 ): SocketOwner | null {
   const before = parts.process(tgid);
-  // Marked first, so that an exec from here on starts an epoch, which makes what is read now an old one.
-  if (before === undefined || !parts.markSocketUser(tgid, before)) return null;
-  const epoch = parts.epoch();
+  if (before === undefined) return null;
+  // Read first: an exec from here on begins another, which makes what is read now an old one.
+  const epoch = parts.epoch(before.lineage);
   const process = parts.process(tgid);
-  if (process === undefined || process.startTime !== before.startTime) return null;
+  if (process === undefined || process.startTime !== before.startTime || process.lineage !== before.lineage)
+    return null;
   const { protocol, connected, listens, netnsInum } = description;
   const accepted = protocol === PROTOCOL_TCP && connected && !listens && onListenedPort;
   const flags = SocketFlag.FOUND | (accepted ? SocketFlag.ACCEPTED : 0);
@@ -136,6 +136,6 @@ function ownerOf(
   return { creator: actor, user: actor, epoch, flags, netnsInum, netnsCookie: 0n };
 }
 
-function actorOf(tgid: number, { startTime, cgroupId, pathId, scriptId, flags }: Process): Actor {
-  return { startTime, cgroupId, tgid, pathId, scriptId, flags };
+function actorOf(tgid: number, { startTime, cgroupId, pathId, scriptId, flags, lineage }: Process): Actor {
+  return { startTime, cgroupId, tgid, pathId, scriptId, flags, lineage };
 }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findKernelType, LoadError } from "../ffi/libbpf.ts";
+import { EPOCHS } from "../kernel/abi.gen.ts";
 import { ensureBpffs, ensurePinFolder } from "../kernel/bpffs.ts";
 import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../kernel/classifiers.ts";
 import { attachPinned, runIterator } from "../kernel/links.ts";
@@ -112,7 +113,11 @@ export class Programs implements Attachments, Disposable {
 
   /** Runs `verify_script` of bpf/scripts.bpf.c; true if the process has the flag now. */
   verifyScript(tgid: number, { startTime, scriptId }: { startTime: bigint; scriptId: number }): boolean {
-    return this.#request("verify_script", tgid, { startTime, scriptId });
+    const request = Buffer.alloc(PROCESS_REQUEST_SIZE);
+    request.writeUInt32LE(tgid, 16);
+    request.writeUInt32LE(scriptId, 20);
+    request.writeBigUInt64LE(startTime, 24);
+    return runOnPacket(this.#scripts.program("verify_script").fd, request).returnValue === 1;
   }
 
   /** What is used for the jobs for which there are several ways. */
@@ -182,22 +187,12 @@ export class Programs implements Attachments, Disposable {
   #adoptOlderSockets(): void {
     using processes = openMap(this.#pinRoot, "processes");
     using owners = openMap(this.#pinRoot, "socketOwners");
-    using epoch = openMap(this.#pinRoot, "epoch");
+    using epochs = openMap(this.#pinRoot, "processEpochs");
     adoptOlderSockets({
       process: (tgid) => processes.get(tgid),
-      markSocketUser: (tgid, process) => this.#request("mark_socket_user", tgid, process),
-      epoch: () => epoch.get(0) ?? 0n,
+      epoch: (lineage) => epochs.get(lineage % EPOCHS) ?? 0n,
       addOwner: (fd, owner) => owners.add(fd, owner),
     });
-  }
-
-  /** Runs a program of bpf/scripts.bpf.c; true if it has found the process and done what it is for. */
-  #request(program: string, tgid: number, { startTime, scriptId }: { startTime: bigint; scriptId: number }): boolean {
-    const request = Buffer.alloc(PROCESS_REQUEST_SIZE);
-    request.writeUInt32LE(tgid, 16);
-    request.writeUInt32LE(scriptId, 20);
-    request.writeBigUInt64LE(startTime, 24);
-    return runOnPacket(this.#scripts.program(program).fd, request).returnValue === 1;
   }
 
   #load(name: string, constants: Record<string, bigint> = {}, without: string[] = []): BpfObject {

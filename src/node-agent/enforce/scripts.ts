@@ -20,10 +20,8 @@ export interface ScriptVerifierParts {
   path(id: number): string | null;
   process(tgid: number): Process | undefined;
   processes(): Iterable<[number, Process]>;
-  /** Sets the flag, if it is still that process with that script; see bpf/scripts.bpf.c. */
+  /** Sets the flag, if it is still that process with that script, whose flows are judged again; see bpf/scripts.bpf.c. */
   setVerified(tgid: number, process: Process): boolean;
-  /** Flows that were judged with the process as its interpreter are judged again. */
-  startEpoch(): void;
   log: Logger;
   /** `/proc`, or another one in tests. */
   procRoot?: string;
@@ -39,29 +37,27 @@ export class ScriptVerifier {
   /** Looks at the script of a process that has just been executed. */
   verify(tgid: number): void {
     const process = this.#parts.process(tgid);
-    if (process !== undefined && this.#verifyProcess(tgid, process)) this.#parts.startEpoch();
+    if (process !== undefined) this.#verifyProcess(tgid, process);
   }
 
   /** Looks at all scripts that are running unverified: at the start, and where events were lost. */
   verifyAll(): void {
-    let verified = 0;
-    for (const [tgid, process] of this.#parts.processes()) if (this.#verifyProcess(tgid, process)) verified += 1;
-    if (verified > 0) this.#parts.startEpoch();
+    for (const [tgid, process] of this.#parts.processes()) this.#verifyProcess(tgid, process);
   }
 
-  #verifyProcess(tgid: number, process: Process): boolean {
+  #verifyProcess(tgid: number, process: Process): void {
     const { SCRIPT, SCRIPT_VERIFIED } = ProcessFlag;
-    if ((process.flags & (SCRIPT | SCRIPT_VERIFIED)) !== SCRIPT || process.scriptId === 0) return false;
+    if ((process.flags & (SCRIPT | SCRIPT_VERIFIED)) !== SCRIPT || process.scriptId === 0) return;
     const path = this.#parts.path(process.scriptId);
-    if (path === null) return false;
+    if (path === null) return;
     try {
       const finding = inspectScript(join(this.#parts.procRoot ?? "/proc", String(tgid)), path);
-      if (finding === "verified") return this.#parts.setVerified(tgid, process);
-      if (finding !== "gone") this.#parts.log.debug({ pid: tgid, path, finding }, "a script goes by its interpreter");
+      if (finding === "verified") this.#parts.setVerified(tgid, process);
+      else if (finding !== "gone")
+        this.#parts.log.debug({ pid: tgid, path, finding }, "a script goes by its interpreter");
     } catch (cause) {
       this.#parts.log.warn({ pid: tgid, path, err: cause }, "cannot verify a script; it goes by its interpreter");
     }
-    return false;
   }
 }
 

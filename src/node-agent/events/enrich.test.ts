@@ -49,7 +49,7 @@ function record(changes: Partial<Event> = {}): Event {
     ...{ workloadId: 7, tableId: 3, binaryId: 1, count: 2n, time: 1_000_000_000_000n, ethertype: 0x0800, protocol: 6 },
     ...{ local: mappedAddress("10.0.0.2"), remote: mappedAddress("10.0.0.3") },
     ...{ localPort: 0x3930, remotePort: 0x5000, application: 255, comm: "a" },
-    actor: { startTime: 5_000_000n, cgroupId: 0n, tgid: 42, pathId: 1, scriptId: 0, flags: 0 },
+    actor: { startTime: 5_000_000n, cgroupId: 0n, tgid: 42, pathId: 1, scriptId: 0, flags: 0, lineage: 42 },
     ...changes,
   };
 }

@@ -42,7 +42,7 @@ const record: Event = {
   ...Event.decode(Buffer.alloc(Event.SIZE)),
   ...{ type: EventType.VERDICT, workloadId: 1, remote: key.remote, remotePort: key.port, protocol: 17 },
   ...{ reason: key.reason, verdict: key.verdict, dnsName: "a.b.", dnsNameLength: 4 },
-  actor: { startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0 },
+  actor: { startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0, lineage: 42 },
 };
 
 test("what was held back and has no successor is reported, with what the last event of its kind knew", () => {

@@ -12,6 +12,7 @@ export const NAME_TEXT_MAX = 254;
 export const COMM_MAX = 16;
 export const LEARNED_NAMES_MAX = 4;
 export const DNS_PORTS_MAX = 4;
+export const EPOCHS = 262144;
 export const ADDRESS_LENGTH = 16;
 export const PATH_ID_USER = 1073741824;
 export const PATH_ID_MODIFIED = 2147483648;
@@ -121,7 +122,6 @@ export const ProcessFlag = {
   PATH_UNKNOWN: 4,
   SCRIPT: 8,
   SCRIPT_VERIFIED: 16,
-  USES_SOCKETS: 256,
 } as const;
 
 /** `enum socket_flag` */
@@ -621,7 +621,7 @@ export const PathText: Codec<PathText> = {
   },
 };
 
-/** `struct process`, 56 bytes */
+/** `struct process`, 64 bytes */
 export interface Process {
   startTime: bigint;
   cgroupId: bigint;
@@ -631,12 +631,13 @@ export interface Process {
   netnsInum: number;
   parentTgid: number;
   parentPathId: number;
+  lineage: number;
   comm: string;
 }
 
 export const Process: Codec<Process> = {
-  SIZE: 56,
-  encode(value: Process, buffer: Buffer = Buffer.alloc(56), offset = 0): Buffer {
+  SIZE: 64,
+  encode(value: Process, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.startTime, offset);
     buffer.writeBigUInt64LE(value.cgroupId, offset + 8);
     buffer.writeUInt32LE(value.pathId, offset + 16);
@@ -645,7 +646,9 @@ export const Process: Codec<Process> = {
     buffer.writeUInt32LE(value.netnsInum, offset + 28);
     buffer.writeUInt32LE(value.parentTgid, offset + 32);
     buffer.writeUInt32LE(value.parentPathId, offset + 36);
-    writeText(buffer, value.comm, offset + 40, 16, "Process.comm");
+    buffer.writeUInt32LE(value.lineage, offset + 40);
+    writeText(buffer, value.comm, offset + 48, 16, "Process.comm");
+    buffer.fill(0, offset + 44, offset + 48);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Process {
@@ -658,7 +661,8 @@ export const Process: Codec<Process> = {
       netnsInum: buffer.readUInt32LE(offset + 28),
       parentTgid: buffer.readUInt32LE(offset + 32),
       parentPathId: buffer.readUInt32LE(offset + 36),
-      comm: readText(buffer, offset + 40, 16),
+      lineage: buffer.readUInt32LE(offset + 40),
+      comm: readText(buffer, offset + 48, 16),
     };
   },
 };
@@ -684,7 +688,7 @@ export const Shebang: Codec<Shebang> = {
   },
 };
 
-/** `struct actor`, 32 bytes */
+/** `struct actor`, 40 bytes */
 export interface Actor {
   startTime: bigint;
   cgroupId: bigint;
@@ -692,17 +696,20 @@ export interface Actor {
   pathId: number;
   scriptId: number;
   flags: number;
+  lineage: number;
 }
 
 export const Actor: Codec<Actor> = {
-  SIZE: 32,
-  encode(value: Actor, buffer: Buffer = Buffer.alloc(32), offset = 0): Buffer {
+  SIZE: 40,
+  encode(value: Actor, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.startTime, offset);
     buffer.writeBigUInt64LE(value.cgroupId, offset + 8);
     buffer.writeUInt32LE(value.tgid, offset + 16);
     buffer.writeUInt32LE(value.pathId, offset + 20);
     buffer.writeUInt32LE(value.scriptId, offset + 24);
     buffer.writeUInt32LE(value.flags, offset + 28);
+    buffer.writeUInt32LE(value.lineage, offset + 32);
+    buffer.fill(0, offset + 36, offset + 40);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Actor {
@@ -713,11 +720,12 @@ export const Actor: Codec<Actor> = {
       pathId: buffer.readUInt32LE(offset + 20),
       scriptId: buffer.readUInt32LE(offset + 24),
       flags: buffer.readUInt32LE(offset + 28),
+      lineage: buffer.readUInt32LE(offset + 32),
     };
   },
 };
 
-/** `struct socket_owner`, 88 bytes */
+/** `struct socket_owner`, 104 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
@@ -728,24 +736,24 @@ export interface SocketOwner {
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 88,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(88), offset = 0): Buffer {
+  SIZE: 104,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(104), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
-    Actor.encode(value.user, buffer, offset + 32);
-    buffer.writeBigUInt64LE(value.epoch, offset + 64);
-    buffer.writeBigUInt64LE(value.netnsCookie, offset + 72);
-    buffer.writeUInt32LE(value.flags, offset + 80);
-    buffer.writeUInt32LE(value.netnsInum, offset + 84);
+    Actor.encode(value.user, buffer, offset + 40);
+    buffer.writeBigUInt64LE(value.epoch, offset + 80);
+    buffer.writeBigUInt64LE(value.netnsCookie, offset + 88);
+    buffer.writeUInt32LE(value.flags, offset + 96);
+    buffer.writeUInt32LE(value.netnsInum, offset + 100);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
     return {
       creator: Actor.decode(buffer, offset),
-      user: Actor.decode(buffer, offset + 32),
-      epoch: buffer.readBigUInt64LE(offset + 64),
-      netnsCookie: buffer.readBigUInt64LE(offset + 72),
-      flags: buffer.readUInt32LE(offset + 80),
-      netnsInum: buffer.readUInt32LE(offset + 84),
+      user: Actor.decode(buffer, offset + 40),
+      epoch: buffer.readBigUInt64LE(offset + 80),
+      netnsCookie: buffer.readBigUInt64LE(offset + 88),
+      flags: buffer.readUInt32LE(offset + 96),
+      netnsInum: buffer.readUInt32LE(offset + 100),
     };
   },
 };
@@ -787,7 +795,7 @@ export const RegistrationKey: Codec<RegistrationKey> = {
   },
 };
 
-/** `struct registration`, 56 bytes */
+/** `struct registration`, 64 bytes */
 export interface Registration {
   actor: Actor;
   time: bigint;
@@ -796,21 +804,21 @@ export interface Registration {
 }
 
 export const Registration: Codec<Registration> = {
-  SIZE: 56,
-  encode(value: Registration, buffer: Buffer = Buffer.alloc(56), offset = 0): Buffer {
+  SIZE: 64,
+  encode(value: Registration, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
     Actor.encode(value.actor, buffer, offset);
-    buffer.writeBigUInt64LE(value.time, offset + 32);
-    buffer.writeBigUInt64LE(value.socket, offset + 40);
-    buffer.writeUInt32LE(value.flags, offset + 48);
-    buffer.fill(0, offset + 52, offset + 56);
+    buffer.writeBigUInt64LE(value.time, offset + 40);
+    buffer.writeBigUInt64LE(value.socket, offset + 48);
+    buffer.writeUInt32LE(value.flags, offset + 56);
+    buffer.fill(0, offset + 60, offset + 64);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Registration {
     return {
       actor: Actor.decode(buffer, offset),
-      time: buffer.readBigUInt64LE(offset + 32),
-      socket: buffer.readBigUInt64LE(offset + 40),
-      flags: buffer.readUInt32LE(offset + 48),
+      time: buffer.readBigUInt64LE(offset + 40),
+      socket: buffer.readBigUInt64LE(offset + 48),
+      flags: buffer.readUInt32LE(offset + 56),
     };
   },
 };
@@ -879,7 +887,7 @@ export const Subject: Codec<Subject> = {
   },
 };
 
-/** `struct flow`, 136 bytes */
+/** `struct flow`, 144 bytes */
 export interface Flow {
   cookie: bigint;
   lastSeen: bigint;
@@ -899,11 +907,12 @@ export interface Flow {
   flags: number;
   dnsLength: [number, number];
   tick: number;
+  lineage: number;
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 136,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(136), offset = 0): Buffer {
+  SIZE: 144,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(144), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.cookie, offset);
     buffer.writeBigUInt64LE(value.lastSeen, offset + 8);
     buffer.writeBigUInt64LE(value.epoch, offset + 16);
@@ -925,6 +934,8 @@ export const Flow: Codec<Flow> = {
     buffer.writeUInt16LE(value.dnsLength[0], offset + 128);
     buffer.writeUInt16LE(value.dnsLength[1], offset + 128 + 2);
     buffer.writeUInt32LE(value.tick, offset + 132);
+    buffer.writeUInt32LE(value.lineage, offset + 136);
+    buffer.fill(0, offset + 140, offset + 144);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -947,6 +958,7 @@ export const Flow: Codec<Flow> = {
       flags: buffer.readUInt32LE(offset + 124),
       dnsLength: [buffer.readUInt16LE(offset + 128), buffer.readUInt16LE(offset + 128 + 2)],
       tick: buffer.readUInt32LE(offset + 132),
+      lineage: buffer.readUInt32LE(offset + 136),
     };
   },
 };
@@ -1215,7 +1227,7 @@ export const Counter: Codec<Counter> = {
   },
 };
 
-/** `struct event`, 416 bytes */
+/** `struct event`, 424 bytes */
 export interface Event {
   time: bigint;
   actor: Actor;
@@ -1249,72 +1261,72 @@ export interface Event {
 }
 
 export const Event: Codec<Event> = {
-  SIZE: 416,
-  encode(value: Event, buffer: Buffer = Buffer.alloc(416), offset = 0): Buffer {
+  SIZE: 424,
+  encode(value: Event, buffer: Buffer = Buffer.alloc(424), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.time, offset);
     Actor.encode(value.actor, buffer, offset + 8);
-    buffer.writeBigUInt64LE(value.nameHash, offset + 40);
-    buffer.writeBigUInt64LE(value.mask, offset + 48);
-    buffer.writeBigUInt64LE(value.count, offset + 56);
-    buffer.writeUInt32LE(value.workloadId, offset + 64);
-    buffer.writeUInt32LE(value.tableId, offset + 68);
-    buffer.writeUInt32LE(value.binaryId, offset + 72);
-    buffer.writeUInt32LE(value.containerId, offset + 76);
-    buffer.writeUInt32LE(value.parentTgid, offset + 80);
-    buffer.writeUInt32LE(value.parentPathId, offset + 84);
-    buffer.writeUInt32LE(value.length, offset + 88);
-    buffer.writeUInt16LE(value.ethertype, offset + 92);
-    buffer.writeUInt16LE(value.localPort, offset + 94);
-    buffer.writeUInt16LE(value.remotePort, offset + 96);
-    buffer.writeUInt16LE(value.dnsType, offset + 98);
-    writeBytes(buffer, value.local, offset + 100, 16, "Event.local");
-    writeBytes(buffer, value.remote, offset + 116, 16, "Event.remote");
-    writeText(buffer, value.comm, offset + 132, 16, "Event.comm");
-    buffer.writeUInt8(value.type, offset + 148);
-    buffer.writeUInt8(value.verdict, offset + 149);
-    buffer.writeUInt8(value.reason, offset + 150);
-    buffer.writeUInt8(value.direction, offset + 151);
-    buffer.writeUInt8(value.protocol, offset + 152);
-    buffer.writeUInt8(value.application, offset + 153);
-    buffer.writeUInt8(value.dnsRcode, offset + 154);
-    buffer.writeUInt8(value.dnsResponse, offset + 155);
-    buffer.writeUInt8(value.dnsNameLength, offset + 156);
-    writeText(buffer, value.dnsName, offset + 157, 254, "Event.dnsName");
-    buffer.fill(0, offset + 411, offset + 412);
-    buffer.fill(0, offset + 412, offset + 416);
+    buffer.writeBigUInt64LE(value.nameHash, offset + 48);
+    buffer.writeBigUInt64LE(value.mask, offset + 56);
+    buffer.writeBigUInt64LE(value.count, offset + 64);
+    buffer.writeUInt32LE(value.workloadId, offset + 72);
+    buffer.writeUInt32LE(value.tableId, offset + 76);
+    buffer.writeUInt32LE(value.binaryId, offset + 80);
+    buffer.writeUInt32LE(value.containerId, offset + 84);
+    buffer.writeUInt32LE(value.parentTgid, offset + 88);
+    buffer.writeUInt32LE(value.parentPathId, offset + 92);
+    buffer.writeUInt32LE(value.length, offset + 96);
+    buffer.writeUInt16LE(value.ethertype, offset + 100);
+    buffer.writeUInt16LE(value.localPort, offset + 102);
+    buffer.writeUInt16LE(value.remotePort, offset + 104);
+    buffer.writeUInt16LE(value.dnsType, offset + 106);
+    writeBytes(buffer, value.local, offset + 108, 16, "Event.local");
+    writeBytes(buffer, value.remote, offset + 124, 16, "Event.remote");
+    writeText(buffer, value.comm, offset + 140, 16, "Event.comm");
+    buffer.writeUInt8(value.type, offset + 156);
+    buffer.writeUInt8(value.verdict, offset + 157);
+    buffer.writeUInt8(value.reason, offset + 158);
+    buffer.writeUInt8(value.direction, offset + 159);
+    buffer.writeUInt8(value.protocol, offset + 160);
+    buffer.writeUInt8(value.application, offset + 161);
+    buffer.writeUInt8(value.dnsRcode, offset + 162);
+    buffer.writeUInt8(value.dnsResponse, offset + 163);
+    buffer.writeUInt8(value.dnsNameLength, offset + 164);
+    writeText(buffer, value.dnsName, offset + 165, 254, "Event.dnsName");
+    buffer.fill(0, offset + 419, offset + 420);
+    buffer.fill(0, offset + 420, offset + 424);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Event {
     return {
       time: buffer.readBigUInt64LE(offset),
       actor: Actor.decode(buffer, offset + 8),
-      nameHash: buffer.readBigUInt64LE(offset + 40),
-      mask: buffer.readBigUInt64LE(offset + 48),
-      count: buffer.readBigUInt64LE(offset + 56),
-      workloadId: buffer.readUInt32LE(offset + 64),
-      tableId: buffer.readUInt32LE(offset + 68),
-      binaryId: buffer.readUInt32LE(offset + 72),
-      containerId: buffer.readUInt32LE(offset + 76),
-      parentTgid: buffer.readUInt32LE(offset + 80),
-      parentPathId: buffer.readUInt32LE(offset + 84),
-      length: buffer.readUInt32LE(offset + 88),
-      ethertype: buffer.readUInt16LE(offset + 92),
-      localPort: buffer.readUInt16LE(offset + 94),
-      remotePort: buffer.readUInt16LE(offset + 96),
-      dnsType: buffer.readUInt16LE(offset + 98),
-      local: readBytes(buffer, offset + 100, 16),
-      remote: readBytes(buffer, offset + 116, 16),
-      comm: readText(buffer, offset + 132, 16),
-      type: buffer.readUInt8(offset + 148),
-      verdict: buffer.readUInt8(offset + 149),
-      reason: buffer.readUInt8(offset + 150),
-      direction: buffer.readUInt8(offset + 151),
-      protocol: buffer.readUInt8(offset + 152),
-      application: buffer.readUInt8(offset + 153),
-      dnsRcode: buffer.readUInt8(offset + 154),
-      dnsResponse: buffer.readUInt8(offset + 155),
-      dnsNameLength: buffer.readUInt8(offset + 156),
-      dnsName: readText(buffer, offset + 157, 254),
+      nameHash: buffer.readBigUInt64LE(offset + 48),
+      mask: buffer.readBigUInt64LE(offset + 56),
+      count: buffer.readBigUInt64LE(offset + 64),
+      workloadId: buffer.readUInt32LE(offset + 72),
+      tableId: buffer.readUInt32LE(offset + 76),
+      binaryId: buffer.readUInt32LE(offset + 80),
+      containerId: buffer.readUInt32LE(offset + 84),
+      parentTgid: buffer.readUInt32LE(offset + 88),
+      parentPathId: buffer.readUInt32LE(offset + 92),
+      length: buffer.readUInt32LE(offset + 96),
+      ethertype: buffer.readUInt16LE(offset + 100),
+      localPort: buffer.readUInt16LE(offset + 102),
+      remotePort: buffer.readUInt16LE(offset + 104),
+      dnsType: buffer.readUInt16LE(offset + 106),
+      local: readBytes(buffer, offset + 108, 16),
+      remote: readBytes(buffer, offset + 124, 16),
+      comm: readText(buffer, offset + 140, 16),
+      type: buffer.readUInt8(offset + 156),
+      verdict: buffer.readUInt8(offset + 157),
+      reason: buffer.readUInt8(offset + 158),
+      direction: buffer.readUInt8(offset + 159),
+      protocol: buffer.readUInt8(offset + 160),
+      application: buffer.readUInt8(offset + 161),
+      dnsRcode: buffer.readUInt8(offset + 162),
+      dnsResponse: buffer.readUInt8(offset + 163),
+      dnsNameLength: buffer.readUInt8(offset + 164),
+      dnsName: readText(buffer, offset + 165, 254),
     };
   },
 };

@@ -59,7 +59,8 @@ const u64Sum = perCpu(u64, (sum, value) => sum + value);
 /** By property name; the pin is the name in the kernel, `interfaces_high` for `interfacesHigh`. */
 const TYPES = {
   settings: of(u32, Settings),
-  epoch: of(u32, u64),
+  processEpochs: of(u32, u64),
+  namespaceEpochs: of(u32, u64),
   workloads: of(u32, Workload),
   interfaces: of(u32, u32),
   interfacesHigh: of(u32, u32),
