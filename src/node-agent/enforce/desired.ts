@@ -1,4 +1,5 @@
 /** What is wanted for a workload, and what came of it. */
+import type { Effect } from "../../policy/effect.ts";
 import type { RuleTable } from "../../policy/tables.ts";
 import type { Workload } from "../workload/workload.ts";
 
@@ -22,7 +23,7 @@ export interface WorkloadOutcome {
   namespace: string;
   labels: Record<string, string>;
   /** `failed`: our programs are not on all of its interfaces. */
-  state: "enforced" | "unrestricted" | "pending" | "failed" | "gone";
+  state: Effect | "unrestricted" | "pending" | "failed" | "gone";
   interfaces: string[];
   /** `namespace/name` of the profiles in force. */
   profiles: string[];

@@ -1,9 +1,10 @@
 /** What is in force, read from the pins and the state file alone: it needs no agent, and disturbs none. */
 import { join } from "node:path";
 import type { Action } from "../../api/types.ts";
+import { type Effect, effectOf } from "../../policy/effect.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
-import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag } from "../kernel/abi.gen.ts";
+import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { listClassifiers } from "../kernel/classifiers.ts";
 import { LayoutError } from "../kernel/codec.ts";
@@ -17,6 +18,7 @@ import { readStrangers, type Stranger } from "./gate.ts";
 import { Instances } from "./instances.ts";
 import { runningAgent } from "./lock.ts";
 import { type AgentState, loadState, type WorkloadState } from "./state.ts";
+import { actionsOf } from "./workload-value.ts";
 
 export interface InterfaceStatus {
   name: string;
@@ -30,7 +32,7 @@ export interface WorkloadStatus {
   name: string;
   namespace: string;
   labels: Record<string, string>;
-  state: "enforced" | "unrestricted" | "pending" | "unknown";
+  state: Effect | "unrestricted" | "pending" | "unknown";
   interfaces: InterfaceStatus[];
   profiles: string[];
   actions: Action[];
@@ -167,7 +169,7 @@ function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterf
     const value = instances.current(ifindexes[0] ?? 0);
     return {
       ...describeKnown(id, known, state),
-      state: stateOf(value?.flags ?? null),
+      state: value === null ? "unknown" : stateOf(value),
       interfaces: ifindexes.map((ifindex) => interfaceStatus(ifindex, known, seen)),
       traffic: traffic.get(id) ?? [],
     };
@@ -193,10 +195,10 @@ function describeKnown(id: number, known: WorkloadState | undefined, state: Agen
   };
 }
 
-function stateOf(flags: number | null): WorkloadStatus["state"] {
-  if (flags === null) return "unknown";
+/** As the kernel has it, whatever the state file says. */
+function stateOf({ flags, mode }: WorkloadValue): WorkloadStatus["state"] {
   if ((flags & WorkloadFlag.PENDING) !== 0) return "pending";
-  return (flags & WorkloadFlag.UNRESTRICTED) !== 0 ? "unrestricted" : "enforced";
+  return (flags & WorkloadFlag.UNRESTRICTED) !== 0 ? "unrestricted" : effectOf(actionsOf(mode));
 }
 
 interface SeenInterfaces {

@@ -1,4 +1,6 @@
 /** One workload's way through a reconcile: what is known of it, and what came of it. Pure. */
+import { effectOf } from "../../policy/effect.ts";
+import type { RuleTable } from "../../policy/tables.ts";
 import { workloadKey } from "../workload/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
 import type { RuleStore } from "./rule-store.ts";
@@ -59,7 +61,7 @@ export function outcomeOf(step: Step, store: RuleStore): WorkloadOutcome {
   const table = tableOf(state, store);
   return {
     ...describe(state, store),
-    state: outcomeState(step, table !== null),
+    state: outcomeState(step, table),
     table,
     tableHash: table?.hash ?? null,
     replaced: before !== null && before.tableId !== state.tableId ? tableOf(before, store) : null,
@@ -83,10 +85,10 @@ export function tableIdOf(policy: PolicyInForce): number | null {
   return typeof policy === "string" ? null : policy.id;
 }
 
-function outcomeState(step: Step, hasTable: boolean): WorkloadOutcome["state"] {
+function outcomeState(step: Step, table: RuleTable | null): WorkloadOutcome["state"] {
   if (!step.guarded) return "failed";
   if (step.state.pending) return "pending";
-  return hasTable ? "enforced" : "unrestricted";
+  return table === null ? "unrestricted" : effectOf(table.actions);
 }
 
 function describe(state: WorkloadState, store: RuleStore) {

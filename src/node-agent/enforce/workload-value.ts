@@ -1,5 +1,5 @@
 /** A workload and its rule table as `struct workload`. Pure. */
-import type { Action, Attack } from "../../api/types.ts";
+import { ACTIONS, type Action, type Attack } from "../../api/types.ts";
 import {
   AttackFlag,
   ModeFlag,
@@ -59,6 +59,11 @@ export function workloadValue(
     defaultRuleset:
       fallback === null ? [0, 0] : [rulesetId(rulesets, fallback.egress), rulesetId(rulesets, fallback.ingress)],
   };
+}
+
+/** The actions behind a workload's `mode`. */
+export function actionsOf(mode: number): Action[] {
+  return ACTIONS.filter((action) => (mode & MODES[action]) !== 0);
 }
 
 export function sameWorkloadValue(left: WorkloadValue, right: WorkloadValue): boolean {

@@ -2,7 +2,9 @@
  * What the agent prints: one object for each thing that happened. Parts that do not apply to an event are left out,
  * but for `process`, which is null where a packet belongs to no process.
  */
+
 import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
+import type { Effect } from "../../policy/effect.ts";
 
 export interface WorkloadReference {
   name: string;
@@ -99,7 +101,7 @@ export interface WorkloadEvent {
   time: string;
   type: "workload";
   workload: WorkloadReference;
-  state: "enforced" | "unrestricted" | "pending" | "gone" | "failed";
+  state: Effect | "unrestricted" | "pending" | "gone" | "failed";
   interfaces: string[];
   profiles: string[];
   error?: { code: string; message: string };

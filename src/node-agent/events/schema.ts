@@ -5,6 +5,7 @@
 import { Ajv, type ErrorObject } from "ajv";
 import { PortcullisError } from "../../api/errors.ts";
 import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import { EFFECTS } from "../../policy/effect.ts";
 import type { AgentEvent } from "./event.ts";
 
 /** An object that is not an event: the message names the field, and what it should be. */
@@ -108,7 +109,7 @@ const KINDS: Record<AgentEvent["type"], object> = {
       type: { const: "workload" },
       time: TIME,
       workload: WORKLOAD,
-      state: oneOf(["enforced", "unrestricted", "pending", "gone", "failed"], "what it is now"),
+      state: oneOf([...EFFECTS, "unrestricted", "pending", "gone", "failed"], "what it is now"),
       interfaces: texts("host-side interfaces that are guarded"),
       profiles: texts("namespace/name of the profiles that select it"),
       error: record({ code: text("PC_..."), message: text("what is wrong, and what to do") }),

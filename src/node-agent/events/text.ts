@@ -13,6 +13,8 @@ const VERDICT_COLOURS: Record<Verdict, string> = { allowed: GREEN, alerted: YELL
 
 const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {
   enforced: GREEN,
+  watching: YELLOW,
+  learning: YELLOW,
   unrestricted: YELLOW,
   pending: YELLOW,
   gone: DIM,
