@@ -41,58 +41,13 @@ static __always_inline int store_process(__u32 tgid, const struct process *proce
 
 /*
  * The kernel swaps `interp` for an interpreter's name at a shebang, and for a binfmt_misc handler. A handler that
- * gets the file as a descriptor shows here; any other looks like a script, and fails when user space looks for the
- * shebang. Either way the process is its interpreter until then.
+ * gets the file as a descriptor shows here, and is no script.
  */
 static __always_inline int is_script(struct linux_binprm *binary)
 {
 	if (BPF_CORE_READ_BITFIELD_PROBED(binary, have_execfd))
 		return 0;
 	return BPF_CORE_READ(binary, interp) != BPF_CORE_READ(binary, filename);
-}
-
-/* Asks user space to look at the script. */
-static __always_inline void report_script(__u32 tgid, const struct process *process)
-{
-	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-
-	if (!event) {
-		count_error(ERROR_EVENTS_LOST);
-		return;
-	}
-	__builtin_memset(event, 0, sizeof(*event));
-	event->time = bpf_ktime_get_ns();
-	event->type = EVENT_SCRIPT;
-	event->count = 1;
-	event->actor.start_time = process->start_time;
-	event->actor.cgroup_id = process->cgroup_id;
-	event->actor.tgid = tgid;
-	event->actor.path_id = process->path_id;
-	event->actor.script_id = process->script_id;
-	event->actor.flags = process->flags;
-	event->parent_tgid = process->parent_tgid;
-	event->parent_path_id = process->parent_path_id;
-	__builtin_memcpy(event->comm, process->comm, sizeof(event->comm));
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-}
-
-/*
- * The script that was executed, by the path that was typed. Where bpf/shebang.bpf.c is at work, its file is known too:
- * if that is the image's own, and is the file of just this path, nobody has to look at it again. A path that leads to
- * the file by a symbolic link is not: the interpreter will follow the link anew.
- */
-static __always_inline void describe_script(struct path_scratch *scratch, struct task_struct *task,
-					    struct linux_binprm *binary, struct process *process)
-{
-	__u64 address = (__u64)binary;
-	struct shebang *shebang;
-
-	process->flags |= PROCESS_SCRIPT;
-	process->script_id = resolve_script(scratch, task, BPF_CORE_READ(binary, filename));
-	shebang = bpf_map_lookup_elem(&shebangs, &address);
-	if (shebang && process->script_id && shebang->path_id == process->script_id &&
-	    !(shebang->flags & (PROCESS_MODIFIED | PROCESS_DELETED)))
-		process->flags |= PROCESS_SCRIPT_VERIFIED;
 }
 
 /* The path, flags and script of a process that executes `binary`. */
@@ -107,7 +62,7 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
 	if (is_script(binary))
-		describe_script(scratch, task, binary, process);
+		process->script_id = resolve_script(scratch, task, BPF_CORE_READ(binary, filename));
 	give_scratch_back(key);
 }
 
@@ -135,8 +90,6 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 	if (store_process(tgid, &process, BPF_ANY))
 		bpf_map_delete_elem(&processes, &tgid);
 	begin_process_epoch(lineage);
-	if (process.script_id && !(process.flags & PROCESS_SCRIPT_VERIFIED))
-		report_script(tgid, &process);
 	return 0;
 }
 

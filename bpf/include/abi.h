@@ -252,8 +252,6 @@ enum process_flag {
 	PROCESS_MODIFIED = 1,         /* overlay upper layer: created or changed after the container started */
 	PROCESS_DELETED = 2,          /* the file has no name any more; memfd too */
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
-	PROCESS_SCRIPT = 8,           /* executed through a shebang; script_id is what was executed */
-	PROCESS_SCRIPT_VERIFIED = 16, /* the script's file is known to be the one at its path; script_id counts */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
@@ -261,7 +259,7 @@ struct process {
 	__u64 start_time;     /* group leader's start_boottime (start_time where there is none), ns */
 	__u64 cgroup_id;      /* on the cgroup v2 hierarchy */
 	__u32 path_id;
-	__u32 script_id;      /* 0 without shebang */
+	__u32 script_id;      /* the script that its interpreter runs; 0 if it was not executed through a shebang */
 	__u32 flags;          /* enum process_flag */
 	__u32 netns_inum;     /* at exec or fork */
 	__u32 parent_tgid;
@@ -269,12 +267,6 @@ struct process {
 	__u32 lineage;        /* tgid that executed what this process runs: its own, or of who it was forked from */
 	__u32 padding;
 	char comm[COMM_MAX];
-};
-
-/* `shebangs`: LRU_HASH, address of an exec's struct linux_binprm (__u64) -> the script's own file. */
-struct shebang {
-	__u32 path_id;
-	__u32 flags;          /* enum process_flag, of the script's file */
 };
 
 /* `containers`: HASH, cgroup v2 id (__u64) -> container id (__u32). */
@@ -494,6 +486,7 @@ enum error {
 	ERROR_DEVICES_FULL,
 	ERROR_REGISTRATIONS_FULL,
 	ERROR_OWNER_DISAGREEMENT,     /* the socket's storage and its registration name different processes */
+	ERROR_SCRIPT_FILE,            /* of a script that was executed, not found: it goes by its interpreter */
 	ERROR_COUNT,
 };
 
@@ -501,7 +494,6 @@ enum event_type {
 	EVENT_VERDICT = 1,
 	EVENT_DNS = 2,      /* trace-dns: a question, or an answer with its code */
 	EVENT_LISTEN = 3,
-	EVENT_SCRIPT = 4,   /* a shebang exec to verify: actor.tgid, actor.script_id */
 };
 
 /* `events`: RINGBUF. */

@@ -9,7 +9,7 @@
 #include "task.h"
 
 /* The flags that decide about rights. */
-#define IDENTITY_FLAGS (PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN | PROCESS_SCRIPT_VERIFIED)
+#define IDENTITY_FLAGS (PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN)
 
 static __always_inline int is_same_identity(const struct actor *one, const struct actor *other)
 {

@@ -84,7 +84,7 @@ static __always_inline __u32 by_direction(const __u32 pair[2], __u32 direction)
 
 /*
  * Fills `out` with the rights of `actor` under a table: which rule set judges it in `direction`, and with which
- * blocks to begin. A verified script that the table lists goes by its own path, everything else by its binary's.
+ * blocks to begin. A script that the table lists goes by its own path, everything else by its binary's.
  * What the table does not list, and a modified file without a block of `binary: Any`, is `default`: binary_id 0.
  * An actor without a process (path_id 0) is `default` as well, with path_id 0.
  */
@@ -92,15 +92,13 @@ static __always_inline void subject_of(const struct actor *actor, __u32 table_id
 				       __u32 direction, struct subject *out)
 {
 	__u32 path_id = actor->path_id;
-	struct binary *binary = NULL;
+	struct binary *binary;
 
 	out->container_id = container_of_cgroup(actor->cgroup_id);
-	if (actor->flags & PROCESS_SCRIPT_VERIFIED) {
-		binary = find_binary(table_id, actor->script_id, out->container_id);
-		if (binary)
-			path_id = actor->script_id;
-	}
-	if (!binary)
+	binary = find_binary(table_id, actor->script_id, out->container_id);
+	if (binary)
+		path_id = actor->script_id;
+	else
 		binary = find_binary(table_id, path_id, out->container_id);
 	out->path_id = is_modified(actor->flags) ? path_id | PATH_ID_MODIFIED : path_id;
 	if (binary) {

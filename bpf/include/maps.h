@@ -60,7 +60,6 @@ PINNED_MAP_WITH_FLAGS(paths, BPF_MAP_TYPE_HASH, struct path_text, __u32, 16384, 
 PINNED_MAP_WITH_FLAGS(path_texts, BPF_MAP_TYPE_HASH, __u32, struct path_text, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP(path_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
 PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 65536);
-PINNED_MAP(shebangs, BPF_MAP_TYPE_LRU_HASH, __u64, struct shebang, 4096);
 PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket_owner, 0,
 		      BPF_F_NO_PREALLOC | BPF_F_CLONE);

@@ -28,8 +28,7 @@ const volatile __u8 subject_from_mark = 0;
 static __always_inline int same_identity(const struct actor *a, const struct actor *b)
 {
 	return a->path_id == b->path_id && a->script_id == b->script_id && a->cgroup_id == b->cgroup_id &&
-	       is_modified(a->flags) == is_modified(b->flags) &&
-	       !((a->flags ^ b->flags) & PROCESS_SCRIPT_VERIFIED);
+	       is_modified(a->flags) == is_modified(b->flags);
 }
 
 /*

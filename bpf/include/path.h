@@ -39,6 +39,8 @@ struct path_scratch {
 	__u32 component_length;
 	__u32 only_dots;
 	__u32 named;                     /* components so far that are neither "." nor ".." */
+	struct callback_head *work;      /* see executed_file.h */
+	struct file *file;
 };
 
 static const struct path_scratch blank_scratch;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * The name of a script that was executed by its shebang. By the time of the exec tracepoint the kernel holds only
- * the interpreter's file and the string that was typed, so the script's path is made of that string, and user space
- * verifies the file behind it before it counts. The string must therefore mean one file only: ".." is taken up the
- * real directories that the path starts from, but not back over a component that was typed, which may be a symlink
- * to somewhere else.
+ * Which script a process is that was executed by its shebang. At the end of the exec the kernel holds the
+ * interpreter's file, and the script by the path that was typed, which the interpreter is about to open anew. The
+ * script's own file has just been closed: until the task returns to user space it waits among the task's works
+ * (executed_file.h). The process is the script if that file is the image's own, and is the one at the very path that
+ * was typed, seen from directories that nobody else can change: then it is what the interpreter opens.
  */
 #ifndef PORTCULLIS_SCRIPT_H
 #define PORTCULLIS_SCRIPT_H
 
-#include "path.h"
+#include "executable.h"
+#include "executed_file.h"
 
 /* A component has ended: drops "." and a leading "..". Returns 0 if the string is none that can be trusted. */
 static __always_inline int end_component(struct path_scratch *scratch)
@@ -99,15 +100,13 @@ static __always_inline int take_base(struct path_scratch *scratch, struct task_s
 	return PATH_TEXT_MAX - 1 - scratch->position;
 }
 
-/* Path id of the script that `filename` names, 0 if it names none for certain. `scratch` may be null. */
-static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task_struct *task, const char *filename)
+/* Puts the path that was typed into `text`, as one from the container's root. 0 if it cannot be said for certain. */
+static __always_inline int take_typed_path(struct path_scratch *scratch, struct task_struct *task, const char *filename)
 {
 	__u32 base, length;
 	long typed;
 	int result;
 
-	if (!scratch)
-		return 0;
 	__builtin_memset(scratch->text, 0, PATH_TEXT_MAX);
 	typed = bpf_probe_read_kernel_str(scratch->typed, PATH_TEXT_MAX, filename);
 	/* A string that fills the buffer may have been cut. */
@@ -124,6 +123,45 @@ static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task
 	}
 	bpf_probe_read_kernel(&scratch->text[base & (PATH_TEXT_MAX - 1)], length & (PATH_TEXT_MAX - 1),
 			      scratch->components);
+	return 1;
+}
+
+/* Is the walked name the path in `text`? Both are NUL padded. */
+static __always_inline int is_walked_name(struct path_scratch *scratch)
+{
+	__u64 *walked = (__u64 *)scratch->components, *text = (__u64 *)scratch->text;
+	__u64 difference = 0;
+	int i;
+
+	bpf_probe_read_kernel(scratch->components, PATH_TEXT_MAX, &scratch->name[scratch->position & (PATH_TEXT_MAX - 1)]);
+	for (i = 0; i < PATH_TEXT_MAX / 8; i++)
+		difference |= walked[i] ^ text[i];
+	return difference == 0;
+}
+
+/* Nobody else can change the directories from which the task's paths start. */
+static __always_inline int has_own_directories(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, fs, users) == 1;
+}
+
+/* Path id of the script that the task has just executed by the name `filename`, 0 where it goes by its interpreter. */
+static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task_struct *task, const char *filename)
+{
+	struct file *file;
+
+	if (!scratch || !has_own_directories(task) || !take_typed_path(scratch, task, filename))
+		return 0;
+	file = find_executed_file(scratch, task);
+	if (!file) {
+		count_error(ERROR_SCRIPT_FILE);
+		return 0;
+	}
+	scratch->skip = 0;
+	if (file_flags(task, file) ||
+	    walk(scratch, task, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)) != WALK_ROOT ||
+	    !is_walked_name(scratch))
+		return 0;
 	return intern(scratch);
 }
 

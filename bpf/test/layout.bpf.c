@@ -59,7 +59,6 @@ struct name_key name_key_layout;
 struct name_rule name_rule_layout;
 struct path_text path_text_layout;
 struct process process_layout;
-struct shebang shebang_layout;
 struct actor actor_layout;
 struct socket_owner socket_owner_layout;
 struct flow_key flow_key_layout;

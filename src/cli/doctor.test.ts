@@ -8,7 +8,7 @@ const FEATURES = [
   { feature: "jit", required: false, available: false, detail: "off", consequence: "speed" },
 ];
 
-const HOOK_SETS = { devices: "fentry", flows: null, senders: "tracepoints", scripts: null } as const;
+const HOOK_SETS = { devices: "fentry", flows: null, senders: "tracepoints" } as const;
 
 test("each feature has a line, what is missing says what is lost, and the end says what it comes to", () => {
   const text = reportText({ canEnforce: false, kernel: "6.1", features: FEATURES, hookSets: HOOK_SETS });

@@ -53,7 +53,7 @@ function findHookSets(): HookSets {
   try {
     return expectedHookSets();
   } catch (cause) {
-    if (cause instanceof KernelError) return { devices: null, flows: null, senders: null, scripts: null };
+    if (cause instanceof KernelError) return { devices: null, flows: null, senders: null };
     throw cause;
   }
 }
@@ -61,16 +61,14 @@ function findHookSets(): HookSets {
 const WITHOUT: Readonly<Record<keyof HookSets, string>> = {
   devices: "rtnetlink alone",
   flows: "socket storage alone",
-  scripts: "the agent, some time after they have begun",
   senders: "nothing: a connected socket keeps the user that connected it",
 };
 
-function hookLines({ devices, flows, senders, scripts }: HookSets): string[] {
+function hookLines({ devices, flows, senders }: HookSets): string[] {
   return [
     `Veth pairs are seen by      ${devices ?? WITHOUT.devices}`,
     `Flows are registered by     ${flows ?? WITHOUT.flows}`,
     `Senders are shown by        ${senders ?? WITHOUT.senders}`,
-    `Scripts are known from      ${scripts ?? WITHOUT.scripts}`,
   ];
 }
 

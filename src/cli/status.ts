@@ -33,7 +33,7 @@ export function statusText(status: NodeStatus): string {
     `Pins:       ${status.pinRoot}`,
     `Agent:      ${status.agentPid === null ? "not running; what is in force stays in force" : `running, pid ${status.agentPid}`}`,
     `Workloads:  ${status.workloads.length}`,
-    `Hooks:      veth pairs: ${status.hookSets.devices ?? "none"}; flows: ${status.hookSets.flows ?? "none"}; senders: ${status.hookSets.senders ?? "none"}; scripts: ${status.hookSets.scripts ?? "none"}`,
+    `Hooks:      veth pairs: ${status.hookSets.devices ?? "none"}; flows: ${status.hookSets.flows ?? "none"}; senders: ${status.hookSets.senders ?? "none"}`,
     ...gateLines(status.gate),
     ...status.problems.map((problem) => `Problem:    ${problem}`),
     ...status.workloads.flatMap((workload) => ["", ...workloadLines(workload)]),

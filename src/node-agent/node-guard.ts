@@ -79,7 +79,6 @@ export class NodeGuard {
       maps,
       directory: this.#directory,
       sink: options.sink,
-      onScript: (tgid) => this.enforcement.scripts.verify(tgid),
       nameHashMultiplier: enforcer.state.nameHashMultiplier,
       eventInterval: options.settings.eventInterval,
       log: options.log,
@@ -128,7 +127,6 @@ export class NodeGuard {
     const outcomes = this.enforcement.enforcer.reconcile(desired, unseen);
     this.#admit(outcomes);
     this.#directory.update();
-    if (outcomes.some(({ changed }) => changed)) this.enforcement.scripts.verifyAll();
     this.reports.workloads(outcomes, snapshot.unresolved);
     for (const { problems } of snapshot.workloads) this.reports.problems(problems, this.#options.log);
     const settled = this.#comparePairs(snapshot.workloads);

@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { openProcess, takeDescriptor } from "../../src/node-agent/ffi/foreign-sockets.ts";
 import { closeFd } from "../../src/node-agent/ffi/libc.ts";
-import { probeFunctionTracing, probeKprobes, probeLsm } from "../../src/node-agent/kernel/program-probes.ts";
+import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/program-probes.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { Lab } from "./harness/lab.ts";
 import type { RunningProcess } from "./harness/processes.ts";
@@ -36,25 +36,8 @@ const lab = await Lab.start("hooks", { apps: ["shop"], startAgent: false });
 const shop = lab.workload("shop");
 const asker = lab.program("asker");
 const stranger = lab.program("stranger");
-const python = lab.program("python", "/usr/bin/python3");
-const listedScript = lab.path("bin", "listed-script");
-const linkToScript = lab.path("link-to-script");
-writeFileSync(
-  listedScript,
-  `#!${python} -I
-import socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(0.25)
-s.sendto(sys.argv[1].encode(), ("${SERVER}", 7000))
-try: s.recv(100)
-except TimeoutError: sys.exit(3)
-`,
-  { mode: 0o755 },
-);
-symlinkSync(listedScript, linkToScript);
 lab.agent.write(
   profile("shop", [
-    entry(listedScript, { egress: { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } } }),
     entry(asker, {
       egress: {
         cidr4: [`${SERVER}/32`],
@@ -124,7 +107,6 @@ for (const way of WAYS) {
       const wanted = way === "none" ? null : way;
       assert.equal(hookSets.flows, wanted);
       assert.equal(hookSets.devices, way === "fentry" && !hasModuleTypes() ? null : wanted);
-      assert.equal(hookSets.scripts, way === "fentry" && probeLsm().available ? "lsm" : wanted);
     });
 
     for (const [what, verbs] of Object.entries(PACKETS)) {
@@ -164,29 +146,6 @@ for (const way of WAYS) {
         assert.deepEqual(await lab.servers.received(other.tag), []);
       },
     );
-
-    await context.test(
-      "§3 a script is itself from its exec on, before user space has looked at it",
-      { skip: way === "none" ? "only user space knows scripts" : false },
-      async () => {
-        const tag = lab.tag();
-        process.kill(lab.agent.pid, "SIGSTOP");
-        try {
-          const { code, stderr } = await lab.run(shop, listedScript, [tag]);
-          assert.equal(code, 0, stderr);
-        } finally {
-          process.kill(lab.agent.pid, "SIGCONT");
-        }
-        assert.equal((await lab.servers.received(tag)).length, 1);
-      },
-    );
-
-    await context.test("§3 a script that is reached by a symbolic link is its interpreter", async () => {
-      const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
-      assert.equal((await lab.run(shop, linkToScript, [tag])).code, 3);
-      await lab.violation({ reason: "BinaryUnknown", path: python }, mark);
-      assert.deepEqual(await lab.servers.received(tag), []);
-    });
 
     await context.test("a veth that is replaced is guarded again, and both sources have seen it", async () => {
       execFileSync("ip", ["-n", lab.topology.node.name, "link", "delete", shop.hostInterface]);

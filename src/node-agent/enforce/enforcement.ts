@@ -14,7 +14,6 @@ import { Instances } from "./instances.ts";
 import { PathNames } from "./path-names.ts";
 import { Programs } from "./programs.ts";
 import { RuleStore } from "./rule-store.ts";
-import { ScriptVerifier } from "./scripts.ts";
 import { type NodeSettings, settingsValue } from "./settings.ts";
 import { type AgentState, freshState, loadState, saveState } from "./state.ts";
 import { WorkloadFacts } from "./workload-facts.ts";
@@ -38,7 +37,6 @@ export class Enforcement implements Disposable {
   readonly maps: Maps;
   readonly paths: PathNames;
   readonly programs: Programs;
-  readonly scripts: ScriptVerifier;
   readonly store: RuleStore;
   readonly #saved: { text: string };
 
@@ -65,8 +63,6 @@ export class Enforcement implements Disposable {
     this.paths = new PathNames(this.maps);
     this.store = new RuleStore(this.maps, this.paths, state.nextTableId);
     this.enforcer = this.#buildEnforcer(state, stateDirectory, log);
-    this.scripts = this.#buildScripts(log);
-    this.scripts.verifyAll();
   }
 
   /** Whether the first packet of every allowed flow is reported, from now on. */
@@ -113,17 +109,6 @@ export class Enforcement implements Disposable {
       },
       state,
     );
-  }
-
-  #buildScripts(log: Logger): ScriptVerifier {
-    const { maps, paths, programs } = this;
-    return new ScriptVerifier({
-      path: (id) => paths.text(id),
-      process: (tgid) => maps.processes.get(tgid),
-      processes: () => maps.processes.entries(),
-      setVerified: (tgid, process) => programs.verifyScript(tgid, process),
-      log,
-    });
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Programs on functions of the kernel: bpf/devices.bpf.c, bpf/flows.bpf.c and bpf/shebang.bpf.c. What a kernel allows differs, so for each
+ * Programs on functions of the kernel: bpf/devices.bpf.c and bpf/flows.bpf.c. What a kernel allows differs, so for each
  * job there are several sets of programs, and the first one that the kernel takes is used. None of them is needed to
  * enforce; what is lost without is said in `missing`.
  */
@@ -26,8 +26,6 @@ export interface HookSets {
   /** Who uses which address: the second source of socket owners. */
   flows: HookSet | null;
   senders: SenderSet | null;
-  /** Which file a script is, before its interpreter takes its place. */
-  scripts: "lsm" | HookSet | null;
 }
 
 interface Candidate<S extends string> {
@@ -47,11 +45,7 @@ const SENDERS: readonly Candidate<"lsm" | "fentry">[] = [
   { set: "fentry", probe: probeFunctionTracing, pattern: /^sender_/ },
 ];
 
-const SCRIPTS: readonly Candidate<"lsm" | HookSet>[] = [
-  { set: "lsm", probe: probeLsm, pattern: /^lsm_/ },
-  ...FUNCTIONS,
-];
-const CANDIDATES = { devices: FUNCTIONS, flows: FUNCTIONS, senders: SENDERS, scripts: SCRIPTS } as const;
+const CANDIDATES = { devices: FUNCTIONS, flows: FUNCTIONS, senders: SENDERS } as const;
 
 /** Tracepoints of bpf/sockets.bpf.c that see the sender too, but after the packet. */
 const SENDER_TRACEPOINTS: readonly string[] = ["socket_sent", "socket_received"];
@@ -63,7 +57,6 @@ const JOBS = {
     name: "sender detection",
     lost: "the first packet of a connected socket's new user is judged as its former user's",
   },
-  scripts: { name: "script detection", lost: "a script is its interpreter until the agent has looked at its file" },
 } as const satisfies Record<keyof HookSets, { name: string; lost: string }>;
 
 const NOT_LASTING = {
@@ -78,7 +71,7 @@ const TRACE_FENTRY = 24;
 const MOVE_FUNCTION = "__dev_change_net_namespace";
 const MOVE_PROGRAMS: readonly string[] = ["kprobe_move", "kretprobe_move"];
 
-type HookObject = "devices" | "flows" | "shebang";
+type HookObject = "devices" | "flows";
 
 export interface FunctionHookOptions {
   /** Folder of the links' pins. */
@@ -106,7 +99,6 @@ export function expectedHookSets(): HookSets {
     devices: functions,
     flows: functions,
     senders: SENDERS.find(isOffered)?.set ?? tracepoints,
-    scripts: SCRIPTS.find(isOffered)?.set ?? null,
   };
 }
 
@@ -119,7 +111,6 @@ export function attachedHookSets(pins: readonly string[]): HookSets {
     devices: first(FUNCTIONS, /_remove$/),
     flows: first(FUNCTIONS, /_release$/),
     senders: first(SENDERS, /_sends$/) ?? tracepoints,
-    scripts: first(SCRIPTS, /_execs$/),
   };
 }
 
@@ -149,11 +140,6 @@ export class FunctionHooks implements Disposable {
       devices: this.#use("devices", "devices", functions),
       flows: this.#use("flows", "flows", functions),
       senders: this.#useSenders(),
-      scripts: this.#use(
-        "shebang",
-        "scripts",
-        SCRIPTS.filter(({ set }) => isAllowed(set, options.allowed)),
-      ),
     };
     if (this.#held.length > 0) this.missing.push(NOT_LASTING);
   }

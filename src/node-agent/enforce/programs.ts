@@ -9,7 +9,6 @@ import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from ".
 import { attachPinned, runIterator } from "../kernel/links.ts";
 import { BpfObject, readObjectPrograms } from "../kernel/objects.ts";
 import { probeSocketIterators } from "../kernel/program-probes.ts";
-import { runOnPacket } from "../kernel/test-run.ts";
 import { type MapName, openMap } from "../kernel/typed-maps.ts";
 import type { Attachments } from "./enforcer.ts";
 import { ObjectsMissingError, PinsIncompatibleError } from "./errors.ts";
@@ -34,7 +33,6 @@ const JOB_MAPS: Readonly<Record<keyof HookSets, readonly MapName[]>> = {
   devices: ["devices"],
   flows: ["registrations", "registered"],
   senders: [],
-  scripts: ["shebangs"],
 };
 
 /** enum bpf_attach_type of tp_btf programs. */
@@ -67,7 +65,6 @@ export class Programs implements Attachments, Disposable {
   readonly #pinRoot: string;
   readonly #objects: string;
   readonly #classifier: BpfObject;
-  readonly #scripts: BpfObject;
   readonly #functions: FunctionHooks;
   readonly #attached = new Set<number>();
 
@@ -86,7 +83,6 @@ export class Programs implements Attachments, Disposable {
       loaded.use(this.#load(name, constants, without));
     // All of them before any is attached: what the kernel refuses must not leave half of the programs behind.
     const hooks = HOOK_OBJECTS.map((name) => load(name, {}, name === "sockets" ? this.#unavailable() : []));
-    this.#scripts = load("scripts");
     this.#classifier = load("classifier", { name_hash_multiplier: nameHashMultiplier });
     for (const object of hooks) this.#attachHooks(object);
     for (const object of hooks) object.close();
@@ -111,15 +107,6 @@ export class Programs implements Attachments, Disposable {
     this.#attached.clear();
   }
 
-  /** Runs `verify_script` of bpf/scripts.bpf.c; true if the process has the flag now. */
-  verifyScript(tgid: number, { startTime, scriptId }: { startTime: bigint; scriptId: number }): boolean {
-    const request = Buffer.alloc(PROCESS_REQUEST_SIZE);
-    request.writeUInt32LE(tgid, 16);
-    request.writeUInt32LE(scriptId, 20);
-    request.writeBigUInt64LE(startTime, 24);
-    return runOnPacket(this.#scripts.program("verify_script").fd, request).returnValue === 1;
-  }
-
   /** What is used for the jobs for which there are several ways. */
   get hookSets(): Readonly<HookSets> {
     return this.#functions.sets;
@@ -129,7 +116,6 @@ export class Programs implements Attachments, Disposable {
   close(): void {
     this.#functions.close();
     this.#classifier.close();
-    this.#scripts.close();
   }
 
   [Symbol.dispose](): void {
@@ -227,6 +213,3 @@ const PIN_MISMATCH = /couldn't reuse pinned map/;
 const HANDED_OVER = "a connected socket that another process takes over is judged by its last user";
 const OUT_OF_REACH =
   "sockets older than the agent are found through /proc; those of a process whose first thread has ended are not";
-
-/** `struct process_request` of bpf/scripts.bpf.c: header 14, padding 2, tgid, script_id, start_time. */
-const PROCESS_REQUEST_SIZE = 32;

@@ -1,7 +1,7 @@
 /** Kernel records -> events: numbers become names. */
 import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
 import type { RuleTable } from "../../policy/tables.ts";
-import { type Actor, type Event, EventType, PATH_ID_MODIFIED, ProcessFlag } from "../kernel/abi.gen.ts";
+import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag } from "../kernel/abi.gen.ts";
 import { addressText } from "./addresses.ts";
 import type { DnsPart, Endpoint, ProcessReference, VerdictEvent, WorkloadReference } from "./event.ts";
 import { nameFromReversed } from "./names.ts";
@@ -30,7 +30,7 @@ const TYPES: ReadonlyMap<number, VerdictEvent["type"]> = new Map([
   [EventType.LISTEN, "listen"],
 ]);
 
-/** The event of a record; null for records that are not for people (scripts to verify). */
+/** The event of a record; null for a record of a type that is not known. */
 export function verdictEvent(record: Event, directory: Directory): VerdictEvent | null {
   const type = TYPES.get(record.type);
   if (type === undefined) return null;
@@ -81,7 +81,7 @@ function processReference(record: Event, directory: Directory): ProcessReference
   const { actor } = record;
   if (actor.tgid === 0) return null;
   const path = directory.path(actor.pathId & PATH_ID_MASK);
-  const script = isVerifiedScript(actor) ? directory.path(actor.scriptId) : null;
+  const script = directory.path(actor.scriptId);
   const parentPath = directory.path(record.parentPathId & PATH_ID_MASK);
   const container = record.containerId === 0 ? null : directory.container(record.workloadId, record.containerId);
   return {
@@ -96,10 +96,6 @@ function processReference(record: Event, directory: Directory): ProcessReference
       ? {}
       : { parent: { pid: record.parentTgid, ...(parentPath === null ? {} : { path: parentPath }) } }),
   };
-}
-
-function isVerifiedScript(actor: Actor): boolean {
-  return (actor.flags & ProcessFlag.SCRIPT_VERIFIED) !== 0 && actor.scriptId !== 0;
 }
 
 function endpoint(address: Uint8Array, port: number, record: Event): Endpoint {

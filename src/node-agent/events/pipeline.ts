@@ -1,7 +1,7 @@
 /** From the kernel's ring buffer to the sink: decode, give names to numbers, hand on. */
 import { causeText } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { ErrorKind, Event, EventType, type Limit, type LimitKey } from "../kernel/abi.gen.ts";
+import { ErrorKind, Event, type Limit, type LimitKey } from "../kernel/abi.gen.ts";
 import { monotonicNow } from "../kernel/clock.ts";
 import { RingBuffer } from "../kernel/ring-buffer.ts";
 import { type Directory, verdictEvent } from "./enrich.ts";
@@ -17,8 +17,6 @@ export interface PipelineParts {
   };
   directory: Directory;
   sink: EventSink;
-  /** A process was executed through a shebang. */
-  onScript(tgid: number): void;
   nameHashMultiplier: bigint;
   /** Milliseconds between two events of one kind in the kernel. */
   eventInterval: number;
@@ -65,10 +63,6 @@ export class EventPipeline {
   }
 
   #deliver(record: Event): void {
-    if (record.type === EventType.SCRIPT) {
-      this.#parts.onScript(record.actor.tgid);
-      return;
-    }
     const event = verdictEvent(record, this.#parts.directory);
     if (event === null) return;
     this.#suppressed.saw(record, event);

@@ -76,8 +76,8 @@ export class SuppressedEvents {
   #keysOf(record: Event): LimitKey[] {
     const { actor } = record;
     const modified = (actor.flags & (ProcessFlag.MODIFIED | ProcessFlag.DELETED)) !== 0 ? PATH_ID_MODIFIED : 0;
-    // A verified script goes by its own path only if the table lists it, which a record does not say.
-    const scripts = (actor.flags & ProcessFlag.SCRIPT_VERIFIED) !== 0 ? [actor.scriptId] : [];
+    // A script goes by its own path only if the table lists it, which a record does not say.
+    const scripts = actor.scriptId === 0 ? [] : [actor.scriptId];
     return [actor.pathId, ...scripts].map((pathId) => ({
       workloadId: record.workloadId,
       pathId: pathId + modified,

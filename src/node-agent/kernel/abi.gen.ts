@@ -120,8 +120,6 @@ export const ProcessFlag = {
   MODIFIED: 1,
   DELETED: 2,
   PATH_UNKNOWN: 4,
-  SCRIPT: 8,
-  SCRIPT_VERIFIED: 16,
 } as const;
 
 /** `enum socket_flag` */
@@ -173,7 +171,8 @@ export const ErrorKind = {
   DEVICES_FULL: 22,
   REGISTRATIONS_FULL: 23,
   OWNER_DISAGREEMENT: 24,
-  COUNT: 25,
+  SCRIPT_FILE: 25,
+  COUNT: 26,
 } as const;
 
 /** `enum event_type` */
@@ -181,7 +180,6 @@ export const EventType = {
   VERDICT: 1,
   DNS: 2,
   LISTEN: 3,
-  SCRIPT: 4,
 } as const;
 
 /** `struct settings`, 56 bytes */
@@ -663,27 +661,6 @@ export const Process: Codec<Process> = {
       parentPathId: buffer.readUInt32LE(offset + 36),
       lineage: buffer.readUInt32LE(offset + 40),
       comm: readText(buffer, offset + 48, 16),
-    };
-  },
-};
-
-/** `struct shebang`, 8 bytes */
-export interface Shebang {
-  pathId: number;
-  flags: number;
-}
-
-export const Shebang: Codec<Shebang> = {
-  SIZE: 8,
-  encode(value: Shebang, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
-    buffer.writeUInt32LE(value.pathId, offset);
-    buffer.writeUInt32LE(value.flags, offset + 4);
-    return buffer;
-  },
-  decode(buffer: Buffer, offset = 0): Shebang {
-    return {
-      pathId: buffer.readUInt32LE(offset),
-      flags: buffer.readUInt32LE(offset + 4),
     };
   },
 };

@@ -31,7 +31,6 @@ import {
   RegistrationKey,
   Ruleset,
   Settings,
-  Shebang,
   SocketOwner,
   VethEnd,
   Workload,
@@ -81,7 +80,6 @@ const TYPES = {
   pathTexts: of(u32, PathText),
   pathSequence: of(u32, u64),
   processes: of(u32, Process),
-  shebangs: of(u64, Shebang),
   containers: of(u64, u32),
   /** Key: file descriptor of a socket in this process. */
   socketOwners: of(s32, SocketOwner),

@@ -1,0 +1,173 @@
+/** Section 3, scripts: a listed script has its rights from its first packet on, and whatever else its interpreter runs has not. */
+import assert from "node:assert/strict";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import type { EgressRules } from "../../src/api/types.ts";
+import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";
+import { Lab } from "./harness/lab.ts";
+import { egress, profile } from "./harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } };
+const PYTHON = "/usr/bin/python3";
+
+const lab = await Lab.start("scripts", { apps: ["shop"], startAgent: false });
+const shop = lab.workload("shop");
+const python = lab.program("python", PYTHON);
+
+/** A program in Python that sends its first argument in so many datagrams. Exit status 3 if no answer comes to any. */
+function scriptText(shebang: string, datagrams = 1): string {
+  return `#!${shebang}
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(${1 / datagrams})
+for attempt in range(${datagrams}):
+    s.sendto(sys.argv[1].encode(), ("${SERVER}", 7000))
+    try: sys.exit(len(s.recv(100)) == 0)
+    except TimeoutError: pass
+sys.exit(3)
+`;
+}
+
+function script(path: string, shebang = `${python} -I`): string {
+  writeFileSync(path, scriptText(shebang), { mode: 0o755 });
+  return path;
+}
+
+mkdirSync(lab.path("work"));
+mkdirSync(lab.path("evil"));
+mkdirSync(lab.path("elsewhere"));
+const listed = script(lab.path("bin", "listed"));
+const other = script(lab.path("bin", "other"));
+const job = script(lab.path("work", "job"));
+const evil = lab.path("evil", "job");
+writeFileSync(evil, scriptText(`${python} -I`, 10), { mode: 0o755 });
+const link = lab.path("bin", "link");
+symlinkSync(listed, link);
+
+makeImage(lab.path("image"), {
+  "opt/job": { text: scriptText(`${PYTHON} -I`) },
+  "opt/changed": { text: scriptText(`${PYTHON} -I`) },
+});
+const root = mountOverlay(lab.path("overlay"), lab.path("image"));
+writeFileSync(`${root}/opt/changed`, scriptText(`${PYTHON} -I`));
+for (const folder of ["usr", "lib", "lib64", "etc"]) {
+  mkdirSync(`${root}/${folder}`);
+  bindMount(`/${folder}`, `${root}/${folder}`);
+}
+
+lab.agent.write(
+  profile(
+    "shop",
+    [listed, job, "/opt/job", "/opt/changed"].map((path) => egress(path, RIGHTS)),
+  ),
+);
+await lab.agent.start();
+
+/** Runs it while the agent is stopped: what is known is known in the kernel. */
+async function runUnwatched(program: string, args: (tag: string) => string[]) {
+  const tag = lab.tag();
+  process.kill(lab.agent.pid, "SIGSTOP");
+  try {
+    const { code, stderr } = await lab.run(shop, program, args(tag));
+    return { code, stderr, received: (await lab.servers.received(tag)).length };
+  } finally {
+    process.kill(lab.agent.pid, "SIGCONT");
+  }
+}
+
+/** Nothing that it sends arrives, and the events say that its interpreter did it. */
+async function stops(program: string, args: (tag: string) => string[], interpreter = python): Promise<void> {
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const { code, stderr } = await lab.run(shop, program, args(tag));
+  assert.equal(code, 3, stderr);
+  await lab.violation({ reason: "BinaryUnknown", path: interpreter }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
+}
+
+test("§3 a listed script is itself from its first packet on, whether or not an agent is at work", async () => {
+  const { code, stderr, received } = await runUnwatched(listed, (tag) => [tag]);
+  assert.deepEqual({ code, received }, { code: 0, received: 1 }, stderr);
+});
+
+test("§3 events name the script, and its interpreter", async () => {
+  const mark = lab.agent.events.mark();
+  assert.equal((await lab.run(shop, listed, [lab.tag()])).code, 0);
+  const event = await lab.violation({ verdict: "allowed", reason: "Allowed", path: python }, mark);
+  assert.equal(event.process?.script, listed);
+});
+
+test("§3 a relative name from a directory that is the process's own", async () => {
+  const { code, received } = await runUnwatched("/bin/sh", (tag) => [
+    "-c",
+    `cd ${lab.path("bin")}; exec ./../work/job ${tag}`,
+  ]);
+  assert.deepEqual({ code, received }, { code: 0, received: 1 });
+});
+
+test("§3 in an overlay, the image's script is itself, and one that was changed is its interpreter", async () => {
+  assert.deepEqual((await runUnwatched("/usr/sbin/chroot", (tag) => [root, "/opt/job", tag])).code, 0);
+  await stops("/usr/sbin/chroot", (tag) => [root, "/opt/changed", tag], "/usr/bin/python3.11");
+});
+
+test("§3 a script that no profile lists is its interpreter", async () => {
+  await stops(other, (tag) => [tag]);
+});
+
+test("§3 a listed script given to its interpreter as an argument is the interpreter", async () => {
+  await stops(python, (tag) => [listed, tag]);
+});
+
+test("§3 a symbolic link to a listed script is the interpreter: it will follow the link anew", async () => {
+  await stops(link, (tag) => [tag]);
+});
+
+test("§3 a descriptor of a listed script is the interpreter", async () => {
+  const program = `import os, sys
+file = os.open("${listed}", os.O_RDONLY)
+os.set_inheritable(file, True)
+os.execve(file, ["job", sys.argv[1]], {})`;
+  await stops(PYTHON, (tag) => ["-c", program, tag]);
+});
+
+/** Executes `path` in a child that shares directories with its parent, which changes them once the interpreter has begun. */
+function swap(path: string, change: string): string {
+  return `import ctypes, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+os.chdir("${lab.path("work")}")
+child = libc.syscall(56, 0x200 | signal.SIGCHLD, 0, 0, 0, 0) # clone(CLONE_FS)
+if child == 0:
+    os.execv("${path}", ["${path}", sys.argv[1]])
+while os.readlink(f"/proc/{child}/exe") != "${python}": pass
+os.kill(child, signal.SIGSTOP)
+while " T " not in open(f"/proc/{child}/stat").read(): pass
+${change}
+os.kill(child, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))`;
+}
+
+test("§3 attack: a relative name, and a working directory that another process changes", async () => {
+  await stops(PYTHON, (tag) => ["-c", swap("./job", `os.chdir("${lab.path("evil")}")`), tag]);
+});
+
+test("§3 attack: a root directory that another process changes", async () => {
+  const elsewhere = lab.path("elsewhere");
+  for (const path of ["/", lab.folder]) bindMount(path, path === "/" ? elsewhere : `${elsewhere}${lab.folder}`);
+  bindMount(evil, `${elsewhere}${listed}`);
+  await stops(PYTHON, (tag) => ["-c", swap(listed, `os.chroot("${elsewhere}")`), tag]);
+});
+
+test("§3 attack: another script, with descriptors of a listed one that are closed on exec", async () => {
+  const program = `import os, sys
+for count in range(int(sys.argv[1])): os.open("${listed}", os.O_RDONLY)
+os.execv("${other}", ["${other}", sys.argv[2]])`;
+  for (const count of ["1", "700"]) await stops(PYTHON, (tag) => ["-c", program, count, tag]);
+});
+
+test("§3 a listed script is itself with descriptors of other files that are closed on exec", async () => {
+  const program = `import os, sys
+for count in range(100): os.open("${other}", os.O_RDONLY)
+os.execv("${listed}", ["${listed}", sys.argv[1]])`;
+  const { code, received } = await runUnwatched(PYTHON, (tag) => ["-c", program, tag]);
+  assert.deepEqual({ code, received }, { code: 0, received: 1 });
+});
