@@ -23,7 +23,6 @@ without  jit           off
 Veth pairs are seen by      fentry
 Flows are registered by     socket storage alone
 Senders are shown by        tracepoints
-Scripts are known from      the agent, some time after they have begun
 
 This node (kernel 6.1) cannot enforce profiles: kernel-reads missing.
 `,
