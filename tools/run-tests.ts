@@ -11,10 +11,18 @@ import { removeLeftovers } from "../test/e2e/harness/leftovers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Units, BPF programs without a network, fuzzing for a while, the kernel matrix's parts, the demo, and end to end. */
-const TESTS = ["src", "tools", "bench", "bpf/test", "test/fuzz", "test/kernels", "examples", "test/e2e"].map(
-  (folder) => `${folder}/**/*.test.ts`,
-);
+/** Units, BPF programs without a network, fuzzing for a while, the kernel matrix's parts, the demo, end to end, and what users of other tools reported. */
+const TESTS = [
+  "src",
+  "tools",
+  "bench",
+  "bpf/test",
+  "test/fuzz",
+  "test/kernels",
+  "examples",
+  "test/e2e",
+  "test/field",
+].map((folder) => `${folder}/**/*.test.ts`);
 
 /** A test that takes longer hangs. The longest, many starts of a workload, takes half a minute. */
 const TEST_TIMEOUT_MS = 180_000;

@@ -27,6 +27,8 @@ static void make(struct client *client, int family, int type, int protocol)
 }
 
 static void tcp4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_STREAM, 0); }
+static void mptcp4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_STREAM, IPPROTO_MPTCP); }
+static void mptcp6(struct client *client, char **arguments) { make(client, AF_INET6, SOCK_STREAM, IPPROTO_MPTCP); }
 static void tcp6(struct client *client, char **arguments) { make(client, AF_INET6, SOCK_STREAM, 0); }
 static void udp4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_DGRAM, 0); }
 static void udp6(struct client *client, char **arguments) { make(client, AF_INET6, SOCK_DGRAM, 0); }
@@ -258,6 +260,8 @@ static void no_delay(struct client *client, char **arguments)
 
 const struct verb socket_verbs[] = {
 	{ "tcp4", 0, "", tcp4 },
+	{ "mptcp4", 0, "", mptcp4 },
+	{ "mptcp6", 0, "", mptcp6 },
 	{ "tcp6", 0, "", tcp6 },
 	{ "udp4", 0, "", udp4 },
 	{ "udp6", 0, "", udp6 },

@@ -1,0 +1,69 @@
+/**
+ * Multipath TCP sockets. Go's listeners are such sockets by default since 1.24 (golang/go#56539), and `mptcpize run` makes
+ * those of any program so. The process has a socket of protocol 262; the TCP sockets below it, which send and receive, are the
+ * kernel's, so nothing that user space does creates them.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { test } from "node:test";
+import { Lab } from "../e2e/harness/lab.ts";
+import { entry, profile } from "../e2e/harness/profiles.ts";
+
+const OPTIONS = existsSync("/proc/sys/net/mptcp/enabled") ? {} : { skip: "this kernel has no Multipath TCP" };
+const SERVER = "198.51.100.1";
+const OUTSIDE = ["198.51.100.0/24", "203.0.113.0/24"];
+const TCP_PORTS = { protocolPorts: [{ protocol: "tcp" as const, port: 7000 }] };
+
+const lab = await Lab.start("mptcp", {
+  apps: ["app"],
+  profiles: (lab) => [
+    profile("app", [
+      entry(lab.program("good"), {
+        egress: { cidr4: OUTSIDE, cidr6: ["2001:db8::/32"], l4: TCP_PORTS },
+        ingress: { cidr4: OUTSIDE, cidr6: ["2001:db8::/32"], l4: TCP_PORTS },
+      }),
+    ]),
+  ],
+});
+const app = lab.workload("app");
+const good = lab.path("bin", "good");
+const evil = lab.program("evil");
+const { outside } = lab.topology;
+const visitor = lab.program("visitor");
+
+test("a listed client connects by Multipath TCP, over IPv4 and IPv6", OPTIONS, async () => {
+  await lab.passes(app, good, `mptcp4 connect ${SERVER} 7000 send TAG recv`);
+  await lab.passes(app, good, "mptcp6 connect 2001:db8:1::1 7000 send TAG recv");
+});
+
+test("an executable that is not listed does not", OPTIONS, async () => {
+  await lab.stops(app, evil, `mptcp4 connect ${SERVER} 7000 send TAG recv`, { reason: "BinaryUnknown" });
+  await lab.stops(app, good, `mptcp4 connect ${SERVER} 7001 send TAG recv`, { reason: "Port" });
+});
+
+for (const visitors of ["tcp4", "mptcp4"]) {
+  test(
+    `a listed server with a Multipath TCP listener answers a client that comes by ${visitors}`,
+    OPTIONS,
+    async () => {
+      const server = lab.start(app, good, "mptcp4 bind 0.0.0.0 7000 listen echo");
+      await server.line("listening");
+      assert.equal((await lab.run(outside, visitor, `${visitors} connect ${app.ipv4} 7000 send x recv`)).code, 0);
+      await server.kill();
+    },
+  );
+}
+
+test("a server that is not listed answers nobody", OPTIONS, async () => {
+  const server = lab.start(app, evil, "mptcp4 bind 0.0.0.0 7000 listen echo");
+  await server.line("listening");
+  assert.equal((await lab.run(outside, visitor, `timeout 300 mptcp4 connect ${app.ipv4} 7000 send x recv`)).code, 3);
+  await server.kill();
+});
+
+test("a connection handed to an executable that is not listed ends there", OPTIONS, async () => {
+  await lab.stops(app, good, `mptcp4 connect ${SERVER} 7000 send first recv exec ${evil} send TAG recv`, {
+    reason: "BinaryUnknown",
+    path: evil,
+  });
+});
