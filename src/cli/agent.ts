@@ -6,6 +6,7 @@ import { gateCgroup } from "../node-agent/enforce/gate.ts";
 import { acquireLock } from "../node-agent/enforce/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { exitNow } from "../node-agent/ffi/libc.ts";
+import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
 import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/node-guard.ts";
 import { ProfileFolder } from "../node-agent/profiles/folder.ts";
 import { NamedNamespaces } from "../node-agent/workload/named-namespaces.ts";
@@ -133,12 +134,14 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
         onError: (cause) => log.error({ err: cause }, "cannot look at the network namespaces; trying again"),
       }),
     );
+    const files = resources.use(new ForeignFiles({ log }));
     const agent = new Agent({
       pinRoot,
       stateDirectory,
       settings,
       profiles,
       workloads,
+      files,
       sink,
       startupFailurePolicy,
       startupTimeout,

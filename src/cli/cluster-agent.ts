@@ -7,6 +7,7 @@ import { KeptState } from "../node-agent/distribution/kept-state.ts";
 import { PodBindings } from "../node-agent/distribution/pod-bindings.ts";
 import { gateCgroup } from "../node-agent/enforce/gate.ts";
 import { exitNow } from "../node-agent/ffi/libc.ts";
+import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
 import { PodWorkloads } from "../node-agent/workload/pods.ts";
 import { searchDomains } from "../node-agent/workload/resolv-conf.ts";
 import { readResolvConf } from "../node-agent/workload/resolv-conf-file.ts";
@@ -30,7 +31,9 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   const metrics = new AgentMetrics();
   const kept = new KeptState(keptDirectoryOf(options));
   const bindings = new PodBindings(loadKept(kept, log), options.podLogs);
+  const files = new ForeignFiles({ log });
   const workloads = new PodWorkloads(bindings, {
+    files,
     onError: (cause) => log.error({ err: cause }, "cannot look at the pods of this node; trying again"),
   });
   const { replacePins } = options;
@@ -40,6 +43,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
       stateDirectory,
       settings,
       workloads,
+      files,
       sink,
       startupFailurePolicy: options.startupFailurePolicy,
       startupTimeout: options.startupTimeout,
@@ -58,6 +62,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   await endSignal();
   agent.close();
   workloads.close();
+  files.close();
   await endpoints?.close();
   await sink.end();
   lock.release();

@@ -9,6 +9,7 @@ import { deadPinRoots, detachAll } from "../node-agent/enforce/detach.ts";
 import { acquireLock } from "../node-agent/enforce/lock.ts";
 import { defaultStateDirectory } from "../node-agent/enforce/state.ts";
 import type { EventSink, OutputFormat } from "../node-agent/events/sinks.ts";
+import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
 import { readManifests } from "../node-agent/profiles/manifests.ts";
 import type { ProfileRevision } from "../node-agent/profiles/source.ts";
 import { findCommand } from "../node-agent/workload/guest-process.ts";
@@ -106,10 +107,12 @@ async function runGuarded(
   const lock = acquireLock(stateDirectory, pinRoot);
   const output = standardOutput(options.output);
   try {
+    using files = new ForeignFiles({ log });
     const agent = new Agent({
       ...{ pinRoot, stateDirectory, log, settings: settingsOf(options) },
       profiles: { current: () => revision, subscribe: () => () => {}, close: () => {} },
       workloads: onlyWorkload(place),
+      files,
       sink: options.quiet ? QUIET : output,
       startupFailurePolicy: "Block",
       startupTimeout: 0,

@@ -77,6 +77,7 @@ function workloadLines(workload: WorkloadStatus): string[] {
       "Link",
       `${listed} is ${file}; every name of that file shares its rights`,
     ]),
+    ...workload.problems.map(({ message }): [string, string] => ["Problem", message]),
     ...(workload.error === null ? [] : [["Error", workload.error.message] as [string, string]]),
   ];
   const traffic = trafficLines(workload.traffic, "  ");

@@ -97,6 +97,7 @@ export class Agent {
       profiles,
       workloads,
       (workload) => this.enforcement.enforcer.filesOf(workload),
+      (table, workload) => this.#guard.fit(table, workload),
       (workload) => this.#guard.policyUnknown(workload),
     );
   }

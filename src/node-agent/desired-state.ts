@@ -3,17 +3,18 @@ import { causeText } from "../api/errors.ts";
 import type { SecurityProfile } from "../api/types.ts";
 import { compileTable } from "../policy/compile.ts";
 import { selectProfiles } from "../policy/selection.ts";
-import { fitToContainers } from "./enforce/container-files.ts";
+import type { RuleTable } from "../policy/tables.ts";
+import type { FittedTable } from "./enforce/container-files.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
 import { ListedFiles } from "./enforce/files.ts";
 import type { RevisionError } from "./events/event.ts";
 import { type Workload, workloadName } from "./workload/workload.ts";
 
-/** Named network namespaces share the machine's files. */
-const MACHINE_ROOT = "/";
-
 /** Called for a workload while no profile is known: what to do with it meanwhile. */
 export type WithoutProfiles = (workload: Workload) => DesiredPolicy;
+
+/** The table with what listed paths lead to in the containers of a pod; null while that is looked up. */
+export type Fit = (table: RuleTable, workload: Workload) => FittedTable | null;
 
 export interface DesiredState {
   workloads: DesiredWorkload[];
@@ -23,12 +24,13 @@ export interface DesiredState {
 
 /**
  * @param profiles null if none are known yet, which is something else than knowing that there are none
- * @param files what a workload's listed paths lead to, by key; what is missing is looked up and added
+ * @param files what a workload's listed paths were found to lead to
  */
 export function desiredState(
   profiles: SecurityProfile[] | null,
   workloads: readonly Workload[],
   files: (workload: Workload) => Record<string, string>,
+  fit: Fit,
   withoutProfiles: WithoutProfiles,
 ): DesiredState {
   const state: DesiredState = { workloads: [], errors: [] };
@@ -37,7 +39,7 @@ export function desiredState(
       const policy =
         profiles === null || isUnidentified(workload)
           ? withoutProfiles(workload)
-          : desiredPolicy(profiles, workload, files(workload));
+          : desiredPolicy(profiles, workload, files(workload), fit);
       state.workloads.push({ workload, policy });
     } catch (cause) {
       state.errors.push({ source: workloadName(workload), field: "", message: causeText(cause) });
@@ -52,16 +54,22 @@ function isUnidentified({ podUid, namespace }: Workload): boolean {
   return podUid !== undefined && namespace === "";
 }
 
-function desiredPolicy(profiles: SecurityProfile[], workload: Workload, known: Record<string, string>): DesiredPolicy {
+function desiredPolicy(
+  profiles: SecurityProfile[],
+  workload: Workload,
+  known: Record<string, string>,
+  fit: Fit,
+): DesiredPolicy {
   const { namespace, labels } = workload;
   const selected = selectProfiles(profiles, { namespace, labels: { ...labels } });
   if (selected.length === 0) return { kind: "unrestricted" };
   const searchDomains = [...(workload.searchDomains ?? [])];
   if (workload.podUid !== undefined) {
-    return { kind: "table", ...fitToContainers(compileTable(selected, { searchDomains }), workload, known) };
+    const fitted = fit(compileTable(selected, { searchDomains }), workload);
+    return fitted === null ? { kind: "unchanged" } : { kind: "table", ...fitted };
   }
-  // A listed name counts as itself too: what runs in a root of its own may have a file of that name.
-  const files = new ListedFiles(MACHINE_ROOT, known);
+  // Named network namespaces share the machine's files. A listed name counts as itself too: what runs in a root of its own may have a file of that name.
+  const files = new ListedFiles(known);
   const table = compileTable(selected, { searchDomains, files: (path) => [files.fileOf(path)] });
   return { kind: "table", table, files: files.entries() };
 }

@@ -4,8 +4,10 @@
  */
 import { join } from "node:path";
 import ipaddr from "ipaddr.js";
+import type { RuleTable } from "../policy/tables.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { AgentReports } from "./agent-reports.ts";
+import { ContainerFiles, type FittedTable } from "./enforce/container-files.ts";
 import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "./enforce/desired.ts";
 import { Enforcement, type EnforcementOptions } from "./enforce/enforcement.ts";
 import { Gate } from "./enforce/gate.ts";
@@ -14,6 +16,7 @@ import { VethPairs } from "./enforce/veth-pairs.ts";
 import { AgentDirectory } from "./events/directory.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import type { EventSink } from "./events/sinks.ts";
+import type { ForeignFiles } from "./foreign-files/foreign-files.ts";
 import { EVENTS_PIN } from "./kernel/typed-maps.ts";
 import { ownNamespaceInum } from "./workload/bound-namespaces.ts";
 import { type Workload, type WorkloadSource, workloadKey, workloadName } from "./workload/workload.ts";
@@ -22,6 +25,8 @@ export const STARTUP_FAILURE_POLICIES = ["Allow", "Block"] as const;
 export type StartupFailurePolicy = (typeof STARTUP_FAILURE_POLICIES)[number];
 
 export interface NodeGuardOptions extends EnforcementOptions {
+  /** By whom files of workloads are looked at. */
+  files: ForeignFiles;
   workloads: WorkloadSource;
   sink: EventSink;
   /** What becomes of a workload never seen before, if its policy is not known in time. */
@@ -49,10 +54,12 @@ export class NodeGuard {
   readonly #directory: AgentDirectory;
   readonly #pipeline: EventPipeline;
   readonly #gate: Gate;
+  readonly #containerFiles: ContainerFiles;
   /** Null: the kernel shows no veth pairs by itself. */
   readonly #pairs: VethPairs | null;
   readonly #firstSeen = new Map<string, number>();
   readonly #reconcile: () => void;
+  readonly #stop: () => void;
   #timer: NodeJS.Timeout | null = null;
   #pairTimer: NodeJS.Timeout | null = null;
   #collector: NodeJS.Timeout | null = null;
@@ -85,6 +92,13 @@ export class NodeGuard {
     });
     this.reports = new AgentReports(options.sink);
     this.#gate = new Gate(maps, options.log);
+    this.#containerFiles = new ContainerFiles({
+      files: options.files,
+      onLooked: () => this.attempt("bring the kernel in line", reconcile),
+      onError: (workload, cause) =>
+        options.log.warn({ workload: workloadName(workload), err: cause }, "cannot follow its listed links"),
+    });
+    this.#stop = options.files.subscribe(() => this.attempt("bring the kernel in line", reconcile));
     this.#pairs = this.enforcement.programs.hookSets.devices === null ? null : new VethPairs(maps, ownNamespaceInum());
     if (this.#pairs !== null) this.#pairTimer = setInterval(() => this.#lookAtPairs(), PAIRS_MS);
     this.#reportMissing();
@@ -104,6 +118,7 @@ export class NodeGuard {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#stop();
     for (const timer of [this.#timer, this.#collector, this.#pairTimer]) if (timer !== null) clearTimeout(timer);
     this.#pipeline.close();
     this.enforcement.close();
@@ -120,11 +135,23 @@ export class NodeGuard {
     }
   }
 
+  /**
+   * The table with what listed paths lead to in the workload's containers; null while that is looked up.
+   * @throws CompileError where the image's links bring more together than fits
+   */
+  fit(table: RuleTable, workload: Workload): FittedTable | null {
+    return this.#containerFiles.fit(table, workload, this.enforcement.enforcer.filesOf(workload));
+  }
+
   /** Brings the kernel in line with what is wanted. */
   apply(desired: readonly DesiredWorkload[]): WorkloadOutcome[] {
     const snapshot = this.#options.workloads.snapshot();
     const unseen = new Set(snapshot.unresolved.map(workloadKey));
-    const outcomes = this.enforcement.enforcer.reconcile(desired, unseen);
+    const outcomes = this.enforcement.enforcer.reconcile(
+      desired.map((entry) => this.#withProblems(entry)),
+      unseen,
+    );
+    this.#containerFiles.keep(snapshot.workloads);
     this.#admit(outcomes);
     this.#directory.update();
     this.reports.workloads(outcomes, snapshot.unresolved);
@@ -166,6 +193,13 @@ export class NodeGuard {
   forgetWaiting(workloads: readonly Workload[]): void {
     const live = new Set(workloads.map((workload) => `${workloadKey(workload)}@${workload.netnsInum}`));
     for (const key of this.#firstSeen.keys()) if (!live.has(key)) this.#firstSeen.delete(key);
+  }
+
+  /** What stands in the state file, for `status`, beside what the source of workloads has found. */
+  #withProblems(entry: DesiredWorkload): DesiredWorkload {
+    const problem = this.#options.files.problemOf(workloadKey(entry.workload));
+    if (problem === null) return entry;
+    return { ...entry, workload: { ...entry.workload, problems: [...entry.workload.problems, problem] } };
   }
 
   #schedule(delay: number): void {

@@ -28,6 +28,7 @@ import { detachAll } from "../../src/node-agent/enforce/detach.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/settings.ts";
 import type { AgentEvent, VerdictEvent } from "../../src/node-agent/events/event.ts";
+import { ForeignFiles } from "../../src/node-agent/foreign-files/foreign-files.ts";
 import { hasFeature } from "../../src/node-agent/kernel/probes.ts";
 import { SECURITY_PROFILES } from "../../src/operator/kinds.ts";
 import { Operator } from "../../src/operator/operator.ts";
@@ -79,12 +80,15 @@ before(async () => {
 after(async () => {
   agent?.close();
   workloads?.close();
+  files.close();
   await operator?.stop();
   await cluster?.close();
   removePods([WEB]);
   if (existsSync(pinRoot)) detachAll(pinRoot, stateDirectory);
   rmSync(folder, { recursive: true, force: true });
 });
+
+const files = new ForeignFiles({ log });
 
 function startAgent(port: number, caFile: string): ClusterAgent {
   const bindings = new PodBindings(undefined, join(folder, "no-logs"));
@@ -94,6 +98,7 @@ function startAgent(port: number, caFile: string): ClusterAgent {
     stateDirectory,
     settings: { ...DEFAULT_SETTINGS, eventInterval: 100, reportAllowed: false },
     workloads,
+    files,
     sink: { write: (event) => printed.push(event), end: () => Promise.resolve() },
     startupFailurePolicy: "Block",
     startupTimeout: 60_000,

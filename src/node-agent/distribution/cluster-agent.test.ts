@@ -13,6 +13,7 @@ import { detachAll, NOTHING_REMOVED } from "../enforce/detach.ts";
 import { inspectNode } from "../enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../enforce/settings.ts";
 import { SILENT } from "../enforce/testing/workloads.ts";
+import { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import { AgentMetrics } from "./agent-metrics.ts";
 import { ClusterAgent } from "./cluster-agent.ts";
 import { KeptState } from "./kept-state.ts";
@@ -39,6 +40,7 @@ class RunningAgent {
   readonly metrics = new AgentMetrics();
   readonly workloads: PretendedPods;
   readonly agent: ClusterAgent;
+  readonly files = new ForeignFiles({ log: SILENT });
 
   constructor(port: number, startupTimeout = 60_000) {
     const kept = new KeptState(stateDirectory);
@@ -55,6 +57,7 @@ class RunningAgent {
       stateDirectory,
       settings: DEFAULT_SETTINGS,
       workloads: this.workloads,
+      files: this.files,
       sink: { write: () => {}, end: () => Promise.resolve() },
       startupFailurePolicy: "Allow",
       startupTimeout,
@@ -77,6 +80,7 @@ class RunningAgent {
   close(): void {
     this.agent.close();
     this.workloads.close();
+    this.files.close();
   }
 }
 

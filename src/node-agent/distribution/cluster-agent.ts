@@ -87,7 +87,7 @@ export class ClusterAgent {
     this.#reporter = new Reporter({ counters: this.#counters, violations, onCountersKept });
     this.#policies = new PodPolicies({
       ...options,
-      filesOf: (workload) => enforcer.filesOf(workload),
+      fit: (table, workload) => this.#guard.fit(table, workload),
       unknown: (workload, after) => this.#guard.policyUnknown(workload, after),
     });
     metrics.watch(() => describeNode(this.#guard.enforcement));

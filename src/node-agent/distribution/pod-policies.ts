@@ -1,10 +1,9 @@
 /** What the operator's bindings come to on this node: a policy for each workload. */
 import { InternalError } from "../../api/errors.ts";
-import { type ContainerFiles, tableLedTo } from "../../policy/led-to.ts";
 import type { RuleTable } from "../../policy/tables.ts";
 import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
+import type { FittedTable } from "../enforce/container-files.ts";
 import type { DesiredPolicy } from "../enforce/desired.ts";
-import { ListedFiles } from "../enforce/files.ts";
 import type { Workload } from "../workload/workload.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 
@@ -14,8 +13,8 @@ export interface PodPoliciesOptions {
   exemptNamespaces: ReadonlySet<string>;
   /** Namespaces whose new pods stay blocked until their policy is known, whatever the general rule. */
   blockNamespaces: ReadonlySet<string>;
-  /** Where listed paths of a workload were found to lead, by `container:path`. */
-  filesOf(workload: Workload): Readonly<Record<string, string>>;
+  /** The table with what listed paths lead to in the workload's containers; null while that is looked up. */
+  fit(table: RuleTable, workload: Workload): FittedTable | null;
   /** What holds for a workload whose policy is not known; `after` gives what is known of others like it. */
   unknown(workload: Workload, options: { after: () => DesiredPolicy | null; policy?: "Block" }): DesiredPolicy;
 }
@@ -74,29 +73,9 @@ export class PodPolicies {
   }
 
   #fitted(table: RuleTable, workload: Workload): DesiredPolicy {
-    const files = new Map<string, ListedFiles>();
-    const known = this.#options.filesOf(workload);
-    for (const { name, root } of workload.containers) {
-      if (root !== undefined && !files.has(name)) files.set(name, new ListedFiles(root, knownOf(known, name)));
-    }
-    const containers: ContainerFiles[] = [...files].map(([name, listed]) => ({
-      name,
-      fileOf: (path) => listed.fileOf(path),
-    }));
-    const fitted = tableLedTo(table, containers);
-    this.#named.set(fitted.hash, table.hash);
-    const looked = [...files].flatMap(([name, listed]) =>
-      Object.entries(listed.entries()).map(([path, file]) => [`${name}:${path}`, file]),
-    );
-    return { kind: "table", table: fitted, files: { ...known, ...Object.fromEntries(looked) } };
+    const fitted = this.#options.fit(table, workload);
+    if (fitted === null) return { kind: "unchanged" };
+    this.#named.set(fitted.table.hash, table.hash);
+    return { kind: "table", ...fitted };
   }
-}
-
-function knownOf(files: Readonly<Record<string, string>>, container: string): Record<string, string> {
-  const prefix = `${container}:`;
-  return Object.fromEntries(
-    Object.entries(files)
-      .filter(([key]) => key.startsWith(prefix))
-      .map(([key, file]) => [key.slice(prefix.length), file]),
-  );
 }

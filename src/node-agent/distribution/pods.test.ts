@@ -1,6 +1,6 @@
 /** What is known of pods, what it comes to, and what is told of it. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -78,7 +78,7 @@ function policies(
     bindings,
     exemptNamespaces: new Set(["kube-system"]),
     blockNamespaces: new Set(["vault"]),
-    filesOf: () => ({}),
+    fit: (table) => ({ table, files: {} }),
     unknown: (_, { after: last, policy }) => unknown(last, policy),
   });
 }
@@ -104,30 +104,26 @@ test("exempt namespaces do not wait; those that ask for it are blocked", () => {
   assert.deepEqual(asked, ["Block", undefined]);
 });
 
-test("a link in one container's image gives its rights to the file there, looked up once", () => {
-  const root = join(folder, "root");
-  mkdirSync(join(root, "bin"), { recursive: true });
-  writeFileSync(join(root, "bin/real"), "");
-  symlinkSync("/bin/real", join(root, "bin/app"));
-  const chosen = policies(new PodBindings(heldState([table], [testBinding("a", table)]), folder), () => ({
-    kind: "pending",
-  }));
-  const containers = [
-    { name: "main", cgroupId: 1n, root },
-    { name: "main", cgroupId: 2n, root },
-    { name: "later", cgroupId: 3n },
-  ];
-  const policy = chosen.policyOf(testWorkload(1, { podUid: "a", containers }));
-  assert.ok(policy.kind === "table");
-  assert.deepEqual(
-    policy.table.binaries.map(({ path, container }) => [path, container]),
-    [
-      ["/bin/app", null],
-      ["/bin/real", "main"],
-    ],
-  );
-  assert.deepEqual(policy.files, { "main:/bin/app": "/bin/real" });
-  assert.equal(chosen.operatorHash(policy.table.hash), table.hash);
+test("a pod whose files are being looked at keeps what is in force", () => {
+  const held = heldState([table], [testBinding("a", table)]);
+  const options = { exemptNamespaces: new Set<string>(), blockNamespaces: new Set<string>() };
+  const unknown = (): DesiredPolicy => ({ kind: "pending" });
+  const chosen = new PodPolicies({ bindings: new PodBindings(held, folder), ...options, fit: () => null, unknown });
+  assert.equal(chosen.policyOf(testWorkload(1, { podUid: "a" })).kind, "unchanged");
+});
+
+test("a table that was fitted goes by the operator's name for it", () => {
+  const fitted = { ...table, hash: "fitted" };
+  const chosen = new PodPolicies({
+    bindings: new PodBindings(heldState([table], [testBinding("a", table)]), folder),
+    exemptNamespaces: new Set(),
+    blockNamespaces: new Set(),
+    fit: () => ({ table: fitted, files: { "main@1:/bin/app": "/bin/real" } }),
+    unknown: () => ({ kind: "pending" }),
+  });
+  const policy = chosen.policyOf(testWorkload(1, { podUid: "a" }));
+  assert.deepEqual(policy, { kind: "table", table: fitted, files: { "main@1:/bin/app": "/bin/real" } });
+  assert.equal(chosen.operatorHash("fitted"), table.hash);
 });
 
 const outcome: WorkloadOutcome = {

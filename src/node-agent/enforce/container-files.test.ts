@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { compileTable } from "../../policy/compile.ts";
 import { egressProfile } from "../../policy/testing/profiles.ts";
-import { fitToContainers } from "./container-files.ts";
+import { ForeignFiles } from "../foreign-files/foreign-files.ts";
+import type { Workload, WorkloadContainer } from "../workload/workload.ts";
+import { ContainerFiles, type FittedTable, listedName } from "./container-files.ts";
+import { SILENT, testWorkload } from "./testing/workloads.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-container-files-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -20,24 +23,61 @@ function rootWithLink(name: string): string {
 }
 
 const table = compileTable([egressProfile({ cidr4: ["10.0.0.0/8"] }, "/bin/wget")], { searchDomains: [] });
-const named = (fitted: ReturnType<typeof fitToContainers>) =>
-  fitted.table.binaries.map(({ path, container }) => `${path} ${container}`);
+const named = (fitted: FittedTable | null) =>
+  fitted?.table.binaries.map(({ path, container }) => `${path} ${container}`);
+const listing = (...containers: WorkloadContainer[]) => testWorkload(1, { podUid: "a", containers });
 
-test("a link is followed in the container's own root, once in its life", () => {
+/** Looks here and now, as the helper process does elsewhere. */
+const files = new ForeignFiles({ log: SILENT });
+after(() => files.close());
+let looked = Promise.withResolvers<void>();
+const fitting = new ContainerFiles({
+  files,
+  onLooked: () => looked.resolve(),
+  onError: (_, error) => assert.fail(String(error)),
+});
+
+/** What comes of it once the files are known. */
+async function fit(workload: Workload, known: Record<string, string> = {}): Promise<FittedTable> {
+  looked = Promise.withResolvers();
+  const first = fitting.fit(table, workload, known);
+  if (first !== null) return first;
+  await looked.promise;
+  return fitting.fit(table, workload, known) ?? assert.fail("still looking");
+}
+
+test("a link is followed in the container's own root, once in its life", async () => {
   const root = rootWithLink("app");
   const app = { name: "app", cgroupId: 7n, root };
-  const first = fitToContainers(table, { containers: [app] }, {});
+  const first = await fit(listing(app));
   assert.deepEqual(named(first), ["/bin/busybox app", "/bin/wget null"]);
   rmSync(join(root, "bin/wget"));
   symlinkSync("/bin/sh", join(root, "bin/wget"));
-  assert.deepEqual(named(fitToContainers(table, { containers: [app] }, first.files)), named(first));
-  const restarted = fitToContainers(table, { containers: [{ ...app, cgroupId: 8n }] }, first.files);
-  assert.deepEqual(named(restarted), ["/bin/sh app", "/bin/wget null"]);
-  assert.deepEqual(Object.keys(restarted.files), ["8 /bin/wget"]);
+  assert.deepEqual(named(await fit(listing(app), first.files)), named(first));
 });
 
-test("a container without a process is fitted later", () => {
-  const waiting = fitToContainers(table, { containers: [{ name: "app", cgroupId: 7n }] }, {});
+test("a container that is restarted in place has its own links followed", async () => {
+  const [before, now] = [rootWithLink("before"), rootWithLink("now")];
+  rmSync(join(now, "bin/wget"));
+  symlinkSync("/bin/sh", join(now, "bin/wget"));
+  const first = await fit(listing({ name: "app", cgroupId: 8n, root: before }));
+  const restarted = await fit(listing({ name: "app", cgroupId: 9n, root: now }), first.files);
+  assert.deepEqual(named(restarted), ["/bin/sh app", "/bin/wget null"]);
+  assert.deepEqual(Object.keys(restarted.files).map(listedName), ["app:/bin/wget"]);
+});
+
+test("a container without a process is fitted later", async () => {
+  const waiting = await fit(listing({ name: "app", cgroupId: 10n }));
   assert.equal(waiting.table, table);
   assert.deepEqual(waiting.files, {});
+});
+
+test("while files hang, listed paths are themselves", async () => {
+  const refusing = { ask: () => Promise.reject(new Error("hung")) };
+  const ended = Promise.withResolvers<void>();
+  const hanging = new ContainerFiles({ files: refusing, onLooked: () => ended.resolve(), onError: () => {} });
+  const workload = listing({ name: "app", cgroupId: 11n, root: rootWithLink("hung") });
+  assert.equal(hanging.fit(table, workload, {}), null);
+  await ended.promise;
+  assert.deepEqual(hanging.fit(table, workload, {}), { table, files: {} });
 });

@@ -1,51 +1,121 @@
-/** A table fitted to a pod: where a listed path is a link in a container's image, the file that it leads to counts too. */
+/**
+ * A table fitted to a pod: where a listed path is a link in a container's image, the file that it leads to counts too. Links of
+ * each container are followed once in its life: nobody inside can lead a listed name to another file later, and a container that
+ * is restarted in place, whose root is a new one, has its own looked at. The first process has executed nothing but its own
+ * command by then.
+ */
 import { tableLedTo } from "../../policy/led-to.ts";
 import type { RuleTable } from "../../policy/tables.ts";
-import type { Workload, WorkloadContainer } from "../workload/workload.ts";
-import { ListedFiles } from "./files.ts";
+import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
+import { type Workload, type WorkloadContainer, workloadKey } from "../workload/workload.ts";
 
 export interface FittedTable {
   table: RuleTable;
-  /** What listed paths led to, to be given to the next call. */
+  /** What listed paths led to, by `container@cgroup:path`, to be given to the next call. */
   files: Record<string, string>;
 }
 
-/**
- * Follows the links of each container that has a process, once in the container's life: nobody inside can lead a listed name
- * to another file later. The first process has executed nothing but its own command by then.
- *
- * @param known `files` of the call before; what is of containers that are gone is left out
- * @throws CompileError if more than 64 blocks meet in one file
- */
-export function fitToContainers(
-  table: RuleTable,
-  { containers }: Pick<Workload, "containers">,
-  known: Readonly<Record<string, string>>,
-): FittedTable {
-  const rooted = firstOfEach(containers).map(({ name, cgroupId, root }) => {
-    const prefix = `${cgroupId} `;
-    return { name, prefix, files: new ListedFiles(root, ofContainer(known, prefix)) };
-  });
-  const fitted = tableLedTo(
-    table,
-    rooted.map(({ name, files }) => ({ name, fileOf: (path: string) => files.fileOf(path) })),
-  );
-  const files = rooted.flatMap(({ prefix, files }) =>
-    Object.entries(files.entries()).map(([path, file]) => [prefix + path, file] as const),
-  );
-  return { table: fitted, files: Object.fromEntries(files) };
+export interface ContainerFilesParts {
+  files: Pick<ForeignFiles, "ask">;
+  /** Called when a look has come to its end: fitting has another result from now on. */
+  onLooked(): void;
+  onError(workload: Workload, error: unknown): void;
+}
+
+interface Container {
+  name: string;
+  prefix: string;
+  root: string;
+}
+
+/** A look that failed is repeated after this long; listed paths are themselves meanwhile. */
+const AGAIN_MS = 25_000;
+
+export class ContainerFiles {
+  readonly #parts: ContainerFilesParts;
+  /** What was found and is in force nowhere yet, by workload. */
+  readonly #found = new Map<string, Record<string, string>>();
+  /** Containers that are being looked at (infinity), or could not be: until when nobody looks again. By prefix. */
+  readonly #notBefore = new Map<string, number>();
+
+  constructor(parts: ContainerFilesParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The table for a workload; null while its files are being looked at.
+   * @param known `files` of the table in force
+   * @throws CompileError if more than 64 blocks meet in one file
+   */
+  fit(table: RuleTable, workload: Workload, known: Readonly<Record<string, string>>): FittedTable | null {
+    const containers = firstOfEach(workload.containers);
+    const files = ofContainers({ ...this.#found.get(workloadKey(workload)), ...known }, containers);
+    const looks = containers.map((container) => this.#look(workload, container, missing(table, container, files)));
+    if (looks.includes("looking")) return null;
+    this.#found.delete(workloadKey(workload));
+    const rooted = containers.map(({ name, prefix }) => ({
+      name,
+      fileOf: (path: string) => files[prefix + path] ?? path,
+    }));
+    return { table: tableLedTo(table, rooted), files };
+  }
+
+  #look(workload: Workload, container: Container, paths: string[]): "done" | "looking" {
+    if (paths.length === 0) return "done";
+    const { prefix, root } = container;
+    const notBefore = this.#notBefore.get(prefix) ?? 0;
+    if (notBefore === Number.POSITIVE_INFINITY) return "looking";
+    if (notBefore > Date.now()) return "done";
+    this.#notBefore.set(prefix, Number.POSITIVE_INFINITY);
+    void this.#ask(workload, prefix, { root, paths });
+    return "looking";
+  }
+
+  async #ask(workload: Workload, prefix: string, ask: { root: string; paths: string[] }): Promise<void> {
+    const key = workloadKey(workload);
+    try {
+      const found = await this.#parts.files.ask(key, "links", ask);
+      const named = Object.entries(found).map(([path, file]) => [prefix + path, file] as const);
+      this.#found.set(key, { ...this.#found.get(key), ...Object.fromEntries(named) });
+      this.#notBefore.delete(prefix);
+    } catch (error) {
+      this.#notBefore.set(prefix, Date.now() + AGAIN_MS);
+      this.#parts.onError(workload, error);
+    }
+    this.#parts.onLooked();
+  }
+
+  /** Forgets what is of containers that are gone. */
+  keep(workloads: readonly Workload[]): void {
+    const prefixes = new Set(
+      workloads.flatMap(({ containers }) => firstOfEach(containers)).map(({ prefix }) => prefix),
+    );
+    const keys = new Set(workloads.map(workloadKey));
+    for (const prefix of this.#notBefore.keys()) if (!prefixes.has(prefix)) this.#notBefore.delete(prefix);
+    for (const key of this.#found.keys()) if (!keys.has(key)) this.#found.delete(key);
+  }
+}
+
+/** `container:path` of a key of `files`: a path alone, of a workload that is no pod, stays as it is. */
+export function listedName(key: string): string {
+  return key.replace(/^([^/@]*)@\d+:/, "$1:");
+}
+
+function missing(table: RuleTable, { prefix }: Container, files: Readonly<Record<string, string>>): string[] {
+  const listed = new Set(table.binaries.map(({ path }) => path));
+  return [...listed].filter((path) => files[prefix + path] === undefined);
 }
 
 /** One entry for each container; the others are cgroups that it has made below its own. */
-function firstOfEach(containers: readonly WorkloadContainer[]) {
-  const found = new Map<string, { name: string; cgroupId: bigint; root: string }>();
+function firstOfEach(containers: readonly WorkloadContainer[]): Container[] {
+  const found = new Map<string, Container>();
   for (const { name, cgroupId, root } of containers) {
-    if (root !== undefined && !found.has(name)) found.set(name, { name, cgroupId, root });
+    if (root !== undefined && !found.has(name)) found.set(name, { name, prefix: `${name}@${cgroupId}:`, root });
   }
   return [...found.values()];
 }
 
-function ofContainer(known: Readonly<Record<string, string>>, prefix: string): Record<string, string> {
-  const own = Object.entries(known).filter(([key]) => key.startsWith(prefix));
-  return Object.fromEntries(own.map(([key, file]) => [key.slice(prefix.length), file]));
+function ofContainers(files: Readonly<Record<string, string>>, containers: readonly Container[]) {
+  const own = Object.entries(files).filter(([key]) => containers.some(({ prefix }) => key.startsWith(prefix)));
+  return Object.fromEntries(own);
 }

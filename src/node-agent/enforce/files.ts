@@ -1,5 +1,6 @@
 /** Paths inside a workload's root, which is not this process's own: no absolute link may lead out of it. */
 import { lstatSync, readlinkSync } from "node:fs";
+import { lstat, readlink } from "node:fs/promises";
 import { posix } from "node:path";
 import { causeCode } from "../../api/errors.ts";
 
@@ -9,12 +10,12 @@ const MAX_LINKS = 40;
 /** Codes of "there is nothing (to be seen) at this path": then the path stays as it was listed. */
 const ABSENT: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EINVAL", "ELOOP", "ENAMETOOLONG"]);
 
-/**
- * The file that a path leads to, as a path inside `root`. A path that leads nowhere (yet) is itself.
- * @param root the root directory of the workload as seen from here, e.g. `/` or `/proc/123/root`
- */
-export function resolveInRoot(root: string, path: string): string {
-  let pending = components(path);
+/** What is at a path: the text of a link, something else (null), or nothing that can be seen. */
+type LinkTarget = { text: string } | null | "absent";
+
+/** The way to the file that a path leads to: yields paths to be looked at, takes what is there, returns the path inside `root`. */
+function* way(root: string, path: string): Generator<string, string, LinkTarget> {
+  const pending = components(path);
   let resolved: string[] = [];
   let links = 0;
   while (pending.length > 0) {
@@ -23,7 +24,7 @@ export function resolveInRoot(root: string, path: string): string {
       resolved.pop();
       continue;
     }
-    const target = linkTarget(hostPath(root, [...resolved, name]));
+    const target = yield hostPath(root, [...resolved, name]);
     if (target === "absent") return path;
     if (target === null) {
       resolved.push(name);
@@ -32,9 +33,28 @@ export function resolveInRoot(root: string, path: string): string {
     links += 1;
     if (links > MAX_LINKS) return path;
     if (target.text.startsWith("/")) resolved = [];
-    pending = [...components(target.text), ...pending];
+    pending.unshift(...components(target.text));
   }
   return `/${resolved.join("/")}`;
+}
+
+/**
+ * The file that a path leads to, as a path inside `root`. A path that leads nowhere (yet) is itself.
+ * @param root the root directory of the workload as seen from here, e.g. `/proc/123/root`. Somebody else's files: see ForeignFiles
+ */
+export async function resolveInRoot(root: string, path: string): Promise<string> {
+  const steps = way(root, path);
+  let step = steps.next();
+  while (step.done !== true) step = steps.next(await linkTarget(step.value));
+  return step.value;
+}
+
+/** The same among this machine's own files. */
+export function resolveOwn(path: string): string {
+  const steps = way("/", path);
+  let step = steps.next();
+  while (step.done !== true) step = steps.next(ownLinkTarget(step.value));
+  return step.value;
 }
 
 /** True if a path is the file itself: no part of it is a symbolic link, and it is a regular file. */
@@ -49,23 +69,21 @@ export function isPlainFile(root: string, path: string): boolean {
 }
 
 /**
- * The files that listed paths lead to. A path is looked up once in a workload's life, so that nobody inside can lead a listed
- * name to another file later.
+ * The files that listed paths lead to on this machine. A path is looked up once in a workload's life, so that nobody can lead a
+ * listed name to another file later.
  */
 export class ListedFiles {
-  readonly #root: string;
   readonly #files: Record<string, string>;
 
   /** @param known what was looked up before; stays as it is */
-  constructor(root: string, known: Readonly<Record<string, string>> = {}) {
-    this.#root = root;
+  constructor(known: Readonly<Record<string, string>> = {}) {
     this.#files = { ...known };
   }
 
   /** The file behind a path; the path itself where it is no link, or leads nowhere. */
   fileOf(path: string): string {
     const known = Object.hasOwn(this.#files, path) ? this.#files[path] : undefined;
-    const file = known ?? resolveInRoot(this.#root, path);
+    const file = known ?? resolveOwn(path);
     this.#files[path] = file;
     return file;
   }
@@ -84,11 +102,23 @@ function hostPath(root: string, parts: string[]): string {
   return posix.join(root, ...parts);
 }
 
-function linkTarget(path: string): { text: string } | null | "absent" {
+async function linkTarget(path: string): Promise<LinkTarget> {
+  try {
+    return (await lstat(path)).isSymbolicLink() ? { text: await readlink(path) } : null;
+  } catch (cause) {
+    return absentTarget(cause);
+  }
+}
+
+function ownLinkTarget(path: string): LinkTarget {
   try {
     return lstatSync(path).isSymbolicLink() ? { text: readlinkSync(path) } : null;
   } catch (cause) {
-    if (ABSENT.has(causeCode(cause) ?? "")) return "absent";
-    throw cause;
+    return absentTarget(cause);
   }
+}
+
+function absentTarget(cause: unknown): "absent" {
+  if (ABSENT.has(causeCode(cause) ?? "")) return "absent";
+  throw cause;
 }

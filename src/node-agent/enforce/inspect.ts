@@ -11,6 +11,7 @@ import { LayoutError } from "../kernel/codec.ts";
 import { MAP_TYPE } from "../kernel/maps.ts";
 import { MAP_NAMES, type Maps, openMaps, pinName } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
+import { listedName } from "./container-files.ts";
 import { readCounters, type TrafficCount } from "./counters.ts";
 import { PinsIncompatibleError } from "./errors.ts";
 import { attachedHookSets, type HookSets } from "./function-hooks.ts";
@@ -43,6 +44,8 @@ export interface WorkloadStatus {
   /** Listed paths that are links, and the files that they lead to: every name of a file shares its rights. */
   sharedFiles: { listed: string; file: string }[];
   error: { code: string; message: string } | null;
+  /** What is not guarded, or cannot be known, although the workload as a whole is guarded. */
+  problems: { code: string; message: string }[];
   traffic: TrafficCount[];
 }
 
@@ -188,10 +191,11 @@ function describeKnown(id: number, known: WorkloadState | undefined, state: Agen
     table: table?.hash ?? null,
     since: known?.since ?? null,
     error: known?.error ?? null,
+    problems: known?.problems ?? [],
     sharedFiles: Object.entries(known?.files ?? {})
-      // For pods `container:path`, for others the path alone.
+      // For pods the path stands behind the container, for others alone.
       .filter(([listed, file]) => listed.slice(listed.indexOf("/")) !== file)
-      .map(([listed, file]) => ({ listed, file })),
+      .map(([listed, file]) => ({ listed: listedName(listed), file })),
   };
 }
 

@@ -8,6 +8,8 @@ import { posix } from "node:path";
 
 /** One line of /proc/PID/mountinfo (proc_pid_mountinfo(5)). */
 export interface Mount {
+  /** `major:minor` of the file system. */
+  device: string;
   /** Folder of the file system that is mounted. */
   root: string;
   mountPoint: string;
@@ -26,11 +28,13 @@ export function parseMountInfo(text: string): Mount[] {
     .flatMap((line) => {
       const fields = line.split(" ");
       const separator = fields.indexOf("-");
-      const [root, mountPoint] = [fields[3], fields[4]];
+      const [device, root, mountPoint] = [fields[2], fields[3], fields[4]];
       const [type, options] = [fields[separator + 1], fields[separator + 3]];
-      if (separator < 0 || root === undefined || mountPoint === undefined || type === undefined) return [];
+      if (separator < 0 || device === undefined || root === undefined) return [];
+      if (mountPoint === undefined || type === undefined) return [];
       return [
         {
+          device,
           root: unescapeOctal(root),
           mountPoint: unescapeOctal(mountPoint),
           type,

@@ -45,6 +45,8 @@ export interface WorkloadState {
   pending: boolean;
   /** RFC 3339: since when this table has been in force. */
   since: string;
+  /** What is not guarded, or cannot be known, although the workload as a whole is guarded; absent in files of older agents. */
+  problems?: { code: string; message: string }[];
   /** The last table that did not get in force, and why. */
   error: { code: string; message: string } | null;
 }

@@ -51,6 +51,7 @@ export function nextState(
     files: policy.kind === "table" ? policy.files : (before?.files ?? {}),
     tableId: before?.tableId ?? null,
     pending: before?.pending ?? true,
+    problems: workload.problems.map(({ code, message }) => ({ code, message })),
     since: before?.since ?? now.toISOString(),
     error: null,
   };

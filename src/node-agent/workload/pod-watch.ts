@@ -9,7 +9,8 @@ import type { Link } from "./links.ts";
 import { NamespaceObserver } from "./namespace-observer.ts";
 import { type ContainerCgroup, containerProcesses, type PodCgroups } from "./pod-cgroups.ts";
 import type { PodFacts } from "./pod-facts.ts";
-import { containerMounts, hasOwnRoot, processNetns, processSearchDomains, processStart } from "./pod-processes.ts";
+import { PodFiles, type PodFilesParts } from "./pod-files.ts";
+import { processNetns, processStart } from "./pod-processes.ts";
 import type { RouteConnection } from "./route-connection.ts";
 import type { Workload, WorkloadContainer } from "./workload.ts";
 
@@ -25,6 +26,9 @@ interface KnownContainer {
   /** A process in there whose root is the container's. */
   witness: number | null;
 }
+
+/** A container's first processes tell what it is: of one that has not told yet no more than these are asked. */
+const ASKED_MAX = 16;
 
 /** What a look at a pod needs of the node. */
 export interface NodeView {
@@ -43,10 +47,12 @@ export class PodWatch implements Disposable {
   #observer: NamespaceObserver | null = null;
   #witness: Witness | null = null;
   #searchDomains: string[] | null = null;
+  readonly #files: PodFiles;
   readonly #containers = new Map<string, KnownContainer>();
 
-  constructor(uid: string) {
-    this.uid = uid;
+  constructor(parts: PodFilesParts) {
+    this.uid = parts.uid;
+    this.#files = new PodFiles(parts);
   }
 
   /** True if links or addresses in the pod have changed since the last call. */
@@ -68,9 +74,10 @@ export class PodWatch implements Disposable {
     const observed = this.#observe(pid, node);
     if (observed instanceof WorkloadError) return { state: observed, settled: false };
     const { problems, ...seen } = observed;
-    const isMade = hasOwnRoot(pid);
-    if (isMade) this.#searchDomains ??= processSearchDomains(pid);
+    const isMade = this.#files.mounts(pid)?.hasOwnRoot ?? false;
+    if (isMade) this.#searchDomains ??= this.#files.searchDomains(pid);
     const containers = this.#containersOf(processes, facts);
+    this.#files.keep(new Set([...processes.values()].flat()));
     return {
       state: {
         ...this.#identity(facts),
@@ -161,11 +168,11 @@ export class PodWatch implements Disposable {
     this.#containers.set(id, known);
     if (known.witness !== null && pids.includes(known.witness)) return known;
     known.witness = null;
-    for (const pid of pids) {
-      const mounts = containerMounts(pid, this.uid);
-      if (mounts === null) continue;
-      known.name ??= mounts.name;
-      if (mounts.ownRoot) known.witness ??= pid;
+    for (const pid of pids.slice(0, ASKED_MAX)) {
+      const mounts = this.#files.mounts(pid);
+      if (mounts === null || mounts.container === null) continue;
+      known.name ??= mounts.container;
+      if (mounts.isRootMade) known.witness ??= pid;
     }
     known.name = facts?.containers.find((container) => container.id === id)?.name ?? known.name;
     return known;

@@ -5,6 +5,9 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SILENT } from "../enforce/testing/workloads.ts";
+import { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import type { PodDirectory, PodFacts } from "./pod-facts.ts";
 import { PodWorkloads } from "./pods.ts";
 
@@ -42,7 +45,10 @@ class Facts implements PodDirectory {
 }
 
 const facts = new Facts();
+const files = new ForeignFiles({ log: SILENT });
+after(() => files.close());
 const pods = new PodWorkloads(facts, {
+  files,
   hierarchies: [{ path: root, unified: true }],
   onError: (error) => {
     throw error;
@@ -119,7 +125,10 @@ test("the search domains are the pod's, and unknown while its first process has 
   const command = ["chroot", image, "/busybox", "sh", "-c", "echo; exec /busybox sleep 60"];
   const made = await processWith([`--net=/run/netns/${NETNS}`], command);
   setProcesses(made);
-  assert.deepEqual(pods.refresh().workloads[0]?.searchDomains, ["shop.svc.cluster.local", "cluster.local"]);
+  // What files tell comes a moment later.
+  const known = () => pods.refresh().workloads[0]?.searchDomains ?? null;
+  for (let turn = 0; known() === null && turn < 300; turn += 1) await sleep(10);
+  assert.deepEqual(known(), ["shop.svc.cluster.local", "cluster.local"]);
 });
 
 test("a pod on the host's network is no workload, and says why", () => {

@@ -8,6 +8,7 @@
  */
 import { causeText } from "../../api/errors.ts";
 import { ROUTE_GROUP } from "../ffi/sockets.ts";
+import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import { type CgroupHierarchy, cgroupHierarchies } from "../kernel/mounts.ts";
 import { WorkloadError } from "./errors.ts";
 import { listLinks } from "./links.ts";
@@ -18,6 +19,8 @@ import { RouteConnection, RouteWatch } from "./route-connection.ts";
 import type { UnresolvedWorkload, Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "./workload.ts";
 
 export interface PodWorkloadsOptions {
+  /** By whom files of pods are looked at. */
+  files: Pick<ForeignFiles, "ask">;
   /** Called with what went wrong while looking; the last state stays, and the next look tries again. */
   onError: (error: unknown) => void;
   /** Cgroup hierarchies to look at, v2 first; those that are mounted unless given. */
@@ -57,6 +60,7 @@ export class PodWorkloads implements WorkloadSource, Disposable {
   #refreshed = 0;
   #settleUntil = 0;
   #factsChanged = false;
+  #closed = false;
 
   /** @throws MountError without cgroup v2; KernelError where the kernel lets us not look */
   constructor(directory: PodDirectory, options: PodWorkloadsOptions) {
@@ -94,6 +98,7 @@ export class PodWorkloads implements WorkloadSource, Disposable {
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
     if (this.#settling !== null) clearTimeout(this.#settling);
     this.#unsubscribe();
@@ -160,7 +165,7 @@ export class PodWorkloads implements WorkloadSource, Disposable {
 
   #look(cgroups: PodCgroups, node: NodeView): void {
     const { uid } = cgroups;
-    const entry = this.#entries.get(uid) ?? { watch: new PodWatch(uid), state: notSeen(uid), settled: false };
+    const entry = this.#entries.get(uid) ?? { watch: this.#watchOf(uid), state: notSeen(uid), settled: false };
     this.#entries.set(uid, entry);
     try {
       Object.assign(entry, entry.watch.look(cgroups, this.#directory.find(uid), node));
@@ -171,6 +176,14 @@ export class PodWorkloads implements WorkloadSource, Disposable {
       else entry.state = { ...entry.state, problems: [problem] };
       entry.settled = false;
     }
+  }
+
+  #watchOf(uid: string): PodWatch {
+    const onNews = () => {
+      this.#factsChanged = true;
+      if (!this.#closed) this.#settleSoon(0);
+    };
+    return new PodWatch({ uid, files: this.#options.files, onNews });
   }
 
   #publish(): void {

@@ -10,6 +10,7 @@ import { Agent } from "../../../src/node-agent/agent.ts";
 import { acquireLock } from "../../../src/node-agent/enforce/lock.ts";
 import { DEFAULT_SETTINGS } from "../../../src/node-agent/enforce/settings.ts";
 import { LineSink } from "../../../src/node-agent/events/sinks.ts";
+import { ForeignFiles } from "../../../src/node-agent/foreign-files/foreign-files.ts";
 import { cgroupHierarchies } from "../../../src/node-agent/kernel/mounts.ts";
 import { ProfileFolder } from "../../../src/node-agent/profiles/folder.ts";
 import type { PodDirectory, PodFacts } from "../../../src/node-agent/workload/pod-facts.ts";
@@ -56,7 +57,9 @@ const sink = new LineSink(process.stdout, { format: "json", colours: false });
 const hierarchies = cgroupHierarchies()
   .map(({ path, unified }) => ({ path: join(path, cgroup), unified }))
   .filter(({ path }) => statSync(path, { throwIfNoEntry: false }) !== undefined);
+const files = new ForeignFiles({ log });
 const workloads = new PodWorkloads(new PodFile(podFile), {
+  files,
   hierarchies,
   onError: (cause) => log.error({ err: cause }, "cannot look at the pods; trying again"),
 });
@@ -66,6 +69,7 @@ new Agent({
   settings: { ...DEFAULT_SETTINGS, eventInterval: 0 },
   profiles: new ProfileFolder(profileFolder, log),
   workloads,
+  files,
   sink,
   startupFailurePolicy: "Block",
   startupTimeout: STARTUP_TIMEOUT_MS,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseMountInfo } from "../enforce/overlay.ts";
-import { containerOfMounts } from "./pod-processes.ts";
+import { containerOfMounts } from "./process-files.ts";
 
 const UID = "8f7a1c1e-5c0b-4d8e-9d3d-2f0a0b6f6f11";
 const LOG = `/var/lib/kubelet/pods/${UID}/containers/web/1234abcd`;
