@@ -1,6 +1,6 @@
 /**
- * Multipath TCP sockets. Go's listeners are such sockets by default since 1.24 (golang/go#56539), and `mptcpize run` makes
- * those of any program so. The process has a socket of protocol 262; the TCP sockets below it, which send and receive, are the
+ * Multipath TCP sockets. Go's listeners are such sockets by default since 1.24, and slip past tools that
+ * know TCP alone (landlock-lsm/go-landlock#50; checkpoint-restore/criu#2655 cannot save them). The process has a socket of protocol 262; the TCP sockets below it, which send and receive, are the
  * kernel's, so nothing that user space does creates them.
  */
 import assert from "node:assert/strict";

@@ -1,0 +1,27 @@
+/**
+ * A connection that begins before its rules are in force: its SYN is dropped, and the kernel tries again, after a second for the first time.
+ * The retries have to be judged by the new rules (projectcalico/felix#1490: they were dropped for ever, while a new connection passed).
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Lab } from "../e2e/harness/lab.ts";
+import { entry, profile } from "../e2e/harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+
+const lab = await Lab.start("synretries", { apps: ["app"], profiles: (lab) => [rules(lab.program("good"), 7001)] });
+const app = lab.workload("app");
+const good = lab.path("bin", "good");
+
+function rules(path: string, port: number) {
+  const egress = { cidr4: ["198.51.100.0/24"], l4: { protocolPorts: [{ protocol: "tcp" as const, port }] } };
+  return profile("app", [entry(path, { egress })]);
+}
+
+test("a SYN that was dropped passes at its next try under rules that allow it", async () => {
+  const mark = lab.agent.events.mark();
+  const client = lab.start(app, good, `timeout 5000 tcp4 connect ${SERVER} 7000 send x recv`);
+  await lab.violation({ reason: "Port", path: good, proto: "tcp" }, mark);
+  await lab.agent.apply(rules(good, 7000));
+  assert.equal((await client.finish()).code, 0);
+});
