@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { KubeConnection } from "../kube/connection.ts";
+import { guardProcess } from "../net/confine.ts";
 import { Cluster } from "../operator/cluster.ts";
 import { dryRun, dryRunText } from "../operator/dry-run.ts";
 import { Operator } from "../operator/operator.ts";
@@ -139,6 +140,7 @@ async function serve(
     election: options.leaderElection ? { namespace, leaseName, leaseDuration, renewDeadline, retryPeriod } : null,
     log,
   });
+  guardProcess({ log, onConfined: (what) => operator.telemetry.observer.confined(what), exit: () => process.exit(1) });
   const endpoints = await serveEndpoints({
     address: options.metricsAddress,
     registry: operator.telemetry.registry,

@@ -65,6 +65,8 @@ const SERIES_MS = 6 * 60_000;
 const MAX_SERIES = 10_000;
 /** The API's limit on notes, in bytes. */
 const MAX_NOTE_BYTES = 1024;
+/** And on counts: 32 bits. */
+const COUNT_MAX = 2 ** 31 - 1;
 
 export class EventRecorder {
   readonly #connection: KubeConnection;
@@ -90,7 +92,7 @@ export class EventRecorder {
     const now = new Date();
     const known = this.#series.get(key);
     if (known !== undefined) {
-      known.count += count;
+      known.count = Math.min(known.count + count, COUNT_MAX);
       known.last = now;
       return;
     }

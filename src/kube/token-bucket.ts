@@ -14,8 +14,13 @@ export class TokenBucket {
   /** Whether it may happen now; counts it if so. */
   take(): boolean {
     if (!this.has()) return false;
-    this.#tokens -= 1;
+    this.spend(1);
     return true;
+  }
+
+  /** It has happened, and is worth so many, which may be more than there are. */
+  spend(tokens: number): void {
+    this.#tokens -= tokens;
   }
 
   /** Whether it might happen now. */

@@ -1,6 +1,7 @@
 /** The operator's metrics, and who counts what. */
 import type { ControllerObserver } from "../kube/controller.ts";
 import type { InformerObserver } from "../kube/informer.ts";
+import type { DropReason } from "../net/connection-limits.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { OPERATOR_METRICS } from "../telemetry/operator-metrics.ts";
 import type { Cluster } from "./cluster.ts";
@@ -18,6 +19,9 @@ export interface OperatorObserver extends ControllerObserver, InformerObserver, 
   statusWritten(failed: boolean): void;
   enforced(seconds: number): void;
   observation(result: "accepted" | "refused"): void;
+  dropped(listener: "agents" | "observe" | "metrics", reason: DropReason): void;
+  confined(what: string): void;
+  clamped(what: "packets" | "time"): void;
 }
 
 /** The parts of an operator whose state is looked up. */
@@ -93,6 +97,10 @@ export class OperatorTelemetry {
       statusWritten: (failed) => metrics.statusWrites.inc({ result: resultOf(failed) }),
       enforced: (seconds) => metrics.enforceSeconds.observe(seconds),
       observation: (result) => metrics.observations.inc({ result }),
+      dropped: (listener, reason) => metrics.connectionsDropped.inc({ listener, reason }),
+      confined: (what) => metrics.confinedErrors.inc({ what }),
+      badMessage: (kind) => metrics.badMessages.inc({ kind }),
+      clamped: (what) => metrics.clampedReports.inc({ what }),
     };
   }
 }

@@ -106,6 +106,7 @@ export class Operator {
       onChanged: (profile) => this.#status.enqueue(profile),
       onPackets: (...counts) => observer.packets(...counts),
       onLost: (events) => observer.lost(events),
+      onClamped: (what) => observer.clamped(what),
     });
     this.records = new AgentRecords(reports);
     this.#status = this.#makeStatusWriter();
@@ -237,6 +238,7 @@ export class Operator {
       watchers: this.observers,
       texts: this.plan.tables,
       observer: this.telemetry.observer,
+      onDropped: (reason) => this.telemetry.observer.dropped("agents", reason),
       wanted: (node) => ({ bindings: this.plan.nodes.snapshot(node), tables: this.plan.tables.tables }),
       isPlanning: () => this.plan.isPlanning,
       notServing: () => this.#notServing(),
@@ -265,6 +267,7 @@ export class Operator {
       access: observerAccess(connection),
       notServing: () => this.#notServing(),
       onRequest: (result) => this.telemetry.observer.observation(result),
+      onDropped: (reason) => this.telemetry.observer.dropped("observe", reason),
       log,
     });
   }

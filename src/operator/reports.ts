@@ -2,9 +2,11 @@
  * What agents report, put where it belongs. An agent is believed about its own node only: what it says of pods of other nodes, or of
  * profiles that its node has nothing of, is left out.
  */
+import { REASONS } from "../api/reasons.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import type { Counters, Violation, Violations } from "../protocol/agent_pb.js";
 import type { AgentRecords, ReportListener } from "./distribution/agent-records.ts";
+import { PacketAllowance } from "./packet-allowance.ts";
 import type { PlanLoop } from "./plan-loop.ts";
 import type { PodPlan } from "./planner.ts";
 import { addCounts, addViolation, type ProfileTotals, type Totals } from "./status/totals.ts";
@@ -19,10 +21,19 @@ export interface ReportsOptions {
   onChanged: (profile: string) => void;
   onPackets: (profile: string, direction: string, verdict: string, reason: string, packets: number) => void;
   onLost: (events: number) => void;
+  /** A figure that cannot be was cut to what can. */
+  onClamped: (what: "packets" | "time") => void;
 }
+
+/** Clocks of nodes may differ by so many milliseconds. */
+const CLOCK_SKEW_MS = 1_000;
+/** An Event counts in 32 bits. */
+const EVENT_COUNT_MAX = 1_000_000;
+const KNOWN_REASONS: ReadonlySet<string> = new Set(REASONS);
 
 export class Reports implements ReportListener {
   readonly #options: ReportsOptions;
+  readonly #allowance = new PacketAllowance();
 
   constructor(options: ReportsOptions) {
     this.#options = options;
@@ -45,18 +56,34 @@ export class Reports implements ReportListener {
       if (!known.has(process.profile)) continue;
       const totals = this.#totals(process.profile);
       if (totals === null) continue;
-      addCounts(totals, process);
-      for (const { direction, verdict, reason, packets } of process.verdicts) {
-        onPackets(process.profile, direction, verdict, reason, Number(packets));
+      const counts = process.verdicts.map((count) => ({ ...count, packets: this.#packets(node, count.packets) }));
+      addCounts(totals, process, counts);
+      for (const { direction, verdict, reason, packets } of counts) {
+        // Words of a newer agent, or of one that makes them up, are no new series each.
+        onPackets(process.profile, direction, verdict, KNOWN_REASONS.has(reason) ? reason : "other", packets);
       }
       onChanged(process.profile);
     }
-    if (counters.eventsLost > 0n) onLost(Number(counters.eventsLost));
+    if (counters.eventsLost > 0n) onLost(this.#packets(node, counters.eventsLost));
   }
 
   violated(node: string, { violations, lost }: Violations): void {
-    for (const violation of violations) this.#violation(node, violation);
-    if (lost > 0n) this.#options.onLost(Number(lost));
+    for (const violation of violations) this.#violation(node, { ...violation, time: this.#time(violation.time) });
+    if (lost > 0n) this.#options.onLost(this.#packets(node, lost));
+  }
+
+  #packets(node: string, packets: bigint): number {
+    const taken = this.#allowance.take(node, packets);
+    if (BigInt(taken) < packets) this.#options.onClamped("packets");
+    return taken;
+  }
+
+  /** What a node has seen is over: a clock that is ahead says now. */
+  #time(time: bigint): bigint {
+    const now = Date.now();
+    if (time <= now) return time;
+    if (time > now + CLOCK_SKEW_MS) this.#options.onClamped("time");
+    return BigInt(now);
   }
 
   #violation(node: string, violation: Violation): void {
@@ -73,7 +100,8 @@ export class Reports implements ReportListener {
     }
     const [first] = profiles;
     const profile = first === undefined ? undefined : plan.profiles.get(first);
-    recordViolation(recorder, { ...violation, profiles }, { namespace, name, uid: pod.uid }, profile);
+    const count = violation.count > EVENT_COUNT_MAX ? BigInt(EVENT_COUNT_MAX) : violation.count;
+    recordViolation(recorder, { ...violation, count, profiles }, { namespace, name, uid: pod.uid }, profile);
   }
 
   #podsOf(node: string, podUids: Iterable<string> | null): PodPlan[] {

@@ -18,6 +18,9 @@ export const LEADER_METADATA = "portcullis-leader";
 /** Largest message in bytes, both ways. Messages are made to stay far below it: see `MAX_PART_BYTES`. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
+/** Largest message of an agent: no report comes near it. */
+export const MAX_AGENT_MESSAGE_BYTES = 4 * 1024 * 1024;
+
 /** A State is sent in parts of about this many bytes. */
 export const MAX_PART_BYTES = 512 * 1024;
 
@@ -38,12 +41,23 @@ export const DISTRIBUTION_SERVICE = {
   connect: import("@grpc/grpc-js").MethodDefinition<AgentMessage, OperatorMessage>;
 }>;
 
+const sizes = new WeakMap<object, number>();
+
+/** Bytes that a message had on the wire; 0 for one that did not come from there. */
+export function receivedBytes(message: object): number {
+  return sizes.get(message) ?? 0;
+}
+
 function codec<Side extends "request" | "response", Schema extends DescMessage>(side: Side, schema: Schema) {
   return {
     [`${side}Serialize`]: (message: MessageShape<Schema>) => {
       const { buffer, byteOffset, byteLength } = toBinary(schema, message);
       return Buffer.from(buffer, byteOffset, byteLength);
     },
-    [`${side}Deserialize`]: (bytes: Buffer) => fromBinary(schema, bytes),
+    [`${side}Deserialize`]: (bytes: Buffer) => {
+      const message = fromBinary(schema, bytes, { readUnknownFields: false });
+      sizes.set(message, bytes.length);
+      return message;
+    },
   };
 }

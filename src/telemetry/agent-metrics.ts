@@ -34,6 +34,12 @@ export const AGENT_METRICS = {
     help: "Revisions of the operator by result (acknowledged, refused) and, where refused, code.",
     labels: ["result", "code"],
   },
+  badMessages: {
+    type: "counter",
+    name: "portcullis_agent_bad_messages_total",
+    help: "Messages of the operator that were not as they have to be, each of which ended the stream, by kind.",
+    labels: ["kind"],
+  },
   enforceSeconds: {
     type: "histogram",
     name: "portcullis_agent_enforce_seconds",

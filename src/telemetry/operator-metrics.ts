@@ -81,8 +81,32 @@ export const OPERATOR_METRICS = {
   agentConnections: {
     type: "counter",
     name: "portcullis_operator_agent_connections_total",
-    help: "Connections of agents by result (accepted, unauthenticated, denied, not_leader, failed).",
+    help: "Connections of agents by result (accepted, unauthenticated, denied, not_leader, busy, failed).",
     labels: ["result"],
+  },
+  connectionsDropped: {
+    type: "counter",
+    name: "portcullis_operator_connections_dropped_total",
+    help: "Connections that were not taken, or ended before anybody was let in, by listener (agents, observe, metrics) and reason (rate, peer, room, patience).",
+    labels: ["listener", "reason"],
+  },
+  confinedErrors: {
+    type: "counter",
+    name: "portcullis_operator_confined_errors_total",
+    help: "Errors that nobody expected and that ended what was done for one peer, by what that was (agent, observe, metrics).",
+    labels: ["what"],
+  },
+  badMessages: {
+    type: "counter",
+    name: "portcullis_operator_bad_messages_total",
+    help: "Messages of agents that were not as they have to be, each of which ended its stream, by kind.",
+    labels: ["kind"],
+  },
+  clampedReports: {
+    type: "counter",
+    name: "portcullis_operator_clamped_reports_total",
+    help: "Figures of agents that cannot be, and were cut to what can, by what (packets, time).",
+    labels: ["what"],
   },
   revisionsSent: {
     type: "counter",

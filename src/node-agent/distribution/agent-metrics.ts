@@ -90,6 +90,10 @@ export class AgentMetrics implements EventSink {
     this.#metrics.revisions.inc({ result, code });
   }
 
+  badMessage(kind: string): void {
+    this.#metrics.badMessages.inc({ kind });
+  }
+
   enforced(seconds: number): void {
     this.#metrics.enforceSeconds.observe(seconds);
   }

@@ -101,6 +101,7 @@ export class ClusterAgent {
       onRevision: (state) => this.#take(state),
       onConnection: (state, reason) => metrics.connection(state, reason),
       onRefusal: (code) => metrics.revision("refused", code),
+      onBadMessage: (kind) => metrics.badMessage(kind),
       log,
     });
   }

@@ -14,6 +14,7 @@ import {
 } from "../../protocol/agent_pb.js";
 import { StateError } from "../../protocol/errors.ts";
 import { type HeldState, StateParts } from "../../protocol/held-state.ts";
+import { checkOperatorMessage } from "../../protocol/message-checks.ts";
 import { PROTOCOL_VERSION } from "../../protocol/service.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { message } from "./message.ts";
@@ -38,6 +39,8 @@ export interface OperatorClientOptions {
   onRevision(state: HeldState): void;
   onConnection?(state: ConnectionState, reason: string): void;
   onRefusal?(code: string): void;
+  /** A message was not as it has to be, and has ended the stream. */
+  onBadMessage?(kind: string): void;
   backoff?: BackoffOptions;
   log: Logger;
 }
@@ -114,7 +117,20 @@ export class OperatorClient {
     this.#welcome = setTimeout(() => stream.end("the operator has not answered in time"), WELCOME_TIMEOUT_MS);
   }
 
-  #take({ message: content }: OperatorMessage): void {
+  /** What cannot be worked on ends this stream; what is in force stays so, and the next stream begins with a full state. */
+  #take(message: OperatorMessage): void {
+    try {
+      checkOperatorMessage(message);
+      this.#handle(message);
+    } catch (cause) {
+      const { log, onBadMessage } = this.#options;
+      log.error({ err: cause, kind: message.message.case }, "a message of the operator cannot be worked on");
+      onBadMessage?.(message.message.case ?? "unknown");
+      this.#stream?.end(`a message of the operator cannot be worked on: ${causeText(cause)}`);
+    }
+  }
+
+  #handle({ message: content }: OperatorMessage): void {
     if (content.case === "welcome") {
       if (this.#welcome !== null) clearTimeout(this.#welcome);
       this.#reconnect.succeeded();

@@ -61,6 +61,8 @@ export class OperatorStream {
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
       "grpc.enable_retries": 0,
+      // Proxies of the environment are for the world outside; the operator is in the cluster.
+      "grpc.enable_http_proxy": 0,
       // Channels of earlier connections are not shared: this one's certificates may be other ones.
       "grpc.use_local_subchannel_pool": 1,
     });

@@ -1,4 +1,5 @@
 /** What is known of each node's agent: what it holds, and what it has reported. Outlives its streams for a while. */
+import { unconfined } from "../../net/confine.ts";
 import type {
   Counters,
   NodeProblems,
@@ -9,6 +10,7 @@ import type {
   Violations,
 } from "../../protocol/agent_pb.js";
 import type { Bindings } from "../../protocol/bindings.ts";
+import { BadMessageError } from "../../protocol/field-checks.ts";
 import { sharedText } from "../shared-values.ts";
 
 /** A revision may be unanswered for so many milliseconds before that is worth telling. */
@@ -36,12 +38,18 @@ export interface AgentRecord {
   refusal: { code: string; message: string } | null;
   /** By the uid of the pod. */
   pods: Map<string, ReportedPod>;
+  /** Characters of all that is said of them. */
+  podCharacters: number;
   problems: readonly Problem[];
   searchDomains: readonly string[];
   /** Of the last report of counters: a report that comes twice counts once. */
   instance: string;
   sequence: bigint;
 }
+
+/** What a node's agent may have reported of its pods at one time: no node runs so many, nor is so much said of them. */
+const PODS_MAX = 5_000;
+const PODS_CHARACTERS_MAX = 8 * 1024 * 1024;
 
 const NO_DOMAINS: string[] = [];
 const NO_FILES: PodState["sharedFiles"] = [];
@@ -61,7 +69,13 @@ export class AgentRecords {
   readonly #listener: ReportListener;
 
   constructor(listener: ReportListener) {
-    this.#listener = listener;
+    // What follows from a report concerns all, and not the one agent's session.
+    this.#listener = {
+      reported: (node, podUids) => unconfined(() => listener.reported(node, podUids)),
+      domainsReported: (node, podUids) => unconfined(() => listener.domainsReported(node, podUids)),
+      counted: (node, counters) => unconfined(() => listener.counted(node, counters)),
+      violated: (node, violations) => unconfined(() => listener.violated(node, violations)),
+    };
   }
 
   get(node: string): AgentRecord | undefined {
@@ -135,9 +149,8 @@ export class AgentRecords {
     const told = [...pods.map(({ podUid }) => podUid), ...removed];
     const uids = full ? [...new Set([...record.pods.keys(), ...told])] : told;
     const domains = uids.map((uid) => domainsText(record.pods.get(uid)));
-    if (full) record.pods.clear();
-    for (const state of pods) record.pods.set(sharedUid(record, state.podUid), kept(state));
-    for (const uid of removed) record.pods.delete(uid);
+    if (full) setPods(record, record.pods.keys(), []);
+    setPods(record, removed, pods);
     this.#listener.reported(node, full ? null : told);
     const others = uids.filter((uid, index) => domains[index] !== domainsText(record.pods.get(uid)));
     if (others.length > 0) this.#listener.domainsReported(node, others);
@@ -176,6 +189,29 @@ function changedUids(before: Bindings, after: Bindings): Set<string> {
 
 function isOverdue({ waitingSince }: AgentRecord): boolean {
   return waitingSince !== null && Date.now() - waitingSince > ANSWER_MS;
+}
+
+/** @throws BadMessageError where it is more than a node can have; what is there by then stays */
+function setPods(record: AgentRecord, removed: Iterable<string>, changed: readonly PodState[]): void {
+  for (const uid of [...removed, ...changed.map(({ podUid }) => podUid)]) {
+    record.podCharacters -= charactersOf(record.pods.get(uid));
+    record.pods.delete(uid);
+  }
+  for (const state of changed) {
+    record.podCharacters -= charactersOf(record.pods.get(state.podUid));
+    record.podCharacters += charactersOf(state);
+    record.pods.set(sharedUid(record, state.podUid), kept(state));
+    if (record.pods.size > PODS_MAX || record.podCharacters > PODS_CHARACTERS_MAX) {
+      throw new BadMessageError("podStates", `says of ${record.pods.size} pods more than a node can have`);
+    }
+  }
+}
+
+function charactersOf(state: ReportedPod | undefined): number {
+  if (state === undefined) return 0;
+  const files = state.sharedFiles.flatMap(({ path, names }) => [path, ...names]);
+  const texts = [state.code, state.message, state.tableHash, ...state.searchDomains, ...files];
+  return texts.reduce((sum, text) => sum + text.length, 0);
 }
 
 /** There are as many of these as pods, and most say the same as the next one. */
@@ -223,6 +259,7 @@ function newRecord(node: string): AgentRecord {
     waitingSince: null,
     refusal: null,
     pods: new Map(),
+    podCharacters: 0,
     problems: [],
     searchDomains: [],
     instance: "",

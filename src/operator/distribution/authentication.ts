@@ -26,6 +26,8 @@ const NODE_NAME = "authentication.kubernetes.io/node-name";
 const POD_NAME = "authentication.kubernetes.io/pod-name";
 const POD_UID = "authentication.kubernetes.io/pod-uid";
 const BEARER = "Bearer ";
+/** Of a service account's token, which has one or two thousand. */
+const TOKEN_BYTES_MAX = 8 * 1024;
 
 /**
  * The node that the caller may speak for.
@@ -35,6 +37,9 @@ export async function authenticate(metadata: Metadata, options: AuthenticationOp
   const [header] = metadata.get("authorization");
   if (typeof header !== "string" || !header.startsWith(BEARER)) {
     throw new StreamRefusal(GrpcStatus.UNAUTHENTICATED, "there is no token; send authorization: Bearer TOKEN");
+  }
+  if (header.length > TOKEN_BYTES_MAX) {
+    throw new StreamRefusal(GrpcStatus.UNAUTHENTICATED, `the token is longer than ${TOKEN_BYTES_MAX} bytes`);
   }
   const user = await reviewed(header.slice(BEARER.length), options);
   const [namespace, name] = options.serviceAccount.split("/");

@@ -30,17 +30,3 @@ test("who takes too long is not waited for", async () => {
   first();
   second();
 });
-
-test("a place is given back when the work has failed", async () => {
-  const gate = new Gate(1, LONG_MS);
-  const order: string[] = [];
-  const failing = gate.pass(async () => {
-    await wait(5);
-    order.push("failed");
-    throw new Error("no");
-  });
-  const next = gate.pass(async () => order.push("next"));
-  await assert.rejects(failing, /no/);
-  await next;
-  assert.deepEqual(order, ["failed", "next"]);
-});

@@ -39,18 +39,6 @@ export class Gate {
     return leave;
   }
 
-  /** Does something once there is a place, and gives it back when that has ended, well or not. */
-  async pass<T>(work: () => Promise<T>): Promise<T> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const leave = this.enter(resolve);
-    try {
-      await promise;
-      return await work();
-    } finally {
-      leave();
-    }
-  }
-
   #next(): void {
     const [start] = this.#waiting;
     if (start === undefined || this.#taken >= this.#places) return;

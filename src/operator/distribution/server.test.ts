@@ -52,7 +52,7 @@ function serverWith(tls: { certificateFile: string; keyFile: string }): Distribu
     texts: PLAIN_TEXTS,
     wanted: () => ({ bindings: new Map(), tables: new Map() }),
     isPlanning: () => false,
-    observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing },
+    observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
     log: silentLogger(),
   });
   servers.push(server);

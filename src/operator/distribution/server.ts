@@ -1,29 +1,33 @@
 /** The server that agents connect to. Only the leader serves them; the others say who leads. */
+import net from "node:net";
 import {
   experimental,
   status as GrpcStatus,
   Metadata,
   Server,
   ServerCredentials,
-  type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
+import { confine } from "../../net/confine.ts";
+import { ConnectionLimits, type DropReason } from "../../net/connection-limits.ts";
 import type { Hello, Observations, Watches } from "../../protocol/agent_pb.js";
 import {
   DISTRIBUTION_SERVICE,
   KEEPALIVE_MS,
   KEEPALIVE_TIMEOUT_MS,
   LEADER_METADATA,
+  MAX_AGENT_MESSAGE_BYTES,
   MAX_MESSAGE_BYTES,
 } from "../../protocol/service.ts";
 import type { ContentTexts, NodeState } from "../../protocol/state-message.ts";
-import { ListenError } from "../../telemetry/endpoints.ts";
+import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
 import { CertificateFiles } from "./certificate-files.ts";
 import { Gate } from "./gate.ts";
+import { ReviewQueue } from "./review-queue.ts";
 import { type AgentStream, Session, type SessionObserver } from "./session.ts";
 
 /** An agent, to who would look at pods of its node. */
@@ -43,7 +47,7 @@ export interface AgentWatchers {
 }
 
 export interface DistributionObserver extends SessionObserver {
-  connection(result: "accepted" | "unauthenticated" | "denied" | "not_leader" | "failed"): void;
+  connection(result: "accepted" | "unauthenticated" | "denied" | "not_leader" | "busy" | "failed"): void;
 }
 
 export interface DistributionOptions {
@@ -61,6 +65,8 @@ export interface DistributionOptions {
   wanted: (node: string) => NodeState;
   isPlanning: () => boolean;
   observer: DistributionObserver;
+  /** A connection was not taken, or ended again. */
+  onDropped?: (reason: DropReason) => void;
   log: Logger;
 }
 
@@ -71,16 +77,21 @@ const CONNECTION_GRACE_MS = 5_000;
 /** After a start all agents come at once. What they are sent first would take up memory for all of them together. */
 const FULL_STATES = 32;
 const FULL_STATE_MS = 1_000;
-/** And the API server is asked about so many tokens at a time. */
-const REVIEWS = 16;
-const REVIEW_MS = 5_000;
+/** Until an agent has shown its token it is anybody; nodes may share an address behind a load balancer. */
+const CONNECTIONS = { strangers: 512, strangersByPeer: 64, burst: 128, perSecond: 20, patience: 20_000 };
+/** An agent has one stream. What is beyond is refused by HTTP/2 itself, and a connection on which that goes on is closed. */
+const STREAMS_PER_CONNECTION = 4;
+/** What HTTP/2 may keep for one connection, of heads and of what waits to be sent, in megabytes. A full state is larger than most. */
+const CONNECTION_MEGABYTES = 64;
 
 export class DistributionServer {
   readonly #options: DistributionOptions;
   readonly #server: Server;
   readonly #sessions = new Map<string, Session>();
   readonly #fullStates = new Gate(FULL_STATES, FULL_STATE_MS);
-  readonly #reviews = new Gate(REVIEWS, REVIEW_MS);
+  readonly #reviews = new ReviewQueue();
+  readonly #limits: ConnectionLimits;
+  readonly #listener = net.createServer({ noDelay: true });
   #files: CertificateFiles | null = null;
   #port = 0;
 
@@ -89,13 +100,17 @@ export class DistributionServer {
     this.#server = new Server({
       "grpc.keepalive_time_ms": KEEPALIVE_MS,
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
-      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_receive_message_length": MAX_AGENT_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_connection_age_ms": CONNECTION_AGE_MS,
       "grpc.max_connection_age_grace_ms": CONNECTION_GRACE_MS,
+      "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION,
+      "grpc-node.max_session_memory": CONNECTION_MEGABYTES,
     });
+    const { onDropped } = options;
+    this.#limits = new ConnectionLimits({ ...CONNECTIONS, ...(onDropped === undefined ? {} : { onDropped }) });
     this.#server.addService(DISTRIBUTION_SERVICE, {
-      connect: ((stream: AgentStream) => this.#connect(stream)) as UntypedHandleCall,
+      connect: ((stream: AgentStream) => this.#take(stream)) as UntypedHandleCall,
     });
   }
 
@@ -108,15 +123,26 @@ export class DistributionServer {
     return this.#sessions.size;
   }
 
-  /** @throws ListenError, UnreadableError */
+  /** Connections on which no agent has been let in yet. */
+  get strangers(): number {
+    return this.#limits.strangers;
+  }
+
+  /** @throws ListenError, UnreadableError, UsageError */
   async listen(): Promise<void> {
     const { address, tls } = this.#options;
     const credentials = tls === null ? ServerCredentials.createInsecure() : this.#certificates(tls);
-    this.#port = await new Promise<number>((settle, fail) => {
-      const done: sendUnaryData<number> = (error, port) =>
-        error ? fail(new ListenError(address, error)) : settle(port ?? 0);
-      this.#server.bindAsync(address, credentials, done as (error: Error | null, port: number) => void);
+    const { host, port } = parseListenAddress(address);
+    const injector = this.#server.createConnectionInjector(credentials);
+    // Connections are ours before they are gRPC's, which takes any number of them.
+    this.#listener.on("connection", (socket) => {
+      if (this.#limits.admit(socket)) injector.injectConnection(socket);
     });
+    await new Promise<void>((settle, fail) => {
+      this.#listener.once("error", (cause) => fail(new ListenError(address, cause)));
+      this.#listener.listen(port, host, settle);
+    });
+    this.#port = (this.#listener.address() as net.AddressInfo).port;
   }
 
   /** The node is to have something else. */
@@ -132,21 +158,31 @@ export class DistributionServer {
   async close(): Promise<void> {
     this.dismiss();
     this.#files?.close();
+    this.#listener.close();
     const closed = new Promise<void>((settle) => this.#server.tryShutdown(() => settle()));
     const late = setTimeout(() => this.#server.forceShutdown(), 1_000);
     await closed;
     clearTimeout(late);
+    this.#limits.closeAll();
   }
 
-  async #connect(stream: AgentStream): Promise<void> {
-    const { observer, authentication, log } = this.#options;
+  #take(stream: AgentStream): void {
     // Until there is a session, an end of the stream concerns nobody.
     stream.on("error", () => {});
+    const peer = stream.getPeer();
+    confine({ what: "agent", peer, end: () => stream.destroy() }, () => this.#connect(stream, peer));
+  }
+
+  async #connect(stream: AgentStream, peer: string): Promise<void> {
+    const { observer, authentication, log } = this.#options;
     try {
       const elsewhere = this.#elsewhere();
       if (elsewhere !== null) throw elsewhere;
-      const node = await this.#reviews.pass(() => authenticate(stream.metadata, authentication));
+      const node = await this.#reviews.pass(peer, this.#limits.isKnown(peer), () =>
+        authenticate(stream.metadata, authentication),
+      );
       if (stream.cancelled) return;
+      this.#limits.trust(peer);
       this.#accept(stream, node);
     } catch (cause) {
       const refusal =
@@ -154,11 +190,14 @@ export class DistributionServer {
           ? cause
           : new StreamRefusal(GrpcStatus.INTERNAL, `the operator failed: ${causeText(cause)}`, { cause });
       observer.connection(resultOf(refusal));
-      log.warn({ peer: stream.getPeer(), reason: refusal.message }, "an agent was not let in");
+      // A flood is not to become one of lines.
+      const level = refusal.status === GrpcStatus.RESOURCE_EXHAUSTED ? "debug" : "warn";
+      log[level]({ peer, reason: refusal.message }, "an agent was not let in");
       const metadata = new Metadata();
       const elsewhere = this.#options.notServing();
       if (elsewhere !== null) metadata.set(LEADER_METADATA, elsewhere.leader);
       stream.emit("error", { code: refusal.status, details: refusal.message, metadata });
+      this.#limits.dismiss(peer);
     }
   }
 
@@ -173,6 +212,7 @@ export class DistributionServer {
       wanted: () => wanted(node),
       isPlanning,
       fullStates: this.#fullStates,
+      log,
       onHello: (hello) => this.#enter(session, hello, stream.getPeer()),
       onObservations: (observations) => watchers.observed(node, observations),
       onEnd: () => {
@@ -210,7 +250,7 @@ export class DistributionServer {
 
 const DISMISSED = new StreamRefusal(GrpcStatus.UNAVAILABLE, "this operator is about to end; connect again");
 
-function resultOf({ status }: StreamRefusal): "unauthenticated" | "denied" | "not_leader" | "failed" {
+function resultOf({ status }: StreamRefusal): "unauthenticated" | "denied" | "not_leader" | "busy" | "failed" {
   switch (status) {
     case GrpcStatus.UNAUTHENTICATED:
       return "unauthenticated";
@@ -218,6 +258,8 @@ function resultOf({ status }: StreamRefusal): "unauthenticated" | "denied" | "no
       return "denied";
     case GrpcStatus.UNAVAILABLE:
       return "not_leader";
+    case GrpcStatus.RESOURCE_EXHAUSTED:
+      return "busy";
     default:
       return "failed";
   }

@@ -18,7 +18,9 @@ import {
 } from "../../protocol/agent_pb.js";
 import { stateHash } from "../../protocol/bindings.ts";
 import { STATE_HASH_CODE } from "../../protocol/errors.ts";
-import { PROTOCOL_VERSION } from "../../protocol/service.ts";
+import { BadMessageError } from "../../protocol/field-checks.ts";
+import { checkAgentMessage } from "../../protocol/message-checks.ts";
+import { PROTOCOL_VERSION, receivedBytes } from "../../protocol/service.ts";
 import {
   type ContentTexts,
   exactly,
@@ -27,6 +29,7 @@ import {
   type NodeState,
   stateMessages,
 } from "../../protocol/state-message.ts";
+import type { Logger } from "../../telemetry/logger.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
 import type { Gate } from "./gate.ts";
@@ -40,6 +43,8 @@ export interface SessionObserver {
   sent(isFull: boolean, bytes: number): void;
   acknowledged(seconds: number): void;
   refused(): void;
+  /** A message was not as it has to be. */
+  badMessage(kind: string): void;
 }
 
 export interface SessionOptions {
@@ -58,6 +63,7 @@ export interface SessionOptions {
   onHello: (hello: Hello) => void;
   onObservations: (observations: Observations) => void;
   onEnd: () => void;
+  log: Logger;
 }
 
 /** Changes that come within this many milliseconds go together. */
@@ -69,9 +75,10 @@ const HELLO_MS = 20;
 /** What an agent is asked to keep to. */
 const REPORT_INTERVAL_MS = 1_000;
 const VIOLATIONS_MAX = 100;
-/** Messages of one agent beyond this many a second wait in its own buffers. */
+/** Messages of one agent beyond this many a second wait in its own buffers. A large one counts as many: each of so many bytes. */
 const MESSAGES_PER_SECOND = 50;
 const MESSAGES_BURST = 200;
+const MESSAGE_BYTES = 16 * 1024;
 /** After a refusal the next try is a full state, after this long, doubled each time up to the longest. */
 const REFUSED_MS = 1_000;
 const REFUSED_LONGEST_MS = 60_000;
@@ -150,16 +157,39 @@ export class Session {
   #take(message: AgentMessage): void {
     if (this.#ended) return;
     try {
+      checkAgentMessage(message);
       this.#handle(message);
     } catch (cause) {
-      if (!(cause instanceof StreamRefusal)) throw cause;
+      this.#failed(message.message.case ?? "unknown", cause);
+      return;
+    }
+    this.#messages.spend(Math.ceil(receivedBytes(message) / MESSAGE_BYTES));
+    if (this.#messages.has()) return;
+    // gRPC's own flow control makes the agent wait, and nobody else.
+    this.#stream.pause();
+    this.#resume = setTimeout(() => this.#goOn(), 1000 / MESSAGES_PER_SECOND);
+  }
+
+  #goOn(): void {
+    if (this.#messages.has()) this.#stream.resume();
+    else this.#resume = setTimeout(() => this.#goOn(), 1000 / MESSAGES_PER_SECOND);
+  }
+
+  /** What one agent has sent ends its own stream, whatever is wrong with it. */
+  #failed(kind: string, cause: unknown): void {
+    const { node, log, observer } = this.#options;
+    if (cause instanceof StreamRefusal) {
       this.refuse(cause);
       return;
     }
-    if (this.#messages.take()) return;
-    // gRPC's own flow control makes the agent wait, and nobody else.
-    this.#stream.pause();
-    this.#resume = setTimeout(() => this.#stream.resume(), 1000 / MESSAGES_PER_SECOND);
+    observer.badMessage(kind);
+    if (cause instanceof BadMessageError) {
+      log.warn({ node, code: cause.code, reason: cause.message }, "an agent has sent a message that cannot be");
+      this.refuse(new StreamRefusal(GrpcStatus.INVALID_ARGUMENT, `${cause.code}: ${cause.message}`, { cause }));
+      return;
+    }
+    log.error({ node, kind, err: cause }, "a message of an agent cannot be worked on");
+    this.refuse(new StreamRefusal(GrpcStatus.INTERNAL, `the operator failed on ${kind}`, { cause }));
   }
 
   #handle({ message }: AgentMessage): void {

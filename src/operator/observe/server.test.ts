@@ -61,8 +61,8 @@ async function serve({ address = "127.0.0.1:0", leader, authorize = async () => 
 }
 
 /** What comes back, line by line, and the status. */
-function ask(host: string, port: number) {
-  const answer = { status: 0, text: "", ended: false };
+function ask(host: string, port: number, body: string | null = REQUEST) {
+  const answer = { status: 0, text: "", ended: false, destroy: () => {} };
   const ca = readFileSync(file("ours.crt"));
   const request = https.request({ host, port, path: OBSERVE_PATH, method: "POST", ca, servername: "operator" });
   request.on("response", (response) => {
@@ -75,8 +75,12 @@ function ask(host: string, port: number) {
       answer.ended = true;
     });
   });
-  request.on("error", () => {});
-  request.end(REQUEST);
+  request.on("error", () => {
+    answer.ended = true;
+  });
+  answer.destroy = () => request.destroy(new Error("enough"));
+  if (body === null) request.write("{");
+  else request.end(body);
   servers.push({ close: () => request.destroy() });
   return answer;
 }
@@ -157,4 +161,16 @@ test("a flood of requests does not become one of questions to the API server", a
   await eventually("answers", () => answers.every(({ ended }) => ended), 20_000);
   assert.ok(asked < 100, `${asked} questions`);
   assert.ok(answers.some(({ status }) => status === 429));
+});
+
+test("a body that is too long, or breaks off, ends the one request and nothing else", async () => {
+  const { server } = await serve({});
+  const long = ask("127.0.0.1", server.port, "x".repeat(256 * 1024));
+  await eventually("an end", () => long.ended);
+  assert.equal(long.status, 400);
+  const broken = ask("127.0.0.1", server.port, null);
+  setTimeout(() => broken.destroy(), 20);
+  await eventually("an end", () => broken.ended);
+  const good = ask("127.0.0.1", server.port);
+  await eventually("it is watched", () => good.text.includes('"watching"'));
 });

@@ -5,6 +5,9 @@ import type { AddressInfo } from "node:net";
 import { causeText } from "../../api/errors.ts";
 import { TokenBucket } from "../../kube/token-bucket.ts";
 import type { TokenUser } from "../../kube/token-review.ts";
+import { confine } from "../../net/confine.ts";
+import { ConnectionLimits, type DropReason, peerOf } from "../../net/connection-limits.ts";
+import { HTTP_SERVER_OPTIONS, limitHttpServer } from "../../net/http-limits.ts";
 import { OBSERVE_PATH, type ObserveRequest } from "../../protocol/observe.ts";
 import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -25,24 +28,32 @@ export interface ObserveServerOptions {
   /** Null while this replica has the agents; else why not, and where agents find the leader, if that is known. */
   notServing: () => { message: string; leader: string } | null;
   onRequest: (result: "accepted" | "refused") => void;
+  /** A connection was not taken, or ended again. */
+  onDropped?: (reason: DropReason) => void;
   stream?: RecordStreamOptions;
   /** Milliseconds between two questions whether an observer still may. */
   recheckInterval?: number;
   log: Logger;
 }
 
-const BODY_BYTES_MAX = 64 * 1024;
-/** Anybody who reaches the port may ask, and each request is a question to the API server: so many at once, and so many a second. */
+/** Who asks says so in the body, as the API server's proxy keeps the header to itself. A token has one or two thousand bytes. */
+const BODY_BYTES_MAX = 16 * 1024;
+/**
+ * Anybody who reaches the port may ask, and each request is a question to the API server: so many at once, and so many a second. Those
+ * who were let in before, as the API server's proxy was, have as many for themselves.
+ */
 const REQUESTS_BURST = 50;
 const REQUESTS_PER_SECOND = 10;
-const REQUEST_MS = 10_000;
+const CONNECTIONS = { strangers: 128, strangersByPeer: 32, burst: 64, perSecond: 10, patience: 15_000 };
 const RECHECK_MS = 60_000;
 /** Observers come anew after this long, with fresh tokens. */
 const STREAM_MS = 60 * 60_000;
 
 export class ObserveServer {
   readonly #options: ObserveServerOptions;
+  readonly #limits: ConnectionLimits;
   readonly #requests = new TokenBucket(REQUESTS_BURST, REQUESTS_PER_SECOND);
+  readonly #knownRequests = new TokenBucket(REQUESTS_BURST, REQUESTS_PER_SECOND);
   #server: http.Server | https.Server | null = null;
   #files: CertificateFiles | null = null;
   #certificate: Buffer | null = null;
@@ -50,6 +61,8 @@ export class ObserveServer {
 
   constructor(options: ObserveServerOptions) {
     this.#options = options;
+    const { onDropped } = options;
+    this.#limits = new ConnectionLimits({ ...CONNECTIONS, ...(onDropped === undefined ? {} : { onDropped }) });
   }
 
   get port(): number {
@@ -62,7 +75,7 @@ export class ObserveServer {
     const { host, port } = parseListenAddress(address);
     const server = this.#makeServer();
     this.#server = server;
-    server.requestTimeout = REQUEST_MS;
+    limitHttpServer(server, this.#limits);
     server.on("request", (request: http.IncomingMessage, response: http.ServerResponse) =>
       this.#take(request, response),
     );
@@ -87,8 +100,8 @@ export class ObserveServer {
 
   #makeServer(): http.Server | https.Server {
     const { tls, log } = this.#options;
-    if (tls === null) return http.createServer();
-    const server = https.createServer();
+    if (tls === null) return http.createServer(HTTP_SERVER_OPTIONS);
+    const server = https.createServer(HTTP_SERVER_OPTIONS);
     this.#files = new CertificateFiles(tls, log);
     this.#files.addIdentityCertificateListener((pair) => {
       if (pair === null) return;
@@ -99,24 +112,32 @@ export class ObserveServer {
   }
 
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
-    this.#answer(request, response).catch((cause: unknown) => {
-      const refusal = refusalOf(cause);
-      const { status, reason, message } = refusal;
-      this.#options.onRequest("refused");
-      // A flood is not to become one of lines.
-      const level = reason === "TooManyRequests" ? "debug" : "warn";
-      const about = { peer: request.socket.remoteAddress, status, reason: message };
-      this.#options.log[level](about, "an observer was not let in");
-      if (response.headersSent) response.destroy();
-      else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(refusal.body));
+    const peer = peerOf(request.socket);
+    confine({ what: "observe", peer, end: () => response.destroy() }, () => {
+      response.on("error", () => {});
+      this.#answer(request, response, peer).catch((cause: unknown) => this.#refuse(response, peer, refusalOf(cause)));
     });
   }
 
-  async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    if (request.method !== "POST" || new URL(request.url ?? "/", "http://localhost").pathname !== OBSERVE_PATH) {
+  #refuse(response: http.ServerResponse, peer: string, { status, reason, message, body }: ObserveRefusal): void {
+    this.#options.onRequest("refused");
+    // A flood is not to become one of lines.
+    const level = reason === "TooManyRequests" ? "debug" : "warn";
+    this.#options.log[level]({ peer, status, reason: message }, "an observer was not let in");
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    response.writeHead(status, { "content-type": "application/json", connection: "close" }).end(JSON.stringify(body));
+    this.#limits.dismiss(peer);
+  }
+
+  async #answer(request: http.IncomingMessage, response: http.ServerResponse, peer: string): Promise<void> {
+    if (request.method !== "POST" || request.url?.split("?")[0] !== OBSERVE_PATH) {
       throw new ObserveRefusal("NotFound", `there is POST ${OBSERVE_PATH}, and nothing else`);
     }
-    if (!this.#requests.take()) throw new ObserveRefusal("TooManyRequests", "too many ask at once; try again");
+    const requests = this.#limits.isKnown(peer) ? this.#knownRequests : this.#requests;
+    if (!requests.take()) throw new ObserveRefusal("TooManyRequests", "too many ask at once; try again");
     const body = await bodyOf(request);
     const elsewhere = this.#options.notServing();
     if (elsewhere !== null) {
@@ -126,12 +147,14 @@ export class ObserveServer {
       }
       const host = leader.slice(0, leader.lastIndexOf(":")).replace(/^\[|\]$/g, "");
       await relay(body, { host, port: this.#port, certificate: this.#certificate }, response);
+      if (response.statusCode === 200) this.#limits.trust(peer);
       return;
     }
     const asked = parseObserveRequest(body);
     const { access, hub } = this.#options;
     const user = await access.authenticate(asked.token);
     await access.authorize(user, asked);
+    this.#limits.trust(peer);
     hub.check(asked);
     if (!response.destroyed) this.#stream(asked, user, response);
   }
@@ -176,14 +199,19 @@ export class ObserveServer {
 }
 
 async function bodyOf(request: http.IncomingMessage): Promise<string> {
+  if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLong();
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > BODY_BYTES_MAX) throw new ObserveRefusal("BadRequest", "the request is too long");
+    if (size > BODY_BYTES_MAX) throw tooLong();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+function tooLong(): ObserveRefusal {
+  return new ObserveRefusal("BadRequest", `the request is longer than ${BODY_BYTES_MAX} bytes`);
 }
 
 function refusalOf(cause: unknown): ObserveRefusal {

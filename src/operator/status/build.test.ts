@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create } from "@bufbuild/protobuf";
 import { STATUS_SCHEMA } from "../../api/schema-status.ts";
-import { ProcessCountersSchema, VerdictCountSchema } from "../../protocol/agent_pb.js";
 import { profileRecord } from "../profile-record.ts";
 import { ProfileStore, type StoredProfile } from "../profile-store.ts";
 import { buildStatus, modeText } from "./build.ts";
@@ -92,9 +90,9 @@ test("many failing nodes are summed up", () => {
 test("counts go on from the status, and every listed process is there", () => {
   const status = { dropped: 10, alerted: 1, processes: [{ path: "/bin/b", allowed: 5, dropped: 10, alerted: 1 }] };
   const sums = new ProfileTotals().of({ key: "shop/web", uid: "u", status });
-  const verdicts = [create(VerdictCountSchema, { verdict: "dropped", reason: "Peer", packets: 2n })];
-  addCounts(sums, create(ProcessCountersSchema, { path: "/bin/b", verdicts }));
-  addCounts(sums, create(ProcessCountersSchema, { path: "", verdicts }));
+  const verdicts = [{ verdict: "dropped", packets: 2 }];
+  addCounts(sums, { path: "/bin/b", container: "" }, verdicts);
+  addCounts(sums, { path: "", container: "" }, verdicts);
   const built = buildStatus(
     WEB,
     folded({ sharedWith: new Map([["/bin/b", new Set(["/bin/z", "/bin/c"])]]) }),

@@ -18,6 +18,7 @@ type State = Pick<Condition, "status" | "reason" | "message">;
 
 const MAX_ERRORS = 5;
 const MAX_SHARED = 32;
+const MAX_PATH = 1024;
 const MAX_PROCESSES = 256;
 const MAX_MESSAGE = 4096;
 
@@ -146,7 +147,10 @@ function processStatus(accepted: SecurityProfile | null, totals: Totals, { share
     const key = `${path} ${container ?? ""}`;
     const { allowed = 0, dropped = 0, alerted = 0 } = counted.get(key) ?? {};
     counted.delete(key);
-    const names = [...(sharedWith.get(path) ?? [])].sort().slice(0, MAX_SHARED);
+    const names = [...(sharedWith.get(path) ?? [])]
+      .filter((name) => name.length <= MAX_PATH)
+      .sort()
+      .slice(0, MAX_SHARED);
     return {
       path,
       ...(container === undefined ? {} : { container }),

@@ -1,5 +1,5 @@
 /** What a profile has done so far: counts that go on from those in its status, and its latest violation. */
-import type { Counters, ProcessCounters, Violation } from "../../protocol/agent_pb.js";
+import type { ProcessCounters, Violation } from "../../protocol/agent_pb.js";
 import type { LastViolation, ProcessStatus, ProfileStatus } from "./profile-status.ts";
 
 export interface ProcessTotals {
@@ -36,34 +36,45 @@ export class ProfileTotals {
   }
 }
 
+/** As the kernels counted it: one verdict of one process. */
+export interface VerdictPackets {
+  verdict: string;
+  packets: number;
+}
+
+/** Processes that a profile is counted for: those that it lists, and some that it listed before. */
+const PROCESSES_MAX = 1024;
+
 /** Adds a node's report about one process. */
-export function addCounts(totals: Totals, { path, container, verdicts }: ProcessCounters): void {
+export function addCounts(
+  totals: Totals,
+  { path, container }: Pick<ProcessCounters, "path" | "container">,
+  verdicts: readonly VerdictPackets[],
+): void {
   const process = processOf(totals, path, container === "" ? null : container);
   for (const { verdict, packets } of verdicts) {
-    const count = Number(packets);
-    if (verdict === "allowed") process.allowed += count;
-    if (verdict === "dropped") {
-      process.dropped += count;
-      totals.dropped += count;
-    }
-    if (verdict === "alerted") {
-      process.alerted += count;
-      totals.alerted += count;
-    }
+    if (verdict !== "allowed" && verdict !== "dropped" && verdict !== "alerted") continue;
+    if (process !== null) process[verdict] = sumOf(process[verdict], packets);
+    if (verdict !== "allowed") totals[verdict] = sumOf(totals[verdict], packets);
   }
 }
 
-/** The profiles that a report is about. */
-export function profilesOfCounters(counters: Counters): string[] {
-  return [...new Set(counters.processes.map(({ profile }) => profile))];
+/** The API server takes whole numbers up to 2^63; above 2^53 they are not whole here. */
+function sumOf(left: number, right: number): number {
+  return Math.min(left + right, Number.MAX_SAFE_INTEGER);
 }
+
+/** What the status has room for (src/api/schema-status.ts). */
+const PROCESS_LENGTH = 1024;
+const REMOTE_LENGTH = 512;
 
 /** Takes a violation for the latest, unless a later one is known. */
 export function addViolation(totals: Totals, violation: Violation, node: string, pod: string): void {
   const time = wholeSeconds(new Date(Number(violation.time)));
   if (totals.lastViolation !== null && totals.lastViolation.time > time) return;
   const { path, reason } = violation;
-  totals.lastViolation = { time, node, pod, process: path, reason, remote: remoteText(violation) };
+  const remote = remoteText(violation).slice(0, REMOTE_LENGTH);
+  totals.lastViolation = { time, node, pod, process: path.slice(0, PROCESS_LENGTH), reason, remote };
 }
 
 /**
@@ -82,10 +93,12 @@ export function wholeSeconds(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
-function processOf(totals: Totals, path: string, container: string | null): ProcessTotals {
+/** Null: there are too many already, which no profile has. */
+function processOf(totals: Totals, path: string, container: string | null): ProcessTotals | null {
   const key = `${path} ${container ?? ""}`;
   let process = totals.processes.get(key);
   if (process === undefined) {
+    if (totals.processes.size >= PROCESSES_MAX) return null;
     process = { path, container, allowed: 0, dropped: 0, alerted: 0 };
     totals.processes.set(key, process);
   }
@@ -93,9 +106,11 @@ function processOf(totals: Totals, path: string, container: string | null): Proc
 }
 
 function totalsFrom({ dropped = 0, alerted = 0, processes = [], lastViolation }: Partial<ProfileStatus>): Totals {
-  const totals: Totals = { dropped, alerted, processes: new Map(), lastViolation: lastViolation ?? null };
+  // A time to come, which an operator of an earlier version took from a node, would hide all that follows.
+  const isKnown = lastViolation !== undefined && lastViolation.time <= wholeSeconds(new Date());
+  const totals: Totals = { dropped, alerted, processes: new Map(), lastViolation: isKnown ? lastViolation : null };
   for (const { path, container, allowed = 0, dropped = 0, alerted = 0 } of processes as Partial<ProcessStatus>[]) {
-    Object.assign(processOf(totals, path ?? "", container ?? null), { allowed, dropped, alerted });
+    Object.assign(processOf(totals, path ?? "", container ?? null) ?? {}, { allowed, dropped, alerted });
   }
   return totals;
 }

@@ -15,6 +15,7 @@ import { buildStatus } from "./build.ts";
 import { foldPods } from "./fold.ts";
 import { SERVING_GRACE_MS } from "./pod-verdicts.ts";
 import type { ProfileStatus } from "./profile-status.ts";
+import { writeWhatIsTaken } from "./refused-parts.ts";
 import type { ProfileTotals } from "./totals.ts";
 
 export const FIELD_MANAGER = "portcullis-operator";
@@ -130,10 +131,12 @@ export class StatusWriter {
     if (!isLast && this.#mayWait(profile, previous, status)) return;
     this.#bucket.take();
     try {
-      const { namespace, name } = profile;
-      const after = await applyStatus(connection, SECURITY_PROFILES, { namespace, name }, status, FIELD_MANAGER);
-      onWritten?.(false);
-      if (after === null) log.debug({ profile: profile.key }, "the profile is gone; its status is not needed");
+      const { refused } = await writeWhatIsTaken(status, async (part) => {
+        const after = await applyStatus(connection, SECURITY_PROFILES, profile, part, FIELD_MANAGER);
+        if (after === null) log.debug({ profile: profile.key }, "the profile is gone; its status is not needed");
+      });
+      onWritten?.(refused.length > 0);
+      if (refused.length > 0) log.error({ profile: profile.key, refused }, "the API server refuses parts of a status");
     } catch (cause) {
       onWritten?.(true);
       throw cause;

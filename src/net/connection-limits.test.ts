@@ -1,0 +1,96 @@
+/** A flood of connections costs mostly itself: who keeps a place, and who goes. */
+import assert from "node:assert/strict";
+import net from "node:net";
+import { afterEach, test } from "node:test";
+import { eventually } from "../kube/testing/silence.ts";
+import { type ConnectionLimitOptions, ConnectionLimits, peerOf } from "./connection-limits.ts";
+
+const opened: net.Socket[] = [];
+const servers: net.Server[] = [];
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.destroy();
+  for (const server of servers.splice(0)) server.close();
+});
+
+async function listener(more: Partial<ConnectionLimitOptions> = {}) {
+  const dropped: string[] = [];
+  const admitted: net.Socket[] = [];
+  const limits = new ConnectionLimits({
+    strangers: 8,
+    strangersByPeer: 6,
+    burst: 100,
+    perSecond: 100,
+    patience: 60_000,
+    onDropped: (reason) => dropped.push(reason),
+    ...more,
+  });
+  const server = net.createServer((socket) => {
+    if (limits.admit(socket)) admitted.push(socket);
+  });
+  servers.push(server);
+  await new Promise<void>((settle) => server.listen(0, "127.0.0.1", settle));
+  const { port } = server.address() as net.AddressInfo;
+  const connect = (localAddress: string) => {
+    const socket = net.connect({ port, host: "127.0.0.1", localAddress });
+    socket.on("error", () => {});
+    socket.resume();
+    opened.push(socket);
+    return socket;
+  };
+  return { limits, dropped, admitted, connect };
+}
+
+test("one peer has so many connections, and no more", async () => {
+  const { limits, dropped, connect } = await listener();
+  for (let count = 0; count < 20; count += 1) connect("127.0.0.2");
+  await eventually("those beyond are dropped", () => dropped.length === 14);
+  assert.deepEqual([limits.size, new Set(dropped)], [6, new Set(["peer"])]);
+});
+
+test("where there is no room, the oldest connection of the peer with most of them makes room", async () => {
+  const { limits, dropped, admitted, connect } = await listener();
+  connect("127.0.0.3");
+  await eventually("one", () => limits.size === 1);
+  const flood = Array.from({ length: 6 }, () => connect("127.0.0.2"));
+  connect("127.0.0.4");
+  await eventually("all places are taken", () => limits.size === 8);
+  connect("127.0.0.5");
+  await eventually("the next one is in", () => admitted.length === 9 && limits.size === 8);
+  assert.deepEqual(dropped, ["room"]);
+  await eventually("the flood has lost one", () => flood.filter(({ destroyed }) => destroyed).length === 1);
+});
+
+test("who was let in before finds room, whatever else there is, and does not go for strangers", async () => {
+  const { limits, dropped, admitted, connect } = await listener({ strangersByPeer: 8 });
+  connect("127.0.0.9");
+  await eventually("it is in", () => admitted.length === 1);
+  limits.trust(peerOf(admitted[0] as net.Socket));
+  assert.equal(limits.strangers, 0);
+  for (const last of [2, 3, 4]) for (let count = 0; count < 8; count += 1) connect(`127.0.0.${last}`);
+  await eventually("a flood", () => dropped.length >= 16);
+  const again = connect("127.0.0.9");
+  await eventually("it is in again", () => admitted.some(({ remotePort }) => remotePort === again.localPort));
+  for (const last of [5, 6, 7]) for (let count = 0; count < 8; count += 1) connect(`127.0.0.${last}`);
+  await eventually("a flood", () => dropped.length >= 33);
+  assert.equal(again.destroyed, false);
+  assert.equal(opened[0]?.destroyed, false);
+});
+
+test("a stranger who says nothing goes, one who is let in stays", async () => {
+  const { limits, dropped, admitted, connect } = await listener({ patience: 100 });
+  const silent = connect("127.0.0.2");
+  connect("127.0.0.3");
+  await eventually("both are in", () => admitted.length === 2);
+  for (const socket of admitted) if (socket.remoteAddress === "127.0.0.3") limits.trust(peerOf(socket));
+  await eventually("one is gone", () => silent.destroyed);
+  await new Promise((settle) => setTimeout(settle, 150));
+  assert.deepEqual([limits.size, dropped], [1, ["patience"]]);
+});
+
+test("new connections of one peer come at a rate", async () => {
+  const { dropped, admitted, connect } = await listener({ burst: 3, perSecond: 1 });
+  for (let count = 0; count < 10; count += 1) connect("127.0.0.2");
+  await eventually("the others are dropped", () => dropped.length >= 6);
+  assert.deepEqual([...new Set(dropped)], ["rate"]);
+  assert.ok(admitted.length <= 4);
+});

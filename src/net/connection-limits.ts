@@ -1,0 +1,171 @@
+/**
+ * How many connections a listener keeps, of one peer and in all. Until somebody has been let in (by a token, say) a connection is a
+ * stranger's: strangers are few, each for a short time, and when there is no room the oldest of the peer that has most of them goes,
+ * so that a flood costs mostly itself. Peers that were let in before come first.
+ */
+import type { Socket } from "node:net";
+import { TokenBucket } from "../kube/token-bucket.ts";
+
+export interface ConnectionLimitOptions {
+  /** Connections of strangers, in all and of one peer. */
+  strangers: number;
+  strangersByPeer: number;
+  /** New connections of one peer: so many at once, and so many a second. */
+  burst: number;
+  perSecond: number;
+  /** A stranger who is not let in within so many milliseconds goes. */
+  patience: number;
+  /** A connection was not taken, or ended again. */
+  onDropped?: (reason: DropReason) => void;
+}
+
+/** rate: too many new ones; peer: too many of one peer; room: too many in all; patience: not let in for too long. */
+export type DropReason = "rate" | "peer" | "room" | "patience";
+
+interface Stranger {
+  socket: Socket;
+  address: string;
+  isKnown: boolean;
+  late: NodeJS.Timeout;
+}
+
+/** Peers that were let in, and rates of peers, that are remembered; the oldest go first. */
+const REMEMBERED = 4096;
+/** Between the last words to a peer and the end of its connection. */
+const LAST_WORDS_MS = 250;
+
+export class ConnectionLimits {
+  readonly #options: ConnectionLimitOptions;
+  /** In the order in which they came. */
+  readonly #strangers = new Map<Socket, Stranger>();
+  readonly #counts = new Map<string, number>();
+  readonly #rates = new Map<string, TokenBucket>();
+  readonly #known = new Set<string>();
+  /** By `address:port` of the peer. */
+  readonly #sockets = new Map<string, Socket>();
+
+  constructor(options: ConnectionLimitOptions) {
+    this.#options = options;
+  }
+
+  /** All connections that are open. */
+  get size(): number {
+    return this.#sockets.size;
+  }
+
+  /** Those of peers that have not been let in. */
+  get strangers(): number {
+    return this.#strangers.size;
+  }
+
+  /** A new connection; false: it was not taken, and is closed. */
+  admit(socket: Socket): boolean {
+    socket.on("error", () => {});
+    const address = addressOf(socket);
+    const reason = this.#refusal(address);
+    if (reason !== null) {
+      this.#drop(socket, reason);
+      return false;
+    }
+    this.#add(socket, address);
+    return true;
+  }
+
+  /** Somebody was let in over this connection: it stays as long as both sides like. */
+  trust(peer: string): void {
+    const socket = this.#sockets.get(peer);
+    const stranger = socket === undefined ? undefined : this.#strangers.get(socket);
+    if (stranger === undefined) return;
+    this.#forgetStranger(stranger);
+    this.#known.delete(stranger.address);
+    this.#known.add(stranger.address);
+    if (this.#known.size > REMEMBERED) this.#known.delete(this.#known.values().next().value ?? "");
+  }
+
+  /** Whether somebody was let in from this address before. */
+  isKnown(peer: string): boolean {
+    return this.#known.has(peer.slice(0, peer.lastIndexOf(":")));
+  }
+
+  /** Ends a connection, after what was said last over it. */
+  dismiss(peer: string): void {
+    const socket = this.#sockets.get(peer);
+    if (socket !== undefined) setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+  }
+
+  closeAll(): void {
+    for (const socket of this.#sockets.values()) socket.destroy();
+  }
+
+  #refusal(address: string): DropReason | null {
+    const { strangers, strangersByPeer } = this.#options;
+    if (!this.#known.has(address)) {
+      if (!this.#rateOf(address).take()) return "rate";
+      if ((this.#counts.get(address) ?? 0) >= strangersByPeer) return "peer";
+    }
+    if (this.#strangers.size < strangers) return null;
+    const victim = this.#victim();
+    if (victim === null) return "room";
+    this.#drop(victim.socket, "room");
+    return null;
+  }
+
+  /** The oldest connection of the peer that has most, among those that nobody knows. */
+  #victim(): Stranger | null {
+    let victim: Stranger | null = null;
+    let most = 0;
+    for (const stranger of this.#strangers.values()) {
+      const count = this.#counts.get(stranger.address) ?? 0;
+      if (stranger.isKnown || count <= most) continue;
+      victim = stranger;
+      most = count;
+    }
+    return victim;
+  }
+
+  #add(socket: Socket, address: string): void {
+    const peer = `${address}:${socket.remotePort}`;
+    const late = setTimeout(() => this.#drop(socket, "patience"), this.#options.patience);
+    const stranger = { socket, address, isKnown: this.#known.has(address), late };
+    this.#strangers.set(socket, stranger);
+    this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1);
+    this.#sockets.set(peer, socket);
+    socket.once("close", () => {
+      this.#forgetStranger(stranger);
+      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+    });
+  }
+
+  #drop(socket: Socket, reason: DropReason): void {
+    const stranger = this.#strangers.get(socket);
+    if (stranger !== undefined) this.#forgetStranger(stranger);
+    socket.destroy();
+    this.#options.onDropped?.(reason);
+  }
+
+  #forgetStranger({ socket, address, late }: Stranger): void {
+    clearTimeout(late);
+    if (!this.#strangers.delete(socket)) return;
+    const count = (this.#counts.get(address) ?? 1) - 1;
+    if (count === 0) this.#counts.delete(address);
+    else this.#counts.set(address, count);
+  }
+
+  #rateOf(address: string): TokenBucket {
+    const { burst, perSecond } = this.#options;
+    const rate = this.#rates.get(address) ?? new TokenBucket(burst, perSecond);
+    this.#rates.delete(address);
+    this.#rates.set(address, rate);
+    if (this.#rates.size > REMEMBERED) this.#rates.delete(this.#rates.keys().next().value ?? "");
+    return rate;
+  }
+}
+
+/** As `address:port` is written of a peer elsewhere. */
+export function peerOf(socket: Socket): string {
+  return `${addressOf(socket)}:${socket.remotePort}`;
+}
+
+function addressOf(socket: Socket): string {
+  return socket.remoteAddress ?? "";
+}
