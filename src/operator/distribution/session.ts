@@ -78,7 +78,7 @@ const VIOLATIONS_MAX = 100;
 /** Messages of one agent beyond this many a second wait in its own buffers. A large one counts as many: each of so many bytes. */
 const MESSAGES_PER_SECOND = 50;
 const MESSAGES_BURST = 200;
-const MESSAGE_BYTES = 16 * 1024;
+const MESSAGE_BYTES = 128 * 1024;
 /** After a refusal the next try is a full state, after this long, doubled each time up to the longest. */
 const REFUSED_MS = 1_000;
 const REFUSED_LONGEST_MS = 60_000;
