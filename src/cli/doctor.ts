@@ -6,13 +6,14 @@ import { expectedHookSets, type HookSets } from "../node-agent/enforce/function-
 import { KernelError } from "../node-agent/ffi/errno.ts";
 import type { FeatureReport } from "../node-agent/kernel/probes.ts";
 import { canEnforce, probeFeatures } from "../node-agent/kernel/probes.ts";
+import { exitStatusHelp } from "./exit-status.ts";
 
 const EXAMPLES = `
 Examples:
   sudo portcullis doctor            a table
   sudo portcullis doctor -o json    for programs
 
-Exit status: 0 this node can enforce profiles, 1 it cannot, 2 wrong usage.`;
+${exitStatusHelp({ 0: "this node can enforce profiles", 1: "it cannot" })}`;
 
 /** What `--output json` prints. */
 export interface DoctorReport {

@@ -1,7 +1,9 @@
 /** `portcullis validate`: what the API server and the agent would say to manifests, without either. */
+
 import { Command, Option } from "commander";
 import { PortcullisError } from "../api/errors.ts";
 import { isValidSet, type ManifestText, readProfileSet } from "../api/profile-set.ts";
+import { exitStatusHelp } from "./exit-status.ts";
 import { readManifestTexts } from "./manifest-files.ts";
 import { setReportText, type UnreadPath, type ValidateOutcome } from "./validate-report.ts";
 
@@ -17,7 +19,7 @@ Examples:
   helm template . | portcullis validate -   standard input; other kinds are skipped
   portcullis validate -o json profile.yaml  for programs
 
-Exit status: 0 all valid, 1 an error (with --strict: or a warning), 2 wrong usage.`;
+${exitStatusHelp({ 0: "every profile is valid", 1: "an error; with --strict a warning, too" })}`;
 
 export function validateCommand(): Command {
   return new Command("validate")

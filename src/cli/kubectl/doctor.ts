@@ -1,5 +1,7 @@
 /** `kubectl portcullis doctor`: what a node can enforce, asked of its agent. */
+
 import { Command, Option } from "commander";
+import { exitStatusHelp } from "../exit-status.ts";
 import { agents, Kubectl, KubectlError, type KubectlOptions } from "./kubectl.ts";
 import { addConnection, addSystemAccess, type SystemAccess } from "./options.ts";
 
@@ -13,7 +15,7 @@ Examples:
   kubectl portcullis doctor worker-1
   kubectl portcullis doctor worker-1 -o json | jq '.features[] | select(.available | not)'
 
-Exit status: 0 the node can enforce profiles, 1 it cannot, or cannot be asked, 2 wrong usage.`;
+${exitStatusHelp({ 0: "the node can enforce profiles", 1: "it cannot, or it cannot be asked" })}`;
 
 interface DoctorOptions extends KubectlOptions, SystemAccess {
   output: "text" | "json";

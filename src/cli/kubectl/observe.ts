@@ -1,8 +1,10 @@
 /** `kubectl portcullis observe`: verdicts of a pod as they are passed, through the operator. */
+
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DIRECTIONS, type Direction, VERDICTS, type Verdict } from "../../api/reasons.ts";
 import { OBSERVE_RATE_MAX } from "../../protocol/observe.ts";
 import { parseDuration } from "../durations.ts";
+import { exitStatusHelp } from "../exit-status.ts";
 import { contextNamespace, Kubectl } from "./kubectl.ts";
 import { type ObserveFormat, ObservePrinter } from "./observe-printer.ts";
 import { observeUntil } from "./observe-session.ts";
@@ -38,7 +40,7 @@ Examples:
   kubectl portcullis observe web-0 -n shop --verdict all --process /usr/bin/shop
   kubectl portcullis observe web-0 --direction egress -o json --timeout 1m | jq .dst
 
-Exit status: 0 ended as asked, 1 refused, or the pod or the connection has gone, 2 used wrongly.`;
+${exitStatusHelp({ 0: "ended as asked", 1: "refused, or the pod or the connection is gone" })}`;
 
 export function observeCommand(): Command {
   return addSystemAccess(addClusterAccess(new Command("observe")))

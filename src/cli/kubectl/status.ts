@@ -1,6 +1,8 @@
 /** `kubectl portcullis status`: are the profiles in force, and is an agent on every node. */
+
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
+import { exitStatusHelp } from "../exit-status.ts";
 import { agents, Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
 import {
   addClusterAccess,
@@ -36,8 +38,10 @@ interface ProfileState {
 const NOTE = `
 Nodes and agents are left out where one may not see them.
 
-Exit status: 0 all is well, 1 a profile is not in force or a node has no working agent (or the cluster cannot be asked),
-2 wrong usage.`;
+${exitStatusHelp({
+  0: "all is well",
+  1: "a profile is not in force, a node has no working agent, or the cluster cannot be asked",
+})}`;
 
 export function statusCommand(): Command {
   return addSystemAccess(addClusterAccess(new Command("status")))
