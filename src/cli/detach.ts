@@ -1,7 +1,9 @@
 /** `portcullis detach`: takes enforcement off, whether or not an agent is there to do it. */
+
 import { basename, dirname } from "node:path";
 import { Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
+import { printableLines } from "../api/printable.ts";
 import {
   deadPinRoots,
   detachAll,
@@ -50,7 +52,9 @@ export function detachCommand(): Command {
   return command.addHelpText("after", EXAMPLES).action(async (options: DetachOptions) => {
     requireRoot("detach");
     const detached = options.netns === undefined ? await everything(options) : [oneWorkload(options, options.netns)];
-    process.stdout.write(options.output === "json" ? `${JSON.stringify(detached)}\n` : detached.map(text).join(""));
+    process.stdout.write(
+      options.output === "json" ? `${JSON.stringify(detached)}\n` : printableLines(detached.map(text).join("")),
+    );
     if (options.stay) await endSignal();
   });
 }

@@ -1,6 +1,8 @@
 /** The answer of `portcullis explain` for people. */
+
 import { styleText } from "node:util";
 import { stringify } from "yaml";
+import { printable } from "../api/printable.ts";
 import { familyOf, formatIp } from "../policy/addresses.ts";
 import type { BlockReport, Explanation, Question } from "../policy/explain.ts";
 import type { Layer, LayerReport, Traffic } from "../policy/explain-layers.ts";
@@ -19,10 +21,10 @@ const LAYER_NAMES = {
 /** The question, the profiles that bear on it, what each block says, and the verdict. */
 export function explanationText(question: Question, explanation: Explanation, remedy: Remedy | null): string {
   const lines = [
-    styleText("bold", questionText(question)),
+    styleText("bold", printable(questionText(question))),
     "",
     ...profileLines(explanation),
-    `Judged  ${explanation.because}`,
+    `Judged  ${printable(explanation.because)}`,
     ...explanation.blocks.flatMap(blockLines),
     "",
     ...verdictLines(question.traffic, explanation),
@@ -65,7 +67,7 @@ function profileLines({ profiles }: Explanation): string[] {
   const width = Math.max(...profiles.map(({ profile }) => profile.length));
   return profiles.map(({ profile, selected, reason }) => {
     const mark = selected ? "selects" : styleText("dim", "does not");
-    return `Profile ${profile.padEnd(width)}  ${mark}: ${reason}`;
+    return `Profile ${profile.padEnd(width)}  ${mark}: ${printable(reason)}`;
   });
 }
 
@@ -77,7 +79,7 @@ function blockLines(block: BlockReport): string[] {
 
 function layerLine({ layer, passed, asked, field, value }: LayerReport, width: number): string {
   const mark = passed ? styleText("green", "pass") : styleText("red", "FAIL");
-  return `    ${mark}  ${LAYER_NAMES[layer].padEnd(6)}  ${asked.padEnd(width)}  ${styleText("dim", `${field}:`)} ${value}`;
+  return `    ${mark}  ${LAYER_NAMES[layer].padEnd(6)}  ${printable(asked.padEnd(width))}  ${styleText("dim", `${field}:`)} ${printable(value)}`;
 }
 
 function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
@@ -109,6 +111,6 @@ function remedyLines({ allowed, reason }: Explanation, remedy: Remedy | null): s
   return [
     "",
     `To allow it, add this to ${remedy.field} of the profile ${remedy.profile}:`,
-    ...lines.map((line) => `  ${line}`),
+    ...lines.map((line) => `  ${printable(line)}`),
   ];
 }

@@ -4,10 +4,12 @@
  *
  * Exit status: the subcommand's; 1 for an error, 2 for wrong usage.
  */
+
 import { readFileSync } from "node:fs";
 import { styleText } from "node:util";
 import { Command, CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../api/errors.ts";
+import { printableLines } from "../api/printable.ts";
 
 interface Subcommand {
   name: string;
@@ -111,7 +113,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (!(error instanceof PortcullisError)) throw error;
   const label = styleText("red", "error", { stream: process.stderr });
-  process.stderr.write(`${label}: ${error.message} [${error.code}]\n`);
+  process.stderr.write(`${label}: ${printableLines(error.message)} [${error.code}]\n`);
   return error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
 }
 

@@ -1,8 +1,10 @@
 /** `portcullis operator`: the controller of a cluster. */
+
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
+import { printableLines } from "../api/printable.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { guardProcess } from "../net/confine.ts";
 import { Cluster } from "../operator/cluster.ts";
@@ -181,7 +183,9 @@ async function runDry(connection: KubeConnection, options: OperatorCommandOption
   // A cluster that cannot be read is told once here; a serving operator would wait for it.
   await Promise.race([plan.start(new AbortController().signal), firstProblem(cluster)]);
   const result = dryRun(plan);
-  process.stdout.write(options.output === "json" ? `${JSON.stringify(result, null, 2)}\n` : dryRunText(result));
+  process.stdout.write(
+    options.output === "json" ? `${JSON.stringify(result, null, 2)}\n` : printableLines(dryRunText(result)),
+  );
   process.exitCode = result.profiles.every(({ valid, problem }) => valid && problem === "") ? 0 : 1;
   await plan.stop();
   await cluster.stop();

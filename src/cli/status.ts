@@ -1,5 +1,6 @@
 /** `portcullis status`: what is enforced here, read from the pins; with or without an agent. */
 import { Command } from "commander";
+import { printable } from "../api/printable.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { formatDuration } from "./durations.ts";
@@ -28,7 +29,7 @@ export function statusCommand(): Command {
 
 /** The report for a person. */
 export function statusText(status: NodeStatus): string {
-  if (!status.present) return `nothing is enforced: there is nothing pinned under ${status.pinRoot}\n`;
+  if (!status.present) return `nothing is enforced: there is nothing pinned under ${printable(status.pinRoot)}\n`;
   const lines = [
     `Pins:       ${status.pinRoot}`,
     `Agent:      ${status.agentPid === null ? "not running; what is in force stays in force" : `running, pid ${status.agentPid}`}`,
@@ -41,7 +42,7 @@ export function statusText(status: NodeStatus): string {
     ...mapLines(status),
     ...errorLines(status),
   ];
-  return `${lines.join("\n")}\n`;
+  return `${lines.map(printable).join("\n")}\n`;
 }
 
 function gateLines(gate: NodeStatus["gate"]): string[] {

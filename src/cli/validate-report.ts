@@ -1,7 +1,9 @@
 /** The report of `portcullis validate` for people. */
+
 import { styleText } from "node:util";
 import type { FieldError } from "../api/fields.ts";
 import type { ManifestProblem } from "../api/manifest.ts";
+import { printable } from "../api/printable.ts";
 import type { ProfileReport, ProfileSet } from "../api/profile-set.ts";
 
 /** A path that could not be read at all. */
@@ -24,7 +26,7 @@ const COLOURS = { error: "red", warning: "yellow", note: "dim" } as const;
 /** One block for each finding, one line for each valid profile, and a sum. */
 export function setReportText({ set, unread }: ValidateOutcome): string {
   const lines = [
-    ...unread.map(({ message, code }) => `${coloured("error")}: ${message} ${faint(`[${code}]`)}`),
+    ...unread.map(({ message, code }) => `${coloured("error")}: ${printable(message)} ${faint(`[${code}]`)}`),
     ...set.errors.map((problem) => problemText("error", problem)),
     ...set.notes.map((problem) => problemText("note", problem)),
     ...set.reports.flatMap(reportLines),
@@ -38,7 +40,7 @@ function reportLines(report: ProfileReport): string[] {
   return [
     ...errors.map((error) => findingText("error", source, error)),
     ...warnings.map((warning) => findingText("warning", source, warning)),
-    ...(profile ? [`${source}: ${name}: ${styleText("green", "valid")}`] : []),
+    ...(profile ? [`${printable(`${source}: ${name}`)}: ${styleText("green", "valid")}`] : []),
   ];
 }
 
@@ -46,14 +48,14 @@ function reportLines(report: ProfileReport): string[] {
 function findingText(severity: Severity, source: string, finding: FieldError): string {
   const { line, column, field, message, remedy, code } = finding;
   const place = line === undefined ? source : `${source}:${line}:${column}`;
-  const subject = field === "" ? "" : `${styleText("bold", field)}: `;
-  return `${place}: ${coloured(severity)}: ${subject}${message} ${faint(`[${code}]`)}\n    ${remedy}`;
+  const subject = field === "" ? "" : `${styleText("bold", printable(field))}: `;
+  return `${printable(place)}: ${coloured(severity)}: ${subject}${printable(message)} ${faint(`[${code}]`)}\n    ${printable(remedy)}`;
 }
 
 function problemText(severity: Severity, problem: ManifestProblem): string {
   const { source, line, column, message, remedy, code } = problem;
-  const first = `${source}:${line}:${column}: ${coloured(severity)}: ${message}`;
-  return severity === "note" ? first : `${first} ${faint(`[${code}]`)}\n    ${remedy}`;
+  const first = `${printable(source)}:${line}:${column}: ${coloured(severity)}: ${printable(message)}`;
+  return severity === "note" ? first : `${first} ${faint(`[${code}]`)}\n    ${printable(remedy)}`;
 }
 
 function summary(reports: readonly ProfileReport[]): string {

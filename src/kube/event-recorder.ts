@@ -2,7 +2,9 @@
  * Events on objects, for `kubectl describe` and `kubectl get events`. The same thing again raises the count of its event, which
  * is written at intervals; each object has a limited number of them, and all together too. What is left out is counted.
  */
+
 import { randomBytes } from "node:crypto";
+import { printable } from "../api/printable.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isNotFound } from "./errors.ts";
@@ -26,7 +28,7 @@ export interface RecordedEvent {
   reason: string;
   /** What was done, CamelCase, e.g. `Drop`. */
   action: string;
-  /** For people. Events of one object with the same reason, action and note are one event with a count. */
+  /** For people; what others have chosen in it is made printable. Events of one object with the same reason, action and note are one event with a count. */
   note: string;
   count?: number;
 }
@@ -86,7 +88,7 @@ export class EventRecorder {
 
   /** Records an event. Never fails, and never waits. */
   record(event: RecordedEvent): void {
-    const note = shortened(event.note);
+    const note = shortened(printable(event.note));
     const { regarding, reason, action, count = 1 } = event;
     const key = JSON.stringify([regarding.uid, regarding.name, reason, action, note]);
     const now = new Date();

@@ -3,6 +3,7 @@
  * output through events/sinks.ts.
  */
 import pino from "pino";
+import { printable, printableLines } from "../api/printable.ts";
 
 export type Logger = pino.Logger;
 
@@ -41,9 +42,9 @@ export function readableLine(json: string): string {
   const level = LEVEL_NAMES.get(Number(record.level)) ?? String(record.level);
   const details = Object.entries(record)
     .filter(([key]) => !BOOKKEEPING.has(key))
-    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+    .map(([key, value]) => `${key}=${printable(typeof value === "string" ? value : JSON.stringify(value))}`);
   const error = errorText(record.err);
-  const parts = [`${level}: ${String(record.msg ?? "")}`];
+  const parts = [`${level}: ${printableLines(String(record.msg ?? ""))}`];
   if (error !== null) parts.push(`: ${error}`);
   if (details.length > 0) parts.push(` (${details.join(", ")})`);
   return `${parts.join("")}\n`;
@@ -51,5 +52,5 @@ export function readableLine(json: string): string {
 
 function errorText(error: unknown): string | null {
   if (typeof error !== "object" || error === null || !("message" in error)) return null;
-  return String(error.message);
+  return printable(String(error.message));
 }

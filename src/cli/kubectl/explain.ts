@@ -1,6 +1,8 @@
 /** `kubectl portcullis explain`: what the cluster's profiles mean for something that a pod would do. */
+
 import { Command } from "commander";
 import { UsageError } from "../../api/errors.ts";
+import { printable } from "../../api/printable.ts";
 import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import { exitStatusHelp } from "../exit-status.ts";
@@ -60,7 +62,7 @@ function profilesOf(kubectl: Kubectl, namespace: string): SecurityProfile[] {
   const set = readProfileSet(texts);
   for (const { source, errors } of set.reports.filter(({ profile }) => profile === null)) {
     const words = errors.map(({ field, message }) => `${field}: ${message}`).join("; ");
-    process.stderr.write(`note: profile ${source} is not valid, and left out: ${words}\n`);
+    process.stderr.write(`note: profile ${source} is not valid, and left out: ${printable(words)}\n`);
   }
   return validProfiles(set);
 }

@@ -1,6 +1,8 @@
 /** The kubectl plugin: `kubectl portcullis`. What needs the cluster goes by way of kubectl itself. */
+
 import { Command, CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../../api/errors.ts";
+import { printableLines } from "../../api/printable.ts";
 import { packageVersion } from "../package-version.ts";
 import { validateCommand } from "../validate.ts";
 import { doctorNodeCommand } from "./doctor.ts";
@@ -37,7 +39,7 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     }
     if (!(error instanceof PortcullisError)) throw error;
-    process.stderr.write(`error: ${error.message} [${error.code}]\n`);
+    process.stderr.write(`error: ${printableLines(error.message)} [${error.code}]\n`);
     process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
   }
 }

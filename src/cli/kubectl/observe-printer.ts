@@ -1,6 +1,7 @@
 /** What an observer reads: events on standard output, what is to be known of them on standard error; or all of it as JSON. */
+import { printableLines } from "../../api/printable.ts";
 import type { AgentEvent } from "../../node-agent/events/event.ts";
-import { eventText, printable, wantsColours } from "../../node-agent/events/text.ts";
+import { eventText, wantsColours } from "../../node-agent/events/text.ts";
 import type { EndRecord, ObserveRecord, WatchingRecord } from "../../protocol/observe.ts";
 
 export type ObserveFormat = "text" | "json";
@@ -46,7 +47,7 @@ export class ObservePrinter {
 
 /** To a person; what reads the output is not disturbed. */
 function tell(text: string): void {
-  process.stderr.write(`${printable(text, true)}\n`);
+  process.stderr.write(`${printableLines(text)}\n`);
 }
 
 function watchingText({ namespace, pod, node, profiles, actions, notes }: WatchingRecord): string {

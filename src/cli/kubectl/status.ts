@@ -2,6 +2,7 @@
 
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
+import { printableLines } from "../../api/printable.ts";
 import { exitStatusHelp } from "../exit-status.ts";
 import { agents, Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
 import {
@@ -65,7 +66,10 @@ function showOne(kubectl: Kubectl, name: string, options: StatusOptions): void {
   const profile = kubectl.object("securityprofile", name, ...namespaceArguments(options));
   const state = stateOf(profile);
   if (options.output === "json") printJson(state);
-  else process.stdout.write(kubectl.text("describe", "securityprofile", name, ...namespaceArguments(options)));
+  else
+    process.stdout.write(
+      printableLines(kubectl.text("describe", "securityprofile", name, ...namespaceArguments(options))),
+    );
   if (state.problem !== null) process.exitCode = 1;
 }
 
@@ -77,7 +81,9 @@ function showAll(kubectl: Kubectl, options: StatusOptions): void {
   if (options.output === "json") printJson({ ok: !isAmiss, profiles, nodes } satisfies StatusReport);
   else {
     const table = profiles.length === 0 ? "" : kubectl.text("get", "securityprofiles", ...scope, "--output=wide");
-    process.stdout.write(`${table === "" ? "no SecurityProfiles\n" : table}\n${textOf(profiles, nodes)}\n`);
+    process.stdout.write(
+      printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${textOf(profiles, nodes)}\n`),
+    );
   }
   if (isAmiss) process.exitCode = 1;
 }

@@ -1,4 +1,5 @@
 /** Events as lines for a person: columns that line up, colours where the output is a terminal. */
+import { printable } from "../../api/printable.ts";
 import type { Verdict } from "../../api/reasons.ts";
 import type { AgentEvent, Endpoint, ProcessReference, RevisionEvent, VerdictEvent, WorkloadEvent } from "./event.ts";
 
@@ -38,7 +39,7 @@ export function eventText(event: AgentEvent, colours: boolean): string {
     case "listen":
       return `${time}  ${verdictText(event, paint)}`;
     case "ready":
-      return `${time}  ${paint(BOLD, "ready")}     in force for ${event.workloads.join(", ") || "no workload"}`;
+      return `${time}  ${paint(BOLD, "ready")}     in force for ${printable(event.workloads.join(", ")) || "no workload"}`;
     case "revision":
       return `${time}  ${revisionText(event, paint)}`;
     case "workload":
@@ -49,15 +50,6 @@ export function eventText(event: AgentEvent, colours: boolean): string {
 }
 
 type Paint = (colour: string, text: string) => string;
-
-/** Text that was chosen by others, without what a terminal would take for orders. */
-export function printable(text: string, lines = false): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
-    if (lines && character === "\n") return character;
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
-}
 
 function verdictText(event: VerdictEvent, paint: Paint): string {
   const verdict = paint(VERDICT_COLOURS[event.verdict], event.verdict.padEnd(8));
@@ -100,13 +92,13 @@ function revisionText(event: RevisionEvent, paint: Paint): string {
   const id = event.revision.slice(0, 12);
   if (!event.refused) {
     const changes = event.changes.flatMap(({ workload, changes: lines }) =>
-      lines.map((line) => `\n    ${workload}: ${line}`),
+      lines.map((line) => `\n    ${printable(`${workload}: ${line}`)}`),
     );
-    return `${paint(BOLD, "revision")}  ${id} in force: ${event.profiles.join(", ") || "no profile"}${changes.join("")}`;
+    return `${paint(BOLD, "revision")}  ${id} in force: ${printable(event.profiles.join(", ")) || "no profile"}${changes.join("")}`;
   }
   const errors = event.errors.map(({ source, field, message }) => {
     const where = [source, field].filter((part) => part !== "").join(": ");
-    return `\n    ${where}: ${message}`;
+    return `\n    ${printable(`${where}: ${message}`)}`;
   });
   return `${paint(BOLD, "revision")}  ${id} ${paint(RED, "refused")}, the one before stays in force${errors.join("")}`;
 }
@@ -117,7 +109,7 @@ function workloadText(event: WorkloadEvent, paint: Paint): string {
   const profiles = event.profiles.length > 0 && !gone ? ` by ${event.profiles.join(", ")}` : "";
   const error = event.error === undefined ? "" : `: ${event.error.message}`;
   const state = paint(WORKLOAD_STATES[event.state], event.state);
-  return `${paint(BOLD, "workload")}  ${event.workload.name} ${state}${interfaces}${profiles}${error}`;
+  return `${paint(BOLD, "workload")}  ${printable(event.workload.name)} ${state}${printable(interfaces + profiles + error)}`;
 }
 
 function lostText(where: "kernel" | "output"): string {

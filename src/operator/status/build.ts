@@ -1,4 +1,5 @@
 /** The status of one profile, from everything that is known of it. Pure. */
+import { printable } from "../../api/printable.ts";
 import { MAX_FAILING_NODES } from "../../api/schema-status.ts";
 import type { Action, SecurityProfile } from "../../api/types.ts";
 import { errorTexts, type StoredProfile } from "../profile-store.ts";
@@ -125,7 +126,11 @@ function nodesText(nodes: readonly FailingNode[]): string {
 }
 
 function shortened(node: FailingNode): FailingNode {
-  return { ...node, reason: node.reason.slice(0, 256), message: node.message.slice(0, MAX_MESSAGE) };
+  return {
+    ...node,
+    reason: printable(node.reason).slice(0, 256),
+    message: printable(node.message).slice(0, MAX_MESSAGE),
+  };
 }
 
 function condition(
@@ -137,7 +142,13 @@ function condition(
 ): Condition {
   const before = (previous.conditions ?? []).find((item) => item.type === type);
   const lastTransitionTime = before?.status === state.status ? before.lastTransitionTime : wholeSeconds(now);
-  return { type, ...state, observedGeneration: profile.generation, lastTransitionTime };
+  return {
+    type,
+    ...state,
+    message: printable(state.message),
+    observedGeneration: profile.generation,
+    lastTransitionTime,
+  };
 }
 
 /** Every listed process, with counts or without, then what else was counted. */
@@ -149,6 +160,7 @@ function processStatus(accepted: SecurityProfile | null, totals: Totals, { share
     counted.delete(key);
     const names = [...(sharedWith.get(path) ?? [])]
       .filter((name) => name.length <= MAX_PATH)
+      .map(printable)
       .sort()
       .slice(0, MAX_SHARED);
     return {

@@ -1,4 +1,5 @@
 /** What a profile has done so far: counts that go on from those in its status, and its latest violation. */
+import { printable } from "../../api/printable.ts";
 import type { ProcessCounters, Violation } from "../../protocol/agent_pb.js";
 import type { LastViolation, ProcessStatus, ProfileStatus } from "./profile-status.ts";
 
@@ -73,8 +74,9 @@ export function addViolation(totals: Totals, violation: Violation, node: string,
   const time = wholeSeconds(new Date(Number(violation.time)));
   if (totals.lastViolation !== null && totals.lastViolation.time > time) return;
   const { path, reason } = violation;
-  const remote = remoteText(violation).slice(0, REMOTE_LENGTH);
-  totals.lastViolation = { time, node, pod, process: path.slice(0, PROCESS_LENGTH), reason, remote };
+  // A status is read at terminals, by way of many tools.
+  const remote = printable(remoteText(violation)).slice(0, REMOTE_LENGTH);
+  totals.lastViolation = { time, node, pod, process: printable(path).slice(0, PROCESS_LENGTH), reason, remote };
 }
 
 /**
