@@ -7,7 +7,7 @@ import { listPins } from "../src/node-agent/kernel/bpffs.ts";
 import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links.ts";
 import { BpfObject, type LoadedProgram } from "../src/node-agent/kernel/objects.ts";
 
-const OPTIONAL = ["socket_sent", "socket_received"];
+const OPTIONAL = ["socket_writes", "socket_sent", "socket_received"];
 
 export class SocketHooks implements Disposable {
   readonly #object: BpfObject;

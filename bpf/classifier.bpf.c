@@ -207,8 +207,8 @@ static __always_inline int judge_valid(struct __sk_buff *skb, struct scratch *s,
 	s->actor_count = 0;
 	remember_masks(s);
 	reason = judge_payload(skb, s);
-	flow->subjects[0].mask = s->flow.subjects[0].mask;
-	flow->subjects[1].mask = s->flow.subjects[1].mask;
+	for (int i = 0; i < SUBJECTS_MAX; i++)
+		flow->subjects[i].mask = s->flow.subjects[i].mask;
 	flow->application = s->flow.application;
 	flow->flags = s->flow.flags;
 	flow->dns_next[0] = s->flow.dns_next[0];

@@ -45,6 +45,15 @@ int socket_created(struct bpf_sock *ctx)
 	return GO_ON;
 }
 
+/* Optional: kernels before 6.16 do not have it. Where there is a choice, whoever writes is to be known before it leaves. */
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(socket_writes, struct sock *socket)
+{
+	if (!is_user_known(socket))
+		use_socket(socket);
+	return 0;
+}
+
 static __always_inline int use_address(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *socket = ctx->sk;
@@ -54,16 +63,27 @@ static __always_inline int use_address(struct bpf_sock_addr *ctx)
 	return GO_ON;
 }
 
+/* A stream that is not connected yet has nothing in its queue; what is counted of it begins anew. */
+static __always_inline int begin_connection(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *socket = ctx->sk;
+	struct socket_owner *owner = socket ? use_socket(socket) : NULL;
+
+	if (owner && socket->protocol == PROTOCOL_TCP && socket->state == BPF_TCP_CLOSE)
+		forget_former(owner);
+	return GO_ON;
+}
+
 SEC("cgroup/connect4")
 int socket_connects4(struct bpf_sock_addr *ctx)
 {
-	return use_address(ctx);
+	return begin_connection(ctx);
 }
 
 SEC("cgroup/connect6")
 int socket_connects6(struct bpf_sock_addr *ctx)
 {
-	return use_address(ctx);
+	return begin_connection(ctx);
 }
 
 SEC("cgroup/sendmsg4")
@@ -196,8 +216,10 @@ static __always_inline void mark_accepted(struct bpf_sock *socket)
 {
 	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
 
-	if (owner)
-		owner->flags |= SOCKET_ACCEPTED;
+	if (!owner)
+		return;
+	owner->flags |= SOCKET_ACCEPTED;
+	forget_former(owner);
 }
 
 SEC("sockops")

@@ -287,12 +287,15 @@ enum socket_flag {
 	SOCKET_ACCEPTED = 1,  /* a listener's child: the remote side began */
 	SOCKET_FOUND = 2,     /* older than the agent, found by the iterator */
 	SOCKET_PORT_ASKED = 4, /* bound to a port of its own choice: it listens, if it is UDP */
+	SOCKET_SEVERAL_FORMER = 8, /* more former users than the storage holds: nobody's, until their bytes have left */
 };
 
 /* `socket_owners`: SK_STORAGE, cloned to accepted sockets. */
 struct socket_owner {
 	struct actor creator;
 	struct actor user;    /* the last one seen to use it; both must be allowed */
+	struct actor former;  /* the user before, who must be allowed too until what it wrote has left */
+	__u64 former_until;   /* TCP: `bytes_acked` by then; others: ns, all ones while it is queued; 0: it has left */
 	__u64 epoch;          /* of the user's lineage, in which it was found to be who it is */
 	__u64 netns_cookie;   /* of its network namespace, 0 if not known */
 	__u32 flags;          /* enum socket_flag */
@@ -351,7 +354,10 @@ enum flow_flag {
 	FLOW_DNS_SEQUENCE_INGRESS = 32,
 };
 
-/* Whose rights apply: one for the user of the socket, a second one if its creator is somebody else. */
+/*
+ * Whose rights apply: the socket's user, its creator if that is somebody else, and its former user while bytes of his may
+ * be about to leave.
+ */
 struct subject {
 	__u32 path_id;       /* script's or binary's, PATH_ID_MODIFIED; 0: no process */
 	__u32 container_id;
@@ -359,7 +365,7 @@ struct subject {
 	__u32 binary_id;     /* in the table; 0 is `default` */
 	__u64 mask;          /* blocks that allow the flow so far */
 };
-#define SUBJECTS_MAX 2
+#define SUBJECTS_MAX 3
 
 struct flow {
 	__u64 cookie;

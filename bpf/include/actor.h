@@ -6,16 +6,8 @@
 #define PORTCULLIS_ACTOR_H
 
 #include "epoch.h"
+#include "former.h"
 #include "task.h"
-
-/* The flags that decide about rights. */
-#define IDENTITY_FLAGS (PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN)
-
-static __always_inline int is_same_identity(const struct actor *one, const struct actor *other)
-{
-	return one->path_id == other->path_id && one->script_id == other->script_id &&
-	       one->cgroup_id == other->cgroup_id && (one->flags & IDENTITY_FLAGS) == (other->flags & IDENTITY_FLAGS);
-}
 
 static __always_inline int is_same_process(const struct actor *one, const struct actor *other)
 {
@@ -51,6 +43,7 @@ static __always_inline void actor_of(struct task_struct *task, struct actor *out
 /* A socket's first owner, who is creator and user in one. */
 static __always_inline void own(struct task_struct *task, __u32 flags, struct socket_owner *out)
 {
+	__builtin_memset(out, 0, sizeof(*out));
 	actor_of(task, &out->creator);
 	out->epoch = epoch_of(&out->creator);
 	out->user = out->creator;
@@ -61,9 +54,10 @@ static __always_inline void own(struct task_struct *task, __u32 flags, struct so
 
 /*
  * Writes down that the task's process uses the socket now. If that changes whose rights count, verdicts that rest on the
- * former user are stale, and so are those of packets that met a half-written one, who may be taken for either.
+ * former user are stale, and so are those of packets that met a half-written one, who may be taken for either. Whose bytes
+ * are in the queue is written before that.
  */
-static __always_inline void set_user(struct socket_owner *owner, struct task_struct *task)
+static __always_inline void set_user(void *socket, struct socket_owner *owner, struct task_struct *task)
 {
 	__u32 before = owner->user.lineage;
 	struct actor user;
@@ -74,6 +68,8 @@ static __always_inline void set_user(struct socket_owner *owner, struct task_str
 	same = is_same_identity(&owner->user, &user) && user.lineage == before;
 	if (same && is_same_process(&owner->user, &user))
 		return;
+	if (!same)
+		keep_former(socket, owner, &user);
 	owner->user = user;
 	if (same)
 		return;

@@ -119,36 +119,35 @@ static __always_inline __u8 who_began(struct scratch *s)
 /* No socket was found for a known flow (an ICMP reply, say): who it belonged to last, as they are now. */
 static __always_inline void actors_from_flow(struct scratch *s)
 {
-	struct actor last = {
-		.start_time = s->flow.start_time,
-		.cgroup_id = s->flow.cgroup_id,
-		.tgid = s->flow.tgid,
-		.path_id = s->flow.subjects[0].path_id & ~PATH_ID_MODIFIED,
-		.flags = s->flow.subjects[0].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0,
-		.lineage = s->flow.lineage,
-	};
-
-	if (!last.path_id)
+	if (!(s->flow.subjects[0].path_id & ~PATH_ID_MODIFIED))
 		return;
-	current_actor(&last, &s->actors[0]);
-	last.path_id = s->flow.subjects[1].path_id & ~PATH_ID_MODIFIED;
-	last.flags = s->flow.subjects[1].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
-	s->actors[1] = last;
+	for (int i = 0; i < SUBJECTS_MAX; i++) {
+		__u32 path_id = s->flow.subjects[i].path_id;
+		struct actor *actor = &s->actors[i];
+
+		__builtin_memset(actor, 0, sizeof(*actor));
+		actor->start_time = s->flow.start_time;
+		actor->cgroup_id = s->flow.cgroup_id;
+		actor->tgid = s->flow.tgid;
+		actor->lineage = s->flow.lineage;
+		actor->path_id = path_id & ~PATH_ID_MODIFIED;
+		actor->flags = path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
+	}
+	current_actor(&s->actors[0], &s->actors[0]);
 	s->actor_count = s->flow.subject_count;
 	s->owner_flags |= OWNER_FOUND;
 }
 
 static __always_inline void subjects_from_actors(struct scratch *s)
 {
-	struct actor nobody = {};
-
 	s->flow.subject_count = s->actor_count ? s->actor_count : 1;
 	if (!s->actor_count) {
 		s->flow.tgid = 0;
 		s->flow.lineage = 0;
 		s->flow.start_time = 0;
 		s->flow.cgroup_id = 0;
-		subject_of(&nobody, s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
+		__builtin_memset(&s->actors[0], 0, sizeof(s->actors[0]));
+		subject_of(&s->actors[0], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
 			   &s->flow.subjects[0]);
 		return;
 	}
@@ -156,11 +155,12 @@ static __always_inline void subjects_from_actors(struct scratch *s)
 	s->flow.lineage = s->actors[0].lineage;
 	s->flow.start_time = s->actors[0].start_time;
 	s->flow.cgroup_id = s->actors[0].cgroup_id;
-	subject_of(&s->actors[0], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
-		   &s->flow.subjects[0]);
-	if (s->actor_count > 1)
-		subject_of(&s->actors[1], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
-			   &s->flow.subjects[1]);
+	for (__u32 i = 0; i < SUBJECTS_MAX; i++) {
+		if (i >= s->actor_count)
+			break;
+		subject_of(&s->actors[i], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
+			   &s->flow.subjects[i]);
+	}
 }
 
 static __always_inline int judge_subjects(struct scratch *s)
@@ -229,7 +229,9 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		s->flow.allowed_since = s->now;
 	s->flow.name_hash = 0;
 	s->flow.table_id = s->workload.table_id;
-	s->flow.epoch = flow_epoch(s, sockets);
+	/* A verdict without the former user's is not for what goes out. */
+	s->flow.epoch = s->direction == DIRECTION_INGRESS && (s->owner_flags & OWNER_FORMER) ? EPOCH_NONE
+											      : flow_epoch(s, sockets);
 	s->flow.last_seen = s->now;
 	/* What the kernel sends within a flow is the flow's, but the flow stays its socket's. */
 	if (s->direction == DIRECTION_EGRESS && !(is_kernels && (s->flow.flags & FLOW_COOKIE_KNOWN))) {

@@ -8,6 +8,7 @@
 #ifndef PORTCULLIS_OWNER_H
 #define PORTCULLIS_OWNER_H
 
+#include "former.h"
 #include "identity.h"
 #include "registration.h"
 #include "scratch.h"
@@ -18,9 +19,9 @@
 #define TCP_STATE_LISTEN 10
 
 /*
- * For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one; cb[0] is
- * what else its socket would tell (enum owner_flag), cb[1] tells sockets apart, cb[3] is their cgroup. The answer is
- * in cb[2]: see finish.
+ * For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one, cb[4] of a
+ * third; cb[0] is what else its socket would tell (enum owner_flag), cb[1] tells sockets apart, cb[3] is their cgroup.
+ * The answer is in cb[2]: see finish.
  */
 const volatile __u8 subject_from_mark = 0;
 
@@ -32,32 +33,54 @@ static __always_inline int same_identity(const struct actor *a, const struct act
 }
 
 /*
- * Who made the socket stays who it was then, whatever the process has executed since. But a script that has been
- * verified since is still the same program, with more rights.
+ * Who made the socket, or has written to it, stays who it was then, whatever the process has executed since. But a script
+ * that has been verified since is still the same program, with more rights.
  */
-static __always_inline void creator_now(const struct actor *creator, struct actor *out)
+static __always_inline void actor_then(const struct actor *then, struct actor *out)
 {
-	current_actor(creator, out);
-	if (out->path_id != creator->path_id || out->script_id != creator->script_id)
-		*out = *creator;
+	current_actor(then, out);
+	if (out->path_id != then->path_id || out->script_id != then->script_id)
+		*out = *then;
 }
 
 /*
  * What the user has executed since is written down: the kernel goes on sending for a process that has ended, and then
  * the snapshot is all there is.
  */
-static __always_inline void user_now(struct actor *user, struct actor *out)
+static __always_inline void user_now(struct bpf_sock *sk, struct socket_owner *owner, struct actor *out)
 {
-	current_actor(user, out);
-	if (!same_identity(user, out))
-		*user = *out;
+	current_actor(&owner->user, out);
+	if (same_identity(&owner->user, out))
+		return;
+	keep_former(sk, owner, out);
+	owner->user = *out;
 }
 
-static __always_inline void actors_from_owner(struct scratch *s, struct socket_owner *owner)
+/*
+ * What a former user wrote may be about to leave: he is judged as well. Not for what comes in, by which the bytes that have
+ * left are acknowledged.
+ */
+static __always_inline void add_former(struct scratch *s, struct bpf_sock *sk, struct socket_owner *owner)
 {
-	user_now(&owner->user, &s->actors[0]);
-	creator_now(&owner->creator, &s->actors[1]);
+	if (!is_former_pending(sk, owner))
+		return;
+	s->owner_flags |= OWNER_FORMER;
+	if (s->direction == DIRECTION_INGRESS)
+		return;
+	if (owner->flags & SOCKET_SEVERAL_FORMER) {
+		s->actor_count = 0;
+		return;
+	}
+	actor_then(&owner->former, &s->actors[s->actor_count == 1 ? 1 : 2]);
+	s->actor_count++;
+}
+
+static __always_inline void actors_from_owner(struct scratch *s, struct bpf_sock *sk, struct socket_owner *owner)
+{
+	user_now(sk, owner, &s->actors[0]);
+	actor_then(&owner->creator, &s->actors[1]);
 	s->actor_count = same_identity(&s->actors[0], &s->actors[1]) ? 1 : 2;
+	add_former(s, sk, owner);
 	s->owner_flags |= OWNER_FOUND;
 	if (owner->flags & SOCKET_ACCEPTED)
 		s->owner_flags |= OWNER_ACCEPTED;
@@ -73,7 +96,7 @@ static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_s
 	if (sk->type == SOCKET_TYPE_RAW)
 		s->owner_flags |= OWNER_RAW;
 	if (owner) {
-		actors_from_owner(s, owner);
+		actors_from_owner(s, sk, owner);
 		if (sk->dst_port)
 			s->owner_flags |= OWNER_CONNECTED;
 		return;
@@ -155,23 +178,31 @@ __noinline int look_up_socket(struct __sk_buff *skb)
 	return 0;
 }
 
+static __always_inline void actor_from_mark(struct scratch *s, __u32 mark, __u32 cgroup)
+{
+	__u32 index = s->actor_count;
+
+	if (!mark || index >= SUBJECTS_MAX)
+		return;
+	__builtin_memset(&s->actors[index], 0, sizeof(s->actors[index]));
+	s->actors[index].cgroup_id = cgroup;
+	s->actors[index].path_id = mark & ~PATH_ID_MODIFIED;
+	s->actors[index].flags = mark & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
+	s->actor_count = index + 1;
+	s->owner_flags |= OWNER_FOUND;
+}
+
 static __always_inline void owner_from_mark(struct __sk_buff *skb, struct scratch *s)
 {
 	s->owner_flags = skb->cb[0];
-	if (!skb->mark)
+		if (!skb->mark)
 		return;
-	__builtin_memset(s->actors, 0, sizeof(s->actors));
-	s->actors[0].cgroup_id = skb->cb[3];
-	s->actors[0].path_id = skb->mark & ~PATH_ID_MODIFIED;
-	s->actors[0].flags = skb->mark & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
-	s->actors[1] = s->actors[0];
-	s->actor_count = 1;
-	if (skb->priority) {
-		s->actors[1].path_id = skb->priority & ~PATH_ID_MODIFIED;
-		s->actors[1].flags = skb->priority & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
-		s->actor_count = 2;
-	}
-	s->owner_flags |= OWNER_FOUND;
+	actor_from_mark(s, skb->mark, skb->cb[3]);
+	actor_from_mark(s, skb->priority, skb->cb[3]);
+	if (s->direction == DIRECTION_INGRESS && skb->cb[4])
+		s->owner_flags |= OWNER_FORMER;
+	else
+		actor_from_mark(s, skb->cb[4], skb->cb[3]);
 }
 
 /* The registration of the packet's socket, by the addresses; *exact says whether by those of both sides. */

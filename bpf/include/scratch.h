@@ -14,7 +14,7 @@ struct scratch {
 	struct packet packet;
 	struct flow_key key;
 	struct flow flow;                   /* being judged: a new one, or a copy of the one in `flows` */
-	struct actor actors[SUBJECTS_MAX];  /* user of the socket, then its creator if somebody else */
+	struct actor actors[SUBJECTS_MAX];  /* user of the socket, its creator if somebody else, its former user */
 	struct workload workload;           /* copy of the instance in force when the packet came */
 	__u64 cookie;
 	__u64 now;
@@ -34,6 +34,7 @@ enum owner_flag {
 	OWNER_OLDER = 32,    /* the socket was there before the agent */
 	OWNER_ADDRESS = 64,  /* nobody but the kernel has made the headers, so they say whose the packet is */
 	OWNER_RAW = 128,     /* a raw socket */
+	OWNER_FORMER = 256,  /* what a former user of the socket wrote is still to leave */
 };
 
 struct {

@@ -28,7 +28,7 @@ static __always_inline struct socket_owner *use_socket(void *socket)
 		return NULL;
 	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
 	if (owner) {
-		set_user(owner, task);
+		set_user(socket, owner, task);
 		return owner;
 	}
 	own(task, SOCKET_FOUND, &found);

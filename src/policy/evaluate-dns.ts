@@ -9,6 +9,8 @@ import type { RuleTable } from "./tables.ts";
 /** Messages that are read of one TCP segment; a segment with more is a violation. */
 const SEGMENT_MESSAGES_MAX = 8;
 const HEADER_LENGTH = 12;
+/** Of the subjects of a flow, so many profit from what they ask; a former user of the socket that is one more does not. */
+const LEARNERS_MAX = 2;
 
 /** One packet on a DNS port, as part of its flow. */
 export interface DnsPacket {
@@ -107,7 +109,7 @@ function judgeQuery(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage): R
   const reasons = flow.rights.map((rights) => toldReason(table, rights, judgeQuestion(rights, parsed.name)));
   const reason = reasons.find((item) => item !== "Allowed") ?? "Allowed";
   if (flow.direction === "egress" && (reason === "Allowed" || !table.actions.includes("enforce"))) {
-    const learners = [...new Set(flow.rights.map(learnerKey))];
+    const learners = [...new Set(flow.rights.slice(0, LEARNERS_MAX).map(learnerKey))];
     state.queries.set(queryKey(dns.flowKey, parsed), { name: parsed.name, type: parsed.type, learners });
   }
   return reason;

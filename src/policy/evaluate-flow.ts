@@ -97,7 +97,9 @@ function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | nul
   if (direction === "egress" && !(isKernels && flow.socket !== null)) flow.socket = socketOf(item);
   if (flow.reason !== "Allowed") flow.allowedSince = time;
   const rights = subjectsOf(item, known).map((subject) => rightsOf(table, subject, flow.direction));
-  Object.assign(flow, { rights, tableHash: table.hash, epoch: state.epoch, lastSeen: time });
+  // A verdict without the former user's is not for what goes out.
+  const epoch = direction === "ingress" && item.socket.former !== undefined ? null : state.epoch;
+  Object.assign(flow, { rights, tableHash: table.hash, epoch, lastSeen: time });
   flow.reason = ipAttack(table.attacks, state, packet, direction) ?? judgeRights(item, packet, tuple, flow);
   const isDecided = !flow.isDns && !flow.awaitsPayload && flow.application !== "undecided";
   if (flow.reason === "Allowed" && isDecided) flow.reason = judgeFlowApplication(table, flow);
@@ -131,7 +133,10 @@ function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tup
  * goes out without a registered socket is nobody's, whatever ends it claims.
  */
 function subjectsOf({ direction, subjects, socket }: Case, known: Flow | null): (Subject | null)[] {
-  if (subjects.length > 0) return subjects;
+  if (subjects.length > 0) {
+    const isFormerJudged = direction === "egress" && socket.former !== undefined;
+    return isFormerJudged ? [...subjects, socket.former as Subject] : subjects;
+  }
   const mayInherit = known !== null && (direction === "ingress" || socket.kernel === true);
   return mayInherit ? known.rights.map((rights) => rights.subject) : [null];
 }

@@ -4,7 +4,7 @@ import { type Address, formatIp, isMapped, mapIpv4 } from "./addresses.ts";
 import { type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
 import { bytesToNumber, type Family } from "./prefixes.ts";
-import type { EvaluatorSettings } from "./state.ts";
+import type { EvaluatorSettings, Subject } from "./state.ts";
 
 const { icmp: ICMP, icmpv6: ICMPV6, tcp: TCP, udp: UDP } = PROTOCOL_NUMBERS;
 
@@ -30,6 +30,8 @@ export interface SocketFacts {
   connected?: boolean;
   /** It was there before anybody watched, so its first payload has gone by. */
   older?: boolean;
+  /** Who used it before, if what he wrote is still to leave: he is judged with what goes out. */
+  former?: Subject;
   /** One of the kernel's own, by which it resets connections and answers pings. */
   kernel?: boolean;
 }

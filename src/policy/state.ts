@@ -34,7 +34,8 @@ export interface Flow {
   socket: string | null;
   rights: Rights[];
   tableHash: string;
-  epoch: number;
+  /** Null: to be judged anew by the next packet. */
+  epoch: number | null;
   /** `Allowed`, or why not. */
   reason: Reason;
   /** A name that was good then is good for as long as the flow is open. */

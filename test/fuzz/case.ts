@@ -13,6 +13,7 @@ export interface PacketStep {
   frame: string;
   process?: ProcessRef | undefined;
   creator?: ProcessRef | undefined;
+  former?: ProcessRef | undefined;
   container?: string;
   socketId?: number;
   accepted?: boolean;

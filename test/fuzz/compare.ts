@@ -137,6 +137,7 @@ export class CaseRun {
       connected: step.connected ?? false,
       older: step.older ?? false,
       kernel: step.kernel ?? false,
+      ...(step.process && step.former ? { former: subjectOf(step.former, container) } : {}),
     };
     const context = {
       direction: step.direction,

@@ -68,6 +68,13 @@ export const MUTANTS: Record<string, Evaluate> = {
   },
   "the creator of a socket is not asked": (state, table, packet, context, time) =>
     evaluate(state, table, packet, { ...context, subjects: context.subjects.slice(0, 1) }, time),
+  "the former user of a socket is not asked": (
+    state,
+    table,
+    packet,
+    { socket: { former: _former, ...socket } = {}, ...context },
+    time,
+  ) => evaluate(state, table, packet, { ...context, socket }, time),
   "changed binaries are not told apart": (state, table, packet, context, time) => {
     const subjects = context.subjects.map((subject) => ({ ...subject, modified: false }));
     return evaluate(state, table, packet, { ...context, subjects }, time);

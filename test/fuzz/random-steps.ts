@@ -9,7 +9,7 @@ import { PATHS, STRANGER } from "./world.ts";
 /** Whose a packet is, and what its socket tells. */
 export type Owner = Pick<
   PacketStep,
-  "process" | "creator" | "container" | "socketId" | "accepted" | "connected" | "older" | "kernel"
+  "process" | "creator" | "former" | "container" | "socketId" | "accepted" | "connected" | "older" | "kernel"
 >;
 
 /** A packet that was sent, for errors about it. */
@@ -43,6 +43,7 @@ export function randomOwner(random: Random): Owner {
   return {
     process: process(),
     ...(random.chance(0.12) ? { creator: process() } : {}),
+    ...(random.chance(0.08) ? { former: process() } : {}),
     ...(random.chance(0.3) ? { container: random.pick(["app", "sidecar"]) } : {}),
     ...(random.chance(0.1) ? { socketId: random.below(3) } : {}),
     ...(random.chance(0.1) ? { accepted: true } : {}),

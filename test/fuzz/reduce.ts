@@ -40,6 +40,7 @@ function reduceSteps(found: FuzzCase, shows: Shows): FuzzCase {
 const OPTIONAL = new Set<string | number>([
   "process",
   "creator",
+  "former",
   "container",
   "modified",
   "socketId",

@@ -75,7 +75,9 @@ export interface PacketFacts {
   process?: ProcessRef | undefined;
   /** The socket's creator, if that is somebody else. */
   creator?: ProcessRef | undefined;
-  /** That both are in. */
+  /** Who used the socket before, if what he wrote is still to leave. */
+  former?: ProcessRef | undefined;
+  /** That all are in. */
   container?: string | undefined;
   /** Tells sockets of the same processes apart. */
   socketId?: number;
@@ -206,7 +208,7 @@ export class ClassifierRig implements Disposable {
         ifindex: LOOPBACK,
         mark: this.pathId(facts.process),
         priority: this.pathId(facts.creator),
-        cb: [ownerFlags(facts), facts.socketId ?? 0, 0, this.#cgroupOf(facts.container), 0],
+        cb: [ownerFlags(facts), facts.socketId ?? 0, 0, this.#cgroupOf(facts.container), this.pathId(facts.former)],
         ...(facts.gsoSegments === undefined ? {} : { gsoSegments: facts.gsoSegments }),
         ...(facts.gsoSize === undefined ? {} : { gsoSize: facts.gsoSize }),
       },

@@ -49,6 +49,8 @@ const CANDIDATES = { devices: FUNCTIONS, flows: FUNCTIONS, senders: SENDERS } as
 
 /** Tracepoints of bpf/sockets.bpf.c that see the sender too, but after the packet. */
 const SENDER_TRACEPOINTS: readonly string[] = ["socket_sent", "socket_received"];
+/** The one that sees before the packet who writes on a TCP connection. */
+const WRITER_TRACEPOINT = "socket_writes";
 
 const JOBS = {
   devices: { name: "veth detection", lost: "veth pairs are known from rtnetlink alone" },
@@ -156,7 +158,7 @@ export class FunctionHooks implements Disposable {
     const allowed = SENDERS.filter(({ set }) => isAllowed(set, this.#options.allowed));
     const used = this.#use("flows", "senders", allowed);
     const { links } = this.#options;
-    if (used !== null) for (const name of SENDER_TRACEPOINTS) detachPinned(join(links, name));
+    if (used !== null) for (const name of [...SENDER_TRACEPOINTS, WRITER_TRACEPOINT]) detachPinned(join(links, name));
     return used ?? attachedHookSets(listPins(links)).senders;
   }
 

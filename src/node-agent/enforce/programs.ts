@@ -21,6 +21,7 @@ const HOOK_OBJECTS = ["processes", "sockets"] as const;
 const ITERATORS: readonly string[] = ["find_processes", "find_listeners", "find_sockets"];
 /** Tracepoints that not every kernel has; without them a connected socket that is handed over keeps its last user. */
 const OPTIONAL_TRACEPOINTS: Readonly<Record<string, string>> = {
+  socket_writes: "tcp_sendmsg_locked",
   socket_sent: "sock_send_length",
   socket_received: "sock_recv_length",
 };
@@ -141,7 +142,10 @@ export class Programs implements Attachments, Disposable {
       .map(([program]) => program);
     const iterators = probeSocketIterators().available ? [] : SOCKET_ITERATORS;
     this.missing.push(
-      ...tracepoints.map((program) => ({ program, consequence: HANDED_OVER })),
+      ...tracepoints.map((program) => ({
+        program,
+        consequence: program === "socket_writes" ? SEEN_LATE : HANDED_OVER,
+      })),
       ...iterators.map((program) => ({ program, consequence: OUT_OF_REACH })),
     );
     return [...tracepoints, ...iterators];
@@ -211,5 +215,6 @@ export class Programs implements Attachments, Disposable {
 const PIN_MISMATCH = /couldn't reuse pinned map/;
 
 const HANDED_OVER = "a connected socket that another process takes over is judged by its last user";
+const SEEN_LATE = "what the new user of a connected TCP socket writes first may leave before he is seen";
 const OUT_OF_REACH =
   "sockets older than the agent are found through /proc; those of a process whose first thread has ended are not";

@@ -16,7 +16,7 @@ export const EPOCHS = 262144;
 export const ADDRESS_LENGTH = 16;
 export const PATH_ID_USER = 1073741824;
 export const PATH_ID_MODIFIED = 2147483648;
-export const SUBJECTS_MAX = 2;
+export const SUBJECTS_MAX = 3;
 
 /** `enum direction` */
 export const Direction = {
@@ -127,6 +127,7 @@ export const SocketFlag = {
   ACCEPTED: 1,
   FOUND: 2,
   PORT_ASKED: 4,
+  SEVERAL_FORMER: 8,
 } as const;
 
 /** `enum registration_flag` */
@@ -702,10 +703,12 @@ export const Actor: Codec<Actor> = {
   },
 };
 
-/** `struct socket_owner`, 104 bytes */
+/** `struct socket_owner`, 152 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
+  former: Actor;
+  formerUntil: bigint;
   epoch: bigint;
   netnsCookie: bigint;
   flags: number;
@@ -713,24 +716,28 @@ export interface SocketOwner {
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 104,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(104), offset = 0): Buffer {
+  SIZE: 152,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(152), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
     Actor.encode(value.user, buffer, offset + 40);
-    buffer.writeBigUInt64LE(value.epoch, offset + 80);
-    buffer.writeBigUInt64LE(value.netnsCookie, offset + 88);
-    buffer.writeUInt32LE(value.flags, offset + 96);
-    buffer.writeUInt32LE(value.netnsInum, offset + 100);
+    Actor.encode(value.former, buffer, offset + 80);
+    buffer.writeBigUInt64LE(value.formerUntil, offset + 120);
+    buffer.writeBigUInt64LE(value.epoch, offset + 128);
+    buffer.writeBigUInt64LE(value.netnsCookie, offset + 136);
+    buffer.writeUInt32LE(value.flags, offset + 144);
+    buffer.writeUInt32LE(value.netnsInum, offset + 148);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
     return {
       creator: Actor.decode(buffer, offset),
       user: Actor.decode(buffer, offset + 40),
-      epoch: buffer.readBigUInt64LE(offset + 80),
-      netnsCookie: buffer.readBigUInt64LE(offset + 88),
-      flags: buffer.readUInt32LE(offset + 96),
-      netnsInum: buffer.readUInt32LE(offset + 100),
+      former: Actor.decode(buffer, offset + 80),
+      formerUntil: buffer.readBigUInt64LE(offset + 120),
+      epoch: buffer.readBigUInt64LE(offset + 128),
+      netnsCookie: buffer.readBigUInt64LE(offset + 136),
+      flags: buffer.readUInt32LE(offset + 144),
+      netnsInum: buffer.readUInt32LE(offset + 148),
     };
   },
 };
@@ -864,7 +871,7 @@ export const Subject: Codec<Subject> = {
   },
 };
 
-/** `struct flow`, 144 bytes */
+/** `struct flow`, 168 bytes */
 export interface Flow {
   cookie: bigint;
   lastSeen: bigint;
@@ -873,7 +880,7 @@ export interface Flow {
   allowedSince: bigint;
   startTime: bigint;
   cgroupId: bigint;
-  subjects: [Subject, Subject];
+  subjects: [Subject, Subject, Subject];
   tableId: number;
   tgid: number;
   dnsNext: [number, number];
@@ -888,8 +895,8 @@ export interface Flow {
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 144,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(144), offset = 0): Buffer {
+  SIZE: 168,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(168), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.cookie, offset);
     buffer.writeBigUInt64LE(value.lastSeen, offset + 8);
     buffer.writeBigUInt64LE(value.epoch, offset + 16);
@@ -899,20 +906,21 @@ export const Flow: Codec<Flow> = {
     buffer.writeBigUInt64LE(value.cgroupId, offset + 48);
     Subject.encode(value.subjects[0], buffer, offset + 56);
     Subject.encode(value.subjects[1], buffer, offset + 56 + 24);
-    buffer.writeUInt32LE(value.tableId, offset + 104);
-    buffer.writeUInt32LE(value.tgid, offset + 108);
-    buffer.writeUInt32LE(value.dnsNext[0], offset + 112);
-    buffer.writeUInt32LE(value.dnsNext[1], offset + 112 + 4);
-    buffer.writeUInt8(value.subjectCount, offset + 120);
-    buffer.writeUInt8(value.direction, offset + 121);
-    buffer.writeUInt8(value.reason, offset + 122);
-    buffer.writeUInt8(value.application, offset + 123);
-    buffer.writeUInt32LE(value.flags, offset + 124);
-    buffer.writeUInt16LE(value.dnsLength[0], offset + 128);
-    buffer.writeUInt16LE(value.dnsLength[1], offset + 128 + 2);
-    buffer.writeUInt32LE(value.tick, offset + 132);
-    buffer.writeUInt32LE(value.lineage, offset + 136);
-    buffer.fill(0, offset + 140, offset + 144);
+    Subject.encode(value.subjects[2], buffer, offset + 56 + 48);
+    buffer.writeUInt32LE(value.tableId, offset + 128);
+    buffer.writeUInt32LE(value.tgid, offset + 132);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 136);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 136 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 144);
+    buffer.writeUInt8(value.direction, offset + 145);
+    buffer.writeUInt8(value.reason, offset + 146);
+    buffer.writeUInt8(value.application, offset + 147);
+    buffer.writeUInt32LE(value.flags, offset + 148);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 152);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 152 + 2);
+    buffer.writeUInt32LE(value.tick, offset + 156);
+    buffer.writeUInt32LE(value.lineage, offset + 160);
+    buffer.fill(0, offset + 164, offset + 168);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -924,18 +932,18 @@ export const Flow: Codec<Flow> = {
       allowedSince: buffer.readBigUInt64LE(offset + 32),
       startTime: buffer.readBigUInt64LE(offset + 40),
       cgroupId: buffer.readBigUInt64LE(offset + 48),
-      subjects: [Subject.decode(buffer, offset + 56), Subject.decode(buffer, offset + 56 + 24)],
-      tableId: buffer.readUInt32LE(offset + 104),
-      tgid: buffer.readUInt32LE(offset + 108),
-      dnsNext: [buffer.readUInt32LE(offset + 112), buffer.readUInt32LE(offset + 112 + 4)],
-      subjectCount: buffer.readUInt8(offset + 120),
-      direction: buffer.readUInt8(offset + 121),
-      reason: buffer.readUInt8(offset + 122),
-      application: buffer.readUInt8(offset + 123),
-      flags: buffer.readUInt32LE(offset + 124),
-      dnsLength: [buffer.readUInt16LE(offset + 128), buffer.readUInt16LE(offset + 128 + 2)],
-      tick: buffer.readUInt32LE(offset + 132),
-      lineage: buffer.readUInt32LE(offset + 136),
+      subjects: [Subject.decode(buffer, offset + 56), Subject.decode(buffer, offset + 56 + 24), Subject.decode(buffer, offset + 56 + 48)],
+      tableId: buffer.readUInt32LE(offset + 128),
+      tgid: buffer.readUInt32LE(offset + 132),
+      dnsNext: [buffer.readUInt32LE(offset + 136), buffer.readUInt32LE(offset + 136 + 4)],
+      subjectCount: buffer.readUInt8(offset + 144),
+      direction: buffer.readUInt8(offset + 145),
+      reason: buffer.readUInt8(offset + 146),
+      application: buffer.readUInt8(offset + 147),
+      flags: buffer.readUInt32LE(offset + 148),
+      dnsLength: [buffer.readUInt16LE(offset + 152), buffer.readUInt16LE(offset + 152 + 2)],
+      tick: buffer.readUInt32LE(offset + 156),
+      lineage: buffer.readUInt32LE(offset + 160),
     };
   },
 };

@@ -263,6 +263,24 @@ static void take(struct client *client, char **arguments)
 	memcpy(&client->socket, CMSG_DATA(&control.header), sizeof(int));
 }
 
+/* Takes a descriptor out of another process of the same user. */
+static void steal(struct client *client, char **arguments)
+{
+	int process = syscall(SYS_pidfd_open, (pid_t)parse_number(arguments[0]), 0);
+
+	if (process < 0)
+		fail("pidfd_open");
+	client->socket = syscall(SYS_pidfd_getfd, process, (int)parse_number(arguments[1]), 0);
+	if (client->socket < 0)
+		fail("pidfd_getfd");
+}
+
+/* The number of the current socket's descriptor, for `steal`. */
+static void print_descriptor(struct client *client, char **arguments)
+{
+	say("%d", client->socket);
+}
+
 /* A mount namespace of its own, in which a mount tells nobody else. */
 static void own_mounts(struct client *client, char **arguments)
 {
@@ -300,6 +318,8 @@ const struct verb process_verbs[] = {
 	{ "fd", 1, "NUMBER", take_descriptor },
 	{ "pass", 1, "PATH", pass },
 	{ "take", 1, "PATH", take },
+	{ "steal", 2, "PID NUMBER", steal },
+	{ "descriptor", 0, "", print_descriptor },
 	{ "ownmounts", 0, "", own_mounts },
 	{ "pivot", 1, "FOLDER", pivot },
 	{ "chroot", 1, "FOLDER", change_root },

@@ -130,6 +130,25 @@ static void send_size(struct client *client, char **arguments)
 	send_bytes(client, bytes, size);
 }
 
+/* Held back until something follows that is sent without this flag, by whoever has the socket then. */
+static void send_more(struct client *client, char **arguments)
+{
+	size_t size = strlen(arguments[0]);
+
+	if (send(client->socket, arguments[0], size, MSG_MORE) != (ssize_t)size)
+		fail("send");
+}
+
+static void send_to_more(struct client *client, char **arguments)
+{
+	struct sockaddr_storage address;
+	socklen_t length = parse_address(arguments[0], arguments[1], &address);
+	size_t size = strlen(arguments[2]);
+
+	if (sendto(client->socket, arguments[2], size, MSG_MORE, (struct sockaddr *)&address, length) != (ssize_t)size)
+		fail("sendto");
+}
+
 static void send_to(struct client *client, char **arguments)
 {
 	struct sockaddr_storage address;
@@ -277,6 +296,8 @@ const struct verb socket_verbs[] = {
 	{ "connecting", 2, "ADDRESS PORT", start_connecting },
 	{ "send", 1, "TEXT", do_send },
 	{ "sendhex", 1, "BYTES", send_hex },
+	{ "sendmore", 1, "TEXT", send_more },
+	{ "sendtomore", 3, "ADDRESS PORT TEXT", send_to_more },
 	{ "sendsize", 2, "SIZE TEXT", send_size },
 	{ "sendto", 3, "ADDRESS PORT TEXT", send_to },
 	{ "recv", 0, "", do_recv },

@@ -1,0 +1,125 @@
+/**
+ * Section 3: what a process writes into another's socket is its own until it has left, whoever touches the socket next.
+ * `owner` and `heir` may talk to one server; `stranger` is listed nowhere. Nothing of these attacks is stopped in the
+ * workload `open`, which no profile selects.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EgressRules } from "../../src/api/types.ts";
+import { attachedHookSets } from "../../src/node-agent/enforce/function-hooks.ts";
+import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
+import { ANY_PROCESS, Lab } from "./harness/lab.ts";
+import { egress, profile } from "./harness/profiles.ts";
+import type { WorkloadPlace } from "./harness/topology.ts";
+
+const SERVER = "198.51.100.1";
+const SERVER6 = "2001:db8:1::1";
+/** Longer than the retransmission of a segment that was dropped takes to come a second time. */
+const RETRANSMITTED_MS = 900;
+
+const RIGHTS: EgressRules = {
+  cidr4: [`${SERVER}/32`],
+  cidr6: [`${SERVER6}/128`],
+  l4: { protocols: ["tcp", "udp", "icmp", "icmpv6"] },
+};
+
+const lab = await Lab.start("handover", {
+  apps: ["shop", "open"],
+  profiles: (lab) => [profile("shop", [egress(lab.program("owner"), RIGHTS), egress(lab.program("heir"), RIGHTS)])],
+});
+const shop = lab.workload("shop");
+const open = lab.workload("open");
+const owner = lab.path("bin", "owner");
+const heir = lab.path("bin", "heir");
+const stranger = lab.program("stranger");
+
+interface HandOver {
+  /** How the owner makes its socket. */
+  make: string;
+  /** What the other one does with it, between two uses of the owner. */
+  use: string;
+  /** What the owner does then. */
+  resume: string;
+}
+
+/** `TAG` in the verbs is what the other one writes. @returns what of it has arrived */
+async function lend(place: WorkloadPlace, borrower: string, { make, use, resume }: HandOver) {
+  const [path, tag] = [lab.path(`${lab.tag()}socket`), lab.tag()];
+  const giver = lab.start(place, owner, `${make} pass ${path} ${resume}`);
+  await giver.line("offering");
+  await lab.run(place, borrower, `take ${path} ${use.replaceAll("TAG", tag)}`);
+  await giver.finish();
+  return await lab.servers.received(tag);
+}
+
+const AGAIN = `sleep 50 send x sleep ${RETRANSMITTED_MS}`;
+const ATTACKS: Record<string, HandOver> = {
+  "TCP, sent again": { make: `tcp4 connect ${SERVER} 7000`, use: "send a sleep 20 send TAG", resume: AGAIN },
+  "TCP over IPv6, sent again": { make: `tcp6 connect ${SERVER6} 7000`, use: "send a sleep 20 send TAG", resume: AGAIN },
+  "TCP, held back": { make: `tcp4 connect ${SERVER} 7000`, use: "sendmore TAG", resume: AGAIN },
+  "TCP, held back until an exec": {
+    make: `tcp4 connect ${SERVER} 7000`,
+    use: `sendmore TAG exec ${owner} send x`,
+    resume: `sleep ${RETRANSMITTED_MS}`,
+  },
+  "UDP, held back": { make: "udp4", use: `sendtomore ${SERVER} 7000 TAG`, resume: `sendto ${SERVER} 7000 x` },
+  "UDP over IPv6, held back": {
+    make: "udp6",
+    use: `sendtomore ${SERVER6} 7000 TAG`,
+    resume: `sendto ${SERVER6} 7000 x`,
+  },
+  "UDP, connected, held back": { make: `udp4 connect ${SERVER} 7000`, use: "sendmore TAG", resume: "send x" },
+  "UDP, connected, held back and read from": {
+    make: `udp4 connect ${SERVER} 7000 send before`,
+    use: "sendmore TAG",
+    resume: "timeout 100 recv sleep 1200 send x",
+  },
+};
+
+for (const [what, attack] of Object.entries(ATTACKS)) {
+  test(`§3 what a stranger writes into a socket does not leave with what its owner writes: ${what}`, async () => {
+    assert.notDeepEqual(await lend(open, stranger, attack), [], "nothing of it arrives without a profile either");
+    assert.notDeepEqual(await lend(shop, heir, attack), [], "what a listed process writes does not arrive");
+    assert.deepEqual(await lend(shop, stranger, attack), []);
+  });
+}
+
+test("§3 a socket that a stranger has only read from is its owner's again", async () => {
+  const path = lab.path(`${lab.tag()}socket`);
+  const [first, tag] = [lab.tag(), lab.tag()];
+  const giver = lab.start(
+    shop,
+    owner,
+    `tcp4 connect ${SERVER} 7000 send ${first} pass ${path} sleep 50 send ${tag} sleep 100`,
+  );
+  await giver.line("offering");
+  await lab.run(shop, stranger, `take ${path} timeout 100 recv`);
+  assert.equal((await giver.finish()).code, 0);
+  assert.equal((await lab.servers.received(tag)).length, 1);
+});
+
+test("§3 the first bytes that a stranger writes on a connection do not leave", async (context) => {
+  const pins = listPins(join(lab.agent.pinRoot, "links"));
+  const { senders } = attachedHookSets(pins);
+  if (senders !== "lsm" && senders !== "fentry" && !pins.includes("socket_writes")) {
+    return context.skip("this kernel shows who writes on a connected socket after the packet, or not at all");
+  }
+  const attack = { make: `tcp4 connect ${SERVER} 7000`, use: "send TAG", resume: "sleep 50" };
+  assert.notDeepEqual(await lend(open, stranger, attack), []);
+  assert.deepEqual(await lend(shop, stranger, attack), []);
+});
+
+test("§3 a descriptor that is taken out of another process is its taker's", async () => {
+  const victim = lab.start(shop, owner, `tcp4 connect ${SERVER} 7000 descriptor wait send x sleep ${RETRANSMITTED_MS}`);
+  const descriptor = await victim.line(/^\d+$/);
+  await victim.line("waiting");
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  await lab.run(shop, stranger, `steal ${victim.pid} ${descriptor} send a sleep 20 send ${tag}`);
+  victim.tell();
+  await victim.finish();
+  await lab.violation({ reason: "BinaryUnknown", path: ANY_PROCESS, proto: "tcp" }, mark);
+  await sleep(50);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
