@@ -24,6 +24,7 @@ export interface ExplainOptions extends PeerOptions {
   resolved?: string;
   application?: Application | "none";
   searchDomain: string[];
+  link: string[];
   output: "text" | "json";
 }
 

@@ -186,3 +186,15 @@ test("a path that is almost a listed one", () => {
   const { stdout } = run(["--process", "/bin/ap", "--to", "10.0.0.7:443/tcp"]);
   assert.match(stdout, /did you mean \/bin\/app, which is listed\?/);
 });
+
+test("a listed path that is a symbolic link stands for the file that it leads to", () => {
+  const asked = ["--process", "/bin/busybox", "--to", "10.0.0.7:443/tcp"];
+  assert.equal(run(asked).status, 1);
+  assert.equal(run([...asked, "--link", "/bin/app=/bin/busybox"]).status, 0);
+  assert.match(run([...asked, "--link", "/bin/app"]).stderr, /--link \/bin\/app: write two absolute paths/);
+});
+
+test("a denied ingress packet is not compared with names, which ingress does not have", () => {
+  const { stdout } = run(["--process", "/bin/app", "--from", "192.0.2.9:80/tcp"]);
+  assert.match(stdout, /FAIL {2}Peer +192\.0\.2\.9 +cidr4: cidr4 10\.0\.0\.0\/8/);
+});

@@ -78,6 +78,12 @@ export function addQuestionOptions(command: Command): Command {
     .addOption(
       new Option("--application <protocol>", "what the first payload is").choices(["dns", "http", "tls", "none"]),
     )
+    .option(
+      "--link <listed=file>",
+      "a listed path that is a symbolic link, and the file that it leads to in the image (status shows them); may be repeated",
+      collect,
+      [],
+    )
     .option("--search-domain <domain>", "of the workload's resolv.conf; may be repeated", collect, [])
     .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"));
 }
@@ -86,6 +92,7 @@ export function addQuestionOptions(command: Command): Command {
 export function answer(profiles: SecurityProfile[], question: Question, options: ExplainOptions): void {
   const circumstances = {
     searchDomains: options.searchDomain,
+    files: linkedFiles(options.link),
     peers: remotePeer(options, question.traffic.peer?.remote ?? null),
   };
   const explanation = explain(profiles, question, circumstances);
@@ -96,6 +103,18 @@ export function answer(profiles: SecurityProfile[], question: Question, options:
   );
   const isRestricted = explanation.judgedBy !== "unrestricted";
   process.exitCode = isRestricted && explanation.allowed ? ExitStatus.GOOD : ExitStatus.NO;
+}
+
+/** `--link` options as what a listed path stands for besides itself. @throws UsageError */
+function linkedFiles(links: readonly string[]): (path: string) => string[] {
+  const pairs = links.map((text) => {
+    const [listed = "", file = "", ...more] = text.split("=");
+    if (!listed.startsWith("/") || !file.startsWith("/") || more.length > 0) {
+      throw new UsageError(`--link ${text}: write two absolute paths, e.g. /bin/wget=/bin/busybox`);
+    }
+    return { listed, file };
+  });
+  return (path) => pairs.filter(({ listed }) => listed === path).map(({ file }) => file);
 }
 
 /** Exit status 1 is an answer, so profiles that cannot be used are wrong usage. */

@@ -40,7 +40,7 @@ export function explainLayers(block: Block, traffic: Traffic, modified: boolean)
   const layers: LayerReport[] = modified ? [explainBinary(block)] : [];
   if (traffic.peer !== null) {
     layers.push(explainFamily(block, familyOf(traffic.peer.remote)));
-    layers.push(explainPeer(block, traffic.peer.remote, traffic.resolved));
+    layers.push(explainPeer(block, traffic.peer.remote, traffic));
     layers.push(explainPort(block, traffic.peer.protocol, traffic.peer.port));
   }
   const application = explainApplication(block, traffic);
@@ -60,7 +60,7 @@ function explainFamily(block: Block, family: Family): LayerReport {
   return { layer: "ethertype", passed, asked: family, field: block.sources.families, value };
 }
 
-function explainPeer(block: Block, remote: Address, resolved: string | null): LayerReport {
+function explainPeer(block: Block, remote: Address, { resolved, direction }: Traffic): LayerReport {
   const family = familyOf(remote);
   const [field, prefixes] = family === "ipv4" ? ["cidr4", block.cidrs4] : ["cidr6", block.cidrs6];
   const host: Prefix = { address: familyAddress(remote, family), length: family === "ipv4" ? 32 : 128 };
@@ -87,7 +87,8 @@ function explainPeer(block: Block, remote: Address, resolved: string | null): La
     ...(block.connect.length > 0 ? [`fqdns ${listing(block.connect)}`] : []),
     ...(block.selected.length > 0 ? [listing(block.selected.map(({ text }) => text))] : []),
   ];
-  const fields = [field, "fqdns", ...new Set(block.selected.map((item) => item.field.replace(/\[.*/, "")))];
+  const names = direction === "egress" ? ["fqdns"] : [];
+  const fields = [field, ...names, ...new Set(block.selected.map((item) => item.field.replace(/\[.*/, "")))];
   return { layer: "peer", passed: false, asked, field: fields.join(", "), value: lists.join("; ") || "nothing listed" };
 }
 
