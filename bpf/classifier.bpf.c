@@ -58,7 +58,7 @@ static __always_inline int violation(struct __sk_buff *skb, struct scratch *s, _
 {
 	if (!is_judged(s))
 		return finish(skb, REASON_ALLOWED, 0);
-	return finish(skb, reason, s->workload.mode & MODE_ALERT);
+	return finish(skb, reason, (s->workload.mode & MODE_ALERT) && !s->is_answer);
 }
 
 /* What is reported of a packet without a flow: no process, no name, no application (of which 0 is one). */
@@ -236,9 +236,8 @@ static __always_inline int refused_before(struct __sk_buff *skb, struct scratch 
 {
 	s->flow = *flow;
 	s->actor_count = 0;
-	if (s->direction == flow->direction)
-		return violation(skb, s, flow->reason);
-	return finish(skb, flow->reason, 0);
+	s->is_answer = s->direction != flow->direction;
+	return violation(skb, s, flow->reason);
 }
 
 /* `flow`: what the short way has found under the packet's key; null if it has not looked. */
@@ -261,8 +260,10 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 		return judge_new(skb, STANDING_NEW);
 	standing = standing_of(skb, s, flow);
 	if (standing != STANDING_VALID) {
-		if (standing == STANDING_STALE)
+		if (standing == STANDING_STALE) {
 			s->flow = *flow;
+			s->is_answer = flow->reason && s->direction != flow->direction;
+		}
 		return judge_new(skb, standing);
 	}
 	if (flow->reason && !(s->packet.flags & PACKET_FIRST_FRAGMENT))
@@ -317,6 +318,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 	__builtin_memset(&s->packet, 0, sizeof(s->packet));
 	__builtin_memset(&s->key, 0, sizeof(s->key));
 	s->direction = direction;
+	s->is_answer = 0;
 	s->dns_reported = 0;
 	s->actor_count = 0;
 	s->owner_flags = 0;

@@ -22,6 +22,7 @@ struct scratch {
 	__u32 actor_count;
 	__u32 direction;                    /* the packet's: enum direction */
 	__u32 owner_flags;                  /* enum owner_flag */
+	__u32 is_answer;                    /* against the direction of a flow that has been refused, and reported, already */
 	__u32 dns_reported;                 /* name_scratch holds the question that the verdict is about */
 };
 

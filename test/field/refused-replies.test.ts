@@ -1,0 +1,47 @@
+/**
+ * A server without an ingress rule under `alert`: what is wrong is that clients reach it, once for its port. Its replies belong to
+ * that; reported as egress, they would be one violation for each client's port.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
+import { isVerdict } from "../e2e/harness/event-stream.ts";
+import { Lab } from "../e2e/harness/lab.ts";
+import { entry, profile } from "../e2e/harness/profiles.ts";
+
+const CLIENTS = 5;
+
+const lab = await Lab.start("replies", {
+  apps: ["web"],
+  profiles: (lab) => [profile("web", [entry(lab.program("server"), {})], { actions: ["alert"] })],
+});
+const web = lab.workload("web");
+const server = lab.path("bin", "server");
+const visitor = lab.program("visitor");
+
+const cases = [
+  {
+    kind: "TCP",
+    serve: "tcp4 bind 0.0.0.0 8080 listen echo",
+    ready: "listening",
+    ask: `tcp4 connect ${web.ipv4} 8080 send x recv`,
+  },
+  { kind: "UDP", serve: "udp4 bind 0.0.0.0 8081 echo", ready: "ready", ask: `udp4 sendto ${web.ipv4} 8081 x recv` },
+];
+
+for (const { kind, serve, ready, ask } of cases) {
+  test(`${kind}: replies of a flow that was refused are no violations of their own`, async () => {
+    const listener = lab.start(web, server, serve);
+    await listener.line(ready);
+    const mark = lab.agent.events.mark();
+    for (let client = 0; client < CLIENTS; client++) {
+      assert.equal((await lab.run(lab.topology.outside, visitor, ask)).code, 0, "alert drops nothing");
+    }
+    await lab.violation({ reason: "Peer", verdict: "alerted", direction: "ingress", path: server }, mark);
+    await new Promise((settle) => setTimeout(settle, 300));
+    const events = lab.agent.events.since(mark, isVerdict) as VerdictEvent[];
+    const replies = events.filter(({ direction, proto }) => direction === "egress" && proto !== "icmpv6");
+    assert.deepEqual(replies, []);
+    await listener.kill();
+  });
+}
