@@ -6,10 +6,10 @@
  */
 
 import { readFileSync } from "node:fs";
-import { styleText } from "node:util";
 import { Command, CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../api/errors.ts";
-import { printableLines } from "../api/printable.ts";
+
+import { errorLine } from "./error-line.ts";
 
 interface Subcommand {
   name: string;
@@ -112,8 +112,7 @@ async function main(args: readonly string[]): Promise<void> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (!(error instanceof PortcullisError)) throw error;
-  const label = styleText("red", "error", { stream: process.stderr });
-  process.stderr.write(`${label}: ${printableLines(error.message)} [${error.code}]\n`);
+  process.stderr.write(errorLine(error));
   return error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
 }
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { PortcullisError, UnreadableError } from "../api/errors.ts";
 import type { ManifestText } from "../api/profile-set.ts";
+import { readManifestFile } from "../node-agent/profiles/manifest-file.ts";
 
 /** Names of files in a folder that are taken for manifests; as kubectl does, a folder's folders are not looked into. */
 const MANIFEST_FILE = /\.(ya?ml|json)$/i;
@@ -17,7 +18,7 @@ const STANDARD_INPUT = 0;
 export function readManifestTexts(path: string): ManifestText[] {
   try {
     if (path === "-") return [{ source: path, text: readFileSync(STANDARD_INPUT, "utf8") }];
-    if (!statSync(path).isDirectory()) return [{ source: path, text: readFileSync(path, "utf8") }];
+    if (!statSync(path).isDirectory()) return [{ source: path, text: readManifestFile(path) }];
     return readFolder(path);
   } catch (cause) {
     throw cause instanceof PortcullisError ? cause : new UnreadableError(path, cause);
@@ -31,6 +32,6 @@ function readFolder(folder: string): ManifestText[] {
   }
   return names.sort().map((name) => {
     const source = join(folder, name);
-    return { source, text: readFileSync(source, "utf8") };
+    return { source, text: readManifestFile(source) };
   });
 }

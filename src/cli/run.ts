@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { PortcullisError, UsageError } from "../api/errors.ts";
 import { checkLabelKey, checkLabelValue } from "../api/labels.ts";
+import { readProfileSet } from "../api/profile-set.ts";
 import type { SecurityProfile } from "../api/types.ts";
 import { Agent } from "../node-agent/agent.ts";
 import { readCounters, type TrafficCount } from "../node-agent/enforce/counters.ts";
@@ -10,13 +11,14 @@ import { acquireLock } from "../node-agent/enforce/lock.ts";
 import { defaultStateDirectory } from "../node-agent/enforce/state.ts";
 import type { EventSink, OutputFormat } from "../node-agent/events/sinks.ts";
 import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
-import { readManifests } from "../node-agent/profiles/manifests.ts";
+import { type ReadManifests, readFiles, revisionOf } from "../node-agent/profiles/manifests.ts";
 import type { ProfileRevision } from "../node-agent/profiles/source.ts";
-import { findCommand } from "../node-agent/workload/guest-process.ts";
+import { findCommand, SignalRelay } from "../node-agent/workload/guest-process.ts";
 import { createPrivateNamespace, type PrivateNamespace } from "../node-agent/workload/private-namespace.ts";
 import type { WorkloadSource } from "../node-agent/workload/workload.ts";
 import { effectiveSelector, selects } from "../policy/selection.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
+import { errorLine } from "./error-line.ts";
 import { requireRoot } from "./node-access.ts";
 import {
   addLogOption,
@@ -29,12 +31,14 @@ import {
 } from "./node-options.ts";
 import { RUN_FOLDER, RUN_PREFIX, runPins } from "./run-pins.ts";
 import { trafficLines } from "./traffic-table.ts";
+import { setReportText } from "./validate-report.ts";
 
 interface RunOptions extends SettingOptions {
   profile: string[];
   label?: Record<string, string>;
   output: OutputFormat;
   quiet: boolean;
+  privileged: boolean;
   logLevel: LogLevel;
 }
 
@@ -43,7 +47,10 @@ Examples:
   portcullis run --profile curl.yaml -- curl -s https://example.com/
   portcullis run --profile web.yaml --label app=web -o json -- ./server --port 8080
 
-The exit status is the command's; 125 if it could not be guarded, 126 or 127 if it cannot be executed or found.`;
+The command gets the signals that \`run\` gets (INT, TERM, HUP, QUIT, USR1, USR2), and its end is waited for; what it has started ends with it. It
+has the capabilities of a container, whoever runs it: --privileged leaves it all, with which it could take its guards off.
+
+The exit status is the command's, 128 + N if signal N ended it; 125 if it could not be guarded, 126 or 127 if it cannot be executed or found.`;
 
 const EXIT_NOT_GUARDED = 125;
 /** The last packets' events are on their way for at most this long. */
@@ -67,6 +74,7 @@ export function runCommand(): Command {
       ).argParser(collectLabel),
     )
     .option("-q, --quiet", "no events, only the summary", false)
+    .option("--privileged", "leave the command all capabilities, instead of a container's default ones", false)
     .argument("<command...>", "what to run, after --");
   addOutputOption(command, "format of events and summary");
   addSettingOptions(command);
@@ -80,28 +88,33 @@ export function runCommand(): Command {
 async function run(command: [string, ...string[]], options: RunOptions): Promise<void> {
   requireRoot("run");
   const log = loggerOf(options);
+  using signals = new SignalRelay();
   try {
     findCommand(command[0]);
-    const revision = readManifests(options.profile);
-    refuseErrors(revision);
+    const manifests = readFiles(options.profile, { mustExist: true });
+    const revision = revisionOf(manifests);
+    refuseErrors(revision, manifests);
     await using place = await createPrivateNamespace(workloadOptions(revision.profiles, options.label, command[0]));
     collectDeadRuns(log);
     for (const { code, message } of place.warnings) log.warn({ code }, message);
-    process.exitCode = await runGuarded(place, revision, command, options, log);
+    process.exitCode = await runGuarded({ place, revision, command, signals, options, log });
   } catch (error) {
     if (!(error instanceof PortcullisError) || error instanceof UsageError) throw error;
-    log.error({ code: error.code }, error.message);
+    process.stderr.write(errorLine(error));
     process.exitCode = "exitCode" in error ? Number(error.exitCode) : EXIT_NOT_GUARDED;
   }
 }
 
-async function runGuarded(
-  place: PrivateNamespace,
-  revision: ProfileRevision,
-  command: [string, ...string[]],
-  options: RunOptions,
-  log: Logger,
-): Promise<number> {
+interface Run {
+  place: PrivateNamespace;
+  revision: ProfileRevision;
+  command: [string, ...string[]];
+  signals: SignalRelay;
+  options: RunOptions;
+  log: Logger;
+}
+
+async function runGuarded({ place, revision, command, signals, options, log }: Run): Promise<number> {
   const { pinRoot, stateDirectory } = runPins(place.id);
   detachAll(pinRoot, stateDirectory);
   const lock = acquireLock(stateDirectory, pinRoot);
@@ -119,7 +132,7 @@ async function runGuarded(
     });
     try {
       requireInForce(agent);
-      const exitCode = await place.spawn(command).exitCode;
+      const exitCode = signals.earlyExitCode ?? (await commandEnd(place, command, signals, options));
       await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
       agent.drainEvents();
       const traffic = readCounters(agent.enforcement.maps.counters, (id) => agent.enforcement.paths.text(id));
@@ -133,6 +146,20 @@ async function runGuarded(
     detachAll(pinRoot, stateDirectory);
     await output.end();
   }
+}
+
+/** Runs the command, and ends what it has left behind, while all of it is guarded. @returns the command's exit status */
+async function commandEnd(
+  place: PrivateNamespace,
+  command: [string, ...string[]],
+  signals: SignalRelay,
+  { privileged }: RunOptions,
+): Promise<number> {
+  const guest = place.spawn(command, { privileged });
+  signals.relayTo(guest);
+  const exitCode = await guest.exitCode;
+  await place.endProcesses();
+  return exitCode;
 }
 
 /** Nothing runs unguarded: what is not in force is an error, and the command is not started. */
@@ -161,14 +188,14 @@ function workloadOptions(profiles: SecurityProfile[], given: Record<string, stri
   return { name: command.split("/").at(-1) ?? command, namespace, labels };
 }
 
-function refuseErrors({ profiles, errors }: ProfileRevision): void {
+/** Profiles with errors are reported as `portcullis validate` does. */
+function refuseErrors({ profiles, errors }: ProfileRevision, { texts, unread }: ReadManifests): void {
   if (errors.length > 0) {
-    const lines = errors.map(({ source, field, message }) =>
-      [source, field, message].filter((part) => part !== "").join(": "),
-    );
-    throw new PortcullisError("PC_PROFILE_INVALID", `the profiles cannot be used:\n  ${lines.join("\n  ")}`);
+    process.stderr.write(setReportText({ valid: false, set: readProfileSet(texts), unread }));
+    throw new PortcullisError("PC_PROFILE_INVALID", "the command was not started: its profiles cannot be used");
   }
-  if (profiles.length === 0) throw new UsageError("--profile: there is no SecurityProfile in these files");
+  const sources = texts.map(({ source }) => source).join(", ");
+  if (profiles.length === 0) throw new UsageError(`--profile: there is no SecurityProfile in ${sources}`);
 }
 
 /** Removes what killed runs have pinned. Their namespaces are gone by now, with all that ran in them: making ours has seen to that. */

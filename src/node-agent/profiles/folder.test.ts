@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -104,6 +105,54 @@ test("a mounted ConfigMap, whose files are links that change their target, is se
   });
   assert.deepEqual(revisions.map(names), [["b"]]);
 });
+
+test("what is no readable file refuses the revision, names the file, and makes nobody wait", async () => {
+  write("a.yaml", manifest("a"));
+  const others: [string, (path: string) => void, RegExp][] = [
+    ["fifo", (path) => execFileSync("mkfifo", [path]), /b\.yaml: it is a FIFO, not a file/],
+    ["device", (path) => execFileSync("mknod", [path, "c", "1", "5"]), /b\.yaml: it is a device, not a file/],
+    ["socket", listenAt, /b\.yaml: it is a socket, not a file/],
+    ["folder", (path) => mkdirSync(path), /b\.yaml: it is a folder, not a file/],
+    ["dangling link", (path) => symlinkSync("nowhere", path), /b\.yaml: ENOENT/],
+    ["link loop", (path) => symlinkSync("b.yaml", path), /b\.yaml: ELOOP/],
+    ["link to a device", (path) => symlinkSync("/dev/zero", path), /b\.yaml: it is a device, not a file/],
+    [
+      "huge file",
+      (path) => {
+        writeFileSync(path, "");
+        truncateSync(path, 2 ** 40);
+      },
+      /b\.yaml: it is larger than 32 MiB/,
+    ],
+  ];
+  for (const [what, make, message] of others) {
+    const [refused] = await revisionsOf(() => make(join(folder, "b.yaml")));
+    assert.deepEqual(refused?.profiles, [], what);
+    assert.match(refused?.errors.map((error) => error.message).join() ?? "", message);
+    rmSync(join(folder, "b.yaml"), { recursive: true });
+  }
+});
+
+test("a start with such a file beside others is no failure, and puts nothing in force", () => {
+  write("a.yaml", manifest("a"));
+  execFileSync("mkfifo", [join(folder, "b.yaml")]);
+  const source = new ProfileFolder(folder, SILENT);
+  assert.deepEqual(source.current().profiles, []);
+  assert.match(source.current().errors[0]?.message ?? "", /FIFO/);
+  source.close();
+});
+
+test("an empty folder restricts nothing, and is warned of", () => {
+  const source = new ProfileFolder(folder, SILENT);
+  assert.deepEqual([source.current().profiles, source.current().errors], [[], []]);
+  assert.match(source.current().warnings[0]?.message ?? "", /no workload is restricted/);
+  source.close();
+});
+
+/** Leaves a socket's name behind. */
+function listenAt(path: string): void {
+  execFileSync("/usr/bin/python3", ["-c", "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])", path]);
+}
 
 test("what does not change the content is no revision", async () => {
   write("a.yaml", manifest("a"));

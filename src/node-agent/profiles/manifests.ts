@@ -1,44 +1,73 @@
 /** Files of manifests -> a revision: all of their profiles, or what is wrong with them. */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { causeCode, UnreadableError } from "../../api/errors.ts";
+import { lstatSync } from "node:fs";
+import { UnreadableError } from "../../api/errors.ts";
 import type { FieldError } from "../../api/fields.ts";
 import type { ManifestProblem } from "../../api/manifest.ts";
 import { type ManifestText, type ProfileReport, readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { RevisionError } from "../events/event.ts";
+import { readManifestFile } from "./manifest-file.ts";
 import type { ProfileRevision } from "./source.ts";
 
-/** Reads and validates. A file that went away since it was listed is not part of the revision. @throws UnreadableError */
+/** What files of manifests hold. */
+export interface ReadManifests {
+  texts: ManifestText[];
+  /** Those that cannot be read. */
+  unread: UnreadableError[];
+}
+
+/** Reads and validates; see `readFiles`. */
 export function readManifests(paths: readonly string[]): ProfileRevision {
-  const texts = paths.flatMap(readText);
+  return revisionOf(readFiles(paths));
+}
+
+/** Reads. A file that went away since it was listed is left out; `mustExist`: it was not listed but named, so it is missing. */
+export function readFiles(paths: readonly string[], { mustExist = false } = {}): ReadManifests {
+  const read: ReadManifests = { texts: [], unread: [] };
+  for (const path of paths) {
+    try {
+      read.texts.push({ source: path, text: readManifestFile(path) });
+    } catch (cause) {
+      if (!(cause instanceof UnreadableError)) throw cause;
+      // A link that leads nowhere is there.
+      if (mustExist || lstatSync(path, { throwIfNoEntry: false }) !== undefined) read.unread.push(cause);
+    }
+  }
+  return read;
+}
+
+/** All of the profiles; or what is wrong with them, and with what could not be read. */
+export function revisionOf({ texts, unread }: ReadManifests): ProfileRevision {
   const set = readProfileSet(texts);
   const errors = [
+    ...unread.map(({ path, message }) => ({ source: path, field: "", message })),
     ...set.errors.map(problemError),
     ...set.reports.flatMap((report) => fieldErrors(report, report.errors)),
   ];
   return {
-    revision: contentHash(texts),
+    revision: contentHash(texts, unread),
     profiles: errors.length === 0 ? validProfiles(set) : [],
     errors,
     warnings: [
+      ...(set.reports.length === 0 && errors.length === 0 ? [NO_PROFILES] : []),
       ...set.notes.map(problemError),
       ...set.reports.flatMap((report) => fieldErrors(report, report.warnings)),
     ],
   };
 }
 
-function readText(path: string): ManifestText[] {
-  try {
-    return [{ source: path, text: readFileSync(path, "utf8") }];
-  } catch (cause) {
-    if (causeCode(cause) === "ENOENT") return [];
-    throw new UnreadableError(path, cause);
-  }
-}
+/** Nothing is restricted by no profile, which is worth a word. */
+const NO_PROFILES: RevisionError = {
+  source: "",
+  field: "",
+  message:
+    "there is no SecurityProfile: no workload is restricted. `portcullis validate` says what a file of profiles looks like",
+};
 
-function contentHash(texts: readonly ManifestText[]): string {
+function contentHash(texts: readonly ManifestText[], unread: readonly UnreadableError[]): string {
   const hash = createHash("sha256");
   for (const { source, text } of texts) hash.update(`${source}\0${text}\0`);
+  for (const { path, message } of unread) hash.update(`${path}\0\0${message}\0`);
   return hash.digest("hex");
 }
 

@@ -2,7 +2,7 @@
  * A command inside a private namespace: in its network namespace, with a resolv.conf of its own in a mount namespace
  * of its own, everything else as outside. It is started by a chain of execs in one process, so that the process that
  * is spawned is the command: unshare(1) makes the mount namespace, setpriv(1) ends the command with its parent,
- * sh puts the resolv.conf in place, and takes the ways past it out of sight.
+ * sh puts the resolv.conf in place, and takes the ways past it out of sight; setpriv(1) again leaves it a container's capabilities.
  */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { accessSync, closeSync, constants, openSync, realpathSync, statSync } from "node:fs";
@@ -16,6 +16,8 @@ export interface GuestOptions {
   stdio?: StdioOptions;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** With all capabilities that we have, instead of a container's. */
+  privileged?: boolean;
 }
 
 /** Exit codes that shells, env(1) and container runtimes share. */
@@ -37,6 +39,21 @@ const PREPARE = `
   [ "$PPID" = "$1" ] || exit ${EXIT_SETUP_FAILED}; shift
   while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit ${EXIT_SETUP_FAILED}; shift 2; done; shift
   exec "$@"`;
+
+/**
+ * The capabilities that a container has unless its pod asks for others: `defaultUnixCaps` of containerd (pkg/oci/spec.go), Docker's too.
+ * As setpriv(1) names them.
+ */
+const CONTAINER_CAPABILITIES = [
+  ...["chown", "dac_override", "fsetid", "fowner", "mknod", "net_raw", "setgid", "setuid", "setfcap", "setpcap"],
+  ...["net_bind_service", "sys_chroot", "kill", "audit_write"],
+];
+
+/** Runs what follows with a container's capabilities and no way to more: the bounding set holds for whatever it executes. */
+const AS_IN_CONTAINER = [
+  ...["setpriv", "--bounding-set", ["-all", ...CONTAINER_CAPABILITIES.map((name) => `+${name}`)].join(",")],
+  ...["--inh-caps", "-all", "--ambient-caps", "-all", "--"],
+];
 
 /**
  * Sockets by which libc asks daemons of the host for names (nss-resolve, nscd, nss-mdns). Answers that come that way
@@ -109,21 +126,43 @@ export class GuestProcess {
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }
+}
 
-  /** Hands signals that we get on to the command until it ends. */
-  forwardSignals(): void {
-    const terminal = process.stdin.isTTY === true;
-    const handlers = FORWARDED.map((signal) => {
-      // Without a handler the signal would end us, and with us what guards the command.
-      const handler = (): void => {
-        if (!terminal || !FROM_TERMINAL.has(signal)) this.kill(signal);
-      };
+/**
+ * Signals that somebody sends to us and means for the command. From its making to its disposal none of them ends us, and with us what guards
+ * the command; the command gets each one, also a second one, and decides.
+ */
+export class SignalRelay implements Disposable {
+  readonly #handlers = new Map<NodeJS.Signals, () => void>();
+  #guest: GuestProcess | null = null;
+  #early: NodeJS.Signals | null = null;
+
+  constructor() {
+    for (const signal of FORWARDED) {
+      const handler = () => this.#take(signal);
+      this.#handlers.set(signal, handler);
       process.on(signal, handler);
-      return { signal, handler };
-    });
-    this.child.once("exit", () => {
-      for (const { signal, handler } of handlers) process.off(signal, handler);
-    });
+    }
+  }
+
+  /** Exit status that a shell would give for the first signal that came before there was a command; null: none came. */
+  get earlyExitCode(): number | null {
+    return this.#early === null ? null : signalExitCode(this.#early);
+  }
+
+  /** Hands signals on to the command from now on. */
+  relayTo(guest: GuestProcess): void {
+    this.#guest = guest;
+    if (this.#early !== null) guest.kill(this.#early);
+  }
+
+  [Symbol.dispose](): void {
+    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
+  }
+
+  #take(signal: NodeJS.Signals): void {
+    if (this.#guest === null) this.#early ??= signal;
+    else if (process.stdin.isTTY !== true || !FROM_TERMINAL.has(signal)) this.#guest.kill(signal);
   }
 }
 
@@ -155,10 +194,11 @@ function bindings({ resolvConf, resolvConfTarget, hidden = NAME_SERVICE_SOCKETS 
 export function spawnGuest(
   place: GuestPlace,
   command: readonly [string, ...string[]],
-  options: GuestOptions = {},
+  { privileged = false, ...options }: GuestOptions = {},
 ): GuestProcess {
   findCommand(command[0], options);
-  const prepare = ["/bin/sh", "-c", PREPARE, "portcullis", String(process.pid), ...bindings(place), "--", ...command];
+  const words = privileged ? command : [...AS_IN_CONTAINER, ...command];
+  const prepare = ["/bin/sh", "-c", PREPARE, "portcullis", String(process.pid), ...bindings(place), "--", ...words];
   const args = ["--mount", "--propagation", "slave", "setpriv", "--pdeathsig", "TERM", ...prepare];
   const namespace = openSync(place.netnsPath, "r");
   try {

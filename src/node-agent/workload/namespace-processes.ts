@@ -40,11 +40,20 @@ export function signalNamespace(inum: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Asks the processes of a namespace to end, and ends those that have not after two seconds. */
+/** Asks the processes of a namespace to end, ends those that have not after two seconds, and waits until they are gone. */
 export async function endNamespaceProcesses(inum: number): Promise<void> {
   signalNamespace(inum, "SIGTERM");
+  if (await areGone(inum)) return;
+  // A process that forks in between is there for the next look.
   for (const deadline = performance.now() + GRACE; performance.now() < deadline; await sleep(PAUSE)) {
     if (namespaceProcesses(inum).length === 0) return;
+    signalNamespace(inum, "SIGKILL");
   }
-  signalNamespace(inum, "SIGKILL");
+}
+
+async function areGone(inum: number): Promise<boolean> {
+  for (const deadline = performance.now() + GRACE; performance.now() < deadline; await sleep(PAUSE)) {
+    if (namespaceProcesses(inum).length === 0) return true;
+  }
+  return false;
 }

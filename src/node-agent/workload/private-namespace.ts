@@ -131,6 +131,11 @@ export class PrivateNamespace implements AsyncDisposable {
     return spawnGuest(place, command, options);
   }
 
+  /** Ends what still runs in there. Whoever takes the guards away does this first. */
+  async endProcesses(): Promise<void> {
+    await endNamespaceProcesses(this.workload.netnsInum);
+  }
+
   /** Ends what still runs in there, and removes all of it from the host. Once, however often it is called. */
   close(): Promise<void> {
     this.#closing ??= this.#remove();
@@ -142,7 +147,7 @@ export class PrivateNamespace implements AsyncDisposable {
   }
 
   async #remove(): Promise<void> {
-    await endNamespaceProcesses(this.workload.netnsInum);
+    await this.endProcesses();
     await exclusively(this.#folder, () => giveBack(this.#slot, this.#folder));
   }
 }

@@ -159,8 +159,8 @@ function processStatus(accepted: SecurityProfile | null, totals: Totals, { share
     const { allowed = 0, dropped = 0, alerted = 0 } = counted.get(key) ?? {};
     counted.delete(key);
     const names = [...(sharedWith.get(path) ?? [])]
-      .filter((name) => name.length <= MAX_PATH)
       .map(printable)
+      .filter((name) => name.length <= MAX_PATH)
       .sort()
       .slice(0, MAX_SHARED);
     return {

@@ -4,17 +4,18 @@
  */
 import { writeSync } from "node:fs";
 import { causeCode } from "../../../api/errors.ts";
-import { CommandError } from "../guest-process.ts";
+import { CommandError, SignalRelay } from "../guest-process.ts";
 import { createPrivateNamespace } from "../private-namespace.ts";
 
 const [folder, first, ...rest] = process.argv.slice(2);
 if (folder === undefined || first === undefined) throw new Error("usage: driver FOLDER COMMAND [ARGUMENT...]");
 
 let exitCode: number;
+using signals = new SignalRelay();
 await using place = await createPrivateNamespace({ name: "driver", labels: { app: "driver" }, folder });
 try {
   const guest = place.spawn([first, ...rest]);
-  guest.forwardSignals();
+  signals.relayTo(guest);
   const { id, workload, resolvers, collected, warnings } = place;
   const codes = warnings.map(causeCode);
   writeSync(3, `${JSON.stringify({ id, pid: guest.pid, workload, resolvers, collected, warnings: codes })}\n`);

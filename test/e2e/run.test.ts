@@ -1,0 +1,171 @@
+/** `portcullis run` as what it runs would like to escape it: by capabilities, by outliving it, by signals. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PORTCULLIS } from "./harness/agent-under-test.ts";
+import { Lab } from "./harness/lab.ts";
+import { BPFFS } from "./harness/leftovers.ts";
+import { type Finished, RunningProcess } from "./harness/processes.ts";
+import { egress, profile } from "./harness/profiles.ts";
+import { networkState } from "./harness/traces.ts";
+
+const SERVER = "198.51.100.1";
+/** What containerd gives a container: 14 capabilities. */
+const CONTAINER_CAPABILITIES = "00000000a80425fb";
+
+const lab = await Lab.start("run", { apps: ["shop"], startAgent: false });
+const { node } = lab.topology;
+const client = lab.program("client");
+const stranger = lab.program("stranger");
+const file = lab.path("profile.yaml");
+const rights = { cidr4: [`${SERVER}/32`], l4: { protocolPorts: [{ protocol: "udp" as const, port: 7000 }] } };
+writeFileSync(file, JSON.stringify(profile("shop", [egress(client, rights)])));
+const pristine = networkState(node.name);
+
+/** Starts it on the node. The process is `run` itself. */
+function start(...args: string[]): RunningProcess {
+  return RunningProcess.in(node.name, PORTCULLIS, ["run", "--profile", file, ...args]);
+}
+
+const run = (...args: string[]): Promise<Finished> => start(...args).finish(20_000);
+const shell = (script: string) => ["--", "sh", "-c", script];
+const send = (program: string, tag: string) => `${program} timeout 300 udp4 sendto ${SERVER} 7000 ${tag} recv`;
+
+function leavesNothing(): void {
+  assert.deepEqual(
+    readdirSync(BPFFS).filter((name) => name.startsWith("portcullis-run")),
+    [],
+  );
+  assert.equal(networkState(node.name), pristine);
+}
+
+test("the command has a container's capabilities, and no way to more; --privileged leaves it all", async () => {
+  const show = shell("grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status");
+  const { stdout } = await run("-q", ...show);
+  const held = Object.fromEntries([...stdout.matchAll(/^Cap(\w+):\t(\w+)$/gm)].map(([, name, value]) => [name, value]));
+  const none = "0".repeat(16);
+  const [Prm, Eff, Bnd] = [CONTAINER_CAPABILITIES, CONTAINER_CAPABILITIES, CONTAINER_CAPABILITIES];
+  assert.deepEqual(held, { Inh: none, Prm, Eff, Bnd, Amb: none });
+  assert.doesNotMatch(
+    (await run("-q", "--privileged", ...show)).stdout,
+    new RegExp(`CapEff:\t${CONTAINER_CAPABILITIES}`),
+  );
+});
+
+test("the command cannot leave for another network namespace, unless it is privileged", async () => {
+  const [left, kept] = [lab.tag(), lab.tag()];
+  const leave = (tag: string) => shell(`nsenter --net=/run/netns/${node.name} ${send(stranger, tag)}`);
+  await run("-q", "--privileged", ...leave(left));
+  assert.equal((await lab.servers.received(left)).length, 1, "the way out is there");
+  const { stderr } = await run("-q", ...leave(kept));
+  assert.match(stderr, /Operation not permitted/);
+  assert.deepEqual(await lab.servers.received(kept), []);
+});
+
+test("what the command leaves behind is guarded until it has ended, and ends with it", async () => {
+  const tag = lab.tag();
+  const marker = lab.path("outlived");
+  const child = `trap '' TERM; sleep 0.7; ${send(stranger, tag)}; sleep 5; touch ${marker}`;
+  const { code, stdout } = await run(...shell(`(${child}) >/dev/null 2>&1 & exit 5`));
+  assert.equal(code, 5);
+  assert.deepEqual(await lab.servers.received(tag), []);
+  assert.match(stdout, /BinaryUnknown/);
+  assert.equal(existsSync(marker), false);
+  leavesNothing();
+});
+
+for (const [signal, number] of [
+  ["SIGTERM", 15],
+  ["SIGINT", 2],
+  ["SIGHUP", 1],
+] as const) {
+  test(`${signal} reaches the command; its end is waited for, and told`, async () => {
+    const trapping = start(
+      ...shell(`trap 'sleep 0.3; echo ended; exit 9' ${number}; echo ready; while :; do sleep 0.05; done`),
+    );
+    await trapping.line("ready");
+    trapping.child.kill(signal);
+    const { code, stdout, stderr } = await trapping.finish(20_000);
+    assert.equal(code, 9, stderr);
+    assert.match(stdout, /^ended$[\s\S]*Packets by process \(exit status 9\)/m);
+    leavesNothing();
+    const plain = start(...shell("echo ready; exec sleep 60"));
+    await plain.line("ready");
+    plain.child.kill(signal);
+    const finished = await plain.finish(20_000);
+    assert.equal(finished.code, 128 + number);
+    assert.match(finished.stdout, new RegExp(`exit status ${128 + number}`));
+    leavesNothing();
+  });
+}
+
+test("a second signal reaches the command too", async () => {
+  const script = "trap 'n=x$n; [ $n = xx ] && exit 11; echo once' TERM; echo ready; while :; do sleep 0.05; done";
+  const running = start(...shell(script));
+  await running.line("ready");
+  running.child.kill("SIGTERM");
+  await running.line("once");
+  running.child.kill("SIGTERM");
+  assert.equal((await running.finish(20_000)).code, 11);
+  leavesNothing();
+});
+
+test("Ctrl-C at a terminal interrupts the command once, and run ends in order", async () => {
+  const script = "trap 'echo interrupted' INT; echo begins; sleep 1; sleep 1; exit 6";
+  const terminal = [
+    "import os, pty, sys",
+    "pid, fd = pty.fork()",
+    "if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])",
+    "seen = b''",
+    "while b'begins' not in seen: seen += os.read(fd, 4096)",
+    "os.write(fd, b'\\x03')",
+    "try:",
+    "    while True: seen += os.read(fd, 4096) or sys.exit('end')",
+    "except OSError: pass",
+    "print(seen.decode()); sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))",
+  ].join("\n");
+  const args = ["-c", terminal, PORTCULLIS, "run", "--profile", file, ...shell(script)];
+  const { code, stdout } = await RunningProcess.in(node.name, "/usr/bin/python3", args).finish(20_000);
+  assert.equal(code, 6, stdout);
+  assert.equal(stdout.match(/interrupted/g)?.length, 1, stdout);
+  assert.match(stdout, /Packets by process/);
+  leavesNothing();
+});
+
+test("a signal at any time of the start leaves nothing behind", async () => {
+  for (const delay of [300, 700]) {
+    const running = start("-q", ...shell("sleep 0.2"));
+    await sleep(delay);
+    running.child.kill("SIGTERM");
+    const { code } = await running.finish(20_000);
+    // Null: before Node had begun. 0: the command was done already.
+    assert.ok(code === null || code === 143 || code === 0, `${delay} ms: ${code}`);
+    leavesNothing();
+  }
+});
+
+test("profiles that cannot be used are told as validate tells them, and what is missing by its name", async () => {
+  const bad = lab.path("bad.yaml");
+  writeFileSync(
+    bad,
+    `apiVersion: security.datadoghq.com/v1\nkind: SecurityProfile\nmetadata: {name: a, labels: {a: b}}\nspec: {actions: [explode]}\n`,
+  );
+  const { stderr, code } = await RunningProcess.in(node.name, PORTCULLIS, [
+    "run",
+    "--profile",
+    bad,
+    "--",
+    "true",
+  ]).finish(20_000);
+  const validated = await RunningProcess.in(node.name, PORTCULLIS, ["validate", bad]).finish(20_000);
+  assert.equal(code, 125);
+  assert.ok(stderr.startsWith(validated.stdout), stderr);
+  assert.doesNotMatch(stderr, /^\{/m);
+  const missing = lab.path("missing.yaml");
+  const absent = await RunningProcess.in(node.name, PORTCULLIS, ["run", "--profile", missing, "--", "true"]).finish(
+    20_000,
+  );
+  assert.equal(absent.code, 125);
+  assert.ok(absent.stderr.includes(`cannot read ${missing}`), absent.stderr);
+});
