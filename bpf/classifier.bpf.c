@@ -163,10 +163,14 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 {
 	struct settings *set = get_settings();
 	struct scratch *s = get_scratch();
-	int reason = judge_flow(skb, standing), flow_reason, report;
+	int reason, flow_reason, report;
 
 	if (!s)
 		return TC_DROP;
+	if (standing == STANDING_FOREIGN && goes_on_with_flow(skb))
+		standing = STANDING_STALE;
+	s->is_answer = standing == STANDING_STALE && s->flow.reason && s->direction != s->flow.direction;
+	reason = judge_flow(skb, standing);
 	if (standing == STANDING_FOREIGN && is_kernel_reply(s))
 		return finish(skb, REASON_ALLOWED, 0);
 	flow_reason = is_judged(s) ? reason : REASON_ALLOWED;
@@ -260,10 +264,8 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 		return judge_new(skb, STANDING_NEW);
 	standing = standing_of(skb, s, flow);
 	if (standing != STANDING_VALID) {
-		if (standing == STANDING_STALE) {
+		if (standing != STANDING_NEW)
 			s->flow = *flow;
-			s->is_answer = flow->reason && s->direction != flow->direction;
-		}
 		return judge_new(skb, standing);
 	}
 	if (flow->reason && !(s->packet.flags & PACKET_FIRST_FRAGMENT))

@@ -63,7 +63,10 @@ static __always_inline int use_address(struct bpf_sock_addr *ctx)
 	return GO_ON;
 }
 
-/* A stream that is not connected yet has nothing in its queue; what is counted of it begins anew. */
+/*
+ * A stream that is not connected yet has nothing in its queue; what is counted of it begins anew. A name that its peer's
+ * address has when a datagram socket is connected is good for as long as it stays connected.
+ */
 static __always_inline int begin_connection(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *socket = ctx->sk;
@@ -71,6 +74,8 @@ static __always_inline int begin_connection(struct bpf_sock_addr *ctx)
 
 	if (owner && socket->protocol == PROTOCOL_TCP && socket->state == BPF_TCP_CLOSE)
 		forget_former(owner);
+	if (owner && socket->type == TYPE_DATAGRAM)
+		owner->connected = bpf_ktime_get_ns();
 	return GO_ON;
 }
 

@@ -297,6 +297,7 @@ struct socket_owner {
 	struct actor former;  /* the user before, who must be allowed too until what it wrote has left */
 	__u64 former_until;   /* TCP: `bytes_acked` by then; others: ns, all ones while it is queued; 0: it has left */
 	__u64 epoch;          /* of the user's lineage, in which it was found to be who it is */
+	__u64 connected;      /* ns, when a datagram socket was connected; 0: it was not seen to be */
 	__u64 netns_cookie;   /* of its network namespace, 0 if not known */
 	__u32 flags;          /* enum socket_flag */
 	__u32 netns_inum;

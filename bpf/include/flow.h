@@ -73,7 +73,7 @@ static __always_inline int begins_tcp(struct packet *p)
 static __always_inline __u64 cookie_of(struct __sk_buff *skb)
 {
 	if (subject_from_mark)
-		return ((__u64)skb->priority << 32 | skb->mark) ^ (__u64)skb->cb[1] << 24;
+		return ((__u64)skb->priority << 32 | skb->mark) ^ (__u64)(skb->cb[1] & 0xff) << 24;
 	return bpf_get_socket_cookie(skb);
 }
 
@@ -177,7 +177,10 @@ static __always_inline int judge_subjects(struct scratch *s)
 	return REASON_ALLOWED;
 }
 
-/* A socket that was there before us has sent its first payload already: there is nothing to recognise. */
+/*
+ * What has been spoken before the flow was known, or since it was forgotten, has gone by: there is no first payload to
+ * recognise. It was let through then, by us or before us.
+ */
 static __always_inline void expect_payload(struct scratch *s)
 {
 	if (s->packet.protocol != PROTOCOL_TCP && s->packet.protocol != PROTOCOL_UDP)
@@ -186,7 +189,7 @@ static __always_inline void expect_payload(struct scratch *s)
 		s->flow.flags |= FLOW_DNS;
 		return;
 	}
-	if (s->packet.protocol == PROTOCOL_TCP && !begins_tcp(&s->packet) && (s->owner_flags & OWNER_OLDER))
+	if (s->packet.protocol == PROTOCOL_TCP && !begins_tcp(&s->packet) && (s->owner_flags & OWNER_HAS_SPOKEN))
 		return;
 	s->flow.flags |= FLOW_L7_PENDING;
 }
@@ -225,8 +228,9 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		s->flow.application = APPLICATION_UNDECIDED;
 		expect_payload(s);
 	}
+	/* A name that was good when the socket was connected is good until it is connected anew. */
 	if (standing != STANDING_STALE || s->flow.reason)
-		s->flow.allowed_since = s->now;
+		s->flow.allowed_since = s->connected ? s->connected : s->now;
 	s->flow.name_hash = 0;
 	s->flow.table_id = s->workload.table_id;
 	/* A verdict without the former user's is not for what goes out. */
@@ -246,6 +250,42 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		reason = judge_application(s);
 	s->flow.reason = reason;
 	return reason;
+}
+
+static __always_inline int is_subject_of_flow(struct scratch *s, const struct subject *subject)
+{
+	for (int i = 0; i < SUBJECTS_MAX; i++) {
+		if (i >= s->flow.subject_count)
+			break;
+		if (s->flow.subjects[i].path_id == subject->path_id &&
+		    s->flow.subjects[i].container_id == subject->container_id)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * Does the packet's socket go on with the flow in s->flow, which another one had before? If all whose it is had the flow
+ * already: it is a server that was started again, a second worker, or the child of a connection that began with a cookie.
+ */
+__noinline int goes_on_with_flow(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+
+	if (!s)
+		return 0;
+	find_owner(skb);
+	if (!s->actor_count)
+		return 0;
+	for (__u32 i = 0; i < SUBJECTS_MAX; i++) {
+		if (i >= s->actor_count)
+			break;
+		subject_of(&s->actors[i], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
+			   &s->subject);
+		if (!is_subject_of_flow(s, &s->subject))
+			return 0;
+	}
+	return 1;
 }
 
 /* The layers that look into the packet, for a flow that the others allow. */

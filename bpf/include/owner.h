@@ -17,11 +17,12 @@
 #define FAMILY_INET6 10
 #define SOCKET_TYPE_RAW 3
 #define TCP_STATE_LISTEN 10
+#define TEST_MILLISECOND 1000000ULL
 
 /*
  * For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one, cb[4] of a
- * third; cb[0] is what else its socket would tell (enum owner_flag), cb[1] tells sockets apart, cb[3] is their cgroup.
- * The answer is in cb[2]: see finish.
+ * third; cb[0] is what else its socket would tell (enum owner_flag), cb[1] tells sockets apart (the lowest byte) and for
+ * how many ms the socket has been connected, cb[3] is their cgroup. The answer is in cb[2]: see finish.
  */
 const volatile __u8 subject_from_mark = 0;
 
@@ -84,12 +85,41 @@ static __always_inline void actors_from_owner(struct scratch *s, struct bpf_sock
 	s->owner_flags |= OWNER_FOUND;
 	if (owner->flags & SOCKET_ACCEPTED)
 		s->owner_flags |= OWNER_ACCEPTED;
-	if (owner->flags & SOCKET_FOUND)
-		s->owner_flags |= OWNER_OLDER;
+}
+
+/*
+ * Has the connection carried payload before this packet? A SYN and a FIN count as a byte each in what was acknowledged, a
+ * FIN in what was received. What was refused has neither been acknowledged nor received.
+ */
+static __always_inline int has_spoken(struct bpf_sock *sk)
+{
+	struct bpf_tcp_sock *tcp = sk->protocol == PROTOCOL_TCP ? bpf_tcp_sock(sk) : NULL;
+
+	return tcp && (tcp->bytes_acked > 2 || tcp->bytes_received > 1);
+}
+
+/* Is this the address that the socket is connected to? A datagram may go elsewhere. */
+static __always_inline int is_peer(struct scratch *s, struct bpf_sock *sk)
+{
+	__u32 *remote = (__u32 *)remote_address(s);
+	__u32 ipv4 = sk->dst_ip4, word0 = sk->dst_ip6[0], word1 = sk->dst_ip6[1], word2 = sk->dst_ip6[2],
+	      word3 = sk->dst_ip6[3];
+
+	/* Read one by one: the verifier takes no offset from a socket that has been computed. */
+	barrier_var(ipv4);
+	barrier_var(word0);
+	barrier_var(word1);
+	barrier_var(word2);
+	barrier_var(word3);
+	if (!sk->dst_port)
+		return 0;
+	if (sk->family == FAMILY_INET)
+		return ipv4 == remote[3];
+	return word0 == remote[0] && word1 == remote[1] && word2 == remote[2] && word3 == remote[3];
 }
 
 /* The owner of a full socket. One without storage is the kernel's own, AF_PACKET's, or was never seen. */
-static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_sock *sk)
+static __noinline int owner_of_full_socket(struct scratch *s, struct bpf_sock *sk)
 {
 	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
 
@@ -99,7 +129,11 @@ static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_s
 		actors_from_owner(s, sk, owner);
 		if (sk->dst_port)
 			s->owner_flags |= OWNER_CONNECTED;
-		return;
+		if (has_spoken(sk))
+			s->owner_flags |= OWNER_HAS_SPOKEN;
+		if (is_peer(s, sk))
+			s->connected = owner->connected;
+		return 0;
 	}
 	/* The kernel's control sockets, for resets, TIME_WAIT acknowledgements and ICMP, are raw and never registered. */
 	if (sk->family != FAMILY_INET && sk->family != FAMILY_INET6) {
@@ -110,6 +144,7 @@ static __always_inline void owner_of_full_socket(struct scratch *s, struct bpf_s
 		s->owner_flags |= OWNER_ADDRESS;
 		count_error(ERROR_SOCKET_WITHOUT_OWNER);
 	}
+	return 0;
 }
 
 /* Half-open sockets have a listener, dying ones have nobody. */
@@ -149,7 +184,6 @@ static __always_inline void tuple_of(struct scratch *s, struct bpf_sock_tuple *t
 __noinline int look_up_socket(struct __sk_buff *skb)
 {
 	struct scratch *s = get_scratch();
-	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *sk = NULL, *full;
 	__u32 length;
 
@@ -159,12 +193,12 @@ __noinline int look_up_socket(struct __sk_buff *skb)
 		count_error(ERROR_SOCKET_LOOKUP);
 		return 0;
 	}
-	tuple_of(s, &tuple);
-	length = s->packet.ethertype == ETHERTYPE_VALUE_IPV4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6);
+	tuple_of(s, &s->tuple);
+	length = s->packet.ethertype == ETHERTYPE_VALUE_IPV4 ? sizeof(s->tuple.ipv4) : sizeof(s->tuple.ipv6);
 	if (s->packet.protocol == PROTOCOL_TCP)
-		sk = bpf_skc_lookup_tcp(skb, &tuple, length, s->workload.nsid, 0);
+		sk = bpf_skc_lookup_tcp(skb, &s->tuple, length, s->workload.nsid, 0);
 	else if (s->packet.protocol == PROTOCOL_UDP)
-		sk = bpf_sk_lookup_udp(skb, &tuple, length, s->workload.nsid, 0);
+		sk = bpf_sk_lookup_udp(skb, &s->tuple, length, s->workload.nsid, 0);
 	if (!sk) {
 		s->owner_flags |= OWNER_ADDRESS;
 		return 0;
@@ -194,9 +228,13 @@ static __always_inline void actor_from_mark(struct scratch *s, __u32 mark, __u32
 
 static __always_inline void owner_from_mark(struct __sk_buff *skb, struct scratch *s)
 {
+	__u32 connected = skb->cb[1] >> 8;
+
 	s->owner_flags = skb->cb[0];
-		if (!skb->mark)
+	if (!skb->mark)
 		return;
+	if (connected)
+		s->connected = s->now - connected * TEST_MILLISECOND;
 	actor_from_mark(s, skb->mark, skb->cb[3]);
 	actor_from_mark(s, skb->priority, skb->cb[3]);
 	if (s->direction == DIRECTION_INGRESS && skb->cb[4])
@@ -296,6 +334,7 @@ __noinline int find_owner(struct __sk_buff *skb)
 		return 0;
 	s->owner_flags = 0;
 	s->actor_count = 0;
+	s->connected = 0;
 	if (subject_from_mark) {
 		owner_from_mark(skb, s);
 		return 0;

@@ -15,9 +15,12 @@ struct scratch {
 	struct flow_key key;
 	struct flow flow;                   /* being judged: a new one, or a copy of the one in `flows` */
 	struct actor actors[SUBJECTS_MAX];  /* user of the socket, its creator if somebody else, its former user */
+	struct subject subject;             /* one that is compared with the flow's */
+	struct bpf_sock_tuple tuple;        /* for looking the packet's socket up */
 	struct workload workload;           /* copy of the instance in force when the packet came */
 	__u64 cookie;
 	__u64 now;
+	__u64 connected;                    /* when the packet's socket was connected to its remote address, 0 if not */
 	__u64 mask;                         /* blocks that allowed the packet, for the event */
 	__u32 actor_count;
 	__u32 direction;                    /* the packet's: enum direction */
@@ -32,7 +35,7 @@ enum owner_flag {
 	OWNER_CONNECTED = 4, /* socket has a peer */
 	OWNER_KERNEL = 8,    /* one of the kernel's own sockets, or a half-open or dying one */
 	OWNER_LISTENER = 16, /* found by its half-open request */
-	OWNER_OLDER = 32,    /* the socket was there before the agent */
+	OWNER_HAS_SPOKEN = 32, /* the connection's first payload has gone by, in either direction */
 	OWNER_ADDRESS = 64,  /* nobody but the kernel has made the headers, so they say whose the packet is */
 	OWNER_RAW = 128,     /* a raw socket */
 	OWNER_FORMER = 256,  /* what a former user of the socket wrote is still to leave */

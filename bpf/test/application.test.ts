@@ -123,8 +123,8 @@ describe("undecided", () => {
 
   test("a connection that is older than its judge has sent its first payload: it passes", () => {
     allow("http");
-    const older = { process: APP, older: true, connected: true };
-    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999 }, SSH_BANNER), older), "Allowed");
+    const spoken = { process: APP, spoken: true, connected: true };
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999 }, SSH_BANNER), spoken), "Allowed");
   });
 });
 

@@ -17,7 +17,7 @@ import {
 import type { IpPacket } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
 import { judgeApplication, judgeLayers, rightsOf, toldReason } from "./rights.ts";
-import type { Flow, Subject, WorkloadState } from "./state.ts";
+import { type Flow, learnerKey, type Subject, type WorkloadState } from "./state.ts";
 import type { RuleTable } from "./tables.ts";
 
 /** One packet's circumstances: everything that its judgement depends on beside its bytes. */
@@ -61,8 +61,15 @@ export function standingOf(item: Case, packet: IpPacket, flow: Flow): FlowStandi
 }
 
 /** Judges the packet's flow from the ground up, and keeps it unless it has been dropped. */
-export function judgeAfresh(item: Case, packet: IpPacket, tuple: Tuple, to: Relation): { reason: Reason; flow: Flow } {
+export function judgeAfresh(
+  item: Case,
+  packet: IpPacket,
+  tuple: Tuple,
+  found: Relation,
+): { reason: Reason; flow: Flow } {
   const { state, table } = item;
+  const goesOn = found.standing === "foreign" && goesOnWith(item, found.known);
+  const to: Relation = goesOn ? { standing: "stale", known: found.known } : found;
   const flow = judgeFlow(item, packet, tuple, to.standing === "stale" ? to.known : null);
   if (to.standing === "foreign" && isKernelReply(item, packet)) return { reason: "Allowed", flow };
   const learns = onlyLearns(table.actions);
@@ -95,7 +102,7 @@ function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | nul
   // What the kernel sends within a flow is the flow's, but the flow stays its socket's.
   const isKernels = item.socket.kernel === true && item.subjects.length === 0;
   if (direction === "egress" && !(isKernels && flow.socket !== null)) flow.socket = socketOf(item);
-  if (flow.reason !== "Allowed") flow.allowedSince = time;
+  if (known === null || flow.reason !== "Allowed") flow.allowedSince = item.socket.connectedSince ?? time;
   const rights = subjectsOf(item, known).map((subject) => rightsOf(table, subject, flow.direction));
   // A verdict without the former user's is not for what goes out.
   const epoch = direction === "ingress" && item.socket.former !== undefined ? null : state.epoch;
@@ -110,7 +117,7 @@ function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tup
   const initiator = initiatorOf(packet, direction, socket);
   const isDns = isDnsFlow(tuple, initiator, state.settings);
   const hasPayload = packet.tcp !== null || packet.protocol === PROTOCOL_NUMBERS.udp;
-  const isMissed = packet.tcp !== null && !beginsConnection(packet) && (socket.older ?? false);
+  const isMissed = packet.tcp !== null && !beginsConnection(packet) && (socket.spoken ?? false);
   return {
     direction: initiator,
     socket: null,
@@ -139,6 +146,19 @@ function subjectsOf({ direction, subjects, socket }: Case, known: Flow | null): 
   }
   const mayInherit = known !== null && (direction === "ingress" || socket.kernel === true);
   return mayInherit ? known.rights.map((rights) => rights.subject) : [null];
+}
+
+/**
+ * Whether a packet's socket goes on with a flow that another one had before: all whose it is had the flow already. It is a
+ * server that was started again, a second worker, or the child of a connection that began with a cookie.
+ */
+function goesOnWith(item: Case, known: Flow): boolean {
+  const had = new Set(known.rights.map(learnerKey));
+  const subjects = subjectsOf(item, null);
+  return (
+    item.subjects.length > 0 &&
+    subjects.every((subject) => had.has(learnerKey(rightsOf(item.table, subject, known.direction))))
+  );
 }
 
 function judgeRights(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Reason {

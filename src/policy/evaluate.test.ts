@@ -150,7 +150,7 @@ test("L7: a refused flow stays refused when it goes on in fragments", () => {
 
 test("L7: a connection that is older than its watcher has no first payload to look at", () => {
   const scene = new Scene([egressProfile(HTTP)]);
-  const judged = scene.sends(to(PEER, 22, ACK, "SSH"), APP, { socket: { older: true } });
+  const judged = scene.sends(to(PEER, 22, ACK, "SSH"), APP, { socket: { spoken: true } });
   assert.equal(judged.reason, "Allowed");
 });
 

@@ -28,8 +28,10 @@ export interface SocketFacts {
   accepted?: boolean;
   /** It has a peer. */
   connected?: boolean;
-  /** It was there before anybody watched, so its first payload has gone by. */
-  older?: boolean;
+  /** The connection's first payload has gone by, before the flow was known or since it was forgotten. */
+  spoken?: boolean;
+  /** When a datagram socket was connected to the packet's remote address: names that were good then still are. */
+  connectedSince?: number;
   /** Who used it before, if what he wrote is still to leave: he is judged with what goes out. */
   former?: Subject;
   /** One of the kernel's own, by which it resets connections and answers pings. */

@@ -19,7 +19,8 @@ export interface PacketStep {
   accepted?: boolean;
   connected?: boolean;
   kernel?: boolean;
-  older?: boolean;
+  spoken?: boolean;
+  connectedFor?: number;
   gsoSegments?: number;
   /** What it was meant to be, for people. */
   note?: string;

@@ -131,12 +131,14 @@ export class CaseRun {
   #expect(step: PacketStep, frame: Buffer): { verdict: Verdict; reason: Reason } {
     const container = step.container ?? null;
     const users = step.process === undefined ? [] : [step.process, ...(step.creator ? [step.creator] : [])];
+    const time = Number(process.hrtime.bigint()) / NS_PER_S + this.#skew;
     const socket = {
       id: JSON.stringify([step.process, step.creator, step.socketId ?? 0]),
       accepted: step.accepted ?? false,
       connected: step.connected ?? false,
-      older: step.older ?? false,
+      spoken: step.spoken ?? false,
       kernel: step.kernel ?? false,
+      ...(step.process && step.connectedFor ? { connectedSince: time - step.connectedFor } : {}),
       ...(step.process && step.former ? { former: subjectOf(step.former, container) } : {}),
     };
     const context = {
@@ -144,7 +146,6 @@ export class CaseRun {
       subjects: users.map((process) => subjectOf(process, container)),
       socket,
     };
-    const time = Number(process.hrtime.bigint()) / NS_PER_S + this.#skew;
     return this.#evaluate(this.#state, this.#table, parsePacket(frame, step.gsoSegments), context, time);
   }
 

@@ -9,7 +9,16 @@ import { PATHS, STRANGER } from "./world.ts";
 /** Whose a packet is, and what its socket tells. */
 export type Owner = Pick<
   PacketStep,
-  "process" | "creator" | "former" | "container" | "socketId" | "accepted" | "connected" | "older" | "kernel"
+  | "process"
+  | "creator"
+  | "former"
+  | "container"
+  | "socketId"
+  | "accepted"
+  | "connected"
+  | "spoken"
+  | "connectedFor"
+  | "kernel"
 >;
 
 /** A packet that was sent, for errors about it. */
@@ -48,7 +57,8 @@ export function randomOwner(random: Random): Owner {
     ...(random.chance(0.1) ? { socketId: random.below(3) } : {}),
     ...(random.chance(0.1) ? { accepted: true } : {}),
     ...(random.chance(0.3) ? { connected: true } : {}),
-    ...(random.chance(0.1) ? { older: true } : {}),
+    ...(random.chance(0.1) ? { spoken: true } : {}),
+    ...(random.chance(0.05) ? { connectedFor: random.pick([1, 20, 100, 400]) + random.below(1000) / 1000 } : {}),
   };
 }
 

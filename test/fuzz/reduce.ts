@@ -47,7 +47,8 @@ const OPTIONAL = new Set<string | number>([
   "accepted",
   "connected",
   "kernel",
-  "older",
+  "spoken",
+  "connectedFor",
   "gsoSegments",
 ]);
 

@@ -59,7 +59,7 @@ const USED_MAPS = [
 export type RigMaps = Pick<Maps, (typeof USED_MAPS)[number]>;
 
 /** `owner_flags` of bpf/include/scratch.h: what a socket tells beside whose it is. */
-const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, older: 32 } as const;
+const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, spoken: 32 } as const;
 const TEST_JUDGED = 0x10000;
 const DROP = 2;
 const NEXT = -1;
@@ -84,7 +84,9 @@ export interface PacketFacts {
   accepted?: boolean;
   connected?: boolean;
   kernel?: boolean;
-  older?: boolean;
+  spoken?: boolean;
+  /** Seconds since the socket was connected to the packet's remote address. */
+  connectedFor?: number;
   gsoSegments?: number;
   gsoSize?: number;
 }
@@ -208,7 +210,13 @@ export class ClassifierRig implements Disposable {
         ifindex: LOOPBACK,
         mark: this.pathId(facts.process),
         priority: this.pathId(facts.creator),
-        cb: [ownerFlags(facts), facts.socketId ?? 0, 0, this.#cgroupOf(facts.container), this.pathId(facts.former)],
+        cb: [
+          ownerFlags(facts),
+          (facts.socketId ?? 0) | (Math.round((facts.connectedFor ?? 0) * 1000) << 8),
+          0,
+          this.#cgroupOf(facts.container),
+          this.pathId(facts.former),
+        ],
         ...(facts.gsoSegments === undefined ? {} : { gsoSegments: facts.gsoSegments }),
         ...(facts.gsoSize === undefined ? {} : { gsoSize: facts.gsoSize }),
       },

@@ -133,7 +133,17 @@ function ownerOf(
   const flags = SocketFlag.FOUND | (accepted ? SocketFlag.ACCEPTED : 0);
   const actor = actorOf(tgid, process);
   // The kernels that this is for do not tell the cookie: 0 stands for any.
-  return { creator: actor, user: actor, former: actor, formerUntil: 0n, epoch, flags, netnsInum, netnsCookie: 0n };
+  return {
+    creator: actor,
+    user: actor,
+    former: actor,
+    formerUntil: 0n,
+    connected: 0n,
+    epoch,
+    flags,
+    netnsInum,
+    netnsCookie: 0n,
+  };
 }
 
 function actorOf(tgid: number, { startTime, cgroupId, pathId, scriptId, flags, lineage }: Process): Actor {

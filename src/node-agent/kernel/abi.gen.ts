@@ -703,29 +703,31 @@ export const Actor: Codec<Actor> = {
   },
 };
 
-/** `struct socket_owner`, 152 bytes */
+/** `struct socket_owner`, 160 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
   former: Actor;
   formerUntil: bigint;
   epoch: bigint;
+  connected: bigint;
   netnsCookie: bigint;
   flags: number;
   netnsInum: number;
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 152,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(152), offset = 0): Buffer {
+  SIZE: 160,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(160), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
     Actor.encode(value.user, buffer, offset + 40);
     Actor.encode(value.former, buffer, offset + 80);
     buffer.writeBigUInt64LE(value.formerUntil, offset + 120);
     buffer.writeBigUInt64LE(value.epoch, offset + 128);
-    buffer.writeBigUInt64LE(value.netnsCookie, offset + 136);
-    buffer.writeUInt32LE(value.flags, offset + 144);
-    buffer.writeUInt32LE(value.netnsInum, offset + 148);
+    buffer.writeBigUInt64LE(value.connected, offset + 136);
+    buffer.writeBigUInt64LE(value.netnsCookie, offset + 144);
+    buffer.writeUInt32LE(value.flags, offset + 152);
+    buffer.writeUInt32LE(value.netnsInum, offset + 156);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
@@ -735,9 +737,10 @@ export const SocketOwner: Codec<SocketOwner> = {
       former: Actor.decode(buffer, offset + 80),
       formerUntil: buffer.readBigUInt64LE(offset + 120),
       epoch: buffer.readBigUInt64LE(offset + 128),
-      netnsCookie: buffer.readBigUInt64LE(offset + 136),
-      flags: buffer.readUInt32LE(offset + 144),
-      netnsInum: buffer.readUInt32LE(offset + 148),
+      connected: buffer.readBigUInt64LE(offset + 136),
+      netnsCookie: buffer.readBigUInt64LE(offset + 144),
+      flags: buffer.readUInt32LE(offset + 152),
+      netnsInum: buffer.readUInt32LE(offset + 156),
     };
   },
 };

@@ -25,6 +25,7 @@ struct client {
 	int timeout;       /* milliseconds that `connect`, `recv`, `ask` and `accept` wait */
 	char **rest;       /* verbs not carried out yet, NULL at the end */
 	const char *self;  /* argv[0] */
+	struct sockaddr_storage peer; /* whom `answer` has heard from */
 };
 
 struct verb {

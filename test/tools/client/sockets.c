@@ -58,6 +58,20 @@ static void reuseport(struct client *client, char **arguments)
 		fail("SO_REUSEPORT");
 }
 
+static void reuse_address(struct client *client, char **arguments)
+{
+	int on = 1;
+
+	if (setsockopt(client->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
+		fail("SO_REUSEADDR");
+}
+
+static void bind_device(struct client *client, char **arguments)
+{
+	if (setsockopt(client->socket, SOL_SOCKET, SO_BINDTODEVICE, arguments[0], strlen(arguments[0])))
+		fail("SO_BINDTODEVICE");
+}
+
 static void do_bind(struct client *client, char **arguments)
 {
 	struct sockaddr_storage address;
@@ -169,6 +183,42 @@ static size_t receive(struct client *client, char *bytes, size_t size)
 		fail("recv");
 	bytes[length] = '\0';
 	return length;
+}
+
+/* Gives one datagram back, and remembers from whom it was. */
+static void answer_once(struct client *client, char **arguments)
+{
+	static char bytes[BUFFER_SIZE];
+	socklen_t size = sizeof(client->peer);
+	ssize_t length;
+
+	await_readable(client, client->socket);
+	length = recvfrom(client->socket, bytes, sizeof(bytes), 0, (struct sockaddr *)&client->peer, &size);
+	if (length < 0 || sendto(client->socket, bytes, length, 0, (struct sockaddr *)&client->peer, size) != length)
+		fail("answer");
+}
+
+static void connect_peer(struct client *client, char **arguments)
+{
+	if (connect(client->socket, (struct sockaddr *)&client->peer, sizeof(struct sockaddr_in)))
+		fail("connect");
+}
+
+/* Reads until so many bytes have come. */
+static void receive_size(struct client *client, char **arguments)
+{
+	static char bytes[BUFFER_SIZE];
+	long missing = parse_number(arguments[0]);
+
+	while (missing > 0) {
+		ssize_t length;
+
+		await_readable(client, client->socket);
+		length = recv(client->socket, bytes, sizeof(bytes), 0);
+		if (length <= 0)
+			fail("recv");
+		missing -= length;
+	}
 }
 
 static void do_recv(struct client *client, char **arguments)
@@ -290,6 +340,8 @@ const struct verb socket_verbs[] = {
 	{ "raw6", 1, "PROTOCOL", raw6 },
 	{ "timeout", 1, "MILLISECONDS", set_timeout },
 	{ "reuseport", 0, "", reuseport },
+	{ "reuseaddr", 0, "", reuse_address },
+	{ "binddevice", 1, "NAME", bind_device },
 	{ "nodelay", 0, "", no_delay },
 	{ "bind", 2, "ADDRESS PORT", do_bind },
 	{ "connect", 2, "ADDRESS PORT", do_connect },
@@ -302,6 +354,9 @@ const struct verb socket_verbs[] = {
 	{ "sendto", 3, "ADDRESS PORT TEXT", send_to },
 	{ "recv", 0, "", do_recv },
 	{ "recvall", 0, "", receive_all },
+	{ "recvsize", 1, "SIZE", receive_size },
+	{ "answer", 0, "", answer_once },
+	{ "connectpeer", 0, "", connect_peer },
 	{ "error", 0, "", await_error },
 	{ "listen", 0, "", do_listen },
 	{ "accept", 0, "", do_accept },

@@ -1,0 +1,198 @@
+/**
+ * Section 4: a flow keeps the direction in which it began, and what is known of its payload, when another socket of the same
+ * rights goes on with it: a server that is started again, a second worker, the child of a connection that began with a
+ * cookie.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { addressRecord, answer, prefixed, question } from "../packets/dns.ts";
+import { Lab } from "./harness/lab.ts";
+import { egress, ingress, profile, RESOLVER } from "./harness/profiles.ts";
+import { runIn } from "./harness/topology.ts";
+
+const OUTSIDE = ["203.0.113.0/24", "198.51.100.0/24"];
+const DNS = "198.51.100.53";
+const UDP_IDLE_MS = 1000;
+
+const lab = await Lab.start("replaced", {
+  apps: ["web"],
+  zone: { "short.example.com": { a: ["198.51.100.1"], ttl: 1 }, "other.example.com": { a: ["198.51.100.2"], ttl: 1 } },
+  agentArgs: ["--fqdn-min-ttl", "1s", "--fqdn-grace", "100ms", "--udp-idle", `${UDP_IDLE_MS}ms`],
+  profiles: (lab) => [
+    profile("web", [
+      ingress(lab.program("server"), {
+        cidr4: OUTSIDE,
+        cidr6: ["2001:db8::/32"],
+        l4: { protocolPorts: [{ protocol: "udp", port: 9001, endPort: 9009 }] },
+      }),
+      ingress(lab.program("http"), {
+        cidr4: OUTSIDE,
+        l4: { protocolPorts: [{ protocol: "tcp", port: 8080 }] },
+        l7: { protocols: ["http"] },
+      }),
+      ingress(lab.program("names"), {
+        cidr4: OUTSIDE,
+        l4: { protocolPorts: [{ protocol: "tcp", port: 53 }] },
+        l7: { protocols: ["dns"] },
+      }),
+      egress(lab.program("clock"), {
+        cidr4: [...RESOLVER.cidr4],
+        fqdns: ["short.example.com"],
+        l4: { protocolPorts: [...RESOLVER.ports, { protocol: "udp", port: 7000 }] },
+      }),
+    ]),
+  ],
+});
+const web = lab.workload("web");
+const { outside } = lab.topology;
+const server = lab.path("bin", "server");
+const visitor = lab.program("visitor");
+const stranger = lab.program("stranger");
+
+/** Asks, waits for a line, and asks again from the same port. */
+function askTwice(at: number, from: number, address = web.ipv4) {
+  const [family, any] = address.includes(":") ? ["udp6", "::"] : ["udp4", "0.0.0.0"];
+  const once = `sendto ${address} ${at} x recv`;
+  return lab.start(outside, visitor, `timeout 700 ${family} bind ${any} ${from} ${once} wait ${once} ${once}`);
+}
+
+for (const [family, any, address, at] of [
+  ["udp4", "0.0.0.0", web.ipv4, 9001],
+  ["udp6", "::", web.ipv6, 9006],
+] as const) {
+  test(`§4 UDP: a server that is started again goes on answering a client that goes on asking (${family})`, async () => {
+    const first = lab.start(web, server, `${family} bind ${any} ${at} echo`);
+    await first.line("ready");
+    const client = askTwice(at, 5001, address);
+    await client.line("waiting");
+    await first.kill();
+    const second = lab.start(web, server, `${family} bind ${any} ${at} echo`);
+    await second.line("ready");
+    client.tell();
+    assert.equal((await client.finish()).code, 0);
+    await second.kill();
+  });
+}
+
+test("§4 UDP: what another executable answers in the place of a server is stopped", async () => {
+  const first = lab.start(web, server, "udp4 bind 0.0.0.0 9002 echo");
+  await first.line("ready");
+  const client = askTwice(9002, 5002);
+  await client.line("waiting");
+  await first.kill();
+  const mark = lab.agent.events.mark();
+  const second = lab.start(web, stranger, "udp4 bind 0.0.0.0 9002 echo");
+  await second.line("ready");
+  await lab.run(web, stranger, `udp4 reuseaddr bind ${web.ipv4} 9003 sendto ${outside.ipv4} 5002 x`);
+  client.tell();
+  assert.equal((await client.finish()).code, 3);
+  await lab.violation({ reason: "BinaryUnknown", path: stranger, proto: "udp" }, mark);
+  await second.kill();
+});
+
+test("§4 UDP: a second worker goes on when the first ends", async () => {
+  const first = lab.start(web, server, "udp4 reuseport bind 0.0.0.0 9004 echo");
+  await first.line("ready");
+  const client = askTwice(9004, 5004);
+  await client.line("waiting");
+  const second = lab.start(web, server, "udp4 reuseport bind 0.0.0.0 9004 echo");
+  await second.line("ready");
+  await first.kill();
+  client.tell();
+  assert.equal((await client.finish()).code, 0);
+  await second.kill();
+});
+
+test("§4 UDP: a connected socket of the same port goes on after the listener's first answer", async () => {
+  const verbs =
+    "timeout 3000 udp4 reuseaddr bind 0.0.0.0 9005 print ready answer udp4 reuseaddr bind 0.0.0.0 9005 connectpeer send hello recv send bye";
+  const listener = lab.start(web, server, verbs);
+  await listener.line("ready");
+  const client = `timeout 1000 udp4 bind 0.0.0.0 5005 sendto ${web.ipv4} 9005 x recv recv sendto ${web.ipv4} 9005 y recv`;
+  const { code, stdout } = await lab.run(outside, visitor, client);
+  assert.deepEqual([code, stdout.trim().split("\n")], [0, ["x", "hello", "bye"]]);
+  assert.equal((await listener.finish()).code, 0);
+});
+
+/** Connections of the workload `web` begin with a cookie: nothing is kept of them until they are complete. */
+function useCookies(): void {
+  runIn(web.name, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/tcp_syncookies");
+}
+
+test("§4 TCP: a long response on a connection that began with a cookie, where layer 7 is judged", async () => {
+  useCookies();
+  const more = Array.from({ length: 4 }, () => ["sendsize", "60000", "x"]).flat();
+  const head = ["sendsize", "60000", "HTTP/1.1 200 OK\r\n"];
+  const verbs = [
+    "timeout",
+    "3000",
+    "tcp4",
+    "bind",
+    "0.0.0.0",
+    "8080",
+    "listen",
+    "accept",
+    "recv",
+    ...head,
+    ...more,
+    "recv",
+  ];
+  const listener = lab.start(web, lab.path("bin", "http"), verbs);
+  await listener.line("listening");
+  const client = ["timeout", "1500", "tcp4", "connect", web.ipv4, "8080", "send", "GET / HTTP/1.1\r\n\r\n"];
+  const { code } = await lab.run(outside, visitor, [...client, "recvsize", "300000", "send", "x"]);
+  assert.equal(code, 0);
+  await listener.kill();
+});
+
+test("§4 TCP: a long DNS answer on a connection that began with a cookie", async () => {
+  useCookies();
+  const records = Array.from({ length: 250 }, (_, i) => addressRecord(`192.0.2.${i + 1}`));
+  const bytes = prefixed(answer("long.example.com", records));
+  const reply = Buffer.from(bytes).toString("hex");
+  const asked = Buffer.from(prefixed(question("long.example.com"))).toString("hex");
+  const listener = lab.start(
+    web,
+    lab.path("bin", "names"),
+    `timeout 3000 tcp4 bind 0.0.0.0 53 listen accept recv sendhex ${reply} recvsize 1 sendhex ${reply} recv`,
+  );
+  await listener.line("listening");
+  const { code } = await lab.run(
+    outside,
+    visitor,
+    `timeout 1500 tcp4 connect ${web.ipv4} 53 sendhex ${asked} recvsize ${bytes.length} sendhex ${asked} recvsize ${bytes.length}`,
+  );
+  assert.equal(code, 0);
+  await listener.kill();
+});
+
+const LEARNS = `udp4 connect ${DNS} 53 ask short.example.com A close`;
+/** Longer than the flow, and the name's address, are good for. */
+const SILENCE_MS = 2500;
+
+test("§5 UDP: a socket that was connected while the name was good may go on after any silence", async () => {
+  const clock = lab.path("bin", "clock");
+  const verbs = `${LEARNS} udp4 connect 198.51.100.1 7000 send a recv wait send b recv`;
+  const running = lab.start(web, clock, verbs);
+  await running.line("waiting");
+  await sleep(SILENCE_MS);
+  await lab.stops(web, clock, "udp4 connect 198.51.100.1 7000 send TAG recv", { reason: "Peer" });
+  running.tell();
+  assert.equal((await running.finish()).code, 0);
+});
+
+test("§5 UDP: a socket that is connected anew, or sends without, needs a name that is good now", async () => {
+  const clock = lab.path("bin", "clock");
+  const verbs = `${LEARNS} udp4 sendto 198.51.100.1 7000 a recv wait sendto 198.51.100.1 7000 b recv`;
+  const running = lab.start(web, clock, verbs);
+  const again = `${LEARNS} udp4 connect 198.51.100.1 7000 send a recv wait connect 198.51.100.1 7000 send b recv`;
+  const reconnected = lab.start(web, clock, again);
+  await running.line("waiting");
+  await reconnected.line("waiting");
+  await sleep(SILENCE_MS);
+  running.tell();
+  reconnected.tell();
+  assert.equal((await running.finish()).code, 3);
+  assert.equal((await reconnected.finish()).code, 3);
+});
