@@ -17,11 +17,17 @@ export class OperatorProcess {
   readonly #command: string[];
   readonly #environment: Readonly<Record<string, string>>;
   readonly #metricsPort: number;
+  readonly #probePort: number;
   /** Where agents connect. */
   readonly target: string;
   #process: ScaleProcess | null = null;
 
-  private constructor(folder: string, account: string, plane: ControlPlane, [agents = 0, metrics = 0]: number[]) {
+  private constructor(
+    folder: string,
+    account: string,
+    plane: ControlPlane,
+    [agents = 0, metrics = 0, probes = 0]: number[],
+  ) {
     this.#folder = folder;
     this.#environment = {
       KUBERNETES_SERVICE_HOST: "127.0.0.1",
@@ -33,6 +39,7 @@ export class OperatorProcess {
       NODE_OPTIONS: "--max-old-space-size=512",
     };
     this.#metricsPort = metrics;
+    this.#probePort = probes;
     this.target = `127.0.0.1:${agents}`;
     this.#command = [
       ...["unshare", "--mount", "sh", "-c", IN_POD, account],
@@ -42,6 +49,7 @@ export class OperatorProcess {
       `--listen-address=${this.target}`,
       `--advertise-address=${this.target}`,
       `--metrics-address=127.0.0.1:${metrics}`,
+      `--probe-address=127.0.0.1:${probes}`,
       `--tls-cert=${plane.authority.path("operator.crt")}`,
       `--tls-key=${plane.authority.path("operator.key")}`,
     ];
@@ -55,7 +63,7 @@ export class OperatorProcess {
     mkdirSync(account);
     writeFileSync(join(account, "token"), token);
     copyFileSync(plane.authority.path("ca.crt"), join(account, "ca.crt"));
-    return new OperatorProcess(folder, account, plane, await freePorts(2));
+    return new OperatorProcess(folder, account, plane, await freePorts(3));
   }
 
   get process(): ScaleProcess {
@@ -90,7 +98,7 @@ export class OperatorProcess {
   }
 
   async #isReady(): Promise<boolean> {
-    return fetch(`http://127.0.0.1:${this.#metricsPort}/readyz`).then(
+    return fetch(`http://127.0.0.1:${this.#probePort}/readyz`).then(
       async (response) => {
         await response.text();
         return response.ok;

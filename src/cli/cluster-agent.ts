@@ -101,15 +101,15 @@ function nodeSearchDomains(): string[] {
 
 /** Alive means that the agent's loop answers; ready, that nothing keeps it from taking policies. */
 async function serve(
-  { metricsAddress }: ClusterAgentCommandOptions,
+  { probeAddress, metricsAddress }: ClusterAgentCommandOptions,
   metrics: AgentMetrics,
   log: Logger,
 ): Promise<Endpoints | null> {
-  if (metricsAddress === undefined) return null;
+  if (probeAddress === undefined && metricsAddress === undefined) return null;
   return serveEndpoints({
-    address: metricsAddress,
+    probeAddress: probeAddress ?? null,
+    metricsAddress: metricsAddress ?? null,
     registry: metrics.registry,
-    alive: () => [],
     ready: () => {
       const reason = metrics.disconnected;
       return reason === null ? [] : [`not connected to the operator: ${reason}`];

@@ -16,6 +16,7 @@ export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, 
   exemptNamespace?: string[];
   blockNamespace?: string[];
   podLogs: string;
+  probeAddress?: string;
   metricsAddress?: string;
   output: OutputFormat;
   startupFailurePolicy: StartupFailurePolicy;
@@ -47,7 +48,8 @@ export function addClusterOptions(command: Command): Command {
       collect,
     )
     .option("--pod-logs <folder>", "where the kubelet keeps pods' logs, whose names tell the pods' names", POD_LOGS)
-    .option("--metrics-address <address>", "serve /metrics, /healthz and /readyz here, host:port or :port")
+    .option("--probe-address <address>", "serve /healthz and /readyz here, host:port or :port")
+    .option("--metrics-address <address>", "serve /metrics here, host:port or :port; it names no pod and no profile")
     .option(
       "--replace-pins",
       "take off what another version has pinned that this one cannot go on with, with a gap, instead of refusing to start",

@@ -5,14 +5,16 @@ import { hostname } from "node:os";
 import { Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { printableLines } from "../api/printable.ts";
+import { reviewAccess } from "../kube/access-review.ts";
 import { KubeConnection } from "../kube/connection.ts";
+import { reviewToken } from "../kube/token-review.ts";
 import { guardProcess } from "../net/confine.ts";
 import { Cluster } from "../operator/cluster.ts";
 import { dryRun, dryRunText } from "../operator/dry-run.ts";
 import { Operator } from "../operator/operator.ts";
 import { PlanLoop } from "../operator/plan-loop.ts";
 import { searchDomainsOf } from "../operator/pod-record.ts";
-import { type Endpoints, serveEndpoints } from "../telemetry/endpoints.ts";
+import { type Endpoints, isLoopback, serveEndpoints } from "../telemetry/endpoints.ts";
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 import { endSignal } from "./end-signal.ts";
@@ -30,7 +32,9 @@ interface OperatorCommandOptions {
   insecure: boolean;
   agentServiceAccount: string;
   clusterDomain: string;
+  probeAddress: string;
   metricsAddress: string;
+  metricsAuthentication: "token" | "none";
   leaderElection: boolean;
   leaseName: string;
   leaseDuration: number;
@@ -47,8 +51,9 @@ Examples:
   portcullis operator --kubeconfig ~/.kube/config --dry-run
   portcullis operator --dry-run -o json | jq .nodes
 
-Agents connect to --listen-address over TLS, with a service-account token of audience portcullis-operator. /metrics, /healthz and
-/readyz are served on --metrics-address. Replicas elect a leader; agents are told where it is.`;
+Agents connect to --listen-address over TLS, with a service-account token of audience portcullis-operator. /metrics names
+profiles of all namespaces: it is served over TLS to whoever may get the path /metrics, by their token, and on a loopback address to all
+who reach that. Replicas elect a leader; agents are told where it is.`;
 
 function addDuration(command: Command, flags: string, description: string, milliseconds: number): void {
   command.addOption(
@@ -90,7 +95,16 @@ export function operatorCommand(): Command {
       "portcullis-agent",
     )
     .option("--cluster-domain <domain>", "domain of the cluster's DNS", "cluster.local")
-    .option("--metrics-address <address>", "where /metrics, /healthz and /readyz are served", ":8080")
+    .option("--probe-address <address>", "where /healthz and /readyz are served", ":8081")
+    .option("--metrics-address <address>", "where /metrics is served", ":8080")
+    .addOption(
+      new Option(
+        "--metrics-authentication <how>",
+        "of those who read metrics: token, or none, for all who reach the address",
+      )
+        .choices(["token", "none"])
+        .default("token"),
+    )
     .option("--no-leader-election", "this is the only replica")
     .option("--lease-name <name>", "Lease by which replicas elect a leader", "portcullis-operator");
   addDuration(command, "--lease-duration <time>", "after which others may lead", 15_000);
@@ -143,18 +157,28 @@ async function serve(
     log,
   });
   guardProcess({ log, onConfined: (what) => operator.telemetry.observer.confined(what), exit: () => process.exit(1) });
+  const isGuarded = options.metricsAuthentication === "token" && !isLoopback(options.metricsAddress);
   const endpoints = await serveEndpoints({
-    address: options.metricsAddress,
+    probeAddress: options.probeAddress,
+    metricsAddress: options.metricsAddress,
     registry: operator.telemetry.registry,
-    alive: () => [],
     ready: () => operator.problems,
     collect: () => operator.telemetry.collect(),
+    mayRead: isGuarded ? (token) => mayReadMetrics(connection, token) : null,
+    tls: isGuarded ? tls : null,
+    onDropped: (reason) => operator.telemetry.observer.dropped("metrics", reason),
     log,
   });
   await operator.start();
   const signal = await endSignal();
   log.info({ signal }, "the operator ends; what is in force on the nodes stays so");
   await endAll(operator, endpoints, log);
+}
+
+/** As of the API server's own metrics. */
+async function mayReadMetrics(connection: KubeConnection, token: string): Promise<boolean> {
+  const user = await reviewToken(connection, token, null);
+  return user !== null && (await reviewAccess(connection, user, { verb: "get", path: "/metrics" })).allowed;
 }
 
 /** An API server that is away must not keep a pod from ending. */

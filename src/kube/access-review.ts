@@ -13,6 +13,12 @@ export interface ResourceAttributes {
   name?: string;
 }
 
+/** A path that belongs to no object, such as `/metrics`. */
+export interface PathAttributes {
+  verb: string;
+  path: string;
+}
+
 /**
  * Asks the API server, which asks its authorizers.
  * @throws ApiError, UnreachableError
@@ -20,13 +26,14 @@ export interface ResourceAttributes {
 export async function reviewAccess(
   connection: KubeConnection,
   { username, uid, groups, extra }: TokenUser,
-  resourceAttributes: ResourceAttributes,
+  attributes: ResourceAttributes | PathAttributes,
 ): Promise<{ allowed: boolean; reason: string }> {
+  const asked = "path" in attributes ? { nonResourceAttributes: attributes } : { resourceAttributes: attributes };
   const review = (await connection.request("POST", collectionPath(SUBJECT_ACCESS_REVIEWS), {
     body: {
       apiVersion: apiVersionOf(SUBJECT_ACCESS_REVIEWS),
       kind: SUBJECT_ACCESS_REVIEWS.kind,
-      spec: { user: username, uid, groups, extra, resourceAttributes },
+      spec: { user: username, uid, groups, extra, ...asked },
     },
   })) as { status?: { allowed?: boolean; denied?: boolean; reason?: string; evaluationError?: string } };
   const { allowed, denied, reason, evaluationError } = review.status ?? {};

@@ -14,15 +14,20 @@ export interface TokenUser {
 
 /**
  * Asks the API server.
+ * @param audience that the token has to be for; null: the API server's own
  * @throws ApiError, UnreachableError; a token that is not good is no error
  */
 export async function reviewToken(
   connection: KubeConnection,
   token: string,
-  audience: string,
+  audience: string | null,
 ): Promise<TokenUser | null> {
   const review = (await connection.request("POST", collectionPath(TOKEN_REVIEWS), {
-    body: { apiVersion: apiVersionOf(TOKEN_REVIEWS), kind: TOKEN_REVIEWS.kind, spec: { token, audiences: [audience] } },
+    body: {
+      apiVersion: apiVersionOf(TOKEN_REVIEWS),
+      kind: TOKEN_REVIEWS.kind,
+      spec: { token, ...(audience === null ? {} : { audiences: [audience] }) },
+    },
   })) as {
     status?: {
       authenticated?: boolean;
@@ -32,6 +37,7 @@ export async function reviewToken(
   };
   const { authenticated, audiences, user } = review.status ?? {};
   // An API server that knows no audiences leaves them out, and the token may be anybody's.
-  if (authenticated !== true || !audiences?.includes(audience) || user?.username === undefined) return null;
+  if (authenticated !== true || user?.username === undefined) return null;
+  if (audience !== null && !audiences?.includes(audience)) return null;
   return { username: user.username, uid: user.uid ?? "", groups: user.groups ?? [], extra: user.extra ?? {} };
 }

@@ -7,8 +7,8 @@ export const AGENT_METRICS = {
   packets: {
     type: "counter",
     name: "portcullis_agent_packets_total",
-    help: "Packets judged, by profile (empty: no profile's, such as those of pods that wait), direction, verdict and reason.",
-    labels: ["profile", "direction", "verdict", "reason"],
+    help: "Packets judged, by direction, verdict and reason. By profile they are the operator's: whoever reaches a node may read these.",
+    labels: ["direction", "verdict", "reason"],
   },
   pods: {
     type: "gauge",

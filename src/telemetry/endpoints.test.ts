@@ -1,38 +1,133 @@
+/** Probes and metrics on a thread of their own: who may read, how often that costs something, and who cannot keep whom from it. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { parseListenAddress, serveEndpoints } from "./endpoints.ts";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import { afterEach, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { eventually } from "../kube/testing/silence.ts";
+import { busyTurns } from "../net/testing/loop-turns.ts";
+import { type EndpointOptions, isLoopback, parseListenAddress, serveEndpoints } from "./endpoints.ts";
 import { createLogger } from "./logger.ts";
 import { createMetrics } from "./metrics.ts";
 import { OPERATOR_METRICS } from "./operator-metrics.ts";
 
 const log = createLogger({ write: () => {} });
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
 
-test("metrics, health and readiness over HTTP", async () => {
+async function serve(more: Partial<EndpointOptions> = {}) {
   const { registry, metrics } = createMetrics(OPERATOR_METRICS);
-  let problems: string[] = ["not synced"];
+  const collected = { count: 0 };
   const endpoints = await serveEndpoints({
-    address: "127.0.0.1:0",
+    probeAddress: "127.0.0.1:0",
+    metricsAddress: "127.0.0.1:0",
     registry,
-    alive: () => [],
-    ready: () => problems,
-    collect: () => metrics.agents.set(3),
+    ready: () => [],
+    collect: () => {
+      collected.count += 1;
+      metrics.agents.set(3);
+    },
     log,
+    ...more,
   });
-  const get = async (path: string) => {
-    const response = await fetch(`http://127.0.0.1:${endpoints.port}${path}`);
+  closing.push(() => endpoints.close());
+  const get = async (port: number, path: string, headers: Record<string, string> = {}) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
     return [response.status, await response.text()] as const;
   };
-  assert.match((await get("/metrics"))[1], /^portcullis_operator_agents 3$/m);
-  assert.deepEqual(await get("/healthz"), [200, "ok\n"]);
-  assert.deepEqual(await get("/readyz"), [503, "not synced\n"]);
+  const { probePort, metricsPort } = endpoints;
+  return {
+    ...{ probePort, metricsPort, collected },
+    probe: (path: string) => get(probePort, path),
+    metrics: (token?: string) => get(metricsPort, "/metrics", token ? { authorization: `Bearer ${token}` } : {}),
+  };
+}
+
+/** Connections from somewhere else that ask for something again and again, or say nothing. */
+function flood(port: number, count: number, text: string): net.Socket[] {
+  return Array.from({ length: count }, () => {
+    const socket = net.connect({ port, host: "127.0.0.1", localAddress: "127.0.0.77" });
+    socket.on("error", () => {});
+    socket.on("connect", () => socket.write(text));
+    socket.on("data", () => socket.write(text));
+    closing.push(() => socket.destroy());
+    return socket;
+  });
+}
+
+test("metrics, health and readiness over HTTP", async () => {
+  let problems: string[] = ["not synced"];
+  const { probe, metrics, metricsPort } = await serve({ ready: () => problems });
+  assert.match((await metrics())[1], /^portcullis_operator_agents 3$/m);
+  assert.deepEqual(await probe("/healthz"), [200, "ok\n"]);
+  assert.deepEqual(await probe("/readyz"), [503, "not synced\n"]);
   problems = [];
-  assert.equal((await get("/readyz"))[0], 200);
-  assert.equal((await get("/other"))[0], 404);
-  await assert.rejects(
-    serveEndpoints({ address: `127.0.0.1:${endpoints.port}`, registry, alive: () => [], ready: () => [], log }),
-    { code: "PC_LISTEN" },
-  );
-  await endpoints.close();
+  await wait(700);
+  assert.equal((await probe("/readyz"))[0], 200);
+  assert.equal((await probe("/metrics"))[0], 404);
+  await assert.rejects(serve({ probeAddress: `127.0.0.1:${metricsPort}` }), { code: "PC_LISTEN" });
+});
+
+test("who has no token that may is told so, and is shown nothing; the API server is asked little", async () => {
+  const asked: string[] = [];
+  const mayRead = async (token: string) => {
+    asked.push(token);
+    await wait(5);
+    if (token === "nobody-knows") throw new Error("the API server is away");
+    return token === "good";
+  };
+  const { metrics } = await serve({ mayRead });
+  assert.equal((await metrics())[0], 401);
+  assert.equal((await metrics("bad"))[0], 403);
+  assert.equal((await metrics("nobody-knows"))[0], 503);
+  for (let count = 0; count < 5; count += 1) assert.equal((await metrics("good"))[0], 200);
+  assert.deepEqual(asked, ["bad", "nobody-knows", "good"]);
+});
+
+test("metrics are rendered once a second, however many ask", async () => {
+  const { metrics, collected } = await serve();
+  const answers = await Promise.all(Array.from({ length: 6 }, () => metrics()));
+  assert.ok(answers.every(([status]) => status === 200));
+  assert.equal(collected.count, 1);
+  await wait(1_100);
+  await metrics();
+  assert.equal(collected.count, 2);
+});
+
+for (const [what, text] of [
+  ["that say nothing", ""],
+  ["that never end their head", "GET /metrics HTTP/1.1\r\nx: y\r\n"],
+  ["that ask without end", "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"],
+] as const) {
+  test(`400 connections ${what} keep no probe from its answer, and the process from nothing`, async () => {
+    const dropped: string[] = [];
+    const { probe, probePort, metrics, metricsPort } = await serve({ onDropped: (reason) => dropped.push(reason) });
+    const busy = await busyTurns(async () => {
+      flood(metricsPort, 400, text);
+      flood(probePort, 400, text);
+      await eventually("most are dropped", () => dropped.length > 600, 20_000);
+      for (let count = 0; count < 5; count += 1) {
+        const begun = performance.now();
+        assert.equal((await probe("/healthz"))[0], 200);
+        assert.equal((await metrics())[0], 200);
+        assert.ok(performance.now() - begun < 1_000 * Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1));
+      }
+    });
+    assert.ok(busy < 50, `the event loop was kept for ${busy} ms`);
+  });
+}
+
+test("a process that does not answer is not said to live", async () => {
+  const { probePort } = await serve();
+  const late = `setTimeout(() => fetch("http://127.0.0.1:${probePort}/readyz").then(async (answer) =>
+    console.log(answer.status, await answer.text())), 5000)`;
+  const child = spawn(process.execPath, ["-e", late], { stdio: ["ignore", "pipe", "inherit"] });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_500);
+  const [said] = (await once(child.stdout, "data")) as [Buffer];
+  assert.match(said.toString(), /^503 the process has not been heard of for [5-9] s/);
 });
 
 test("addresses to listen on", () => {
@@ -41,6 +136,10 @@ test("addresses to listen on", () => {
   assert.deepEqual(parseListenAddress("localhost:0"), { host: "localhost", port: 0 });
   for (const bad of ["8080", "::1:80", "a:b", ":70000"])
     assert.throws(() => parseListenAddress(bad), { code: "PC_USAGE" });
+  assert.deepEqual(
+    ["127.0.0.1:1", "[::1]:1", "localhost:1", ":1", "10.0.0.1:1"].map((address) => isLoopback(address)),
+    [true, true, true, false, false],
+  );
 });
 
 test("names of metrics are as Prometheus wants them, and unique", () => {

@@ -72,11 +72,10 @@ export class AgentMetrics implements EventSink {
   }
 
   counted(
-    profile: string,
     { direction, verdict, reason }: Pick<CountedPackets, "direction" | "verdict" | "reason">,
     packets: number,
   ): void {
-    this.#metrics.packets.inc({ profile, direction, verdict, reason }, packets);
+    this.#metrics.packets.inc({ direction, verdict, reason }, packets);
   }
 
   connection(state: ConnectionState, reason: string): void {

@@ -80,9 +80,7 @@ export class ClusterAgent {
         }),
       eventsLost: () => violations.kernelLost,
     };
-    this.#counters = new CounterReport(source, reported.load(), (profile, count, packets) =>
-      metrics.counted(profile, count, packets),
-    );
+    this.#counters = new CounterReport(source, reported.load(), (count, packets) => metrics.counted(count, packets));
     const onCountersKept = (counts: ReadonlyMap<string, number>) => reported.save(counts);
     this.#reporter = new Reporter({ counters: this.#counters, violations, onCountersKept });
     this.#policies = new PodPolicies({

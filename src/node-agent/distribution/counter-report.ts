@@ -32,11 +32,7 @@ export interface CounterSource {
 }
 
 /** Called with what was counted since the last look. */
-export type CountListener = (
-  profile: string,
-  count: Pick<CountedPackets, "direction" | "verdict" | "reason">,
-  packets: number,
-) => void;
+export type CountListener = (count: Pick<CountedPackets, "direction" | "verdict" | "reason">, packets: number) => void;
 
 export class CounterReport {
   readonly #source: CounterSource;
@@ -124,13 +120,12 @@ export class CounterReport {
 
   #add(count: CountedPackets, packets: number): void {
     const verdict = JSON.stringify([count.direction, count.verdict, count.reason]);
-    if (count.subjects.length === 0) this.#onCounted("", count, packets);
+    this.#onCounted(count, packets);
     for (const subject of count.subjects) {
       const key = JSON.stringify([subject.profile, subject.path, subject.container]);
       const verdicts = this.#waiting.get(key) ?? new Map<string, number>();
       verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + packets);
       this.#waiting.set(key, verdicts);
-      this.#onCounted(subject.profile, count, packets);
     }
   }
 }

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { eventually, silentLogger } from "../../kube/testing/silence.ts";
+import { CertificateFiles } from "../../net/certificate-files.ts";
 import { PLAIN_TEXTS } from "../../protocol/state-message.ts";
 import { TestAgent } from "../testing/agent.ts";
 import { AgentRecords } from "./agent-records.ts";
-import { CertificateFiles } from "./certificate-files.ts";
 import { DistributionServer } from "./server.ts";
 
 const NAME = "portcullis-operator.portcullis-system.svc";

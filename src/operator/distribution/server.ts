@@ -9,6 +9,7 @@ import {
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
+import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
 import { ConnectionLimits, type DropReason } from "../../net/connection-limits.ts";
 import type { Hello, Observations, Watches } from "../../protocol/agent_pb.js";
@@ -25,7 +26,6 @@ import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
-import { CertificateFiles } from "./certificate-files.ts";
 import { Gate } from "./gate.ts";
 import { ReviewQueue } from "./review-queue.ts";
 import { type AgentStream, Session, type SessionObserver } from "./session.ts";

@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { experimental } from "@grpc/grpc-js";
-import { causeText, UnreadableError } from "../../api/errors.ts";
-import type { Logger } from "../../telemetry/logger.ts";
+import { causeText, UnreadableError } from "../api/errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
 
 type CaListener = Parameters<experimental.CertificateProvider["addCaCertificateListener"]>[0];
 type IdentityListener = Parameters<experimental.CertificateProvider["addIdentityCertificateListener"]>[0];
