@@ -111,7 +111,8 @@ test("what observers may do: reach one port of one Service, and see verdicts", {
 });
 
 test("without observers there is no way in, and no right to ask for rights", { skip }, () => {
-  const objects = renderChart(helm, "observe.enabled=false").filter(({ kind }) => kind !== "CustomResourceDefinition");
+  const settings = ["observe.enabled=false", "metrics.authentication=none"];
+  const objects = renderChart(helm, ...settings).filter(({ kind }) => kind !== "CustomResourceDefinition");
   assert.equal(/observe|subjectaccessreviews/.test(JSON.stringify(objects)), false);
 });
 
@@ -253,4 +254,82 @@ test("config/ is the chart, for kustomize", { skip }, () => {
       `${path}: run node tools/helm/generate-config.ts`,
     );
   }
+});
+
+const REFUSED: Readonly<Record<string, string>> = {
+  "equal ports of the operator": "operator.metricsPort=8443",
+  "the observers' port twice": "observe.port=8081",
+  "equal ports of the agent": "agent.probePort=9964",
+  "resources that there are not": "operator.resources.limit.memory=1Gi",
+  "a resource that is none": "agent.resources.limits.memroy=1Gi",
+  "an amount that is none": "agent.resources.limits.memory=1GB",
+  "a limit below the request": "agent.resources.limits.memory=64Mi",
+  "a limit below the request, of another unit": "operator.resources.limits.cpu=0.01",
+  "names in capitals": "fullnameOverride=Portcullis",
+  "an argument that the operator does not know": "operator.extraArgs[0]=--verbose",
+  "an argument that the agent does not know": "agent.extraArgs[0]=--lease-name=x",
+  "a root of cgroups that is absolute": "agent.gate.cgroup=/sys/fs/cgroup/kubepods.slice",
+  "no agent that may be away in an upgrade": "agent.updateStrategy.rollingUpdate.maxUnavailable=0",
+  "no share of agents that may be away": "agent.updateStrategy.rollingUpdate.maxUnavailable=0%",
+  "no operator that may be away": "operator.podDisruptionBudget.maxUnavailable=0",
+};
+
+for (const [what, setting] of Object.entries(REFUSED)) {
+  test(`refused: ${what}`, { skip }, () => {
+    assert.throws(
+      () => renderChart(helm, setting),
+      /have to differ|is below the request|don't meet the specifications/,
+    );
+  });
+}
+
+test("further arguments are those that the commands know", { skip }, () => {
+  const schema = JSON.parse(readFileSync(join(CHART, "values.schema.json"), "utf8"));
+  const commands = { operator: operatorCommand(), agent: agentCommand() };
+  for (const [component, command] of Object.entries(commands)) {
+    const { pattern } = schema.properties[component].properties.extraArgs.items;
+    const flags = command.options.map(({ long }) => (long ?? "").slice(2)).sort();
+    assert.equal(
+      pattern,
+      `^--(${flags.join("|")})(=.*)?$`,
+      "write the pattern into charts/portcullis/values.schema.json",
+    );
+  }
+});
+
+test("metrics are read with a token, over the operator's certificate, and the agent's by its node alone", {
+  skip,
+}, () => {
+  const monitored = renderChart(
+    helm,
+    "metrics.serviceMonitor.enabled=true",
+    "metrics.reader.serviceAccount=prometheus",
+  );
+  const [endpoint] = only(monitored, "ServiceMonitor", "portcullis-operator-metrics").spec.endpoints;
+  assert.deepEqual(
+    [endpoint.scheme, endpoint.tlsConfig.serverName, endpoint.tlsConfig.ca.configMap.name],
+    ["https", "portcullis-operator.portcullis-system.svc", "portcullis-ca"],
+  );
+  const binding = only(monitored, "ClusterRoleBinding", "portcullis-metrics-reader");
+  assert.deepEqual(binding.subjects, [{ kind: "ServiceAccount", name: "prometheus", namespace: "monitoring" }]);
+  const agentAddress = (objects: Manifest[]) =>
+    parsed(agentCommand(), argumentsOf(only(objects, "DaemonSet"))).metricsAddress;
+  assert.deepEqual([agentAddress(renderChart(helm)), agentAddress(monitored)], ["127.0.0.1:9964", ":9964"]);
+});
+
+test("who may come in is named by source, where the sources are given", { skip }, () => {
+  const ingress = (...settings: string[]) => only(renderChart(helm, ...settings), "NetworkPolicy").spec.ingress;
+  assert.deepEqual(
+    ingress().map(({ ports, from }: { ports: { port: string }[]; from?: unknown }) => [ports[0]?.port, from]),
+    [
+      ["grpc", undefined],
+      ["observe", undefined],
+    ],
+  );
+  const [grpc, observe] = ingress(
+    "networkPolicy.nodeCIDRs={10.0.0.0/16}",
+    "networkPolicy.apiServerCIDRs={10.0.1.1/32}",
+  );
+  assert.deepEqual(grpc.from, [{ ipBlock: { cidr: "10.0.0.0/16" } }]);
+  assert.deepEqual(observe.from[0], { ipBlock: { cidr: "10.0.1.1/32" } });
 });
