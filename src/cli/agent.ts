@@ -24,6 +24,7 @@ import {
   addSettingOptions,
   type HookOptions,
   hookSetsOf,
+  lockRemade,
   loggerOf,
   type PinOptions,
   pinsOf,
@@ -127,7 +128,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   {
     // An agent that cannot start must not be kept alive by what was opened before it failed.
     using resources = new DisposableStack();
-    resources.adopt(acquireLock(stateDirectory, pinRoot), (lock) => lock.release());
+    resources.adopt(acquireLock(stateDirectory, pinRoot, lockRemade(log)), (lock) => lock.release());
     const profiles = resources.adopt(new ProfileFolder(options.profiles, log), (folder) => folder.close());
     const workloads = resources.use(
       new NamedNamespaces(named, {

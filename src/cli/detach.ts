@@ -1,8 +1,8 @@
 /** `portcullis detach`: takes enforcement off, whether or not an agent is there to do it. */
 
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { Command, Option } from "commander";
-import { UsageError } from "../api/errors.ts";
+import { PortcullisError, UsageError } from "../api/errors.ts";
 import { printableLines } from "../api/printable.ts";
 import {
   deadPinRoots,
@@ -11,7 +11,7 @@ import {
   type Removal,
   removedSomething,
 } from "../node-agent/enforce/detach.ts";
-import { defaultStateDirectory, removeKeptState } from "../node-agent/enforce/state.ts";
+import { DEFAULT_PIN_ROOT, defaultStateDirectory, removeKeptState } from "../node-agent/enforce/state.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-namespaces.ts";
 import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";
@@ -20,7 +20,7 @@ import { exclusively } from "../node-agent/workload/private-slots.ts";
 import { endSignal } from "./end-signal.ts";
 import { requireRoot } from "./node-access.ts";
 import { addOutputOption, addPinOptions, keptDirectoryOf, type PinOptions, pinsOf } from "./node-options.ts";
-import { RUN_PREFIX } from "./run-pins.ts";
+import { RUN_FOLDER, RUN_PREFIX } from "./run-pins.ts";
 
 interface DetachOptions extends PinOptions {
   all?: boolean;
@@ -62,11 +62,7 @@ export function detachCommand(): Command {
 async function everything(options: DetachOptions): Promise<Detached[]> {
   if (options.all !== true) throw new UsageError("portcullis detach: say what to take off: --all, or --netns NAME");
   const { pinRoot, stateDirectory } = pinsOf(options);
-  // What a killed `portcullis run` has left is nobody's any more: first what still runs there, then what held it.
-  const { failures } = await exclusively(PRIVATE_FOLDER, () => collectLeftovers(PRIVATE_FOLDER));
-  const [failure] = failures;
-  if (failure !== undefined) throw failure;
-  const dead = deadPinRoots(dirname(pinRoot), RUN_PREFIX, defaultStateDirectory).filter((root) => root !== pinRoot);
+  const dead = pinRoot === DEFAULT_PIN_ROOT ? await deadRuns() : [];
   const removal = detachAll(pinRoot, stateDirectory);
   removeKeptState(keptDirectoryOf(options));
   return [
@@ -75,10 +71,25 @@ async function everything(options: DetachOptions): Promise<Detached[]> {
   ];
 }
 
+/** What a killed `portcullis run` has left is nobody's any more: ends what still runs there. @returns where it had pinned */
+async function deadRuns(): Promise<string[]> {
+  const { failures } = await exclusively(PRIVATE_FOLDER, () => collectLeftovers(PRIVATE_FOLDER));
+  const [failure] = failures;
+  if (failure !== undefined) throw failure;
+  return deadPinRoots(RUN_FOLDER, RUN_PREFIX, defaultStateDirectory);
+}
+
 function oneWorkload(options: DetachOptions, name: string): Detached {
   const { pinRoot, stateDirectory } = pinsOf(options);
   const netnsInum = boundNamespaceInum(namespacePath(name));
-  return { pinRoot, ...detachWorkload(pinRoot, stateDirectory, { name, netnsInum }) };
+  const removal = detachWorkload(pinRoot, stateDirectory, { name, netnsInum });
+  if (netnsInum === null && !removedSomething(removal)) {
+    throw new PortcullisError(
+      "PC_NETNS_ABSENT",
+      `there is no network namespace ${name}, and no workload of this name under ${pinRoot}; \`portcullis status\` names those that are there`,
+    );
+  }
+  return { pinRoot, ...removal };
 }
 
 function text({ pinRoot, ...removal }: Detached): string {

@@ -11,7 +11,7 @@ import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemet
 import { formatDuration, parseDuration } from "./durations.ts";
 
 export interface SettingOptions {
-  dnsPort: number[];
+  dnsPort?: number[];
   fqdnMinTtl: number;
   fqdnMaxTtl: number;
   fqdnGrace: number;
@@ -41,9 +41,9 @@ export function addSettingOptions(command: Command): Command {
     new Option(flags, what).argParser(parseDuration).default(value, formatDuration(value));
   return command
     .addOption(
-      new Option("--dns-port <port>", "port whose traffic is DNS; repeatable")
-        .argParser(collectPorts)
-        .default(undefined, DEFAULT_SETTINGS.dnsPorts.join(", ")),
+      new Option("--dns-port <port>", "further port whose traffic is DNS, beside 53; repeatable").argParser(
+        collectPorts,
+      ),
     )
     .addOption(
       duration("--fqdn-min-ttl <time>", "a learned address lives at least this long", DEFAULT_SETTINGS.fqdnMinTtl),
@@ -85,6 +85,14 @@ export function addLogOption(command: Command): Command {
   );
 }
 
+/** What an agent says when the file that keeps other agents off its pins has been removed. */
+export function lockRemade(log: Logger): (problem: Error | null) => void {
+  return (problem) => {
+    if (problem === null) log.warn("this agent's lock was removed while it runs; it is made again");
+    else log.error({ err: problem }, "this agent's lock was removed while it runs, and cannot be made again");
+  };
+}
+
 /** Standard error: lines for a person at a terminal, JSON otherwise. */
 export function loggerOf({ logLevel }: { logLevel: LogLevel }): Logger {
   return createLogger({ level: logLevel });
@@ -92,7 +100,7 @@ export function loggerOf({ logLevel }: { logLevel: LogLevel }): Logger {
 
 export function settingsOf(options: SettingOptions): NodeSettings {
   const { dnsPort, fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, allowed } = options;
-  const dnsPorts = dnsPort ?? DEFAULT_SETTINGS.dnsPorts;
+  const dnsPorts = [...new Set([...DEFAULT_SETTINGS.dnsPorts, ...(dnsPort ?? [])])];
   return { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, dnsPorts, reportAllowed: allowed };
 }
 

@@ -65,7 +65,10 @@ function workloadLines(workload: WorkloadStatus): string[] {
       `${name} (${ifindex})${attached === false ? " NOT GUARDED: our programs are not on it" : ""}`,
   );
   const facts: [string, string][] = [
-    ["State", `${workload.state}${workload.since === null ? "" : ` since ${workload.since}`}`],
+    [
+      "State",
+      `${workload.state === "partly" ? "PARTLY: not on all of its interfaces" : workload.state}${workload.since === null ? "" : ` since ${workload.since}`}`,
+    ],
     ["Interfaces", interfaces.join(", ")],
     ["Labels", labels.join(", ") || "none"],
     ["Profiles", workload.profiles.join(", ") || "none"],

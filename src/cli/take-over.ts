@@ -4,6 +4,8 @@ import { PinsIncompatibleError } from "../node-agent/enforce/errors.ts";
 import { type AgentLock, acquireLock } from "../node-agent/enforce/lock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
+import { lockRemade } from "./node-options.ts";
+
 export interface TakeOverOptions {
   pinRoot: string;
   stateDirectory: string;
@@ -20,7 +22,7 @@ export function takeOver<Agent>(
   { pinRoot, stateDirectory, replacePins, log }: TakeOverOptions,
   start: () => Agent,
 ): { agent: Agent; lock: AgentLock } {
-  const lock = acquireLock(stateDirectory, pinRoot);
+  const lock = acquireLock(stateDirectory, pinRoot, lockRemade(log));
   try {
     return { agent: start(), lock };
   } catch (cause) {
@@ -32,6 +34,6 @@ export function takeOver<Agent>(
     "what another version has pinned is taken off (--replace-pins); nothing is enforced for a moment",
   );
   detachAll(pinRoot, stateDirectory);
-  const again = acquireLock(stateDirectory, pinRoot);
+  const again = acquireLock(stateDirectory, pinRoot, lockRemade(log));
   return { agent: start(), lock: again };
 }

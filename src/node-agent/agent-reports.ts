@@ -43,15 +43,17 @@ export class AgentReports {
   ready({ workloads, unresolved }: WorkloadSnapshot): void {
     const inForce = (key: string) => {
       const state = this.#states.get(key) ?? "";
-      return isEffect(state) || state === "unrestricted";
+      return isEffect(state) || state === "partly" || state === "unrestricted";
     };
     if (this.#ready || unresolved.length > 0 || !workloads.every((workload) => inForce(workloadName(workload)))) return;
     this.#ready = true;
     this.#sink.write({ time: now(), type: "ready", workloads: workloads.map(({ name }) => name) });
   }
 
-  /** What cannot be guarded although the workload as a whole is. */
+  /** What cannot be guarded although the workloads as a whole are: each thing when it begins, and when it begins again. */
   problems(problems: readonly PortcullisError[], log: Logger): void {
+    const now = new Set(problems.map(({ message }) => message));
+    for (const message of this.#problems) if (!now.has(message)) this.#problems.delete(message);
     for (const { code, message } of problems) {
       if (this.#problems.has(message)) continue;
       this.#problems.add(message);
@@ -71,7 +73,8 @@ export class AgentReports {
 }
 
 function outcomeEvent(outcome: WorkloadOutcome): WorkloadEvent {
-  const { name, namespace, labels, state, interfaces, profiles, error } = outcome;
+  const { name, namespace, labels, state, interfaces, profiles, problems } = outcome;
+  const error = outcome.error ?? problems[0] ?? null;
   return {
     time: now(),
     type: "workload",

@@ -155,7 +155,10 @@ export class NodeGuard {
     this.#admit(outcomes);
     this.#directory.update();
     this.reports.workloads(outcomes, snapshot.unresolved);
-    for (const { problems } of snapshot.workloads) this.reports.problems(problems, this.#options.log);
+    this.reports.problems(
+      snapshot.workloads.flatMap(({ problems }) => problems),
+      this.#options.log,
+    );
     const settled = this.#comparePairs(snapshot.workloads);
     this.#schedule(settled && outcomes.every(({ error }) => error === null) ? RESYNC_MS : RETRY_MS);
     this.#collectLater();

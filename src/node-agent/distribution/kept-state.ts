@@ -2,7 +2,17 @@
  * The last good state on disk, so that an agent that starts without an operator knows what is wanted. One file, as one
  * message of the protocol: what is read was checked by the same code as what is received.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { causeCode, causeText } from "../../api/errors.ts";
@@ -47,7 +57,7 @@ export class KeptState {
 
   /** Writes it: all of it or nothing, also if the machine stops in between. What is there already is not written again. */
   save(state: HeldState): void {
-    if (this.#hash === state.hash) return;
+    if (this.#hash === state.hash && existsSync(this.#path)) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const temporary = `${this.#path}.${process.pid}.tmp`;
     try {

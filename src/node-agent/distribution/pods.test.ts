@@ -138,6 +138,7 @@ const outcome: WorkloadOutcome = {
   replaced: null,
   table: null,
   error: null,
+  problems: [],
   refused: false,
   changed: false,
 };

@@ -22,8 +22,8 @@ export interface WorkloadOutcome {
   name: string;
   namespace: string;
   labels: Record<string, string>;
-  /** `failed`: our programs are not on all of its interfaces. */
-  state: Effect | "unrestricted" | "pending" | "failed" | "gone";
+  /** `failed`: our programs are not on all of its interfaces. `partly`: it has one more, that nothing can be put on. */
+  state: Effect | "partly" | "unrestricted" | "pending" | "failed" | "gone";
   interfaces: string[];
   /** `namespace/name` of the profiles in force. */
   profiles: string[];
@@ -34,6 +34,8 @@ export interface WorkloadOutcome {
   table: RuleTable | null;
   /** Why what was wanted is not (wholly) in force. */
   error: { code: string; message: string } | null;
+  /** What is not guarded, or cannot be known, although the workload as a whole is guarded. */
+  problems: { code: string; message: string }[];
   /** The table that was wanted could not be written: what was in force before stays. */
   refused: boolean;
   /** Something about it is not as it was before this reconcile. */

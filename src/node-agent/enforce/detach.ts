@@ -7,10 +7,10 @@ import { listInterfaces } from "../ffi/libc.ts";
 import { listPins, removePinFolder } from "../kernel/bpffs.ts";
 import { detachClassifiers } from "../kernel/classifiers.ts";
 import { detachPinned } from "../kernel/links.ts";
-import { openMaps } from "../kernel/typed-maps.ts";
+import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { removeIfEmpty } from "./empty-folder.ts";
-import { OtherNamespaceError } from "./errors.ts";
+import { OtherNamespaceError, PinsIncompleteError } from "./errors.ts";
 import { forgetWorkloads } from "./garbage.ts";
 import { Instances } from "./instances.ts";
 import { acquireLock, removeLockFile, runningAgent } from "./lock.ts";
@@ -41,14 +41,16 @@ export function detachAll(pinRoot: string, stateDirectory: string): Removal {
   const lock = acquireLock(stateDirectory, pinRoot);
   try {
     refuseOtherNamespace(pinRoot, stateDirectory);
+    const nameOf = interfaceNames(readStateIfGood(pinRoot, stateDirectory));
     const interfaces = guardedInterfaces(pinRoot, stateDirectory).filter((index) => detachClassifiers(pinRoot, index));
+    const names = interfaces.map(nameOf);
     const links = listPins(join(pinRoot, "links")).filter((name) => detachPinned(join(pinRoot, "links", name))).length;
     const maps = listPins(pinRoot).filter((name) => name !== "links" && name !== "clsact").length;
     removePinFolder(pinRoot);
     const state = existsSync(join(stateDirectory, "state.json"));
     removeState(stateDirectory);
     removeLockFile(stateDirectory);
-    return { interfaces: interfaces.map(interfaceText), links, maps, state };
+    return { interfaces: names, links, maps, state };
   } finally {
     lock.release();
     removeIfEmpty(stateDirectory);
@@ -68,8 +70,9 @@ export function detachWorkload(
   if (!existsSync(pinRoot)) return NOTHING_REMOVED;
   const lock = acquireLock(stateDirectory, pinRoot);
   try {
-    using maps = openMaps(pinRoot);
+    using maps = openWhole(pinRoot);
     const state = readStateIfGood(pinRoot, stateDirectory);
+    const nameOf = interfaceNames(state);
     const named = new Set(state?.workloads.filter(({ name }) => name === matches.name).map(({ id }) => id));
     const instances = new Instances(maps);
     const removed: string[] = [];
@@ -78,7 +81,7 @@ export function detachWorkload(
       if (value === null || !(named.has(value.id) || value.netnsInum === matches.netnsInum)) continue;
       detachClassifiers(pinRoot, ifindex);
       instances.withdraw(ifindex);
-      removed.push(interfaceText(ifindex));
+      removed.push(nameOf(ifindex));
     }
     const values = instances.interfaces().flatMap((ifindex) => instances.current(ifindex) ?? []);
     const live = new Set(values.map(({ id }) => id));
@@ -147,6 +150,24 @@ function readStateIfGood(pinRoot: string, stateDirectory: string): AgentState | 
   }
 }
 
-function interfaceText(ifindex: number): string {
-  return listInterfaces().find(({ index }) => index === ifindex)?.name ?? `interface ${ifindex}`;
+function openWhole(pinRoot: string): Maps {
+  try {
+    return openMaps(pinRoot);
+  } catch (cause) {
+    if (isKernelError(cause, ERRNO.ENOENT)) throw new PinsIncompleteError(pinRoot, { cause });
+    throw cause;
+  }
+}
+
+/** Numbers of interfaces mean something in the agent's network namespace only; from another one, names are those that the agent knew. */
+function interfaceNames(state: AgentState | null): (ifindex: number) => string {
+  const isHere = state === null || state.netnsInum === ownNamespaceInum();
+  const here = new Map(isHere ? listInterfaces().map(({ index, name }) => [index, name] as const) : []);
+  const known = new Map(
+    (state?.workloads ?? []).flatMap(({ interfaces }) =>
+      interfaces.map(({ ifindex, ifname }) => [ifindex, ifname] as const),
+    ),
+  );
+  const where = isHere ? "" : ` of network namespace ${state?.netnsInum}`;
+  return (ifindex) => `${here.get(ifindex) ?? known.get(ifindex) ?? `interface ${ifindex}`}${where}`;
 }

@@ -1,4 +1,6 @@
 /** Everything of this room put together on a real kernel. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { causeText } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { listInterfaces } from "../ffi/libc.ts";
@@ -15,7 +17,7 @@ import { PathNames } from "./path-names.ts";
 import { Programs } from "./programs.ts";
 import { RuleStore } from "./rule-store.ts";
 import { type NodeSettings, settingsValue } from "./settings.ts";
-import { type AgentState, freshState, loadState, saveState } from "./state.ts";
+import { type AgentState, freshState, loadState, STATE_FILE, saveState } from "./state.ts";
 import { WorkloadFacts } from "./workload-facts.ts";
 
 export interface EnforcementOptions {
@@ -92,6 +94,15 @@ export class Enforcement implements Disposable {
     this.close();
   }
 
+  /** Whoever removes the state under a running agent has it made again. */
+  #save(stateDirectory: string, state: AgentState, log: Logger): void {
+    if (this.#saved.text !== "" && !existsSync(join(stateDirectory, STATE_FILE))) {
+      this.#saved.text = "";
+      log.warn({ stateDirectory }, "the state of this agent was removed while it runs; it is written again");
+    }
+    saveState(stateDirectory, state, this.#saved);
+  }
+
   #buildEnforcer(state: AgentState, stateDirectory: string, log: Logger): Enforcer {
     const { maps, store } = this;
     state.tables = state.tables.filter((table) => store.adopt(table));
@@ -104,7 +115,7 @@ export class Enforcement implements Disposable {
         attachments: this.programs,
         interfaceExists: (ifindex) => listInterfaces().some(({ index }) => index === ifindex),
         forget: (live) => forgetWorkloads(maps, live),
-        save: (changed) => saveState(stateDirectory, changed, this.#saved),
+        save: (changed) => this.#save(stateDirectory, changed, log),
         log,
       },
       state,

@@ -23,15 +23,15 @@ export class StateUnreadableError extends PortcullisError {
   }
 }
 
-/** Another agent works on the same pins. */
+/** An agent works on the same pins. */
 export class AgentRunningError extends PortcullisError {
   readonly pid: number | null;
 
   constructor(pinRoot: string, lockPath: string, pid: number | null) {
     super(
       "PC_AGENT_RUNNING",
-      `another agent${pid === null ? "" : ` (pid ${pid})`} looks after ${pinRoot} (it holds ${lockPath}). ` +
-        "Stop it first, or give this one a pin root of its own with --pin-root",
+      `an agent${pid === null ? "" : ` (pid ${pid})`} looks after ${pinRoot} (it holds ${lockPath}). ` +
+        "Stop it first, or work on another pin root with --pin-root",
     );
     this.pid = pid;
   }
@@ -54,6 +54,18 @@ export class OtherNamespaceError extends PortcullisError {
       "PC_OTHER_NAMESPACE",
       `what is pinned under ${pinRoot} guards interfaces of network namespace ${theirs}, and this is ${ours}. ` +
         "Run the command in that namespace (nsenter --net=...), or with another --pin-root",
+    );
+  }
+}
+
+/** Something is pinned, and not all that belongs to it. */
+export class PinsIncompleteError extends PortcullisError {
+  constructor(pinRoot: string, options?: ErrorOptions) {
+    super(
+      "PC_PINS_INCOMPLETE",
+      `what is pinned under ${pinRoot} is not whole: a start failed half-way, or some of it was removed. ` +
+        `Start the agent again, which mends it, or take it off: portcullis detach --all --pin-root ${pinRoot}`,
+      options,
     );
   }
 }

@@ -11,9 +11,10 @@ import { LayoutError } from "../kernel/codec.ts";
 import { MAP_TYPE } from "../kernel/maps.ts";
 import { MAP_NAMES, type Maps, openMaps, pinName } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
+import { UNGUARDED } from "../workload/errors.ts";
 import { listedName } from "./container-files.ts";
 import { readCounters, type TrafficCount } from "./counters.ts";
-import { PinsIncompatibleError } from "./errors.ts";
+import { PinsIncompatibleError, PinsIncompleteError } from "./errors.ts";
 import { attachedHookSets, type HookSets } from "./function-hooks.ts";
 import { readStrangers, type Stranger } from "./gate.ts";
 import { Instances } from "./instances.ts";
@@ -33,7 +34,7 @@ export interface WorkloadStatus {
   name: string;
   namespace: string;
   labels: Record<string, string>;
-  state: Effect | "unrestricted" | "pending" | "unknown";
+  state: Effect | "partly" | "unrestricted" | "pending" | "unknown";
   interfaces: InterfaceStatus[];
   profiles: string[];
   actions: Action[];
@@ -143,9 +144,8 @@ function openIfThere(pinRoot: string): Maps | null {
     return openMaps(pinRoot);
   } catch (cause) {
     if (isKernelError(cause, ERRNO.ENOENT) && listPins(pinRoot).length === 0) return null;
-    if (isKernelError(cause, ERRNO.ENOENT) || cause instanceof LayoutError) {
-      throw new PinsIncompatibleError(pinRoot, { cause });
-    }
+    if (isKernelError(cause, ERRNO.ENOENT)) throw new PinsIncompleteError(pinRoot, { cause });
+    if (cause instanceof LayoutError) throw new PinsIncompatibleError(pinRoot, { cause });
     throw cause;
   }
 }
@@ -172,7 +172,7 @@ function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterf
     const value = instances.current(ifindexes[0] ?? 0);
     return {
       ...describeKnown(id, known, state),
-      state: value === null ? "unknown" : stateOf(value),
+      state: value === null ? "unknown" : stateOf(value, known?.problems ?? []),
       interfaces: ifindexes.map((ifindex) => interfaceStatus(ifindex, known, seen)),
       traffic: traffic.get(id) ?? [],
     };
@@ -200,9 +200,10 @@ function describeKnown(id: number, known: WorkloadState | undefined, state: Agen
 }
 
 /** As the kernel has it, whatever the state file says. */
-function stateOf({ flags, mode }: WorkloadValue): WorkloadStatus["state"] {
+function stateOf({ flags, mode }: WorkloadValue, problems: WorkloadStatus["problems"]): WorkloadStatus["state"] {
   if ((flags & WorkloadFlag.PENDING) !== 0) return "pending";
-  return (flags & WorkloadFlag.UNRESTRICTED) !== 0 ? "unrestricted" : effectOf(actionsOf(mode));
+  if ((flags & WorkloadFlag.UNRESTRICTED) !== 0) return "unrestricted";
+  return problems.some(({ code }) => code === UNGUARDED) ? "partly" : effectOf(actionsOf(mode));
 }
 
 interface SeenInterfaces {

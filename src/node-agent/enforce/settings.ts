@@ -54,7 +54,7 @@ function checkSettings({ fqdnMinTtl, fqdnMaxTtl, dnsPorts }: NodeSettings): void
   }
   if (dnsPorts.length > DNS_PORTS_MAX) {
     throw new UsageError(
-      `--dns-port is given ${dnsPorts.length} times, at most ${DNS_PORTS_MAX} ports can be DNS ports`,
+      `at most ${DNS_PORTS_MAX} ports can be DNS ports, 53 among them, and --dns-port makes it ${dnsPorts.length}`,
     );
   }
 }

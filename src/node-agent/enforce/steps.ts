@@ -1,6 +1,7 @@
 /** One workload's way through a reconcile: what is known of it, and what came of it. Pure. */
 import { effectOf } from "../../policy/effect.ts";
 import type { RuleTable } from "../../policy/tables.ts";
+import { UNGUARDED } from "../workload/errors.ts";
 import { workloadKey } from "../workload/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
 import type { RuleStore } from "./rule-store.ts";
@@ -67,13 +68,14 @@ export function outcomeOf(step: Step, store: RuleStore): WorkloadOutcome {
     tableHash: table?.hash ?? null,
     replaced: before !== null && before.tableId !== state.tableId ? tableOf(before, store) : null,
     error,
+    problems: state.problems ?? [],
     refused,
     changed: before === null || step.published || before.error?.message !== error?.message,
   };
 }
 
 export function goneOutcome(state: WorkloadState, store: RuleStore): WorkloadOutcome {
-  const nothing = { table: null, tableHash: null, error: null, refused: false, changed: true };
+  const nothing = { table: null, tableHash: null, error: null, problems: [], refused: false, changed: true };
   return { ...describe(state, store), ...nothing, state: "gone", replaced: tableOf(state, store) };
 }
 
@@ -89,7 +91,8 @@ export function tableIdOf(policy: PolicyInForce): number | null {
 function outcomeState(step: Step, table: RuleTable | null): WorkloadOutcome["state"] {
   if (!step.guarded) return "failed";
   if (step.state.pending) return "pending";
-  return table === null ? "unrestricted" : effectOf(table.actions);
+  if (table === null) return "unrestricted";
+  return (step.state.problems ?? []).some(({ code }) => code === UNGUARDED) ? "partly" : effectOf(table.actions);
 }
 
 function describe(state: WorkloadState, store: RuleStore) {

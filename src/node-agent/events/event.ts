@@ -101,7 +101,7 @@ export interface WorkloadEvent {
   time: string;
   type: "workload";
   workload: WorkloadReference;
-  state: Effect | "unrestricted" | "pending" | "gone" | "failed";
+  state: Effect | "partly" | "unrestricted" | "pending" | "gone" | "failed";
   interfaces: string[];
   profiles: string[];
   error?: { code: string; message: string };

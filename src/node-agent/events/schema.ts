@@ -109,7 +109,10 @@ const KINDS: Record<AgentEvent["type"], object> = {
       type: { const: "workload" },
       time: TIME,
       workload: WORKLOAD,
-      state: oneOf([...EFFECTS, "unrestricted", "pending", "gone", "failed"], "what it is now"),
+      state: oneOf(
+        [...EFFECTS, "partly", "unrestricted", "pending", "gone", "failed"],
+        "what it is now; partly: something leaves it where nothing is judged",
+      ),
       interfaces: texts("host-side interfaces that are guarded"),
       profiles: texts("namespace/name of the profiles that select it"),
       error: record({ code: text("PC_..."), message: text("what is wrong, and what to do") }),

@@ -14,6 +14,7 @@ const VERDICT_COLOURS: Record<Verdict, string> = { allowed: GREEN, alerted: YELL
 
 const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {
   enforced: GREEN,
+  partly: RED,
   watching: YELLOW,
   learning: YELLOW,
   unrestricted: YELLOW,

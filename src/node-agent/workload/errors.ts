@@ -20,6 +20,9 @@ export type WorkloadErrorCode =
   | "PC_RUN_NO_RESOLVER"
   | "PC_RUN_FIREWALL";
 
+/** Some of what leaves the workload is not seen: whatever holds for it holds in part. */
+export const UNGUARDED: WorkloadErrorCode = "PC_INTERFACE_UNGUARDED";
+
 /** A network namespace, or something in it, is not as guarding it needs. */
 export class WorkloadError extends PortcullisError {
   constructor(code: WorkloadErrorCode, message: string, options?: ErrorOptions) {

@@ -40,15 +40,17 @@ test("several veths are all guarded, in the order of their host ends", () => {
   );
 });
 
-test("what leads out another way is not guarded: veth to elsewhere, macvlan, hardware", () => {
+test("what leads out another way is not guarded: veth to elsewhere, macvlan, hardware, tun, WireGuard from elsewhere", () => {
   const inside = [
     link({ index: 2, name: "a", peerIndex: 3, peerNsid: 1 }),
     link({ index: 3, name: "b", kind: "macvlan", peerIndex: 4, peerNsid: 0 }),
     link({ index: 4, name: "c", kind: null }),
+    link({ index: 5, name: "d", kind: "tun", ethernet: false }),
+    link({ index: 6, name: "e", kind: "wireguard", ethernet: false, peerNsid: 0 }),
   ];
   assert.deepEqual(
     matchInterfaces(inside, [], 4).unguarded.map(({ name }) => name),
-    ["a", "b", "c"],
+    ["a", "b", "c", "d", "e"],
   );
 });
 

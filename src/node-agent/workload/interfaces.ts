@@ -34,10 +34,10 @@ export function matchInterfaces(inside: readonly Link[], own: readonly Link[], n
 
 /**
  * Whether packets on this interface leave the namespace without crossing another of its interfaces: hardware, and
- * virtual interfaces (veth, macvlan, ipvlan, vlan, tunnels) whose other or lower end is elsewhere. Bridges, bonds,
- * dummies and the like are made of interfaces that are judged by themselves.
+ * virtual interfaces (veth, macvlan, ipvlan, vlan, tunnels, WireGuard) whose other or lower end is elsewhere, and tun and tap, which
+ * lead to a process, wherever that is. Bridges, bonds, dummies and the like are made of interfaces that are judged by themselves.
  */
 function leadsOut(link: Link): boolean {
   if (link.loopback) return false;
-  return link.peerNsid !== null || (link.kind === null && link.ethernet);
+  return link.peerNsid !== null || link.kind === "tun" || (link.kind === null && link.ethernet);
 }
