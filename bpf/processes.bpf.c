@@ -50,6 +50,16 @@ static __always_inline int is_script(struct linux_binprm *binary)
 	return BPF_CORE_READ(binary, interp) != BPF_CORE_READ(binary, filename);
 }
 
+static __always_inline void describe_script(struct path_scratch *scratch, struct task_struct *task,
+					    struct linux_binprm *binary, struct process *process)
+{
+	struct executable script;
+
+	resolve_script(scratch, task, BPF_CORE_READ(binary, filename), &script);
+	process->script_id = script.path_id;
+	process->flags |= script.flags;
+}
+
 /* The path, flags and script of a process that executes `binary`. */
 static __always_inline void describe_exec(struct task_struct *task, struct linux_binprm *binary,
 					  struct process *process)
@@ -62,7 +72,7 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
 	if (is_script(binary))
-		process->script_id = resolve_script(scratch, task, BPF_CORE_READ(binary, filename));
+		describe_script(scratch, task, binary, process);
 	give_scratch_back(key);
 }
 

@@ -92,6 +92,7 @@ enum workload_flag {
 	WORKLOAD_PENDING = 1,        /* profile not known yet: everything is a violation, and dropped */
 	WORKLOAD_UNRESTRICTED = 2,   /* known, and no profile selects it: everything passes, unjudged */
 	WORKLOAD_DEFAULT_ABSENT = 4, /* no profile gives a `default`: neighbour discovery only */
+	WORKLOAD_OWN_ROOTS = 8,      /* its processes run in containers: what is mounted in there is not the image's */
 };
 
 /*
@@ -249,9 +250,11 @@ struct path_text {
 };
 
 enum process_flag {
-	PROCESS_MODIFIED = 1,         /* overlay upper layer: created or changed after the container started */
+	PROCESS_MODIFIED = 1,         /* not the image's own file, or not run as that: see executable.h */
 	PROCESS_DELETED = 2,          /* the file has no name any more; memfd too */
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
+	PROCESS_MOUNTED = 8,          /* the file is not on the mount that its root directory is on */
+	PROCESS_SCRIPT_MOUNTED = 16,  /* the script's is not */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */

@@ -28,13 +28,16 @@ static __always_inline int has_upper_layer(struct inode *inode)
 }
 
 /*
- * Who may mount decides which file a path leads to. A mount namespace of another user namespace than the one that
- * owns the network namespace was made inside the workload (unshare -Um), not by who made the workload: there, any
- * file can be mounted on a listed path.
+ * A user namespace other than the one that owns the network namespace was made inside the workload (unshare -U), not by
+ * who made the workload. Who is in one, or in a mount namespace of one, has powers there that decide what runs: any file
+ * can be mounted on a listed path, any program made the handler of a file (binfmt_misc), and any file be said to be the
+ * executable (PR_SET_MM).
  */
-static __always_inline int has_own_mounts(struct task_struct *task)
+static __always_inline int is_in_own_user_namespace(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, nsproxy, mnt_ns, user_ns) != BPF_CORE_READ(task, nsproxy, net_ns, user_ns);
+	struct user_namespace *owner = BPF_CORE_READ(task, nsproxy, net_ns, user_ns);
+
+	return BPF_CORE_READ(task, nsproxy, mnt_ns, user_ns) != owner || BPF_CORE_READ(task, real_cred, user_ns) != owner;
 }
 
 /* No name leads to it any more: i_nlink is 0 (also for a memfd), or this one of its names was removed. */
@@ -52,7 +55,7 @@ static __always_inline __u32 file_flags(struct task_struct *task, struct file *f
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	__u32 flags = 0;
 
-	if (has_upper_layer(inode) || has_own_mounts(task))
+	if (has_upper_layer(inode) || is_in_own_user_namespace(task))
 		flags |= PROCESS_MODIFIED;
 	if (is_deleted(file, inode))
 		flags |= PROCESS_DELETED;
@@ -82,7 +85,7 @@ static __noinline int resolve_executable(struct path_scratch *scratch, struct ta
 	if (!scratch || !file)
 		return 0;
 	out->path_id = path_id_of(scratch, task, file);
-	out->flags = file_flags(task, file) | (out->path_id ? 0 : PROCESS_PATH_UNKNOWN);
+	out->flags = file_flags(task, file) | scratch->flags | (out->path_id ? 0 : PROCESS_PATH_UNKNOWN);
 	return 0;
 }
 

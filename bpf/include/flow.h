@@ -147,8 +147,7 @@ static __always_inline void subjects_from_actors(struct scratch *s)
 		s->flow.start_time = 0;
 		s->flow.cgroup_id = 0;
 		__builtin_memset(&s->actors[0], 0, sizeof(s->actors[0]));
-		subject_of(&s->actors[0], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
-			   &s->flow.subjects[0]);
+		subject_of(&s->actors[0], &s->workload, s->flow.direction, &s->flow.subjects[0]);
 		return;
 	}
 	s->flow.tgid = s->actors[0].tgid;
@@ -158,8 +157,7 @@ static __always_inline void subjects_from_actors(struct scratch *s)
 	for (__u32 i = 0; i < SUBJECTS_MAX; i++) {
 		if (i >= s->actor_count)
 			break;
-		subject_of(&s->actors[i], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
-			   &s->flow.subjects[i]);
+		subject_of(&s->actors[i], &s->workload, s->flow.direction, &s->flow.subjects[i]);
 	}
 }
 
@@ -280,8 +278,7 @@ __noinline int goes_on_with_flow(struct __sk_buff *skb)
 	for (__u32 i = 0; i < SUBJECTS_MAX; i++) {
 		if (i >= s->actor_count)
 			break;
-		subject_of(&s->actors[i], s->workload.table_id, s->workload.default_ruleset, s->flow.direction,
-			   &s->subject);
+		subject_of(&s->actors[i], &s->workload, s->flow.direction, &s->subject);
 		if (!is_subject_of_flow(s, &s->subject))
 			return 0;
 	}

@@ -17,7 +17,8 @@
 #define FORMER_GRACE 1000000000ULL
 
 /* The flags that decide about rights. */
-#define IDENTITY_FLAGS (PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN)
+#define IDENTITY_FLAGS                                                                                           \
+	(PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN | PROCESS_MOUNTED | PROCESS_SCRIPT_MOUNTED)
 
 static __always_inline int is_same_identity(const struct actor *one, const struct actor *other)
 {

@@ -7,10 +7,12 @@
 
 #include "epoch.h"
 
-/* Not the file that the image holds: changed, or without a name any more. Policy treats both alike. */
-static __always_inline int is_modified(__u32 process_flags)
+/* Not the file that the image holds: changed, without a name any more, or mounted in a container. Policy treats them alike. */
+static __always_inline int is_modified(__u32 process_flags, __u32 workload_flags)
 {
-	return (process_flags & (PROCESS_MODIFIED | PROCESS_DELETED)) != 0;
+	__u32 modified = PROCESS_MODIFIED | PROCESS_DELETED;
+
+	return (process_flags & (workload_flags & WORKLOAD_OWN_ROOTS ? modified | PROCESS_MOUNTED : modified)) != 0;
 }
 
 /*
@@ -60,14 +62,13 @@ static __always_inline struct binary *find_binary(__u32 table_id, __u32 path_id,
 }
 
 /*
- * Blocks of a binary's rule set that hold for a process with these flags: all of them for the image's own file,
- * only those with `binary: Any` otherwise.
+ * Blocks of a binary's rule set that hold: all of them for the image's own file, only those with `binary: Any` otherwise.
  */
-static __always_inline __u64 blocks_for(__u32 process_flags, __u32 ruleset_id)
+static __always_inline __u64 blocks_for(int modified, __u32 ruleset_id)
 {
 	struct ruleset *ruleset;
 
-	if (!is_modified(process_flags))
+	if (!modified)
 		return ~0ULL;
 	ruleset = bpf_map_lookup_elem(&rulesets, &ruleset_id);
 	return ruleset ? ruleset->any_binary : 0;
@@ -82,33 +83,42 @@ static __always_inline __u32 by_direction(const __u32 pair[2], __u32 direction)
 	return direction == DIRECTION_EGRESS ? egress : ingress;
 }
 
+/* The script that the actor runs, as far as the workload takes it for the image's own. */
+static __always_inline __u32 script_of(const struct actor *actor, const struct workload *workload)
+{
+	if ((actor->flags & PROCESS_SCRIPT_MOUNTED) && (workload->flags & WORKLOAD_OWN_ROOTS))
+		return 0;
+	return actor->script_id;
+}
+
 /*
- * Fills `out` with the rights of `actor` under a table: which rule set judges it in `direction`, and with which
+ * Fills `out` with the rights of `actor` in a workload: which rule set judges it in `direction`, and with which
  * blocks to begin. A script that the table lists goes by its own path, everything else by its binary's.
  * What the table does not list, and a modified file without a block of `binary: Any`, is `default`: binary_id 0.
  * An actor without a process (path_id 0) is `default` as well, with path_id 0.
  */
-static __always_inline void subject_of(const struct actor *actor, __u32 table_id, const __u32 default_ruleset[2],
-				       __u32 direction, struct subject *out)
+static __noinline void subject_of(const struct actor *actor, const struct workload *workload, __u32 direction,
+				       struct subject *out)
 {
-	__u32 path_id = actor->path_id;
+	int modified = is_modified(actor->flags, workload->flags);
+	__u32 path_id = actor->path_id, script_id = script_of(actor, workload);
 	struct binary *binary;
 
 	out->container_id = container_of_cgroup(actor->cgroup_id);
-	binary = find_binary(table_id, actor->script_id, out->container_id);
+	binary = find_binary(workload->table_id, script_id, out->container_id);
 	if (binary)
-		path_id = actor->script_id;
+		path_id = script_id;
 	else
-		binary = find_binary(table_id, path_id, out->container_id);
-	out->path_id = is_modified(actor->flags) ? path_id | PATH_ID_MODIFIED : path_id;
+		binary = find_binary(workload->table_id, path_id, out->container_id);
+	out->path_id = modified ? path_id | PATH_ID_MODIFIED : path_id;
 	if (binary) {
 		out->ruleset = by_direction(binary->ruleset, direction);
 		out->binary_id = binary->id;
-		out->mask = blocks_for(actor->flags, out->ruleset);
+		out->mask = blocks_for(modified, out->ruleset);
 		if (out->mask)
 			return;
 	}
-	out->ruleset = by_direction(default_ruleset, direction);
+	out->ruleset = by_direction(workload->default_ruleset, direction);
 	out->binary_id = 0;
 	out->mask = ~0ULL;
 }

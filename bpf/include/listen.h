@@ -130,6 +130,8 @@ static __always_inline void report_listening(const struct workload *workload, co
 	event->application = APPLICATION_NONE;
 	event->count = count;
 	event->actor = *actor;
+	if (subject->path_id & PATH_ID_MODIFIED)
+		event->actor.flags |= PROCESS_MODIFIED;
 	event->workload_id = workload->id;
 	event->table_id = workload->table_id;
 	event->binary_id = subject->binary_id;
@@ -156,7 +158,7 @@ static __noinline int judge_listening(const struct actor *actor, __u32 netns_inu
 
 	if (!workload || !is_judged(workload))
 		return 0;
-	subject_of(actor, workload->table_id, workload->default_ruleset, DIRECTION_INGRESS, &subject);
+	subject_of(actor, workload, DIRECTION_INGRESS, &subject);
 	if (blocks_that_allow(&subject, listening))
 		return 0;
 	alerts = workload->mode & MODE_ALERT;

@@ -26,16 +26,9 @@
  */
 const volatile __u8 subject_from_mark = 0;
 
-/* The fields that make a difference to policy; start times and tgids do not. */
-static __always_inline int same_identity(const struct actor *a, const struct actor *b)
-{
-	return a->path_id == b->path_id && a->script_id == b->script_id && a->cgroup_id == b->cgroup_id &&
-	       is_modified(a->flags) == is_modified(b->flags);
-}
-
 /*
- * Who made the socket, or has written to it, stays who it was then, whatever the process has executed since. But a script
- * that has been verified since is still the same program, with more rights.
+ * Who made the socket, or has written to it, stays who it was then, whatever the process has executed since. But one that
+ * was moved to another cgroup is still the same program.
  */
 static __always_inline void actor_then(const struct actor *then, struct actor *out)
 {
@@ -51,7 +44,7 @@ static __always_inline void actor_then(const struct actor *then, struct actor *o
 static __always_inline void user_now(struct bpf_sock *sk, struct socket_owner *owner, struct actor *out)
 {
 	current_actor(&owner->user, out);
-	if (same_identity(&owner->user, out))
+	if (is_same_identity(&owner->user, out))
 		return;
 	keep_former(sk, owner, out);
 	owner->user = *out;
@@ -80,7 +73,7 @@ static __always_inline void actors_from_owner(struct scratch *s, struct bpf_sock
 {
 	user_now(sk, owner, &s->actors[0]);
 	actor_then(&owner->creator, &s->actors[1]);
-	s->actor_count = same_identity(&s->actors[0], &s->actors[1]) ? 1 : 2;
+	s->actor_count = is_same_identity(&s->actors[0], &s->actors[1]) ? 1 : 2;
 	add_former(s, sk, owner);
 	s->owner_flags |= OWNER_FOUND;
 	if (owner->flags & SOCKET_ACCEPTED)

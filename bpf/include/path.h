@@ -31,6 +31,7 @@ struct path_scratch {
 	struct mount *stop_mount;
 	__u32 position;                  /* of the text's first byte in `name`, which is filled from its end */
 	__u32 skip;                      /* components to leave out first, one for each leading ".." */
+	__u32 flags;                     /* enum process_flag: what the way up says of the file that it began at */
 	char name[2 * PATH_TEXT_MAX];    /* the text ends before PATH_TEXT_MAX, NULs follow */
 	char text[2 * PATH_TEXT_MAX];    /* the result, NUL padded; the second half is room for bounds checks */
 	char typed[PATH_TEXT_MAX];       /* of a script, see script.h */
@@ -75,6 +76,22 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
+/*
+ * Overlayfs notes at a folder of the image that was renamed (redirect_dir=on) where its content is (struct ovl_inode,
+ * fs/overlayfs/ovl_entry.h: `redirect`, `version` and `flags` come right before the embedded inode, since 4.13).
+ */
+static __always_inline int is_renamed_folder(struct dentry *dentry)
+{
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	void *redirect = NULL;
+
+	if (BPF_CORE_READ(dentry, d_sb, s_magic) != OVERLAYFS_MAGIC)
+		return 0;
+	if (bpf_probe_read_kernel(&redirect, sizeof(redirect), (void *)inode - 3 * sizeof(__u64)))
+		return 1;
+	return redirect != NULL;
+}
+
 /* Puts "/component" before the text. */
 static __always_inline enum walk_result prepend(struct path_scratch *scratch, struct dentry *dentry)
 {
@@ -117,8 +134,11 @@ static __always_inline enum walk_result step(struct path_scratch *scratch)
 			return WALK_ROOT;
 		scratch->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 		scratch->mount = below;
+		scratch->flags |= PROCESS_MOUNTED;
 		return WALK_ON;
 	}
+	if (is_renamed_folder(dentry))
+		scratch->flags |= PROCESS_MODIFIED;
 	parent = BPF_CORE_READ(dentry, d_parent);
 	result = prepend(scratch, dentry);
 	if (result != WALK_ON)
@@ -154,6 +174,7 @@ static __noinline int walk(struct path_scratch *scratch, struct task_struct *tas
 	scratch->dentry = dentry;
 	scratch->mount = mount;
 	scratch->position = PATH_TEXT_MAX - 1;
+	scratch->flags = 0;
 	set_stop(scratch, task);
 	for (i = 0; i < PATH_STEPS_MAX; i++) {
 		result = step(scratch);

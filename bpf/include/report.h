@@ -100,6 +100,8 @@ static __always_inline void describe_process(struct event *event, struct scratch
 		event->actor.flags = s->flow.subjects[0].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
 	} else {
 		event->actor = s->actors[0];
+		if (s->flow.subjects[0].path_id & PATH_ID_MODIFIED)
+			event->actor.flags |= PROCESS_MODIFIED;
 	}
 	tgid = event->actor.tgid;
 	process = bpf_map_lookup_elem(&processes, &tgid);

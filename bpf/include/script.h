@@ -145,10 +145,18 @@ static __always_inline int has_own_directories(struct task_struct *task)
 	return BPF_CORE_READ(task, fs, users) == 1;
 }
 
-/* Path id of the script that the task has just executed by the name `filename`, 0 where it goes by its interpreter. */
-static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task_struct *task, const char *filename)
+/*
+ * Enters into `out` the script that the task has just executed by the name `filename`: its path id, 0 where the task goes
+ * by its interpreter, and PROCESS_SCRIPT_MOUNTED.
+ */
+static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task_struct *task, const char *filename,
+				       struct executable *out)
 {
 	struct file *file;
+	__u32 flags;
+
+	out->path_id = 0;
+	out->flags = 0;
 
 	if (!scratch || !has_own_directories(task) || !take_typed_path(scratch, task, filename))
 		return 0;
@@ -158,11 +166,15 @@ static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task
 		return 0;
 	}
 	scratch->skip = 0;
-	if (file_flags(task, file) ||
-	    walk(scratch, task, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)) != WALK_ROOT ||
+	if (walk(scratch, task, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)) != WALK_ROOT ||
 	    !is_walked_name(scratch))
 		return 0;
-	return intern(scratch);
+	flags = file_flags(task, file) | scratch->flags;
+	if (flags & ~PROCESS_MOUNTED)
+		return 0;
+	out->path_id = intern(scratch);
+	out->flags = flags ? PROCESS_SCRIPT_MOUNTED : 0;
+	return 0;
 }
 
 #endif

@@ -32,6 +32,7 @@ lab.write(
     udpTo("/bin/app", 7001, "sidecar"),
     udpTo("/bin/other", 7000),
     udpTo("/bin/linked", 7000),
+    { ...udpTo("/volume/any", 7000), binary: "Any" },
   ]),
 );
 await lab.startAgent();
@@ -119,6 +120,17 @@ test("a binary that was changed in the container is not the image's", async () =
   const changed = ["/bin/sh", "-c", `${MODIFIED} "$@"`, "sh"];
   await stops(shop, "web", 7000, changed, { reason: "BinaryModified", path: "/bin/other" });
   await passes(shop, "sidecar", 7000, "/bin/other");
+});
+
+test("a file that is mounted on a listed path is not the image's, whatever it is", async () => {
+  const mounted = lab.addPod("mounted", { app: "shop" });
+  const program = lab.lab.program("volume");
+  mounted.startMounted("web", { [program]: "/bin/other", [lab.lab.path("bin")]: "/volume" });
+  lab.lab.program("any");
+  await stateOf(mounted, "enforced");
+  await stops(mounted, "web", 7000, ["/bin/other"], { reason: "BinaryModified", path: "/bin/other" });
+  await passes(mounted, "web", 7000, "/volume/any");
+  lab.removePod(mounted);
 });
 
 test("a container has no more than its rights from its first packet on, and all of them a moment later", async () => {

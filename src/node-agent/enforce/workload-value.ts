@@ -31,7 +31,7 @@ export type PolicyInForce = TableState | "unrestricted" | "pending";
 /** The value for one of a workload's interfaces. */
 export function workloadValue(
   id: number,
-  workload: Pick<Workload, "netnsInum" | "nsid">,
+  workload: Pick<Workload, "netnsInum" | "nsid" | "podUid">,
   link: Pick<WorkloadInterface, "mac" | "hostIfindex">,
   policy: PolicyInForce,
 ): WorkloadValue {
@@ -53,7 +53,9 @@ export function workloadValue(
   return {
     ...base,
     tableId: policy.id,
-    flags: fallback === null ? WorkloadFlag.DEFAULT_ABSENT : 0,
+    flags:
+      (fallback === null ? WorkloadFlag.DEFAULT_ABSENT : 0) |
+      (workload.podUid === undefined ? 0 : WorkloadFlag.OWN_ROOTS),
     mode: table.actions.reduce((flags, action) => flags | MODES[action], 0),
     attacks: table.attacks.reduce((flags, attack) => flags | (ATTACKS[attack] ?? 0), 0),
     defaultRuleset:

@@ -101,6 +101,7 @@ export const WorkloadFlag = {
   PENDING: 1,
   UNRESTRICTED: 2,
   DEFAULT_ABSENT: 4,
+  OWN_ROOTS: 8,
 } as const;
 
 /** `enum veth_flag` */
@@ -120,6 +121,8 @@ export const ProcessFlag = {
   MODIFIED: 1,
   DELETED: 2,
   PATH_UNKNOWN: 4,
+  MOUNTED: 8,
+  SCRIPT_MOUNTED: 16,
 } as const;
 
 /** `enum socket_flag` */

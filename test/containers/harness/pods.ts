@@ -73,6 +73,16 @@ export class TestPod {
     });
   }
 
+  /** Starts a container that does nothing, with files of the machine's in places of its own. @param mounts source -> target */
+  startMounted(name: string, mounts: Readonly<Record<string, string>>): void {
+    const id = containerId();
+    this.#containers.set(name, id);
+    this.#run(id, ["/bin/busybox", "sleep", "3600"], {
+      [this.#terminationLog(name)]: "/dev/termination-log",
+      ...mounts,
+    });
+  }
+
   exec(container: string, ...command: string[]): RunningProcess {
     const id = this.#containers.get(container);
     if (id === undefined) throw new Error(`pod ${this.name} has no container ${container}`);

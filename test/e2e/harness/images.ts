@@ -17,8 +17,11 @@ export function makeImage(
   }
 }
 
-/** Mounts an overlay over the image, and returns the root that a container would see. */
-export function mountOverlay(folder: string, image: string): string {
+/**
+ * Mounts an overlay over the image, and returns the root that a container would see.
+ * @param options further ones of overlayfs, e.g. `redirect_dir=on`
+ */
+export function mountOverlay(folder: string, image: string, ...options: string[]): string {
   const [upper, work, root] = ["upper", "work", "root"].map((name) => join(folder, name)) as [string, string, string];
   for (const path of [upper, work, root]) mkdirSync(path, { recursive: true });
   execFileSync("mount", [
@@ -26,10 +29,18 @@ export function mountOverlay(folder: string, image: string): string {
     "overlay",
     "overlay",
     "-o",
-    `lowerdir=${image},upperdir=${upper},workdir=${work}`,
+    [`lowerdir=${image}`, `upperdir=${upper}`, `workdir=${work}`, ...options].join(","),
     root,
   ]);
   return root;
+}
+
+/** Mounts the machine's own programs and libraries below a root, so that what is installed runs there. */
+export function bindSystem(root: string): void {
+  for (const folder of ["bin", "etc", "lib", "lib64", "usr"]) {
+    mkdirSync(join(root, folder), { recursive: true });
+    bindMount(`/${folder}`, join(root, folder));
+  }
 }
 
 export function bindMount(source: string, target: string): void {

@@ -153,6 +153,7 @@ int main(int count, char **arguments)
 	signal(SIGPIPE, SIG_IGN);
 	if (count < 2)
 		usage("%s VERB [ARGUMENT...]...", arguments[0]);
-	client.rest = arguments + 1;
+	/* As an interpreter it is given the path of what it runs. */
+	client.rest = arguments + (arguments[1][0] == '/' ? 2 : 1);
 	run_rest(&client);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -197,6 +198,75 @@ static void deleted_exec(struct client *client, char **arguments)
 	exec_descriptor(client, file, arguments[0]);
 }
 
+/* Copies a part of the own executable that is in memory, so that no file is behind it any more. */
+static void detach_part(uintptr_t begin, uintptr_t end, int protection)
+{
+	size_t length = end - begin;
+	void *copy = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (copy == MAP_FAILED)
+		fail("mmap");
+	memcpy(copy, (void *)begin, length);
+	if (mprotect(copy, length, protection) ||
+	    mremap(copy, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)begin) == MAP_FAILED)
+		fail("mremap");
+}
+
+static void detach_executable(void)
+{
+	char line[4096], own[4096], flags[5], path[4096];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	FILE *maps = fopen("/proc/self/maps", "r");
+	uintptr_t begin, end;
+
+	if (length < 0 || !maps)
+		fail("/proc/self");
+	own[length] = '\0';
+	while (fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %4095s", &begin, &end, flags, path) == 4 && !strcmp(path, own))
+			detach_part(begin, end, (flags[0] == 'r' ? PROT_READ : 0) | (flags[1] == 'w' ? PROT_WRITE : 0) |
+						    (flags[2] == 'x' ? PROT_EXEC : 0));
+	fclose(maps);
+}
+
+/* Where the parts of the process are in memory, as they are (proc_pid_stat(5)). */
+static void read_layout(struct prctl_mm_map *map)
+{
+	FILE *stat = fopen("/proc/self/stat", "r");
+	__u64 fields[52] = {};
+
+	if (!stat || fscanf(stat, "%*d %*s %*c") < 0)
+		fail("/proc/self/stat");
+	for (int i = 4; i < 52; i++)
+		if (fscanf(stat, "%llu", &fields[i]) != 1)
+			fail("/proc/self/stat");
+	fclose(stat);
+	map->start_code = fields[26];
+	map->end_code = fields[27];
+	map->start_stack = fields[28];
+	map->start_data = fields[45];
+	map->end_data = fields[46];
+	map->start_brk = fields[47];
+	map->brk = (uintptr_t)sbrk(0);
+	map->arg_start = fields[48];
+	map->arg_end = fields[49];
+	map->env_start = fields[50];
+	map->env_end = fields[51];
+}
+
+/* In a user namespace of its own, makes the kernel believe that the process runs another executable. */
+static void forge(struct client *client, char **arguments)
+{
+	struct prctl_mm_map map = { .exe_fd = open(arguments[0], O_RDONLY) };
+
+	read_layout(&map);
+	if ((int)map.exe_fd < 0 || unshare(CLONE_NEWUSER))
+		fail("unshare");
+	detach_executable();
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0))
+		fail("PR_SET_MM");
+}
+
 static void take_descriptor(struct client *client, char **arguments)
 {
 	client->socket = parse_number(arguments[0]);
@@ -315,6 +385,7 @@ const struct verb process_verbs[] = {
 	{ "exec", 1, "PROGRAM", do_exec },
 	{ "memfdexec", 1, "PROGRAM", memfd_exec },
 	{ "deletedexec", 1, "PROGRAM", deleted_exec },
+	{ "forge", 1, "PROGRAM", forge },
 	{ "fd", 1, "NUMBER", take_descriptor },
 	{ "pass", 1, "PATH", pass },
 	{ "take", 1, "PATH", take },
