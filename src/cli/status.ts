@@ -81,6 +81,10 @@ function workloadLines(workload: WorkloadStatus): string[] {
       "Link",
       `${listed} is ${file}; every name of that file shares its rights`,
     ]),
+    ...workload.unseen.map(({ listed, meant }): [string, string] => [
+      "Unseen",
+      `${listed}: no process of this file runs here or has used the network${meant === null ? "" : `; did you mean ${meant}, which has?`}`,
+    ]),
     ...workload.problems.map(({ message }): [string, string] => ["Problem", message]),
     ...(workload.error === null ? [] : [["Error", workload.error.message] as [string, string]]),
   ];

@@ -162,6 +162,23 @@ test("status: workloads, what they do, and how full the maps are; with and witho
   assert.ok(flows !== undefined && flows.entries >= 1 && flows.maxEntries >= 65_536);
 });
 
+test("status: a listed path that nothing was seen of, and the one that was probably meant", async () => {
+  await lab.agent.start({ ready: true });
+  const mistyped = { ...egress(client, {}), path: `${client}t` };
+  await lab.agent.apply(profile("shop", [mistyped, egress(curl, {})]));
+  await lab.stops(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
+  const { stdout } = await portcullis("status", ...lab.agent.pinOptions);
+  assert.ok(stdout.includes(`Unseen:     ${client}t: no process of this file runs here`), stdout);
+  assert.ok(stdout.includes(`did you mean ${client}, which has?`), stdout);
+  await lab.agent.apply(shopProfile);
+  await lab.passes(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`);
+  const listed = JSON.parse((await portcullis("status", "-o", "json", ...lab.agent.pinOptions)).stdout);
+  assert.deepEqual(
+    listed.workloads[0].unseen.filter((entry: { listed: string }) => entry.listed === client),
+    [],
+  );
+});
+
 test("status: a workload whose programs were taken off is not shown as guarded", async () => {
   const attached = JSON.parse((await portcullis("status", "-o", "json", ...lab.agent.pinOptions)).stdout);
   assert.equal(attached.workloads[0].interfaces[0].attached, true);

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Action } from "../../api/types.ts";
 import { type Effect, effectOf } from "../../policy/effect.ts";
+import type { RuleTable } from "../../policy/tables.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
 import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../kernel/abi.gen.ts";
@@ -20,6 +21,7 @@ import { readStrangers, type Stranger } from "./gate.ts";
 import { Instances } from "./instances.ts";
 import { runningAgent } from "./lock.ts";
 import { type AgentState, loadState, type WorkloadState } from "./state.ts";
+import { type UnseenExecutable, unseenExecutables } from "./unseen.ts";
 import { actionsOf } from "./workload-value.ts";
 
 export interface InterfaceStatus {
@@ -47,6 +49,8 @@ export interface WorkloadStatus {
   error: { code: string; message: string } | null;
   /** What is not guarded, or cannot be known, although the workload as a whole is guarded. */
   problems: { code: string; message: string }[];
+  /** Listed executables of which no process runs, and none has used the network. */
+  unseen: UnseenExecutable[];
   traffic: TrafficCount[];
 }
 
@@ -165,13 +169,22 @@ function readState(pinRoot: string, directory: string, problems: string[]): Agen
 /** What the kernel has, with the names that the state file has for it. */
 function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterfaces | null): WorkloadStatus[] {
   const instances = new Instances(maps);
-  const traffic = Map.groupBy(readCounters(maps.counters, pathReader(maps)), ({ workloadId }) => workloadId);
+  const path = pathReader(maps);
+  const traffic = Map.groupBy(readCounters(maps.counters, path), ({ workloadId }) => workloadId);
+  const running = Map.groupBy([...maps.processes.entries()], ([, { netnsInum }]) => netnsInum);
   const byId = Map.groupBy(instances.interfaces(), (ifindex) => instances.current(ifindex)?.id ?? 0);
   return [...byId].map(([id, ifindexes]) => {
     const known = state?.workloads.find((workload) => workload.id === id);
     const value = instances.current(ifindexes[0] ?? 0);
+    const table = tableOf(known, state);
+    const executed = (running.get(value?.netnsInum ?? 0) ?? []).flatMap(([, process]) => [
+      path(process.pathId),
+      path(process.scriptId),
+    ]);
+    const counted = (traffic.get(id) ?? []).map((count) => count.path);
     return {
-      ...describeKnown(id, known, state),
+      ...describeKnown(id, known, table),
+      unseen: unseenOf(table, known, new Set([...executed, ...counted].filter((text) => text !== null))),
       state: value === null ? "unknown" : stateOf(value, known?.problems ?? []),
       interfaces: ifindexes.map((ifindex) => interfaceStatus(ifindex, known, seen)),
       traffic: traffic.get(id) ?? [],
@@ -179,8 +192,23 @@ function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterf
   });
 }
 
-function describeKnown(id: number, known: WorkloadState | undefined, state: AgentState | null) {
-  const table = state?.tables.find((entry) => entry.id === known?.tableId)?.table ?? null;
+function tableOf(known: WorkloadState | undefined, state: AgentState | null): RuleTable | null {
+  return state?.tables.find((entry) => entry.id === known?.tableId)?.table ?? null;
+}
+
+/** A listed link is seen by the name of the file that it leads to. */
+function unseenOf(table: RuleTable | null, known: WorkloadState | undefined, seen: ReadonlySet<string>) {
+  const seenLinks = Object.entries(known?.files ?? {})
+    .filter(([, file]) => seen.has(file))
+    .map(([key]) => key.slice(key.indexOf("/")));
+  const listed = (table?.binaries ?? []).map(({ path }) => path);
+  return unseenExecutables(
+    listed.filter((path) => !seenLinks.includes(path)),
+    seen,
+  );
+}
+
+function describeKnown(id: number, known: WorkloadState | undefined, table: RuleTable | null) {
   return {
     id,
     name: known?.name ?? `workload-${id}`,
