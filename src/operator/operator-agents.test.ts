@@ -85,6 +85,29 @@ test("an agent that disagrees on what it holds gets all of it anew", async () =>
   );
 });
 
+test("an agent that hangs is told of, and a pod that it never saw has an event that says what that means", async () => {
+  cluster.pod("web");
+  cluster.profile("web", allowing("10.0.0.0/8"));
+  const operator = await cluster.operator();
+  let hangs = false;
+  cluster.agent(operator, "n1", { answer: () => (hangs ? null : "acknowledge") });
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  hangs = true;
+  cluster.pod("new", { labels: { app: "web" } });
+  await cluster.becomes("web", "Enforced", "False NodesFailing");
+  await operator.stop();
+  const events = cluster.server.list(EVENTS) as unknown as {
+    regarding: { name: string };
+    reason: string;
+    note: string;
+  }[];
+  assert.deepEqual(
+    events.map(({ regarding, reason }) => [regarding.name, reason]),
+    [["new", "NotJudged"]],
+  );
+  assert.match(events[0]?.note ?? "", /has not answered since .*nothing judges it, and its traffic passes/);
+});
+
 test("packets that are allowed are no reason to write a status every few seconds, and are not forgotten", async () => {
   cluster.pod("web");
   cluster.profile("web", allowing("10.0.0.0/8"));

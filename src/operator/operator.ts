@@ -20,6 +20,7 @@ import { Reports } from "./reports.ts";
 import { SERVING_GRACE_MS } from "./status/pod-verdicts.ts";
 import { ProfileTotals } from "./status/totals.ts";
 import { StatusWriter } from "./status/writer.ts";
+import { UnjudgedPods } from "./unjudged-pods.ts";
 import { recordInvalid } from "./violation-events.ts";
 
 export interface ElectionOptions {
@@ -213,6 +214,7 @@ export class Operator {
   #makeStatusWriter(): StatusWriter {
     const { connection, log } = this.#options;
     const { observer } = this.telemetry;
+    const unjudged = new UnjudgedPods(this.#recorder);
     return new StatusWriter({
       connection,
       log,
@@ -222,6 +224,7 @@ export class Operator {
       records: this.records,
       totals: this.#totals,
       servingSince: () => this.#servingSince,
+      onUnjudged: (pods) => unjudged.found(pods),
       onWritten: (failed) => observer.statusWritten(failed),
       onEnforced: (seconds) => observer.enforced(seconds),
     });

@@ -32,6 +32,17 @@ export function recordViolation(
   });
 }
 
+/** A pod that a profile selects, and that nothing is known to judge. */
+export function recordUnjudged(recorder: EventRecorder, pod: ViolatingPod, message: string): void {
+  recorder.record({
+    regarding: { apiVersion: "v1", kind: "Pod", ...pod },
+    type: "Warning",
+    reason: "NotJudged",
+    action: "Wait",
+    note: message,
+  });
+}
+
 /** A profile that is not valid, on the profile itself. */
 export function recordInvalid(recorder: EventRecorder, profile: StoredProfile, errors: readonly string[]): void {
   recorder.record({

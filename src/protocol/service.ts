@@ -24,8 +24,10 @@ export const MAX_AGENT_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** A State is sent in parts of about this many bytes. */
 export const MAX_PART_BYTES = 512 * 1024;
 
-/** A stream without traffic is asked whether it still lives after this many milliseconds, by either side. */
+/** A stream without traffic is asked by the agent whether it still lives after this many milliseconds. */
 export const KEEPALIVE_MS = 20_000;
+/** And by the operator, which has to tell of an agent that hangs. */
+export const HEARTBEAT_MS = 5_000;
 /** And is given up after as many more without an answer. */
 export const KEEPALIVE_TIMEOUT_MS = 10_000;
 

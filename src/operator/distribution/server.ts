@@ -15,7 +15,7 @@ import { ConnectionLimits, type DropReason } from "../../net/connection-limits.t
 import type { Hello, Observations, Watches } from "../../protocol/agent_pb.js";
 import {
   DISTRIBUTION_SERVICE,
-  KEEPALIVE_MS,
+  HEARTBEAT_MS,
   KEEPALIVE_TIMEOUT_MS,
   LEADER_METADATA,
   MAX_AGENT_MESSAGE_BYTES,
@@ -98,7 +98,7 @@ export class DistributionServer {
   constructor(options: DistributionOptions) {
     this.#options = options;
     this.#server = new Server({
-      "grpc.keepalive_time_ms": KEEPALIVE_MS,
+      "grpc.keepalive_time_ms": HEARTBEAT_MS,
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
       "grpc.max_receive_message_length": MAX_AGENT_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,

@@ -31,6 +31,7 @@ function folded(more: Partial<Folded> = {}): Folded {
     limited: [],
     unprotected: null,
     compileFailure: null,
+    unjudged: [],
     sharedWith: new Map(),
     ...more,
   };

@@ -16,6 +16,8 @@ export interface Folded {
   unprotected: (Failure & { pod: string }) | null;
   /** Why pods keep what they had, if some do. */
   compileFailure: Failure | null;
+  /** Pods that nothing is known to judge, because their node's agent is away or hangs, and why. */
+  unjudged: { plan: PodPlan; message: string }[];
   /** Other names of listed files, by the listed path. */
   sharedWith: Map<string, Set<string>>;
 }
@@ -41,6 +43,7 @@ export function foldPods(
     limited: [],
     unprotected: null,
     compileFailure: null,
+    unjudged: [],
     sharedWith: new Map(),
   };
   const nodes = new Map<string, NodeSum>();
@@ -57,7 +60,8 @@ function addPod(
   agent: AgentRecord | undefined,
   clock: Clock,
 ): void {
-  const { protectable, programmed, enforced, failure } = judgePod(plan, agent, clock);
+  const { protectable, programmed, enforced, failure, unjudged } = judgePod(plan, agent, clock);
+  if (unjudged && failure !== null) folded.unjudged.push({ plan, message: failure.message });
   for (const { path, names } of agent?.pods.get(plan.uid)?.sharedFiles ?? []) {
     const known = folded.sharedWith.get(path) ?? new Set<string>();
     for (const name of names) known.add(name);

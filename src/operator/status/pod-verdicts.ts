@@ -19,6 +19,8 @@ export interface PodVerdict {
   /** What is wanted is in force. */
   enforced: boolean;
   failure: Failure | null;
+  /** Its node's agent is away or hangs, and has never said anything of it: nothing is known to judge it. */
+  unjudged: boolean;
 }
 
 /** Times in milliseconds. */
@@ -38,23 +40,25 @@ const HOST_NETWORK: Failure = {
 
 export function judgePod(plan: PodPlan, agent: AgentRecord | undefined, clock: Clock): PodVerdict {
   if (plan.binding.policy === PolicyKind.HOST_NETWORK) {
-    return { protectable: false, programmed: true, enforced: false, failure: HOST_NETWORK };
+    return { protectable: false, programmed: true, enforced: false, failure: HOST_NETWORK, unjudged: false };
   }
   const state = agent?.pods.get(plan.uid);
-  const failure = planFailure(plan) ?? agentFailure(agent, clock);
+  const away = agentFailure(agent, clock, state !== undefined);
+  const failure = planFailure(plan) ?? away;
+  const unjudged = away !== null && state === undefined && plan.binding.policy === PolicyKind.TABLE;
   const held = agent?.acknowledged?.get(plan.uid);
   const programmed = held?.policy === PolicyKind.TABLE && held.tableHash === plan.binding.tableHash;
   if (state?.phase === PodPhase.UNPROTECTED) {
     const own = { reason: state.code || "Unprotected", message: state.message };
-    return { protectable: false, programmed: true, enforced: false, failure: failure ?? own };
+    return { protectable: false, programmed: true, enforced: false, failure: failure ?? own, unjudged };
   }
   const isCurrent = state?.tableHash === plan.binding.tableHash && plan.binding.tableHash !== "";
   const enforced = state?.phase === PodPhase.ENFORCED && isCurrent && failure?.reason !== COMPILE_FAILED;
   if (state?.phase === PodPhase.FAILED) {
     const own = { reason: state.code || "Failed", message: state.message };
-    return { protectable: true, programmed, enforced: false, failure: failure ?? own };
+    return { protectable: true, programmed, enforced: false, failure: failure ?? own, unjudged };
   }
-  return { protectable: true, programmed, enforced, failure };
+  return { protectable: true, programmed, enforced, failure, unjudged };
 }
 
 export const COMPILE_FAILED = "CompileFailed";
@@ -68,19 +72,23 @@ function planFailure({ policy, binding }: PodPlan): Failure | null {
   };
 }
 
-function agentFailure(agent: AgentRecord | undefined, { now, servingSince }: Clock): Failure | null {
+/** @param isKnown whether the agent has said anything of the pod */
+function agentFailure(agent: AgentRecord | undefined, { now, servingSince }: Clock, isKnown: boolean): Failure | null {
+  const meanwhile = isKnown
+    ? "what was in force stays in force"
+    : "it has never said anything of this pod: unless the node has a gate that holds new pods back, nothing judges it, and its traffic passes";
   if (agent === undefined) {
     if (now - servingSince < SERVING_GRACE_MS) return null;
     const message = "no agent has connected from this node; is the agent's DaemonSet running there?";
     return { reason: "AgentMissing", message };
   }
   if (!agent.connected && now - agent.lastSeen > AGENT_GRACE_MS) {
-    const message = `its agent has not been heard of since ${timeText(agent.lastSeen)}; what was in force stays in force`;
+    const message = `its agent has not been heard of since ${timeText(agent.lastSeen)}; ${meanwhile}`;
     return { reason: "AgentMissing", message };
   }
   if (agent.refusal !== null) return { reason: agent.refusal.code || "Refused", message: agent.refusal.message };
   if (agent.waitingSince !== null && now - agent.waitingSince > ANSWER_MS) {
-    const message = `its agent has not answered since ${timeText(agent.waitingSince)}`;
+    const message = `its agent has not answered since ${timeText(agent.waitingSince)}; ${meanwhile}`;
     return { reason: "AgentNotResponding", message };
   }
   const reduced = agent.problems.find(({ reducesEnforcement }) => reducesEnforcement);

@@ -12,7 +12,7 @@ import { SECURITY_PROFILES } from "../kinds.ts";
 import type { Planner } from "../planner.ts";
 import type { ProfileStore, StoredProfile } from "../profile-store.ts";
 import { buildStatus } from "./build.ts";
-import { foldPods } from "./fold.ts";
+import { type Folded, foldPods } from "./fold.ts";
 import { SERVING_GRACE_MS } from "./pod-verdicts.ts";
 import type { ProfileStatus } from "./profile-status.ts";
 import { writeWhatIsTaken } from "./refused-parts.ts";
@@ -29,6 +29,8 @@ export interface StatusWriterOptions {
   /** Since when this operator serves agents, in milliseconds since 1970; null: it does not, and writes nothing. */
   servingSince: () => number | null;
   onWritten?: (failed: boolean) => void;
+  /** Pods of the profile that nothing is known to judge; at every look. */
+  onUnjudged?: (pods: Folded["unjudged"]) => void;
   /** The first time that a generation is in force everywhere. */
   onEnforced?: (seconds: number) => void;
   observer?: ControllerObserver;
@@ -175,6 +177,7 @@ export class StatusWriter {
       return null;
     }
     const folded = foldPods(plans, (node) => records.get(node), clock);
+    this.#options.onUnjudged?.(folded.unjudged);
     const { key, uid, record } = profile;
     const status = buildStatus(
       profile,
