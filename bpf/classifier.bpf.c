@@ -98,7 +98,7 @@ __noinline int remember_fragment(__u32 reason)
 	fragment.table_id = s->workload.table_id;
 	fragment.path_id = s->flow.subjects[0].path_id;
 	fragment_key_of(s, &key);
-	if (bpf_map_update_elem(&fragments, &key, &fragment, BPF_ANY) == 0)
+	if (put_fragment(&key, &fragment) == 0)
 		return reason;
 	count_error(ERROR_FRAGMENTS_FULL);
 	return reason ? (int)reason : REASON_CAPACITY;
@@ -126,12 +126,16 @@ __noinline int later_fragment_verdict(struct __sk_buff *skb)
 }
 
 /* Puts the flow that has been judged in force. Returns a reason: what cannot be stored has no replies. */
-static __always_inline int store_flow(struct scratch *s, __u32 reason)
+__noinline int store_flow(__u32 reason)
 {
+	struct scratch *s = get_scratch();
+
+	if (!s)
+		return REASON_CAPACITY;
 	/* Other ICMP than echo, and protocols without ports, know no replies; every packet is judged alone. */
 	if (is_icmp(&s->packet) && !is_echo(&s->packet))
 		return reason;
-	if (bpf_map_update_elem(&flows, &s->key, &s->flow, BPF_ANY) == 0)
+	if (put_flow(&s->key, &s->flow) == 0)
 		return reason;
 	count_error(ERROR_FLOWS_FULL);
 	return reason ? (int)reason : REASON_CAPACITY;
@@ -190,7 +194,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 	 */
 	if (standing != STANDING_FOREIGN &&
 	    (!s->flow.reason || (s->flow.flags & FLOW_PAYLOAD_REFUSED) || !(s->workload.mode & MODE_ENFORCE)))
-		reason = store_flow(s, reason);
+		reason = store_flow(reason);
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
 		reason = remember_fragment(reason);
 	if (flow_reason)
@@ -207,6 +211,7 @@ static __always_inline int judge_valid(struct __sk_buff *skb, struct scratch *s,
 {
 	int reason;
 
+	note_use(flow);
 	s->flow = *flow;
 	s->actor_count = 0;
 	remember_masks(s);
@@ -272,6 +277,7 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 		return refused_before(skb, s, flow);
 	if (flow->flags & (FLOW_DNS | FLOW_L7_PENDING) || (s->packet.flags & PACKET_FIRST_FRAGMENT))
 		return judge_valid(skb, s, flow);
+	note_use(flow);
 	count_packet(s->workload.id, flow->subjects[0].path_id, s->direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
 	tell_test(skb, REASON_ALLOWED, VERDICT_ALLOWED);
 	return TC_NEXT;

@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "claim.h"
 #include "epoch.h"
 #include "executable.h"
 #include "script.h"
@@ -18,6 +19,7 @@ static __always_inline void describe_task(struct task_struct *task, struct proce
 {
 	process->start_time = start_time_of(task);
 	process->cgroup_id = cgroup_id_of(task);
+	process->owner = memory_owner_of(task);
 	process->netns_inum = netns_inum_of(task);
 	bpf_probe_read_kernel(process->comm, sizeof(process->comm), &task->comm);
 }
@@ -30,13 +32,44 @@ static __always_inline void describe_parent(__u32 parent_tgid, struct process *p
 	process->parent_path_id = parent ? parent->path_id : 0;
 }
 
-static __always_inline int store_process(__u32 tgid, const struct process *process, __u64 flags)
+/*
+ * Enters a process, or replaces its entry: `known`, which may be one that a predecessor of its number has left. One whose
+ * owner has had its part has no entry, and is judged by `default`. Returns 0 if there is an entry now.
+ */
+static __always_inline int store_process(__u32 tgid, const struct process *process, const struct process *known)
 {
-	int failed = bpf_map_update_elem(&processes, &tgid, process, flags);
+	__u64 before = known ? known->owner : 0;
+	int failed;
 
-	if (failed && flags != BPF_NOEXIST)
+	if (known && before == process->owner)
+		return bpf_map_update_elem(&processes, &tgid, process, BPF_ANY);
+	if (!take_claim(process->owner, CLAIM_PROCESSES, PROCESSES_CLAIM))
+		return -1;
+	failed = bpf_map_update_elem(&processes, &tgid, process, BPF_ANY);
+	give_claim_back(failed ? process->owner : before, CLAIM_PROCESSES);
+	if (failed)
 		count_error(ERROR_PROCESSES_FULL);
 	return failed;
+}
+
+/* Enters a process unless the tracepoints have been faster. */
+static __always_inline void add_process(__u32 tgid, const struct process *process)
+{
+	if (!take_claim(process->owner, CLAIM_PROCESSES, PROCESSES_CLAIM) ||
+	    !bpf_map_update_elem(&processes, &tgid, process, BPF_NOEXIST))
+		return;
+	give_claim_back(process->owner, CLAIM_PROCESSES);
+	if (!bpf_map_lookup_elem(&processes, &tgid))
+		count_error(ERROR_PROCESSES_FULL);
+}
+
+static __always_inline void remove_process(__u32 tgid)
+{
+	struct process *known = bpf_map_lookup_elem(&processes, &tgid);
+	__u64 owner = known ? known->owner : 0;
+
+	if (!bpf_map_delete_elem(&processes, &tgid))
+		give_claim_back(owner, CLAIM_PROCESSES);
 }
 
 /*
@@ -97,8 +130,8 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 		describe_parent(BPF_CORE_READ(task, real_parent, tgid), &process);
 	}
 	/* An entry that could not be replaced would leave the process with its predecessor's rights. */
-	if (store_process(tgid, &process, BPF_ANY))
-		bpf_map_delete_elem(&processes, &tgid);
+	if (store_process(tgid, &process, before))
+		remove_process(tgid);
 	begin_process_epoch(lineage);
 	return 0;
 }
@@ -141,8 +174,8 @@ int process_forked(struct bpf_raw_tracepoint_args *ctx)
 	}
 	describe_parent(parent_tgid, &process);
 	/* A process that was missed when it ended may have left an entry under this number. */
-	if (store_process(tgid, &process, BPF_ANY))
-		bpf_map_delete_elem(&processes, &tgid);
+	if (store_process(tgid, &process, bpf_map_lookup_elem(&processes, &tgid)))
+		remove_process(tgid);
 	return 0;
 }
 
@@ -154,7 +187,7 @@ int process_exited(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 
 	if (is_process_dead(task))
-		bpf_map_delete_elem(&processes, &tgid);
+		remove_process(tgid);
 	return 0;
 }
 
@@ -195,15 +228,14 @@ int find_processes(struct bpf_iter__task *ctx)
 	if (known && known->start_time == process.start_time)
 		return 0;
 	if (known)
-		bpf_map_delete_elem(&processes, &tgid);
+		remove_process(tgid);
 	describe_task(task, &process);
 	describe_running(task, &process);
 	describe_parent(BPF_CORE_READ(task, real_parent, tgid), &process);
-	if (store_process(tgid, &process, BPF_NOEXIST) && !bpf_map_lookup_elem(&processes, &tgid))
-		count_error(ERROR_PROCESSES_FULL);
+	add_process(tgid, &process);
 	/* If it ended meanwhile, process_exited may have come before the entry. */
 	if (is_process_dead(task))
-		bpf_map_delete_elem(&processes, &tgid);
+		remove_process(tgid);
 	return 0;
 }
 

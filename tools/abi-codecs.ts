@@ -3,8 +3,11 @@ import type { BtfMember, BtfType } from "../src/node-agent/kernel/btf.ts";
 import { BtfError, resolveType, sizeOfType } from "../src/node-agent/kernel/btf.ts";
 
 const CONSTANTS_ENUM = "abi_constant";
-/** Members that are there for the layout only; they are no fields in TypeScript, and zero in the kernel. */
-const FILLER = /^(padding\d*|zero)$/;
+/**
+ * Members that are no fields in TypeScript: they are there for the layout only, and zero in the kernel, or are the kernel's
+ * lock, which it shows to nobody.
+ */
+const FILLER = /^(padding\d*|zero|lock)$/;
 /** Names that would hide a global of JavaScript. */
 const RENAMED: ReadonlyMap<string, string> = new Map([["error", "ErrorKind"]]);
 /** Longest array that becomes a tuple, whose elements are known to be there. */

@@ -241,12 +241,37 @@ struct name_rule {
 
 /* ------------------------------------------------------------------------------------------- identity */
 
+/* What one owner may have of the node's memory for processes and for paths that no profile lists (bpf/include/claim.h). */
+#define PROCESSES_CLAIM 4096
+#define PATHS_CLAIM 1024
+/* And all owners together of the paths, so that there is room for those that profiles list. */
+#define PATHS_CLAIM_ALL 12288
+#define CLAIM_OWNER_ALL 0
+enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1 };
+
+/* `claims`: LRU_HASH. */
+struct claim_key {
+	__u64 owner;         /* cgroup v2 id, or the inode number of a workload's network namespace and the highest bit */
+	__u32 kind;          /* enum claim_kind */
+	__u32 padding;
+};
+struct claim {
+	__s64 count;
+	__u64 refused;       /* times that there was no more to be had */
+};
+
 /* `paths`: HASH, path text (NUL padded) -> path id. The kernel numbers from 1, user space from here: */
 #define PATH_ID_USER 0x40000000u
 /* Set in a subject's path id when the binary was changed after its container started. */
 #define PATH_ID_MODIFIED 0x80000000u
 struct path_text {
 	char text[PATH_TEXT_MAX];
+};
+
+/* `path_texts`: HASH, path id that the kernel gave out -> */
+struct named_path {
+	char text[PATH_TEXT_MAX];
+	__u64 owner;         /* see struct claim_key */
 };
 
 enum process_flag {
@@ -261,6 +286,7 @@ enum process_flag {
 struct process {
 	__u64 start_time;     /* group leader's start_boottime (start_time where there is none), ns */
 	__u64 cgroup_id;      /* on the cgroup v2 hierarchy */
+	__u64 owner;          /* whose claim the entry is, see struct claim_key */
 	__u32 path_id;
 	__u32 script_id;      /* the script that its interpreter runs; 0 if it was not executed through a shebang */
 	__u32 flags;          /* enum process_flag */
@@ -338,7 +364,54 @@ struct registration {
 
 /* -------------------------------------------------------------------------------------------- traffic */
 
-/* `flows`: LRU_HASH. ICMP and ICMPv6 echo: both ports are the identifier. */
+/*
+ * A workload's share of each map that traffic fills (bpf/include/share.h): so many entries. As many workloads as fit in the
+ * maps' sizes may have filled their shares at once.
+ */
+#define FLOWS_SHARE 8192
+#define FRAGMENTS_SHARE 256
+#define DNS_QUERIES_SHARE 512
+#define DNS_NAMES_SHARE 1024
+#define LEARNED_SHARE 1024
+#define LIMITS_SHARE 512
+#define COUNTERS_SHARE 256
+enum share_kind {
+	SHARE_FLOWS = 0,
+	SHARE_FRAGMENTS,
+	SHARE_REFUSED_FRAGMENTS,
+	SHARE_DNS_QUERIES,
+	SHARE_DNS_NAMES,
+	SHARE_LEARNED,
+	SHARE_LIMITS,
+	SHARE_COUNTERS,
+	SHARE_COUNT,
+};
+
+/* `shares`: HASH. */
+struct share_key {
+	__u32 workload_id;
+	__u32 kind;          /* enum share_kind */
+};
+struct share {
+	struct bpf_spin_lock lock;
+	__u32 next;          /* position whose turn it is */
+	__u32 used;          /* positions that have had an entry */
+	__u32 padding;
+	__u64 lost;          /* entries that were pushed out, and counters that were not to be had */
+};
+
+/* `places`: HASH. The key of the entry that has a place in a ring, by whichever map's it is. */
+#define PLACE_KEY_MAX 64
+struct place_key {
+	__u32 workload_id;
+	__u16 kind;          /* enum share_kind */
+	__u16 position;
+};
+struct place {
+	__u8 key[PLACE_KEY_MAX];
+};
+
+/* `flows`: HASH. ICMP and ICMPv6 echo: both ports are the identifier. */
 struct flow_key {
 	__u32 workload_id;
 	__u8 protocol;
@@ -391,10 +464,10 @@ struct flow {
 	__u16 dns_length[2]; /* DNS over TCP: a length prefix that came alone, 0 if none */
 	__u32 tick;          /* jiffies (low half) when last_seen was looked at last */
 	__u32 lineage;       /* of the process that used it last */
-	__u32 padding;
+	__u32 used;          /* 1 after a packet, until its place in the ring has its next turn */
 };
 
-/* `fragments`: LRU_HASH. The verdict of a datagram's first fragment, for the others. */
+/* `fragments`: HASH. The verdict of a datagram's first fragment, for the others. */
 struct fragment_key {
 	__u32 workload_id;
 	__u32 identification;
@@ -414,7 +487,7 @@ struct fragment {
 
 /* ------------------------------------------------------------------------------------------------ DNS */
 
-/* `dns_queries`: LRU_HASH of outstanding questions. */
+/* `dns_queries`: HASH of outstanding questions. */
 struct dns_query_key {
 	struct flow_key flow;
 	__u16 id;
@@ -431,14 +504,19 @@ struct dns_query {
 	__u16 padding[3];
 };
 
-/* `dns_names`: LRU_HASH, name hash (__u64) -> the name as in name_key. */
+/* `dns_names`: HASH, of the names that a workload has learned addresses of -> the name as in name_key. */
+struct dns_name_key {
+	__u64 hash;
+	__u32 workload_id;
+	__u32 padding;
+};
 struct dns_name {
 	char text[NAME_TEXT_MAX];
 	__u8 length;
 	__u8 padding;
 };
 
-/* `learned`: LRU_HASH. Which names an address was an answer to, for one process of one workload. */
+/* `learned`: HASH. Which names an address was an answer to, for one process of one workload. */
 struct learned_key {
 	__u32 workload_id;
 	__u32 path_id;
@@ -455,7 +533,7 @@ struct learned {
 
 /* -------------------------------------------------------------------------------- counters and events */
 
-/* `counters`: PERCPU_HASH. path_id 0 also stands in when the map is full (ERROR_COUNTERS_FULL). */
+/* `counters`: PERCPU_HASH. path_id 0 also stands in when the workload's share is full. */
 struct counter_key {
 	__u32 workload_id;
 	__u32 path_id;
@@ -495,6 +573,7 @@ enum error {
 	ERROR_GATE_FULL,
 	ERROR_DEVICES_FULL,
 	ERROR_REGISTRATIONS_FULL,
+	ERROR_SHARES_FULL,
 	ERROR_OWNER_DISAGREEMENT,     /* the socket's storage and its registration name different processes */
 	ERROR_SCRIPT_FILE,            /* of a script that was executed, not found: it goes by its interpreter */
 	ERROR_COUNT,
@@ -541,7 +620,7 @@ struct event {
 	__u32 padding2;
 };
 
-/* `limits`: LRU_HASH. The last event of a kind, and how many packets have been held back since. */
+/* `limits`: HASH. The last event of a kind, and how many packets have been held back since. */
 struct limit_key {
 	__u32 workload_id;
 	__u32 path_id;

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "name.h"
+#include "share.h"
 
 #define DNS_FLAG_RESPONSE 0x8000
 #define DNS_OPCODE 0x7800
@@ -99,12 +100,25 @@ __noinline int parse_dns(struct __sk_buff *skb, __u32 offset, __u32 end)
 	return REASON_ALLOWED;
 }
 
-/* Remembers the text behind a name's hash. Returns 0, or -1 if the hash cannot be used. */
-static __always_inline int remember_name(struct name_scratch *name)
+/* The text behind a hash, if the workload has learned addresses of the name. Leaves its key in name->stored. */
+static __always_inline struct dns_name *find_name(struct name_scratch *name, __u32 workload_id, __u64 hash)
 {
-	struct dns_name *known = bpf_map_lookup_elem(&dns_names, &name->hash);
-	struct dns_name *fresh = (struct dns_name *)name->wire; /* as many bytes, and not needed any more */
+	name->stored.hash = hash;
+	name->stored.workload_id = workload_id;
+	name->stored.padding = 0;
+	return bpf_map_lookup_elem(&dns_names, &name->stored);
+}
 
+/* Remembers the text behind the hash of the name at hand. Returns 0, or -1 if the hash cannot be used. */
+__noinline int remember_name(__u32 workload_id)
+{
+	struct name_scratch *name = get_name_scratch();
+	struct dns_name *known, *fresh;
+
+	if (!name)
+		return -1;
+	known = find_name(name, workload_id, name->hash);
+	fresh = (struct dns_name *)name->wire; /* as many bytes, and not needed any more */
 	if (known) {
 		if (known->length == name->name_length && same_text(known->text, name->key.text))
 			return 0;
@@ -114,7 +128,7 @@ static __always_inline int remember_name(struct name_scratch *name)
 	copy_text(fresh->text, name->key.text);
 	fresh->length = name->name_length;
 	fresh->padding = 0;
-	if (bpf_map_update_elem(&dns_names, &name->hash, fresh, BPF_ANY) < 0) {
+	if (put_dns_name(&name->stored, fresh) < 0) {
 		count_error(ERROR_DNS_NAMES_FULL);
 		return -1;
 	}
@@ -180,7 +194,7 @@ __noinline int learn_address(__u32 ttl)
 		}
 		m->fresh.names[0].hash = m->name_hash;
 		m->fresh.names[0].expires = expires;
-		if (bpf_map_update_elem(&learned, &m->keys[i], &m->fresh, BPF_ANY) < 0)
+		if (put_learned(&m->keys[i], &m->fresh) < 0)
 			count_error(ERROR_LEARNED_FULL);
 	}
 	m->learned++;
@@ -293,7 +307,7 @@ __noinline int learn_answers(struct __sk_buff *skb)
 	if (!m || !name)
 		return REASON_DNS_MALFORMED;
 	m->learned = 0;
-	if (remember_name(name) < 0)
+	if (remember_name(m->keys[0].workload_id) < 0)
 		return REASON_ALLOWED;
 	m->chain[0] = m->name_hash;
 	m->chain_length = 1;

@@ -59,7 +59,7 @@ __noinline int remember_question(void)
 		query.second_container_id = s->flow.subjects[1].container_id;
 	}
 	prepare_query_key(s, m);
-	if (bpf_map_update_elem(&dns_queries, &m->query_key, &query, BPF_ANY) < 0)
+	if (put_dns_query(&m->query_key, &query) < 0)
 		count_error(ERROR_DNS_QUERIES_FULL);
 	return 0;
 }

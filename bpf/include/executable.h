@@ -73,7 +73,7 @@ static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct tas
 		return 0;
 	}
 	take_name(scratch);
-	return intern(scratch);
+	return intern(scratch, task);
 }
 
 /* Fills `out`; whatever fails makes it path 0 with PROCESS_PATH_UNKNOWN. `scratch` may be null, `file` too. */

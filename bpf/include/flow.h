@@ -17,6 +17,13 @@ enum standing {
 	STANDING_VALID,
 };
 
+/* So that it is not pushed out while others of its workload are idle. Written once in a turn: see may_flow_stay. */
+static __always_inline void note_use(struct flow *flow)
+{
+	if (!flow->used)
+		flow->used = 1;
+}
+
 static __always_inline int is_echo(struct packet *p)
 {
 	if (p->protocol == PROTOCOL_ICMP)

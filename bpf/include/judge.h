@@ -32,9 +32,9 @@ static __always_inline __u64 ask_mask(struct name_scratch *name, __u32 ruleset)
 }
 
 /* The blocks of a rule set that allow connecting to a learned name. */
-static __always_inline __u64 connect_mask(struct name_scratch *name, __u32 ruleset, __u64 hash)
+static __always_inline __u64 connect_mask(struct name_scratch *name, __u32 ruleset, __u32 workload_id, __u64 hash)
 {
-	struct dns_name *known = bpf_map_lookup_elem(&dns_names, &hash);
+	struct dns_name *known = find_name(name, workload_id, hash);
 	struct name_rule *rule;
 
 	if (!known) {
@@ -75,7 +75,7 @@ static __always_inline __u64 learned_mask(struct scratch *s, struct subject *sub
 			continue;
 		if (!s->flow.name_hash)
 			s->flow.name_hash = entry->names[i].hash;
-		allowed = connect_mask(name, subject->ruleset, entry->names[i].hash);
+		allowed = connect_mask(name, subject->ruleset, s->workload.id, entry->names[i].hash);
 		/* The name that lets it through is the one to report. */
 		if (allowed && !mask)
 			s->flow.name_hash = entry->names[i].hash;

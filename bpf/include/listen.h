@@ -8,6 +8,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "identity.h"
+#include "share.h"
 
 #define LISTEN_PORT_PREFIX 64 /* of a port_key with every bit counting */
 
@@ -63,10 +64,14 @@ static __always_inline void count_listening(const struct workload *workload, __u
 		counter->packets++;
 		return;
 	}
+	if (may_have_counter(workload->id, path_id)) {
+		if (!bpf_map_update_elem(&counters, &key, &first, BPF_NOEXIST))
+			return;
+		count_error(ERROR_COUNTERS_FULL);
+	}
+	key.path_id = 0;
 	if (!bpf_map_update_elem(&counters, &key, &first, BPF_NOEXIST))
 		return;
-	count_error(ERROR_COUNTERS_FULL);
-	key.path_id = 0;
 	counter = bpf_map_lookup_elem(&counters, &key);
 	if (counter)
 		counter->packets++;
@@ -92,7 +97,7 @@ static __always_inline __u64 take_event_turn(const struct workload *workload, __
 	__u64 count;
 
 	if (!limit) {
-		if (bpf_map_update_elem(&limits, &key, &fresh, BPF_ANY))
+		if (put_limit(&key, &fresh))
 			count_error(ERROR_LIMITS_FULL);
 		return 1;
 	}

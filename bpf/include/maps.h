@@ -57,9 +57,10 @@ PINNED_MAP_WITH_FLAGS(names, BPF_MAP_TYPE_LPM_TRIE, struct name_key, struct name
 /* Identity */
 PINNED_MAP_WITH_FLAGS(paths, BPF_MAP_TYPE_HASH, struct path_text, __u32, 16384, BPF_F_NO_PREALLOC);
 /* The kernel's own numbers, path id -> text. Who removes a path from `paths` removes it here too, if it is here. */
-PINNED_MAP_WITH_FLAGS(path_texts, BPF_MAP_TYPE_HASH, __u32, struct path_text, 16384, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(path_texts, BPF_MAP_TYPE_HASH, __u32, struct named_path, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP(path_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
-PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 65536);
+PINNED_MAP(claims, BPF_MAP_TYPE_LRU_HASH, struct claim_key, struct claim, 16384);
+PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 131072);
 PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket_owner, 0,
 		      BPF_F_NO_PREALLOC | BPF_F_CLONE);
@@ -67,17 +68,19 @@ PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket
 PINNED_MAP(registrations, BPF_MAP_TYPE_LRU_HASH, struct registration_key, struct registration, 32768);
 PINNED_MAP(registered, BPF_MAP_TYPE_LRU_HASH, __u64, struct registration_key, 32768);
 
-/* Traffic: may be evicted */
-PINNED_MAP(flows, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, 65536);
-PINNED_MAP(fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 4096);
-PINNED_MAP(dns_queries, BPF_MAP_TYPE_LRU_HASH, struct dns_query_key, struct dns_query, 16384);
-PINNED_MAP(dns_names, BPF_MAP_TYPE_LRU_HASH, __u64, struct dns_name, 16384);
-PINNED_MAP(learned, BPF_MAP_TYPE_LRU_HASH, struct learned_key, struct learned, 32768);
+/* Traffic: may be evicted, each workload's by itself (bpf/include/share.h). Memory is taken for what is there. */
+PINNED_MAP_WITH_FLAGS(shares, BPF_MAP_TYPE_HASH, struct share_key, struct share, 32768, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(places, BPF_MAP_TYPE_HASH, struct place_key, struct place, 1048576, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(flows, BPF_MAP_TYPE_HASH, struct flow_key, struct flow, 524288, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(fragments, BPF_MAP_TYPE_HASH, struct fragment_key, struct fragment, 32768, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(dns_queries, BPF_MAP_TYPE_HASH, struct dns_query_key, struct dns_query, 65536, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(dns_names, BPF_MAP_TYPE_HASH, struct dns_name_key, struct dns_name, 131072, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(learned, BPF_MAP_TYPE_HASH, struct learned_key, struct learned, 131072, BPF_F_NO_PREALLOC);
 
 /* Counters and events */
-PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 16384);
+PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 65536);
 PINNED_MAP(errors, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, ERROR_COUNT);
-PINNED_MAP(limits, BPF_MAP_TYPE_LRU_HASH, struct limit_key, struct limit, 16384);
+PINNED_MAP_WITH_FLAGS(limits, BPF_MAP_TYPE_HASH, struct limit_key, struct limit, 65536, BPF_F_NO_PREALLOC);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -36,6 +36,7 @@ struct name_scratch {
 	__u8 wire[256] __attribute__((aligned(8)));
 	__u8 label_start[256];        /* 1 where `wire` has a length byte */
 	__u8 label[64];
+	struct dns_name_key stored;   /* key in `dns_names`, of the name at hand */
 	__u64 hash;                   /* of the name read last */
 	__u64 power;
 	__u32 name_length;            /* of key.text */

@@ -131,6 +131,7 @@ static __always_inline int is_of_open_flow(struct __sk_buff *skb, struct workloa
 		return 0;
 	if (key.protocol == PROTOCOL_UDP && is_idle(flow))
 		return 0;
+	note_use(flow);
 	count_packet(workload->id, flow->subjects[0].path_id, direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
 	return 1;
 }

@@ -10,7 +10,7 @@
 #ifndef PORTCULLIS_PATH_H
 #define PORTCULLIS_PATH_H
 
-#include "task.h"
+#include "claim.h"
 
 #define PATH_STEPS_MAX 64 /* on the way up: components, and the mount points between them */
 #define PATH_CLAIMS_MAX 8
@@ -42,6 +42,7 @@ struct path_scratch {
 	__u32 named;                     /* components so far that are neither "." nor ".." */
 	struct callback_head *work;      /* see executed_file.h */
 	struct file *file;
+	struct named_path entry;         /* of `path_texts` */
 };
 
 static const struct path_scratch blank_scratch;
@@ -208,38 +209,51 @@ static __always_inline enum walk_result mark_unreachable(struct path_scratch *sc
 
 /*
  * A number that no other path has. Kernels before 5.12 cannot add and fetch in one step, so two CPUs may read the
- * same number: it belongs to the one that enters its path under it. Returns 0, counted, if the map is full.
+ * same number: it belongs to the one that enters its path under it. Returns 0 if the owner has had its part, or, counted,
+ * if all have.
  */
 static __always_inline __u32 claim_path_id(struct path_scratch *scratch)
 {
 	__u32 index = 0;
 	__u64 *sequence = bpf_map_lookup_elem(&path_sequence, &index);
+	__u64 owner = scratch->entry.owner;
 	__u32 id;
 	int i;
 
+	if (!take_claim(owner, CLAIM_PATHS, PATHS_CLAIM))
+		return 0;
+	if (!take_claim(CLAIM_OWNER_ALL, CLAIM_PATHS, PATHS_CLAIM_ALL))
+		goto full;
+	__builtin_memcpy(scratch->entry.text, scratch->text, PATH_TEXT_MAX);
 	for (i = 0; sequence && i < PATH_CLAIMS_MAX; i++) {
 		__sync_fetch_and_add(sequence, 1);
 		id = *(volatile __u64 *)sequence;
-		if (id && id < PATH_ID_USER && !bpf_map_update_elem(&path_texts, &id, scratch->text, BPF_NOEXIST))
+		if (id && id < PATH_ID_USER && !bpf_map_update_elem(&path_texts, &id, &scratch->entry, BPF_NOEXIST))
 			return id;
 	}
+	give_claim_back(CLAIM_OWNER_ALL, CLAIM_PATHS);
+full:
+	give_claim_back(owner, CLAIM_PATHS);
 	count_error(ERROR_PATHS_FULL);
 	return 0;
 }
 
 /* The id of the path in `scratch->text`, from `paths`; a new one if it is not there. 0, counted, if that failed. */
-static __noinline __u32 intern(struct path_scratch *scratch)
+static __noinline __u32 intern(struct path_scratch *scratch, struct task_struct *task)
 {
 	__u32 *known = bpf_map_lookup_elem(&paths, scratch->text);
 	__u32 id;
 
 	if (known)
 		return *known;
+	scratch->entry.owner = memory_owner_of(task);
 	id = claim_path_id(scratch);
 	if (!id || !bpf_map_update_elem(&paths, scratch->text, &id, BPF_NOEXIST))
 		return id;
 	/* Somebody was faster, or it is full. */
 	bpf_map_delete_elem(&path_texts, &id);
+	give_claim_back(scratch->entry.owner, CLAIM_PATHS);
+	give_claim_back(CLAIM_OWNER_ALL, CLAIM_PATHS);
 	known = bpf_map_lookup_elem(&paths, scratch->text);
 	if (known)
 		return *known;

@@ -5,9 +5,35 @@
 
 #include "dns.h"
 #include "scratch.h"
+#include "share.h"
 
 /* Not on the stack, which is short there: see dns_flow.h. */
 static const struct counter no_packets;
+
+/*
+ * A counter that is not there yet. Without room for one, what all processes without one of their own have in common stands
+ * in. Global, so that its stack is taken when it is needed only. Returns 1 if there is one now under the path, 0 if not.
+ */
+__noinline int add_counter(__u32 workload_id, __u32 path_id, __u32 direction, __u32 reason, __u32 verdict)
+{
+	struct counter_key key = {
+		.workload_id = workload_id,
+		.path_id = path_id,
+		.direction = direction,
+		.reason = reason,
+		.verdict = verdict,
+	};
+
+	if (may_have_counter(workload_id, path_id)) {
+		bpf_map_update_elem(&counters, &key, &no_packets, BPF_NOEXIST);
+		if (bpf_map_lookup_elem(&counters, &key))
+			return 1;
+		count_error(ERROR_COUNTERS_FULL);
+	}
+	key.path_id = 0;
+	bpf_map_update_elem(&counters, &key, &no_packets, BPF_NOEXIST);
+	return 0;
+}
 
 static __always_inline void count_packet(__u32 workload_id, __u32 path_id, __u32 direction, __u32 reason,
 					 __u32 verdict, __u32 length)
@@ -22,17 +48,12 @@ static __always_inline void count_packet(__u32 workload_id, __u32 path_id, __u32
 	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
 
 	if (!counter) {
-		bpf_map_update_elem(&counters, &key, &no_packets, BPF_NOEXIST);
+		if (!add_counter(workload_id, path_id, direction, reason, verdict))
+			key.path_id = 0;
 		counter = bpf_map_lookup_elem(&counters, &key);
 	}
-	if (!counter) {
-		/* The map is full. What all processes without an entry of their own have in common stands in. */
-		count_error(ERROR_COUNTERS_FULL);
-		key.path_id = 0;
-		counter = bpf_map_lookup_elem(&counters, &key);
-		if (!counter)
-			return;
-	}
+	if (!counter)
+		return;
 	counter->packets++;
 	counter->bytes += length;
 }
@@ -69,7 +90,7 @@ static __always_inline __u64 within_limit(struct scratch *s, __u32 reason, __u32
 	limit = bpf_map_lookup_elem(&limits, &key);
 	if (!limit) {
 		fresh.last = now;
-		if (bpf_map_update_elem(&limits, &key, &fresh, BPF_ANY) < 0)
+		if (put_limit(&key, &fresh) < 0)
 			count_error(ERROR_LIMITS_FULL);
 		return 1;
 	}

@@ -172,7 +172,7 @@ static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task
 	flags = file_flags(task, file) | scratch->flags;
 	if (flags & ~PROCESS_MOUNTED)
 		return 0;
-	out->path_id = intern(scratch);
+	out->path_id = intern(scratch, task);
 	out->flags = flags ? PROCESS_SCRIPT_MOUNTED : 0;
 	return 0;
 }

@@ -184,7 +184,7 @@ test("allowed flows are reported once, if that is wanted, with the name that the
   for (const flags of ["S", "A", "PA"]) scene.out(PEER, tcp({ from: 4000, to: 443, flags }));
   const event = only(scene.rig.takeEvents());
   assert.deepEqual([event.reason, event.verdict, event.mask], [Reason.ALLOWED, Verdict.ALLOWED, 1n]);
-  const learned = scene.rig.maps.dnsNames.get(event.nameHash);
+  const learned = scene.rig.maps.dnsNames.get({ workloadId: event.workloadId, hash: event.nameHash });
   assert.equal(learned && restoreName(learned.text.slice(0, learned.length)), "www.example.com");
   scene.rig.configure({});
 });
@@ -220,8 +220,8 @@ describe("what could not be done is counted", () => {
   test("two names with one hash: the second teaches nothing", () => {
     begin("enforce");
     scene.ask("www.example.com");
-    const [, query] = only([...scene.rig.maps.dnsQueries.entries()]);
-    scene.rig.maps.dnsNames.set(query.nameHash, { text: "moc.", length: 4 });
+    const [{ flow }, { nameHash }] = only([...scene.rig.maps.dnsQueries.entries()]);
+    scene.rig.maps.dnsNames.set({ workloadId: flow.workloadId, hash: nameHash }, { text: "moc.", length: 4 });
     assert.equal(scene.reply("www.example.com", [addressRecord(PEER)]), "Allowed");
     assert.equal(scene.rig.maps.learned.count(), 0);
     assert.deepEqual(scene.rig.errorCounts(), { DNS_NAME_COLLISION: 1 });

@@ -15,6 +15,18 @@ enum abi_constant {
 	ABI_LEARNED_NAMES_MAX = LEARNED_NAMES_MAX,
 	ABI_DNS_PORTS_MAX = DNS_PORTS_MAX,
 	ABI_EPOCHS = EPOCHS,
+	ABI_PROCESSES_CLAIM = PROCESSES_CLAIM,
+	ABI_PATHS_CLAIM = PATHS_CLAIM,
+	ABI_PATHS_CLAIM_ALL = PATHS_CLAIM_ALL,
+	ABI_CLAIM_OWNER_ALL = CLAIM_OWNER_ALL,
+	ABI_FLOWS_SHARE = FLOWS_SHARE,
+	ABI_FRAGMENTS_SHARE = FRAGMENTS_SHARE,
+	ABI_DNS_QUERIES_SHARE = DNS_QUERIES_SHARE,
+	ABI_DNS_NAMES_SHARE = DNS_NAMES_SHARE,
+	ABI_LEARNED_SHARE = LEARNED_SHARE,
+	ABI_LIMITS_SHARE = LIMITS_SHARE,
+	ABI_COUNTERS_SHARE = COUNTERS_SHARE,
+	ABI_PLACE_KEY_MAX = PLACE_KEY_MAX,
 	ABI_ADDRESS_LENGTH = ADDRESS_LENGTH,
 	ABI_PATH_ID_USER = PATH_ID_USER,
 	ABI_PATH_ID_MODIFIED = PATH_ID_MODIFIED,
@@ -35,8 +47,10 @@ enum veth_flag veth_flag_layout;
 enum registration_flag registration_flag_layout;
 enum workload_flag workload_flag_layout;
 enum process_flag process_flag_layout;
+enum claim_kind claim_kind_layout;
 enum socket_flag socket_flag_layout;
 enum flow_flag flow_flag_layout;
+enum share_kind share_kind_layout;
 enum error error_layout;
 enum event_type event_type_layout;
 
@@ -58,9 +72,16 @@ struct port_key port_key_layout;
 struct name_key name_key_layout;
 struct name_rule name_rule_layout;
 struct path_text path_text_layout;
+struct named_path named_path_layout;
+struct claim_key claim_key_layout;
+struct claim claim_layout;
 struct process process_layout;
 struct actor actor_layout;
 struct socket_owner socket_owner_layout;
+struct share_key share_key_layout;
+struct share share_layout;
+struct place_key place_key_layout;
+struct place place_layout;
 struct flow_key flow_key_layout;
 struct subject subject_layout;
 struct flow flow_layout;
@@ -68,6 +89,7 @@ struct fragment_key fragment_key_layout;
 struct fragment fragment_layout;
 struct dns_query_key dns_query_key_layout;
 struct dns_query dns_query_layout;
+struct dns_name_key dns_name_key_layout;
 struct dns_name dns_name_layout;
 struct learned_key learned_key_layout;
 struct learned_name learned_name_layout;

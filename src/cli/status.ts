@@ -86,6 +86,10 @@ function workloadLines(workload: WorkloadStatus): string[] {
       `${listed}: no process of this file runs here or has used the network${meant === null ? "" : `; did you mean ${meant}, which has?`}`,
     ]),
     ...workload.problems.map(({ message }): [string, string] => ["Problem", message]),
+    ...workload.full.map(({ name, size, lost, consequence }): [string, string] => [
+      "Full",
+      `${name}: its ${size} are taken, and ${lost} more were wanted; ${consequence}`,
+    ]),
     ...(workload.error === null ? [] : [["Error", workload.error.message] as [string, string]]),
   ];
   const traffic = trafficLines(workload.traffic, "  ");

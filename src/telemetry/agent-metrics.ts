@@ -72,6 +72,12 @@ export const AGENT_METRICS = {
     help: "Addresses that DNS answers have taught, for some process of some pod.",
     labels: [],
   },
+  shareLosses: {
+    type: "gauge",
+    name: "portcullis_agent_share_losses",
+    help: "Entries that workloads have pushed out of their own shares of the kernel's maps, or were not given, by share.",
+    labels: ["share"],
+  },
   kernelErrors: {
     type: "gauge",
     name: "portcullis_agent_kernel_errors",

@@ -144,7 +144,7 @@ function evaluatorQuestions(state: WorkloadState): Listing {
 
 function nameTexts(rig: ClassifierRig): Map<bigint, string> {
   return new Map(
-    [...rig.maps.dnsNames.entries()].map(([hash, { text, length }]) => {
+    [...rig.maps.dnsNames.entries()].map(([{ hash }, { text, length }]) => {
       const name = restoreName(text.slice(0, length));
       return [hash, name === "." ? "" : name];
     }),

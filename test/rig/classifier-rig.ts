@@ -38,6 +38,7 @@ const INSTANCES = 4096;
 
 /** Small enough to be read whole after every sequence; what is not here keeps its size. */
 const MAP_SIZES = {
+  places: 16384,
   flows: 8192,
   fragments: 2048,
   dns_queries: 2048,
@@ -52,7 +53,18 @@ const USED_MAPS = [
   ...(["settings", "processEpochs", "workloads", "interfaces", "interfacesHigh", "namespaces", "addresses"] as const),
   ...(["binaries", "rulesets", "peers4", "peers6", "ports", "names"] as const),
   ...(["paths", "pathTexts", "containers"] as const),
-  ...(["flows", "fragments", "dnsQueries", "dnsNames", "learned", "counters", "errors", "limits"] as const),
+  ...([
+    "shares",
+    "places",
+    "flows",
+    "fragments",
+    "dnsQueries",
+    "dnsNames",
+    "learned",
+    "counters",
+    "errors",
+    "limits",
+  ] as const),
 ] satisfies (keyof Maps)[];
 
 /** The maps that the classifier works on. */
@@ -270,8 +282,9 @@ export class ClassifierRig implements Disposable {
 
   /** Forgets all traffic; rules stay. */
   clear(): void {
-    const { flows, fragments, dnsQueries, dnsNames, learned, counters, limits, errors } = this.maps;
-    for (const map of [flows, fragments, dnsQueries, dnsNames, learned, counters, limits]) map.clear();
+    const { shares, places, flows, fragments, dnsQueries, dnsNames, learned, counters, limits, errors } = this.maps;
+    const traffic = [shares, places, flows, fragments, dnsQueries, dnsNames, learned, counters, limits];
+    for (const map of traffic as { clear(): void }[]) map.clear();
     for (const [kind, count] of [...errors.entries()]) if (count !== 0n) errors.set(kind, 0n);
     this.takeEvents();
   }

@@ -2,32 +2,26 @@
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../protocol/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
 import { createMetrics, type MetricsOf } from "../../telemetry/metrics.ts";
+import { exhaustedClaims } from "../enforce/claims.ts";
 import type { Enforcement } from "../enforce/enforcement.ts";
+import { type MapFill, mapFills } from "../enforce/map-fill.ts";
+import { fullShares } from "../enforce/shares.ts";
 import type { AgentEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import { ErrorKind } from "../kernel/abi.gen.ts";
-import { MAP_TYPE } from "../kernel/maps.ts";
-import { MAP_NAMES, pinName } from "../kernel/typed-maps.ts";
 import type { CountedPackets } from "./counter-report.ts";
 import type { ConnectionState } from "./operator-client.ts";
 
 /** How full the kernel's maps are, and what has failed there. */
 export interface NodeFigures {
-  maps: { name: string; entries: number; capacity: number }[];
+  maps: MapFill[];
+  /** What workloads had their shares of, and how much more they wanted, all together. */
+  lost: { share: string; count: number }[];
   errors: { kind: string; count: number }[];
-  learned: number;
 }
 
 /** To count entries is to read a map; scrapes in quick succession see one count. */
 const FIGURES_AGE_MS = 10_000;
-
-const COUNTED_TYPES: readonly number[] = [
-  MAP_TYPE.HASH,
-  MAP_TYPE.LRU_HASH,
-  MAP_TYPE.PERCPU_HASH,
-  MAP_TYPE.LRU_PERCPU_HASH,
-  MAP_TYPE.LPM_TRIE,
-];
 
 /** Names of phases as labels: POD_PHASE_ENFORCED is `enforced`. */
 const PHASES: readonly (readonly [PodPhase, string])[] = PodPhaseSchema.values
@@ -62,13 +56,14 @@ export class AgentMetrics implements EventSink {
   collect(): void {
     if (this.#describe === null || performance.now() - this.#describedAt < FIGURES_AGE_MS) return;
     this.#describedAt = performance.now();
-    const { maps, errors, learned } = this.#describe();
-    for (const { name, entries, capacity } of maps) {
+    const { maps, errors, lost } = this.#describe();
+    for (const { name, entries, maxEntries } of maps) {
       this.#metrics.mapEntries.set({ map: name }, entries);
-      this.#metrics.mapCapacity.set({ map: name }, capacity);
+      this.#metrics.mapCapacity.set({ map: name }, maxEntries);
     }
     for (const { kind, count } of errors) this.#metrics.kernelErrors.set({ kind }, count);
-    this.#metrics.learnedNames.set(learned);
+    for (const { share, count } of lost) this.#metrics.shareLosses.set({ share }, count);
+    this.#metrics.learnedNames.set(maps.find(({ name }) => name === "learned")?.entries ?? 0);
   }
 
   counted(
@@ -117,16 +112,20 @@ export class AgentMetrics implements EventSink {
 }
 
 export function describeNode({ maps }: Pick<Enforcement, "maps">): NodeFigures {
-  const counted = MAP_NAMES.filter((name) => COUNTED_TYPES.includes(maps[name].info.type));
   return {
-    maps: counted.map((name) => ({
-      name: pinName(name),
-      entries: maps[name].count(),
-      capacity: maps[name].maxEntries,
-    })),
+    maps: mapFills(maps),
+    lost: lostShares(maps),
     errors: Object.entries(ErrorKind)
       .filter(([name]) => name !== "COUNT")
       .map(([name, kind]) => ({ kind: name.toLowerCase(), count: Number(maps.errors.get(kind) ?? 0n) })),
-    learned: maps.learned.count(),
   };
+}
+
+/** By share and claim, over all workloads: which one it is, `portcullis status` says. */
+function lostShares(maps: Enforcement["maps"]): NodeFigures["lost"] {
+  const all = [...[...fullShares(maps.shares).values()].flat(), ...exhaustedClaims(maps.claims)];
+  return [...Map.groupBy(all, ({ name }) => name)].map(([share, entries]) => ({
+    share,
+    count: entries.reduce((sum, { lost }) => sum + lost, 0),
+  }));
 }

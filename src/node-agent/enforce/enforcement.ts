@@ -8,6 +8,7 @@ import { SettingFlag } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
+import { arePathsShort, recountClaims } from "./claims.ts";
 import { Enforcer } from "./enforcer.ts";
 import { OtherNamespaceError, StateUnreadableError } from "./errors.ts";
 import type { HookSet } from "./function-hooks.ts";
@@ -30,9 +31,6 @@ export interface EnforcementOptions {
   /** Ways to put programs on the kernel's functions, see function-hooks.ts; all of them unless given. */
   hookSets?: readonly HookSet[];
 }
-
-/** Removed paths that are worth a look: below this share of the map nothing is collected. */
-const PATHS_PRESSURE = 0.5;
 
 export class Enforcement implements Disposable {
   readonly enforcer: Enforcer;
@@ -58,6 +56,7 @@ export class Enforcement implements Disposable {
       ...(options.hookSets === undefined ? {} : { hookSets: options.hookSets }),
     });
     this.maps = openMaps(pinRoot);
+    recountClaims(this.maps);
     const registrations = this.programs.hookSets.flows === null ? 0 : SettingFlag.REGISTRATIONS;
     this.maps.settings.set(0, { ...settings, flags: settings.flags | registrations });
     // Names are known by hashes of the multiplier that is lost: what was learned under them can match nothing.
@@ -75,9 +74,9 @@ export class Enforcement implements Disposable {
     this.maps.settings.set(0, { ...settings, flags: others | (on ? SettingFlag.REPORT_ALLOWED : 0) });
   }
 
-  /** Removes paths that nothing refers to, if they fill the map. Returns how many. */
+  /** Removes paths that nothing refers to, if somebody has many. Returns how many. */
   collectPaths(): number {
-    if (this.maps.paths.count() < this.maps.paths.maxEntries * PATHS_PRESSURE) return 0;
+    if (!arePathsShort(this.maps.claims)) return 0;
     const listed = this.store
       .states()
       .flatMap(({ table }) => table.binaries.map(({ path }) => this.paths.intern(path)));

@@ -2,39 +2,34 @@
 
 import { PATH_ID_MODIFIED } from "../kernel/abi.gen.ts";
 import type { Maps } from "../kernel/typed-maps.ts";
+import { recountClaims } from "./claims.ts";
 import type { PathNames } from "./path-names.ts";
+import { removeShares } from "./shares.ts";
 
 const PATH_ID_MASK = PATH_ID_MODIFIED - 1;
 
 /** Removes flows, learned names, questions, counters and limits of workloads that are not among these. */
 export function forgetWorkloads(maps: Maps, live: ReadonlySet<number>): void {
-  const gone = <K>(keys: Iterable<K>, workloadId: (key: K) => number) =>
-    [...keys].filter((key) => !live.has(workloadId(key)));
-  maps.flows.deleteAll(gone(maps.flows.keys(), (key) => key.workloadId));
-  maps.fragments.deleteAll(gone(maps.fragments.keys(), (key) => key.workloadId));
-  maps.learned.deleteAll(gone(maps.learned.keys(), (key) => key.workloadId));
-  maps.dnsQueries.deleteAll(gone(maps.dnsQueries.keys(), (key) => key.flow.workloadId));
-  maps.counters.deleteAll(gone(maps.counters.keys(), (key) => key.workloadId));
-  maps.limits.deleteAll(gone(maps.limits.keys(), (key) => key.workloadId));
+  removeShares(maps, live);
+  maps.counters.deleteAll([...maps.counters.keys()].filter(({ workloadId }) => !live.has(workloadId)));
 }
 
 /**
- * Makes room among the paths. A socket's memory of who made it cannot be looked through; if its maker's path is removed and
- * listed later, the socket is judged as that of an unknown binary: more strictly, never less.
+ * Makes room among the paths. What sockets, flows and learned names remember of processes that have ended is not looked
+ * through, for a pod can make more of it than there is time for; if such a path is removed and listed later, what remembers
+ * the former number is judged as an unknown binary's: more strictly, never less.
  * @param listed paths of the tables in force
  * @returns how many paths were removed
  */
 export function collectPaths(maps: Maps, paths: PathNames, listed: ReadonlySet<number>): number {
-  return paths.collect(() => {
+  const removed = paths.collect(() => {
     const used = new Set(listed);
     for (const [, process] of maps.processes.entries()) {
       used.add(process.pathId).add(process.scriptId).add(process.parentPathId);
     }
-    for (const [, flow] of maps.flows.entries()) {
-      for (const subject of flow.subjects) used.add(subject.pathId & PATH_ID_MASK);
-    }
     for (const key of maps.counters.keys()) used.add(key.pathId & PATH_ID_MASK);
-    for (const key of maps.learned.keys()) used.add(key.pathId & PATH_ID_MASK);
     return used;
   });
+  recountClaims(maps);
+  return removed;
 }

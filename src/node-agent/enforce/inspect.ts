@@ -9,10 +9,10 @@ import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as Workl
 import { listPins } from "../kernel/bpffs.ts";
 import { listClassifiers } from "../kernel/classifiers.ts";
 import { LayoutError } from "../kernel/codec.ts";
-import { MAP_TYPE } from "../kernel/maps.ts";
-import { MAP_NAMES, type Maps, openMaps, pinName } from "../kernel/typed-maps.ts";
+import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { UNGUARDED } from "../workload/errors.ts";
+import { type ExhaustedClaim, exhaustedClaims } from "./claims.ts";
 import { listedName } from "./container-files.ts";
 import { readCounters, type TrafficCount } from "./counters.ts";
 import { PinsIncompatibleError, PinsIncompleteError } from "./errors.ts";
@@ -20,6 +20,8 @@ import { attachedHookSets, type HookSets } from "./function-hooks.ts";
 import { readStrangers, type Stranger } from "./gate.ts";
 import { Instances } from "./instances.ts";
 import { runningAgent } from "./lock.ts";
+import { type MapFill, mapFills } from "./map-fill.ts";
+import { type FullShare, fullShares } from "./shares.ts";
 import { type AgentState, loadState, type WorkloadState } from "./state.ts";
 import { type UnseenExecutable, unseenExecutables } from "./unseen.ts";
 import { actionsOf } from "./workload-value.ts";
@@ -52,12 +54,8 @@ export interface WorkloadStatus {
   /** Listed executables of which no process runs, and none has used the network. */
   unseen: UnseenExecutable[];
   traffic: TrafficCount[];
-}
-
-export interface MapFill {
-  name: string;
-  entries: number;
-  maxEntries: number;
+  /** What it had its share of, and wanted more. */
+  full: FullShare[];
 }
 
 export interface NodeStatus {
@@ -88,14 +86,6 @@ export interface GateStatus {
 }
 
 const NS_PER_MS = 1_000_000n;
-const COUNTED_TYPES: readonly number[] = [
-  MAP_TYPE.HASH,
-  MAP_TYPE.LRU_HASH,
-  MAP_TYPE.PERCPU_HASH,
-  MAP_TYPE.LRU_PERCPU_HASH,
-  MAP_TYPE.LPM_TRIE,
-];
-
 /** Looks at a pin root. @throws KernelError; PinsIncompatibleError if another version has pinned there */
 export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus {
   const status: NodeStatus = {
@@ -123,11 +113,7 @@ export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus
     present: true,
     workloads: inspectWorkloads(maps, state, visible ? lookAtInterfaces(pinRoot) : null),
     gate: inspectGate(maps),
-    maps: MAP_NAMES.filter((name) => COUNTED_TYPES.includes(maps[name].info.type)).map((name) => ({
-      name: pinName(name),
-      entries: maps[name].count(),
-      maxEntries: maps[name].maxEntries,
-    })),
+    maps: mapFills(maps),
     errors: readErrors(maps),
   };
 }
@@ -172,6 +158,8 @@ function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterf
   const path = pathReader(maps);
   const traffic = Map.groupBy(readCounters(maps.counters, path), ({ workloadId }) => workloadId);
   const running = Map.groupBy([...maps.processes.entries()], ([, { netnsInum }]) => netnsInum);
+  const full = fullShares(maps.shares);
+  const exhausted = exhaustedClaims(maps.claims);
   const byId = Map.groupBy(instances.interfaces(), (ifindex) => instances.current(ifindex)?.id ?? 0);
   return [...byId].map(([id, ifindexes]) => {
     const known = state?.workloads.find((workload) => workload.id === id);
@@ -188,6 +176,7 @@ function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterf
       state: value === null ? "unknown" : stateOf(value, known?.problems ?? []),
       interfaces: ifindexes.map((ifindex) => interfaceStatus(ifindex, known, seen)),
       traffic: traffic.get(id) ?? [],
+      full: [...(full.get(id) ?? []), ...claimsOf(exhausted, value?.netnsInum)],
     };
   });
 }
@@ -206,6 +195,10 @@ function unseenOf(table: RuleTable | null, known: WorkloadState | undefined, see
     listed.filter((path) => !seenLinks.includes(path)),
     seen,
   );
+}
+
+function claimsOf(claims: readonly ExhaustedClaim[], owner: number | undefined): FullShare[] {
+  return claims.filter(({ netnsInum }) => netnsInum === owner).map(({ netnsInum: _, ...share }) => share);
 }
 
 function describeKnown(id: number, known: WorkloadState | undefined, table: RuleTable | null) {

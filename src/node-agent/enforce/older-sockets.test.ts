@@ -10,6 +10,7 @@ import { adoptOlderSockets, type OlderSocketParts } from "./older-sockets.ts";
 const SELF: Process = {
   startTime: 77n,
   cgroupId: 5n,
+  owner: 5n,
   pathId: 3,
   scriptId: 0,
   flags: 0,

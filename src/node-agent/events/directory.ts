@@ -57,10 +57,10 @@ export class AgentDirectory implements Directory {
     return this.#parts.paths.text(id);
   }
 
-  name(hash: bigint): string | null {
+  name(workloadId: number, hash: bigint): string | null {
     const known = this.#names.get(hash);
     if (known !== undefined) return known;
-    const value = this.#parts.maps.dnsNames.get(hash);
+    const value = this.#parts.maps.dnsNames.get({ workloadId, hash });
     if (value === undefined) return null;
     const name = nameFromReversed(value.text.slice(0, value.length));
     remember(this.#names, hash, name, NAMES_KEPT);

@@ -36,7 +36,7 @@ const directory: Directory = {
       [2, "/bin/sh"],
       [3, "/app/run.py"],
     ]).get(id) ?? null,
-  name: (hash) => (hash === 99n ? "pong.example" : null),
+  name: (_workloadId, hash) => (hash === 99n ? "pong.example" : null),
   container: (_, id) => (id === 5 ? "app" : null),
   eventTime: (monotonic) => new Date(Number(monotonic / 1_000_000n)),
   startTime: (boot) => new Date(Number(boot / 1_000_000n)),

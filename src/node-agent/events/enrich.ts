@@ -13,7 +13,7 @@ export interface Directory {
   table(id: number): RuleTable | null;
   path(id: number): string | null;
   /** A learned or asked name by its hash. */
-  name(hash: bigint): string | null;
+  name(workloadId: number, hash: bigint): string | null;
   container(workloadId: number, containerId: number): string | null;
   /** Of CLOCK_MONOTONIC nanoseconds. */
   eventTime(monotonic: bigint): Date;
@@ -37,7 +37,7 @@ export function verdictEvent(record: Event, directory: Directory): VerdictEvent 
   const direction = DIRECTIONS[record.direction] ?? "egress";
   const local = endpoint(record.local, record.localPort, record);
   const remote = endpoint(record.remote, record.remotePort, record);
-  const name = record.nameHash === 0n ? null : directory.name(record.nameHash);
+  const name = record.nameHash === 0n ? null : directory.name(record.workloadId, record.nameHash);
   if (name !== null) remote.name = name;
   const application = applicationName(record.application);
   const dns = dnsPart(record);

@@ -13,6 +13,18 @@ export const COMM_MAX = 16;
 export const LEARNED_NAMES_MAX = 4;
 export const DNS_PORTS_MAX = 4;
 export const EPOCHS = 262144;
+export const PROCESSES_CLAIM = 4096;
+export const PATHS_CLAIM = 1024;
+export const PATHS_CLAIM_ALL = 12288;
+export const CLAIM_OWNER_ALL = 0;
+export const FLOWS_SHARE = 8192;
+export const FRAGMENTS_SHARE = 256;
+export const DNS_QUERIES_SHARE = 512;
+export const DNS_NAMES_SHARE = 1024;
+export const LEARNED_SHARE = 1024;
+export const LIMITS_SHARE = 512;
+export const COUNTERS_SHARE = 256;
+export const PLACE_KEY_MAX = 64;
 export const ADDRESS_LENGTH = 16;
 export const PATH_ID_USER = 1073741824;
 export const PATH_ID_MODIFIED = 2147483648;
@@ -116,6 +128,12 @@ export const GateFlag = {
   OPENS_AFTER_TIMEOUT: 2,
 } as const;
 
+/** `enum claim_kind` */
+export const ClaimKind = {
+  PROCESSES: 0,
+  PATHS: 1,
+} as const;
+
 /** `enum process_flag` */
 export const ProcessFlag = {
   MODIFIED: 1,
@@ -136,6 +154,19 @@ export const SocketFlag = {
 /** `enum registration_flag` */
 export const RegistrationFlag = {
   SHARED: 1,
+} as const;
+
+/** `enum share_kind` */
+export const ShareKind = {
+  FLOWS: 0,
+  FRAGMENTS: 1,
+  REFUSED_FRAGMENTS: 2,
+  DNS_QUERIES: 3,
+  DNS_NAMES: 4,
+  LEARNED: 5,
+  LIMITS: 6,
+  COUNTERS: 7,
+  COUNT: 8,
 } as const;
 
 /** `enum flow_flag` */
@@ -174,9 +205,10 @@ export const ErrorKind = {
   GATE_FULL: 21,
   DEVICES_FULL: 22,
   REGISTRATIONS_FULL: 23,
-  OWNER_DISAGREEMENT: 24,
-  SCRIPT_FILE: 25,
-  COUNT: 26,
+  SHARES_FULL: 24,
+  OWNER_DISAGREEMENT: 25,
+  SCRIPT_FILE: 26,
+  COUNT: 27,
 } as const;
 
 /** `enum event_type` */
@@ -605,6 +637,49 @@ export const NameRule: Codec<NameRule> = {
   },
 };
 
+/** `struct claim_key`, 16 bytes */
+export interface ClaimKey {
+  owner: bigint;
+  kind: number;
+}
+
+export const ClaimKey: Codec<ClaimKey> = {
+  SIZE: 16,
+  encode(value: ClaimKey, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.owner, offset);
+    buffer.writeUInt32LE(value.kind, offset + 8);
+    buffer.fill(0, offset + 12, offset + 16);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): ClaimKey {
+    return {
+      owner: buffer.readBigUInt64LE(offset),
+      kind: buffer.readUInt32LE(offset + 8),
+    };
+  },
+};
+
+/** `struct claim`, 16 bytes */
+export interface Claim {
+  count: bigint;
+  refused: bigint;
+}
+
+export const Claim: Codec<Claim> = {
+  SIZE: 16,
+  encode(value: Claim, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigInt64LE(value.count, offset);
+    buffer.writeBigUInt64LE(value.refused, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Claim {
+    return {
+      count: buffer.readBigInt64LE(offset),
+      refused: buffer.readBigUInt64LE(offset + 8),
+    };
+  },
+};
+
 /** `struct path_text`, 256 bytes */
 export interface PathText {
   text: string;
@@ -623,10 +698,32 @@ export const PathText: Codec<PathText> = {
   },
 };
 
-/** `struct process`, 64 bytes */
+/** `struct named_path`, 264 bytes */
+export interface NamedPath {
+  text: string;
+  owner: bigint;
+}
+
+export const NamedPath: Codec<NamedPath> = {
+  SIZE: 264,
+  encode(value: NamedPath, buffer: Buffer = Buffer.alloc(264), offset = 0): Buffer {
+    writeText(buffer, value.text, offset, 256, "NamedPath.text");
+    buffer.writeBigUInt64LE(value.owner, offset + 256);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): NamedPath {
+    return {
+      text: readText(buffer, offset, 256),
+      owner: buffer.readBigUInt64LE(offset + 256),
+    };
+  },
+};
+
+/** `struct process`, 72 bytes */
 export interface Process {
   startTime: bigint;
   cgroupId: bigint;
+  owner: bigint;
   pathId: number;
   scriptId: number;
   flags: number;
@@ -638,33 +735,35 @@ export interface Process {
 }
 
 export const Process: Codec<Process> = {
-  SIZE: 64,
-  encode(value: Process, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
+  SIZE: 72,
+  encode(value: Process, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.startTime, offset);
     buffer.writeBigUInt64LE(value.cgroupId, offset + 8);
-    buffer.writeUInt32LE(value.pathId, offset + 16);
-    buffer.writeUInt32LE(value.scriptId, offset + 20);
-    buffer.writeUInt32LE(value.flags, offset + 24);
-    buffer.writeUInt32LE(value.netnsInum, offset + 28);
-    buffer.writeUInt32LE(value.parentTgid, offset + 32);
-    buffer.writeUInt32LE(value.parentPathId, offset + 36);
-    buffer.writeUInt32LE(value.lineage, offset + 40);
-    writeText(buffer, value.comm, offset + 48, 16, "Process.comm");
-    buffer.fill(0, offset + 44, offset + 48);
+    buffer.writeBigUInt64LE(value.owner, offset + 16);
+    buffer.writeUInt32LE(value.pathId, offset + 24);
+    buffer.writeUInt32LE(value.scriptId, offset + 28);
+    buffer.writeUInt32LE(value.flags, offset + 32);
+    buffer.writeUInt32LE(value.netnsInum, offset + 36);
+    buffer.writeUInt32LE(value.parentTgid, offset + 40);
+    buffer.writeUInt32LE(value.parentPathId, offset + 44);
+    buffer.writeUInt32LE(value.lineage, offset + 48);
+    writeText(buffer, value.comm, offset + 56, 16, "Process.comm");
+    buffer.fill(0, offset + 52, offset + 56);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Process {
     return {
       startTime: buffer.readBigUInt64LE(offset),
       cgroupId: buffer.readBigUInt64LE(offset + 8),
-      pathId: buffer.readUInt32LE(offset + 16),
-      scriptId: buffer.readUInt32LE(offset + 20),
-      flags: buffer.readUInt32LE(offset + 24),
-      netnsInum: buffer.readUInt32LE(offset + 28),
-      parentTgid: buffer.readUInt32LE(offset + 32),
-      parentPathId: buffer.readUInt32LE(offset + 36),
-      lineage: buffer.readUInt32LE(offset + 40),
-      comm: readText(buffer, offset + 48, 16),
+      owner: buffer.readBigUInt64LE(offset + 16),
+      pathId: buffer.readUInt32LE(offset + 24),
+      scriptId: buffer.readUInt32LE(offset + 28),
+      flags: buffer.readUInt32LE(offset + 32),
+      netnsInum: buffer.readUInt32LE(offset + 36),
+      parentTgid: buffer.readUInt32LE(offset + 40),
+      parentPathId: buffer.readUInt32LE(offset + 44),
+      lineage: buffer.readUInt32LE(offset + 48),
+      comm: readText(buffer, offset + 56, 16),
     };
   },
 };
@@ -813,6 +912,95 @@ export const Registration: Codec<Registration> = {
   },
 };
 
+/** `struct share_key`, 8 bytes */
+export interface ShareKey {
+  workloadId: number;
+  kind: number;
+}
+
+export const ShareKey: Codec<ShareKey> = {
+  SIZE: 8,
+  encode(value: ShareKey, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt32LE(value.kind, offset + 4);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): ShareKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      kind: buffer.readUInt32LE(offset + 4),
+    };
+  },
+};
+
+/** `struct share`, 24 bytes */
+export interface Share {
+  next: number;
+  used: number;
+  lost: bigint;
+}
+
+export const Share: Codec<Share> = {
+  SIZE: 24,
+  encode(value: Share, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.next, offset + 4);
+    buffer.writeUInt32LE(value.used, offset + 8);
+    buffer.writeBigUInt64LE(value.lost, offset + 16);
+    buffer.fill(0, offset, offset + 4);
+    buffer.fill(0, offset + 12, offset + 16);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Share {
+    return {
+      next: buffer.readUInt32LE(offset + 4),
+      used: buffer.readUInt32LE(offset + 8),
+      lost: buffer.readBigUInt64LE(offset + 16),
+    };
+  },
+};
+
+/** `struct place_key`, 8 bytes */
+export interface PlaceKey {
+  workloadId: number;
+  kind: number;
+  position: number;
+}
+
+export const PlaceKey: Codec<PlaceKey> = {
+  SIZE: 8,
+  encode(value: PlaceKey, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt16LE(value.kind, offset + 4);
+    buffer.writeUInt16LE(value.position, offset + 6);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): PlaceKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      kind: buffer.readUInt16LE(offset + 4),
+      position: buffer.readUInt16LE(offset + 6),
+    };
+  },
+};
+
+/** `struct place`, 64 bytes */
+export interface Place {
+  key: Uint8Array;
+}
+
+export const Place: Codec<Place> = {
+  SIZE: 64,
+  encode(value: Place, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
+    writeBytes(buffer, value.key, offset, 64, "Place.key");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Place {
+    return {
+      key: readBytes(buffer, offset, 64),
+    };
+  },
+};
+
 /** `struct flow_key`, 44 bytes */
 export interface FlowKey {
   workloadId: number;
@@ -898,6 +1086,7 @@ export interface Flow {
   dnsLength: [number, number];
   tick: number;
   lineage: number;
+  used: number;
 }
 
 export const Flow: Codec<Flow> = {
@@ -926,7 +1115,7 @@ export const Flow: Codec<Flow> = {
     buffer.writeUInt16LE(value.dnsLength[1], offset + 152 + 2);
     buffer.writeUInt32LE(value.tick, offset + 156);
     buffer.writeUInt32LE(value.lineage, offset + 160);
-    buffer.fill(0, offset + 164, offset + 168);
+    buffer.writeUInt32LE(value.used, offset + 164);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -950,6 +1139,7 @@ export const Flow: Codec<Flow> = {
       dnsLength: [buffer.readUInt16LE(offset + 152), buffer.readUInt16LE(offset + 152 + 2)],
       tick: buffer.readUInt32LE(offset + 156),
       lineage: buffer.readUInt32LE(offset + 160),
+      used: buffer.readUInt32LE(offset + 164),
     };
   },
 };
@@ -1071,6 +1261,28 @@ export const DnsQuery: Codec<DnsQuery> = {
       secondPathId: buffer.readUInt32LE(offset + 24),
       secondContainerId: buffer.readUInt32LE(offset + 28),
       type: buffer.readUInt16LE(offset + 32),
+    };
+  },
+};
+
+/** `struct dns_name_key`, 16 bytes */
+export interface DnsNameKey {
+  hash: bigint;
+  workloadId: number;
+}
+
+export const DnsNameKey: Codec<DnsNameKey> = {
+  SIZE: 16,
+  encode(value: DnsNameKey, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.hash, offset);
+    buffer.writeUInt32LE(value.workloadId, offset + 8);
+    buffer.fill(0, offset + 12, offset + 16);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): DnsNameKey {
+    return {
+      hash: buffer.readBigUInt64LE(offset),
+      workloadId: buffer.readUInt32LE(offset + 8),
     };
   },
 };

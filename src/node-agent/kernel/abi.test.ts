@@ -27,7 +27,7 @@ function snakeCase(name: string): string {
 function runC(body: string): string {
   const folder = mkdtempSync(join(tmpdir(), "pc-abi-"));
   try {
-    const source = `#include <stdio.h>\n#include <stddef.h>\n#include <string.h>\n#include <linux/types.h>\n#include "abi.h"\nint main(void) {\n${body}\nreturn 0; }\n`;
+    const source = `#include <stdio.h>\n#include <stddef.h>\n#include <string.h>\n#include <linux/types.h>\n#include <linux/bpf.h>\n#include "abi.h"\nint main(void) {\n${body}\nreturn 0; }\n`;
     writeFileSync(join(folder, "layout.c"), source);
     execFileSync("clang", ["-I", join(ROOT, "bpf/include"), "-o", join(folder, "layout"), join(folder, "layout.c")]);
     return execFileSync(join(folder, "layout"), { encoding: "utf8" });

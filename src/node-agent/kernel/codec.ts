@@ -1,4 +1,5 @@
 /** What the generated codecs (abi.gen.ts) are made of: values to bytes as the kernel has them, and back. */
+import { isUtf8 } from "node:buffer";
 import { PortcullisError } from "../../api/errors.ts";
 
 /** A value does not fit its place in a struct that the kernel shares. */
@@ -79,18 +80,49 @@ export function readBytes(buffer: Buffer, offset: number, length: number): Buffe
   return Buffer.from(buffer.subarray(offset, offset + length));
 }
 
-/** Writes UTF-8, padded with NULs; a text that fills the whole place has none. @throws LayoutError if it is longer */
+/** Writes a text of readText, padded with NULs; one that fills the whole place has none. @throws LayoutError if it is longer */
 export function writeText(buffer: Buffer, value: string, offset: number, length: number, field: string): void {
-  const size = Buffer.byteLength(value, "utf8");
-  if (size > length) {
-    throw new LayoutError(`${field} holds at most ${length} bytes, and "${value}" has ${size}: shorten it`);
+  const text = value.isWellFormed() ? Buffer.from(value, "utf8") : bytesOfText(value);
+  if (text.length > length) {
+    throw new LayoutError(`${field} holds at most ${length} bytes, and "${value}" has ${text.length}: shorten it`);
   }
-  buffer.write(value, offset, "utf8");
-  buffer.fill(0, offset + size, offset + length);
+  buffer.set(text, offset);
+  buffer.fill(0, offset + text.length, offset + length);
 }
 
-/** Reads UTF-8 up to the first NUL, or all of it. */
+/**
+ * Reads UTF-8 up to the first NUL, or all of it. File names are bytes: each one that is no UTF-8 becomes the lone surrogate
+ * U+DC00 + byte (as Python's PEP 383 has it), so that no two names are the same text, and writeText gives the bytes back.
+ */
 export function readText(buffer: Buffer, offset: number, length: number): string {
   const end = buffer.indexOf(0, offset);
-  return buffer.toString("utf8", offset, end < 0 || end > offset + length ? offset + length : end);
+  const text = buffer.subarray(offset, end < 0 || end > offset + length ? offset + length : end);
+  return isUtf8(text) ? text.toString("utf8") : textOfBytes(text);
+}
+
+const SURROGATE = 0xdc00;
+
+function textOfBytes(bytes: Buffer): string {
+  let text = "";
+  for (let from = 0; from < bytes.length; ) {
+    const size = characterSize(bytes, from);
+    const byte = bytes[from] ?? 0;
+    text += size > 0 ? bytes.toString("utf8", from, from + size) : String.fromCharCode(SURROGATE + byte);
+    from += Math.max(size, 1);
+  }
+  return text;
+}
+
+/** Bytes of the UTF-8 character at `from`, 0 if there is none. */
+function characterSize(bytes: Buffer, from: number): number {
+  return [1, 2, 3, 4].find((size) => from + size <= bytes.length && isUtf8(bytes.subarray(from, from + size))) ?? 0;
+}
+
+function bytesOfText(text: string): Buffer {
+  const parts = [...text].map((character) => {
+    const code = character.charCodeAt(0);
+    const isByte = character.length === 1 && code > SURROGATE && code <= SURROGATE + 0xff;
+    return isByte ? Buffer.from([code - SURROGATE]) : Buffer.from(character, "utf8");
+  });
+  return Buffer.concat(parts);
 }

@@ -1,0 +1,72 @@
+/** Owners' claims on the memory for processes and paths (bpf/include/claim.h). */
+import {
+  CLAIM_OWNER_ALL,
+  type Claim,
+  type ClaimKey,
+  ClaimKind,
+  PATHS_CLAIM,
+  PATHS_CLAIM_ALL,
+  PROCESSES_CLAIM,
+} from "../kernel/abi.gen.ts";
+import type { Maps } from "../kernel/typed-maps.ts";
+import type { FullShare } from "./shares.ts";
+
+/** The highest bit of an owner: it is a network namespace by its inode number. */
+const OWNER_NAMESPACE = 1n << 63n;
+
+const ALL = BigInt(CLAIM_OWNER_ALL);
+
+/** From which part of its claim on an owner's paths are worth being looked through. */
+const PRESSURE = 0.5;
+
+/** Owners that wanted more than their part. Null: a cgroup that is no guarded workload's, or all owners together. */
+export interface ExhaustedClaim extends FullShare {
+  netnsInum: number | null;
+}
+
+const CONSEQUENCES: ReadonlyMap<number, { name: string; consequence: string }> = new Map([
+  [ClaimKind.PROCESSES, { name: "processes", consequence: "the others are judged by default" }],
+  [
+    ClaimKind.PATHS,
+    { name: "paths of executables", consequence: "the others have no name, and are judged by default" },
+  ],
+]);
+
+/** Owners that wanted more than their part. */
+export function exhaustedClaims(claims: Maps["claims"]): ExhaustedClaim[] {
+  return [...claims.entries()].flatMap(([key, { refused }]) => {
+    const words = CONSEQUENCES.get(key.kind);
+    if (words === undefined || refused === 0n) return [];
+    const netnsInum = key.owner >= OWNER_NAMESPACE ? Number(key.owner - OWNER_NAMESPACE) : null;
+    return [{ ...words, size: sizeOf(key), lost: Number(refused), netnsInum }];
+  });
+}
+
+/** Whether somebody has so many paths that it is worth a look for those that nobody needs any more. */
+export function arePathsShort(claims: Maps["claims"]): boolean {
+  return [...claims.entries()].some(
+    ([key, { count }]) => key.kind === ClaimKind.PATHS && Number(count) > sizeOf(key) * PRESSURE,
+  );
+}
+
+/** Sets every claim to what is there: after paths were removed, and where an event was missed. */
+export function recountClaims(maps: Pick<Maps, "claims" | "processes" | "pathTexts">): void {
+  const found = new Map<string, Claim & ClaimKey>();
+  const entryOf = (kind: number, owner: bigint): Claim & ClaimKey => {
+    const entry = found.get(`${kind} ${owner}`) ?? { kind, owner, count: 0n, refused: 0n };
+    found.set(`${kind} ${owner}`, entry);
+    return entry;
+  };
+  for (const [{ kind, owner }, { refused }] of maps.claims.entries()) entryOf(kind, owner).refused = refused;
+  for (const [, { owner }] of maps.processes.entries()) entryOf(ClaimKind.PROCESSES, owner).count += 1n;
+  for (const [, { owner }] of maps.pathTexts.entries()) {
+    entryOf(ClaimKind.PATHS, owner).count += 1n;
+    entryOf(ClaimKind.PATHS, ALL).count += 1n;
+  }
+  maps.claims.setAll([...found.values()].map((entry) => [entry, entry]));
+}
+
+function sizeOf({ kind, owner }: ClaimKey): number {
+  if (kind === ClaimKind.PROCESSES) return PROCESSES_CLAIM;
+  return owner === ALL ? PATHS_CLAIM_ALL : PATHS_CLAIM;
+}

@@ -1,0 +1,147 @@
+/**
+ * Section 9: what one pod makes the node remember pushes out, makes stale, and leaves unnamed nothing of another's. `loud` floods,
+ * `quiet` goes on as if it was alone. Each flood is larger than what all workloads together once had room for.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { test } from "node:test";
+import { statusText } from "../../src/cli/status.ts";
+import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
+import { EPOCHS, FLOWS_SHARE, PATHS_CLAIM, PROCESSES_CLAIM } from "../../src/node-agent/kernel/abi.gen.ts";
+import { openMaps } from "../../src/node-agent/kernel/typed-maps.ts";
+import { fragments } from "../packets/ip.ts";
+import { udp } from "../packets/transport.ts";
+import { Lab } from "./harness/lab.ts";
+import { egress, profile, RESOLVER } from "./harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+const RESOLVER_ADDRESS = "198.51.100.53";
+const FLOOD_MS = 60_000;
+
+const lab = await Lab.start("noisy", {
+  apps: ["quiet", "loud"],
+  zone: { "good.test": { a: [SERVER] }, "*.flood.test": { a: ["198.51.100.2"] } },
+  profiles: (lab) => [
+    profile("quiet", [
+      egress(lab.program("browser"), {
+        cidr4: [`${SERVER}/32`],
+        l4: { protocols: ["tcp"] },
+        l7: { protocols: ["http"] },
+      }),
+      egress(lab.program("sender"), { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } }),
+      egress(lab.program("asker"), {
+        cidr4: [...RESOLVER.cidr4],
+        fqdns: ["good.test"],
+        l4: { protocols: ["udp"] },
+      }),
+    ]),
+    profile("loud", [
+      egress(lab.program("flooder"), {
+        cidr4: ["198.51.100.0/24"],
+        fqdns: ["*.flood.test"],
+        l4: { protocols: ["udp"] },
+      }),
+    ]),
+  ],
+});
+const quiet = lab.workload("quiet");
+const loud = lab.workload("loud");
+const flooder = lab.path("bin", "flooder");
+const stranger = lab.program("stranger");
+
+/** Runs a flood to its end. */
+async function flood(program: string, verbs: string): Promise<void> {
+  const running = lab.start(loud, program, verbs);
+  await running.line("done", FLOOD_MS);
+  await running.finish();
+}
+
+test("§9 a neighbour's flood of flows: an open connection whose first payload was judged goes on", async () => {
+  const tag = lab.tag();
+  const verbs = ["tcp4", "connect", SERVER, "7000", "send", `GET /${tag} HTTP/1.1\r\n\r\n`, "recv", "wait"];
+  const browser = lab.start(quiet, lab.path("bin", "browser"), [...verbs, "send", "more of it", "recv"]);
+  await browser.line("waiting");
+  await flood(flooder, "udp4 scatter 100000 198.51.100.1");
+  browser.tell();
+  const { code, stderr } = await browser.finish();
+  assert.equal(code, 0, stderr);
+});
+
+test("§9 a neighbour's flood of names: a learned name goes on opening its address", async () => {
+  const asker = lab.start(quiet, lab.path("bin", "asker"), [
+    ...["udp4", "connect", RESOLVER_ADDRESS, "53", "ask", "good.test", "A", "wait"],
+    ...["udp4", "connect", SERVER, "7000", "send", lab.tag(), "recv"],
+  ]);
+  await asker.line("waiting");
+  await flood(flooder, `udp4 connect ${RESOLVER_ADDRESS} 53 names 40000 flood.test`);
+  asker.tell();
+  const { code, stderr } = await asker.finish();
+  assert.equal(code, 0, stderr);
+});
+
+test("§9 a neighbour's flood of refused first fragments: the rest of a datagram finds its first", async () => {
+  const ends = { from: quiet.ipv4, to: SERVER };
+  const parts = fragments(ends, udp({ from: 5000, to: 7000 }, `${lab.tag()}${"x".repeat(64)}`), [32]);
+  const [first, second] = parts.map((part) => Buffer.from(part).toString("hex"));
+  const sender = lab.start(quiet, lab.path("bin", "sender"), [
+    ...["udp4", "bind", "0.0.0.0", "5000", "raw4", "255", "connect", SERVER, "0"],
+    ...["sendhex", first ?? "", "wait", "sendhex", second ?? "", "sleep", "200"],
+  ]);
+  await sender.line("waiting");
+  await flood(stranger, `raw4 255 firstparts 6000 ${SERVER}`);
+  sender.tell();
+  assert.equal((await sender.finish()).code, 0);
+  const tag = parts[0] === undefined ? "" : Buffer.from(parts[0].slice(28)).toString("latin1");
+  assert.equal((await lab.servers.received(tag)).length, 1);
+});
+
+test("§9 a neighbour that executes all the time: verdicts of open flows stay good", async () => {
+  const sender = lab.start(quiet, lab.path("bin", "sender"), `udp4 connect ${SERVER} 7000 send ${lab.tag()} recv wait`);
+  await sender.line("waiting");
+  using maps = openMaps(lab.agent.pinRoot);
+  const [, known] = [...maps.flows.entries()].find(([, { tgid }]) => tgid === sender.pid) ?? [];
+  assert.ok(known !== undefined);
+  const workload = [...maps.workloads.entries()].find(([, { tableId }]) => tableId === known.tableId)?.[1];
+  const ofProcess = () => maps.processEpochs.get(known.lineage % EPOCHS) ?? 0n;
+  const ofNamespace = () => maps.namespaceEpochs.get((workload?.netnsInum ?? 0) % EPOCHS) ?? 0n;
+  const isGood = () => known.epoch === ofProcess() + ofNamespace();
+  assert.ok(isGood());
+  await lab.run(loud, flooder, `udp4 exec ${flooder} exec ${flooder} exec ${flooder} sendto ${SERVER} 7000 x`);
+  assert.ok(isGood());
+  sender.tell();
+  await sender.finish();
+});
+
+test("§9 a neighbour's flood of executables, whose names are no UTF-8: others' have their names, and are counted by them", async () => {
+  const folder = lab.path("bin", "links");
+  mkdirSync(folder);
+  await flood(flooder, `links ${PATHS_CLAIM + 500} ${folder} ${SERVER}`);
+  const another = lab.program("another");
+  const event = await lab.stops(quiet, another, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
+  assert.equal(event.process?.path, another);
+});
+
+test("§9 a neighbour's fork bomb: others' processes are known, its own surplus is judged by default", async () => {
+  const bomb = lab.start(loud, flooder, `bomb ${PROCESSES_CLAIM + 200} wait`);
+  await bomb.line("done", FLOOD_MS);
+  try {
+    await lab.passes(quiet, lab.path("bin", "sender"), `udp4 connect ${SERVER} 7000 send TAG recv`);
+    const late = { reason: "BinaryUnknown", path: null } as const;
+    await lab.stops(loud, flooder, `udp4 connect ${SERVER} 7000 send TAG recv`, late);
+  } finally {
+    await bomb.kill();
+  }
+  await lab.passes(loud, flooder, `udp4 connect ${SERVER} 7000 send TAG recv`);
+});
+
+test("§9 status says which workload has had its share of what, and nothing of the others", async () => {
+  const status = inspectNode(lab.agent.pinRoot, lab.agent.stateFolder);
+  const full = (name: string) =>
+    status.workloads.find((workload) => workload.name === name)?.full.map((share) => share.name) ?? [];
+  assert.deepEqual(full(quiet.name), []);
+  for (const share of ["flows", "DNS names", "refused fragments", "processes", "paths of executables"])
+    assert.ok(full(loud.name).includes(share), `${share} in ${full(loud.name)}`);
+  const flows = status.maps.find(({ name }) => name === "flows")?.entries ?? 0;
+  assert.ok(flows >= FLOWS_SHARE && flows < 2 * FLOWS_SHARE, `${flows} flows`);
+  assert.match(statusText(status), /Full: +flows: its 8192 are taken, and \d+ more were wanted/);
+});
