@@ -1,7 +1,8 @@
 /** Address prefixes as profiles list them: strict, so that what is refused here is what the API server refuses. */
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { Finding } from "./fields.ts";
+import { formatIpv4, maskIpv4, parseIpv4 } from "./ipv4.ts";
 
 /** What the API server checks beside `format: cidr`, which allows either family, and octets with leading zeros. */
 const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
@@ -29,7 +30,8 @@ const MAPPED_PREFIX_LENGTH = 96;
 export function parseCidr(text: string, family: AddressFamily): Cidr | Finding {
   const slash = text.indexOf("/");
   const address = slash < 0 ? text : text.slice(0, slash);
-  const found = addressFamily(address);
+  const ipv4 = parseIpv4(address);
+  const found = ipv4 === null ? ipv6Family(address) : 4;
   if (found === null) return invalid(`${JSON.stringify(text)} is not an address prefix`, `write ${EXAMPLES[family]}`);
   if (found !== family) {
     return invalid(`${JSON.stringify(text)} is an IPv${found} prefix`, `list it under cidr${found}`);
@@ -47,7 +49,7 @@ export function parseCidr(text: string, family: AddressFamily): Cidr | Finding {
       `write a number from 0 to ${ADDRESS_BITS[family]} after the "/", without leading zeros`,
     );
   }
-  return maskedCidr(ipaddr.parse(address), family, prefixLength);
+  return ipv4 === null ? maskedIpv6(ipaddr.IPv6.parse(address), prefixLength) : maskedIpv4(ipv4, prefixLength);
 }
 
 /** Canonical text of a prefix, e.g. `10.0.0.0/8`. */
@@ -57,9 +59,8 @@ export function cidrText(cidr: Cidr): string {
 
 const EXAMPLES = { 4: "an IPv4 prefix such as 10.0.0.0/8", 6: "an IPv6 prefix such as 2001:db8::/32" } as const;
 
-/** Node's own parsers: no octal, no leading zeros, no shortened forms; a zone (`%eth0`) is none of a prefix. */
-function addressFamily(address: string): AddressFamily | null {
-  if (isIPv4(address)) return 4;
+/** Node's own parser: no shortened forms; a zone (`%eth0`) is none of a prefix. */
+function ipv6Family(address: string): AddressFamily | null {
   return isIPv6(address) && !address.includes("%") ? 6 : null;
 }
 
@@ -69,19 +70,23 @@ function prefixLengthOf(text: string, family: AddressFamily): number | null {
   return length <= ADDRESS_BITS[family] ? length : null;
 }
 
-function maskedCidr(address: ipaddr.IPv4 | ipaddr.IPv6, family: AddressFamily, prefixLength: number): Cidr | Finding {
+function maskedIpv4(address: number, prefixLength: number): Cidr {
+  const network = maskIpv4(address, prefixLength);
+  return { family: 4, address: formatIpv4(network), prefixLength, masked: network !== address };
+}
+
+function maskedIpv6(address: ipaddr.IPv6, prefixLength: number): Cidr | Finding {
   const bytes = address.toByteArray();
   const network = bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - 8 * index))));
-  const networkAddress = ipaddr.fromByteArray(network);
-  if (networkAddress instanceof ipaddr.IPv6 && isMapped(networkAddress, prefixLength)) {
+  const networkAddress = new ipaddr.IPv6(network);
+  if (isMapped(networkAddress, prefixLength)) {
     return invalid(
       `"${address.toString()}/${prefixLength}" is an IPv4 prefix in IPv6 clothes, which no packet matches`,
       `list "${networkAddress.toIPv4Address().toString()}/${prefixLength - MAPPED_PREFIX_LENGTH}" under cidr4`,
     );
   }
-  const text = networkAddress instanceof ipaddr.IPv6 ? networkAddress.toRFC5952String() : networkAddress.toString();
   const masked = network.some((byte, index) => byte !== bytes[index]);
-  return { family, address: text, prefixLength, masked };
+  return { family: 6, address: networkAddress.toRFC5952String(), prefixLength, masked };
 }
 
 function isMapped(address: ipaddr.IPv6, prefixLength: number): boolean {

@@ -2,18 +2,19 @@
 
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { printableLines } from "../api/printable.ts";
 import { reviewAccess } from "../kube/access-review.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { reviewToken } from "../kube/token-review.ts";
 import { guardProcess } from "../net/confine.ts";
-import { Cluster } from "../operator/cluster.ts";
+import { Cluster, DEFAULT_PROFILES_HEAP } from "../operator/cluster.ts";
 import { dryRun, dryRunText } from "../operator/dry-run.ts";
 import { Operator } from "../operator/operator.ts";
 import { PlanLoop } from "../operator/plan-loop.ts";
 import { searchDomainsOf } from "../operator/pod-record.ts";
+import { type BudgetLimits, DEFAULT_BUDGET } from "../operator/profiles/budget.ts";
 import { type Endpoints, isLoopback, serveEndpoints } from "../telemetry/endpoints.ts";
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
@@ -40,6 +41,11 @@ interface OperatorCommandOptions {
   leaseDuration: number;
   renewDeadline: number;
   retryPeriod: number;
+  budgetProfiles: number;
+  budgetBytes: number;
+  budgetRules: number;
+  budgetSelectors: number;
+  budgetEdits: number;
   dryRun: boolean;
   output: "text" | "json";
   logLevel: LogLevel;
@@ -59,6 +65,16 @@ function addDuration(command: Command, flags: string, description: string, milli
   command.addOption(
     new Option(flags, description).argParser(parseDuration).default(milliseconds, formatDuration(milliseconds)),
   );
+}
+
+function addNumber(command: Command, flags: string, description: string, number: number): void {
+  command.addOption(new Option(flags, description).argParser(parseCount).default(number));
+}
+
+/** @throws InvalidArgumentError */
+function parseCount(text: string): number {
+  if (!/^[1-9][0-9]{0,11}$/.test(text)) throw new InvalidArgumentError("It has to be a whole number above 0.");
+  return Number(text);
 }
 
 export function operatorCommand(): Command {
@@ -110,6 +126,11 @@ export function operatorCommand(): Command {
   addDuration(command, "--lease-duration <time>", "after which others may lead", 15_000);
   addDuration(command, "--renew-deadline <time>", "without success after which leading is given up", 10_000);
   addDuration(command, "--retry-period <time>", "between tries", 2_000);
+  addNumber(command, "--budget-profiles <count>", "profiles that one namespace may have", DEFAULT_BUDGET.profiles);
+  addNumber(command, "--budget-bytes <count>", "bytes that they may come to, as JSON", DEFAULT_BUDGET.bytes);
+  addNumber(command, "--budget-rules <count>", "prefixes, names, ports and peers in them", DEFAULT_BUDGET.rules);
+  addNumber(command, "--budget-selectors <count>", "selectors of pods among these", DEFAULT_BUDGET.selectors);
+  addNumber(command, "--budget-edits <count>", "edits a second of one namespace", DEFAULT_BUDGET.editsPerSecond);
   command
     .option("--dry-run", "say what would be pushed to the nodes, and end; changes nothing", false)
     .addOption(new Option("-o, --output <format>", "of --dry-run").choices(["text", "json"]).default("text"));
@@ -153,6 +174,8 @@ async function serve(
     ...(options.observeAddress === undefined ? {} : { observeAddress: options.observeAddress }),
     agentServiceAccount: `${namespace}/${options.agentServiceAccount}`,
     clusterDomain: options.clusterDomain,
+    budget: budgetOf(options),
+    profilesHeap: profilesHeap(),
     election: options.leaderElection ? { namespace, leaseName, leaseDuration, renewDeadline, retryPeriod } : null,
     log,
   });
@@ -195,7 +218,7 @@ async function endAll(operator: Operator, endpoints: Endpoints, log: Logger): Pr
 }
 
 async function runDry(connection: KubeConnection, options: OperatorCommandOptions, log: Logger): Promise<void> {
-  const cluster = new Cluster(connection, log);
+  const cluster = new Cluster(connection, { budget: budgetOf(options), profilesHeap: profilesHeap(), log });
   const plan = new PlanLoop({
     cluster,
     searchDomains: (pod) => searchDomainsOf(pod, options.clusterDomain, []),
@@ -242,6 +265,27 @@ function tlsOf({ tlsCert, tlsKey, insecure }: OperatorCommandOptions): {
     );
   }
   return { certificateFile: tlsCert, keyFile: tlsKey };
+}
+
+function budgetOf(options: OperatorCommandOptions): BudgetLimits {
+  return {
+    profiles: options.budgetProfiles,
+    bytes: options.budgetBytes,
+    rules: options.budgetRules,
+    selectors: options.budgetSelectors,
+    editsPerSecond: options.budgetEdits,
+  };
+}
+
+/** Of the container's memory the profiles' thread may have a third; the main thread has its share by --max-old-space-size-percentage. */
+const PROFILES_SHARE = 0.33;
+/** What Node gives where there is no limit: more memory than any machine has. */
+const UNLIMITED_BYTES = 2 ** 50;
+
+function profilesHeap(): number {
+  const limit = process.constrainedMemory();
+  if (limit === 0 || limit > UNLIMITED_BYTES) return DEFAULT_PROFILES_HEAP;
+  return Math.max(64, Math.floor((limit * PROFILES_SHARE) / 2 ** 20));
 }
 
 function checkTimes({ leaseDuration, renewDeadline, retryPeriod }: OperatorCommandOptions): void {

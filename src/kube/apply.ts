@@ -1,13 +1,15 @@
 /** Writing objects. */
 import type { KubeConnection } from "./connection.ts";
 import { isNotFound } from "./errors.ts";
-import { apiVersionOf, type KubeObject, objectPath, type ResourceKind } from "./resources.ts";
+import { apiVersionOf, objectPath, type ResourceKind } from "./resources.ts";
 
+/** What comes back is looked at for nothing else, and the object may be a megabyte. */
+const METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const APPLY = "application/apply-patch+yaml";
 
 /**
  * Server-side apply of the status alone: these fields become what is given, and ours; ours that are not given go.
- * @returns the object as it is now, null if it is gone
+ * @returns whether the object is still there
  * @throws ApiError, UnreachableError
  */
 export async function applyStatus(
@@ -16,17 +18,19 @@ export async function applyStatus(
   { namespace, name }: { namespace: string; name: string },
   status: unknown,
   fieldManager: string,
-): Promise<KubeObject | null> {
+): Promise<boolean> {
   const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { name, namespace }, status };
   try {
-    return (await connection.request("PATCH", objectPath(kind, namespace, name, "status"), {
+    await connection.request("PATCH", objectPath(kind, namespace, name, "status"), {
       // Force: the status is this field manager's and nobody else's.
       query: { fieldManager, force: true },
       contentType: APPLY,
+      accept: METADATA,
       body,
-    })) as KubeObject;
+    });
+    return true;
   } catch (error) {
-    if (isNotFound(error)) return null;
+    if (isNotFound(error)) return false;
     throw error;
   }
 }

@@ -43,10 +43,11 @@ test("a server that is not there is told as such", async () => {
 
 test("status is applied, and an object that is gone is no error", async () => {
   server.put(THINGS, { metadata: { namespace: "a", name: "b" }, spec: { kept: true } });
-  const after = await applyStatus(connection, THINGS, { namespace: "a", name: "b" }, { ok: 1 }, "tester");
-  assert.deepEqual([after?.spec, after?.status], [{ kept: true }, { ok: 1 }]);
+  const isThere = await applyStatus(connection, THINGS, { namespace: "a", name: "b" }, { ok: 1 }, "tester");
+  const stored = server.get(THINGS, "a/b");
+  assert.deepEqual([isThere, stored?.spec, stored?.status], [true, { kept: true }, { ok: 1 }]);
   assert.match(server.requests.at(-1) ?? "", /PATCH .*\/status\?fieldManager=tester&force=true/);
-  assert.equal(await applyStatus(connection, THINGS, { namespace: "a", name: "c" }, {}, "tester"), null);
+  assert.equal(await applyStatus(connection, THINGS, { namespace: "a", name: "c" }, {}, "tester"), false);
 });
 
 test("a token counts for its audience only", async () => {

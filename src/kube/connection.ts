@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ApiAccess, plainAccess } from "./access.ts";
-import { ApiError, UnreachableError } from "./errors.ts";
+import { ApiError, TooLargeError, UnreachableError } from "./errors.ts";
 import { PodAccess } from "./pod-access.ts";
 
 export interface ConnectionOptions {
@@ -27,6 +27,10 @@ export interface RequestOptions {
   accept?: string;
   /** Milliseconds until the whole answer has to be there. */
   timeout?: number;
+  /** An answer with more bytes is broken off. */
+  maxBytes?: number;
+  /** Is called with the length of the answer. */
+  onBytes?: (bytes: number) => void;
   signal?: AbortSignal;
 }
 
@@ -37,6 +41,9 @@ export interface StreamOptions extends RequestOptions {
   onOpen?: () => void;
 }
 
+/** How a connection was made: enough to make another in another thread. */
+export type ConnectionOrigin = { options: ConnectionOptions } | { plain: string; version: string };
+
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -45,12 +52,14 @@ const TCP_KEEPALIVE_MS = 15_000;
 
 export class KubeConnection {
   readonly server: string;
+  readonly origin: ConnectionOrigin;
   readonly #access: ApiAccess;
   readonly #userAgent: string;
   #agent: { key: string; agent: http.Agent } | null = null;
 
-  constructor(access: ApiAccess, version: string) {
+  private constructor(access: ApiAccess, version: string, origin: ConnectionOrigin) {
     this.server = access.server;
+    this.origin = origin;
     this.#access = access;
     this.#userAgent = `portcullis/${version}`;
   }
@@ -59,28 +68,38 @@ export class KubeConnection {
    * By the kubeconfig that is given or found, else as the pod that this is.
    * @throws KubeConfigError where there is no usable configuration
    */
-  static async load({ version, ...options }: ConnectionOptions): Promise<KubeConnection> {
+  static async load(given: ConnectionOptions): Promise<KubeConnection> {
+    const { version, ...options } = given;
     const pod = options.kubeconfig === undefined && !hasKubeconfig() ? PodAccess.find() : null;
-    if (pod !== null && options.context === undefined) return new KubeConnection(pod, version);
+    if (pod !== null && options.context === undefined) return new KubeConnection(pod, version, { options: given });
     const { kubeconfigAccess } = await import("./kubeconfig-access.ts");
-    return new KubeConnection(kubeconfigAccess(options), version);
+    return new KubeConnection(kubeconfigAccess(options), version, { options: given });
   }
 
   /** A connection to a server without encryption or credentials: a proxy on this machine, or a test. */
   static plain(server: string, version = "test"): KubeConnection {
-    return new KubeConnection(plainAccess(server), version);
+    return new KubeConnection(plainAccess(server), version, { plain: server, version });
+  }
+
+  /**
+   * Another connection, made as that one was.
+   * @throws KubeConfigError
+   */
+  static async again(origin: ConnectionOrigin): Promise<KubeConnection> {
+    return "plain" in origin ? KubeConnection.plain(origin.plain, origin.version) : KubeConnection.load(origin.options);
   }
 
   /**
    * The answer's JSON.
-   * @throws ApiError, UnreachableError
+   * @throws ApiError, UnreachableError; TooLargeError above `maxBytes`
    */
   async request(method: Method, path: string, options: RequestOptions = {}): Promise<unknown> {
     const what = `${method} ${path}`;
     const limit = AbortSignal.timeout(options.timeout ?? DEFAULT_TIMEOUT_MS);
     const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
     const response = await this.#send(method, path, options, signal);
-    const text = await bodyText(response, what);
+    const text = await bodyText(response, what, options.maxBytes);
+    options.onBytes?.(text.length);
     return readAnswer(what, response, text);
   }
 
@@ -99,13 +118,18 @@ export class KubeConnection {
       if (response.statusCode !== 200) readAnswer(what, response, await bodyText(response, what));
       options.onOpen?.();
       response.setEncoding("utf8");
-      let rest = "";
+      // A line may be megabytes long, and comes in many chunks: each is looked at once.
+      let rest: string[] = [];
       for await (const chunk of unreachable(response, what)) {
         clearTimeout(timer);
         timer = setTimeout(quiet, options.silence);
-        const pieces = `${rest}${chunk}`.split("\n");
-        rest = pieces.pop() ?? "";
-        yield* pieces;
+        const pieces = chunk.split("\n");
+        const last = pieces.pop() ?? "";
+        for (const piece of pieces) {
+          yield rest.length === 0 ? piece : `${rest.join("")}${piece}`;
+          rest = [];
+        }
+        if (last !== "") rest.push(last);
       }
     } finally {
       clearTimeout(timer);
@@ -178,10 +202,18 @@ function hasKubeconfig(): boolean {
   return (process.env.KUBECONFIG ?? "") !== "" || existsSync(join(homedir(), ".kube/config"));
 }
 
-async function bodyText(response: http.IncomingMessage, what: string): Promise<string> {
+async function bodyText(
+  response: http.IncomingMessage,
+  what: string,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Promise<string> {
   response.setEncoding("utf8");
   let text = "";
-  for await (const chunk of unreachable(response, what)) text += chunk;
+  for await (const chunk of unreachable(response, what)) {
+    text += chunk;
+    // Leaving the loop ends the answer, and its connection.
+    if (text.length > maxBytes) throw new TooLargeError(what, maxBytes);
+  }
   return text;
 }
 

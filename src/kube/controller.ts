@@ -19,6 +19,8 @@ export interface ControllerOptions {
   reconcile: (key: string) => void | Promise<void>;
   /** Keys that may be under way at once; 1 where absent. */
   workers?: number;
+  /** Groups of keys take turns; all are of one where absent. */
+  groupOf?: (key: string) => string;
   backoff?: BackoffOptions;
   observer?: ControllerObserver;
   log: Logger;
@@ -36,7 +38,7 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.name = options.name;
     this.#options = options;
-    this.queue = new WorkQueue(options.backoff);
+    this.queue = new WorkQueue(options.backoff, options.groupOf);
   }
 
   /** Looks at the key soon. */

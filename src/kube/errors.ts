@@ -26,6 +26,13 @@ export class UnreachableError extends PortcullisError {
   }
 }
 
+/** An answer is larger than the asker has room for; it was broken off. Code PC_KUBE_TOO_LARGE. */
+export class TooLargeError extends PortcullisError {
+  constructor(request: string, bytes: number) {
+    super("PC_KUBE_TOO_LARGE", `${request}: the answer is larger than ${bytes} bytes; ask for less at a time`);
+  }
+}
+
 /** There is no usable configuration of a cluster. Code PC_KUBE_CONFIG. */
 export class KubeConfigError extends PortcullisError {
   constructor(message: string, options?: ErrorOptions) {

@@ -1,6 +1,7 @@
 /**
  * Keys that have to be looked at. A key is in it once however often it is added, is looked at by one worker at a time, and
- * goes to the end if it is added meanwhile: none can hold up the others. After a failure it comes back, later each time.
+ * goes to the end if it is added meanwhile: none can hold up the others. Groups of keys take turns, so that one with many holds up
+ * no other either. After a failure a key comes back, later each time.
  */
 import { Backoff, type BackoffOptions } from "./backoff.ts";
 
@@ -8,8 +9,10 @@ export const DEFAULT_BACKOFF: BackoffOptions = { initial: 20, maximum: 60_000 };
 
 export class WorkQueue {
   readonly #backoffOptions: BackoffOptions;
-  /** In order; a Set keeps the order of insertion. */
-  readonly #waiting = new Set<string>();
+  readonly #groupOf: (key: string) => string;
+  /** By group, the one whose turn is next first. Keys in order: a Set keeps the order of insertion. */
+  readonly #waiting = new Map<string, Set<string>>();
+  #depth = 0;
   readonly #processing = new Set<string>();
   /** Added while they were being looked at. */
   readonly #again = new Set<string>();
@@ -18,13 +21,15 @@ export class WorkQueue {
   #takers: ((key: string | null) => void)[] = [];
   #closed = false;
 
-  constructor(backoff: BackoffOptions = DEFAULT_BACKOFF) {
+  /** @param groupOf the group that a key belongs to; all are of one where absent */
+  constructor(backoff: BackoffOptions = DEFAULT_BACKOFF, groupOf: (key: string) => string = () => "") {
     this.#backoffOptions = backoff;
+    this.#groupOf = groupOf;
   }
 
   /** Keys that wait for a worker. */
   get depth(): number {
-    return this.#waiting.size;
+    return this.#depth;
   }
 
   /** Keys that wait for their time to come. */
@@ -34,7 +39,7 @@ export class WorkQueue {
 
   /** Nothing to do now, and nobody doing it. */
   get isIdle(): boolean {
-    return this.#waiting.size === 0 && this.#processing.size === 0;
+    return this.#depth === 0 && this.#processing.size === 0;
   }
 
   add(key: string): void {
@@ -45,7 +50,7 @@ export class WorkQueue {
     }
     const taker = this.#takers.shift();
     if (taker === undefined) {
-      this.#waiting.add(key);
+      this.#wait(key);
       return;
     }
     this.#processing.add(key);
@@ -93,11 +98,17 @@ export class WorkQueue {
 
   /** The next key if there is one now. */
   takeNow(): string | null {
-    const [key] = this.#waiting;
-    if (key === undefined) return null;
-    this.#waiting.delete(key);
-    this.#processing.add(key);
-    return key;
+    const [group] = this.#waiting;
+    if (group === undefined) return null;
+    const [name, keys] = group;
+    const [key] = keys as Set<string>;
+    keys.delete(key as string);
+    this.#depth -= 1;
+    // To the end of the groups.
+    this.#waiting.delete(name);
+    if (keys.size > 0) this.#waiting.set(name, keys);
+    this.#processing.add(key as string);
+    return key as string;
   }
 
   /** The worker has finished with the key, one way or the other. */
@@ -112,8 +123,18 @@ export class WorkQueue {
     for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#waiting.clear();
+    this.#depth = 0;
     this.#again.clear();
     for (const taker of this.#takers) taker(null);
     this.#takers = [];
+  }
+
+  #wait(key: string): void {
+    const group = this.#groupOf(key);
+    const keys = this.#waiting.get(group);
+    if (keys?.has(key)) return;
+    if (keys === undefined) this.#waiting.set(group, new Set([key]));
+    else keys.add(key);
+    this.#depth += 1;
   }
 }

@@ -2,9 +2,10 @@
 import type { KubeConnection } from "../kube/connection.ts";
 import { Informer, type InformerObserver } from "../kube/informer.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { ENDPOINT_SLICES, NAMESPACES, PODS, SECURITY_PROFILES, SERVICES } from "./kinds.ts";
+import { ENDPOINT_SLICES, NAMESPACES, PODS, SERVICES } from "./kinds.ts";
 import { LIVE_PODS, type PodRecord, podRecord } from "./pod-record.ts";
-import { asksForTheSame, type ProfileRecord, profileRecord } from "./profile-record.ts";
+import type { BudgetLimits } from "./profiles/budget.ts";
+import { ProfileThread } from "./profiles/thread.ts";
 import {
   type NamespaceRecord,
   namespaceRecord,
@@ -14,21 +15,38 @@ import {
   sliceRecord,
 } from "./service-record.ts";
 
+/** MiB of JavaScript heap for profiles and their compilation. */
+export const DEFAULT_PROFILES_HEAP = 384;
+
+/** What is known of a copy. */
+export interface CopyState {
+  plural: string;
+  size: number;
+  isSynced: boolean;
+  /** Milliseconds since the API server was last heard of; infinite before that. */
+  age: number;
+  /** What is wrong at the moment, null if nothing is. */
+  problem: unknown;
+}
+
+export interface ClusterOptions {
+  budget: BudgetLimits;
+  /** MiB of JavaScript heap for profiles and their compilation. */
+  profilesHeap: number;
+  observer?: InformerObserver;
+  log: Logger;
+}
+
 export class Cluster {
-  readonly profiles: Informer<ProfileRecord>;
+  readonly profiles: ProfileThread;
   readonly pods: Informer<PodRecord>;
   readonly namespaces: Informer<NamespaceRecord>;
   readonly services: Informer<ServiceRecord>;
   readonly slices: Informer<SliceRecord>;
 
-  constructor(connection: KubeConnection, log: Logger, observer?: InformerObserver) {
+  constructor(connection: KubeConnection, { budget, profilesHeap, log, observer }: ClusterOptions) {
     const common = { log, ...(observer ? { observer } : {}) };
-    this.profiles = new Informer(connection, {
-      ...common,
-      kind: SECURITY_PROFILES,
-      transform: profileRecord,
-      isSame: asksForTheSame,
-    });
+    this.profiles = new ProfileThread({ origin: connection.origin, budget, heap: profilesHeap, ...common });
     this.pods = new Informer(connection, { ...common, kind: PODS, fieldSelector: LIVE_PODS, transform: podRecord });
     this.namespaces = new Informer(connection, {
       ...common,
@@ -40,8 +58,12 @@ export class Cluster {
     this.slices = new Informer(connection, { ...common, kind: ENDPOINT_SLICES, transform: sliceRecord });
   }
 
-  get informers(): readonly Informer<unknown>[] {
-    return [this.profiles, this.pods, this.namespaces, this.services, this.slices] as Informer<unknown>[];
+  get informers(): readonly CopyState[] {
+    return this.#all;
+  }
+
+  get #all(): readonly (ProfileThread | Informer<unknown>)[] {
+    return [this.profiles, ...([this.pods, this.namespaces, this.services, this.slices] as Informer<unknown>[])];
   }
 
   get isSynced(): boolean {
@@ -49,14 +71,14 @@ export class Cluster {
   }
 
   start(): void {
-    for (const informer of this.informers) informer.start();
+    for (const informer of this.#all) informer.start();
   }
 
   async whenSynced(): Promise<void> {
-    await Promise.all(this.informers.map((informer) => informer.whenSynced()));
+    await Promise.all(this.#all.map((informer) => informer.whenSynced()));
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.informers.map((informer) => informer.stop()));
+    await Promise.all(this.#all.map((informer) => informer.stop()));
   }
 }

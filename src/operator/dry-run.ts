@@ -1,12 +1,13 @@
 /** What the operator would tell the nodes, without telling anybody: `portcullis operator --dry-run`. */
 import { describeDiff, diffTables } from "../policy/diff.ts";
 import { compareText } from "../policy/names.ts";
-import { rulesetsOf } from "../policy/serialize-parts.ts";
+import { parseRuleset, parseSkeleton } from "../policy/serialize-parts.ts";
 import type { RuleTable } from "../policy/tables.ts";
 import { type Binding, PolicyKind } from "../protocol/agent_pb.js";
 import { stateMessages } from "../protocol/state-message.ts";
 import type { PlanLoop } from "./plan-loop.ts";
-import { errorTexts, type StoredProfile } from "./profile-store.ts";
+import type { StoredProfile } from "./profiles/stored-profile.ts";
+import type { StoredTable } from "./table-store.ts";
 
 export interface DryRunPod {
   pod: string;
@@ -89,20 +90,20 @@ function profileLines({ profile, valid, pods, findings, problem }: DryRunProfile
   ];
 }
 
-function profileOf(plan: PlanLoop, { key, errors, warnings }: StoredProfile): DryRunProfile {
-  const valid = errors.length === 0;
+function profileOf(plan: PlanLoop, { key, errors, warnings, overBudget }: StoredProfile): DryRunProfile {
+  const valid = errors.count === 0;
   const failed = [...plan.policies.ofProfile(key)].find(({ error }) => error !== null);
   return {
     profile: key,
     valid,
     pods: plan.planner.plansOf(key).length,
-    findings: errorTexts(valid ? warnings : errors),
-    problem: failed?.error?.message ?? "",
+    findings: [...(overBudget === null ? [] : [overBudget]), ...(valid ? warnings : errors).texts],
+    problem: failed?.error ?? "",
   };
 }
 
 function tablesOf(plan: PlanLoop): DryRunTable[] {
-  const tables = new Map<string, { table: RuleTable; pods: number }>();
+  const tables = new Map<string, { table: StoredTable; pods: number }>();
   for (const { table, pods } of plan.policies.all()) {
     if (table === null) continue;
     const known = tables.get(table.hash) ?? { table, pods: 0 };
@@ -111,20 +112,28 @@ function tablesOf(plan: PlanLoop): DryRunTable[] {
   return [...tables.values()]
     .map(({ table, pods }) => ({
       table: table.hash,
-      profiles: table.profiles,
+      profiles: [...table.profiles],
       pods,
-      allows: describeDiff(diffTables(null, table)),
+      allows: describeDiff(diffTables(null, tableOf(table))),
     }))
     .sort((left, right) => compareText(left.profiles.join(), right.profiles.join()));
+}
+
+function tableOf({ content, rulesets }: StoredTable): RuleTable {
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+  return parseSkeleton(text(content), (hash) => {
+    const ruleset = rulesets.get(hash);
+    return ruleset && parseRuleset(text(ruleset.content), hash);
+  });
 }
 
 function nodeOf(plan: PlanLoop, node: string): DryRunNode {
   const bindings = plan.nodes.bindings(node);
   const { tables } = plan.tables;
   const used = new Set([...bindings.values()].map(({ tableHash }) => tableHash).filter((hash) => hash !== ""));
-  const rulesets = new Set([...used].flatMap((hash) => [...rulesetsOf(tables.get(hash) as RuleTable).keys()]));
+  const rulesets = new Set([...used].flatMap((hash) => [...(tables.get(hash)?.rulesets.keys() ?? [])]));
   const nothing = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
-  const messages = stateMessages(nothing, { bindings, tables }, 1n, plan.tables);
+  const messages = stateMessages(nothing, { bindings, tables }, 1n);
   const contents = messages.flatMap((message) => [...message.rulesets, ...message.tables]);
   return {
     node,

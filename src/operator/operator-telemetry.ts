@@ -60,9 +60,11 @@ export class OperatorTelemetry {
       if (Number.isFinite(age)) metrics.watchAge.set({ resource: plural }, age / 1000);
     }
     const profiles = [...plan.profiles.all()];
-    const accepted = profiles.filter(({ errors }) => errors.length === 0).length;
+    const accepted = profiles.filter(({ errors, overBudget }) => errors.count === 0 && overBudget === null).length;
     metrics.profiles.set({ accepted: "true" }, accepted);
-    metrics.profiles.set({ accepted: "false" }, profiles.length - accepted);
+    const overBudget = profiles.filter((profile) => profile.overBudget !== null).length;
+    metrics.profiles.set({ accepted: "false" }, profiles.length - accepted - overBudget);
+    metrics.profiles.set({ accepted: "over_budget" }, overBudget);
     metrics.tables.set(plan.tables.size);
     metrics.agents.set(records.connected);
     metrics.observers.set(observers.size);

@@ -5,7 +5,7 @@ import { LeaderElection } from "../kube/leader.ts";
 import { reviewToken } from "../kube/token-review.ts";
 import { TOKEN_AUDIENCE } from "../protocol/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster, DEFAULT_PROFILES_HEAP } from "./cluster.ts";
 import { AgentRecords } from "./distribution/agent-records.ts";
 import { DistributionServer } from "./distribution/server.ts";
 import { observerAccess } from "./observe/access.ts";
@@ -15,13 +15,14 @@ import { ObserveServer } from "./observe/server.ts";
 import { OperatorTelemetry } from "./operator-telemetry.ts";
 import { PlanLoop } from "./plan-loop.ts";
 import { type PodRecord, searchDomainsOf } from "./pod-record.ts";
-import { errorTexts, type StoredProfile } from "./profile-store.ts";
+import { type BudgetLimits, DEFAULT_BUDGET } from "./profiles/budget.ts";
+import type { StoredProfile } from "./profiles/stored-profile.ts";
 import { Reports } from "./reports.ts";
 import { SERVING_GRACE_MS } from "./status/pod-verdicts.ts";
 import { ProfileTotals } from "./status/totals.ts";
 import { StatusWriter } from "./status/writer.ts";
 import { UnjudgedPods } from "./unjudged-pods.ts";
-import { recordInvalid } from "./violation-events.ts";
+import { recordInvalid, recordOverBudget } from "./violation-events.ts";
 
 export interface ElectionOptions {
   namespace: string;
@@ -51,6 +52,10 @@ export interface OperatorOptions {
   clusterDomain: string;
   /** Null: this is the only replica. */
   election: ElectionOptions | null;
+  /** What each namespace may have; DEFAULT_BUDGET where absent. */
+  budget?: BudgetLimits;
+  /** MiB of JavaScript heap for profiles and their compilation; DEFAULT_PROFILES_HEAP where absent. */
+  profilesHeap?: number;
   log: Logger;
 }
 
@@ -83,7 +88,8 @@ export class Operator {
     const { connection, log, identity, election } = options;
     this.telemetry = new OperatorTelemetry(this);
     const { observer } = this.telemetry;
-    this.cluster = new Cluster(connection, log, observer);
+    const { budget = DEFAULT_BUDGET, profilesHeap = DEFAULT_PROFILES_HEAP } = options;
+    this.cluster = new Cluster(connection, { budget, profilesHeap, log, observer });
     this.#recorder = new EventRecorder(connection, {
       controller: CONTROLLER,
       instance: identity,
@@ -194,12 +200,17 @@ export class Operator {
   }
 
   #profileSeen(profile: StoredProfile): void {
-    const { key, generation, errors } = profile;
-    if (errors.length === 0) {
+    const { key, generation, errors, overBudget } = profile;
+    if (overBudget !== null) {
+      this.#options.log.warn({ profile: key, generation }, `a profile is too much for its namespace: ${overBudget}`);
+      if (this.#leading) recordOverBudget(this.#recorder, profile, overBudget);
+      return;
+    }
+    if (errors.count === 0) {
       this.#options.log.info({ profile: key, generation }, "a profile is valid");
       return;
     }
-    const texts = errorTexts(errors);
+    const { texts } = errors;
     this.#options.log.warn({ profile: key, generation, errors: texts }, "a profile is not valid");
     if (this.#leading) recordInvalid(this.#recorder, profile, texts);
   }
@@ -239,7 +250,6 @@ export class Operator {
       log,
       records: this.records,
       watchers: this.observers,
-      texts: this.plan.tables,
       observer: this.telemetry.observer,
       onDropped: (reason) => this.telemetry.observer.dropped("agents", reason),
       wanted: (node) => ({ bindings: this.plan.nodes.snapshot(node), tables: this.plan.tables.tables }),

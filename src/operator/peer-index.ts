@@ -3,8 +3,10 @@
  * the sets that may mean it, and only sets whose addresses change are told of.
  */
 import type { PodPeer, ServicePeer } from "../api/types.ts";
-import { matchesPodPeer, type PeerPrefixes, type PeerResolver } from "../policy/peers.ts";
-import { prefixesOf } from "./addresses.ts";
+import { splitKey } from "../kube/resources.ts";
+import { matchesPodPeer } from "../policy/peers.ts";
+import { matchesSelector } from "../policy/selection.ts";
+import { podSetKey, serviceOf, serviceSetKey } from "./peer-sets.ts";
 import type { PodIndex } from "./pod-index.ts";
 import type { PodRecord } from "./pod-record.ts";
 import type { NamespaceRecord, ServiceRecord, SliceRecord } from "./service-record.ts";
@@ -23,13 +25,23 @@ interface PodSet {
   namespace: string;
   /** Addresses by the key of their pod. */
   members: Map<string, readonly string[]>;
-  prefixes: PeerPrefixes | null;
+  /** All of them with spaces in between; null: to be made. */
+  text: string | null;
+}
+
+/** In whose name peers are selected, and which. */
+export interface SelectedPeers {
+  namespace: string;
+  pods: readonly PodPeer[];
+  services: readonly ServicePeer[];
 }
 
 export class PeerIndex {
   readonly #sources: PeerSources;
   readonly #onChange: (setKey: string) => void;
   readonly #sets = new Map<string, PodSet>();
+  /** The same by the namespace that they are confined to; `""` for those that select namespaces. */
+  readonly #byNamespace = new Map<string, Set<PodSet>>();
   /** Slices by the key of their Service, then their own. */
   readonly #slices = new Map<string, Map<string, SliceRecord>>();
   readonly #uses = new Map<string, number>();
@@ -40,21 +52,19 @@ export class PeerIndex {
     this.#onChange = onChange;
   }
 
-  /** Resolves peers, and collects the keys of the sets that were asked for. */
-  resolver(asked: Set<string>): PeerResolver {
-    return {
-      pods: (peer, namespace) => {
+  /** Addresses of the sets of these peers, as one text each with spaces in between, by the sets' keys. */
+  addresses({ namespace, pods, services }: SelectedPeers): [string, string][] {
+    return [
+      ...pods.map((peer): [string, string] => {
         const set = this.#podSet(peer, namespace);
-        asked.add(set.key);
-        set.prefixes ??= prefixesOf([...set.members.values()].flat());
-        return set.prefixes;
-      },
-      service: (peer, namespace) => {
+        set.text ??= [...set.members.values()].flat().sort().join(" ");
+        return [set.key, set.text];
+      }),
+      ...services.map((peer): [string, string] => {
         const key = serviceOf(peer, namespace);
-        asked.add(serviceSetKey(key));
-        return prefixesOf(this.#serviceAddresses(key));
-      },
-    };
+        return [serviceSetKey(key), [...this.#serviceAddresses(key)].sort().join(" ")];
+      }),
+    ];
   }
 
   /** Somebody goes by these sets from now on. */
@@ -69,18 +79,20 @@ export class PeerIndex {
       if (uses > 0) this.#uses.set(key, uses);
       else {
         this.#uses.delete(key);
-        this.#sets.delete(key);
+        this.#forget(key);
       }
     }
   }
 
   podChanged(key: string, pod: PodRecord | null): void {
-    for (const set of this.#sets.values()) this.#update(set, key, pod);
+    const { namespace } = splitKey(key);
+    for (const place of [namespace, ""]) {
+      for (const set of this.#byNamespace.get(place) ?? []) this.#update(set, key, pod);
+    }
   }
 
   namespaceChanged(name: string): void {
-    for (const set of this.#sets.values()) {
-      if (set.peer.namespaceSelector === undefined) continue;
+    for (const set of this.#byNamespace.get("") ?? []) {
       for (const [key, pod] of this.#sources.pods.ofNamespace(name)) this.#update(set, key, pod);
     }
   }
@@ -110,16 +122,36 @@ export class PeerIndex {
     const key = podSetKey(peer, namespace);
     const known = this.#sets.get(key);
     if (known !== undefined) return known;
-    const set: PodSet = { key, peer, namespace, members: new Map(), prefixes: null };
+    const set: PodSet = { key, peer, namespace, members: new Map(), text: null };
     const { pods } = this.#sources;
-    const isOwn = peer.namespaceSelector === undefined;
-    const candidates = isOwn ? pods.candidates(namespace, peer.podSelector) : pods.all();
-    for (const [podKey, pod] of candidates) {
-      const addresses = this.#addressesFor(set, pod);
-      if (addresses.length > 0) set.members.set(podKey, addresses);
+    for (const place of this.#namespacesOf(set)) {
+      for (const [podKey, pod] of pods.candidates(place, peer.podSelector)) {
+        const addresses = this.#addressesFor(set, pod);
+        if (addresses.length > 0) set.members.set(podKey, addresses);
+      }
     }
     this.#sets.set(key, set);
+    const place = placeOf(set);
+    const sets = this.#byNamespace.get(place) ?? new Set<PodSet>();
+    this.#byNamespace.set(place, sets.add(set));
     return set;
+  }
+
+  #forget(key: string): void {
+    const set = this.#sets.get(key);
+    if (set === undefined) return;
+    this.#sets.delete(key);
+    const sets = this.#byNamespace.get(placeOf(set));
+    sets?.delete(set);
+    if (sets?.size === 0) this.#byNamespace.delete(placeOf(set));
+  }
+
+  /** Namespaces whose pods it may mean. */
+  #namespacesOf({ peer, namespace }: PodSet): string[] {
+    const { namespaceSelector } = peer;
+    if (namespaceSelector === undefined) return [namespace];
+    const { pods, namespace: recordOf } = this.#sources;
+    return [...pods.namespaces()].filter((name) => matchesSelector(namespaceSelector, recordOf(name)?.labels ?? {}));
   }
 
   #update(set: PodSet, key: string, pod: PodRecord | null): void {
@@ -128,7 +160,7 @@ export class PeerIndex {
     if (before.length === after.length && before.every((address, index) => address === after[index])) return;
     if (after.length === 0) set.members.delete(key);
     else set.members.set(key, after);
-    set.prefixes = null;
+    set.text = null;
     this.#onChange(set.key);
   }
 
@@ -141,15 +173,6 @@ export class PeerIndex {
   }
 }
 
-function podSetKey(peer: PodPeer, namespace: string): string {
-  // With a namespace selector the profile's own namespace does not matter: profiles of all namespaces share the set.
-  return JSON.stringify([peer.namespaceSelector === undefined ? namespace : "", peer]);
-}
-
-function serviceOf({ name, namespace }: ServicePeer, own: string): string {
-  return `${namespace ?? own}/${name}`;
-}
-
-function serviceSetKey(service: string): string {
-  return `service ${service}`;
+function placeOf({ peer, namespace }: PodSet): string {
+  return peer.namespaceSelector === undefined ? namespace : "";
 }

@@ -1,6 +1,7 @@
 /** The controllers that keep the plan in line with the cluster: profiles, pods, policies. */
 import { setTimeout as wait } from "node:timers/promises";
 import { Controller, type ControllerObserver } from "../kube/controller.ts";
+import { splitKey } from "../kube/resources.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Cluster } from "./cluster.ts";
 import { NodeStates } from "./node-states.ts";
@@ -9,7 +10,8 @@ import { Planner, type PodPlan } from "./planner.ts";
 import { PodIndex } from "./pod-index.ts";
 import type { PodRecord } from "./pod-record.ts";
 import { Policies } from "./policies.ts";
-import { ProfileStore, type StoredProfile } from "./profile-store.ts";
+import { ProfileIndex } from "./profile-index.ts";
+import type { StoredProfile } from "./profiles/stored-profile.ts";
 import { TableStore } from "./table-store.ts";
 
 export interface PlanLoopOptions {
@@ -24,12 +26,14 @@ export interface PlanLoopOptions {
   log: Logger;
 }
 
+/** Policies that are being compiled at once: the next is there when one is done, and none waits for long behind many. */
+const COMPILING = 2;
 /** Addresses that change within this many milliseconds make one new table. */
 const PEERS_MS = 100;
 const IDLE_CHECK_MS = 5;
 
 export class PlanLoop {
-  readonly profiles = new ProfileStore();
+  readonly profiles = new ProfileIndex();
   readonly pods = new PodIndex();
   readonly nodes = new NodeStates();
   readonly tables = new TableStore();
@@ -47,7 +51,7 @@ export class PlanLoop {
     const { cluster } = options;
     this.#profileController = this.#controller("profile", (key) => this.#reconcileProfile(key));
     this.#podController = this.#controller("pod", (key) => this.planner.reconcilePod(key));
-    this.#policyController = this.#controller("policy", (key) => this.planner.reconcilePolicy(key));
+    this.#policyController = this.#controller("policy", (key) => this.planner.reconcilePolicy(key), COMPILING);
     this.#peers = new PeerIndex(
       {
         pods: this.pods,
@@ -59,13 +63,16 @@ export class PlanLoop {
     this.policies = new Policies({
       peers: this.#peers,
       tables: this.tables,
-      profile: (key) => this.profiles.get(key)?.accepted ?? null,
+      profile: (key) => this.profiles.get(key),
+      compile: (order) => cluster.profiles.compile(order),
+      onForgotten: (key) => cluster.profiles.forget(key),
       ...(options.onCompiled ? { onCompiled: options.onCompiled } : {}),
     });
     this.planner = new Planner({
       pods: this.pods,
       profiles: this.profiles,
       policies: this.policies,
+      tables: this.tables,
       nodes: this.nodes,
       searchDomains: options.searchDomains,
       enqueuePolicy: (key) => this.#policyController.enqueue(key),
@@ -117,9 +124,11 @@ export class PlanLoop {
     await Promise.all(this.controllers.map((controller) => controller.stop()));
   }
 
-  #controller(name: string, reconcile: (key: string) => void): Controller {
+  #controller(name: string, reconcile: (key: string) => void | Promise<void>, workers = 1): Controller {
     const { log, observer } = this.#options;
-    return new Controller({ name, reconcile, log, ...(observer ? { observer } : {}) });
+    // Namespaces take turns.
+    const groupOf = (key: string) => splitKey(key).namespace;
+    return new Controller({ name, reconcile, workers, groupOf, log, ...(observer ? { observer } : {}) });
   }
 
   #follow(cluster: Cluster): void {
@@ -137,9 +146,14 @@ export class PlanLoop {
   #reconcileProfile(key: string): void {
     const change = this.profiles.set(key, this.#options.cluster.profiles.get(key) ?? null);
     const { before, after } = change;
-    const isNew = after !== null && (before?.uid !== after.uid || before.generation !== after.generation);
-    if (isNew) this.#options.onProfileSeen(after);
-    this.planner.profileChanged(key, change);
+    const isNew =
+      before?.uid !== after?.uid ||
+      before?.generation !== after?.generation ||
+      before?.overBudget !== after?.overBudget ||
+      before?.errors.count !== after?.errors.count;
+    if (isNew && after !== null) this.#options.onProfileSeen(after);
+    // Else only its status is another, which is the operator's own word.
+    if (isNew || change.contentChanged || change.selectorChanged) this.planner.profileChanged(key, change);
   }
 
   #peersChanged(set: string): void {

@@ -8,7 +8,8 @@ import type { NodeStates } from "./node-states.ts";
 import type { PodIndex } from "./pod-index.ts";
 import type { PodRecord } from "./pod-record.ts";
 import type { Policies, Policy } from "./policies.ts";
-import { type ProfileChange, type ProfileStore, selectsWorkload } from "./profile-store.ts";
+import { type ProfileChange, type ProfileIndex, selectsWorkload } from "./profile-index.ts";
+import type { StoredTable, TableStore } from "./table-store.ts";
 
 /** What is planned for one pod that has a node. */
 export interface PodPlan {
@@ -18,13 +19,17 @@ export interface PodPlan {
   /** Keys of the profiles that select it. */
   profiles: readonly string[];
   policy: Policy | null;
-  binding: Binding;
+  /** What its node is to have for it; null: nothing yet, its policy is being compiled. */
+  binding: Binding | null;
+  /** That the binding leads to. */
+  table: StoredTable | null;
 }
 
 export interface PlannerOptions {
   pods: PodIndex;
-  profiles: ProfileStore;
+  profiles: ProfileIndex;
   policies: Policies;
+  tables: TableStore;
   nodes: NodeStates;
   /** Search list of a pod's resolv.conf. */
   searchDomains: (pod: PodRecord) => string[];
@@ -67,7 +72,12 @@ export class Planner {
   profileChanged(profile: string, change: ProfileChange): void {
     const { enqueuePolicy, policies } = this.#options;
     if (change.selectorChanged) for (const pod of this.#podsToLookAt(profile, change)) this.#reconcileNow(pod);
-    if (change.contentChanged) for (const { key } of policies.ofProfile(profile)) enqueuePolicy(key);
+    if (change.contentChanged) {
+      for (const policy of policies.ofProfile(profile)) {
+        policy.isStale = true;
+        enqueuePolicy(policy.key);
+      }
+    }
     this.#options.onPlanChanged(profile);
   }
 
@@ -84,37 +94,47 @@ export class Planner {
   reconcilePod(key: string): void {
     const pod = this.#options.pods.get(key);
     const before = this.#plans.get(key) ?? null;
-    const after = pod === undefined || pod.nodeName === "" ? null : this.#makePlan(key, pod);
+    const after = pod === undefined || pod.nodeName === "" ? null : this.#makePlan(key, pod, before);
+    if (after?.table) this.#options.tables.hold(after.table);
     if (before?.policy && before.policy !== after?.policy) this.#options.policies.leave(key, before.policy);
     if (before !== null && (before.uid !== after?.uid || before.node !== after.node)) this.#forget(before);
     this.#file(key, before, after);
-    if (after !== null) this.#options.nodes.bind(after.node, after.binding);
+    if (after !== null && after.binding !== null) this.#options.nodes.bind(after.node, after.binding);
+    if (before?.table) this.#options.tables.release(before.table);
     for (const profile of new Set([...(before?.profiles ?? []), ...(after?.profiles ?? [])])) {
       if (!isSamePlan(before, after)) this.#options.onPlanChanged(profile);
     }
   }
 
   /** Compiles a policy anew, and binds its pods to what comes out. */
-  reconcilePolicy(key: string): void {
-    const policy = this.#options.policies.get(key);
+  async reconcilePolicy(key: string): Promise<void> {
+    const { policies, onPlanChanged } = this.#options;
+    const policy = policies.get(key);
     if (policy === undefined) return;
-    const failed = policy.error;
-    const changed = this.#options.policies.compile(policy);
-    if (changed) for (const pod of [...policy.pods]) this.reconcilePod(pod);
-    if (changed || failed !== policy.error) for (const profile of policy.profiles) this.#options.onPlanChanged(profile);
+    const { error, isStale, isCompiled } = policy;
+    const changed = await policies.compile(policy);
+    if (policies.get(key) !== policy) return;
+    if (changed || isCompiled !== policy.isCompiled) for (const pod of [...policy.pods]) this.#reconcileNow(pod);
+    if (changed || isStale !== policy.isStale || error !== policy.error) policy.profiles.forEach(onPlanChanged);
   }
 
-  #makePlan(key: string, pod: PodRecord): PodPlan {
-    const { profiles, policies, searchDomains } = this.#options;
+  #makePlan(key: string, pod: PodRecord, before: PodPlan | null): PodPlan {
+    const { profiles, policies, searchDomains, enqueuePolicy } = this.#options;
     const selecting = profiles.selecting(pod);
-    const common = { key, uid: pod.uid, node: pod.nodeName, profiles: selecting };
-    if (pod.hostNetwork) return { ...common, policy: null, binding: bindingOf(pod, PolicyKind.HOST_NETWORK) };
-    if (profiles.isInDoubt(pod)) return { ...common, policy: null, binding: bindingOf(pod, PolicyKind.KEEP) };
-    if (selecting.length === 0) return { ...common, policy: null, binding: bindingOf(pod, PolicyKind.UNRESTRICTED) };
+    const common = { key, uid: pod.uid, node: pod.nodeName, profiles: selecting, policy: null, table: null };
+    if (pod.hostNetwork) return { ...common, binding: bindingOf(pod, PolicyKind.HOST_NETWORK) };
+    if (profiles.isInDoubt(pod)) return { ...common, binding: bindingOf(pod, PolicyKind.KEEP) };
+    if (selecting.length === 0) return { ...common, binding: bindingOf(pod, PolicyKind.UNRESTRICTED) };
     const policy = policies.join(key, selecting, searchDomains(pod));
-    const binding =
-      policy.table === null ? bindingOf(pod, PolicyKind.KEEP) : bindingOf(pod, PolicyKind.TABLE, policy.table.hash);
-    return { ...common, profiles: policy.profiles, policy, binding };
+    const joined = { ...common, profiles: policy.profiles, policy };
+    if (policy.table !== null) {
+      return { ...joined, table: policy.table, binding: bindingOf(pod, PolicyKind.TABLE, policy.table.hash) };
+    }
+    if (policy.isCompiled) return { ...joined, binding: bindingOf(pod, PolicyKind.KEEP) };
+    enqueuePolicy(policy.key);
+    // Until it is compiled, what the pod has stays; one that is new waits.
+    const isSamePod = before?.uid === pod.uid && before.node === pod.nodeName;
+    return { ...joined, binding: isSamePod ? before.binding : null, table: isSamePod ? before.table : null };
   }
 
   #forget(plan: PodPlan): void {
@@ -149,7 +169,8 @@ export class Planner {
     const doubtful = [before, after].find((item) => item !== null && item.accepted === null);
     if (doubtful) return [...pods.ofNamespace(doubtful.namespace)].map(([key]) => key);
     if (after === null) return [...selected];
-    const candidates = after.selector === null ? [] : pods.candidates(after.namespace, after.selector);
+    const selector = after.accepted?.selector;
+    const candidates = !selector ? [] : pods.candidates(after.namespace, selector);
     const wanted = [...candidates].filter(([, pod]) => selectsWorkload(after, pod)).map(([key]) => key);
     const isWanted = new Set(wanted);
     const lost = [...selected].filter((key) => !isWanted.has(key));
@@ -159,6 +180,7 @@ export class Planner {
 
 function isSamePlan(before: PodPlan | null, after: PodPlan | null): boolean {
   if (before === null || after === null) return false;
+  if (before.binding === null || after.binding === null) return before.binding === after.binding;
   return before.node === after.node && bindingDigest(before.binding) === bindingDigest(after.binding);
 }
 

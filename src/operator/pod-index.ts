@@ -29,9 +29,9 @@ export class PodIndex {
     return this.#pods.get(key);
   }
 
-  /** All pods. */
-  all(): Iterable<[string, PodRecord]> {
-    return this.#pods;
+  /** Namespaces that have pods. */
+  namespaces(): Iterable<string> {
+    return this.#namespaces.keys();
   }
 
   ofNamespace(namespace: string): Iterable<[string, PodRecord]> {

@@ -1,14 +1,11 @@
 /**
  * Policies: each distinct set of profiles with a search list is compiled once, for all pods that have it, and again when one of
- * the profiles or a peer's addresses change.
+ * the profiles or a peer's addresses change. Compiling is done elsewhere; what was compiled last counts until it is there.
  */
-import type { PortcullisError } from "../api/errors.ts";
-import type { SecurityProfile } from "../api/types.ts";
-import { compileTable } from "../policy/compile.ts";
-import { CompileError } from "../policy/errors.ts";
-import type { RuleTable } from "../policy/tables.ts";
 import type { PeerIndex } from "./peer-index.ts";
-import type { TableStore } from "./table-store.ts";
+import type { CompileOrder, CompileResult } from "./profiles/messages.ts";
+import type { StoredProfile } from "./profiles/stored-profile.ts";
+import type { StoredTable, TableStore } from "./table-store.ts";
 
 export interface Policy {
   key: string;
@@ -18,22 +15,29 @@ export interface Policy {
   /** Keys of the pods that have it. */
   pods: Set<string>;
   /** The last one that could be compiled; null: never any. */
-  table: RuleTable | null;
-  /** Why the table is not of the profiles as they are now; null if it is. */
-  error: PortcullisError | null;
-  /** Sets of peers that the table depends on. */
-  peers: ReadonlySet<string>;
+  table: StoredTable | null;
+  /** Why the table is not of the profiles as they are now, in words; null if it is, or is not known yet. */
+  error: string | null;
+  /** The profiles have changed since the table was compiled, or nobody has tried yet. */
+  isStale: boolean;
   /** It has been compiled at least once, well or not. */
   isCompiled: boolean;
+  /** Sets of peers that the table depends on. */
+  peers: Set<string>;
 }
 
 export interface PoliciesOptions {
   peers: PeerIndex;
   tables: TableStore;
-  /** The last valid revision of a profile. */
-  profile: (key: string) => SecurityProfile | null;
+  profile: (key: string) => StoredProfile | undefined;
+  compile: (order: CompileOrder) => Promise<CompileResult>;
+  /** The policy is gone. */
+  onForgotten: (key: string) => void;
   onCompiled?: (seconds: number, failed: boolean) => void;
 }
+
+/** Gathering addresses gives others a turn after so many milliseconds. */
+const TURN_MS = 10;
 
 export class Policies {
   readonly #options: PoliciesOptions;
@@ -65,12 +69,11 @@ export class Policies {
     return this.#byPeer.get(setKey) ?? [];
   }
 
-  /** The policy of a pod that these profiles select; compiled, if that is possible. */
+  /** The policy of a pod that these profiles select. One that is new has to be compiled. */
   join(pod: string, profiles: readonly string[], searchDomains: readonly string[]): Policy {
-    const key = JSON.stringify([profiles, searchDomains]);
+    const key = policyKey(profiles, searchDomains);
     const policy = this.#policies.get(key) ?? this.#make(key, profiles, searchDomains);
     policy.pods.add(pod);
-    if (!policy.isCompiled) this.compile(policy);
     return policy;
   }
 
@@ -80,41 +83,72 @@ export class Policies {
     if (policy.pods.size > 0) return;
     this.#policies.delete(policy.key);
     for (const profile of policy.profiles) remove(this.#byProfile, profile, policy);
-    this.#depend(policy, new Set());
-    if (policy.table !== null) this.#options.tables.remove(policy.table);
+    for (const key of policy.peers) this.#undepend(policy, key);
+    if (policy.table !== null) this.#options.tables.release(policy.table);
+    this.#options.onForgotten(policy.key);
   }
 
   /**
    * Compiles it anew. A policy that cannot be compiled keeps the table that it had, and so does one that has lost a profile: its
-   * pods are about to leave it, and without the profile it would say something that nobody has written. Returns whether it has
-   * another table now.
-   * @throws whatever is no CompileError
+   * pods are about to leave it, and without the profile it would say something that nobody has written.
+   * @returns whether it has another table now
+   * @throws ProfileThreadError; Error where the thread, begun again, has not read all yet
    */
-  compile(policy: Policy): boolean {
-    const { peers, tables, onCompiled } = this.#options;
+  async compile(policy: Policy): Promise<boolean> {
     const profiles = policy.profiles.map((key) => this.#options.profile(key));
-    if (!profiles.every((profile) => profile !== null)) return false;
-    const start = performance.now();
-    const asked = new Set<string>();
-    const before = policy.table;
-    policy.isCompiled = true;
-    try {
-      const options = { searchDomains: [...policy.searchDomains], peers: peers.resolver(asked) };
-      const table = tables.add(compileTable(profiles, options));
-      policy.table = table;
-      policy.error = null;
-      if (before !== null) {
-        if (before.hash !== table.hash) tables.replaced(before, table);
-        tables.remove(before);
+    const peers = await this.#addresses(policy, profiles);
+    if (peers === null) return false;
+    const { key, searchDomains } = policy;
+    const held = [...(policy.table?.rulesets.keys() ?? [])];
+    const order = { policy: key, profiles: policy.profiles, searchDomains, peers, held };
+    const result = await this.#options.compile(order);
+    this.#options.onCompiled?.(result.seconds, result.error !== null);
+    return this.#take(policy, result);
+  }
+
+  /** Addresses of all its peers, which it depends on from now on; null where one of the profiles is gone, or nobody has it any more. */
+  async #addresses(
+    policy: Policy,
+    profiles: readonly (StoredProfile | undefined)[],
+  ): Promise<Map<string, string> | null> {
+    const addresses = new Map<string, string>();
+    let turn = performance.now();
+    for (const profile of profiles) {
+      const accepted = profile?.accepted ?? null;
+      if (profile === undefined || accepted === null) return null;
+      const { namespace } = profile;
+      for (const [key, text] of this.#options.peers.addresses({ namespace, ...accepted })) {
+        addresses.set(key, text);
+        // At once: what changes while the rest is gathered must not be missed.
+        this.#depend(policy, key);
       }
-    } catch (cause) {
-      if (!(cause instanceof CompileError)) throw cause;
-      policy.error = cause;
-    } finally {
-      this.#depend(policy, asked);
-      onCompiled?.((performance.now() - start) / 1000, policy.error !== null);
+      if (performance.now() - turn < TURN_MS) continue;
+      await new Promise((settle) => setImmediate(settle));
+      turn = performance.now();
     }
-    return before?.hash !== policy.table?.hash;
+    if (this.#policies.get(policy.key) !== policy) return null;
+    for (const key of policy.peers) if (!addresses.has(key)) this.#undepend(policy, key);
+    return addresses;
+  }
+
+  /** Takes what was compiled, unless it is of other revisions than those that the pods were selected by. */
+  #take(policy: Policy, { digests, table: content, error }: CompileResult): boolean {
+    const { tables, profile } = this.#options;
+    if (this.#policies.get(policy.key) !== policy) return false;
+    if (digests.includes("")) throw new Error("the profiles' thread does not know all profiles yet");
+    const isCurrent = policy.profiles.every((key, index) => profile(key)?.accepted?.digest === digests[index]);
+    if (!isCurrent) return false;
+    policy.isCompiled = true;
+    policy.isStale = false;
+    policy.error = error?.message ?? null;
+    if (content === null) return false;
+    const before = policy.table;
+    const table = tables.add(content);
+    // What it was told to have is gone meanwhile: compiled once more, with all of it.
+    if (table === null) throw new Error(`table ${content.hash} refers to a rule set that is not kept any more`);
+    policy.table = table;
+    if (before !== null) tables.release(before);
+    return before?.hash !== table.hash;
   }
 
   #make(key: string, profiles: readonly string[], searchDomains: readonly string[]): Policy {
@@ -125,21 +159,32 @@ export class Policies {
       pods: new Set(),
       table: null,
       error: null,
-      peers: new Set(),
+      isStale: true,
       isCompiled: false,
+      peers: new Set(),
     };
     this.#policies.set(key, policy);
     for (const profile of profiles) add(this.#byProfile, profile, policy);
     return policy;
   }
 
-  #depend(policy: Policy, peers: ReadonlySet<string>): void {
-    this.#options.peers.retain(peers);
-    this.#options.peers.release(policy.peers);
-    for (const key of policy.peers) if (!peers.has(key)) remove(this.#byPeer, key, policy);
-    for (const key of peers) add(this.#byPeer, key, policy);
-    policy.peers = peers;
+  #depend(policy: Policy, peer: string): void {
+    if (policy.peers.has(peer) || this.#policies.get(policy.key) !== policy) return;
+    policy.peers.add(peer);
+    this.#options.peers.retain([peer]);
+    add(this.#byPeer, peer, policy);
   }
+
+  #undepend(policy: Policy, peer: string): void {
+    policy.peers.delete(peer);
+    remove(this.#byPeer, peer, policy);
+    this.#options.peers.release([peer]);
+  }
+}
+
+/** The namespace comes first, so that a queue can tell whose it is: profiles and pods of a policy are of one. */
+function policyKey(profiles: readonly string[], searchDomains: readonly string[]): string {
+  return `${profiles[0]?.split("/")[0] ?? ""}/${JSON.stringify([profiles, searchDomains])}`;
 }
 
 function add<T>(index: Map<string, Set<T>>, key: string, item: T): void {

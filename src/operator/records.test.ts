@@ -2,8 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PodIndex } from "./pod-index.ts";
 import { type PodRecord, podRecord, searchDomainsOf } from "./pod-record.ts";
-import { profileRecord } from "./profile-record.ts";
-import { ProfileStore } from "./profile-store.ts";
 import { serviceRecord, sliceRecord } from "./service-record.ts";
 
 const metadata = { name: "web-0", namespace: "shop", uid: "u1", labels: { app: "web" } };
@@ -87,46 +85,4 @@ test("pods are found by namespace and label, and not any more when they have cha
   assert.deepEqual(found({ matchLabels: { app: "web" } }), ["shop/a"]);
   index.set("shop/a", null);
   assert.deepEqual([found(), index.size], [["shop/b"], 1]);
-});
-
-function recordOf(spec: object, generation = 1, more: object = {}) {
-  const metadata = { name: "web", namespace: "shop", uid: "u1", generation, labels: { app: "web" }, ...more };
-  return profileRecord({ apiVersion: "security.datadoghq.com/v1", kind: "SecurityProfile", metadata, spec });
-}
-
-const WEB = { namespace: "shop", labels: { app: "web", tier: "front" } };
-
-test("the last valid revision stays, until another object takes its name", () => {
-  const store = new ProfileStore();
-  store.set("shop/web", recordOf({ actions: ["alert"] }));
-  const { after, contentChanged } = store.set("shop/web", recordOf({ actions: ["nonsense"] }, 2));
-  assert.deepEqual([after?.accepted?.spec.actions, after?.acceptedGeneration, contentChanged], [["alert"], 1, false]);
-  assert.deepEqual(store.selecting(WEB), ["shop/web"]);
-  store.set("shop/web", recordOf({ actions: ["nonsense"] }, 1, { uid: "u2" }));
-  assert.deepEqual([store.selecting(WEB), store.isInDoubt(WEB)], [[], false]);
-});
-
-test("profiles are found by their labels, by expressions, and in their own namespace only", () => {
-  const store = new ProfileStore();
-  store.set("shop/web", recordOf({}));
-  const expression = { matchExpressions: [{ key: "tier", operator: "Exists" }] };
-  store.set("shop/tier", recordOf({ labelSelector: expression }, 1, { name: "tier" }));
-  assert.deepEqual(store.selecting(WEB), ["shop/tier", "shop/web"]);
-  assert.deepEqual(store.selecting({ ...WEB, namespace: "other" }), []);
-  const { selectorChanged } = store.set("shop/web", recordOf({ labelSelector: { matchLabels: { app: "db" } } }, 2));
-  assert.equal(selectorChanged, true);
-  assert.deepEqual(store.selecting(WEB), ["shop/tier"]);
-  store.set("shop/tier", null);
-  assert.deepEqual(store.selecting(WEB), []);
-});
-
-test("a profile that is not valid, and may have been, puts the pods that it may mean in doubt", () => {
-  const store = new ProfileStore();
-  store.set("shop/web", recordOf({ actions: ["nonsense"] }, 2));
-  assert.equal(store.isInDoubt(WEB), true);
-  assert.equal(store.isInDoubt({ namespace: "shop", labels: { app: "db" } }), false);
-  store.set("shop/web", recordOf({ labelSelector: 7 }, 3));
-  assert.equal(store.isInDoubt(WEB), true);
-  store.set("shop/web", recordOf({}, 4));
-  assert.equal(store.isInDoubt(WEB), false);
 });

@@ -4,6 +4,7 @@
  */
 import { REASONS } from "../api/reasons.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
+import { splitKey } from "../kube/resources.ts";
 import type { Counters, Violation, Violations } from "../protocol/agent_pb.js";
 import type { AgentRecords, ReportListener } from "./distribution/agent-records.ts";
 import { PacketAllowance } from "./packet-allowance.ts";
@@ -91,7 +92,7 @@ export class Reports implements ReportListener {
     const pod = this.#podOf(node, violation.podUid);
     if (pod === undefined) return;
     const profiles = pod.profiles.filter((profile) => violation.profiles.includes(profile));
-    const { namespace, name } = pod.binding;
+    const { namespace, name } = splitKey(pod.key);
     for (const profile of profiles) {
       const totals = this.#totals(profile);
       if (totals === null) continue;
@@ -117,7 +118,7 @@ export class Reports implements ReportListener {
   #totals(profile: string): Totals | null {
     const { plan, totals } = this.#options;
     const stored = plan.profiles.get(profile);
-    return stored === undefined ? null : totals.of({ key: profile, uid: stored.uid, status: stored.record.status });
+    return stored === undefined ? null : totals.of({ key: profile, uid: stored.uid, status: stored.status });
   }
 
   /** Profiles that the node has something of, or had until a moment ago. */

@@ -2,7 +2,7 @@
 import { API_VERSION, KIND } from "../api/types.ts";
 import type { EventRecorder, ObjectReference } from "../kube/event-recorder.ts";
 import type { Violation } from "../protocol/agent_pb.js";
-import type { StoredProfile } from "./profile-store.ts";
+import type { StoredProfile } from "./profiles/stored-profile.ts";
 import { remoteText } from "./status/totals.ts";
 
 export interface ViolatingPod {
@@ -13,6 +13,9 @@ export interface ViolatingPod {
 
 /** Reason of the events; `kubectl get events --field-selector reason=PolicyViolation`. */
 export const VIOLATION_REASON = "PolicyViolation";
+
+/** Reason of events and conditions of profiles that are too much for their namespace. */
+export const OVER_BUDGET = "OverBudget";
 
 /** Records one violation on its pod. `profile` is the first of those that were asked, if it is known. */
 export function recordViolation(
@@ -51,6 +54,17 @@ export function recordInvalid(recorder: EventRecorder, profile: StoredProfile, e
     reason: "Invalid",
     action: "Validate",
     note: `generation ${profile.generation} is not taken: ${errors.join(". ")}`,
+  });
+}
+
+/** A profile that its namespace's budget has no room for, on the profile itself. */
+export function recordOverBudget(recorder: EventRecorder, profile: StoredProfile, words: string): void {
+  recorder.record({
+    regarding: profileReference(profile),
+    type: "Warning",
+    reason: OVER_BUDGET,
+    action: "Validate",
+    note: `generation ${profile.generation} is not taken: ${words}`,
   });
 }
 

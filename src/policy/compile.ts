@@ -3,6 +3,7 @@ import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
 import { DIRECTIONS, type Direction } from "../api/reasons.ts";
 import { ACTIONS, ATTACKS, type BinaryMode, type Network, type SecurityProfile } from "../api/types.ts";
 import { type Block, type BlockContext, blockOf } from "./blocks.ts";
+import type { CompileMemory } from "./compile-memory.ts";
 import { CompileError } from "./errors.ts";
 import { compareText } from "./names.ts";
 import type { PeerResolver } from "./peers.ts";
@@ -19,10 +20,12 @@ export interface CompileOptions {
   files?: (path: string) => readonly string[];
   /** Addresses of selected peers; absent where there is no cluster, and such peers are refused then. */
   peers?: PeerResolver;
+  /** What an earlier compilation of the same workload's table has left: only what differs from it is compiled again. */
+  memory?: CompileMemory;
 }
 
 /** One entry that gives rights: a process of a profile, or (path null) its `default`. */
-interface Entry {
+export interface Entry {
   profile: string;
   /** Namespace of the profile. */
   namespace: string;
@@ -34,7 +37,9 @@ interface Entry {
 }
 
 /** What rules depend on beside themselves. */
-type Surroundings = Pick<BlockContext, "searchDomains" | "peers">;
+interface Surroundings extends Pick<BlockContext, "searchDomains" | "peers"> {
+  memory: CompileMemory | undefined;
+}
 
 /** `namespace/name`; profiles without a namespace live in `default`, as kubectl has it. */
 export function profileName(profile: SecurityProfile): string {
@@ -55,17 +60,25 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
   const twice = names.find((name, index) => name === names[index + 1]);
   if (twice !== undefined) throw new CompileError(`profile ${twice} is given twice; rename one of the two`);
   const context = contextOf(options);
-  const defaults = profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
+  const { memory } = options;
+  memory?.begin(context.searchDomains);
+  const entriesOf = memory === undefined ? entriesOfProfile : memory.entries(entriesOfProfile);
+  const entries = profiles.flatMap(entriesOf);
+  const defaults = entries.filter(({ path }) => path === null);
   const content: Omit<RuleTable, "hash"> = {
     profiles: names,
     actions: ACTIONS.filter((action) => profiles.some((profile) => profile.spec.actions?.includes(action))),
     attacks: ATTACKS.filter((attack) => profiles.some((profile) => profile.spec.attacks?.includes(attack))),
     default: defaults.length === 0 ? null : unite(defaults, "default", context),
     binaries: compileBinaries(
-      profiles.flatMap((profile) => withFiles(processEntries(profile), options)),
+      withFiles(
+        entries.filter(({ path }) => path !== null),
+        options,
+      ),
       context,
     ),
   };
+  memory?.end();
   return { hash: tableHash(content), ...content };
 }
 
@@ -116,24 +129,35 @@ function applyingEntries(entries: Entry[], path: string, container: string | nul
 }
 
 function unite(entries: Entry[], subject: string, context: Surroundings): Record<Direction, Ruleset> {
+  const { memory } = context;
   const [egress, ingress] = DIRECTIONS.map((direction) => {
-    const blocks = entries.map((entry) => entryBlock(entry, direction, context));
-    return buildRuleset(
-      blocks.filter((block) => block !== null),
-      `${direction} of ${subject}`,
-    );
+    const blocks = entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);
+    const build = () => buildRuleset(blocks, `${direction} of ${subject}`);
+    return memory === undefined ? build() : memory.ruleset(blocks, build);
   }) as [Ruleset, Ruleset];
   return { egress, ingress };
 }
 
 function entryBlock(entry: Entry, direction: Direction, context: Surroundings): Block | null {
+  const { memory } = context;
+  if (memory === undefined) return freshBlock(entry, direction, context);
+  return memory.block(entry, direction, context.peers, (peers) => freshBlock(entry, direction, { ...context, peers }));
+}
+
+function freshBlock(entry: Entry, direction: Direction, context: Surroundings): Block | null {
   return blockOf(entry.network, direction, {
     profile: entry.profile,
     namespace: entry.namespace,
     field: entry.field,
     anyBinary: entry.binary === "Any",
-    ...context,
+    searchDomains: context.searchDomains,
+    peers: context.peers,
   });
+}
+
+/** All that a profile gives: its `default` first, if it has one. */
+function entriesOfProfile(profile: SecurityProfile): Entry[] {
+  return [...(profile.spec.default === undefined ? [] : [defaultEntry(profile)]), ...processEntries(profile)];
 }
 
 function defaultEntry(profile: SecurityProfile): Entry {
@@ -177,8 +201,8 @@ function withFiles(entries: Entry[], { files }: CompileOptions): Entry[] {
   });
 }
 
-function contextOf({ searchDomains, peers }: CompileOptions): Surroundings {
-  return { searchDomains: normalizeDomains(searchDomains), peers };
+function contextOf({ searchDomains, peers, memory }: CompileOptions): Surroundings {
+  return { searchDomains: normalizeDomains(searchDomains), peers, memory };
 }
 
 /** Lower case, without trailing dot, each once; the root, which expands nothing, left out. */

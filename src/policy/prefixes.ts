@@ -1,5 +1,6 @@
 /** IP prefixes as numbers, and the flattening that makes one longest-prefix lookup enough. */
 import ipaddr from "ipaddr.js";
+import { formatIpv4, parseIpv4 } from "../api/ipv4.ts";
 import { CompileError } from "./errors.ts";
 import type { BlockMask, PeerRule } from "./tables.ts";
 
@@ -33,8 +34,8 @@ export function numberToBytes(value: bigint, length: number): number[] {
 
 /** Canonical text of an address: dotted, or RFC 5952. */
 export function formatAddress(address: bigint, family: Family): string {
-  const bytes = numberToBytes(address, ADDRESS_BITS[family] / 8);
-  return family === "ipv4" ? bytes.join(".") : new ipaddr.IPv6(bytes).toRFC5952String();
+  if (family === "ipv4") return formatIpv4(Number(address));
+  return new ipaddr.IPv6(numberToBytes(address, ADDRESS_BITS.ipv6 / 8)).toRFC5952String();
 }
 
 /** `text` with the bits beyond `length` cleared. */
@@ -61,7 +62,8 @@ export function parsePrefix(text: string, family: Family): Prefix {
 /** Parses an address of the family, null if it is none. */
 export function parseAddress(text: string, family: Family): bigint | null {
   if (family === "ipv4") {
-    return ipaddr.IPv4.isValidFourPartDecimal(text) ? bytesToNumber(ipaddr.IPv4.parse(text).octets) : null;
+    const address = parseIpv4(text);
+    return address === null ? null : BigInt(address);
   }
   return ipaddr.IPv6.isValid(text) && !text.includes("%") ? bytesToNumber(ipaddr.IPv6.parse(text).toByteArray()) : null;
 }

@@ -1,6 +1,6 @@
 /** What has to be said for an agent that holds one thing to hold another. Used by the operator. */
 import { create } from "@bufbuild/protobuf";
-import { rulesetsOf, type SharedRuleset, serializeRuleset, serializeSkeleton } from "../policy/serialize-parts.ts";
+import { rulesetsOf, serializeRuleset, serializeSkeleton } from "../policy/serialize-parts.ts";
 import type { RuleTable } from "../policy/tables.ts";
 import {
   type Binding,
@@ -18,7 +18,30 @@ import { MAX_PART_BYTES } from "./service.ts";
 export interface NodeState {
   bindings: Bindings;
   /** At least those that the bindings lead to. */
-  tables: ReadonlyMap<string, RuleTable>;
+  tables: ReadonlyMap<string, SentTable>;
+}
+
+/** A table as it goes over the wire. */
+export interface SentTable {
+  hash: string;
+  /** `serializeSkeleton`. */
+  content: Uint8Array;
+  /** Those that it refers to, by hash. */
+  rulesets: ReadonlyMap<string, SentRuleset>;
+}
+
+export interface SentRuleset {
+  hash: string;
+  /** `serializeRuleset`. */
+  content: Uint8Array;
+  /** The same as a difference from the one that it took the place of; null where there is none. */
+  delta: RulesetDelta | null;
+}
+
+export interface RulesetDelta {
+  baseHash: string;
+  /** `serializeRulesetDelta`. */
+  content: Uint8Array;
 }
 
 /** What an agent is known to hold. */
@@ -34,43 +57,32 @@ export interface Hashes {
   has(hash: string): boolean;
 }
 
-/** Texts of tables and rule sets, which may be made once for all nodes. */
-export interface ContentTexts {
-  ruleset(ruleset: SharedRuleset): Uint8Array;
-  table(table: RuleTable): Uint8Array;
-  /** The rule set as a delta upon one of those that are held, null where there is none. */
-  delta(ruleset: SharedRuleset, held: Hashes): RulesetDelta | null;
+/** A table's texts, made now. */
+export function sentTable(table: RuleTable): SentTable {
+  const rulesets = new Map<string, SentRuleset>();
+  for (const [hash, ruleset] of rulesetsOf(table)) {
+    rulesets.set(hash, { hash, content: Buffer.from(serializeRuleset(ruleset)), delta: null });
+  }
+  return { hash: table.hash, content: Buffer.from(serializeSkeleton(table)), rulesets };
 }
 
-export interface RulesetDelta {
-  baseHash: string;
-  content: Uint8Array;
+/** Tables' texts by hash, made now. */
+export function sentTables(tables: Iterable<RuleTable>): Map<string, SentTable> {
+  return new Map(Array.from(tables, (table) => [table.hash, sentTable(table)]));
 }
-
-/** Texts that are made anew each time. */
-export const PLAIN_TEXTS: ContentTexts = {
-  ruleset: (ruleset) => Buffer.from(serializeRuleset(ruleset)),
-  table: (table) => Buffer.from(serializeSkeleton(table)),
-  delta: () => null,
-};
 
 /** The messages of a revision, at least one. */
-export function stateMessages(
-  held: HeldHashes,
-  next: NodeState,
-  revision: bigint,
-  texts: ContentTexts = PLAIN_TEXTS,
-): State[] {
+export function stateMessages(held: HeldHashes, next: NodeState, revision: bigint): State[] {
   const parts = new PartsBuilder(revision, held.bindings === null);
   const told = new Set<string>();
   for (const table of tablesOf(next).values()) {
     if (held.tables.has(table.hash)) continue;
-    for (const [hash, ruleset] of rulesetsOf(table)) {
+    for (const [hash, ruleset] of table.rulesets) {
       if (told.has(hash) || held.rulesets.has(hash)) continue;
       told.add(hash);
-      parts.ruleset(rulesetMessage(ruleset, held, texts));
+      parts.ruleset(rulesetMessage(ruleset, held.rulesets));
     }
-    parts.table(create(TableSchema, { hash: table.hash, content: texts.table(table) }));
+    parts.table(create(TableSchema, { hash: table.hash, content: table.content }));
   }
   const before = held.bindings ?? new Map<string, Binding>();
   for (const [uid, binding] of next.bindings) {
@@ -90,15 +102,15 @@ export function exactly(state: NodeState): NodeState {
 /** What an agent holds that has acknowledged a state, which is `exactly` so. It is asked about few rule sets: none is gathered before. */
 export function heldAfter({ bindings, tables }: NodeState): HeldHashes {
   const hasRuleset = (hash: string) => {
-    for (const table of tables.values()) if (rulesetsOf(table).has(hash)) return true;
+    for (const table of tables.values()) if (table.rulesets.has(hash)) return true;
     return false;
   };
   return { bindings, tables, rulesets: { has: hasRuleset } };
 }
 
 /** The tables that the bindings lead to. */
-function tablesOf({ bindings, tables }: NodeState): Map<string, RuleTable> {
-  const used = new Map<string, RuleTable>();
+function tablesOf({ bindings, tables }: NodeState): Map<string, SentTable> {
+  const used = new Map<string, SentTable>();
   for (const { tableHash } of bindings.values()) {
     const table = tableHash === "" ? undefined : tables.get(tableHash);
     if (table !== undefined) used.set(tableHash, table);
@@ -106,11 +118,9 @@ function tablesOf({ bindings, tables }: NodeState): Map<string, RuleTable> {
   return used;
 }
 
-function rulesetMessage(ruleset: SharedRuleset, held: HeldHashes, texts: ContentTexts): Ruleset {
-  const { hash } = ruleset;
-  const delta = texts.delta(ruleset, held.rulesets);
-  if (delta !== null) return create(RulesetSchema, { hash, ...delta });
-  return create(RulesetSchema, { hash, content: texts.ruleset(ruleset) });
+function rulesetMessage({ hash, content, delta }: SentRuleset, held: Hashes): Ruleset {
+  if (delta !== null && held.has(delta.baseHash)) return create(RulesetSchema, { hash, ...delta });
+  return create(RulesetSchema, { hash, content });
 }
 
 /** Roughly what a binding takes. */

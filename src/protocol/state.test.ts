@@ -8,7 +8,7 @@ import type { RuleTable } from "../policy/tables.ts";
 import { egressProfile } from "../policy/testing/profiles.ts";
 import { type Binding, BindingSchema, PolicyKind, type State, StateSchema } from "./agent_pb.js";
 import { HeldState, StateParts } from "./held-state.ts";
-import { type ContentTexts, heldAfter, type NodeState, PLAIN_TEXTS, stateMessages } from "./state-message.ts";
+import { heldAfter, type NodeState, sentTables, stateMessages } from "./state-message.ts";
 
 const NOTHING = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
 
@@ -32,7 +32,7 @@ function bindingOf(podUid: string, tableHash: string): Binding {
 
 function stateOf(tables: RuleTable[], bindings: Binding[]): NodeState {
   return {
-    tables: new Map(tables.map((table) => [table.hash, table])),
+    tables: sentTables(tables),
     bindings: new Map(bindings.map((binding) => [binding.podUid, binding])),
   };
 }
@@ -73,12 +73,10 @@ test("one address of many goes as a delta", () => {
   const first = stateOf([before], [bindingOf("a", before.hash)]);
   const second = stateOf([after], [bindingOf("a", after.hash)]);
   const content = Buffer.from(serializeRulesetDelta(old, fresh) ?? "");
-  const texts: ContentTexts = {
-    ...PLAIN_TEXTS,
-    delta: (ruleset, known) =>
-      ruleset.hash === fresh.hash && known.has(old.hash) ? { baseHash: old.hash, content } : null,
-  };
-  const messages = stateMessages(heldAfter(first), second, 2n, texts);
+  for (const table of second.tables.values()) {
+    for (const ruleset of table.rulesets.values()) ruleset.delta = { baseHash: old.hash, content };
+  }
+  const messages = stateMessages(heldAfter(first), second, 2n);
   assert.equal(messages[0]?.rulesets[0]?.baseHash, old.hash);
   assert.ok((messages[0]?.rulesets[0]?.content.length ?? 1000) < 200);
   const held = HeldState.EMPTY.applied(stateMessages(NOTHING, first, 1n));

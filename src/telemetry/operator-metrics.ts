@@ -50,7 +50,7 @@ export const OPERATOR_METRICS = {
   profiles: {
     type: "gauge",
     name: "portcullis_operator_profiles",
-    help: "SecurityProfiles by whether they are accepted (true, false).",
+    help: "SecurityProfiles by whether they are accepted (true, false, over_budget).",
     labels: ["accepted"],
   },
   tables: {

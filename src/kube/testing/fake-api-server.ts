@@ -19,6 +19,8 @@ interface Watcher {
   collection: string;
   namespace: string | null;
   fieldSelector: string | null;
+  /** As it was asked for: whole, or its metadata alone. */
+  shape: (object: KubeObject) => KubeObject;
   response: http.ServerResponse;
 }
 
@@ -154,22 +156,33 @@ export class FakeApiServer {
     const target = parsePath(url.pathname);
     const body = text === "" ? null : (JSON.parse(text) as KubeObject);
     const isCollection = request.method === "GET" && target.name === null;
-    if (isCollection && url.searchParams.get("watch") === "true") this.#watch(url.searchParams, target, response);
-    else if (isCollection) answer(response, this.#page(url.searchParams, target));
-    else answer(response, this.#object(request.method ?? "GET", target, body));
+    const shape = shapeOf(request.headers.accept);
+    if (isCollection && url.searchParams.get("watch") === "true") {
+      this.#watch(url.searchParams, target, shape, response);
+    } else if (isCollection) answer(response, this.#page(url.searchParams, target, shape));
+    else {
+      const reply = this.#object(request.method ?? "GET", target, body);
+      const isObject = reply.status < 300 && (reply.body as KubeObject).metadata !== undefined;
+      answer(response, isObject ? { ...reply, body: shape(reply.body as KubeObject) } : reply);
+    }
   }
 
-  #page(query: URLSearchParams, target: Target): Reply {
+  #page(query: URLSearchParams, target: Target, shape: Watcher["shape"]): Reply {
     const keep = selected(target.namespace, query.get("fieldSelector"));
     const all = [...(this.#collections.get(target.collection)?.values() ?? [])].filter(keep);
     const start = Number(query.get("continue") ?? 0);
     const limit = Number(query.get("limit") ?? all.length) || all.length;
-    const items = all.slice(start, start + limit);
+    const items = all.slice(start, start + limit).map(shape);
     const more = start + limit < all.length ? String(start + limit) : "";
     return good({ metadata: { resourceVersion: String(this.#version), continue: more }, items });
   }
 
-  #watch(query: URLSearchParams, { collection, namespace }: Target, response: http.ServerResponse): void {
+  #watch(
+    query: URLSearchParams,
+    { collection, namespace }: Target,
+    shape: Watcher["shape"],
+    response: http.ServerResponse,
+  ): void {
     const version = Number(query.get("resourceVersion") ?? 0);
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
@@ -179,7 +192,7 @@ export class FakeApiServer {
       );
       return;
     }
-    const watcher: Watcher = { collection, namespace, fieldSelector: query.get("fieldSelector"), response };
+    const watcher: Watcher = { collection, namespace, fieldSelector: query.get("fieldSelector"), shape, response };
     this.#watchers.add(watcher);
     response.on("close", () => this.#watchers.delete(watcher));
     for (const event of this.#events) if (event.version > version) tell(watcher, event);
@@ -245,11 +258,16 @@ export class FakeApiServer {
 }
 
 /** An object that is not selected any more is gone, to who watches. */
-function tell({ collection, namespace, fieldSelector, response }: Watcher, event: StoredEvent): void {
+function tell({ collection, namespace, fieldSelector, shape, response }: Watcher, event: StoredEvent): void {
   if (event.collection !== collection) return;
   const isSelected = selected(namespace, fieldSelector)(event.object);
   if (!isSelected && event.type !== "MODIFIED") return;
-  response.write(`${JSON.stringify({ type: isSelected ? event.type : "DELETED", object: event.object })}\n`);
+  response.write(`${JSON.stringify({ type: isSelected ? event.type : "DELETED", object: shape(event.object) })}\n`);
+}
+
+function shapeOf(accept = ""): Watcher["shape"] {
+  if (!accept.includes("as=PartialObjectMetadata")) return (object) => object;
+  return ({ apiVersion, kind, metadata }) => ({ ...(apiVersion && { apiVersion }), ...(kind && { kind }), metadata });
 }
 
 function good(body: unknown, status = 200): Reply {

@@ -18,7 +18,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { causeCode, causeText } from "../../api/errors.ts";
 import { type State, StateSchema } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
-import { stateMessages } from "../../protocol/state-message.ts";
+import { sentTables, stateMessages } from "../../protocol/state-message.ts";
 import { KEPT_STATE_FILE } from "../enforce/state.ts";
 import { KeptStateError } from "./errors.ts";
 
@@ -78,7 +78,11 @@ export class KeptState {
 }
 
 function wholeState(state: HeldState): State {
-  const parts = stateMessages(NOTHING_HELD, state, 0n);
+  const parts = stateMessages(
+    NOTHING_HELD,
+    { bindings: state.bindings, tables: sentTables(state.tables.values()) },
+    0n,
+  );
   return create(StateSchema, {
     revision: 0n,
     full: true,

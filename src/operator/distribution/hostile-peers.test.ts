@@ -9,7 +9,6 @@ import { eventually, silentLogger } from "../../kube/testing/silence.ts";
 import type { TokenUser } from "../../kube/token-review.ts";
 import { busyTurns } from "../../net/testing/loop-turns.ts";
 import { DISTRIBUTION_SERVICE } from "../../protocol/service.ts";
-import { PLAIN_TEXTS } from "../../protocol/state-message.ts";
 import { TestAgent } from "../testing/agent.ts";
 import { AgentRecords } from "./agent-records.ts";
 import { DistributionServer } from "./server.ts";
@@ -46,7 +45,6 @@ async function serve(reviewMilliseconds = 5) {
     notServing: () => null,
     watchers: { connected: nothing, disconnected: nothing, observed: nothing },
     records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
-    texts: PLAIN_TEXTS,
     wanted: () => ({ bindings: new Map(), tables: new Map() }),
     isPlanning: () => false,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },

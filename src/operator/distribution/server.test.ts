@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { eventually, silentLogger } from "../../kube/testing/silence.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
-import { PLAIN_TEXTS } from "../../protocol/state-message.ts";
 import { TestAgent } from "../testing/agent.ts";
 import { AgentRecords } from "./agent-records.ts";
 import { DistributionServer } from "./server.ts";
@@ -49,7 +48,6 @@ function serverWith(tls: { certificateFile: string; keyFile: string }): Distribu
     notServing: () => null,
     watchers: { connected: nothing, disconnected: nothing, observed: nothing },
     records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
-    texts: PLAIN_TEXTS,
     wanted: () => ({ bindings: new Map(), tables: new Map() }),
     isPlanning: () => false,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },

@@ -21,7 +21,7 @@ import {
   MAX_AGENT_MESSAGE_BYTES,
   MAX_MESSAGE_BYTES,
 } from "../../protocol/service.ts";
-import type { ContentTexts, NodeState } from "../../protocol/state-message.ts";
+import type { NodeState } from "../../protocol/state-message.ts";
 import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
@@ -61,7 +61,6 @@ export interface DistributionOptions {
   notServing: () => { message: string; leader: string } | null;
   records: AgentRecords;
   watchers: AgentWatchers;
-  texts: ContentTexts;
   wanted: (node: string) => NodeState;
   isPlanning: () => boolean;
   observer: DistributionObserver;
@@ -202,12 +201,11 @@ export class DistributionServer {
   }
 
   #accept(stream: AgentStream, node: string): void {
-    const { version, records, watchers, texts, wanted, isPlanning, observer, log } = this.#options;
+    const { version, records, watchers, wanted, isPlanning, observer, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
       version,
       records,
-      texts,
       observer,
       wanted: () => wanted(node),
       isPlanning,

@@ -21,14 +21,7 @@ import { STATE_HASH_CODE } from "../../protocol/errors.ts";
 import { BadMessageError } from "../../protocol/field-checks.ts";
 import { checkAgentMessage } from "../../protocol/message-checks.ts";
 import { PROTOCOL_VERSION, receivedBytes } from "../../protocol/service.ts";
-import {
-  type ContentTexts,
-  exactly,
-  type HeldHashes,
-  heldAfter,
-  type NodeState,
-  stateMessages,
-} from "../../protocol/state-message.ts";
+import { exactly, type HeldHashes, heldAfter, type NodeState, stateMessages } from "../../protocol/state-message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
@@ -51,7 +44,6 @@ export interface SessionOptions {
   node: string;
   version: string;
   records: AgentRecords;
-  texts: ContentTexts;
   /** What the node is to have now; its bindings never change. */
   wanted: () => NodeState;
   /** Full states are large: they are under way to so many agents at a time. */
@@ -302,11 +294,11 @@ export class Session {
 
   #send(): void {
     if (this.#ended || this.#underWay !== null || this.#dirtySince === null) return;
-    const { wanted, texts, observer, records } = this.#options;
+    const { wanted, observer, records } = this.#options;
     // The tables of the moment: they may be forgotten while this is under way.
     const state = exactly(wanted());
     this.#revision += 1n;
-    const messages = stateMessages(this.#held, state, this.#revision, texts);
+    const messages = stateMessages(this.#held, state, this.#revision);
     this.#underWay = { revision: this.#revision, state, since: this.#dirtySince };
     this.#dirtySince = null;
     const record = records.get(this.node);

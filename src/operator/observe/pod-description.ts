@@ -49,21 +49,15 @@ export function describePod(
     profiles: [...planned.profiles],
     actions: [...actions],
     notes: [
-      ...(binding.policy === PolicyKind.UNRESTRICTED && !isSelected ? [UNSELECTED] : []),
+      ...(binding?.policy === PolicyKind.UNRESTRICTED && !isSelected ? [UNSELECTED] : []),
       ...(isSelected && failure !== null ? [`not all is in force as asked: ${failure.message}`] : []),
-      ...(isSelected ? filterNotes(request, actions, containersOf(plan, planned.binding.tableHash)) : []),
+      ...(isSelected ? filterNotes(request, actions, new Set(planned.table?.containers)) : []),
     ],
   };
 }
 
 const UNSELECTED =
   "no SecurityProfile selects this pod: its packets are not judged, and nothing is shown until a profile does";
-
-/** Containers that the pod's rules tell from others. */
-function containersOf(plan: PlanLoop, tableHash: string): Set<string> {
-  const binaries = plan.tables.tables.get(tableHash)?.binaries ?? [];
-  return new Set(binaries.flatMap(({ container }) => container ?? []));
-}
 
 /** Why what was asked for may not be seen although it happens. */
 function filterNotes(

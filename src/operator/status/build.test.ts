@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STATUS_SCHEMA } from "../../api/schema-status.ts";
-import { profileRecord } from "../profile-record.ts";
-import { ProfileStore, type StoredProfile } from "../profile-store.ts";
+import type { StoredProfile } from "../profiles/stored-profile.ts";
+import { profileObject, storedProfile } from "../testing/stored-profile.ts";
 import { buildStatus, modeText } from "./build.ts";
 import type { Folded } from "./fold.ts";
 import { addCounts, ProfileTotals } from "./totals.ts";
@@ -10,15 +10,7 @@ import { addCounts, ProfileTotals } from "./totals.ts";
 const NOW = new Date("2026-01-02T03:04:05.678Z");
 
 function profileOf(spec: object, metadata: object = {}): StoredProfile {
-  const record = profileRecord({
-    apiVersion: "security.datadoghq.com/v1",
-    kind: "SecurityProfile",
-    metadata: { name: "web", namespace: "shop", uid: "u", generation: 3, labels: { app: "web" }, ...metadata },
-    spec,
-  });
-  const { after } = new ProfileStore().set("shop/web", record);
-  assert.ok(after);
-  return after;
+  return storedProfile(profileObject(spec, { generation: 3, ...metadata }));
 }
 
 const WEB = profileOf({ actions: ["enforce"], processes: [{ path: "/bin/a", container: "app" }, { path: "/bin/b" }] });

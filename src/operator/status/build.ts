@@ -1,8 +1,9 @@
 /** The status of one profile, from everything that is known of it. Pure. */
 import { printable } from "../../api/printable.ts";
 import { MAX_FAILING_NODES } from "../../api/schema-status.ts";
-import type { Action, SecurityProfile } from "../../api/types.ts";
-import { errorTexts, type StoredProfile } from "../profile-store.ts";
+import type { Action } from "../../api/types.ts";
+import type { AcceptedRevision, StoredProfile } from "../profiles/stored-profile.ts";
+import { OVER_BUDGET } from "../violation-events.ts";
 import type { Folded } from "./fold.ts";
 import {
   CONDITION_TYPES,
@@ -17,7 +18,6 @@ import { type Totals, wholeSeconds } from "./totals.ts";
 /** A condition before it is known since when it holds. */
 type State = Pick<Condition, "status" | "reason" | "message">;
 
-const MAX_ERRORS = 5;
 const MAX_SHARED = 32;
 const MAX_PATH = 1024;
 const MAX_PROCESSES = 256;
@@ -39,7 +39,7 @@ export function buildStatus(
   const { pods, nodes } = folded;
   return {
     observedGeneration: profile.generation,
-    mode: modeText(profile.accepted?.spec.actions ?? []),
+    mode: modeText(profile.accepted?.actions ?? []),
     conditions: CONDITION_TYPES.map((type) => condition(type, states[type], profile, previous, now)),
     pods: { ...pods, text: `${pods.enforced}/${pods.selected}` },
     nodes: { total: nodes.total, ready: nodes.ready, text: `${nodes.ready}/${nodes.total}` },
@@ -58,14 +58,18 @@ export function modeText(actions: readonly Action[]): string {
   return actions.includes("learn") ? "Learn" : "Count";
 }
 
-function acceptedState({ errors, warnings }: StoredProfile): State {
-  if (errors.length === 0) {
-    const remarks = errorTexts(warnings).slice(0, MAX_ERRORS);
-    const message = ["the profile is valid", ...remarks.map((text) => `warning: ${text}`)].join(". ");
-    return { status: "True", reason: "Valid", message };
+function acceptedState({ errors, warnings, overBudget }: StoredProfile): State {
+  if (overBudget !== null) {
+    const remedy =
+      "make less of it, split it over namespaces, or have the budget raised (operator.budget of the chart)";
+    return { status: "False", reason: OVER_BUDGET, message: shortText(`${overBudget}; ${remedy}`) };
   }
-  const more = errors.length > MAX_ERRORS ? ` (and ${errors.length - MAX_ERRORS} more)` : "";
-  return { status: "False", reason: "Invalid", message: errorTexts(errors).slice(0, MAX_ERRORS).join(". ") + more };
+  if (errors.count === 0) {
+    const message = ["the profile is valid", ...warnings.texts.map((text) => `warning: ${text}`)].join(". ");
+    return { status: "True", reason: "Valid", message: shortText(message) };
+  }
+  const more = errors.count > errors.texts.length ? ` (and ${errors.count - errors.texts.length} more)` : "";
+  return { status: "False", reason: "Invalid", message: shortText(errors.texts.join(". ")) + more };
 }
 
 function programmedState(profile: StoredProfile, { nodes, failing, compileFailure }: Folded): State {
@@ -97,15 +101,16 @@ function enforcedState(profile: StoredProfile, folded: Folded): State {
 
 /** The profile itself stands in the way. */
 function unusable(profile: StoredProfile): State | null {
-  const { accepted, acceptedGeneration, errors, selector } = profile;
-  if (errors.length > 0) {
+  const { accepted, errors, generation, overBudget } = profile;
+  if (errors.count > 0 || overBudget !== null) {
+    const fault = errors.count > 0 ? "is not valid" : "is not taken";
     const message =
       accepted === null
-        ? "the profile is not valid; see Accepted"
-        : `generation ${profile.generation} is not valid, see Accepted; generation ${acceptedGeneration} stays in force`;
+        ? `the profile ${fault}; see Accepted`
+        : `generation ${generation} ${fault}, see Accepted; generation ${accepted.generation} stays in force`;
     return { status: "False", reason: "NotAccepted", message };
   }
-  if (selector !== null) return null;
+  if (accepted !== null && accepted.selector !== null) return null;
   const message =
     "the profile has no label to select pods by; set spec.labelSelector, or the pods' labels on the profile";
   return { status: "False", reason: "SelectsNothing", message };
@@ -115,6 +120,10 @@ function fromFailure(failure: Folded["compileFailure"]): State | null {
   if (failure === null) return null;
   const message = `${failure.message}. What was in force before stays in force`;
   return { status: "False", reason: failure.reason, message: message.slice(0, MAX_MESSAGE) };
+}
+
+function shortText(text: string): string {
+  return text.slice(0, MAX_MESSAGE);
 }
 
 const SHOWN_NODES = 3;
@@ -152,9 +161,9 @@ function condition(
 }
 
 /** Every listed process, with counts or without, then what else was counted. */
-function processStatus(accepted: SecurityProfile | null, totals: Totals, { sharedWith }: Folded): ProcessStatus[] {
+function processStatus(accepted: AcceptedRevision | null, totals: Totals, { sharedWith }: Folded): ProcessStatus[] {
   const counted = new Map(totals.processes);
-  const listed = (accepted?.spec.processes ?? []).map(({ path, container }) => {
+  const listed = (accepted?.listed ?? []).map(({ path, container }) => {
     const key = `${path} ${container ?? ""}`;
     const { allowed = 0, dropped = 0, alerted = 0 } = counted.get(key) ?? {};
     counted.delete(key);

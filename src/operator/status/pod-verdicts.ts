@@ -39,20 +39,21 @@ const HOST_NETWORK: Failure = {
 };
 
 export function judgePod(plan: PodPlan, agent: AgentRecord | undefined, clock: Clock): PodVerdict {
-  if (plan.binding.policy === PolicyKind.HOST_NETWORK) {
+  if (plan.binding?.policy === PolicyKind.HOST_NETWORK) {
     return { protectable: false, programmed: true, enforced: false, failure: HOST_NETWORK, unjudged: false };
   }
   const state = agent?.pods.get(plan.uid);
   const away = agentFailure(agent, clock, state !== undefined);
   const failure = planFailure(plan) ?? away;
-  const unjudged = away !== null && state === undefined && plan.binding.policy === PolicyKind.TABLE;
+  const unjudged = away !== null && state === undefined && plan.binding?.policy === PolicyKind.TABLE;
   const held = agent?.acknowledged?.get(plan.uid);
-  const programmed = held?.policy === PolicyKind.TABLE && held.tableHash === plan.binding.tableHash;
+  const wanted = isBeingCompiled(plan) ? "" : (plan.binding?.tableHash ?? "");
+  const programmed = held?.policy === PolicyKind.TABLE && held.tableHash === wanted;
   if (state?.phase === PodPhase.UNPROTECTED) {
     const own = { reason: state.code || "Unprotected", message: state.message };
     return { protectable: false, programmed: true, enforced: false, failure: failure ?? own, unjudged };
   }
-  const isCurrent = state?.tableHash === plan.binding.tableHash && plan.binding.tableHash !== "";
+  const isCurrent = state?.tableHash === wanted && wanted !== "";
   const enforced = state?.phase === PodPhase.ENFORCED && isCurrent && failure?.reason !== COMPILE_FAILED;
   if (state?.phase === PodPhase.FAILED) {
     const own = { reason: state.code || "Failed", message: state.message };
@@ -61,11 +62,16 @@ export function judgePod(plan: PodPlan, agent: AgentRecord | undefined, clock: C
   return { protectable: true, programmed, enforced, failure, unjudged };
 }
 
+/** What its profiles say is not in any table yet: the pod still has what they said before. */
+function isBeingCompiled({ policy }: PodPlan): boolean {
+  return policy?.isStale ?? false;
+}
+
 export const COMPILE_FAILED = "CompileFailed";
 
 function planFailure({ policy, binding }: PodPlan): Failure | null {
-  if (policy?.error) return { reason: COMPILE_FAILED, message: policy.error.message };
-  if (binding.policy !== PolicyKind.KEEP) return null;
+  if (policy?.error) return { reason: COMPILE_FAILED, message: policy.error };
+  if (binding?.policy !== PolicyKind.KEEP) return null;
   return {
     reason: "NotAccepted",
     message: "a profile that may select the pod is not valid; what was in force for the pod stays in force",

@@ -10,7 +10,8 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { AgentRecords } from "../distribution/agent-records.ts";
 import { SECURITY_PROFILES } from "../kinds.ts";
 import type { Planner } from "../planner.ts";
-import type { ProfileStore, StoredProfile } from "../profile-store.ts";
+import type { ProfileIndex } from "../profile-index.ts";
+import type { StoredProfile } from "../profiles/stored-profile.ts";
 import { buildStatus } from "./build.ts";
 import { type Folded, foldPods } from "./fold.ts";
 import { SERVING_GRACE_MS } from "./pod-verdicts.ts";
@@ -22,7 +23,7 @@ export const FIELD_MANAGER = "portcullis-operator";
 
 export interface StatusWriterOptions {
   connection: KubeConnection;
-  profiles: ProfileStore;
+  profiles: ProfileIndex;
   planner: Planner;
   records: AgentRecords;
   totals: ProfileTotals;
@@ -134,8 +135,8 @@ export class StatusWriter {
     this.#bucket.take();
     try {
       const { refused } = await writeWhatIsTaken(status, async (part) => {
-        const after = await applyStatus(connection, SECURITY_PROFILES, profile, part, FIELD_MANAGER);
-        if (after === null) log.debug({ profile: profile.key }, "the profile is gone; its status is not needed");
+        const isThere = await applyStatus(connection, SECURITY_PROFILES, profile, part, FIELD_MANAGER);
+        if (!isThere) log.debug({ profile: profile.key }, "the profile is gone; its status is not needed");
       });
       onWritten?.(refused.length > 0);
       if (refused.length > 0) log.error({ profile: profile.key, refused }, "the API server refuses parts of a status");
@@ -162,7 +163,7 @@ export class StatusWriter {
     if (written?.uid === profile.uid) return written.status;
     // Another object of that name, or the first look: what the API server has counts.
     this.#written.delete(profile.key);
-    return profile.record.status;
+    return profile.status;
   }
 
   /** Null: it is too early to say, because agents are still connecting. */
@@ -178,14 +179,8 @@ export class StatusWriter {
     }
     const folded = foldPods(plans, (node) => records.get(node), clock);
     this.#options.onUnjudged?.(folded.unjudged);
-    const { key, uid, record } = profile;
-    const status = buildStatus(
-      profile,
-      folded,
-      totals.of({ key, uid, status: record.status }),
-      previous,
-      new Date(clock.now),
-    );
+    const { key, uid, status: known } = profile;
+    const status = buildStatus(profile, folded, totals.of({ key, uid, status: known }), previous, new Date(clock.now));
     this.#noteEnforced(profile, status, clock.now);
     return status;
   }

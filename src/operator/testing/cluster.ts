@@ -8,6 +8,7 @@ import { OBSERVE_AUDIENCE } from "../../protocol/observe.ts";
 import { TOKEN_AUDIENCE } from "../../protocol/service.ts";
 import { NAMESPACES, PODS, SECURITY_PROFILES } from "../kinds.ts";
 import { type ElectionOptions, Operator } from "../operator.ts";
+import { type BudgetLimits, DEFAULT_BUDGET } from "../profiles/budget.ts";
 import type { ProfileStatus } from "../status/profile-status.ts";
 import { TestAgent, type TestAgentOptions } from "./agent.ts";
 
@@ -47,6 +48,7 @@ export class TestCluster {
     election: ElectionOptions | null = null,
     identity = "operator",
     addresses: { advertiseAddress?: string; observeAddress?: string } = {},
+    budget: Partial<BudgetLimits> = {},
   ): Promise<Operator> {
     const operator = new Operator({
       connection: this.server.connection(),
@@ -60,6 +62,7 @@ export class TestCluster {
       agentServiceAccount: "portcullis-system/portcullis-agent",
       clusterDomain: "cluster.local",
       election,
+      budget: { ...DEFAULT_BUDGET, ...budget },
       log: silentLogger(this.log),
     });
     this.#operators.push(operator);

@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { RuleTable } from "../../../policy/tables.ts";
 import { type Binding, BindingSchema, PolicyKind, type State } from "../../../protocol/agent_pb.js";
 import { HeldState } from "../../../protocol/held-state.ts";
-import { type HeldHashes, stateMessages } from "../../../protocol/state-message.ts";
+import { type HeldHashes, sentTables, stateMessages } from "../../../protocol/state-message.ts";
 
 export const NOTHING_HELD: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set() };
 
@@ -23,7 +23,7 @@ export function testBinding(podUid: string, table: RuleTable | null, changes: Pa
 /** All that is needed to come to these bindings. */
 export function fullState(revision: bigint, tables: readonly RuleTable[], bindings: readonly Binding[]): State[] {
   const state = {
-    tables: new Map(tables.map((table) => [table.hash, table])),
+    tables: sentTables(tables),
     bindings: new Map(bindings.map((binding) => [binding.podUid, binding])),
   };
   return stateMessages(NOTHING_HELD, state, revision);

@@ -1,0 +1,183 @@
+/** The profiles' thread: reads, validates and compiles, so that nothing that must not wait shares a thread with that. */
+import { setImmediate } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { causeText } from "../../api/errors.ts";
+import { KubeConnection } from "../../kube/connection.ts";
+import { isNotFound } from "../../kube/errors.ts";
+import { Informer } from "../../kube/informer.ts";
+import { type KubeObject, objectPath, splitKey } from "../../kube/resources.ts";
+import { WorkQueue } from "../../kube/work-queue.ts";
+import { createLogger } from "../../telemetry/logger.ts";
+import { SECURITY_PROFILES } from "../kinds.ts";
+import type { ProfileStatus } from "../status/profile-status.ts";
+import { Budgets } from "./budget.ts";
+import { Compiler } from "./compiler.ts";
+import { isSameRevision, type ProfileMetadata, profileMetadata } from "./draft.ts";
+import type { CompileOrder, FromProfileThread, ProfileThreadData, ToProfileThread } from "./messages.ts";
+import { ValidatedProfiles } from "./validated-profiles.ts";
+
+/** How often the main thread is told how the watch does. */
+const STATE_MS = 1_000;
+const SWEEP_MS = 60_000;
+
+/** Profiles that are read at once. */
+const WORKERS = 4;
+
+/** What waits for its turn: profiles by their keys, orders by `compile <id>`. */
+const COMPILE = "compile ";
+
+class ProfileWorker {
+  readonly #connection: KubeConnection;
+  readonly #queue: WorkQueue;
+  readonly #orders = new Map<string, CompileOrder>();
+  readonly #profiles: ValidatedProfiles;
+  readonly #compiler: Compiler;
+  readonly #informer: Informer<ProfileMetadata>;
+  readonly #timers: NodeJS.Timeout[];
+  /** Profiles of the first list that are still to be looked at. */
+  #first = new Set<string>();
+  #listed = false;
+
+  constructor(connection: KubeConnection, { budget }: ProfileThreadData) {
+    this.#connection = connection;
+    // Namespaces take turns, whatever it is that they want.
+    this.#queue = new WorkQueue(undefined, (key) => this.#namespaceOf(key));
+    const budgets = new Budgets(budget);
+    const log = createLogger({ level: "debug", format: "json", write: (line) => post({ type: "log", line }) });
+    this.#profiles = new ValidatedProfiles({
+      budgets,
+      enqueue: (key, after = 0) => (after === 0 ? this.#queue.add(key) : this.#queue.addAfter(key, after)),
+      onProfile: (key, profile) => post({ type: "profile", key, profile }),
+      read: (key) => this.#read(key),
+    });
+    this.#compiler = new Compiler((key) => this.#profiles.accepted(key));
+    this.#informer = new Informer(connection, {
+      kind: SECURITY_PROFILES,
+      metadataOnly: true,
+      log,
+      transform: profileMetadata,
+      isSame: isSameRevision,
+      observer: { listed: () => {}, watchBroke: () => post({ type: "watchBroke" }) },
+    });
+    this.#informer.subscribe((key, _, metadata) => {
+      if (!this.#listed) this.#first.add(key);
+      this.#profiles.changed(key, metadata);
+    });
+    this.#timers = [setInterval(() => this.#tellState(), STATE_MS), setInterval(() => budgets.sweep(), SWEEP_MS)];
+  }
+
+  start(): void {
+    this.#informer.start();
+    void this.#informer.whenSynced().then(() => {
+      this.#listed = true;
+      this.#tellState();
+    });
+    for (let worker = 0; worker < WORKERS; worker += 1) void this.#work();
+  }
+
+  take(message: ToProfileThread): void {
+    if (message.type === "status") void this.#readStatus(message.id, message.key);
+    else if (message.type === "forget") this.#compiler.forget(message.policy);
+    else if (message.type === "stop") void this.#stop();
+    else {
+      const key = `${COMPILE}${message.id}`;
+      this.#orders.set(key, message.order);
+      this.#queue.add(key);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#queue.close();
+    await this.#informer.stop();
+    this.#connection.close();
+    parentPort?.close();
+  }
+
+  async #work(): Promise<void> {
+    for (let key = await this.#queue.take(); key !== null; key = await this.#queue.take()) {
+      if (key.startsWith(COMPILE)) this.#compile(key);
+      else await this.#reconcile(key);
+      this.#queue.done(key);
+      // Messages, and what the API server sends, come in between.
+      await setImmediate();
+    }
+  }
+
+  async #reconcile(key: string): Promise<void> {
+    try {
+      await this.#profiles.reconcile(key);
+      this.#queue.forget(key);
+    } catch (cause) {
+      const delay = this.#queue.retry(key);
+      postLog("error", { profile: key, retryMs: Math.round(delay) }, `a profile cannot be read: ${causeText(cause)}`);
+    }
+    if (this.#first.delete(key) && this.#first.size === 0) this.#tellState();
+  }
+
+  async #readStatus(id: number, key: string): Promise<void> {
+    try {
+      const object = await this.#read(key);
+      post({ type: "status", id, status: object === null ? null : ((object.status ?? {}) as Partial<ProfileStatus>) });
+    } catch (cause) {
+      post({ type: "failed", id, message: causeText(cause) });
+    }
+  }
+
+  #compile(key: string): void {
+    const order = this.#orders.get(key) as CompileOrder;
+    this.#orders.delete(key);
+    const id = Number(key.slice(COMPILE.length));
+    try {
+      const result = this.#compiler.compile(order);
+      const bytes =
+        result.table === null ? [] : [result.table.content, ...result.table.rulesets.map((one) => one.content)];
+      post(
+        { type: "compiled", id, result },
+        bytes.flatMap((one) => (one === null ? [] : [one.buffer])),
+      );
+    } catch (cause) {
+      post({ type: "failed", id, message: causeText(cause) });
+    }
+  }
+
+  #namespaceOf(key: string): string {
+    const profile = key.startsWith(COMPILE) ? this.#orders.get(key)?.profiles[0] : key;
+    return splitKey(profile ?? "").namespace;
+  }
+
+  async #read(key: string): Promise<KubeObject | null> {
+    const { namespace, name } = splitKey(key);
+    try {
+      return (await this.#connection.request("GET", objectPath(SECURITY_PROFILES, namespace, name))) as KubeObject;
+    } catch (error) {
+      if (isNotFound(error)) return null;
+      throw error;
+    }
+  }
+
+  #tellState(): void {
+    const { size, age, problem } = this.#informer;
+    const state = {
+      size,
+      isSynced: this.#listed && this.#first.size === 0,
+      lastContact: Number.isFinite(age) ? Date.now() - age : 0,
+      problem: problem === null ? null : causeText(problem),
+    };
+    post({ type: "state", state });
+  }
+}
+
+function post(message: FromProfileThread, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+function postLog(level: "error", fields: object, message: string): void {
+  const log = createLogger({ level: "debug", format: "json", write: (line) => post({ type: "log", line }) });
+  log[level](fields, message);
+}
+
+const data = workerData as ProfileThreadData;
+const worker = new ProfileWorker(await KubeConnection.again(data.origin), data);
+parentPort?.on("message", (message: ToProfileThread) => worker.take(message));
+worker.start();
