@@ -269,10 +269,14 @@ test("an operator that does not lead passes it on to the one that does", async (
   const agent = cluster.agent(leader, "n1");
   await eventually("the agent is there", () => agent.states.length > 0);
   let observer = new Observer(standby, {}, { host: "127.0.0.2" });
-  await eventually("the standby knows the leader", () => {
-    if (observer.status === 503) observer = new Observer(standby, {}, { host: "127.0.0.2" });
-    return observer.status === 200;
-  });
+  await eventually(
+    "the standby knows the leader",
+    () => {
+      if (observer.status === 503) observer = new Observer(standby, {}, { host: "127.0.0.2" });
+      return observer.status === 200;
+    },
+    20_000,
+  );
   await watching(agent);
   sees(agent, [{ watches: [watched(agent)?.watches[0]?.id ?? 0], event: event() }]);
   await eventually("the event", () => observer.of("verdict").length === 1);
