@@ -12,6 +12,7 @@
 #include "epoch.h"
 #include "executable.h"
 #include "script.h"
+#include "started.h"
 #include "task.h"
 
 /* What comes from the task itself, whatever it runs. */
@@ -106,6 +107,9 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	process->flags = executable.flags;
 	if (is_script(binary))
 		describe_script(scratch, task, binary, process);
+	process->variables = scratch ? read_variables(scratch, task) : VARIABLES_UNKNOWN;
+	if (is_traced(task) || (process->variables & ~expected_variables(task)))
+		process->flags |= PROCESS_MODIFIED;
 	give_scratch_back(key);
 }
 
@@ -146,6 +150,7 @@ static __always_inline void describe_running(struct task_struct *task, struct pr
 	resolve_executable(scratch, task, BPF_CORE_READ(task, mm, exe_file), &executable);
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
+	process->variables = VARIABLES_UNKNOWN;
 	give_scratch_back(key);
 }
 
@@ -169,6 +174,7 @@ int process_forked(struct bpf_raw_tracepoint_args *ctx)
 		process.script_id = known->script_id;
 		process.flags = known->flags;
 		process.lineage = known->lineage;
+		process.variables = known->variables;
 	} else {
 		describe_running(child, &process);
 	}

@@ -284,6 +284,7 @@ enum process_flag {
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
 struct process {
+	__u64 variables;      /* bit per variable that names code to be loaded (started.h); all if they were not seen */
 	__u64 start_time;     /* group leader's start_boottime (start_time where there is none), ns */
 	__u64 cgroup_id;      /* on the cgroup v2 hierarchy */
 	__u64 owner;          /* whose claim the entry is, see struct claim_key */

@@ -33,6 +33,8 @@ static __always_inline void actor_of(struct task_struct *task, struct actor *out
 		out->lineage = tgid;
 		return;
 	}
+	if (is_traced(task))
+		process->flags |= PROCESS_MODIFIED;
 	out->cgroup_id = process->cgroup_id;
 	out->path_id = process->path_id;
 	out->script_id = process->script_id;

@@ -43,6 +43,9 @@ struct path_scratch {
 	struct callback_head *work;      /* see executed_file.h */
 	struct file *file;
 	struct named_path entry;         /* of `path_texts` */
+	__u64 variable;                  /* see started.h: address of the next string */
+	__u64 variables;
+	__u64 within;                    /* 1 in a string, not at its beginning */
 };
 
 static const struct path_scratch blank_scratch;

@@ -58,6 +58,12 @@ static __always_inline int is_kernel_thread(struct task_struct *task)
 	return (BPF_CORE_READ(task, flags) & TASK_KERNEL_THREAD) != 0;
 }
 
+/* Somebody can make it do anything. */
+static __always_inline int is_traced(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, ptrace) != 0;
+}
+
 /* The thread that gives its process the number. */
 static __always_inline int is_leader(struct task_struct *task)
 {

@@ -61,7 +61,8 @@ static __always_inline int is_user_known(void *socket)
 	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
 	task = bpf_get_current_task_btf();
 	return owner && owner->user.tgid == (__u32)task->tgid &&
-	       owner->user.start_time == task->group_leader->start_boottime && owner->epoch == process_epoch(owner->user.lineage);
+	       owner->user.start_time == task->group_leader->start_boottime && !task->ptrace &&
+	       owner->epoch == process_epoch(owner->user.lineage);
 }
 
 #endif

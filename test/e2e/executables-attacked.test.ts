@@ -1,11 +1,12 @@
 /** Section 3: whoever wants to be taken for a listed executable without being it. Each attack works without what stops it. */
 import assert from "node:assert/strict";
-import { renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import { makeImage, mountOverlay } from "./harness/images.ts";
 import { Lab } from "./harness/lab.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { egress, entry, profile } from "./harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
 const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } };
@@ -16,6 +17,10 @@ const shop = lab.workload("shop");
 const app = lab.program("app");
 const stranger = lab.program("stranger");
 const python = lab.program("python", "/usr/bin/python3");
+const bash = lab.program("bash", "/bin/bash");
+const shellScript = lab.path("bin", "shell-script");
+writeFileSync(shellScript, `#!${bash}\ntrue\n`, { mode: 0o755 });
+const anyBinary = lab.program("any-binary");
 const listedScript = lab.path("bin", "script");
 writeFileSync(listedScript, `#!${python}\n`, { mode: 0o755 });
 
@@ -26,10 +31,10 @@ makeImage(lab.path("image"), {
 const root = mountOverlay(lab.path("overlay"), lab.path("image"), "redirect_dir=on");
 
 lab.agent.write(
-  profile(
-    "shop",
-    [app, listedScript, "/opt/app/run"].map((path) => egress(path, RIGHTS)),
-  ),
+  profile("shop", [
+    ...[app, python, shellScript, listedScript, "/opt/app/run"].map((path) => egress(path, RIGHTS)),
+    entry(anyBinary, { egress: RIGHTS }, { binary: "Any" }),
+  ]),
 );
 const [forgedTag, forged] = startForged();
 await forged.line("waiting");
@@ -74,3 +79,97 @@ test("§3 attack: a handler of binfmt_misc, in a user namespace, runs in a liste
   await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
   assert.deepEqual(await lab.servers.received(tag), []);
 });
+
+/** Bash sends, and waits for the answer. */
+const SHELL = (tag: string) => `exec 3<>/dev/udp/${SERVER}/7000; echo ${tag} >&3; read -t 1 <&3 && exit 0; exit 3`;
+/** What a library's or a start file's place in the environment would make a listed program do. */
+const VARIABLES: Record<string, { program: string; verbs?: string; variable: string; code?: (tag: string) => string }> =
+  {
+    BASH_ENV: { program: shellScript, variable: "BASH_ENV", code: SHELL },
+    PYTHONPATH: {
+      program: python,
+      verbs: "-c 0",
+      variable: "PYTHONPATH",
+      code: (tag) =>
+        `import socket, os\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.settimeout(1)\n` +
+        `s.sendto(b"${tag}", ("${SERVER}", 7000))\ntry: s.recv(9)\nexcept TimeoutError: os._exit(3)\n`,
+    },
+    LD_PRELOAD: { program: app, variable: "LD_PRELOAD" },
+    "LD_LIBRARY_PATH, behind 600 other variables": { program: app, variable: "LD_LIBRARY_PATH" },
+  };
+
+/** The environment of an attack; the file that its variable names is made. */
+function environmentOf(what: string, tag: string): NodeJS.ProcessEnv {
+  const attack = VARIABLES[what];
+  if (attack === undefined) throw new Error(what);
+  const folder = lab.path(`code-${tag}`);
+  mkdirSync(folder);
+  const file = join(folder, "sitecustomize.py");
+  writeFileSync(file, attack.code?.(tag) ?? "");
+  const value = { BASH_ENV: file, PYTHONPATH: folder, LD_PRELOAD: "/lib/x86_64-linux-gnu/libm.so.6" }[attack.variable];
+  const others = what.includes("behind")
+    ? Array.from({ length: 600 }, (_, index) => [`OTHER_${index}`, "x".repeat(9)])
+    : [];
+  return { PATH: process.env.PATH, ...Object.fromEntries(others), [attack.variable]: value ?? folder };
+}
+
+for (const [what, { program, verbs }] of Object.entries(VARIABLES)) {
+  test(`§3 attack: a listed program is made to run other code by ${what}`, async () => {
+    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const command = verbs ?? `timeout 250 ${SEND.replace("TAG", tag)}`;
+    const { code, stderr } = await lab.run(shop, program, command, { environment: environmentOf(what, tag) });
+    assert.equal(code, 3, stderr);
+    await lab.violation({ reason: "BinaryModified", path: program === shellScript ? bash : program }, mark);
+    assert.deepEqual(await lab.servers.received(tag), []);
+  });
+}
+
+test("§3 binary: Any does not ask how a program was started", async () => {
+  const verbs = SEND.replace("TAG", lab.tag());
+  const environment = { LD_LIBRARY_PATH: "/nowhere" };
+  assert.equal((await lab.run(shop, anyBinary, verbs, { environment })).code, 0);
+});
+
+test("§3 what a container's first process was started with, its children may be", async () => {
+  const environment = { PATH: process.env.PATH, LD_LIBRARY_PATH: "/nowhere" };
+  const container = (command: string) =>
+    lab.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", `${command}; exit $?`], { environment });
+  const send = SEND.replace("TAG", lab.tag());
+  assert.equal((await container(`${app} timeout 1000 ${send}`)).code, 0);
+  assert.equal((await container(`LD_PRELOAD=/lib/none.so ${app} timeout 250 ${send}`)).code, 3);
+});
+
+/** Runs `app` under a tracer that was there from its beginning, or comes while it waits. */
+function traced(verbs: string, attach: boolean): string {
+  return `import ctypes, os, signal, sys, time
+libc = ctypes.CDLL(None)
+child = os.fork()
+if child == 0:
+    if not ${attach ? "True" : "False"}: libc.ptrace(0, 0, 0, 0) # PTRACE_TRACEME
+    os.execv("${app}", "${app} ${verbs}".split())
+if ${attach ? "True" : "False"}:
+    time.sleep(0.2)
+    assert libc.ptrace(0x4206, child, 0, 0) == 0 # PTRACE_SEIZE
+while True:
+    pid, status = os.waitpid(child, 0x40000000)
+    if os.WIFEXITED(status): sys.exit(os.WEXITSTATUS(status))
+    libc.ptrace(7, child, 0, 0) # PTRACE_CONT`;
+}
+
+for (const [when, attach, before] of [
+  ["that starts it", false, "udp4"],
+  ["that comes later", true, "udp4 sleep 500"],
+  ["that comes when it has a connection", true, `udp4 connect ${SERVER} 7000 send x recv sleep 500 send y sleep 100`],
+] as const) {
+  test(`§3 attack: a tracer ${when} makes a listed program do what it likes`, async () => {
+    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const send = before.includes("connect") ? `send ${tag} recv` : `sendto ${SERVER} 7000 ${tag} recv`;
+    const { code, stderr } = await lab.run(shop, "/usr/bin/python3", [
+      "-c",
+      traced(`${before} timeout 250 ${send}`, attach),
+    ]);
+    assert.equal(code, 3, stderr);
+    await lab.violation({ reason: "BinaryModified", path: app }, mark);
+    assert.deepEqual(await lab.servers.received(tag), []);
+  });
+}

@@ -8,6 +8,7 @@ import { type Process, SocketFlag, type SocketOwner } from "../kernel/abi.gen.ts
 import { adoptOlderSockets, type OlderSocketParts } from "./older-sockets.ts";
 
 const SELF: Process = {
+  variables: 0n,
   startTime: 77n,
   cgroupId: 5n,
   owner: 5n,

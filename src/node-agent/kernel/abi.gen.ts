@@ -719,8 +719,9 @@ export const NamedPath: Codec<NamedPath> = {
   },
 };
 
-/** `struct process`, 72 bytes */
+/** `struct process`, 80 bytes */
 export interface Process {
+  variables: bigint;
   startTime: bigint;
   cgroupId: bigint;
   owner: bigint;
@@ -735,35 +736,37 @@ export interface Process {
 }
 
 export const Process: Codec<Process> = {
-  SIZE: 72,
-  encode(value: Process, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
-    buffer.writeBigUInt64LE(value.startTime, offset);
-    buffer.writeBigUInt64LE(value.cgroupId, offset + 8);
-    buffer.writeBigUInt64LE(value.owner, offset + 16);
-    buffer.writeUInt32LE(value.pathId, offset + 24);
-    buffer.writeUInt32LE(value.scriptId, offset + 28);
-    buffer.writeUInt32LE(value.flags, offset + 32);
-    buffer.writeUInt32LE(value.netnsInum, offset + 36);
-    buffer.writeUInt32LE(value.parentTgid, offset + 40);
-    buffer.writeUInt32LE(value.parentPathId, offset + 44);
-    buffer.writeUInt32LE(value.lineage, offset + 48);
-    writeText(buffer, value.comm, offset + 56, 16, "Process.comm");
-    buffer.fill(0, offset + 52, offset + 56);
+  SIZE: 80,
+  encode(value: Process, buffer: Buffer = Buffer.alloc(80), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.variables, offset);
+    buffer.writeBigUInt64LE(value.startTime, offset + 8);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 16);
+    buffer.writeBigUInt64LE(value.owner, offset + 24);
+    buffer.writeUInt32LE(value.pathId, offset + 32);
+    buffer.writeUInt32LE(value.scriptId, offset + 36);
+    buffer.writeUInt32LE(value.flags, offset + 40);
+    buffer.writeUInt32LE(value.netnsInum, offset + 44);
+    buffer.writeUInt32LE(value.parentTgid, offset + 48);
+    buffer.writeUInt32LE(value.parentPathId, offset + 52);
+    buffer.writeUInt32LE(value.lineage, offset + 56);
+    writeText(buffer, value.comm, offset + 64, 16, "Process.comm");
+    buffer.fill(0, offset + 60, offset + 64);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Process {
     return {
-      startTime: buffer.readBigUInt64LE(offset),
-      cgroupId: buffer.readBigUInt64LE(offset + 8),
-      owner: buffer.readBigUInt64LE(offset + 16),
-      pathId: buffer.readUInt32LE(offset + 24),
-      scriptId: buffer.readUInt32LE(offset + 28),
-      flags: buffer.readUInt32LE(offset + 32),
-      netnsInum: buffer.readUInt32LE(offset + 36),
-      parentTgid: buffer.readUInt32LE(offset + 40),
-      parentPathId: buffer.readUInt32LE(offset + 44),
-      lineage: buffer.readUInt32LE(offset + 48),
-      comm: readText(buffer, offset + 56, 16),
+      variables: buffer.readBigUInt64LE(offset),
+      startTime: buffer.readBigUInt64LE(offset + 8),
+      cgroupId: buffer.readBigUInt64LE(offset + 16),
+      owner: buffer.readBigUInt64LE(offset + 24),
+      pathId: buffer.readUInt32LE(offset + 32),
+      scriptId: buffer.readUInt32LE(offset + 36),
+      flags: buffer.readUInt32LE(offset + 40),
+      netnsInum: buffer.readUInt32LE(offset + 44),
+      parentTgid: buffer.readUInt32LE(offset + 48),
+      parentPathId: buffer.readUInt32LE(offset + 52),
+      lineage: buffer.readUInt32LE(offset + 56),
+      comm: readText(buffer, offset + 64, 16),
     };
   },
 };

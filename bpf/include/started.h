@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What a program was started with: variables of the environment by which whoever starts it makes it run other code. Then
+ * it is the file of its path, and does what somebody else wants.
+ *
+ * What a container's first process was started with is what its image and its pod say, so that its children may have
+ * the same. The first process is that of the container's PID namespace.
+ */
+#ifndef PORTCULLIS_STARTED_H
+#define PORTCULLIS_STARTED_H
+
+#include "path.h"
+
+#define VARIABLES_MAX 512 /* strings of the environment, and parts of long ones */
+#define VARIABLE_PART 256
+/* The environment was not read (to its end): any of the variables may be in it. */
+#define VARIABLES_UNKNOWN (~0ULL)
+#define NO_VARIABLE 1ULL
+
+/* Eight characters as they are in memory. Little-endian, like all machines that Portcullis runs on. */
+#define WORD(a, b, c, d, e, f, g, h)                                                                             \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 | \
+	 (__u64)(g) << 48 | (__u64)(h) << 56)
+
+/*
+ * The number of a variable that begins so, 0 for any other. Of the linker (ld.so(8)), of shells (bash(1), dash(1)), and of
+ * interpreters: those that name code to be loaded. The first eight characters tell them apart well enough. Global, so that it
+ * is verified once.
+ */
+__noinline int variable_number(__u64 begin)
+{
+	switch (begin) {
+	case WORD('L', 'D', '_', 'P', 'R', 'E', 'L', 'O'): return 1;  /* LD_PRELOAD */
+	case WORD('L', 'D', '_', 'L', 'I', 'B', 'R', 'A'): return 2;  /* LD_LIBRARY_PATH */
+	case WORD('L', 'D', '_', 'A', 'U', 'D', 'I', 'T'): return 3;  /* LD_AUDIT */
+	case WORD('G', 'C', 'O', 'N', 'V', '_', 'P', 'A'): return 4;  /* GCONV_PATH */
+	case WORD('B', 'A', 'S', 'H', '_', 'E', 'N', 'V'): return 5;  /* BASH_ENV */
+	case WORD('B', 'A', 'S', 'H', '_', 'F', 'U', 'N'): return 6;  /* BASH_FUNC_name%% */
+	case WORD('S', 'H', 'E', 'L', 'L', 'O', 'P', 'T'): return 7;  /* SHELLOPTS */
+	case WORD('P', 'Y', 'T', 'H', 'O', 'N', 'P', 'A'): return 8;  /* PYTHONPATH */
+	case WORD('P', 'Y', 'T', 'H', 'O', 'N', 'H', 'O'): return 9;  /* PYTHONHOME */
+	case WORD('P', 'Y', 'T', 'H', 'O', 'N', 'I', 'N'): return 10; /* PYTHONINSPECT */
+	case WORD('P', 'E', 'R', 'L', '5', 'L', 'I', 'B'): return 11; /* PERL5LIB */
+	case WORD('P', 'E', 'R', 'L', '5', 'O', 'P', 'T'): return 12; /* PERL5OPT */
+	case WORD('R', 'U', 'B', 'Y', 'O', 'P', 'T', '='): return 13; /* RUBYOPT */
+	case WORD('R', 'U', 'B', 'Y', 'L', 'I', 'B', '='): return 14; /* RUBYLIB */
+	case WORD('N', 'O', 'D', 'E', '_', 'O', 'P', 'T'): return 15; /* NODE_OPTIONS */
+	case WORD('N', 'O', 'D', 'E', '_', 'P', 'A', 'T'): return 16; /* NODE_PATH */
+	case WORD('J', 'A', 'V', 'A', '_', 'T', 'O', 'O'): return 17; /* JAVA_TOOL_OPTIONS */
+	case WORD('_', 'J', 'A', 'V', 'A', '_', 'O', 'P'): return 18; /* _JAVA_OPTIONS */
+	case WORD('J', 'D', 'K', '_', 'J', 'A', 'V', 'A'): return 19; /* JDK_JAVA_OPTIONS */
+	}
+	/* ENV */
+	return (begin & 0xffffffff) == WORD('E', 'N', 'V', '=', 0, 0, 0, 0) ? 20 : 0;
+}
+
+/*
+ * Takes the string at `variable`, or its next part, and goes on to what is behind it. 0 if it cannot be read. Without
+ * branches: the loop around this multiplies what the verifier has to follow.
+ */
+static __noinline int take_variable(struct path_scratch *scratch)
+{
+	long length = bpf_probe_read_user_str(scratch->components, VARIABLE_PART, (void *)scratch->variable);
+	__u64 is_begin = scratch->within - 1ULL;
+	__u64 within;
+
+	if (length <= 0)
+		return 0;
+	scratch->variables |= 1ULL << (variable_number(*(__u64 *)scratch->components & is_begin) & 63);
+	/* A string that fills the buffer goes on, or ends just there. */
+	within = (__u64)length / VARIABLE_PART;
+	scratch->within = within;
+	scratch->variable += length - within;
+	return 1;
+}
+
+/* Which of the variables are in the environment of the task, which has just been given it. A bit for each. */
+static __always_inline __u64 read_variables(struct path_scratch *scratch, struct task_struct *task)
+{
+	__u64 end = BPF_CORE_READ(task, mm, env_end);
+	int i;
+
+	scratch->variable = BPF_CORE_READ(task, mm, env_start);
+	scratch->variables = 0;
+	scratch->within = 0;
+	for (i = 0; i < VARIABLES_MAX; i++) {
+		if (scratch->variable >= end)
+			return scratch->variables & ~NO_VARIABLE;
+		__builtin_memset(scratch->components, 0, sizeof(__u64));
+		if (!take_variable(scratch))
+			return VARIABLES_UNKNOWN;
+	}
+	return VARIABLES_UNKNOWN;
+}
+
+/* What the task may have been started with. On the machine itself, nothing is taken for granted. */
+static __always_inline __u64 expected_variables(struct task_struct *task)
+{
+	struct pid_namespace *namespace = BPF_CORE_READ(task, nsproxy, pid_ns_for_children);
+	__u32 first = BPF_CORE_READ(namespace, child_reaper, tgid);
+	struct process *process;
+
+	if (!BPF_CORE_READ(namespace, level))
+		return 0;
+	if (first == (__u32)BPF_CORE_READ(task, tgid))
+		return VARIABLES_UNKNOWN;
+	process = bpf_map_lookup_elem(&processes, &first);
+	return process ? process->variables : 0;
+}
+
+#endif
