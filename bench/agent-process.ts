@@ -12,7 +12,7 @@ import { enterCommand } from "./network.ts";
 const COMMAND = fileURLToPath(new URL("../bin/portcullis", import.meta.url));
 export const OBJECTS = fileURLToPath(new URL("../build/bpf", import.meta.url));
 export const PIN_ROOT = join(BPFFS_PATH, "pc-bench");
-const STATE = "/run/pc-bench";
+export const STATE = "/run/pc-bench";
 const START_TIMEOUT_MS = 120_000;
 /** proc(5): what getconf CLK_TCK says on every Linux. */
 const TICKS_PER_SECOND = 100;

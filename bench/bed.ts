@@ -26,6 +26,7 @@ export class Bed implements Disposable {
   readonly hooks: SocketHooks;
   readonly agent: AgentProcess;
   readonly #lanes = new Map<string, Lane>();
+  readonly #namespaces = new Map<string, string>();
   readonly #owned: Disposable[];
 
   private constructor(site: Site, agent: AgentProcess, owned: Disposable[]) {
@@ -49,6 +50,13 @@ export class Bed implements Disposable {
     return bed;
   }
 
+  /** The network namespace of the workload of this name. */
+  namespace(name: string): string {
+    const namespace = this.#namespaces.get(name);
+    if (namespace === undefined) throw new RangeError(`there is no workload ${name}`);
+    return namespace;
+  }
+
   /** The lane of the workload of this name. */
   lane(name: string): Lane {
     const lane = this.#lanes.get(name);
@@ -59,6 +67,7 @@ export class Bed implements Disposable {
   /** A lane from a workload to an address, with its DNS answered there. */
   async addLane(name: string, workload: BenchWorkload, site: Site, address: string): Promise<void> {
     const { namespace: client } = workload;
+    this.#namespaces.set(name, client);
     this.#lanes.set(name, await this.traffic.openLane({ client, server: site.peer, address }));
   }
 

@@ -15,13 +15,14 @@ import { BenchError } from "./errors.ts";
 import { established } from "./established.ts";
 import { removeFolders } from "./files.ts";
 import { firstPacket } from "./first-packet.ts";
+import { neighbour } from "./neighbour.ts";
 import { removeNamespaces } from "./network.ts";
 import { removeNoop } from "./noop.ts";
 import { parseOptions, usage } from "./options.ts";
 import { ruleCounts } from "./rule-counts.ts";
 import { type Result, resultText } from "./table.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [dns, established, firstPacket, ruleCounts, agent];
+const BENCHMARKS: readonly Benchmark[] = [dns, established, firstPacket, neighbour, ruleCounts, agent];
 const LOCK = "/run/pc-bench.lock";
 const INTERRUPTED = 130;
 

@@ -10,7 +10,7 @@ const LANES = [
   { protocol: "tcp", ...LANE_PORTS },
 ];
 
-function profile(workload: string, name: string, actions: string[], egress: object): object {
+function profile(workload: string, name: string, actions: string[], egress: object, path = TRAFFIC): object {
   return {
     apiVersion: "security.datadoghq.com/v1",
     kind: "SecurityProfile",
@@ -18,7 +18,7 @@ function profile(workload: string, name: string, actions: string[], egress: obje
     spec: {
       labelSelector: { matchLabels: { bench: workload } },
       actions,
-      processes: [{ path: TRAFFIC, network: { egress } }],
+      processes: [{ path, network: { egress } }],
     },
   };
 }
@@ -61,6 +61,16 @@ export function dnsAllowed(workload: string, actions: string[] = REPORTING): obj
 /** It may ask for none of the names that it asks for, but nothing is dropped. */
 export function dnsAlerted(workload: string): object[] {
   return [dnsProfile(workload, `${workload}-dns`, ["alert"], ["other.test"])];
+}
+
+/** Anything over UDP for one program, and names below bench.test: what a flood of allowed traffic takes. */
+export function neighbourProfiles(workload: string, program: string): object[] {
+  const egress = { cidr4: ["10.0.0.0/8"], fqdns: ["*.bench.test"], l4: { protocols: ["udp"] } };
+  const [lanes, flood] = [
+    prefixProfiles(workload, 1),
+    profile(workload, `${workload}-flood`, REPORTING, egress, program),
+  ];
+  return [...lanes, flood];
 }
 
 function dnsProfile(workload: string, name: string, actions: string[], names: string[]): object {

@@ -19,10 +19,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FIRST_PORT 5000
-#define PORTS 60000
+#define FIRST_PORT 10000
+#define PORTS 50000
 #define OUTSTANDING_MAX 32
 #define LINK_PATH_MAX 200
+#define BURST 32
+#define REST_MICROSECONDS 200
+
+/* After every burst, so that it is not the kernel's queues that overflow, and lose what others send. */
+static void rest_after(long sent)
+{
+	if (sent % BURST == BURST - 1)
+		usleep(REST_MICROSECONDS);
+}
 
 /*
  * Datagrams through the current UDP socket to as many ports, of ADDRESS and those that follow it: so many flows, each of which
@@ -42,6 +51,7 @@ static void scatter(struct client *client, char **arguments)
 		/* An error of an earlier one, from a closed port, is reported once and in another's place. */
 		for (int sent = 0, tries = 0; sent < 2 && tries < 4; tries++)
 			sent += sendto(client->socket, "x", 1, 0, (struct sockaddr *)&address, length) > 0;
+		rest_after(i);
 	}
 	say("done");
 }
@@ -104,6 +114,7 @@ static void first_parts(struct client *client, char **arguments)
 	for (long i = 0; i < count; i++) {
 		packet.ip.id = htons(1 + i % 65535);
 		sendto(client->socket, &packet, sizeof(packet), 0, (struct sockaddr *)&address, length);
+		rest_after(i);
 	}
 	say("done");
 }
@@ -116,7 +127,7 @@ static void links(struct client *client, char **arguments)
 {
 	long count = parse_number(arguments[0]);
 	char path[LINK_PATH_MAX];
-	char *verbs[] = { path, "udp4", "sendto", arguments[2], "7000", "x", NULL };
+	char *verbs[] = { path, "udp4", "sendto", arguments[2], "9", "x", NULL };
 
 	for (long i = 0; i < count; i++) {
 		pid_t child;
@@ -130,6 +141,23 @@ static void links(struct client *client, char **arguments)
 			fail("posix_spawn");
 		waitpid(child, NULL, 0);
 		unlink(path);
+	}
+	say("done");
+}
+
+/* As many processes of this program, one after the other, each with a socket. */
+static void spawn(struct client *client, char **arguments)
+{
+	long count = parse_number(arguments[0]);
+	char *verbs[] = { (char *)client->self, "udp4", NULL };
+
+	for (long i = 0; i < count; i++) {
+		pid_t child;
+
+		errno = posix_spawn(&child, client->self, NULL, NULL, verbs, NULL);
+		if (errno)
+			fail("posix_spawn");
+		waitpid(child, NULL, 0);
 	}
 	say("done");
 }
@@ -158,6 +186,7 @@ const struct verb flood_verbs[] = {
 	{ "names", 2, "COUNT SUFFIX", names },
 	{ "firstparts", 2, "COUNT ADDRESS", first_parts },
 	{ "links", 3, "COUNT FOLDER ADDRESS", links },
+	{ "spawn", 1, "COUNT", spawn },
 	{ "bomb", 1, "COUNT", bomb },
 	{ NULL, 0, NULL, NULL },
 };
