@@ -75,8 +75,9 @@ static __always_inline int violation_of_nobody(struct __sk_buff *skb, struct scr
 	return violation(skb, s, reason);
 }
 
-static __always_inline void fragment_key_of(struct scratch *s, struct fragment_key *key)
+static __always_inline void fragment_key_of(struct __sk_buff *skb, struct scratch *s, struct fragment_key *key)
 {
+	key->socket = s->direction == DIRECTION_EGRESS ? cookie_of(skb) : 0;
 	key->workload_id = s->workload.id;
 	key->identification = s->packet.identification;
 	__builtin_memcpy(key->source, s->packet.source, ADDRESS_LENGTH);
@@ -86,7 +87,7 @@ static __always_inline void fragment_key_of(struct scratch *s, struct fragment_k
 }
 
 /* Returns a reason: the others can only be judged if this is remembered. */
-__noinline int remember_fragment(__u32 reason)
+__noinline int remember_fragment(struct __sk_buff *skb, __u32 reason)
 {
 	struct scratch *s = get_scratch();
 	struct fragment_key key = {};
@@ -97,13 +98,18 @@ __noinline int remember_fragment(__u32 reason)
 	fragment.seen = s->now;
 	fragment.table_id = s->workload.table_id;
 	fragment.path_id = s->flow.subjects[0].path_id;
-	fragment_key_of(s, &key);
+	fragment.length = s->packet.end - s->packet.l4_offset;
+	fragment_key_of(skb, s, &key);
 	if (put_fragment(&key, &fragment) == 0)
 		return reason;
 	count_error(ERROR_FRAGMENTS_FULL);
 	return reason ? (int)reason : REASON_CAPACITY;
 }
 
+/*
+ * What comes in may come out of order. One whose first has not been seen may pass: nothing is put together of it before
+ * a first one, which is judged, has come too. What leaves is in order, and stays here without a first.
+ */
 __noinline int later_fragment_verdict(struct __sk_buff *skb)
 {
 	struct scratch *s = get_scratch();
@@ -113,15 +119,18 @@ __noinline int later_fragment_verdict(struct __sk_buff *skb)
 	if (!s)
 		return TC_DROP;
 	forget_flow(s);
-	fragment_key_of(s, &key);
+	fragment_key_of(skb, s, &key);
 	first = bpf_map_lookup_elem(&fragments, &key);
 	/* Of an older table, or so old that nobody waits for the rest: not seen. */
 	if (!first || first->table_id != s->workload.table_id ||
 	    (__s64)(s->now - first->seen) > (__s64)(FRAGMENT_LIFETIME * SECOND))
-		return violation(skb, s, REASON_FRAGMENT);
+		return s->direction == DIRECTION_INGRESS ? finish(skb, REASON_ALLOWED, 0)
+							 : violation(skb, s, REASON_FRAGMENT);
 	s->flow.subjects[0].path_id = first->path_id;
 	if (first->reason)
 		return violation(skb, s, first->reason);
+	if (s->packet.fragment_offset < first->length)
+		return violation(skb, s, REASON_FRAGMENT);
 	return finish(skb, REASON_ALLOWED, 0);
 }
 
@@ -196,7 +205,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 	    (!s->flow.reason || (s->flow.flags & FLOW_PAYLOAD_REFUSED) || !(s->workload.mode & MODE_ENFORCE)))
 		reason = store_flow(reason);
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
-		reason = remember_fragment(reason);
+		reason = remember_fragment(skb, reason);
 	if (flow_reason)
 		read_question(skb, s);
 	trace_dns(skb, s, reason);
@@ -226,18 +235,19 @@ static __always_inline int judge_valid(struct __sk_buff *skb, struct scratch *s,
 	flow->dns_length[1] = s->flow.dns_length[1];
 	flow->reason = is_judged(s) ? s->flow.reason : REASON_ALLOWED;
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
-		reason = remember_fragment(reason);
+		reason = remember_fragment(skb, reason);
 	trace_dns(skb, s, reason);
 	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
 }
 
-static __always_inline int allow_related(struct __sk_buff *skb, struct scratch *s)
+/* An ICMP error that belongs to the flow that it is about. */
+static __always_inline int is_error_of_flow(struct __sk_buff *skb, struct scratch *s)
 {
-	int reason = REASON_ALLOWED;
-
-	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
-		reason = remember_fragment(REASON_ALLOWED);
-	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
+	if (!is_icmp_error(&s->packet))
+		return 0;
+	if (s->direction == DIRECTION_EGRESS)
+		find_owner(skb);
+	return !judge_origin(skb) && is_related(skb);
 }
 
 /* A flow that is a violation as a whole. Its answers are counted as well, but not reported: the flow has been. */
@@ -259,8 +269,8 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 		return later_fragment_verdict(skb);
 	/* Of ICMP, only echo knows replies. An error belongs to the flow that it is about. */
 	if (is_icmp(&s->packet) && !is_echo(&s->packet)) {
-		if (is_icmp_error(&s->packet) && !judge_origin(skb) && is_related(skb))
-			return allow_related(skb, s);
+		if (is_error_of_flow(skb, s))
+			return finish(skb, REASON_ALLOWED, 0);
 		return judge_new(skb, STANDING_NEW);
 	}
 	if (!flow)
@@ -268,6 +278,8 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 	if (!flow)
 		return judge_new(skb, STANDING_NEW);
 	standing = standing_of(skb, s, flow);
+	if (standing == STANDING_VALID || standing == STANDING_STALE)
+		note_end(s, flow);
 	if (standing != STANDING_VALID) {
 		if (standing != STANDING_NEW)
 			s->flow = *flow;

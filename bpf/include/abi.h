@@ -93,6 +93,7 @@ enum workload_flag {
 	WORKLOAD_UNRESTRICTED = 2,   /* known, and no profile selects it: everything passes, unjudged */
 	WORKLOAD_DEFAULT_ABSENT = 4, /* no profile gives a `default`: neighbour discovery only */
 	WORKLOAD_OWN_ROOTS = 8,      /* its processes run in containers: what is mounted in there is not the image's */
+	WORKLOAD_GROUPS = 16,        /* some process may speak IGMP, so the kernel may for it */
 };
 
 /*
@@ -430,6 +431,8 @@ enum flow_flag {
 	FLOW_COOKIE_KNOWN = 8,
 	FLOW_DNS_SEQUENCE_EGRESS = 16,   /* dns_next[DIRECTION_EGRESS] is known */
 	FLOW_DNS_SEQUENCE_INGRESS = 32,
+	FLOW_ENDED_EGRESS = 64,  /* TCP: a FIN or reset has gone this way; both: the connection is over */
+	FLOW_ENDED_INGRESS = 128,
 };
 
 /*
@@ -468,22 +471,24 @@ struct flow {
 	__u32 used;          /* 1 after a packet, until its place in the ring has its next turn */
 };
 
-/* `fragments`: HASH. The verdict of a datagram's first fragment, for the others. */
+/* `fragments`: HASH. The verdict of a datagram's first fragment, for the others of the same sender. */
 struct fragment_key {
+	__u64 socket;        /* cookie of the sending one; 0 for what comes in, or leaves without */
 	__u32 workload_id;
 	__u32 identification;
 	__u8 source[ADDRESS_LENGTH];
 	__u8 destination[ADDRESS_LENGTH];
 	__u8 protocol;
 	__u8 direction;
-	__u8 padding[2];
+	__u8 padding[6];
 };
 struct fragment {
 	__u64 seen;
 	__u32 table_id;
 	__u32 path_id;
+	__u32 length;        /* of what the first carries: none of the others may reach into it */
 	__u8 reason;
-	__u8 padding[7];
+	__u8 padding[3];
 };
 
 /* ------------------------------------------------------------------------------------------------ DNS */

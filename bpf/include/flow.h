@@ -108,6 +108,27 @@ static __always_inline int standing_of(struct __sk_buff *skb, struct scratch *s,
 	return s->cookie == flow->cookie ? STANDING_VALID : STANDING_FOREIGN;
 }
 
+/* A FIN or reset of either side. Where both sides are done, nothing is about the connection any more. */
+static __always_inline void note_end(struct scratch *s, struct flow *flow)
+{
+	if (s->packet.protocol != PROTOCOL_TCP || !(s->packet.tcp_flags & (TCP_FIN | TCP_RST)))
+		return;
+	if (s->packet.tcp_flags & TCP_RST)
+		flow->flags |= FLOW_ENDED_EGRESS | FLOW_ENDED_INGRESS;
+	else
+		flow->flags |= s->direction == DIRECTION_EGRESS ? FLOW_ENDED_EGRESS : FLOW_ENDED_INGRESS;
+}
+
+/* Is there still somebody whom an error about the flow may interest? */
+static __always_inline int is_alive(struct scratch *s, struct flow *flow, __u8 protocol)
+{
+	struct settings *set = get_settings();
+
+	if (protocol == PROTOCOL_TCP)
+		return !(flow->flags & FLOW_ENDED_EGRESS) || !(flow->flags & FLOW_ENDED_INGRESS);
+	return set && (__s64)(s->now - flow->last_seen) <= (__s64)set->udp_idle;
+}
+
 /* Who began a flow that is not known: the sender, unless TCP or the socket shows that this is an answer. */
 static __always_inline __u8 who_began(struct scratch *s)
 {
@@ -207,6 +228,12 @@ static __always_inline __u64 flow_epoch(struct scratch *s, __u64 sockets)
 	return process == EPOCH_NONE ? EPOCH_NONE : process + sockets;
 }
 
+/* The kernel's own answer within a flow: a bare segment, or an echo reply. With anybody's payload it is none. */
+static __always_inline int is_kernel_reply(struct scratch *s)
+{
+	return is_from_kernel(s) && (is_bare_tcp(&s->packet) || is_icmp(&s->packet));
+}
+
 /*
  * Judges the flow from the ground up; `standing` is not VALID. s->flow is a copy of the known one for STALE, and is
  * made anew otherwise. Leaves it ready to be stored.
@@ -221,7 +248,8 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		return REASON_CAPACITY;
 	sockets = namespace_epoch(s->workload.netns_inum);
 	find_owner(skb);
-	is_kernels = (s->owner_flags & OWNER_KERNEL) && !(s->owner_flags & OWNER_FOUND);
+	find_link_control(skb);
+	is_kernels = is_kernel_reply(s);
 	if (standing == STANDING_STALE) {
 		/* Not for what a stranger sends: it would inherit the rights of the flow's owner. */
 		if (!(s->owner_flags & OWNER_FOUND) && (s->direction == DIRECTION_INGRESS || is_kernels))
@@ -242,7 +270,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 	s->flow.epoch = s->direction == DIRECTION_INGRESS && (s->owner_flags & OWNER_FORMER) ? EPOCH_NONE
 											      : flow_epoch(s, sockets);
 	s->flow.last_seen = s->now;
-	/* What the kernel sends within a flow is the flow's, but the flow stays its socket's. */
+	/* What the kernel answers within a flow is the flow's, but the flow stays its socket's. */
 	if (s->direction == DIRECTION_EGRESS && !(is_kernels && (s->flow.flags & FLOW_COOKIE_KNOWN))) {
 		s->flow.cookie = cookie_of(skb);
 		s->flow.flags |= FLOW_COOKIE_KNOWN;
@@ -307,20 +335,4 @@ static __always_inline int judge_payload(struct __sk_buff *skb, struct scratch *
 	s->flow.reason = reason;
 	return reason;
 }
-
-/*
- * The kernel's own answer within a flow: a reset or acknowledgement without payload, an echo reply. A user's raw
- * socket is registered, and AF_PACKET's is of another family, so neither can pretend.
- */
-static __always_inline int is_kernel_reply(struct scratch *s)
-{
-	struct packet *p = &s->packet;
-
-	if (!(s->owner_flags & OWNER_KERNEL) || (s->owner_flags & OWNER_FOUND))
-		return 0;
-	if (p->protocol == PROTOCOL_TCP)
-		return p->end <= p->payload_offset;
-	return is_icmp(p);
-}
-
 #endif

@@ -120,31 +120,10 @@ static __always_inline int is_icmpv6(struct packet *p)
 	return p->protocol == PROTOCOL_ICMPV6 && p->ethertype == ETHERTYPE_VALUE_IPV6;
 }
 
-static __always_inline int is_neighbour_discovery(struct packet *p)
-{
-	return is_icmpv6(p) && !(p->flags & PACKET_LATER_FRAGMENT) &&
-	       p->icmp_type >= ICMPV6_ND_FIRST && p->icmp_type <= ICMPV6_ND_LAST;
-}
-
-/*
- * Where no profile gives a `default`: neighbour discovery from, or to, the workload's own addresses. The
- * unspecified source is that of duplicate address detection; multicast (ff02::/16) is how neighbours ask.
- */
-static __always_inline int neighbour_discovery_is_own(struct scratch *s)
-{
-	__u8 *local = local_address(s);
-	__u32 *words = (__u32 *)local;
-
-	if (is_own(s->workload.id, local))
-		return 1;
-	if (s->direction == DIRECTION_EGRESS)
-		return !words[0] && !words[1] && !words[2] && !words[3];
-	return local[0] == 0xff && local[1] == 0x02;
-}
-
+/* Where no profile gives a `default`, what a host says and hears to be on its link is all that is nobody's and allowed. */
 static __always_inline int judge_without_default(struct scratch *s, struct subject *subject)
 {
-	if (is_neighbour_discovery(&s->packet) && neighbour_discovery_is_own(s))
+	if (s->link_control)
 		return REASON_ALLOWED;
 	if (subject->path_id & PATH_ID_MODIFIED)
 		return REASON_BINARY_MODIFIED;

@@ -3,13 +3,11 @@
 #ifndef PORTCULLIS_NEIGHBOUR_H
 #define PORTCULLIS_NEIGHBOUR_H
 
-#include "judge.h"
+#include "link_control.h"
+#include "owner.h"
 
-#define ICMPV6_NEIGHBOUR_SOLICITATION 135
-#define ICMPV6_NEIGHBOUR_ADVERTISEMENT 136
-#define ICMPV6_ROUTER_ADVERTISEMENT 134
-#define ICMPV6_REDIRECT 137
-#define ICMPV6_MLD2_REPORT 143
+#define ARP_REQUEST 1
+#define ARP_FRAME_MAX 60 /* the shortest frame of Ethernet, without its check sequence: IEEE 802.3, 4.2.3.3 */
 
 /* ARP for IPv4 over Ethernet, RFC 826. */
 struct arp_packet {
@@ -44,32 +42,48 @@ static __always_inline void arp_addresses(struct scratch *s, struct arp_packet *
 	__builtin_memcpy(s->key.remote, remote_address(s), ADDRESS_LENGTH);
 }
 
-static __always_inline int is_unspecified(const __u8 address[ADDRESS_LENGTH])
-{
-	const __u32 *words = (const __u32 *)address;
-
-	return !words[0] && !words[1] && (!words[2] || words[2] == bpf_htonl(0xffff)) && !words[3];
-}
-
 static __always_inline int is_arp_spoofing(struct __sk_buff *skb, struct scratch *s, struct arp_packet *arp)
 {
 	__u8 ethernet_source[6];
 
 	if (s->direction == DIRECTION_INGRESS)
 		return is_own(s->workload.id, s->packet.source) && !same_mac(arp->sender_mac, s->workload.mac);
+	/* The kernel speaks for itself: of an address that is new, and of every interface. */
+	if (is_from_kernel(s))
+		return 0;
 	if (bpf_skb_load_bytes(skb, 6, ethernet_source, sizeof(ethernet_source)) < 0)
 		return 1;
 	return !same_mac(arp->sender_mac, s->workload.mac) || !same_mac(ethernet_source, s->workload.mac) ||
 	       (!is_unspecified(s->packet.source) && !is_own(s->workload.id, s->packet.source));
 }
 
-/* Without a `default`: what the workload says of, or is asked about, its own addresses; and its probes for them. */
-static __always_inline int arp_is_own(struct scratch *s)
+/*
+ * Without a `default`: what the kernel says; and what it is asked, is answered, and hears of neighbours who announce
+ * themselves. It answers for the addresses that it has, which the agent may not know yet.
+ */
+static __always_inline int arp_is_own(struct scratch *s, struct arp_packet *arp)
 {
-	if (is_own(s->workload.id, local_address(s)))
+	if (s->direction == DIRECTION_EGRESS)
+		return is_from_kernel(s);
+	return arp->operation == bpf_htons(ARP_REQUEST) || is_own(s->workload.id, s->packet.destination) ||
+	       same_address(s->packet.source, s->packet.destination);
+}
+
+/* Behind the message there is padding up to the shortest frame. What leaves has zeros there; not every card does it so. */
+static __always_inline int arp_padding_is_sound(struct __sk_buff *skb, __u32 direction)
+{
+	__u32 length = skb->len - ETHERNET_LENGTH - sizeof(struct arp_packet);
+	__u64 padding[4] = {};
+
+	if (!length)
 		return 1;
-	return s->direction == DIRECTION_EGRESS && is_unspecified(s->packet.source) &&
-	       is_own(s->workload.id, s->packet.destination);
+	if (skb->len > ARP_FRAME_MAX)
+		return 0;
+	if (direction == DIRECTION_INGRESS)
+		return 1;
+	if (read_bytes(skb, ETHERNET_LENGTH + sizeof(struct arp_packet), padding, length, sizeof(padding) - 1) < 0)
+		return 0;
+	return !(padding[0] | padding[1] | padding[2] | padding[3]);
 }
 
 __noinline int judge_arp(struct __sk_buff *skb)
@@ -85,13 +99,15 @@ __noinline int judge_arp(struct __sk_buff *skb)
 	    bpf_skb_load_bytes(skb, ETHERNET_LENGTH, &arp, sizeof(arp)) < 0)
 		return REASON_MALFORMED;
 	if (arp.hardware_type != bpf_htons(1) || arp.protocol_type != bpf_htons(ETHERTYPE_VALUE_IPV4) ||
-	    arp.hardware_length != 6 || arp.protocol_length != 4)
+	    arp.hardware_length != 6 || arp.protocol_length != 4 || !arp_padding_is_sound(skb, s->direction))
 		return REASON_MALFORMED;
 	arp_addresses(s, &arp);
+	if (s->direction == DIRECTION_EGRESS)
+		find_owner(skb);
 	if ((s->workload.attacks & ATTACK_ARP_SPOOFING) && is_arp_spoofing(skb, s, &arp))
 		return REASON_ARP_SPOOFING;
 	if (s->workload.flags & WORKLOAD_DEFAULT_ABSENT)
-		return arp_is_own(s) ? REASON_ALLOWED : REASON_ETHERTYPE;
+		return arp_is_own(s, &arp) ? REASON_ALLOWED : REASON_ETHERTYPE;
 	id = by_direction(s->workload.default_ruleset, s->direction);
 	ruleset = bpf_map_lookup_elem(&rulesets, &id);
 	return ruleset && ruleset->ethertype[ETHERTYPE_ARP] ? REASON_ALLOWED : REASON_ETHERTYPE;
@@ -134,14 +150,14 @@ static __always_inline int is_ndp_spoofing(struct __sk_buff *skb, struct scratch
 	return !is_own(s->workload.id, target);
 }
 
-/* Attacks that the workload itself would be the origin of. */
+/* Attacks that the workload itself would be the origin of. Its kernel is none: it uses the addresses that it has. */
 __noinline int judge_origin(struct __sk_buff *skb)
 {
 	struct scratch *s = get_scratch();
 
 	if (!s)
 		return REASON_CAPACITY;
-	if (s->direction != DIRECTION_EGRESS)
+	if (s->direction != DIRECTION_EGRESS || is_from_kernel(s))
 		return REASON_ALLOWED;
 	if ((s->workload.attacks & ATTACK_NDP_SPOOFING) && is_ndp_spoofing(skb, s))
 		return REASON_NDP_SPOOFING;

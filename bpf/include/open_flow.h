@@ -17,7 +17,7 @@ union l4_header {
 	struct udphdr udp;
 };
 
-/* Is this a whole, well-formed TCP or UDP header, `length` bytes before the packet's end, and begins nothing? */
+/* Is this a whole, well-formed TCP or UDP header, `length` bytes before the packet's end, that begins and ends nothing? */
 static __always_inline int is_common_l4(void *header, void *data_end, __u8 protocol, __u32 length)
 {
 	union l4_header *l4 = header;
@@ -25,7 +25,7 @@ static __always_inline int is_common_l4(void *header, void *data_end, __u8 proto
 	if (protocol == PROTOCOL_TCP) {
 		if ((void *)(&l4->tcp + 1) > data_end || l4->tcp.doff * 4 < sizeof(l4->tcp) || l4->tcp.doff * 4 > length)
 			return 0;
-		return !l4->tcp.syn || l4->tcp.ack;
+		return !l4->tcp.fin && !l4->tcp.rst && (!l4->tcp.syn || l4->tcp.ack);
 	}
 	if (protocol != PROTOCOL_UDP || (void *)(&l4->udp + 1) > data_end)
 		return 0;

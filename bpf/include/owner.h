@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Which process does a packet belong to? What the workload sends carries its socket across the veth; for what it
- * receives, and for senders whose segmentation offload is off, the socket is looked up in the workload's network
- * namespace. The socket's storage says who made it and who used it last; where it has none, or there is no socket, the
- * registrations of bpf/flows.bpf.c are the second source.
+ * Which process does a packet belong to? What the workload sends carries its socket across the veth; what leaves
+ * without one is nobody's, whatever ports it claims (docs/verdicts.md). For what the workload receives the socket is
+ * looked up in its network namespace. The socket's storage says who made it and who used it last; where it has none,
+ * or nothing was found for a packet that comes in, the registrations of bpf/flows.bpf.c are the second source.
  */
 #ifndef PORTCULLIS_OWNER_H
 #define PORTCULLIS_OWNER_H
+
+#include <bpf/bpf_core_read.h>
 
 #include "former.h"
 #include "identity.h"
@@ -16,7 +18,6 @@
 #define FAMILY_INET 2
 #define FAMILY_INET6 10
 #define SOCKET_TYPE_RAW 3
-#define TCP_STATE_LISTEN 10
 #define TEST_MILLISECOND 1000000ULL
 
 /*
@@ -111,7 +112,21 @@ static __always_inline int is_peer(struct scratch *s, struct bpf_sock *sk)
 	return word0 == remote[0] && word1 == remote[1] && word2 == remote[2] && word3 == remote[3];
 }
 
-/* The owner of a full socket. One without storage is the kernel's own, AF_PACKET's, or was never seen. */
+/*
+ * One of the kernel's control sockets: for resets, acknowledgements of dead connections, ICMP, neighbour discovery and
+ * group membership. All of them are raw, and made by sock_create_kern (inet_ctl_sock_create in net/ipv4/af_inet.c),
+ * which is what sk_kern_sock remembers: nothing that user space does to a socket of its own sets it.
+ */
+static __always_inline int is_control_socket(struct bpf_sock *sk)
+{
+	struct sock *socket = address_of_socket(sk);
+
+	if (sk->type != SOCKET_TYPE_RAW || (sk->family != FAMILY_INET && sk->family != FAMILY_INET6))
+		return 0;
+	return BPF_CORE_READ_BITFIELD_PROBED(socket, sk_kern_sock);
+}
+
+/* The owner of a full socket. One without storage is AF_PACKET's, was never seen, or found no memory for it. */
 static __noinline int owner_of_full_socket(struct scratch *s, struct bpf_sock *sk)
 {
 	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
@@ -128,15 +143,9 @@ static __noinline int owner_of_full_socket(struct scratch *s, struct bpf_sock *s
 			s->connected = owner->connected;
 		return 0;
 	}
-	/* The kernel's control sockets, for resets, TIME_WAIT acknowledgements and ICMP, are raw and never registered. */
-	if (sk->family != FAMILY_INET && sk->family != FAMILY_INET6) {
-		count_error(ERROR_SOCKET_WITHOUT_OWNER);
-	} else if (sk->type == SOCKET_TYPE_RAW) {
-		s->owner_flags |= OWNER_KERNEL;
-	} else {
+	count_error(ERROR_SOCKET_WITHOUT_OWNER);
+	if ((sk->family == FAMILY_INET || sk->family == FAMILY_INET6) && sk->type != SOCKET_TYPE_RAW)
 		s->owner_flags |= OWNER_ADDRESS;
-		count_error(ERROR_SOCKET_WITHOUT_OWNER);
-	}
 	return 0;
 }
 
@@ -155,25 +164,21 @@ static __always_inline void owner_of_mini_socket(struct scratch *s, struct bpf_s
 static __always_inline void tuple_of(struct scratch *s, struct bpf_sock_tuple *tuple)
 {
 	struct packet *p = &s->packet;
-	int sends = s->direction == DIRECTION_EGRESS;
-	/* As the workload's kernel would look a packet up that it receives. */
-	__u8 *remote = remote_address(s), *local = local_address(s);
-	__u16 remote_port = sends ? p->destination_port : p->source_port;
-	__u16 local_port = sends ? p->source_port : p->destination_port;
 
 	if (p->ethertype == ETHERTYPE_VALUE_IPV4) {
-		tuple->ipv4.saddr = *(__u32 *)(remote + 12);
-		tuple->ipv4.daddr = *(__u32 *)(local + 12);
-		tuple->ipv4.sport = remote_port;
-		tuple->ipv4.dport = local_port;
+		tuple->ipv4.saddr = *(__u32 *)(p->source + 12);
+		tuple->ipv4.daddr = *(__u32 *)(p->destination + 12);
+		tuple->ipv4.sport = p->source_port;
+		tuple->ipv4.dport = p->destination_port;
 		return;
 	}
-	__builtin_memcpy(tuple->ipv6.saddr, remote, ADDRESS_LENGTH);
-	__builtin_memcpy(tuple->ipv6.daddr, local, ADDRESS_LENGTH);
-	tuple->ipv6.sport = remote_port;
-	tuple->ipv6.dport = local_port;
+	__builtin_memcpy(tuple->ipv6.saddr, p->source, ADDRESS_LENGTH);
+	__builtin_memcpy(tuple->ipv6.daddr, p->destination, ADDRESS_LENGTH);
+	tuple->ipv6.sport = p->source_port;
+	tuple->ipv6.dport = p->destination_port;
 }
 
+/* The socket that would receive the packet. */
 __noinline int look_up_socket(struct __sk_buff *skb)
 {
 	struct scratch *s = get_scratch();
@@ -290,7 +295,7 @@ __noinline int ask_registrations(__u32 netns_inum)
 			count_error(ERROR_OWNER_DISAGREEMENT);
 		return 0;
 	}
-	/* A raw socket without storage is the kernel's, whoever else talks to the same address by one. */
+	/* Neither what leaves without a socket nor a raw socket without storage borrows another's addresses. */
 	if (!(s->owner_flags & OWNER_ADDRESS))
 		return 0;
 	current_actor(&found->actor, &s->actors[0]);
@@ -301,20 +306,26 @@ __noinline int ask_registrations(__u32 netns_inum)
 	return 0;
 }
 
-/* Asks the packet's socket. */
-static __always_inline void ask_socket(struct __sk_buff *skb, struct scratch *s)
+/* Asks the socket that the packet has been sent from. */
+__noinline int ask_sender(struct __sk_buff *skb)
 {
-	struct bpf_sock *sk = s->direction == DIRECTION_EGRESS ? skb->sk : NULL, *full;
+	struct scratch *s = get_scratch();
+	struct bpf_sock *sk = skb->sk, *full;
 
+	if (!s)
+		return 0;
 	if (!sk) {
-		look_up_socket(skb);
-		return;
+		s->owner_flags |= OWNER_NONE;
+		return 0;
 	}
 	full = bpf_sk_fullsock(sk);
-	if (full)
-		owner_of_full_socket(s, full);
-	else
+	if (!full)
 		owner_of_mini_socket(s, sk);
+	else if (is_control_socket(full))
+		s->owner_flags |= OWNER_KERNEL;
+	else
+		owner_of_full_socket(s, full);
+	return 0;
 }
 
 /* Fills s->actors and s->owner_flags. */
@@ -332,10 +343,39 @@ __noinline int find_owner(struct __sk_buff *skb)
 		owner_from_mark(skb, s);
 		return 0;
 	}
-	ask_socket(skb, s);
+	if (s->direction == DIRECTION_EGRESS)
+		ask_sender(skb);
+	else
+		look_up_socket(skb);
 	if (set && (set->flags & SETTING_REGISTRATIONS))
 		ask_registrations(s->workload.netns_inum);
 	return 0;
+}
+
+/* A segment that holds nothing of anybody's: a reset, an acknowledgement, the end of a connection. */
+static __always_inline int is_bare_tcp(struct packet *p)
+{
+	return p->protocol == PROTOCOL_TCP && !(p->flags & (PACKET_FIRST_FRAGMENT | PACKET_LATER_FRAGMENT)) &&
+	       !(p->tcp_flags & TCP_SYN) && p->end <= p->payload_offset;
+}
+
+/*
+ * Has the workload's kernel made this packet by itself? It does so by its control sockets; and without any socket it
+ * sends ARP, IGMP, and (over IPv6, before 6.13) bare TCP segments. Segments of a forged GSO packet have no socket
+ * either, but they always carry payload. find_owner has run.
+ */
+static __always_inline int is_from_kernel(struct scratch *s)
+{
+	struct packet *p = &s->packet;
+
+	if (s->direction != DIRECTION_EGRESS || (s->owner_flags & OWNER_FOUND))
+		return 0;
+	if (s->owner_flags & OWNER_KERNEL)
+		return 1;
+	if (!(s->owner_flags & OWNER_NONE))
+		return 0;
+	return p->ethertype == ETHERTYPE_VALUE_ARP || is_bare_tcp(p) ||
+	       (p->ethertype == ETHERTYPE_VALUE_IPV4 && p->protocol == PROTOCOL_IGMP);
 }
 
 #endif

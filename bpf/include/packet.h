@@ -18,6 +18,7 @@
 
 #define PROTOCOL_HOP_BY_HOP 0
 #define PROTOCOL_ICMP 1
+#define PROTOCOL_IGMP 2
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 #define PROTOCOL_ROUTING 43
@@ -53,6 +54,7 @@ struct packet {
 	__u32 payload_offset;
 	__u32 end;            /* of the L3 packet; what lies behind is Ethernet padding */
 	__u32 identification; /* of a fragmented datagram */
+	__u32 fragment_offset; /* of a later fragment, in bytes from the datagram's L4 header on */
 	__u32 sequence;       /* TCP, of the first payload byte */
 	__u16 ethertype;      /* host order */
 	__u16 source_port;    /* network order */
@@ -61,7 +63,10 @@ struct packet {
 	__u8 protocol;
 	__u8 tcp_flags;
 	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 hop_limit;       /* IPv4: time to live */
 	__u8 flags;           /* enum packet_flag */
+	__u8 padding[2];
 };
 
 /*
@@ -188,6 +193,7 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 		return REASON_MALFORMED;
 	}
 	p->icmp_type = icmp.type;
+	p->icmp_code = icmp.code;
 	p->icmp_id = icmp.un.echo.id;
 	p->payload_offset = p->l4_offset + sizeof(icmp);
 	return REASON_ALLOWED;
@@ -228,6 +234,7 @@ static __always_inline int later_fragment(struct packet *p, __u32 offset)
 						      : sizeof(struct udphdr);
 
 	p->flags |= PACKET_LATER_FRAGMENT;
+	p->fragment_offset = offset;
 	return offset < header ? REASON_FRAGMENT : REASON_ALLOWED;
 }
 
@@ -254,6 +261,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 	set_ipv4(p->source, ip.saddr);
 	set_ipv4(p->destination, ip.daddr);
 	p->protocol = ip.protocol;
+	p->hop_limit = ip.ttl;
 	p->l4_offset = ETHERNET_LENGTH + header;
 	p->end = ETHERNET_LENGTH + total;
 	fragment = bpf_ntohs(ip.frag_off);
@@ -320,6 +328,22 @@ static __always_inline int skip_extension(struct __sk_buff *skb, struct packet *
 	return EXTENSION_SKIPPED;
 }
 
+/* Steps over all extension headers, up to the L4 header or what a later fragment carries. Returns a reason. */
+static __always_inline int skip_extensions(struct __sk_buff *skb, struct packet *p)
+{
+	int more = EXTENSION_SKIPPED;
+
+	for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
+		more = skip_extension(skb, p);
+		if (more != EXTENSION_SKIPPED || (p->flags & PACKET_LATER_FRAGMENT))
+			break;
+	}
+	/* Still one: the ninth header is one too many. */
+	if (more == EXTENSION_SKIPPED && !(p->flags & PACKET_LATER_FRAGMENT) && is_extension(p->protocol))
+		return REASON_MALFORMED;
+	return more < 0 ? -more : REASON_ALLOWED;
+}
+
 /* IPv4's form inside a host (::ffff:0:0/96). On the wire such an address would pass for the IPv4 address that it is not. */
 static __always_inline int is_mapped(const __u8 address[ADDRESS_LENGTH])
 {
@@ -332,7 +356,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 {
 	struct ipv6hdr ip;
 	__u32 length;
-	int more = EXTENSION_SKIPPED;
+	int reason;
 
 	if (skb->len < ETHERNET_LENGTH + sizeof(ip))
 		return REASON_MALFORMED;
@@ -353,19 +377,13 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	__builtin_memcpy(p->source, &ip.saddr, ADDRESS_LENGTH);
 	__builtin_memcpy(p->destination, &ip.daddr, ADDRESS_LENGTH);
 	p->protocol = ip.nexthdr;
+	p->hop_limit = ip.hop_limit;
 	p->l4_offset = ETHERNET_LENGTH + sizeof(ip);
 	p->end = p->l4_offset + length;
 	if (is_mapped(p->source) || is_mapped(p->destination))
 		return REASON_MALFORMED;
-	for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
-		more = skip_extension(skb, p);
-		if (more != EXTENSION_SKIPPED || (p->flags & PACKET_LATER_FRAGMENT))
-			break;
-	}
-	/* Still one: the ninth header is one too many. */
-	if (more == EXTENSION_SKIPPED && !(p->flags & PACKET_LATER_FRAGMENT) && is_extension(p->protocol))
-		return REASON_MALFORMED;
-	return more < 0 ? -more : parse_l4(skb, p);
+	reason = skip_extensions(skb, p);
+	return reason || (p->flags & PACKET_LATER_FRAGMENT) ? reason : parse_l4(skb, p);
 }
 
 /*

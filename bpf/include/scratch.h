@@ -27,18 +27,21 @@ struct scratch {
 	__u32 owner_flags;                  /* enum owner_flag */
 	__u32 is_answer;                    /* against the direction of a flow that has been refused, and reported, already */
 	__u32 dns_reported;                 /* name_scratch holds the question that the verdict is about */
+	__u32 link_control;                 /* what a host says and hears to be on its link: link_control.h */
+	__u32 padding;
 };
 
 enum owner_flag {
 	OWNER_FOUND = 1,     /* actors[] is filled */
 	OWNER_ACCEPTED = 2,  /* socket accepted from a listener */
 	OWNER_CONNECTED = 4, /* socket has a peer */
-	OWNER_KERNEL = 8,    /* one of the kernel's own sockets, or a half-open or dying one */
+	OWNER_KERNEL = 8,    /* one of the kernel's control sockets, or a half-open or dying one */
 	OWNER_LISTENER = 16, /* found by its half-open request */
 	OWNER_HAS_SPOKEN = 32, /* the connection's first payload has gone by, in either direction */
 	OWNER_ADDRESS = 64,  /* nobody but the kernel has made the headers, so they say whose the packet is */
 	OWNER_RAW = 128,     /* a raw socket */
 	OWNER_FORMER = 256,  /* what a former user of the socket wrote is still to leave */
+	OWNER_NONE = 512,    /* the packet leaves without a socket */
 };
 
 struct {

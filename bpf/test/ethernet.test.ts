@@ -36,25 +36,39 @@ describe("frames that are neither IP nor ARP", () => {
   });
 });
 
-describe("ARP without a `default`: the workload's own addresses", () => {
+describe("ARP without a `default`: what the kernel says and hears", () => {
   beforeEach(() => scene.begin({ actions: ["enforce"], processes: [] }));
+  const said = [
+    arp({ sender: OWN, target: GATEWAY }),
+    arp({ operation: 2, sender: OWN, target: GATEWAY }),
+    arp({ sender: "0.0.0.0", target: OWN }),
+    arp({ sender: OWN, target: OWN }),
+  ];
 
-  test("it asks for others, answers for itself, and probes for its own", () => {
-    assert.equal(scene.outFrame(arp({ sender: OWN, target: GATEWAY }), {}), "Allowed");
-    assert.equal(scene.outFrame(arp({ operation: 2, sender: OWN, target: GATEWAY }), {}), "Allowed");
-    assert.equal(scene.outFrame(arp({ sender: "0.0.0.0", target: OWN }), {}), "Allowed");
-    assert.equal(scene.outFrame(arp({ sender: OWN, target: OWN }), {}), "Allowed");
+  test("the kernel asks for others, answers for itself, and probes for its own", () => {
+    for (const bytes of said) assert.equal(scene.outFrame(bytes, { socketless: true }), "Allowed");
+  });
+
+  test("it may have an address that nobody else knows of yet", () => {
+    assert.equal(scene.outFrame(arp({ sender: OTHER, target: OTHER }), { socketless: true }), "Allowed");
+  });
+
+  test("a packet socket's is a process's, though it says the same", () => {
+    for (const bytes of said) assert.equal(scene.outFrame(bytes, {}), "Ethertype");
   });
 
   test("it is asked for, and answered", () => {
     assert.equal(scene.inFrame(arp({ sender: GATEWAY, senderMac: HOST_MAC, target: OWN })), "Allowed");
     assert.equal(scene.inFrame(arp({ operation: 2, sender: GATEWAY, senderMac: HOST_MAC, target: OWN })), "Allowed");
+    assert.equal(scene.inFrame(arp({ sender: GATEWAY, senderMac: HOST_MAC, target: OTHER })), "Allowed");
   });
 
-  test("what it says of others, and what is about others, is a violation", () => {
-    assert.equal(scene.outFrame(arp({ operation: 2, sender: OTHER, target: GATEWAY }), {}), "Ethertype");
-    assert.equal(scene.outFrame(arp({ sender: "0.0.0.0", target: OTHER }), {}), "Ethertype");
-    assert.equal(scene.inFrame(arp({ sender: GATEWAY, senderMac: HOST_MAC, target: OTHER })), "Ethertype");
+  test("it hears of neighbours that announce themselves, and of nothing else that is not for it", () => {
+    assert.equal(scene.inFrame(arp({ operation: 2, sender: OTHER, senderMac: HOST_MAC, target: OTHER })), "Allowed");
+    assert.equal(
+      scene.inFrame(arp({ operation: 2, sender: GATEWAY, senderMac: HOST_MAC, target: OTHER })),
+      "Ethertype",
+    );
   });
 
   test("it belongs to no process, so a process's rights do not matter", () => {
@@ -95,6 +109,15 @@ describe("ARP that is ill-formed", () => {
     ]) {
       assert.equal(scene.outFrame(bytes, {}), "Malformed");
     }
-    assert.equal(scene.outFrame(Buffer.concat([good, Buffer.alloc(18)]), {}), "Allowed");
+  });
+
+  test("behind it there is padding up to the shortest Ethernet frame, zeros in what leaves: Malformed otherwise", () => {
+    scene.begin({ actions: ["enforce"], processes: [] });
+    const padded = (length: number, value = 0) => Buffer.concat([good, Buffer.alloc(length, value)]);
+    for (const bytes of [padded(1), padded(18)]) assert.equal(scene.outFrame(bytes, { socketless: true }), "Allowed");
+    for (const bytes of [padded(19), padded(1300), padded(1, 7), padded(18, 7)])
+      assert.equal(scene.outFrame(bytes, { socketless: true }), "Malformed");
+    assert.equal(scene.inFrame(padded(18, 7)), "Allowed");
+    assert.equal(scene.inFrame(padded(19)), "Malformed");
   });
 });

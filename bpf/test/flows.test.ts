@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
 import { frame } from "../../test/packets/ethernet.ts";
-import { ip, ipv4, quoted } from "../../test/packets/ip.ts";
-import { icmp, icmpv6, ping, ping6, pong, pong6, tcp, udp } from "../../test/packets/transport.ts";
+import { fragments, ip, ipv4, ipv6, optionsHeader, quoted, routingHeader } from "../../test/packets/ip.ts";
+import { icmp, icmpv6, PROTOCOL, ping, ping6, pong, pong6, tcp, udp } from "../../test/packets/transport.ts";
 import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const scene = new Scene("flows");
@@ -109,8 +109,91 @@ describe("ICMP errors", () => {
     scene.allow(null, { cidr4: [`${PEER}/32`], l4: { protocols: ["udp"] } });
     assert.equal(scene.in(PEER, udp({ from: 4000, to: 80 }), { process: APP }), "Allowed");
     const received = ipv4({ from: PEER, to: OWN }, udp({ from: 4000, to: 80 }));
-    assert.equal(scene.out(PEER, error(received), {}), "Allowed");
-    assert.equal(scene.out(PEER, error(ipv4({ from: OTHER, to: OWN }, udp({ from: 1, to: 2 }))), {}), "Unattributed");
+    const kernel = { kernel: true };
+    assert.equal(scene.out(PEER, error(received), kernel), "Allowed");
+    const ofOther = error(ipv4({ from: OTHER, to: OWN }, udp({ from: 1, to: 2 })));
+    assert.equal(scene.out(PEER, ofOther, kernel), "Unattributed");
+    assert.equal(scene.out(OTHER, ofOther, kernel), "Unattributed");
+  });
+
+  test("of a process, or of nobody, are that sender's", () => {
+    scene.allow(null, { cidr4: [`${PEER}/32`], l4: { protocols: ["udp"] } });
+    assert.equal(scene.in(PEER, udp({ from: 4000, to: 80 }), { process: APP }), "Allowed");
+    const received = ipv4({ from: PEER, to: OWN }, udp({ from: 4000, to: 80 }));
+    for (const facts of [{}, { socketless: true }])
+      assert.equal(scene.out(PEER, error(received), facts), "Unattributed");
+    assert.equal(scene.out(PEER, error(received), { process: STRANGER }), "BinaryUnknown");
+    assert.equal(scene.out(PEER, error(received), { process: APP }), "Peer");
+  });
+
+  test("go to the sender of the packet that they quote, from the workload's own address", () => {
+    scene.allow(null, { cidr4: [`${PEER}/32`], l4: { protocols: ["udp"] } });
+    assert.equal(scene.in(PEER, udp({ from: 4000, to: 80 }), { process: APP }), "Allowed");
+    const received = ipv4({ from: PEER, to: OWN }, udp({ from: 4000, to: 80 }));
+    const from = (source: string, to: string) =>
+      scene.outFrame(frame(ip({ from: source, to }, error(received))), { kernel: true });
+    assert.equal(from(OWN, PEER), "Allowed");
+    assert.equal(from(OWN, OTHER), "Unattributed");
+    assert.equal(from("10.0.0.99", PEER), "Unattributed");
+    scene.outFrame(frame(sent(PEER)));
+    const inward = (to: string) => scene.inFrame(incoming(ip({ from: "10.0.0.1", to }, error(sent(PEER)))));
+    scene.allow(rules);
+    scene.outFrame(frame(sent(PEER)));
+    assert.equal(inward(OWN), "Allowed");
+    assert.equal(inward("10.0.0.99"), "Unattributed");
+  });
+
+  test("are about a flow that is alive", () => {
+    scene.outFrame(frame(sent(PEER)));
+    scene.rig.advance(121);
+    assert.equal(scene.in("10.0.0.1", error(sent(PEER))), "Unattributed");
+    const segment = (flags: string) => tcp({ from: 4000, to: 80, flags });
+    const inward = () => scene.in("10.0.0.1", error(sent(PEER, segment("A"))));
+    scene.out(PEER, segment("S"));
+    assert.equal(inward(), "Allowed");
+    scene.out(PEER, segment("FA"));
+    assert.equal(inward(), "Allowed", "the other side may go on");
+    scene.in(PEER, tcp({ from: 80, to: 4000, flags: "FA" }));
+    assert.equal(inward(), "Unattributed");
+    scene.out(PEER, segment("S"));
+    assert.equal(inward(), "Allowed");
+    scene.in(PEER, tcp({ from: 80, to: 4000, flags: "R" }));
+    assert.equal(inward(), "Unattributed");
+  });
+
+  test("are no longer than hosts and routers make them, and whole", () => {
+    const long = udp({ from: 4000, to: 80 }, "x".repeat(2000));
+    scene.out(PEER, long);
+    scene.out(PEER6, long);
+    assert.equal(scene.in("10.0.0.1", icmp({ type: 3 }, quoted(sent(PEER, long), 576 - 28))), "Allowed");
+    assert.equal(scene.in("10.0.0.1", icmp({ type: 3 }, quoted(sent(PEER, long), 577 - 28))), "Unattributed");
+    assert.equal(scene.in("fd00::1", icmpv6({ type: 1 }, quoted(sent(PEER6, long), 1280 - 48))), "Allowed");
+    assert.equal(scene.in("fd00::1", icmpv6({ type: 1 }, quoted(sent(PEER6, long), 1281 - 48))), "Unattributed");
+    const [first, later] = fragments({ from: "10.0.0.1", to: OWN }, error(sent(PEER, long)), [64]) as [
+      number[],
+      number[],
+    ];
+    assert.equal(scene.inFrame(incoming(first)), "Unattributed");
+    assert.equal(scene.inFrame(incoming(later)), "Unattributed");
+  });
+
+  test("quote IPv6 extension headers: a fragment that was too big", () => {
+    const datagram = udp({ from: 4000, to: 80 }, "x".repeat(64));
+    const [first, later] = fragments({ from: OWN6, to: PEER6 }, datagram, [64]) as [number[], number[]];
+    scene.outFrame(frame(first));
+    assert.equal(scene.in("fd00::1", error6(first, 2)), "Allowed");
+    assert.equal(scene.in("fd00::1", error6(later, 2)), "Unattributed", "it names no ports");
+    const extensions = [
+      optionsHeader(PROTOCOL.hopByHop),
+      routingHeader(),
+      optionsHeader(PROTOCOL.destinationOptions, 2),
+    ];
+    assert.equal(scene.in("fd00::1", error6(ipv6({ from: OWN6, to: PEER6, extensions }, datagram))), "Allowed");
+    const nine = Array.from({ length: 9 }, () => optionsHeader(PROTOCOL.destinationOptions));
+    assert.equal(
+      scene.in("fd00::1", error6(ipv6({ from: OWN6, to: PEER6, extensions: nine }, datagram))),
+      "Unattributed",
+    );
   });
 });
 
@@ -153,6 +236,19 @@ describe("what renews a judgement", () => {
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80, flags: "R" }), kernel), "Allowed");
     assert.equal(scene.out(PEER, tcp({ from: 4001, to: 80, flags: "R" }), kernel), "Unattributed");
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80 }, "data"), { socketId: 9 }), "Unattributed");
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80 }, "data"), kernel), "Unattributed", "it has no data");
+    scene.rig.startEpoch();
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80 }, "data"), kernel), "Unattributed");
+  });
+
+  test("without a socket there is nothing but bare segments, which the kernel answers with", () => {
+    assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80, flags: "S" })), "Allowed");
+    const segment = (flags: string, payload = "") =>
+      scene.out(PEER, tcp({ from: 4000, to: 80, flags }, payload), { socketless: true, socketId: 9 });
+    for (const flags of ["R", "RA", "A", "FA"]) assert.equal(segment(flags), "Allowed");
+    for (const flags of ["S", "SA"]) assert.equal(segment(flags), "Unattributed");
+    assert.equal(segment("A", "data"), "Unattributed");
+    assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }), { socketless: true }), "Unattributed");
   });
 
   test("silence: a UDP flow is a new one after a while, a TCP connection is not", () => {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
 import { frame } from "../../test/packets/ethernet.ts";
-import { fragmentHeader, fragments, ipv4, ipv6, optionsHeader, routingHeader } from "../../test/packets/ip.ts";
+import { fragmentHeader, fragments, ipv6, optionsHeader, routingHeader } from "../../test/packets/ip.ts";
 import { PROTOCOL, raw, sctp, type Transport, tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene } from "../../test/rig/scene.ts";
+import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const scene = new Scene("fragments");
 after(() => scene[Symbol.dispose]());
@@ -50,8 +50,46 @@ for (const [own, peer] of [
       assert.equal(scene.outFrame(first), "Allowed");
       assert.equal(scene.outFrame(pieces(udp({ from: 4000, to: 80 }, payload), [32], 8)[1] as Buffer), "Fragment");
       assert.equal(scene.outFrame(pieces(raw(PROTOCOL.tcp, payload), [32])[1] as Buffer), "Fragment");
-      assert.equal(scene.inFrame(later), "Fragment");
       assert.equal(scene.outFrame(later), "Allowed");
+    });
+
+    test("they are of one sender: another's with the same number is a violation", () => {
+      const [first, later] = pieces(udp({ from: 4000, to: 80 }, payload), [32]) as [Buffer, Buffer];
+      assert.equal(scene.outFrame(first), "Allowed");
+      for (const facts of [{}, { socketless: true }, { process: STRANGER }, { process: APP, socketId: 5 }]) {
+        assert.equal(scene.outFrame(later, { socketId: 9, ...facts }), "Fragment");
+      }
+      assert.equal(scene.outFrame(later), "Allowed");
+    });
+
+    test("a later fragment may not reach into the first one, which has been judged by what it held", () => {
+      const datagram = udp({ from: 4000, to: 80 }, payload);
+      const [first] = pieces(datagram, [32]) as [Buffer];
+      assert.equal(scene.outFrame(first), "Allowed");
+      assert.equal(scene.outFrame(pieces(datagram, [24])[1] as Buffer), "Fragment");
+      assert.equal(scene.outFrame(pieces(datagram, [32])[1] as Buffer), "Allowed");
+      assert.equal(scene.outFrame(pieces(datagram, [40])[1] as Buffer), "Allowed");
+    });
+
+    test("what comes in may come out of order: nothing can be put together of it without a first that was judged", () => {
+      scene.allow(null, rules);
+      const ends = { from: peer, to: own };
+      const [first, second, third] = fragments(ends, udp({ from: 4000, to: 80 }, payload), [32, 48]).map((packet) =>
+        incoming(packet),
+      ) as [Buffer, Buffer, Buffer];
+      assert.equal(scene.inFrame(second), "Allowed");
+      assert.equal(scene.inFrame(first, { process: APP }), "Allowed");
+      assert.equal(scene.inFrame(third), "Allowed");
+      const refused = fragments(ends, udp({ from: 4000, to: 81 }, payload), [32], 99).map((packet) => incoming(packet));
+      assert.equal(scene.inFrame(refused[1] as Buffer), "Allowed");
+      assert.equal(scene.inFrame(refused[0] as Buffer, { process: APP }), "Port");
+      assert.equal(scene.inFrame(refused[1] as Buffer), "Port", "and from then on the others too");
+      const tiny = fragments(ends, tcp({ from: 4000, to: 80 }, payload), [8], 98).map((packet) => incoming(packet));
+      assert.deepEqual(
+        tiny.map((bytes) => scene.inFrame(bytes, { process: APP })),
+        ["Fragment", "Fragment"],
+        "neither a first that hides its header nor what overlaps one",
+      );
     });
 
     test("a first fragment that hides its L4 header is a violation", () => {
@@ -116,16 +154,4 @@ test("extension headers before the fragment header are read, those behind it bel
     scene.outFrame(frame(ipv6({ from: OWN6, to: PEER6, extensions }, raw(PROTOCOL.udp, payload)))),
     "Fragment",
   );
-});
-
-test("a first fragment of an ICMP error about a flow lets the others pass too", () => {
-  assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }, "x")), "Allowed");
-  const quoted = ipv4({ from: OWN, to: PEER }, udp({ from: 4000, to: 80 }, payload));
-  const error = { protocol: PROTOCOL.icmp, bytes: [3, 3, 0, 0, 0, 0, 0, 0, ...quoted] };
-  const [first, later] = fragments({ from: PEER, to: OWN }, error, [64]).map((packet) => incoming(packet)) as [
-    Buffer,
-    Buffer,
-  ];
-  assert.equal(scene.inFrame(first), "Allowed");
-  assert.equal(scene.inFrame(later), "Allowed");
 });

@@ -38,32 +38,50 @@ test("ARP is judged by the EtherType layer of default alone", () => {
   );
 });
 
-test("without a default, ARP about the workload's own addresses passes, and no other", () => {
+/** What has no socket at all, as the kernel's ARP; and what one of its control sockets sends. */
+const SOCKETLESS = { socket: { none: true } };
+const KERNEL = { socket: { kernel: true } };
+
+test("without a default, the kernel's ARP passes, and no packet socket's", () => {
   const scene = new Scene([profileOf("web", { actions: ["enforce"] })]);
-  assert.equal(reason(scene.sends(arp(REQUEST, OWN_MAC, OWN, PEER), null)), "Allowed");
-  assert.equal(reason(scene.sends(arp(REQUEST, OWN_MAC, "0.0.0.0", OWN), null)), "Allowed", "a probe for duplicates");
-  assert.equal(reason(scene.sends(arp(REQUEST, OWN_MAC, PEER, OWN), null)), "Ethertype");
+  const request = arp(REQUEST, OWN_MAC, OWN, PEER);
+  assert.equal(reason(scene.sends(request, null, SOCKETLESS)), "Allowed");
+  assert.equal(reason(scene.sends(request, null)), "Ethertype");
   assert.equal(reason(scene.receives(arp(REQUEST, OTHER_MAC, PEER, OWN), null)), "Allowed");
-  assert.equal(reason(scene.receives(arp(REPLY, OTHER_MAC, PEER, PEER), null)), "Ethertype");
+  assert.equal(reason(scene.receives(arp(REPLY, OTHER_MAC, PEER, PEER), null)), "Allowed", "an announcement");
+  assert.equal(reason(scene.receives(arp(REPLY, OTHER_MAC, PEER, "10.0.0.9"), null)), "Ethertype");
+  const longer = Uint8Array.from([...request, ...Array(19).fill(0)]);
+  assert.equal(reason(scene.sends(longer, null, SOCKETLESS)), "Malformed");
 });
 
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
-const nd = (source: string, destination: string, type: number, target: string) =>
-  ipv6(source, destination, 58, icmp(type, 0, addressBytes(target)));
+const nd = (
+  source: string,
+  destination: string,
+  type: number,
+  target: string,
+  options: number[] = [],
+  hopLimit = 255,
+) => {
+  const message = icmp(type, 0, [...addressBytes(target), ...options]);
+  return ipv6(source, destination, 58, message, message.length, hopLimit);
+};
 
-test("without a default, neighbour discovery of the workload's own addresses passes, and no other ICMPv6", () => {
+test("without a default, neighbour discovery of the kernel and of neighbours passes, and no other ICMPv6", () => {
   const scene = new Scene([profileOf("web", { actions: ["enforce"] })]);
-  assert.equal(reason(scene.sends(nd(OWN6, "ff02::1:ff00:2", SOLICITATION, "2001:db8::2"), null)), "Allowed");
-  assert.equal(
-    reason(scene.sends(nd("::", "ff02::1:ff00:1", SOLICITATION, OWN6), null)),
-    "Allowed",
-    "duplicate address detection",
-  );
-  assert.equal(reason(scene.sends(nd("2001:db8::9", "ff02::1", SOLICITATION, OWN6), null)), "Unattributed");
+  const solicitation = (options?: number[], hopLimit?: number) =>
+    nd(OWN6, "ff02::1:ff00:2", SOLICITATION, "2001:db8::2", options, hopLimit);
+  assert.equal(reason(scene.sends(solicitation(), null, KERNEL)), "Allowed");
+  assert.equal(reason(scene.sends(solicitation([1, 1, ...OWN_MAC]), null, KERNEL)), "Allowed");
+  for (const options of [[1, 0, ...OWN_MAC], [1, 2, ...OWN_MAC], [1, 1, 2], Array(1300).fill(1)])
+    assert.equal(reason(scene.sends(solicitation(options), null, KERNEL)), "Unattributed", "ill-formed options");
+  assert.equal(reason(scene.sends(solicitation([], 64), null, KERNEL)), "Unattributed", "not from the link");
+  assert.equal(reason(scene.sends(solicitation(), null)), "Unattributed", "a packet socket's");
+  assert.equal(reason(scene.sends(solicitation())), "BinaryUnknown", "a process's");
   assert.equal(reason(scene.receives(nd("2001:db8::2", OWN6, ADVERTISEMENT, "2001:db8::2"), null)), "Allowed");
   assert.equal(reason(scene.receives(nd("2001:db8::2", "ff02::1:ff00:1", SOLICITATION, OWN6), null)), "Allowed");
-  assert.equal(reason(scene.receives(nd("2001:db8::2", "2001:db8::9", ADVERTISEMENT, OWN6), null)), "Unattributed");
+  assert.equal(reason(scene.receives(nd("2001:db8::2", OWN6, ADVERTISEMENT, OWN6, [], 64), null)), "Unattributed");
   assert.equal(reason(scene.receives(ipv6("2001:db8::2", OWN6, 58, icmp(128)), null)), "Unattributed");
   assert.equal(
     reason(scene.sends(ipv4(OWN, PEER, 58, icmp(SOLICITATION)), null)),
@@ -86,6 +104,13 @@ test("arp-spoofing: the sender is the workload's own address and MAC, in both he
   assert.equal(reason(scene.sends(arp(REPLY, OWN_MAC, PEER, "10.0.0.3"), null)), "ArpSpoofing");
   assert.equal(reason(scene.sends(arp(REPLY, OTHER_MAC, OWN, PEER), null)), "ArpSpoofing");
   assert.equal(reason(scene.sends(arp(REPLY, OWN_MAC, OWN, PEER, OTHER_MAC), null)), "ArpSpoofing");
+});
+
+test("arp-spoofing, ndp-spoofing: the kernel speaks for itself, of an address or interface that is new", () => {
+  const scene = guarded("arp-spoofing", "ndp-spoofing");
+  assert.equal(reason(scene.sends(arp(REQUEST, OTHER_MAC, "10.0.0.77", PEER), null, SOCKETLESS)), "Allowed");
+  const advertisement = nd("2001:db8::77", "ff02::1", ADVERTISEMENT, "2001:db8::77");
+  assert.equal(reason(scene.sends(advertisement, null, KERNEL)), "Allowed");
 });
 
 test("arp-spoofing: nobody else may claim one of the workload's addresses", () => {
@@ -121,7 +146,7 @@ test("ip-spoofing: an ICMP error about an allowed flow is no excuse", () => {
   const scene = guarded("ip-spoofing");
   scene.receives(ipv4(PEER, OWN, 17, udp(5, 6)));
   const quoted = [...ipv4(PEER, OWN, 17, udp(5, 6)).subarray(14)];
-  assert.equal(reason(scene.sends(ipv4(OWN, PEER, 1, icmp(3, 0, quoted)), null)), "Allowed");
+  assert.equal(reason(scene.sends(ipv4(OWN, PEER, 1, icmp(3, 0, quoted)), null, KERNEL)), "Allowed");
   assert.equal(reason(scene.sends(ipv4("10.0.0.9", PEER, 1, icmp(3, 0, quoted)), null)), "IpSpoofing");
 });
 

@@ -159,7 +159,8 @@ test("fragments: later ones share the verdict of the first; without it, or under
   const later = (peer: string) => ipv4(OWN, peer, 17, [1, 2], { identification: 7, fragment: 2 });
   assert.equal(reason(scene.sends(later(PEER))), "Fragment");
   assert.equal(reason(scene.sends(first(PEER))), "Allowed");
-  assert.equal(reason(scene.sends(later(PEER), null)), "Allowed");
+  assert.equal(reason(scene.sends(later(PEER))), "Allowed");
+  assert.equal(reason(scene.sends(later(PEER), null)), "Fragment", "of another sender");
   assert.equal(reason(scene.sends(first(STRANGER))), "Peer");
   assert.equal(reason(scene.sends(later(STRANGER))), "Peer");
   scene.table = compileTable([egressProfile({ ...rules, l4: { protocols: ["tcp"] } })], { searchDomains: [] });

@@ -1,32 +1,22 @@
 /** Flows in the reference evaluator: one judgement for a conversation, for as long as what it rests on holds. */
-import type { Direction, Reason } from "../api/reasons.ts";
+import type { Reason } from "../api/reasons.ts";
 import type { Action } from "../api/types.ts";
 import { type Application, recognizeApplication } from "./applications.ts";
-import { ipAttack, isOwnNeighbourDiscovery } from "./evaluate-attacks.ts";
+import { ipAttack } from "./evaluate-attacks.ts";
 import { judgeDns } from "./evaluate-dns.ts";
-import {
-  beginsConnection,
-  flowKeyOf,
-  initiatorOf,
-  isDnsFlow,
-  isStateful,
-  type SocketFacts,
-  servicePort,
-  type Tuple,
-} from "./flows.ts";
-import type { IpPacket } from "./packet.ts";
+import { beginsConnection, flowKeyOf, initiatorOf, isDnsFlow, isStateful, servicePort, type Tuple } from "./flows.ts";
+import { isLinkControl } from "./link-control.ts";
+import { type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
+import { isKernelReply, type Sender } from "./provenance.ts";
 import { judgeApplication, judgeLayers, rightsOf, toldReason } from "./rights.ts";
 import { type Flow, learnerKey, type Subject, type WorkloadState } from "./state.ts";
 import type { RuleTable } from "./tables.ts";
 
 /** One packet's circumstances: everything that its judgement depends on beside its bytes. */
-export interface Case {
+export interface Case extends Sender {
   state: WorkloadState;
   table: RuleTable;
-  direction: Direction;
-  subjects: Subject[];
-  socket: SocketFacts;
   time: number;
 }
 
@@ -60,6 +50,19 @@ export function standingOf(item: Case, packet: IpPacket, flow: Flow): FlowStandi
   return flow.socket === socketOf(item) ? "valid" : "foreign";
 }
 
+/** Notes that one side, or with a reset both, will send nothing more. */
+export function noteEnd({ direction }: Case, { tcp }: IpPacket, flow: Flow): void {
+  const flags = tcp?.flags ?? 0;
+  if ((flags & TCP_FLAGS.rst) !== 0) flow.ended = { egress: true, ingress: true };
+  else if ((flags & TCP_FLAGS.fin) !== 0) flow.ended[direction] = true;
+}
+
+/** Whether anybody is still there whom an ICMP error about the flow may interest. */
+export function isAlive({ state, time }: Case, flow: Flow, protocol: number): boolean {
+  if (protocol === PROTOCOL_NUMBERS.tcp) return !(flow.ended.egress && flow.ended.ingress);
+  return time - flow.lastSeen <= state.settings.udpIdle;
+}
+
 /** Judges the packet's flow from the ground up, and keeps it unless it has been dropped. */
 export function judgeAfresh(
   item: Case,
@@ -68,7 +71,7 @@ export function judgeAfresh(
   found: Relation,
 ): { reason: Reason; flow: Flow } {
   const { state, table } = item;
-  const goesOn = found.standing === "foreign" && goesOnWith(item, found.known);
+  const goesOn = found.standing === "foreign" && goesOnWith(item, packet, found.known);
   const to: Relation = goesOn ? { standing: "stale", known: found.known } : found;
   const flow = judgeFlow(item, packet, tuple, to.standing === "stale" ? to.known : null);
   if (to.standing === "foreign" && isKernelReply(item, packet)) return { reason: "Allowed", flow };
@@ -97,17 +100,16 @@ export function judgePayload(item: Case, packet: IpPacket, tuple: Tuple, flow: F
 function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | null): Flow {
   const { state, table, direction, time } = item;
   const flow: Flow = known
-    ? { ...known, dnsStream: { ...known.dnsStream }, payloadRefused: false }
+    ? { ...known, ended: { ...known.ended }, dnsStream: { ...known.dnsStream }, payloadRefused: false }
     : newFlow(item, packet, tuple);
-  // What the kernel sends within a flow is the flow's, but the flow stays its socket's.
-  const isKernels = item.socket.kernel === true && item.subjects.length === 0;
-  if (direction === "egress" && !(isKernels && flow.socket !== null)) flow.socket = socketOf(item);
+  // What the kernel answers within a flow is the flow's, but the flow stays its socket's.
+  if (direction === "egress" && !(isKernelReply(item, packet) && flow.socket !== null)) flow.socket = socketOf(item);
   if (known === null || flow.reason !== "Allowed") flow.allowedSince = item.socket.connectedSince ?? time;
-  const rights = subjectsOf(item, known).map((subject) => rightsOf(table, subject, flow.direction));
+  const rights = subjectsOf(item, packet, known).map((subject) => rightsOf(table, subject, flow.direction));
   // A verdict without the former user's is not for what goes out.
   const epoch = direction === "ingress" && item.socket.former !== undefined ? null : state.epoch;
   Object.assign(flow, { rights, tableHash: table.hash, epoch, lastSeen: time });
-  flow.reason = ipAttack(table.attacks, state, packet, direction) ?? judgeRights(item, packet, tuple, flow);
+  flow.reason = ipAttack(table.attacks, state, packet, item) ?? judgeRights(item, packet, tuple, flow);
   const isDecided = !flow.isDns && !flow.awaitsPayload && flow.application !== "undecided";
   if (flow.reason === "Allowed" && isDecided) flow.reason = judgeFlowApplication(table, flow);
   return flow;
@@ -129,6 +131,7 @@ function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tup
     isDns,
     awaitsPayload: hasPayload && !isDns && !isMissed,
     payloadRefused: false,
+    ended: { egress: false, ingress: false },
     application: "undecided",
     lastSeen: time,
     dnsStream: { egress: null, ingress: null },
@@ -136,15 +139,16 @@ function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tup
 }
 
 /**
- * Whose rights apply. A packet that comes in, and the kernel's own, may have no socket any more: then whose they were. What
+ * Whose rights apply. A packet that comes in, and the kernel's answer, may have no socket any more: then whose they were. What
  * goes out without a registered socket is nobody's, whatever ends it claims.
  */
-function subjectsOf({ direction, subjects, socket }: Case, known: Flow | null): (Subject | null)[] {
+function subjectsOf(item: Case, packet: IpPacket, known: Flow | null): (Subject | null)[] {
+  const { direction, subjects, socket } = item;
   if (subjects.length > 0) {
     const isFormerJudged = direction === "egress" && socket.former !== undefined;
     return isFormerJudged ? [...subjects, socket.former as Subject] : subjects;
   }
-  const mayInherit = known !== null && (direction === "ingress" || socket.kernel === true);
+  const mayInherit = known !== null && (direction === "ingress" || isKernelReply(item, packet));
   return mayInherit ? known.rights.map((rights) => rights.subject) : [null];
 }
 
@@ -152,9 +156,9 @@ function subjectsOf({ direction, subjects, socket }: Case, known: Flow | null): 
  * Whether a packet's socket goes on with a flow that another one had before: all whose it is had the flow already. It is a
  * server that was started again, a second worker, or the child of a connection that began with a cookie.
  */
-function goesOnWith(item: Case, known: Flow): boolean {
+function goesOnWith(item: Case, packet: IpPacket, known: Flow): boolean {
   const had = new Set(known.rights.map(learnerKey));
-  const subjects = subjectsOf(item, null);
+  const subjects = subjectsOf(item, packet, null);
   return (
     item.subjects.length > 0 &&
     subjects.every((subject) => had.has(learnerKey(rightsOf(item.table, subject, known.direction))))
@@ -162,12 +166,12 @@ function goesOnWith(item: Case, known: Flow): boolean {
 }
 
 function judgeRights(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Reason {
-  const { state, table, direction } = item;
+  const { state, table } = item;
   const { family, protocol } = packet;
   const destination = { family, protocol, remote: tuple.remote, port: servicePort(tuple, flow.direction) };
   for (const rights of flow.rights) {
     const isUnjudged = rights.binaryId === 0 && table.default === null;
-    if (isUnjudged && isOwnNeighbourDiscovery(state, packet, direction)) continue;
+    if (isUnjudged && isLinkControl(table, packet, item)) continue;
     const reason = toldReason(
       table,
       rights,
@@ -190,12 +194,6 @@ function judgeFlowApplication(table: RuleTable, flow: Flow): Reason {
 }
 
 /** Sockets without an id of their own are told apart by whose they are. */
-function socketOf({ subjects, socket }: Case): string {
+export function socketOf({ subjects, socket }: Case): string {
   return socket.id ?? JSON.stringify(subjects);
-}
-
-/** A reset or acknowledgement without payload, or an echo reply, that the kernel sends within a process's flow. */
-function isKernelReply({ subjects, socket }: Case, packet: IpPacket): boolean {
-  if (!socket.kernel || subjects.length > 0) return false;
-  return packet.tcp === null ? packet.icmp !== null : packet.payload.length === 0;
 }

@@ -4,11 +4,22 @@
  */
 import type { Direction, Reason, Verdict } from "../api/reasons.ts";
 import type { Action } from "../api/types.ts";
-import { arpAttack, ipAttack, isOwnArp } from "./evaluate-attacks.ts";
-import { type Case, judgeAfresh, judgePayload, onlyLearns, standingOf } from "./evaluate-flow.ts";
-import { flowKeyOf, isIcmpError, isStateful, relatedTuple, type SocketFacts, tupleOf } from "./flows.ts";
+import { arpAttack, ipAttack } from "./evaluate-attacks.ts";
+import {
+  type Case,
+  isAlive,
+  judgeAfresh,
+  judgePayload,
+  noteEnd,
+  onlyLearns,
+  socketOf,
+  standingOf,
+} from "./evaluate-flow.ts";
+import { flowKeyOf, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
+import { isArpSound, isLinkArp } from "./link-control.ts";
 import { allBlocks, originsOf } from "./lookup.ts";
 import type { ArpPacket, IpPacket, Packet } from "./packet.ts";
+import { isFromKernel } from "./provenance.ts";
 import type { Flow, Rights, Subject, WorkloadState } from "./state.ts";
 import type { BlockOrigin, RuleTable } from "./tables.ts";
 
@@ -31,6 +42,9 @@ export interface Judgement {
 
 /** Seconds for which a kernel's reassembly waits for the rest of a datagram, at most: RFC 8200, 4.5. */
 const FRAGMENT_LIFETIME = 60;
+
+/** Bytes of an ICMP error at most: RFC 1812, 4.3.2.3; RFC 4443, 2.4 (c). */
+const ICMP_ERROR_MAX = { ipv4: 576, ipv6: 1280 } as const;
 
 interface Finding {
   reason: Reason;
@@ -83,27 +97,37 @@ function judge(item: Case, packet: Packet): Finding {
 }
 
 /** ARP belongs to no process: the EtherType mask of `default` is all that counts. */
-function judgeArp({ state, table, direction }: Case, packet: ArpPacket): Reason {
-  const attack = arpAttack(table.attacks, state, packet, direction);
+function judgeArp(item: Case, packet: ArpPacket): Reason {
+  const { state, table, direction } = item;
+  if (!isArpSound(packet, item)) return "Malformed";
+  const attack = arpAttack(table.attacks, state, packet, item);
   if (attack !== null) return attack;
-  const allowed = table.default ? table.default[direction].ethertype.arp !== 0n : isOwnArp(state, packet, direction);
+  const allowed = table.default ? table.default[direction].ethertype.arp !== 0n : isLinkArp(state, packet, item);
   return allowed ? "Allowed" : "Ethertype";
 }
 
-/** Later fragments share the verdict of their datagram's first; one whose first was never seen cannot be judged. */
+/** Later fragments share the verdict of the first one of their datagram and sender. */
 function judgeIp(item: Case, packet: IpPacket): Finding {
   const { state, table, direction, time } = item;
   const { fragment } = packet;
   if (fragment === null) return judgeDatagram(item, packet);
-  const key = `${direction} ${packet.source} ${packet.destination} ${packet.protocol} ${fragment.identification}`;
-  if (fragment.part === "later") {
-    const first = state.fragments.get(key);
-    const isSeen = first?.tableHash === table.hash && time - first.seen <= FRAGMENT_LIFETIME;
-    return { reason: isSeen ? first.reason : "Fragment" };
-  }
+  const sender = direction === "egress" ? socketOf(item) : "";
+  const key = `${direction} ${sender} ${packet.source} ${packet.destination} ${packet.protocol} ${fragment.identification}`;
+  if (fragment.part === "later") return { reason: judgeLaterFragment(item, key, fragment.start) };
   const finding = judgeDatagram(item, packet);
-  state.fragments.set(key, { tableHash: table.hash, reason: finding.reason, seen: time });
+  state.fragments.set(key, { tableHash: table.hash, reason: finding.reason, seen: time, end: fragment.end });
   return finding;
+}
+
+/**
+ * What comes in may come out of order: nothing is put together of it before a first fragment has come, and has been judged.
+ * What leaves is in order. None may reach into the first one, which has been judged by what it held.
+ */
+function judgeLaterFragment({ state, table, direction, time }: Case, key: string, start: number): Reason {
+  const first = state.fragments.get(key);
+  const isSeen = first?.tableHash === table.hash && time - first.seen <= FRAGMENT_LIFETIME;
+  if (!isSeen) return direction === "ingress" ? "Allowed" : "Fragment";
+  return first.reason === "Allowed" && start < first.end ? "Fragment" : first.reason;
 }
 
 function judgeDatagram(item: Case, packet: IpPacket): Finding {
@@ -113,6 +137,7 @@ function judgeDatagram(item: Case, packet: IpPacket): Finding {
   const known = isStateful(packet) ? state.flows.get(flowKeyOf(tuple)) : undefined;
   if (known === undefined) return judgeAfresh(item, packet, tuple, { standing: "new" });
   const standing = standingOf(item, packet, known);
+  if (standing === "valid" || standing === "stale") noteEnd(item, packet, known);
   if (standing !== "valid") return judgeAfresh(item, packet, tuple, { standing, known });
   // What belongs to a flow that is a violation is one too.
   const reason = known.reason === "Allowed" ? judgePayload(item, packet, tuple, known) : known.reason;
@@ -122,12 +147,30 @@ function judgeDatagram(item: Case, packet: IpPacket): Finding {
 /** An error about an allowed flow is part of it; any other is judged like every message of its protocol. */
 function judgeIcmpError(item: Case, packet: IpPacket): Finding {
   const { state, table, direction } = item;
-  const attack = ipAttack(table.attacks, state, packet, direction);
+  const attack = ipAttack(table.attacks, state, packet, item);
   if (attack !== null) return { reason: attack };
-  const about = relatedTuple(packet, direction);
-  const flow = about ? state.flows.get(flowKeyOf(about)) : undefined;
+  const flow = relatedFlow(item, packet);
   if (flow?.reason === "Allowed" && flow.tableHash === table.hash) return { reason: "Allowed", flow };
   return judgeAfresh(item, packet, tupleOf(packet, direction), { standing: "new" });
+}
+
+/**
+ * The flow that an error is about, if it is one that a host or router makes: of its length, to the sender of the packet that it
+ * quotes, about a flow that is alive; outward from the kernel, and from where the quoted packet was meant to go or another
+ * own address.
+ */
+function relatedFlow(item: Case, packet: IpPacket): Flow | undefined {
+  const { state, direction } = item;
+  const quoted = quotedEnds(packet);
+  if (packet.length > ICMP_ERROR_MAX[packet.family] || packet.fragment !== null) return undefined;
+  if (quoted === null || packet.destination !== quoted.source) return undefined;
+  if (direction === "egress") {
+    const isOwn = packet.source === quoted.destination || state.addresses.has(packet.source);
+    if (!isOwn || !isFromKernel(item, packet)) return undefined;
+  }
+  const about = tupleOf(quoted, direction === "egress" ? "ingress" : "egress");
+  const flow = state.flows.get(flowKeyOf(about));
+  return flow && isAlive(item, flow, quoted.protocol) ? flow : undefined;
 }
 
 function originsOfRights(rights: Rights[], reason: Reason): BlockOrigin[] {

@@ -2,6 +2,7 @@
 import type { Direction } from "../api/reasons.ts";
 import { type Address, formatIp, isMapped, mapIpv4 } from "./addresses.ts";
 import { type IpPacket, TCP_FLAGS } from "./packet.ts";
+import { behindExtensions } from "./packet-ip.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
 import { bytesToNumber, type Family } from "./prefixes.ts";
 import type { EvaluatorSettings, Subject } from "./state.ts";
@@ -20,8 +21,10 @@ const ICMP_ERRORS = {
   ipv6: { protocol: ICMPV6, types: [1, 2, 3, 4] },
 } as const satisfies Record<Family, { protocol: number; types: number[] }>;
 
-/** What the socket of a packet tells, as far as there is one. */
+/** What the socket of a packet tells, as far as there is one. A packet socket (AF_PACKET) tells nothing. */
 export interface SocketFacts {
+  /** True: the packet leaves without one. */
+  none?: boolean;
   /** Tells sockets apart; where absent, those of one and the same process are not. */
   id?: string;
   /** Accepted from a listener, or the listener itself: the remote side began. */
@@ -34,7 +37,7 @@ export interface SocketFacts {
   connectedSince?: number;
   /** Who used it before, if what he wrote is still to leave: he is judged with what goes out. */
   former?: Subject;
-  /** One of the kernel's own, by which it resets connections and answers pings. */
+  /** One of the kernel's control sockets, by which it resets connections, answers pings, and finds its neighbours. */
   kernel?: boolean;
 }
 
@@ -48,7 +51,7 @@ export interface Tuple {
 }
 
 /** What of a packet decides its flow; an `IpPacket`, or one that an ICMP error quotes. */
-interface Ends {
+export interface Ends {
   source: Address;
   destination: Address;
   protocol: number;
@@ -107,13 +110,9 @@ export function isIcmpError(packet: IpPacket): boolean {
   return packet.protocol === protocol && packet.icmp !== null && errors.includes(packet.icmp.type);
 }
 
-/**
- * The flow that an ICMP error is about, from the packet that it quotes: one that went the other way. Null if it quotes too
- * little. IPv6 extension headers in the quoted packet are not read: such an error is judged by itself.
- */
-export function relatedTuple(packet: IpPacket, direction: Direction): Tuple | null {
-  const quoted = packet.family === "ipv4" ? quotedIpv4(packet.payload) : quotedIpv6(packet.payload);
-  return quoted && tupleOf(quoted, direction === "egress" ? "ingress" : "egress");
+/** The ends of the packet that an ICMP error quotes; null if it quotes too little, or a later fragment. */
+export function quotedEnds(packet: IpPacket): Ends | null {
+  return packet.family === "ipv4" ? quotedIpv4(packet.payload) : quotedIpv6(packet.payload);
 }
 
 function echoPorts({ protocol, icmp }: Ends): { source: number; destination: number } | null {
@@ -130,7 +129,7 @@ function quotedIpv4(bytes: Uint8Array): Ends | null {
   if (((bytes[6] as number) & 0x1f) !== 0 || bytes[7] !== 0) return null;
   const source = mapIpv4(bytesToNumber(bytes.subarray(12, 16)));
   const destination = mapIpv4(bytesToNumber(bytes.subarray(16, 20)));
-  return quotedEnds(source, destination, bytes[9] as number, bytes.subarray(headerLength));
+  return endsOf(source, destination, bytes[9] as number, bytes.subarray(headerLength));
 }
 
 function quotedIpv6(bytes: Uint8Array): Ends | null {
@@ -138,11 +137,12 @@ function quotedIpv6(bytes: Uint8Array): Ends | null {
   const source = bytesToNumber(bytes.subarray(8, 24));
   const destination = bytesToNumber(bytes.subarray(24, 40));
   if (isMapped(source) || isMapped(destination)) return null;
-  return quotedEnds(source, destination, bytes[6] as number, bytes.subarray(40));
+  const behind = behindExtensions(bytes[6] as number, bytes.subarray(40));
+  return behind && endsOf(source, destination, behind.protocol, behind.rest);
 }
 
 /** The first 8 bytes behind the IP header are always quoted (RFC 792); they hold the ports, or an echo's identifier. */
-function quotedEnds(source: Address, destination: Address, protocol: number, rest: Uint8Array): Ends | null {
+function endsOf(source: Address, destination: Address, protocol: number, rest: Uint8Array): Ends | null {
   if (rest.length < 8) return null;
   const wordAt = (offset: number) => ((rest[offset] as number) << 8) | (rest[offset + 1] as number);
   const withPorts: number[] = [TCP, UDP, PROTOCOL_NUMBERS.sctp];

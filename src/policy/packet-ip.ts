@@ -37,7 +37,10 @@ interface Datagram {
   source: Address;
   destination: Address;
   protocol: number;
-  fragment: IpPacket["fragment"];
+  hopLimit: number;
+  length: number;
+  /** Where it ends is not known before the L4 header is found. */
+  fragment: Omit<NonNullable<IpPacket["fragment"]>, "end"> | null;
   segments: number;
   /** From the L4 header to the end of the datagram. */
   rest: Uint8Array;
@@ -59,6 +62,8 @@ export function parseIpv4(body: Uint8Array, segments: number): IpPacket | BadPac
     source: mapIpv4(bytesToNumber(body.subarray(12, 16))),
     destination: mapIpv4(bytesToNumber(body.subarray(16, 20))),
     protocol: byteAt(body, 9),
+    hopLimit: byteAt(body, 8),
+    length: totalLength,
     fragment: null,
     segments,
     rest: body.subarray(headerLength, totalLength),
@@ -80,6 +85,8 @@ export function parseIpv6(body: Uint8Array, segments: number): IpPacket | BadPac
     source: bytesToNumber(body.subarray(8, 24)),
     destination: bytesToNumber(body.subarray(24, 40)),
     protocol: byteAt(body, 6),
+    hopLimit: byteAt(body, 7),
+    length: IPV6_HEADER + payloadLength,
     fragment: null,
     segments,
     rest: body.subarray(IPV6_HEADER, IPV6_HEADER + payloadLength),
@@ -94,20 +101,36 @@ export function parseIpv6(body: Uint8Array, segments: number): IpPacket | BadPac
   return parseL4(datagram);
 }
 
+/** What stands behind the extension headers of an IPv6 packet that an error quotes; null for a later fragment. */
+export function behindExtensions(protocol: number, rest: Uint8Array): { protocol: number; rest: Uint8Array } | null {
+  const datagram: Pick<Datagram, "protocol" | "rest"> = { protocol, rest };
+  for (let headers = 1; EXTENSION_HEADERS.has(datagram.protocol); headers += 1) {
+    if (headers > EXTENSION_HEADERS_MAX || datagram.rest.length < 8) return null;
+    const isLater = datagram.protocol === FRAGMENT && (wordAt(datagram.rest, 2) & 0xfff8) !== 0;
+    if (isLater || !stepOver(datagram)) return null;
+  }
+  return datagram;
+}
+
+/** Moves the datagram behind one extension header; false if there is not all of it. */
+function stepOver(datagram: Pick<Datagram, "protocol" | "rest">): boolean {
+  const { rest, protocol } = datagram;
+  const units = byteAt(rest, 1);
+  datagram.protocol = byteAt(rest, 0);
+  // RFC 4302 counts the authentication header in words of 4 bytes, less 2; RFC 8200 the others in 8, less 1.
+  const others = protocol === AUTHENTICATION ? (units + 2) * 4 : (units + 1) * 8;
+  const length = protocol === FRAGMENT ? 8 : others;
+  datagram.rest = rest.subarray(length);
+  return length <= rest.length;
+}
+
 /** Moves the datagram behind one extension header; a result if there is nothing more to read. */
 function parseExtension(datagram: Datagram): IpPacket | BadPacket | null {
   const { rest, protocol } = datagram;
-  datagram.protocol = byteAt(rest, 0);
-  if (protocol === FRAGMENT) {
-    const field = wordAt(rest, 2);
-    datagram.rest = rest.subarray(8);
-    return parseFragment(datagram, bytesToNumber32(rest, 4), field & 0xfff8, (field & 1) !== 0);
-  }
-  // RFC 4302 counts the authentication header in words of 4 bytes, less 2; RFC 8200 the others in 8, less 1.
-  const length = protocol === AUTHENTICATION ? (byteAt(rest, 1) + 2) * 4 : (byteAt(rest, 1) + 1) * 8;
-  if (length > rest.length) return badPacket("Malformed", datagram.family);
-  datagram.rest = rest.subarray(length);
-  return null;
+  if (!stepOver(datagram)) return badPacket("Malformed", datagram.family);
+  if (protocol !== FRAGMENT) return null;
+  const field = wordAt(rest, 2);
+  return parseFragment(datagram, bytesToNumber32(rest, 4), field & 0xfff8, (field & 1) !== 0);
 }
 
 /** Notes a first fragment; a later one is all there is to read. A whole ("atomic") datagram is none. */
@@ -118,14 +141,14 @@ function parseFragment(
   more: boolean,
 ): IpPacket | BadPacket | null {
   if (offset === 0) {
-    if (more) datagram.fragment = { identification, part: "first" };
+    if (more) datagram.fragment = { identification, part: "first", start: 0 };
     return null;
   }
   // It may not begin within the L4 header that the first fragment was judged by.
   if (offset < (HEADER_LENGTHS.get(datagram.protocol) ?? 0)) {
     return badPacket("Fragment", datagram.family);
   }
-  datagram.fragment = { identification, part: "later" };
+  datagram.fragment = { identification, part: "later", start: offset };
   return ipPacket(datagram, datagram.rest, {});
 }
 
@@ -189,8 +212,12 @@ function readSctp(datagram: Datagram): IpPacket | null {
 }
 
 function ipPacket(datagram: Datagram, payload: Uint8Array, l4: Partial<IpPacket>): IpPacket {
-  const { family, source, destination, protocol, fragment, segments } = datagram;
-  const head = { kind: "ip", family, source, destination, protocol, fragment, segments } as const;
+  const { fragment, rest, ...headers } = datagram;
+  const head = {
+    kind: "ip",
+    ...headers,
+    fragment: fragment && { ...fragment, end: fragment.start + rest.length },
+  } as const;
   return { ...head, sourcePort: 0, destinationPort: 0, tcp: null, icmp: null, payload, ...l4 };
 }
 

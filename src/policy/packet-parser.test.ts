@@ -119,9 +119,15 @@ test("protocols without ports have port 0", () => {
 
 test("IPv4 fragments: the first is read like a whole packet, later ones have no L4 header", () => {
   const first = ip(ipv4(A, B, 17, udp(1, 53, [7], 100), { identification: 9, fragment: MORE }));
-  assert.deepEqual([first.fragment, first.destinationPort], [{ identification: 9, part: "first" }, 53]);
+  assert.deepEqual(
+    [first.fragment, first.destinationPort],
+    [{ identification: 9, part: "first", start: 0, end: 9 }, 53],
+  );
   const later = ip(ipv4(A, B, 17, [1, 2, 3], { identification: 9, fragment: 1 }));
-  assert.deepEqual([later.fragment, later.destinationPort], [{ identification: 9, part: "later" }, 0]);
+  assert.deepEqual(
+    [later.fragment, later.destinationPort],
+    [{ identification: 9, part: "later", start: 8, end: 11 }, 0],
+  );
 });
 
 test("IPv4 fragments: one that hides the L4 header, or writes over it, is a Fragment violation", () => {
@@ -175,7 +181,10 @@ test("IPv6: no next header is protocol 59, with port 0", () => {
 
 test("IPv6 fragments: first, later and atomic", () => {
   const first = ip(ipv6(A6, B6, 44, [...fragmentHeader(17, 0, 1), ...udp(1, 53, [], 100)]));
-  assert.deepEqual([first.fragment, first.destinationPort], [{ identification: 5, part: "first" }, 53]);
+  assert.deepEqual(
+    [first.fragment, first.destinationPort],
+    [{ identification: 5, part: "first", start: 0, end: 8 }, 53],
+  );
   const later = ip(ipv6(A6, B6, 44, [...fragmentHeader(17, 8, 0), 1, 2]));
   assert.deepEqual([later.fragment?.part, later.protocol], ["later", 17]);
   const atomic = ip(ipv6(A6, B6, 44, [...fragmentHeader(17, 0, 0), ...udp(1, 53)]));

@@ -45,5 +45,6 @@ function parseArp(body: Uint8Array, ethernetSource: string): ArpPacket | BadPack
     sender: ipv4At(14),
     targetMac: formatMac(body.subarray(18, 24)),
     target: ipv4At(24),
+    padding: body.subarray(ARP_LENGTH),
   };
 }

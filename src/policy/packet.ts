@@ -16,6 +16,8 @@ export interface ArpPacket {
   sender: Address;
   targetMac: string;
   target: Address;
+  /** What stands behind the message, up to the end of the frame. */
+  padding: Uint8Array;
 }
 
 export interface IpPacket {
@@ -25,8 +27,15 @@ export interface IpPacket {
   destination: Address;
   /** Of what follows the last extension header. */
   protocol: number;
-  /** Null for a whole datagram; a later fragment has no L4 header. */
-  fragment: { identification: number; part: "first" | "later" } | null;
+  /** Time to live. */
+  hopLimit: number;
+  /** Of the whole IP packet, in bytes. */
+  length: number;
+  /**
+   * Null for a whole datagram; a later fragment has no L4 header. In bytes, counted from that header on, `start` is where the
+   * fragment begins in its datagram, and `end` where it ends.
+   */
+  fragment: { identification: number; part: "first" | "later"; start: number; end: number } | null;
   /** More than 1 for one that segmentation offload will cut into so many. */
   segments: number;
   /** 0 for protocols without ports. */

@@ -42,6 +42,8 @@ export interface Flow {
   allowedSince: number;
   /** It is on a DNS port: every message is judged by itself. */
   isDns: boolean;
+  /** TCP: which way a FIN has gone; a reset counts for both. */
+  ended: Record<Direction, boolean>;
   /** Its first payload is still to come. */
   awaitsPayload: boolean;
   /** Its first payload was refused, which nothing but other rules can change. */
@@ -99,8 +101,8 @@ export interface WorkloadState {
   /** Raised by an exec or a socket that changes hands: flows judged before are judged again. */
   epoch: number;
   flows: Map<string, Flow>;
-  /** Verdicts of datagrams' first fragments; `seen` in seconds. */
-  fragments: Map<string, { tableHash: string; reason: Reason; seen: number }>;
+  /** Verdicts of datagrams' first fragments; `seen` in seconds, `end` in bytes. */
+  fragments: Map<string, { tableHash: string; reason: Reason; seen: number; end: number }>;
   queries: Map<string, Query>;
   learned: Map<string, LearnedName[]>;
 }

@@ -21,6 +21,7 @@ export interface PacketStep {
   kernel?: boolean;
   spoken?: boolean;
   connectedFor?: number;
+  socketless?: boolean;
   gsoSegments?: number;
   /** What it was meant to be, for people. */
   note?: string;

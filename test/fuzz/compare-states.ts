@@ -86,6 +86,7 @@ function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
     isDns: (flow.flags & FlowFlag.DNS) !== 0,
     awaitsPayload: (flow.flags & FlowFlag.L7_PENDING) !== 0,
     application: APPLICATIONS[flow.application],
+    ended: [(flow.flags & FlowFlag.ENDED_EGRESS) !== 0, (flow.flags & FlowFlag.ENDED_INGRESS) !== 0],
     hasSocket: (flow.flags & FlowFlag.COOKIE_KNOWN) !== 0,
     subjects: flow.subjects.slice(0, flow.subjectCount).map(subject),
     egress: stream(0, FlowFlag.DNS_SEQUENCE_EGRESS),
@@ -109,6 +110,7 @@ function evaluatorFlow(rig: ClassifierRig, flow: Flow, table: CurrentTable): str
     isDns: flow.isDns,
     awaitsPayload: flow.awaitsPayload,
     application: flow.application,
+    ended: [flow.ended.egress, flow.ended.ingress],
     hasSocket: flow.socket !== null,
     subjects: flow.rights.map((rights) => ({
       pathId: pathId(rights),

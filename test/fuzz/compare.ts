@@ -140,6 +140,7 @@ export class CaseRun {
       kernel: step.kernel ?? false,
       ...(step.process && step.connectedFor ? { connectedSince: time - step.connectedFor } : {}),
       ...(step.process && step.former ? { former: subjectOf(step.former, container) } : {}),
+      none: step.socketless ?? false,
     };
     const context = {
       direction: step.direction,

@@ -1,10 +1,16 @@
 /** Random packets outside of conversations: echo, errors, neighbours, and things that no honest host sends. */
+
+import { formatIp, mapIpv4 } from "../../src/policy/addresses.ts";
+import { bytesToNumber } from "../../src/policy/prefixes.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
+import { addressBytes } from "../packets/bytes.ts";
 import { arp, ETHERTYPE, frame, HOST_MAC, tagged, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import {
   authenticationHeader,
   type Extension,
   fragmentHeader,
+  fragments,
+  type IpEnds,
   ip,
   ipv4,
   ipv6,
@@ -16,8 +22,6 @@ import { HTTP_REQUEST } from "../packets/payloads.ts";
 import {
   icmp,
   icmpv6,
-  neighbourAdvertisement,
-  neighbourSolicitation,
   PROTOCOL,
   ping,
   ping6,
@@ -25,22 +29,36 @@ import {
   pong6,
   raw,
   sctp,
+  type Transport,
   tcp,
   udp,
 } from "../packets/transport.ts";
 import type { PacketStep } from "./case.ts";
-import { endsOf, macsOf, opposite, packetStep, randomDirection, randomOwner, type Sent } from "./random-steps.ts";
+import {
+  endsOf,
+  macsOf,
+  type Owner,
+  opposite,
+  packetStep,
+  randomDirection,
+  randomOwner,
+  type Sent,
+} from "./random-steps.ts";
 import { OWN_LINK_LOCAL, OWN4, OWN6, PEERS4, PEERS6 } from "./world.ts";
+
+/** Hop limits: as hosts have them, on the link only, and as discovery demands it. */
+const HOP_LIMITS = [255, 255, 255, 64, 1] as const;
 
 /** One of them. @param sent what was sent before; an echo is added to it */
 export function randomOddity(random: Random, sent: Sent[]): PacketStep {
-  const kind = random.below(30);
+  const kind = random.below(32);
   if (kind < 5) return echo(random, sent);
   if (kind < 10) return icmpError(random, sent);
   if (kind < 14) return neighbour(random);
   if (kind < 18) return arpMessage(random);
   if (kind < 21) return stranger(random);
-  return kind < 26 ? extended(random) : other(random);
+  if (kind < 26) return extended(random);
+  return kind < 28 ? igmp(random) : other(random);
 }
 
 function echo(random: Random, sent: Sent[]): PacketStep {
@@ -56,22 +74,47 @@ function echo(random: Random, sent: Sent[]): PacketStep {
   return packetStep(direction, frame(packet, macsOf(direction)), kernel);
 }
 
-/** About a packet that was sent before, mostly one that went the other way. */
+/** Who sends what the kernel alone should: it, somebody, or nobody that can be told. */
+function randomSender(random: Random): Owner {
+  const kind = random.below(10);
+  if (kind < 5) return { kernel: true };
+  if (kind < 7) return { socketless: true };
+  return kind < 8 ? {} : randomOwner(random);
+}
+
+/** About a packet that was sent before, mostly one that went the other way, and to its sender. */
 function icmpError(random: Random, sent: Sent[]): PacketStep {
   const about = sent.length === 0 ? null : random.pick(sent);
   const direction = about && random.chance(0.85) ? opposite(about.direction) : randomDirection(random);
-  const inner = about ? quoted(about.packet, random.pick([1500, 28, 48, 27, 60])) : [];
+  const inner = about ? quoted(about.packet, random.pick([1500, 528, 549, 28, 48, 27, 60])) : [];
+  const padding: number[] = Array(random.chance(0.1) ? random.pick([500, 520, 1200, 1232]) : 0).fill(0);
   const isIpv6 = about ? (about.packet[0] as number) >> 4 === 6 : random.chance(0.5);
   const cross = random.chance(0.04);
   const [from, to] =
     isIpv6 !== cross ? endsOf(OWN6, random.pick(PEERS6), direction) : endsOf(OWN4, random.pick(PEERS4), direction);
   const error = isIpv6
-    ? icmpv6({ type: random.pick([1, 2, 3, 4, 5]) }, inner)
-    : icmp({ type: random.pick([3, 11, 12, 5]) }, inner);
-  const owner = random.chance(0.7) ? { kernel: true } : randomOwner(random);
-  const ends = random.chance(0.03) ? { from: random.pick(PEERS4), to } : { from, to };
+    ? icmpv6({ type: random.pick([1, 2, 3, 4, 5]) }, [...inner, ...padding])
+    : icmp({ type: random.pick([3, 11, 12, 5]) }, [...inner, ...padding]);
+  const strange = random.chance(0.03) ? { from: random.pick(PEERS4), to } : { from, to };
+  const ends = about && !cross && random.chance(0.8) ? answered(about.packet, strange, random) : strange;
   if (ends.from.includes(":") !== ends.to.includes(":")) return other(random);
-  return packetStep(direction, frame(ip(ends, error), macsOf(direction)), owner);
+  const packet = random.chance(0.05) ? cutInTwo(ends, error) : ip(ends, error);
+  return packetStep(direction, frame(packet, macsOf(direction)), randomSender(random));
+}
+
+/** The ends of an error that goes to the sender of a packet, mostly from where that was meant to go. */
+function answered(packet: number[], strange: IpEnds, random: Random): IpEnds {
+  const isIpv6 = (packet[0] as number) >> 4 === 6;
+  const [source, destination] = isIpv6 ? [8, 24] : [12, 16];
+  const length = isIpv6 ? 16 : 4;
+  const at = (offset: number) => addressText(packet.slice(offset, offset + length));
+  return { from: random.chance(0.7) ? at(destination as number) : strange.from, to: at(source as number) };
+}
+
+/** The first half of it, as a fragment. */
+function cutInTwo(ends: IpEnds, transport: Transport): number[] {
+  const half = Math.max(8, 8 * Math.floor(transport.bytes.length / 16));
+  return fragments(ends, transport, [half])[0] as number[];
 }
 
 function neighbour(random: Random): PacketStep {
@@ -79,13 +122,35 @@ function neighbour(random: Random): PacketStep {
   const own = random.pick([OWN6, OWN_LINK_LOCAL, "::", OWN6]);
   const peer = random.pick([...PEERS6, "ff02::1", "ff02::1:ff00:2"]);
   const target = random.pick([OWN6, OWN_LINK_LOCAL, ...PEERS6]);
-  const message = random.pick([
-    neighbourSolicitation(target),
-    neighbourAdvertisement(target),
-    icmpv6({ type: random.pick([133, 134, 137, 143, 130]) }, Array(16).fill(0)),
-  ]);
+  const type = random.pick([135, 135, 136, 136, 133, 134, 137, 143, 131, 132, 130]);
+  const fixed = type === 135 || type === 136 ? addressBytes(target) : Array(type === 134 ? 8 : 0).fill(0);
+  const options = random.list(2, () => ndOption(random)).flat();
+  const code = random.chance(0.1) ? { code: 1 } : {};
+  const long: number[] = random.chance(0.05) ? Array(8 * random.below(150)).fill(1) : [];
+  const message = icmpv6({ type, ...code }, [...fixed, ...options, ...long]);
   const [from, to] = endsOf(own, random.chance(0.9) ? peer : "2001:db8::7", direction);
-  return packetStep(direction, frame(ip({ from, to }, message), macsOf(direction)), {});
+  const packet = ipv6({ from, to, hopLimit: random.pick(HOP_LIMITS) }, message);
+  return packetStep(direction, frame(packet, macsOf(direction)), randomSender(random));
+}
+
+/** Type, length in units of 8 bytes, and the rest; sometimes not as long as it says. */
+function ndOption(random: Random): number[] {
+  const units = random.pick([1, 1, 1, 2, 4]);
+  const said = random.chance(0.1) ? random.below(4) : units;
+  return [random.pick([1, 2, 3, 14]), said, ...Array(units * 8 - 2).fill(7)];
+}
+
+/** IGMP, as hosts and routers send it, and not quite so. */
+function igmp(random: Random): PacketStep {
+  const direction = randomDirection(random);
+  const [from, to] = endsOf(
+    random.chance(0.7) ? OWN4 : random.pick(PEERS4),
+    random.pick(["224.0.0.1", "224.0.0.22", "239.1.2.3", PEERS4[0]]),
+    "egress",
+  );
+  const type = random.pick([0x11, 0x16, 0x22, 0x17]);
+  const packet = ipv4({ from, to, ttl: random.pick([1, 1, 64]) }, raw(PROTOCOL.igmp, [type, 0, 0, 0, 239, 1, 2, 3]));
+  return packetStep(direction, frame(packet, macsOf(direction)), randomSender(random));
 }
 
 function arpMessage(random: Random): PacketStep {
@@ -97,7 +162,10 @@ function arpMessage(random: Random): PacketStep {
     target: random.pick([OWN4, "10.0.0.1", "0.0.0.0"]),
   };
   const ethernet = random.chance(0.2) ? { source: HOST_MAC } : {};
-  return packetStep(direction, arp(fields, ethernet), {});
+  const padding = random.pick([0, 0, 18, 19, 1, 7]);
+  const message = arp(fields, { ...ethernet, padding });
+  if (random.chance(0.2)) message[message.length - 1] = 1;
+  return packetStep(direction, message, randomSender(random));
 }
 
 /** From an address that is not the workload's own, or with ends as a host without an address has them. */
@@ -163,4 +231,9 @@ function other(random: Random): PacketStep {
     frame([...inner.subarray(14)], { type: ETHERTYPE.ipv6 }),
   ]);
   return packetStep(randomDirection(random), made, random.chance(0.5) ? randomOwner(random) : {});
+}
+
+function addressText(bytes: number[]): string {
+  const number = bytesToNumber(Uint8Array.from(bytes));
+  return formatIp(bytes.length === 4 ? mapIpv4(number) : number);
 }

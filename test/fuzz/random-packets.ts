@@ -115,7 +115,12 @@ export class Traffic {
 
   /** Somebody else with the ends of a conversation: another process, nobody, or the kernel itself. */
   #intruder(): Owner {
-    return this.#random.pick([randomOwner(this.#random), {}, { kernel: true, socketId: 7 }]);
+    return this.#random.pick([
+      randomOwner(this.#random),
+      {},
+      { kernel: true, socketId: 7 },
+      { socketless: true, socketId: 8 },
+    ]);
   }
 
   #talk(conversation: Conversation): PacketStep[] {

@@ -19,6 +19,7 @@ export type Owner = Pick<
   | "spoken"
   | "connectedFor"
   | "kernel"
+  | "socketless"
 >;
 
 /** A packet that was sent, for errors about it. */

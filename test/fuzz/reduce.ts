@@ -49,6 +49,7 @@ const OPTIONAL = new Set<string | number>([
   "kernel",
   "spoken",
   "connectedFor",
+  "socketless",
   "gsoSegments",
 ]);
 

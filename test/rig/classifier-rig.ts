@@ -71,7 +71,7 @@ const USED_MAPS = [
 export type RigMaps = Pick<Maps, (typeof USED_MAPS)[number]>;
 
 /** `owner_flags` of bpf/include/scratch.h: what a socket tells beside whose it is. */
-const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, spoken: 32 } as const;
+const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, spoken: 32, socketless: 512 } as const;
 const TEST_JUDGED = 0x10000;
 const DROP = 2;
 const NEXT = -1;
@@ -95,7 +95,10 @@ export interface PacketFacts {
   socketId?: number;
   accepted?: boolean;
   connected?: boolean;
+  /** One of the kernel's control sockets. */
   kernel?: boolean;
+  /** It leaves without a socket. */
+  socketless?: boolean;
   spoken?: boolean;
   /** Seconds since the socket was connected to the packet's remote address. */
   connectedFor?: number;

@@ -1,5 +1,6 @@
 /** A workload and its rule table as `struct workload`. Pure. */
 import { ACTIONS, type Action, type Attack } from "../../api/types.ts";
+import { joinsGroups } from "../../policy/link-control.ts";
 import {
   AttackFlag,
   ModeFlag,
@@ -55,7 +56,8 @@ export function workloadValue(
     tableId: policy.id,
     flags:
       (fallback === null ? WorkloadFlag.DEFAULT_ABSENT : 0) |
-      (workload.podUid === undefined ? 0 : WorkloadFlag.OWN_ROOTS),
+      (workload.podUid === undefined ? 0 : WorkloadFlag.OWN_ROOTS) |
+      (joinsGroups(table) ? WorkloadFlag.GROUPS : 0),
     mode: table.actions.reduce((flags, action) => flags | MODES[action], 0),
     attacks: table.attacks.reduce((flags, attack) => flags | (ATTACKS[attack] ?? 0), 0),
     defaultRuleset:

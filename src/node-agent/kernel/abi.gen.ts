@@ -114,6 +114,7 @@ export const WorkloadFlag = {
   UNRESTRICTED: 2,
   DEFAULT_ABSENT: 4,
   OWN_ROOTS: 8,
+  GROUPS: 16,
 } as const;
 
 /** `enum veth_flag` */
@@ -177,6 +178,8 @@ export const FlowFlag = {
   COOKIE_KNOWN: 8,
   DNS_SEQUENCE_EGRESS: 16,
   DNS_SEQUENCE_INGRESS: 32,
+  ENDED_EGRESS: 64,
+  ENDED_INGRESS: 128,
 } as const;
 
 /** `enum error` */
@@ -1147,8 +1150,9 @@ export const Flow: Codec<Flow> = {
   },
 };
 
-/** `struct fragment_key`, 44 bytes */
+/** `struct fragment_key`, 56 bytes */
 export interface FragmentKey {
+  socket: bigint;
   workloadId: number;
   identification: number;
   source: Uint8Array;
@@ -1158,25 +1162,27 @@ export interface FragmentKey {
 }
 
 export const FragmentKey: Codec<FragmentKey> = {
-  SIZE: 44,
-  encode(value: FragmentKey, buffer: Buffer = Buffer.alloc(44), offset = 0): Buffer {
-    buffer.writeUInt32LE(value.workloadId, offset);
-    buffer.writeUInt32LE(value.identification, offset + 4);
-    writeBytes(buffer, value.source, offset + 8, 16, "FragmentKey.source");
-    writeBytes(buffer, value.destination, offset + 24, 16, "FragmentKey.destination");
-    buffer.writeUInt8(value.protocol, offset + 40);
-    buffer.writeUInt8(value.direction, offset + 41);
-    buffer.fill(0, offset + 42, offset + 44);
+  SIZE: 56,
+  encode(value: FragmentKey, buffer: Buffer = Buffer.alloc(56), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.socket, offset);
+    buffer.writeUInt32LE(value.workloadId, offset + 8);
+    buffer.writeUInt32LE(value.identification, offset + 12);
+    writeBytes(buffer, value.source, offset + 16, 16, "FragmentKey.source");
+    writeBytes(buffer, value.destination, offset + 32, 16, "FragmentKey.destination");
+    buffer.writeUInt8(value.protocol, offset + 48);
+    buffer.writeUInt8(value.direction, offset + 49);
+    buffer.fill(0, offset + 50, offset + 56);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): FragmentKey {
     return {
-      workloadId: buffer.readUInt32LE(offset),
-      identification: buffer.readUInt32LE(offset + 4),
-      source: readBytes(buffer, offset + 8, 16),
-      destination: readBytes(buffer, offset + 24, 16),
-      protocol: buffer.readUInt8(offset + 40),
-      direction: buffer.readUInt8(offset + 41),
+      socket: buffer.readBigUInt64LE(offset),
+      workloadId: buffer.readUInt32LE(offset + 8),
+      identification: buffer.readUInt32LE(offset + 12),
+      source: readBytes(buffer, offset + 16, 16),
+      destination: readBytes(buffer, offset + 32, 16),
+      protocol: buffer.readUInt8(offset + 48),
+      direction: buffer.readUInt8(offset + 49),
     };
   },
 };
@@ -1186,6 +1192,7 @@ export interface Fragment {
   seen: bigint;
   tableId: number;
   pathId: number;
+  length: number;
   reason: number;
 }
 
@@ -1195,8 +1202,9 @@ export const Fragment: Codec<Fragment> = {
     buffer.writeBigUInt64LE(value.seen, offset);
     buffer.writeUInt32LE(value.tableId, offset + 8);
     buffer.writeUInt32LE(value.pathId, offset + 12);
-    buffer.writeUInt8(value.reason, offset + 16);
-    buffer.fill(0, offset + 17, offset + 24);
+    buffer.writeUInt32LE(value.length, offset + 16);
+    buffer.writeUInt8(value.reason, offset + 20);
+    buffer.fill(0, offset + 21, offset + 24);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Fragment {
@@ -1204,7 +1212,8 @@ export const Fragment: Codec<Fragment> = {
       seen: buffer.readBigUInt64LE(offset),
       tableId: buffer.readUInt32LE(offset + 8),
       pathId: buffer.readUInt32LE(offset + 12),
-      reason: buffer.readUInt8(offset + 16),
+      length: buffer.readUInt32LE(offset + 16),
+      reason: buffer.readUInt8(offset + 20),
     };
   },
 };

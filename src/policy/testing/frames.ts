@@ -67,8 +67,9 @@ export function ipv6(
   next: number,
   rest: number[],
   payloadLength = rest.length,
+  hopLimit = 64,
 ): Uint8Array {
-  const head = [0x60, 0, 0, 0, ...word(payloadLength), next, 64];
+  const head = [0x60, 0, 0, 0, ...word(payloadLength), next, hopLimit];
   return ethernet("ipv6", [...head, ...addressBytes(source), ...addressBytes(destination), ...rest]);
 }
 

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/icmp6.h>
@@ -43,6 +44,65 @@ static void frame(struct client *client, char **arguments)
 		fail(arguments[0]);
 	if (sendto(packets, bytes, length, 0, (struct sockaddr *)&address, sizeof(address)) != (ssize_t)length)
 		fail("sendto");
+	close(packets);
+}
+
+/*
+ * One large frame, for the kernel to cut into segments: the bytes given, up to the end of the L4 header, and TEXT again
+ * and again behind them. With a length beyond the device's gso_max_size the kernel has to do it in software.
+ */
+static void segments(struct client *client, char **arguments)
+{
+	static uint8_t bytes[sizeof(struct virtio_net_hdr) + PACKET_MAX + ETH_HLEN];
+	struct virtio_net_hdr *header = (struct virtio_net_hdr *)bytes;
+	uint8_t *frame = bytes + sizeof(*header);
+	size_t header_length = parse_hex(arguments[4], frame, 256), length = parse_number(arguments[3]);
+	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(arguments[0]) };
+	int packets = socket(AF_PACKET, SOCK_RAW, 0), on = 1;
+	int is_ipv6 = frame[12] == 0x86, is_udp = !strcmp(arguments[1], "udp");
+
+	if (packets < 0 || !address.sll_ifindex || setsockopt(packets, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+		fail(arguments[0]);
+	if (length > PACKET_MAX + ETH_HLEN || length < header_length)
+		usage("segments: length out of range");
+	for (size_t i = header_length; i < length; i++)
+		frame[i] = arguments[5][(i - header_length) % strlen(arguments[5])];
+	header->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	header->gso_type = is_udp ? VIRTIO_NET_HDR_GSO_UDP : is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	header->hdr_len = header_length;
+	header->gso_size = parse_number(arguments[2]);
+	header->csum_start = ETH_HLEN + (is_ipv6 ? 40 : 20);
+	header->csum_offset = is_udp ? 6 : 16;
+	address.sll_protocol = htons(is_ipv6 ? ETH_P_IPV6 : ETH_P_IP);
+	if (sendto(packets, bytes, sizeof(*header) + length, 0, (struct sockaddr *)&address, sizeof(address)) < 0)
+		fail("sendto");
+	close(packets);
+}
+
+/* Says so, and listens on an interface until a frame with TEXT in it has come in. */
+static void sniff(struct client *client, char **arguments)
+{
+	static uint8_t bytes[PACKET_MAX + ETH_HLEN];
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(arguments[0]), .sll_protocol = htons(ETH_P_ALL)
+	};
+	int packets = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+
+	if (packets < 0 || bind(packets, (struct sockaddr *)&address, sizeof(address)))
+		fail(arguments[0]);
+	say("sniffing");
+	for (;;) {
+		struct sockaddr_ll from = {};
+		socklen_t size = sizeof(from);
+		ssize_t length;
+
+		await_readable(client, packets);
+		length = recvfrom(packets, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &size);
+		if (length > 0 && from.sll_pkttype != PACKET_OUTGOING &&
+		    memmem(bytes, length, arguments[1], strlen(arguments[1])))
+			break;
+	}
+	say("seen");
 	close(packets);
 }
 
@@ -155,6 +215,8 @@ static void ping(struct client *client, char **arguments)
 
 const struct verb packet_verbs[] = {
 	{ "frame", 2, "INTERFACE BYTES", frame },
+	{ "segments", 6, "INTERFACE tcp|udp SIZE LENGTH HEADERS TEXT", segments },
+	{ "sniff", 2, "INTERFACE TEXT", sniff },
 	{ "packet", 1, "BYTES", packet },
 	{ "forge", 5, "FROM PORT TO PORT TEXT", forge },
 	{ "ping", 1, "ADDRESS", ping },

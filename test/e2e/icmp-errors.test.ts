@@ -1,0 +1,96 @@
+/**
+ * Sections 3 and 4: an ICMP error is part of the flow that it is about if the kernel or a router made it. `stranger`, listed
+ * nowhere, has CAP_NET_RAW, and sends errors about asker's flow that carry bytes of its own.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { text as bytesOf } from "../packets/bytes.ts";
+import { ip } from "../packets/ip.ts";
+import { icmp, icmpv6, udp } from "../packets/transport.ts";
+import { Lab } from "./harness/lab.ts";
+import { egress, profile } from "./harness/profiles.ts";
+import { framed, leaves } from "./harness/sniffing.ts";
+import { runIn, type WorkloadPlace } from "./harness/topology.ts";
+
+const SERVER = "198.51.100.1";
+const SERVER6 = "2001:db8:1::1";
+/** Nobody may talk to these. */
+const ELSEWHERE = "198.51.100.2";
+const ELSEWHERE6 = "2001:db8:1::2";
+const PORT = 7000;
+const ASKING = 42_000;
+const NARROW_MTU = 1400;
+
+const lab = await Lab.start("errors", {
+  apps: ["shop", "free"],
+  profiles: (lab) => [
+    profile("shop", [
+      egress(lab.program("asker"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } }),
+    ]),
+  ],
+});
+const shop = lab.workload("shop");
+/** No profile selects it: what is sent from there shows that the attack itself works. */
+const free = lab.workload("free");
+const asker = lab.path("bin", "asker");
+const stranger = lab.program("stranger");
+
+for (const [family, server, elsewhere] of [
+  ["IPv4", SERVER, ELSEWHERE],
+  ["IPv6", SERVER6, ELSEWHERE6],
+] as const) {
+  const isIpv6 = family === "IPv6";
+  const verb = isIpv6 ? "udp6" : "udp4";
+  const own = (from: WorkloadPlace) => (isIpv6 ? from.ipv6 : from.ipv4);
+  /** Port unreachable, about a datagram that asker's peer might have sent, with a text behind it. */
+  const errorAbout = (from: WorkloadPlace, to: string, text: string) => {
+    const quoted = ip({ from: server, to: own(from) }, udp({ from: PORT, to: ASKING }, "x"));
+    const payload = [...quoted, ...bytesOf(text)];
+    return ip(
+      { from: own(from), to },
+      isIpv6 ? icmpv6({ type: 1, code: 4 }, payload) : icmp({ type: 3, code: 3 }, payload),
+    );
+  };
+  const ask = `${verb} bind ${isIpv6 ? "::" : "0.0.0.0"} ${ASKING} sendto ${server} ${PORT} x recv`;
+
+  for (const to of [server, elsewhere]) {
+    const whom = to === server ? "the flow's own peer" : "anybody";
+    test(`§3 ${family}: an error about another's flow by a raw socket is that process's, sent to ${whom}`, async () => {
+      await lab.passes(shop, asker, ask);
+      const send = (from: WorkloadPlace) => (text: string) =>
+        lab.run(from, stranger, `packet ${Buffer.from(errorAbout(from, to, text)).toString("hex")}`);
+      assert.ok(await leaves(lab, stranger, send(free)), "without the product it leaves");
+      const mark = lab.agent.events.mark();
+      assert.equal(await leaves(lab, stranger, send(shop)), false);
+      await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark);
+    });
+
+    test(`§3 ${family}: an error about another's flow by a packet socket is nobody's, sent to ${whom}`, async () => {
+      await lab.passes(shop, asker, ask);
+      const send = (from: WorkloadPlace) => (text: string) =>
+        lab.run(from, stranger, `frame eth0 ${framed(lab, from, errorAbout(from, to, text))}`);
+      assert.ok(await leaves(lab, stranger, send(free)), "without the product it leaves");
+      const mark = lab.agent.events.mark();
+      assert.equal(await leaves(lab, stranger, send(shop)), false);
+      await lab.violation({ reason: "Unattributed", path: null }, mark);
+    });
+  }
+
+  test(`§4 ${family}: the kernel's own error about a flow leaves with it`, async () => {
+    await lab.passes(shop, asker, ask);
+    // asker has ended, and its kernel says so to whom goes on sending.
+    const send = (text: string) => {
+      const datagram = ip({ from: server, to: own(shop) }, udp({ from: PORT, to: ASKING }, text));
+      return lab.run(lab.topology.outside, stranger, `packet ${Buffer.from(datagram).toString("hex")}`);
+    };
+    assert.ok(await leaves(lab, stranger, send));
+  });
+}
+
+test("§4 Packet Too Big about a fragmented IPv6 datagram: the second one arrives", async () => {
+  const { node, outside } = lab.topology;
+  const narrow = ["2001:db8:1::/64", "via", outside.ipv6, "mtu", `${NARROW_MTU}`];
+  runIn(node.name, "ip", "-6", "route", "replace", ...narrow);
+  const send = `sendto ${SERVER6} ${PORT} TAG${"x".repeat(3000)}`;
+  await lab.passes(shop, asker, `udp6 ${send} sleep 50 ${send} recv`);
+});
