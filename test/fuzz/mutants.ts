@@ -1,6 +1,8 @@
 /** Evaluators with one fault each. Fuzzing that does not find all of them would not find such a fault in the kernel either. */
 import { evaluate } from "../../src/policy/evaluate.ts";
+import { isIcmpError, quotedEnds, type SocketFacts } from "../../src/policy/flows.ts";
 import type { Packet } from "../../src/policy/packet.ts";
+import type { WorkloadState } from "../../src/policy/state.ts";
 import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/tables.ts";
 import type { Evaluate } from "./compare.ts";
 
@@ -26,6 +28,25 @@ function ofTable(change: (ruleset: Ruleset) => Ruleset): Evaluate {
 
 function ofPacket(change: (packet: Packet) => Packet): Evaluate {
   return (state, table, packet, context, time) => evaluate(state, table, change(packet), context, time);
+}
+
+function ofSocket(change: (socket: SocketFacts) => SocketFacts): Evaluate {
+  return (state, table, packet, context, time) =>
+    evaluate(state, table, packet, { ...context, socket: change(context.socket ?? {}) }, time);
+}
+
+/** An ICMP error goes to whom the packet that it quotes came from. */
+function toQuotedSender(packet: Packet): Packet {
+  if (packet.kind !== "ip" || !isIcmpError(packet)) return packet;
+  return { ...packet, destination: quotedEnds(packet)?.source ?? packet.destination };
+}
+
+/** Of a later fragment's datagram, whoever sent the first one. */
+function senderOfFirst({ fragments }: WorkloadState, packet: Packet): string | undefined {
+  if (packet.kind !== "ip" || packet.fragment?.part !== "later") return undefined;
+  const datagram = ` ${packet.source} ${packet.destination} ${packet.protocol} ${packet.fragment.identification}`;
+  const key = [...fragments.keys()].find((known) => known.startsWith("egress ") && known.endsWith(datagram));
+  return key?.slice("egress ".length, -datagram.length);
 }
 
 const narrower = (rule: PortRule): PortRule => (rule.portPrefix === 16 ? { ...rule, portPrefix: 15 } : rule);
@@ -95,6 +116,36 @@ export const MUTANTS: Record<string, Evaluate> = {
   ),
   "ICMP errors have no flow": ofPacket((packet) =>
     packet.kind === "ip" && packet.icmp ? { ...packet, payload: new Uint8Array(0) } : packet,
+  ),
+  "what leaves without a socket is taken for the kernel's": ofSocket((socket) => ({
+    ...socket,
+    kernel: socket.kernel || (socket.none ?? false),
+  })),
+  "the kernel's sockets are not known": ofSocket(({ kernel: _, ...socket }) => socket),
+  "ICMP errors are as long as they like": ofPacket((packet) =>
+    packet.kind === "ip" ? { ...packet, length: 0 } : packet,
+  ),
+  "ICMP errors go to anybody": (state, table, packet, context, time) =>
+    evaluate(state, table, toQuotedSender(packet), context, time),
+  "connections have no end": (state, ...rest) => {
+    for (const flow of state.flows.values()) flow.ended = { egress: false, ingress: false };
+    return evaluate(state, ...rest);
+  },
+  "neighbours may be behind a router": ofPacket((packet) =>
+    packet.kind === "ip" && packet.hopLimit === 64 ? { ...packet, hopLimit: 255 } : packet,
+  ),
+  "ARP may be as long as it likes": ofPacket((packet) =>
+    packet.kind === "arp" ? { ...packet, padding: new Uint8Array(0) } : packet,
+  ),
+  "fragments are anybody's": (state, table, packet, context, time) => {
+    const id = senderOfFirst(state, packet);
+    const socket = id === undefined ? context.socket : { ...context.socket, id };
+    return evaluate(state, table, packet, { ...context, ...(socket && { socket }) }, time);
+  },
+  "fragments may reach into the first one": ofPacket((packet) =>
+    packet.kind === "ip" && packet.fragment?.part === "later"
+      ? { ...packet, fragment: { ...packet.fragment, start: 65_535 } }
+      : packet,
   ),
   "segmentation offload is not seen": ofPacket((packet) =>
     packet.kind === "ip" ? { ...packet, segments: 1 } : packet,

@@ -3,7 +3,7 @@ import type { Direction } from "../../src/api/reasons.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 import { addressRecord, answer, cnameRecord, mixedCase, prefixed, question } from "../packets/dns.ts";
 import { frame } from "../packets/ethernet.ts";
-import { fragments, ip } from "../packets/ip.ts";
+import { fragments, type IpEnds, ip } from "../packets/ip.ts";
 import {
   CLIENT_HELLO,
   HTTP_REQUEST,
@@ -201,7 +201,7 @@ export class Traffic {
     const [from, to] = endsOf(conversation.own, conversation.peer, direction);
     const pieces =
       random.chance(0.06) && transport.bytes.length > 8
-        ? fragments({ from, to }, transport, this.#cuts(transport.bytes.length), random.below(3))
+        ? this.#fragments({ from, to }, transport)
         : [ip({ from, to }, transport)];
     if (random.chance(0.1)) pieces.reverse();
     return pieces.map((packet) => {
@@ -211,6 +211,16 @@ export class Traffic {
       const gso = random.chance(0.02) ? { gsoSegments: random.pick([1, 2, 3]) } : {};
       return packetStep(direction, frame(packet, macsOf(direction)), { ...facts, ...gso });
     });
+  }
+
+  /** Sometimes with one that reaches into the one before it. */
+  #fragments(ends: IpEnds, transport: Transport): number[][] {
+    const cuts = this.#cuts(transport.bytes.length);
+    const identification = this.#random.below(3);
+    const pieces = fragments(ends, transport, cuts, identification);
+    const earlier = (cuts[0] as number) - 8;
+    if (earlier < 8 || !this.#random.chance(0.3)) return pieces;
+    return [...pieces, ...fragments(ends, transport, [earlier], identification).slice(1)];
   }
 
   #cuts(length: number): number[] {

@@ -88,7 +88,7 @@ function fittingFamilies(random: Random, rules: Record<string, unknown>): string
 function randomL4(random: Random): Record<string, unknown> {
   const l4: Record<string, unknown> = {};
   if (random.chance(0.7))
-    l4.protocols = some(random, ["tcp", "udp", "icmp", "icmpv6", "sctp", "any", "udp", "any", 47]);
+    l4.protocols = some(random, ["tcp", "udp", "icmp", "icmpv6", "sctp", "igmp", "any", "udp", "any", 47]);
   if (!l4.protocols || random.chance(0.5)) {
     l4.protocolPorts = atLeastOne(random, 3, () => {
       const port = random.pick(PORTS);
