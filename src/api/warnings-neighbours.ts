@@ -24,7 +24,7 @@ const ARP_REMEDY = "add arp to l3.protocols of both default.egress and default.i
 const ND =
   "leaves out neighbour discovery (ICMPv6), without which the pod finds no IPv6 neighbour, its gateway included";
 const ND_REMEDY =
-  "allow ipv6, icmpv6, fe80::/10 and ff02::/16 in both default.egress and default.ingress, or take default away";
+  "allow ipv6, icmpv6, fe80::/10, ff02::/16 and the prefix of the pod's link in both default.egress and default.ingress, or take default away";
 
 /** IP versions that any rule of the profile lets pass. */
 function usedFamilies(profile: SecurityProfile): Set<"ipv4" | "ipv6"> {
@@ -45,11 +45,16 @@ function allowsArp(rules: IngressRules | undefined): boolean {
   return rules?.l3?.protocols?.includes("arp") ?? false;
 }
 
-/** Whether ICMPv6 passes to or from some link-local or multicast peer; roughly, because this is a warning only. */
+/**
+ * Whether ICMPv6 passes to and from link-local, multicast and some global peers: neighbours ask from any address of theirs. Roughly,
+ * because this is a warning only.
+ */
 function allowsDiscovery(rules: EgressRules | undefined): boolean {
   const l3 = rules?.l3?.protocols;
   const family = l3 === undefined || l3.includes("ipv6");
-  const peer = (rules?.cidr6 ?? []).some((cidr) => /^(::\/|fe[89a-c]|ff)/.test(cidr));
+  const cidrs = rules?.cidr6 ?? [];
+  const some = (pattern: RegExp) => cidrs.some((cidr) => pattern.test(cidr));
+  const peer = some(/^::\//) || (some(/^fe[89ab]/) && some(/^ff/) && some(/^(?!f[ef])/));
   const protocol = rules?.l4?.protocols?.some((listed) => ["any", "icmpv6", ICMPV6].includes(listed)) ?? false;
   return family && peer && protocol;
 }

@@ -103,7 +103,7 @@ describe("a default without neighbour discovery", () => {
   const processes4 = [{ path: "/a", network: { egress: { ...PEER, ...TCP } } }];
   const processes6 = [{ path: "/a", network: { egress: { cidr6: ["2001:db8::/32"], ...TCP } } }];
   const arp = { l3: { protocols: ["arp"] } };
-  const nd = { cidr6: ["fe80::/10", "ff02::/16"], l4: { protocols: ["icmpv6"] } };
+  const nd = { cidr6: ["fe80::/10", "ff02::/16", "fd00::/8"], l4: { protocols: ["icmpv6"] } };
 
   test("IPv4 needs ARP both ways", () => {
     const expected = ["spec.default PC_DEFAULT_WITHOUT_NEIGHBOURS"];
@@ -115,6 +115,14 @@ describe("a default without neighbour discovery", () => {
     const expected = ["spec.default PC_DEFAULT_WITHOUT_NEIGHBOURS"];
     assert.deepEqual(warnings(profileWith({ processes: processes6, default: { egress: nd, ingress: arp } })), expected);
     assert.deepEqual(warnings(profileWith({ processes: processes6, default: { egress: nd, ingress: nd } })), []);
+    const everybody = { ...nd, cidr6: ["::/0"] };
+    assert.deepEqual(warnings(profileWith({ processes: processes6, default: { egress: everybody, ingress: nd } })), []);
+  });
+  test("neighbours ask from their global addresses too", () => {
+    const onLink = { ...nd, cidr6: ["fe80::/10", "ff02::/16"] };
+    assert.deepEqual(warnings(profileWith({ processes: processes6, default: { egress: onLink, ingress: onLink } })), [
+      "spec.default PC_DEFAULT_WITHOUT_NEIGHBOURS",
+    ]);
   });
   test("without a default there is nothing to warn of", () => {
     assert.deepEqual(warnings(profileWith({ processes: processes4 })), []);

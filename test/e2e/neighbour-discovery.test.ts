@@ -3,7 +3,11 @@
  * listed nowhere, and has CAP_NET_RAW.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { parse } from "yaml";
+import type { Network } from "../../src/api/types.ts";
 import { arp } from "../packets/ethernet.ts";
 import { ip, ipv6 } from "../packets/ip.ts";
 import { neighbourSolicitation, type Transport } from "../packets/transport.ts";
@@ -14,14 +18,29 @@ import { macOf, runIn, type WorkloadPlace } from "./harness/topology.ts";
 
 const SERVER = "198.51.100.1";
 const SERVER6 = "2001:db8:1::1";
+/** The `default` for neighbour discovery that docs/profiles.md shows. */
+function documentedDefault(): Network {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/profiles.md"), "utf8");
+  const [, example] = /```yaml\n(spec:\n {2}default:\n[^`]*)```/.exec(page) ?? [];
+  const { spec } = parse(example ?? "", { merge: true }) as { spec: { default: Network } };
+  return spec.default;
+}
+
 const OTHER_MAC = "02:aa:bb:cc:dd:ee";
 
 const lab = await Lab.start("neighbours", {
-  apps: ["shop", "groups", "free"],
+  apps: ["shop", "groups", "documented", "free"],
   profiles: (lab) => [
     profile("shop", [
       egress(lab.program("asker"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } }),
     ]),
+    profile(
+      "documented",
+      [egress(lab.path("bin", "asker"), { cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } })],
+      {
+        default: documentedDefault(),
+      },
+    ),
     profile("groups", [
       egress(lab.path("bin", "asker"), { cidr4: ["224.0.0.0/4"], l4: { protocols: ["igmp", "udp"] } }),
     ]),
@@ -87,6 +106,15 @@ test("§3 the kernel's own discovery passes, both ways", async () => {
   for (const place of [shop, node]) forget(place);
   await lab.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
   await lab.passes(shop, asker, `udp6 sendto ${SERVER6} 7000 TAG recv`);
+});
+
+test("§3 with the `default` for discovery that the documentation shows, neighbours find each other, both ways", async () => {
+  const documented = lab.workload("documented");
+  for (const place of [documented, node]) forget(place);
+  await lab.passes(documented, asker, `udp6 sendto ${SERVER6} 7000 TAG recv`);
+  forget(node);
+  await lab.run(node, stranger, `udp6 sendto ${documented.ipv6} 9 x sleep 50`);
+  assert.match(neighbours(node, documented.ipv6), /lladdr/);
 });
 
 test("§3 neighbours announce themselves: a gateway that moves is followed at once", async () => {
