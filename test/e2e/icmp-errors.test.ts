@@ -76,6 +76,23 @@ for (const [family, server, elsewhere] of [
     });
   }
 
+  test(`§3 ${family}: a raw socket that found no memory for its owner does not pass for the kernel's`, async (context) => {
+    const limit = "/proc/sys/net/core/optmem_max";
+    await lab.passes(shop, asker, ask);
+    try {
+      runIn(shop.name, "sh", "-c", `echo 1 > ${limit}`);
+    } catch {
+      return context.skip("this kernel has one limit for all namespaces");
+    }
+    assert.equal(
+      await leaves(lab, stranger, (text) =>
+        lab.run(shop, stranger, `packet ${Buffer.from(errorAbout(shop, server, text)).toString("hex")}`),
+      ),
+      false,
+    );
+    runIn(shop.name, "sh", "-c", `echo 131072 > ${limit}`);
+  });
+
   test(`§4 ${family}: the kernel's own error about a flow leaves with it`, async () => {
     await lab.passes(shop, asker, ask);
     // asker has ended, and its kernel says so to whom goes on sending.
