@@ -364,6 +364,17 @@ struct registration {
 
 /* `registered`: LRU_HASH, socket (__u64) -> its registration_key. Who is not in there has no registration. */
 
+/*
+ * `last_listeners`: HASH -> struct actor. Who listened on a port last, and might. When nobody does, what comes for the
+ * port is judged as if it still did: it reaches nobody, and the kernel's refusal is an answer to it.
+ */
+struct last_listener_key {
+	__u32 workload_id;
+	__u16 port;          /* network order */
+	__u8 protocol;
+	__u8 padding;
+};
+
 /* -------------------------------------------------------------------------------------------- traffic */
 
 /*
@@ -376,6 +387,7 @@ struct registration {
 #define DNS_NAMES_SHARE 1024
 #define LEARNED_SHARE 1024
 #define LIMITS_SHARE 512
+#define LAST_LISTENERS_SHARE 256
 #define COUNTERS_SHARE 256
 enum share_kind {
 	SHARE_FLOWS = 0,
@@ -386,6 +398,7 @@ enum share_kind {
 	SHARE_LEARNED,
 	SHARE_LIMITS,
 	SHARE_COUNTERS,
+	SHARE_LAST_LISTENERS,
 	SHARE_COUNT,
 };
 
@@ -582,6 +595,7 @@ enum error {
 	ERROR_SHARES_FULL,
 	ERROR_OWNER_DISAGREEMENT,     /* the socket's storage and its registration name different processes */
 	ERROR_SCRIPT_FILE,            /* of a script that was executed, not found: it goes by its interpreter */
+	ERROR_LISTENERS_FULL,
 	ERROR_COUNT,
 };
 

@@ -72,11 +72,6 @@ static __always_inline void key_of_packet(struct scratch *s)
 		echo_ports(s);
 }
 
-static __always_inline int begins_tcp(struct packet *p)
-{
-	return p->protocol == PROTOCOL_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-}
-
 static __always_inline __u64 cookie_of(struct __sk_buff *skb)
 {
 	if (subject_from_mark)

@@ -154,6 +154,19 @@ static __always_inline void report_listening(const struct workload *workload, co
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
+static __always_inline void remember_listener(const struct workload *workload, const struct actor *actor,
+					      const struct listening *listening)
+{
+	struct last_listener_key key = {
+		.workload_id = workload->id,
+		.port = listening->port,
+		.protocol = listening->protocol,
+	};
+
+	if (put_last_listener(&key, actor))
+		count_error(ERROR_LISTENERS_FULL);
+}
+
 /* `actor` has started to listen in this network namespace. */
 static __noinline int judge_listening(const struct actor *actor, __u32 netns_inum, const struct listening *listening)
 {
@@ -164,8 +177,10 @@ static __noinline int judge_listening(const struct actor *actor, __u32 netns_inu
 	if (!workload || !is_judged(workload))
 		return 0;
 	subject_of(actor, workload, DIRECTION_INGRESS, &subject);
-	if (blocks_that_allow(&subject, listening))
+	if (blocks_that_allow(&subject, listening)) {
+		remember_listener(workload, actor, listening);
 		return 0;
+	}
 	alerts = workload->mode & MODE_ALERT;
 	count_listening(workload, subject.path_id, alerts ? VERDICT_ALERTED : VERDICT_COUNTED);
 	if (alerts)

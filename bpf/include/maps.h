@@ -76,6 +76,7 @@ PINNED_MAP_WITH_FLAGS(fragments, BPF_MAP_TYPE_HASH, struct fragment_key, struct 
 PINNED_MAP_WITH_FLAGS(dns_queries, BPF_MAP_TYPE_HASH, struct dns_query_key, struct dns_query, 65536, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(dns_names, BPF_MAP_TYPE_HASH, struct dns_name_key, struct dns_name, 131072, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(learned, BPF_MAP_TYPE_HASH, struct learned_key, struct learned, 131072, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(last_listeners, BPF_MAP_TYPE_HASH, struct last_listener_key, struct actor, 65536, BPF_F_NO_PREALLOC);
 
 /* Counters and events */
 PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 65536);

@@ -198,7 +198,7 @@ __noinline int look_up_socket(struct __sk_buff *skb)
 	else if (s->packet.protocol == PROTOCOL_UDP)
 		sk = bpf_sk_lookup_udp(skb, &s->tuple, length, s->workload.nsid, 0);
 	if (!sk) {
-		s->owner_flags |= OWNER_ADDRESS;
+		s->owner_flags |= OWNER_ADDRESS | OWNER_NONE;
 		return 0;
 	}
 	full = bpf_sk_fullsock(sk);
@@ -328,6 +328,29 @@ __noinline int ask_sender(struct __sk_buff *skb)
 	return 0;
 }
 
+/*
+ * Nobody would receive this attempt: whoever listened there last, and might, is judged in its stead. If it may be made, the
+ * kernel's refusal is an answer to it, and whoever meets a server that restarts hears so at once.
+ */
+__noinline int ask_last_listener(__u32 workload_id)
+{
+	struct last_listener_key key = { .workload_id = workload_id };
+	struct scratch *s = get_scratch();
+	struct actor *last;
+
+	if (!s || (s->packet.protocol != PROTOCOL_UDP && !begins_tcp(&s->packet)))
+		return 0;
+	key.port = s->packet.destination_port;
+	key.protocol = s->packet.protocol;
+	last = bpf_map_lookup_elem(&last_listeners, &key);
+	if (!last)
+		return 0;
+	s->actors[0] = *last;
+	s->actor_count = 1;
+	s->owner_flags |= OWNER_FOUND;
+	return 0;
+}
+
 /* Fills s->actors and s->owner_flags. */
 __noinline int find_owner(struct __sk_buff *skb)
 {
@@ -349,6 +372,8 @@ __noinline int find_owner(struct __sk_buff *skb)
 		look_up_socket(skb);
 	if (set && (set->flags & SETTING_REGISTRATIONS))
 		ask_registrations(s->workload.netns_inum);
+	if (s->direction == DIRECTION_INGRESS && (s->owner_flags & OWNER_NONE) && !(s->owner_flags & OWNER_FOUND))
+		ask_last_listener(s->workload.id);
 	return 0;
 }
 

@@ -199,6 +199,12 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 	return REASON_ALLOWED;
 }
 
+/* A SYN without ACK begins a connection, whatever was there under its ports. */
+static __always_inline int begins_tcp(struct packet *p)
+{
+	return p->protocol == PROTOCOL_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
 /* Protocols whose first four bytes are the ports. */
 static __always_inline int has_ports(__u8 protocol)
 {

@@ -41,7 +41,7 @@ enum owner_flag {
 	OWNER_ADDRESS = 64,  /* nobody but the kernel has made the headers, so they say whose the packet is */
 	OWNER_RAW = 128,     /* a raw socket */
 	OWNER_FORMER = 256,  /* what a former user of the socket wrote is still to leave */
-	OWNER_NONE = 512,    /* the packet leaves without a socket */
+	OWNER_NONE = 512,    /* the packet leaves without a socket, or there is none that would receive it */
 };
 
 struct {

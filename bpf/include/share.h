@@ -125,6 +125,11 @@ static __always_inline int put_learned(const struct learned_key *key, const stru
 	return put(&learned, SHARE_LEARNED, LEARNED_SHARE, key->workload_id, key, sizeof(*key), value);
 }
 
+static __always_inline int put_last_listener(const struct last_listener_key *key, const struct actor *actor)
+{
+	return put(&last_listeners, SHARE_LAST_LISTENERS, LAST_LISTENERS_SHARE, key->workload_id, key, sizeof(*key), actor);
+}
+
 static __always_inline int put_limit(const struct limit_key *key, const struct limit *limit)
 {
 	return put(&limits, SHARE_LIMITS, LIMITS_SHARE, key->workload_id, key, sizeof(*key), limit);

@@ -60,6 +60,7 @@ struct device_key device_key_layout;
 struct veth_end veth_end_layout;
 struct registration_key registration_key_layout;
 struct registration registration_layout;
+struct last_listener_key last_listener_key_layout;
 struct gate gate_layout;
 struct gated gated_layout;
 struct address_key address_key_layout;

@@ -10,6 +10,8 @@ import {
   FlowKey,
   FRAGMENTS_SHARE,
   FragmentKey,
+  LAST_LISTENERS_SHARE,
+  LastListenerKey,
   LEARNED_SHARE,
   LearnedKey,
   LIMITS_SHARE,
@@ -90,6 +92,13 @@ export const SHARES: readonly ShareType[] = [
     ["limits", LimitKey],
     LIMITS_SHARE,
     "some are reported more often than once an interval",
+  ),
+  ring(
+    ShareKind.LAST_LISTENERS,
+    "last listeners",
+    ["lastListeners", LastListenerKey],
+    LAST_LISTENERS_SHARE,
+    "clients of the oldest are not told that nobody listens",
   ),
   {
     ...ring(ShareKind.COUNTERS, "counters", ["counters", CounterKey], COUNTERS_SHARE, ""),

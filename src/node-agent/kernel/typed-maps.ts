@@ -1,6 +1,7 @@
 /** Every map of bpf/include/maps.h, pinned under a root by its name, with the types of its keys and values. */
 import { join } from "node:path";
 import {
+  Actor,
   AddressKey,
   Binary,
   BinaryKey,
@@ -19,6 +20,7 @@ import {
   FragmentKey,
   Gate,
   Gated,
+  LastListenerKey,
   Learned,
   LearnedKey,
   Limit,
@@ -96,6 +98,7 @@ const TYPES = {
   registered: of(u64, RegistrationKey),
   shares: of(ShareKey, Share),
   places: of(PlaceKey, Place),
+  lastListeners: of(LastListenerKey, Actor),
   flows: of(FlowKey, Flow),
   fragments: of(FragmentKey, Fragment),
   dnsQueries: of(DnsQueryKey, DnsQuery),
