@@ -1,6 +1,7 @@
 /** Whether something gets out: seen by a sniffer on the far side of the node. */
 import { frame } from "../../packets/ethernet.ts";
 import type { Lab } from "./lab.ts";
+import { patiently } from "./patience.ts";
 import { macOf, type WorkloadPlace } from "./topology.ts";
 
 const SNIFF_MS = 400;
@@ -8,7 +9,7 @@ const SNIFF_MS = 400;
 /** Whether a text that is sent from somewhere arrives outside. @param sniffer any copy of the test client */
 export async function leaves(lab: Lab, sniffer: string, send: (text: string) => Promise<unknown>): Promise<boolean> {
   const text = lab.tag();
-  const sniffing = lab.start(lab.topology.outside, sniffer, `timeout ${SNIFF_MS} sniff eth0 ${text}`);
+  const sniffing = lab.start(lab.topology.outside, sniffer, `timeout ${patiently(SNIFF_MS)} sniff eth0 ${text}`);
   await sniffing.line("sniffing");
   await send(text);
   return (await sniffing.finish()).code === 0;
