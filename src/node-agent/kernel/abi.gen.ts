@@ -23,6 +23,7 @@ export const DNS_QUERIES_SHARE = 512;
 export const DNS_NAMES_SHARE = 1024;
 export const LEARNED_SHARE = 1024;
 export const LIMITS_SHARE = 512;
+export const LAST_LISTENERS_SHARE = 256;
 export const COUNTERS_SHARE = 256;
 export const PLACE_KEY_MAX = 64;
 export const ADDRESS_LENGTH = 16;
@@ -167,7 +168,8 @@ export const ShareKind = {
   LEARNED: 5,
   LIMITS: 6,
   COUNTERS: 7,
-  COUNT: 8,
+  LAST_LISTENERS: 8,
+  COUNT: 9,
 } as const;
 
 /** `enum flow_flag` */
@@ -211,7 +213,8 @@ export const ErrorKind = {
   SHARES_FULL: 24,
   OWNER_DISAGREEMENT: 25,
   SCRIPT_FILE: 26,
-  COUNT: 27,
+  LISTENERS_FULL: 27,
+  COUNT: 28,
 } as const;
 
 /** `enum event_type` */
@@ -914,6 +917,31 @@ export const Registration: Codec<Registration> = {
       time: buffer.readBigUInt64LE(offset + 40),
       socket: buffer.readBigUInt64LE(offset + 48),
       flags: buffer.readUInt32LE(offset + 56),
+    };
+  },
+};
+
+/** `struct last_listener_key`, 8 bytes */
+export interface LastListenerKey {
+  workloadId: number;
+  port: number;
+  protocol: number;
+}
+
+export const LastListenerKey: Codec<LastListenerKey> = {
+  SIZE: 8,
+  encode(value: LastListenerKey, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.workloadId, offset);
+    buffer.writeUInt16LE(value.port, offset + 4);
+    buffer.writeUInt8(value.protocol, offset + 6);
+    buffer.fill(0, offset + 7, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): LastListenerKey {
+    return {
+      workloadId: buffer.readUInt32LE(offset),
+      port: buffer.readUInt16LE(offset + 4),
+      protocol: buffer.readUInt8(offset + 6),
     };
   },
 };
