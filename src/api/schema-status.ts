@@ -19,7 +19,7 @@ const CONDITION = objectOf(
   {
     type: {
       ...text(
-        "Accepted: the profile is valid. Programmed: every node concerned has taken it. Enforced: it is in force on every pod that it selects.",
+        "Accepted: the profile is valid. Programmed: every node concerned has taken it. Enforced: it is in force on every pod that it selects. Hardened: no such pod has rights beyond its need.",
         316,
       ),
       pattern:
@@ -95,7 +95,7 @@ export const STATUS_SCHEMA: SchemaNode = objectOf("Where and how the profile is 
   observedGeneration: count("Generation of the profile that the status is about."),
   mode: text("What follows from a violation: Enforce+Alert, Enforce, Alert, Learn or Count.", 64),
   conditions: {
-    ...listOf("Accepted, Programmed and Enforced.", CONDITION, 16),
+    ...listOf("Accepted, Programmed, Enforced and Hardened.", CONDITION, 16),
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["type"],
   },

@@ -1,6 +1,7 @@
 /** `portcullis status`: what is enforced here, read from the pins; with or without an agent. */
 import { Command } from "commander";
 import { printable } from "../api/printable.ts";
+import { weaknessText } from "../api/weaknesses.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { formatDuration } from "./durations.ts";
@@ -85,6 +86,7 @@ function workloadLines(workload: WorkloadStatus): string[] {
       "Unseen",
       `${listed}: no process of this file runs here or has used the network${meant === null ? "" : `; did you mean ${meant}, which has?`}`,
     ]),
+    ...workload.weaknesses.map((weakness): [string, string] => ["Weakness", weaknessText(weakness)]),
     ...workload.problems.map(({ message }): [string, string] => ["Problem", message]),
     ...workload.full.map(({ name, size, lost, consequence }): [string, string] => [
       "Full",

@@ -40,7 +40,8 @@ test("a profile reaches the node, is in force, and its status says so", async ()
   assert.deepEqual([status?.mode, status?.pods.text, status?.nodes.text], ["Enforce+Alert", "1/1", "1/1"]);
   assert.deepEqual(
     status?.conditions.map(({ type, status: holds }) => `${type} ${holds}`),
-    ["Accepted True", "Programmed True", "Enforced True"],
+    // A pod as Kubernetes makes it has NET_RAW.
+    ["Accepted True", "Programmed True", "Enforced True", "Hardened False"],
   );
 });
 

@@ -235,6 +235,7 @@ export class Operator {
       records: this.records,
       totals: this.#totals,
       servingSince: () => this.#servingSince,
+      weaknessesOf: (pod) => this.plan.pods.get(pod)?.weaknesses ?? [],
       onUnjudged: (pods) => unjudged.found(pods),
       onWritten: (failed) => observer.statusWritten(failed),
       onEnforced: (seconds) => observer.enforced(seconds),

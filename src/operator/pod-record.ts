@@ -3,6 +3,7 @@
  * is dropped on arrival.
  */
 
+import { podWeaknesses, type SecuredPodSpec, type Weakness } from "../api/weaknesses.ts";
 import type { KubeObject } from "../kube/resources.ts";
 import type { Container } from "../protocol/agent_pb.js";
 import { canonicalAddresses } from "./addresses.ts";
@@ -31,6 +32,8 @@ export interface PodRecord {
   /** As agents are told of them. */
   containers: Container[];
   dns: PodDns;
+  /** What its specification gives it beyond need; shared by all pods that have the same. */
+  weaknesses: readonly Weakness[];
 }
 
 interface ContainerStatus {
@@ -39,14 +42,14 @@ interface ContainerStatus {
 }
 
 interface PodObject extends KubeObject {
-  spec?: {
+  spec?: SecuredPodSpec & {
     nodeName?: string;
     hostNetwork?: boolean;
     dnsPolicy?: string;
     dnsConfig?: { searches?: string[] };
-    containers?: { name: string }[];
-    initContainers?: { name: string }[];
-    ephemeralContainers?: { name: string }[];
+    containers?: { name: string; securityContext?: object }[];
+    initContainers?: { name: string; securityContext?: object }[];
+    ephemeralContainers?: { name: string; securityContext?: object }[];
   };
   status?: {
     phase?: string;
@@ -77,6 +80,7 @@ export function podRecord(object: KubeObject): PodRecord | null {
     addresses: canonicalAddresses(listed.length > 0 ? listed : [status.podIP ?? ""]),
     containers: containersOf(spec, status),
     dns: dnsOf(spec, hostNetwork),
+    weaknesses: sharedWeaknesses(podWeaknesses(spec)),
   };
 }
 
@@ -88,6 +92,16 @@ function containersOf(spec: NonNullable<PodObject["spec"]>, status: NonNullable<
     const id = (ids.get(name) ?? "").replace(/^[^:]*:\/\//, "");
     return { $typeName: "portcullis.agent.v1.Container", name: sharedText(name), id };
   });
+}
+
+const SHARED_WEAKNESSES = new Map<string, readonly Weakness[]>();
+
+/** There are far fewer combinations than pods. */
+function sharedWeaknesses(weaknesses: readonly Weakness[]): readonly Weakness[] {
+  const key = weaknesses.join();
+  const known = SHARED_WEAKNESSES.get(key) ?? weaknesses;
+  SHARED_WEAKNESSES.set(key, known);
+  return known;
 }
 
 /** Of all pods that add nothing of their own. */

@@ -84,6 +84,20 @@ fcntl.ioctl(tun, 0x400454ca, struct.pack('16sH', b'way', 0x1001))
 print('held', flush=True)
 time.sleep(60)`;
 
+test("status names what processes have beyond need, and what is weaker by that", async () => {
+  const caps = ["--bounding-set", "-all,+net_raw", "--inh-caps", "-all", "--"];
+  const hardened = lab.start(shop, "setpriv", [...caps, "sh", "-c", "echo ready; exec sleep 60"]);
+  await hardened.line("ready");
+  const text = await status();
+  assert.match(text, /Weakness: +CAP_NET_RAW: it can read/);
+  assert.doesNotMatch(text, /privileged|CAP_NET_ADMIN/);
+  const privileged = lab.start(shop, "sh", ["-c", "echo ready; exec sleep 60"]);
+  await privileged.line("ready");
+  assert.match(await status(), /Weakness: +privileged: it can reach the node's kernel/);
+  for (const running of [hardened, privileged]) await running.kill();
+  assert.doesNotMatch(await status(), /Weakness/);
+});
+
 test("state that is removed under the agent is made again, told once, and keeps other agents off", async () => {
   const said = () => lab.agent.diagnostics.match(/was removed while it runs/g)?.length ?? 0;
   rmSync(lab.agent.stateFolder, { recursive: true });

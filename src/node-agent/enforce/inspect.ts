@@ -1,6 +1,7 @@
 /** What is in force, read from the pins and the state file alone: it needs no agent, and disturbs none. */
 import { join } from "node:path";
 import type { Action } from "../../api/types.ts";
+import { processWeaknesses, type Weakness } from "../../api/weaknesses.ts";
 import { type Effect, effectOf } from "../../policy/effect.ts";
 import type { RuleTable } from "../../policy/tables.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
@@ -12,6 +13,7 @@ import { LayoutError } from "../kernel/codec.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { UNGUARDED } from "../workload/errors.ts";
+import { seenProcesses } from "../workload/seen-processes.ts";
 import { type ExhaustedClaim, exhaustedClaims } from "./claims.ts";
 import { listedName } from "./container-files.ts";
 import { readCounters, type TrafficCount } from "./counters.ts";
@@ -49,6 +51,8 @@ export interface WorkloadStatus {
   /** Listed paths that are links, and the files that they lead to: every name of a file shares its rights. */
   sharedFiles: { listed: string; file: string }[];
   error: { code: string; message: string } | null;
+  /** What processes in it have beyond need, the worst first. */
+  weaknesses: Weakness[];
   /** What is not guarded, or cannot be known, although the workload as a whole is guarded. */
   problems: { code: string; message: string }[];
   /** Listed executables of which no process runs, and none has used the network. */
@@ -161,6 +165,8 @@ function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterf
   const full = fullShares(maps.shares);
   const exhausted = exhaustedClaims(maps.claims);
   const byId = Map.groupBy(instances.interfaces(), (ifindex) => instances.current(ifindex)?.id ?? 0);
+  const namespaces = instances.interfaces().map((ifindex) => instances.current(ifindex)?.netnsInum ?? 0);
+  const processes = seenProcesses(new Set(namespaces));
   return [...byId].map(([id, ifindexes]) => {
     const known = state?.workloads.find((workload) => workload.id === id);
     const value = instances.current(ifindexes[0] ?? 0);
@@ -176,6 +182,7 @@ function inspectWorkloads(maps: Maps, state: AgentState | null, seen: SeenInterf
       state: value === null ? "unknown" : stateOf(value, known?.problems ?? []),
       interfaces: ifindexes.map((ifindex) => interfaceStatus(ifindex, known, seen)),
       traffic: traffic.get(id) ?? [],
+      weaknesses: processWeaknesses(processes.get(value?.netnsInum ?? 0) ?? []),
       full: [...(full.get(id) ?? []), ...claimsOf(exhausted, value?.netnsInum)],
     };
   });

@@ -24,6 +24,7 @@ function folded(more: Partial<Folded> = {}): Folded {
     unprotected: null,
     compileFailure: null,
     unjudged: [],
+    weaknesses: new Map(),
     sharedWith: new Map(),
     ...more,
   };
@@ -36,7 +37,12 @@ const words = (status: ReturnType<typeof build>) =>
 
 test("all is well", () => {
   const status = build();
-  assert.deepEqual(words(status), ["Accepted True Valid", "Programmed True Programmed", "Enforced True Enforced"]);
+  assert.deepEqual(words(status), [
+    "Accepted True Valid",
+    "Programmed True Programmed",
+    "Enforced True Enforced",
+    "Hardened True Hardened",
+  ]);
   assert.deepEqual([status.pods.text, status.nodes.text, status.mode], ["4/4", "2/2", "Enforce"]);
   assert.equal(status.conditions[0]?.lastTransitionTime, "2026-01-02T03:04:05Z");
 });
@@ -62,6 +68,21 @@ test("what stands in the way is told in the order in which it matters", () => {
   assert.equal(enforced({ pods: { selected: 0, enforced: 0, unprotected: 0 } }), "Enforced True NoPods");
 });
 
+test("what pods have beyond need is one condition, and keeps nothing from being in force", () => {
+  const weaknesses = new Map([
+    ["netRaw", { pods: 3, first: "default/a" }],
+    ["privileged", { pods: 1, first: "default/b" }],
+  ] as const);
+  const status = build({ weaknesses: new Map(weaknesses), pods: { selected: 4, enforced: 4, unprotected: 0 } });
+  const hardened = status.conditions.find(({ type }) => type === "Hardened");
+  assert.deepEqual([hardened?.status, hardened?.reason], ["False", "PodsHaveMoreThanNeeded"]);
+  assert.match(
+    hardened?.message ?? "",
+    /^1 of 4 pods \(default\/b first\) have privileged: .*\. 3 of 4 pods \(default\/a first\) have CAP_NET_RAW: /,
+  );
+  assert.ok(words(status).includes("Enforced True Enforced"));
+});
+
 test("a condition keeps its time for as long as its status stays", () => {
   const first = build();
   const later = new Date("2026-01-02T04:00:00Z");
@@ -69,7 +90,7 @@ test("a condition keeps its time for as long as its status stays", () => {
   const second = buildStatus(WEB, folded({ failing }), totals(), first, later);
   assert.deepEqual(
     second.conditions.map(({ lastTransitionTime }) => lastTransitionTime),
-    ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z", "2026-01-02T04:00:00Z"],
+    ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z", "2026-01-02T04:00:00Z", "2026-01-02T03:04:05Z"],
   );
 });
 

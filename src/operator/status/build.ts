@@ -2,6 +2,7 @@
 import { printable } from "../../api/printable.ts";
 import { MAX_FAILING_NODES } from "../../api/schema-status.ts";
 import type { Action } from "../../api/types.ts";
+import { WEAKNESSES, type Weakness, weaknessText } from "../../api/weaknesses.ts";
 import type { AcceptedRevision, StoredProfile } from "../profiles/stored-profile.ts";
 import { OVER_BUDGET } from "../violation-events.ts";
 import type { Folded } from "./fold.ts";
@@ -18,6 +19,7 @@ import { type Totals, wholeSeconds } from "./totals.ts";
 /** A condition before it is known since when it holds. */
 type State = Pick<Condition, "status" | "reason" | "message">;
 
+const WEAKNESS_ORDER = Object.keys(WEAKNESSES) as Weakness[];
 const MAX_SHARED = 32;
 const MAX_PATH = 1024;
 const MAX_PROCESSES = 256;
@@ -35,6 +37,7 @@ export function buildStatus(
     Accepted: acceptedState(profile),
     Programmed: programmedState(profile, folded),
     Enforced: enforcedState(profile, folded),
+    Hardened: hardenedState(folded),
   };
   const { pods, nodes } = folded;
   return {
@@ -97,6 +100,18 @@ function enforcedState(profile: StoredProfile, folded: Folded): State {
   if (pods.enforced < pods.selected) return { status: "False", reason: "Progressing", message: count };
   if (limited.length === 0) return { status: "True", reason: "Enforced", message: count };
   return { status: "True", reason: "EnforcedWithLimits", message: `${count}; ${nodesText(limited)}` };
+}
+
+/** What pods have beyond their need makes promises weaker, and keeps nothing from being in force. */
+function hardenedState({ pods, weaknesses }: Folded): State {
+  if (weaknesses.size === 0)
+    return { status: "True", reason: "Hardened", message: "no pod has rights beyond its need" };
+  const texts = WEAKNESS_ORDER.flatMap((weakness) => {
+    const found = weaknesses.get(weakness);
+    if (found === undefined) return [];
+    return [`${found.pods} of ${pods.selected} pods (${found.first} first) have ${weaknessText(weakness)}`];
+  });
+  return { status: "False", reason: "PodsHaveMoreThanNeeded", message: texts.join(". ") };
 }
 
 /** The profile itself stands in the way. */

@@ -1,4 +1,5 @@
 /** All pods of a profile, summed up by node. */
+import type { Weakness } from "../../api/weaknesses.ts";
 import type { AgentRecord } from "../distribution/agent-records.ts";
 import type { PodPlan } from "../planner.ts";
 import { type Clock, COMPILE_FAILED, type Failure, judgePod, limitOf } from "./pod-verdicts.ts";
@@ -18,6 +19,8 @@ export interface Folded {
   compileFailure: Failure | null;
   /** Pods that nothing is known to judge, because their node's agent is away or hangs, and why. */
   unjudged: { plan: PodPlan; message: string }[];
+  /** What pods have beyond their need: how many have each, and one of them. */
+  weaknesses: Map<Weakness, { pods: number; first: string }>;
   /** Other names of listed files, by the listed path. */
   sharedWith: Map<string, Set<string>>;
 }
@@ -35,6 +38,7 @@ export function foldPods(
   plans: readonly PodPlan[],
   agentOf: (node: string) => AgentRecord | undefined,
   clock: Clock,
+  weaknessesOf: (pod: string) => readonly Weakness[],
 ): Folded {
   const folded: Folded = {
     pods: { selected: plans.length, enforced: 0, unprotected: 0 },
@@ -44,10 +48,17 @@ export function foldPods(
     unprotected: null,
     compileFailure: null,
     unjudged: [],
+    weaknesses: new Map(),
     sharedWith: new Map(),
   };
   const nodes = new Map<string, NodeSum>();
-  for (const plan of plans) addPod(folded, nodes, plan, agentOf(plan.node), clock);
+  for (const plan of plans) {
+    addPod(folded, nodes, plan, agentOf(plan.node), clock);
+    for (const weakness of weaknessesOf(plan.key)) {
+      const { pods, first } = folded.weaknesses.get(weakness) ?? { pods: 0, first: plan.key };
+      folded.weaknesses.set(weakness, { pods: pods + 1, first });
+    }
+  }
   for (const [name, sum] of nodes) addNode(folded, name, sum);
   for (const list of [folded.failing, folded.limited]) list.sort((left, right) => (left.name < right.name ? -1 : 1));
   return folded;

@@ -1,7 +1,7 @@
 /** The status of a SecurityProfile as it is written; the schema is in src/api/schema-status.ts. */
 import type { Reason } from "../../api/reasons.ts";
 
-export const CONDITION_TYPES = ["Accepted", "Programmed", "Enforced"] as const;
+export const CONDITION_TYPES = ["Accepted", "Programmed", "Enforced", "Hardened"] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
 /** As metav1.Condition. */

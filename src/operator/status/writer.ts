@@ -2,6 +2,7 @@
  * Writes profiles' status: soon after something changed, at most once in five seconds for one profile, and only if it says something
  * else than before. Packets that are allowed are counted all the time: where nothing else is new, that waits for a minute. What nodes report costs the API server nothing by itself.
  */
+import type { Weakness } from "../../api/weaknesses.ts";
 import { applyStatus } from "../../kube/apply.ts";
 import type { KubeConnection } from "../../kube/connection.ts";
 import { Controller, type ControllerObserver } from "../../kube/controller.ts";
@@ -30,6 +31,8 @@ export interface StatusWriterOptions {
   /** Since when this operator serves agents, in milliseconds since 1970; null: it does not, and writes nothing. */
   servingSince: () => number | null;
   onWritten?: (failed: boolean) => void;
+  /** What a pod has beyond its need. */
+  weaknessesOf: (pod: string) => readonly Weakness[];
   /** Pods of the profile that nothing is known to judge; at every look. */
   onUnjudged?: (pods: Folded["unjudged"]) => void;
   /** The first time that a generation is in force everywhere. */
@@ -168,7 +171,7 @@ export class StatusWriter {
 
   /** Null: it is too early to say, because agents are still connecting. */
   #build(profile: StoredProfile, previous: Partial<ProfileStatus>): ProfileStatus | null {
-    const { planner, records, totals, servingSince } = this.#options;
+    const { planner, records, totals, servingSince, weaknessesOf } = this.#options;
     const plans = planner.plansOf(profile.key);
     const clock = { now: Date.now(), servingSince: servingSince() ?? Date.now() };
     const isEarly = clock.now - clock.servingSince < SERVING_GRACE_MS;
@@ -177,7 +180,7 @@ export class StatusWriter {
       this.controller.queue.addAfter(profile.key, LATER_MS);
       return null;
     }
-    const folded = foldPods(plans, (node) => records.get(node), clock);
+    const folded = foldPods(plans, (node) => records.get(node), clock, weaknessesOf);
     this.#options.onUnjudged?.(folded.unjudged);
     const { key, uid, status: known } = profile;
     const status = buildStatus(profile, folded, totals.of({ key, uid, status: known }), previous, new Date(clock.now));
