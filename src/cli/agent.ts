@@ -38,7 +38,7 @@ interface AgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
   netns?: string[];
   namespace: string;
   output: OutputFormat;
-  startupFailurePolicy: StartupFailurePolicy;
+  startupFailurePolicy?: StartupFailurePolicy;
   startupTimeout: number;
   gate?: string;
   logLevel: LogLevel;
@@ -70,9 +70,11 @@ export function agentCommand(): Command {
     )
     .option("--namespace <name>", "Kubernetes namespace that the workloads stand in for", "default")
     .addOption(
-      new Option("--startup-failure-policy <policy>", "for a new workload, if its policy is not known in time")
-        .choices(STARTUP_FAILURE_POLICIES)
-        .default("Allow"),
+      new Option(
+        "--startup-failure-policy <policy>",
+        "for a new workload, if its policy is not known in time (default: Auto with --operator, which blocks it in namespaces " +
+          "that had an enforcing profile, else Allow)",
+      ).choices(STARTUP_FAILURE_POLICIES),
     )
     .addOption(
       new Option("--startup-timeout <time>", "how long such a workload is blocked before that")
@@ -124,7 +126,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   const settings = settingsOf(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const sink = standardOutput(options.output);
-  const { startupFailurePolicy, startupTimeout } = options;
+  const { startupFailurePolicy = "Allow", startupTimeout } = options;
   {
     // An agent that cannot start must not be kept alive by what was opened before it failed.
     using resources = new DisposableStack();

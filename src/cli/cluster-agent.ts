@@ -45,7 +45,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
       workloads,
       files,
       sink,
-      startupFailurePolicy: options.startupFailurePolicy,
+      startupFailurePolicy: options.startupFailurePolicy ?? "Auto",
       startupTimeout: options.startupTimeout,
       ...(gate === undefined ? {} : { gate }),
       hookSets: hookSetsOf(options),

@@ -19,7 +19,7 @@ export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, 
   probeAddress?: string;
   metricsAddress?: string;
   output: OutputFormat;
-  startupFailurePolicy: StartupFailurePolicy;
+  startupFailurePolicy?: StartupFailurePolicy;
   startupTimeout: number;
   gate?: string;
   replacePins: boolean;

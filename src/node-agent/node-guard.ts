@@ -21,7 +21,8 @@ import { EVENTS_PIN } from "./kernel/typed-maps.ts";
 import { ownNamespaceInum } from "./workload/bound-namespaces.ts";
 import { type Workload, type WorkloadSource, workloadKey, workloadName } from "./workload/workload.ts";
 
-export const STARTUP_FAILURE_POLICIES = ["Allow", "Block"] as const;
+/** Auto: Block where profiles enforced when the operator was last heard of, Allow elsewhere. Without an operator it is Allow. */
+export const STARTUP_FAILURE_POLICIES = ["Auto", "Allow", "Block"] as const;
 export type StartupFailurePolicy = (typeof STARTUP_FAILURE_POLICIES)[number];
 
 export interface NodeGuardOptions extends EnforcementOptions {

@@ -132,8 +132,8 @@ function nodeOf(plan: PlanLoop, node: string): DryRunNode {
   const { tables } = plan.tables;
   const used = new Set([...bindings.values()].map(({ tableHash }) => tableHash).filter((hash) => hash !== ""));
   const rulesets = new Set([...used].flatMap((hash) => [...(tables.get(hash)?.rulesets.keys() ?? [])]));
-  const nothing = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
-  const messages = stateMessages(nothing, { bindings, tables }, 1n);
+  const nothing = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>(), enforcing: null };
+  const messages = stateMessages(nothing, { bindings, tables, enforcing: null }, 1n);
   const contents = messages.flatMap((message) => [...message.rulesets, ...message.tables]);
   return {
     node,

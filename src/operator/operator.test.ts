@@ -3,6 +3,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { eventually } from "../kube/testing/silence.ts";
 import { NodeProblemsSchema, PolicyKind } from "../protocol/agent_pb.js";
+import { HeldState } from "../protocol/held-state.ts";
 import { ENDPOINT_SLICES, PODS, SECURITY_PROFILES, SERVICES } from "./kinds.ts";
 import { TestCluster } from "./testing/cluster.ts";
 
@@ -63,6 +64,19 @@ test("an edit, an invalid edit, a delete", async () => {
   cluster.server.remove(SECURITY_PROFILES, "default/web");
   await eventually("no profile", () => agent.binding("web")?.policy === PolicyKind.UNRESTRICTED);
   assert.equal(agent.held.tables.size, 0);
+});
+
+test("every node is told where profiles enforce, also of pods that it has none of, and again after a reconnect", async () => {
+  cluster.pod("web", { node: "n2" });
+  cluster.pod("db", { node: "n1", namespace: "other" });
+  cluster.profile("web", allowing("10.0.0.0/8"));
+  const operator = await cluster.operator();
+  const agent = cluster.agent(operator, "n1");
+  await eventually("told", () => agent.held.enforcing?.join() === "default");
+  const again = cluster.agent(operator, "n1", { held: new HeldState(agent.held.bindings, agent.held.tables) });
+  await eventually("told again", () => again.held.enforcing?.join() === "default");
+  cluster.profile("web", { ...allowing("10.0.0.0/8"), actions: ["alert"] }, 2);
+  await eventually("none enforces", () => again.held.enforcing?.length === 0);
 });
 
 test("no revision in between is ever sent: one that changes rules and selector together", async () => {

@@ -121,6 +121,7 @@ export class Operator {
     this.server = this.#makeServer();
     this.observeServer = options.observeAddress === undefined ? null : this.#makeObserveServer(options.observeAddress);
     this.plan.nodes.subscribe((node) => this.server.notify(node));
+    this.plan.enforcing.subscribe(() => this.server.notifyAll());
     this.#election = election === null ? null : this.#makeElection(election);
     this.#forgetting = setInterval(() => this.#forgetNodes(), FORGET_CHECK_MS);
     this.#forgetting.unref();
@@ -253,7 +254,11 @@ export class Operator {
       watchers: this.observers,
       observer: this.telemetry.observer,
       onDropped: (reason) => this.telemetry.observer.dropped("agents", reason),
-      wanted: (node) => ({ bindings: this.plan.nodes.snapshot(node), tables: this.plan.tables.tables }),
+      wanted: (node) => ({
+        bindings: this.plan.nodes.snapshot(node),
+        tables: this.plan.tables.tables,
+        enforcing: this.plan.enforcing.names,
+      }),
       isPlanning: () => this.plan.isPlanning,
       notServing: () => this.#notServing(),
       authentication: {

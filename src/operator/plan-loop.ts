@@ -4,6 +4,7 @@ import { Controller, type ControllerObserver } from "../kube/controller.ts";
 import { splitKey } from "../kube/resources.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Cluster } from "./cluster.ts";
+import { EnforcingNamespaces } from "./enforcing-namespaces.ts";
 import { NodeStates } from "./node-states.ts";
 import { PeerIndex } from "./peer-index.ts";
 import { Planner, type PodPlan } from "./planner.ts";
@@ -37,6 +38,7 @@ export class PlanLoop {
   readonly pods = new PodIndex();
   readonly nodes = new NodeStates();
   readonly tables = new TableStore();
+  readonly enforcing = new EnforcingNamespaces();
   readonly policies: Policies;
   readonly planner: Planner;
   readonly #options: PlanLoopOptions;
@@ -146,6 +148,7 @@ export class PlanLoop {
   #reconcileProfile(key: string): void {
     const change = this.profiles.set(key, this.#options.cluster.profiles.get(key) ?? null);
     const { before, after } = change;
+    this.enforcing.set(key, splitKey(key).namespace, after);
     const isNew =
       before?.uid !== after?.uid ||
       before?.generation !== after?.generation ||

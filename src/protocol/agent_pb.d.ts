@@ -298,6 +298,13 @@ export declare type State = Message<"portcullis.agent.v1.State"> & {
    * @generated from field: string state_hash = 8;
    */
   stateHash: string;
+
+  /**
+   * Where a pod that nothing is known of has to wait (startupFailurePolicy Auto); absent: as told before. In the first message.
+   *
+   * @generated from field: portcullis.agent.v1.Namespaces enforcing = 9;
+   */
+  enforcing?: Namespaces | undefined;
 };
 
 /**
@@ -305,6 +312,24 @@ export declare type State = Message<"portcullis.agent.v1.State"> & {
  * Use `create(StateSchema)` to create a new message.
  */
 export declare const StateSchema: GenMessage<State>;
+
+/**
+ * Namespaces that have an enforcing profile, all of them, whatever node their pods are on.
+ *
+ * @generated from message portcullis.agent.v1.Namespaces
+ */
+export declare type Namespaces = Message<"portcullis.agent.v1.Namespaces"> & {
+  /**
+   * @generated from field: repeated string names = 1;
+   */
+  names: string[];
+};
+
+/**
+ * Describes the message portcullis.agent.v1.Namespaces.
+ * Use `create(NamespacesSchema)` to create a new message.
+ */
+export declare const NamespacesSchema: GenMessage<Namespaces>;
 
 /**
  * @generated from message portcullis.agent.v1.Ruleset

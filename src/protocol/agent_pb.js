@@ -26,7 +26,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file agent.proto.
  */
 export const file_agent = /*@__PURE__*/
-  fileDesc("CgthZ2VudC5wcm90bxITcG9ydGN1bGxpcy5hZ2VudC52MSLPAwoMQWdlbnRNZXNzYWdlEisKBWhlbGxvGAEgASgLMhoucG9ydGN1bGxpcy5hZ2VudC52MS5IZWxsb0gAEj8KD2Fja25vd2xlZGdlbWVudBgCIAEoCzIkLnBvcnRjdWxsaXMuYWdlbnQudjEuQWNrbm93bGVkZ2VtZW50SAASLwoHcmVmdXNhbBgDIAEoCzIcLnBvcnRjdWxsaXMuYWdlbnQudjEuUmVmdXNhbEgAEjQKCnBvZF9zdGF0ZXMYBCABKAsyHi5wb3J0Y3VsbGlzLmFnZW50LnYxLlBvZFN0YXRlc0gAEjEKCGNvdW50ZXJzGAUgASgLMh0ucG9ydGN1bGxpcy5hZ2VudC52MS5Db3VudGVyc0gAEjUKCnZpb2xhdGlvbnMYBiABKAsyHy5wb3J0Y3VsbGlzLmFnZW50LnYxLlZpb2xhdGlvbnNIABI6Cg1ub2RlX3Byb2JsZW1zGAcgASgLMiEucG9ydGN1bGxpcy5hZ2VudC52MS5Ob2RlUHJvYmxlbXNIABI5CgxvYnNlcnZhdGlvbnMYCCABKAsyIS5wb3J0Y3VsbGlzLmFnZW50LnYxLk9ic2VydmF0aW9uc0gAQgkKB21lc3NhZ2Ui/QEKD09wZXJhdG9yTWVzc2FnZRIvCgd3ZWxjb21lGAEgASgLMhwucG9ydGN1bGxpcy5hZ2VudC52MS5XZWxjb21lSAASKwoFc3RhdGUYAiABKAsyGi5wb3J0Y3VsbGlzLmFnZW50LnYxLlN0YXRlSAASUAoYY291bnRlcnNfYWNrbm93bGVkZ2VtZW50GAMgASgLMiwucG9ydGN1bGxpcy5hZ2VudC52MS5Db3VudGVyc0Fja25vd2xlZGdlbWVudEgAEi8KB3dhdGNoZXMYBCABKAsyHC5wb3J0Y3VsbGlzLmFnZW50LnYxLldhdGNoZXNIAEIJCgdtZXNzYWdlIq8BCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIPCgd2ZXJzaW9uGAIgASgJEhEKCW5vZGVfbmFtZRgDIAEoCRIQCghpbnN0YW5jZRgEIAEoCRISCgpzdGF0ZV9oYXNoGAUgASgJEg4KBnRhYmxlcxgGIAMoCRIQCghydWxlc2V0cxgHIAMoCRIWCg5zZWFyY2hfZG9tYWlucxgIIAMoCRIQCghvYnNlcnZlcxgJIAEoCCJqCgdXZWxjb21lEhAKCHByb3RvY29sGAEgASgNEg8KB3ZlcnNpb24YAiABKAkSJAoccmVwb3J0X2ludGVydmFsX21pbGxpc2Vjb25kcxgDIAEoDRIWCg52aW9sYXRpb25zX21heBgEIAEoDSLmAQoFU3RhdGUSEAoIcmV2aXNpb24YASABKAQSDAoEZnVsbBgCIAEoCBIMCgRtb3JlGAMgASgIEi4KCHJ1bGVzZXRzGAQgAygLMhwucG9ydGN1bGxpcy5hZ2VudC52MS5SdWxlc2V0EioKBnRhYmxlcxgFIAMoCzIaLnBvcnRjdWxsaXMuYWdlbnQudjEuVGFibGUSLgoIYmluZGluZ3MYBiADKAsyHC5wb3J0Y3VsbGlzLmFnZW50LnYxLkJpbmRpbmcSDwoHcmVtb3ZlZBgHIAMoCRISCgpzdGF0ZV9oYXNoGAggASgJIjsKB1J1bGVzZXQSDAoEaGFzaBgBIAEoCRIRCgliYXNlX2hhc2gYAiABKAkSDwoHY29udGVudBgDIAEoDCImCgVUYWJsZRIMCgRoYXNoGAEgASgJEg8KB2NvbnRlbnQYAiABKAwinQIKB0JpbmRpbmcSDwoHcG9kX3VpZBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEbmFtZRgDIAEoCRI4CgZsYWJlbHMYBCADKAsyKC5wb3J0Y3VsbGlzLmFnZW50LnYxLkJpbmRpbmcuTGFiZWxzRW50cnkSLwoGcG9saWN5GAUgASgOMh8ucG9ydGN1bGxpcy5hZ2VudC52MS5Qb2xpY3lLaW5kEhIKCnRhYmxlX2hhc2gYBiABKAkSMgoKY29udGFpbmVycxgHIAMoCzIeLnBvcnRjdWxsaXMuYWdlbnQudjEuQ29udGFpbmVyGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiJQoJQ29udGFpbmVyEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAkiIwoPQWNrbm93bGVkZ2VtZW50EhAKCHJldmlzaW9uGAEgASgEIjoKB1JlZnVzYWwSEAoIcmV2aXNpb24YASABKAQSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIukBCghQb2RTdGF0ZRIPCgdwb2RfdWlkGAEgASgJEiwKBXBoYXNlGAIgASgOMh0ucG9ydGN1bGxpcy5hZ2VudC52MS5Qb2RQaGFzZRISCgp0YWJsZV9oYXNoGAMgASgJEgwKBGNvZGUYBCABKAkSDwoHbWVzc2FnZRgFIAEoCRIWCg5zZWFyY2hfZG9tYWlucxgGIAMoCRIcChRzZWFyY2hfZG9tYWluc19rbm93bhgHIAEoCBI1CgxzaGFyZWRfZmlsZXMYCCADKAsyHy5wb3J0Y3VsbGlzLmFnZW50LnYxLlNoYXJlZEZpbGUiKQoKU2hhcmVkRmlsZRIMCgRwYXRoGAEgASgJEg0KBW5hbWVzGAIgAygJIlcKCVBvZFN0YXRlcxIMCgRmdWxsGAEgASgIEisKBHBvZHMYAiADKAsyHS5wb3J0Y3VsbGlzLmFnZW50LnYxLlBvZFN0YXRlEg8KB3JlbW92ZWQYAyADKAkiagoIQ291bnRlcnMSEAoIc2VxdWVuY2UYASABKAQSNwoJcHJvY2Vzc2VzGAIgAygLMiQucG9ydGN1bGxpcy5hZ2VudC52MS5Qcm9jZXNzQ291bnRlcnMSEwoLZXZlbnRzX2xvc3QYAyABKAQieAoPUHJvY2Vzc0NvdW50ZXJzEg8KB3Byb2ZpbGUYASABKAkSDAoEcGF0aBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSMwoIdmVyZGljdHMYBCADKAsyIS5wb3J0Y3VsbGlzLmFnZW50LnYxLlZlcmRpY3RDb3VudCJTCgxWZXJkaWN0Q291bnQSEQoJZGlyZWN0aW9uGAEgASgJEg8KB3ZlcmRpY3QYAiABKAkSDgoGcmVhc29uGAMgASgJEg8KB3BhY2tldHMYBCABKAQiKwoXQ291bnRlcnNBY2tub3dsZWRnZW1lbnQSEAoIc2VxdWVuY2UYASABKAQiTgoKVmlvbGF0aW9ucxIyCgp2aW9sYXRpb25zGAEgAygLMh4ucG9ydGN1bGxpcy5hZ2VudC52MS5WaW9sYXRpb24SDAoEbG9zdBgCIAEoBCL/AQoJVmlvbGF0aW9uEgwKBHRpbWUYASABKAMSDwoHcG9kX3VpZBgCIAEoCRIQCghwcm9maWxlcxgDIAMoCRIMCgRwYXRoGAQgASgJEhEKCWNvbnRhaW5lchgFIAEoCRIRCglkaXJlY3Rpb24YBiABKAkSDwoHdmVyZGljdBgHIAEoCRIOCgZyZWFzb24YCCABKAkSEAoIcHJvdG9jb2wYCSABKAkSFgoOcmVtb3RlX2FkZHJlc3MYCiABKAkSEwoLcmVtb3RlX25hbWUYCyABKAkSDAoEcG9ydBgMIAEoDRIQCghxdWVzdGlvbhgNIAEoCRINCgVjb3VudBgOIAEoBCI+CgxOb2RlUHJvYmxlbXMSLgoIcHJvYmxlbXMYASADKAsyHC5wb3J0Y3VsbGlzLmFnZW50LnYxLlByb2JsZW0iRQoHUHJvYmxlbRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSGwoTcmVkdWNlc19lbmZvcmNlbWVudBgDIAEoCCJSCgdXYXRjaGVzEisKB3dhdGNoZXMYASADKAsyGi5wb3J0Y3VsbGlzLmFnZW50LnYxLldhdGNoEhoKEmxlYXNlX21pbGxpc2Vjb25kcxgCIAEoDSJ4CgVXYXRjaBIKCgJpZBgBIAEoDRIPCgdwb2RfdWlkGAIgASgJEhAKCHZlcmRpY3RzGAMgAygJEhEKCWRpcmVjdGlvbhgEIAEoCRIMCgRwYXRoGAUgASgJEhEKCWNvbnRhaW5lchgGIAEoCRIMCgRyYXRlGAcgASgNInQKDE9ic2VydmF0aW9ucxI2CgxvYnNlcnZhdGlvbnMYASADKAsyIC5wb3J0Y3VsbGlzLmFnZW50LnYxLk9ic2VydmF0aW9uEiwKBGxvc3QYAiADKAsyHi5wb3J0Y3VsbGlzLmFnZW50LnYxLldhdGNoTG9zcyItCgtPYnNlcnZhdGlvbhIPCgd3YXRjaGVzGAEgAygNEg0KBWV2ZW50GAIgASgMIikKCVdhdGNoTG9zcxINCgV3YXRjaBgBIAEoDRINCgVjb3VudBgCIAEoBCqSAQoKUG9saWN5S2luZBIbChdQT0xJQ1lfS0lORF9VTlNQRUNJRklFRBAAEhUKEVBPTElDWV9LSU5EX1RBQkxFEAESHAoYUE9MSUNZX0tJTkRfVU5SRVNUUklDVEVEEAISFAoQUE9MSUNZX0tJTkRfS0VFUBADEhwKGFBPTElDWV9LSU5EX0hPU1RfTkVUV09SSxAEKqEBCghQb2RQaGFzZRIZChVQT0RfUEhBU0VfVU5TUEVDSUZJRUQQABIWChJQT0RfUEhBU0VfRU5GT1JDRUQQARIaChZQT0RfUEhBU0VfVU5SRVNUUklDVEVEEAISFQoRUE9EX1BIQVNFX1BFTkRJTkcQAxIUChBQT0RfUEhBU0VfRkFJTEVEEAQSGQoVUE9EX1BIQVNFX1VOUFJPVEVDVEVEEAUyZgoMRGlzdHJpYnV0aW9uElYKB0Nvbm5lY3QSIS5wb3J0Y3VsbGlzLmFnZW50LnYxLkFnZW50TWVzc2FnZRokLnBvcnRjdWxsaXMuYWdlbnQudjEuT3BlcmF0b3JNZXNzYWdlKAEwAWIGcHJvdG8z");
+  fileDesc("CgthZ2VudC5wcm90bxITcG9ydGN1bGxpcy5hZ2VudC52MSLPAwoMQWdlbnRNZXNzYWdlEisKBWhlbGxvGAEgASgLMhoucG9ydGN1bGxpcy5hZ2VudC52MS5IZWxsb0gAEj8KD2Fja25vd2xlZGdlbWVudBgCIAEoCzIkLnBvcnRjdWxsaXMuYWdlbnQudjEuQWNrbm93bGVkZ2VtZW50SAASLwoHcmVmdXNhbBgDIAEoCzIcLnBvcnRjdWxsaXMuYWdlbnQudjEuUmVmdXNhbEgAEjQKCnBvZF9zdGF0ZXMYBCABKAsyHi5wb3J0Y3VsbGlzLmFnZW50LnYxLlBvZFN0YXRlc0gAEjEKCGNvdW50ZXJzGAUgASgLMh0ucG9ydGN1bGxpcy5hZ2VudC52MS5Db3VudGVyc0gAEjUKCnZpb2xhdGlvbnMYBiABKAsyHy5wb3J0Y3VsbGlzLmFnZW50LnYxLlZpb2xhdGlvbnNIABI6Cg1ub2RlX3Byb2JsZW1zGAcgASgLMiEucG9ydGN1bGxpcy5hZ2VudC52MS5Ob2RlUHJvYmxlbXNIABI5CgxvYnNlcnZhdGlvbnMYCCABKAsyIS5wb3J0Y3VsbGlzLmFnZW50LnYxLk9ic2VydmF0aW9uc0gAQgkKB21lc3NhZ2Ui/QEKD09wZXJhdG9yTWVzc2FnZRIvCgd3ZWxjb21lGAEgASgLMhwucG9ydGN1bGxpcy5hZ2VudC52MS5XZWxjb21lSAASKwoFc3RhdGUYAiABKAsyGi5wb3J0Y3VsbGlzLmFnZW50LnYxLlN0YXRlSAASUAoYY291bnRlcnNfYWNrbm93bGVkZ2VtZW50GAMgASgLMiwucG9ydGN1bGxpcy5hZ2VudC52MS5Db3VudGVyc0Fja25vd2xlZGdlbWVudEgAEi8KB3dhdGNoZXMYBCABKAsyHC5wb3J0Y3VsbGlzLmFnZW50LnYxLldhdGNoZXNIAEIJCgdtZXNzYWdlIq8BCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIPCgd2ZXJzaW9uGAIgASgJEhEKCW5vZGVfbmFtZRgDIAEoCRIQCghpbnN0YW5jZRgEIAEoCRISCgpzdGF0ZV9oYXNoGAUgASgJEg4KBnRhYmxlcxgGIAMoCRIQCghydWxlc2V0cxgHIAMoCRIWCg5zZWFyY2hfZG9tYWlucxgIIAMoCRIQCghvYnNlcnZlcxgJIAEoCCJqCgdXZWxjb21lEhAKCHByb3RvY29sGAEgASgNEg8KB3ZlcnNpb24YAiABKAkSJAoccmVwb3J0X2ludGVydmFsX21pbGxpc2Vjb25kcxgDIAEoDRIWCg52aW9sYXRpb25zX21heBgEIAEoDSKaAgoFU3RhdGUSEAoIcmV2aXNpb24YASABKAQSDAoEZnVsbBgCIAEoCBIMCgRtb3JlGAMgASgIEi4KCHJ1bGVzZXRzGAQgAygLMhwucG9ydGN1bGxpcy5hZ2VudC52MS5SdWxlc2V0EioKBnRhYmxlcxgFIAMoCzIaLnBvcnRjdWxsaXMuYWdlbnQudjEuVGFibGUSLgoIYmluZGluZ3MYBiADKAsyHC5wb3J0Y3VsbGlzLmFnZW50LnYxLkJpbmRpbmcSDwoHcmVtb3ZlZBgHIAMoCRISCgpzdGF0ZV9oYXNoGAggASgJEjIKCWVuZm9yY2luZxgJIAEoCzIfLnBvcnRjdWxsaXMuYWdlbnQudjEuTmFtZXNwYWNlcyIbCgpOYW1lc3BhY2VzEg0KBW5hbWVzGAEgAygJIjsKB1J1bGVzZXQSDAoEaGFzaBgBIAEoCRIRCgliYXNlX2hhc2gYAiABKAkSDwoHY29udGVudBgDIAEoDCImCgVUYWJsZRIMCgRoYXNoGAEgASgJEg8KB2NvbnRlbnQYAiABKAwinQIKB0JpbmRpbmcSDwoHcG9kX3VpZBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEbmFtZRgDIAEoCRI4CgZsYWJlbHMYBCADKAsyKC5wb3J0Y3VsbGlzLmFnZW50LnYxLkJpbmRpbmcuTGFiZWxzRW50cnkSLwoGcG9saWN5GAUgASgOMh8ucG9ydGN1bGxpcy5hZ2VudC52MS5Qb2xpY3lLaW5kEhIKCnRhYmxlX2hhc2gYBiABKAkSMgoKY29udGFpbmVycxgHIAMoCzIeLnBvcnRjdWxsaXMuYWdlbnQudjEuQ29udGFpbmVyGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiJQoJQ29udGFpbmVyEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAkiIwoPQWNrbm93bGVkZ2VtZW50EhAKCHJldmlzaW9uGAEgASgEIjoKB1JlZnVzYWwSEAoIcmV2aXNpb24YASABKAQSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIukBCghQb2RTdGF0ZRIPCgdwb2RfdWlkGAEgASgJEiwKBXBoYXNlGAIgASgOMh0ucG9ydGN1bGxpcy5hZ2VudC52MS5Qb2RQaGFzZRISCgp0YWJsZV9oYXNoGAMgASgJEgwKBGNvZGUYBCABKAkSDwoHbWVzc2FnZRgFIAEoCRIWCg5zZWFyY2hfZG9tYWlucxgGIAMoCRIcChRzZWFyY2hfZG9tYWluc19rbm93bhgHIAEoCBI1CgxzaGFyZWRfZmlsZXMYCCADKAsyHy5wb3J0Y3VsbGlzLmFnZW50LnYxLlNoYXJlZEZpbGUiKQoKU2hhcmVkRmlsZRIMCgRwYXRoGAEgASgJEg0KBW5hbWVzGAIgAygJIlcKCVBvZFN0YXRlcxIMCgRmdWxsGAEgASgIEisKBHBvZHMYAiADKAsyHS5wb3J0Y3VsbGlzLmFnZW50LnYxLlBvZFN0YXRlEg8KB3JlbW92ZWQYAyADKAkiagoIQ291bnRlcnMSEAoIc2VxdWVuY2UYASABKAQSNwoJcHJvY2Vzc2VzGAIgAygLMiQucG9ydGN1bGxpcy5hZ2VudC52MS5Qcm9jZXNzQ291bnRlcnMSEwoLZXZlbnRzX2xvc3QYAyABKAQieAoPUHJvY2Vzc0NvdW50ZXJzEg8KB3Byb2ZpbGUYASABKAkSDAoEcGF0aBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSMwoIdmVyZGljdHMYBCADKAsyIS5wb3J0Y3VsbGlzLmFnZW50LnYxLlZlcmRpY3RDb3VudCJTCgxWZXJkaWN0Q291bnQSEQoJZGlyZWN0aW9uGAEgASgJEg8KB3ZlcmRpY3QYAiABKAkSDgoGcmVhc29uGAMgASgJEg8KB3BhY2tldHMYBCABKAQiKwoXQ291bnRlcnNBY2tub3dsZWRnZW1lbnQSEAoIc2VxdWVuY2UYASABKAQiTgoKVmlvbGF0aW9ucxIyCgp2aW9sYXRpb25zGAEgAygLMh4ucG9ydGN1bGxpcy5hZ2VudC52MS5WaW9sYXRpb24SDAoEbG9zdBgCIAEoBCL/AQoJVmlvbGF0aW9uEgwKBHRpbWUYASABKAMSDwoHcG9kX3VpZBgCIAEoCRIQCghwcm9maWxlcxgDIAMoCRIMCgRwYXRoGAQgASgJEhEKCWNvbnRhaW5lchgFIAEoCRIRCglkaXJlY3Rpb24YBiABKAkSDwoHdmVyZGljdBgHIAEoCRIOCgZyZWFzb24YCCABKAkSEAoIcHJvdG9jb2wYCSABKAkSFgoOcmVtb3RlX2FkZHJlc3MYCiABKAkSEwoLcmVtb3RlX25hbWUYCyABKAkSDAoEcG9ydBgMIAEoDRIQCghxdWVzdGlvbhgNIAEoCRINCgVjb3VudBgOIAEoBCI+CgxOb2RlUHJvYmxlbXMSLgoIcHJvYmxlbXMYASADKAsyHC5wb3J0Y3VsbGlzLmFnZW50LnYxLlByb2JsZW0iRQoHUHJvYmxlbRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSGwoTcmVkdWNlc19lbmZvcmNlbWVudBgDIAEoCCJSCgdXYXRjaGVzEisKB3dhdGNoZXMYASADKAsyGi5wb3J0Y3VsbGlzLmFnZW50LnYxLldhdGNoEhoKEmxlYXNlX21pbGxpc2Vjb25kcxgCIAEoDSJ4CgVXYXRjaBIKCgJpZBgBIAEoDRIPCgdwb2RfdWlkGAIgASgJEhAKCHZlcmRpY3RzGAMgAygJEhEKCWRpcmVjdGlvbhgEIAEoCRIMCgRwYXRoGAUgASgJEhEKCWNvbnRhaW5lchgGIAEoCRIMCgRyYXRlGAcgASgNInQKDE9ic2VydmF0aW9ucxI2CgxvYnNlcnZhdGlvbnMYASADKAsyIC5wb3J0Y3VsbGlzLmFnZW50LnYxLk9ic2VydmF0aW9uEiwKBGxvc3QYAiADKAsyHi5wb3J0Y3VsbGlzLmFnZW50LnYxLldhdGNoTG9zcyItCgtPYnNlcnZhdGlvbhIPCgd3YXRjaGVzGAEgAygNEg0KBWV2ZW50GAIgASgMIikKCVdhdGNoTG9zcxINCgV3YXRjaBgBIAEoDRINCgVjb3VudBgCIAEoBCqSAQoKUG9saWN5S2luZBIbChdQT0xJQ1lfS0lORF9VTlNQRUNJRklFRBAAEhUKEVBPTElDWV9LSU5EX1RBQkxFEAESHAoYUE9MSUNZX0tJTkRfVU5SRVNUUklDVEVEEAISFAoQUE9MSUNZX0tJTkRfS0VFUBADEhwKGFBPTElDWV9LSU5EX0hPU1RfTkVUV09SSxAEKqEBCghQb2RQaGFzZRIZChVQT0RfUEhBU0VfVU5TUEVDSUZJRUQQABIWChJQT0RfUEhBU0VfRU5GT1JDRUQQARIaChZQT0RfUEhBU0VfVU5SRVNUUklDVEVEEAISFQoRUE9EX1BIQVNFX1BFTkRJTkcQAxIUChBQT0RfUEhBU0VfRkFJTEVEEAQSGQoVUE9EX1BIQVNFX1VOUFJPVEVDVEVEEAUyZgoMRGlzdHJpYnV0aW9uElYKB0Nvbm5lY3QSIS5wb3J0Y3VsbGlzLmFnZW50LnYxLkFnZW50TWVzc2FnZRokLnBvcnRjdWxsaXMuYWdlbnQudjEuT3BlcmF0b3JNZXNzYWdlKAEwAWIGcHJvdG8z");
 
 /**
  * Describes the message portcullis.agent.v1.AgentMessage.
@@ -64,158 +64,165 @@ export const StateSchema = /*@__PURE__*/
   messageDesc(file_agent, 4);
 
 /**
+ * Describes the message portcullis.agent.v1.Namespaces.
+ * Use `create(NamespacesSchema)` to create a new message.
+ */
+export const NamespacesSchema = /*@__PURE__*/
+  messageDesc(file_agent, 5);
+
+/**
  * Describes the message portcullis.agent.v1.Ruleset.
  * Use `create(RulesetSchema)` to create a new message.
  */
 export const RulesetSchema = /*@__PURE__*/
-  messageDesc(file_agent, 5);
+  messageDesc(file_agent, 6);
 
 /**
  * Describes the message portcullis.agent.v1.Table.
  * Use `create(TableSchema)` to create a new message.
  */
 export const TableSchema = /*@__PURE__*/
-  messageDesc(file_agent, 6);
+  messageDesc(file_agent, 7);
 
 /**
  * Describes the message portcullis.agent.v1.Binding.
  * Use `create(BindingSchema)` to create a new message.
  */
 export const BindingSchema = /*@__PURE__*/
-  messageDesc(file_agent, 7);
+  messageDesc(file_agent, 8);
 
 /**
  * Describes the message portcullis.agent.v1.Container.
  * Use `create(ContainerSchema)` to create a new message.
  */
 export const ContainerSchema = /*@__PURE__*/
-  messageDesc(file_agent, 8);
+  messageDesc(file_agent, 9);
 
 /**
  * Describes the message portcullis.agent.v1.Acknowledgement.
  * Use `create(AcknowledgementSchema)` to create a new message.
  */
 export const AcknowledgementSchema = /*@__PURE__*/
-  messageDesc(file_agent, 9);
+  messageDesc(file_agent, 10);
 
 /**
  * Describes the message portcullis.agent.v1.Refusal.
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema = /*@__PURE__*/
-  messageDesc(file_agent, 10);
+  messageDesc(file_agent, 11);
 
 /**
  * Describes the message portcullis.agent.v1.PodState.
  * Use `create(PodStateSchema)` to create a new message.
  */
 export const PodStateSchema = /*@__PURE__*/
-  messageDesc(file_agent, 11);
+  messageDesc(file_agent, 12);
 
 /**
  * Describes the message portcullis.agent.v1.SharedFile.
  * Use `create(SharedFileSchema)` to create a new message.
  */
 export const SharedFileSchema = /*@__PURE__*/
-  messageDesc(file_agent, 12);
+  messageDesc(file_agent, 13);
 
 /**
  * Describes the message portcullis.agent.v1.PodStates.
  * Use `create(PodStatesSchema)` to create a new message.
  */
 export const PodStatesSchema = /*@__PURE__*/
-  messageDesc(file_agent, 13);
+  messageDesc(file_agent, 14);
 
 /**
  * Describes the message portcullis.agent.v1.Counters.
  * Use `create(CountersSchema)` to create a new message.
  */
 export const CountersSchema = /*@__PURE__*/
-  messageDesc(file_agent, 14);
+  messageDesc(file_agent, 15);
 
 /**
  * Describes the message portcullis.agent.v1.ProcessCounters.
  * Use `create(ProcessCountersSchema)` to create a new message.
  */
 export const ProcessCountersSchema = /*@__PURE__*/
-  messageDesc(file_agent, 15);
+  messageDesc(file_agent, 16);
 
 /**
  * Describes the message portcullis.agent.v1.VerdictCount.
  * Use `create(VerdictCountSchema)` to create a new message.
  */
 export const VerdictCountSchema = /*@__PURE__*/
-  messageDesc(file_agent, 16);
+  messageDesc(file_agent, 17);
 
 /**
  * Describes the message portcullis.agent.v1.CountersAcknowledgement.
  * Use `create(CountersAcknowledgementSchema)` to create a new message.
  */
 export const CountersAcknowledgementSchema = /*@__PURE__*/
-  messageDesc(file_agent, 17);
+  messageDesc(file_agent, 18);
 
 /**
  * Describes the message portcullis.agent.v1.Violations.
  * Use `create(ViolationsSchema)` to create a new message.
  */
 export const ViolationsSchema = /*@__PURE__*/
-  messageDesc(file_agent, 18);
+  messageDesc(file_agent, 19);
 
 /**
  * Describes the message portcullis.agent.v1.Violation.
  * Use `create(ViolationSchema)` to create a new message.
  */
 export const ViolationSchema = /*@__PURE__*/
-  messageDesc(file_agent, 19);
+  messageDesc(file_agent, 20);
 
 /**
  * Describes the message portcullis.agent.v1.NodeProblems.
  * Use `create(NodeProblemsSchema)` to create a new message.
  */
 export const NodeProblemsSchema = /*@__PURE__*/
-  messageDesc(file_agent, 20);
+  messageDesc(file_agent, 21);
 
 /**
  * Describes the message portcullis.agent.v1.Problem.
  * Use `create(ProblemSchema)` to create a new message.
  */
 export const ProblemSchema = /*@__PURE__*/
-  messageDesc(file_agent, 21);
+  messageDesc(file_agent, 22);
 
 /**
  * Describes the message portcullis.agent.v1.Watches.
  * Use `create(WatchesSchema)` to create a new message.
  */
 export const WatchesSchema = /*@__PURE__*/
-  messageDesc(file_agent, 22);
+  messageDesc(file_agent, 23);
 
 /**
  * Describes the message portcullis.agent.v1.Watch.
  * Use `create(WatchSchema)` to create a new message.
  */
 export const WatchSchema = /*@__PURE__*/
-  messageDesc(file_agent, 23);
+  messageDesc(file_agent, 24);
 
 /**
  * Describes the message portcullis.agent.v1.Observations.
  * Use `create(ObservationsSchema)` to create a new message.
  */
 export const ObservationsSchema = /*@__PURE__*/
-  messageDesc(file_agent, 24);
+  messageDesc(file_agent, 25);
 
 /**
  * Describes the message portcullis.agent.v1.Observation.
  * Use `create(ObservationSchema)` to create a new message.
  */
 export const ObservationSchema = /*@__PURE__*/
-  messageDesc(file_agent, 25);
+  messageDesc(file_agent, 26);
 
 /**
  * Describes the message portcullis.agent.v1.WatchLoss.
  * Use `create(WatchLossSchema)` to create a new message.
  */
 export const WatchLossSchema = /*@__PURE__*/
-  messageDesc(file_agent, 26);
+  messageDesc(file_agent, 27);
 
 /**
  * Describes the enum portcullis.agent.v1.PolicyKind.

@@ -13,9 +13,12 @@ export class HeldState {
   readonly tables: ReadonlyMap<string, RuleTable>;
   readonly rulesets: ReadonlyMap<string, SharedRuleset>;
   readonly hash: string;
+  /** Namespaces that have an enforcing profile, as told last; null: nobody has told. */
+  readonly enforcing: readonly string[] | null;
 
   /** Tables that no binding leads to, and rule sets that no table has, are left out. */
-  constructor(bindings: Bindings, tables: ReadonlyMap<string, RuleTable>) {
+  constructor(bindings: Bindings, tables: ReadonlyMap<string, RuleTable>, enforcing: readonly string[] | null = null) {
+    this.enforcing = enforcing;
     this.bindings = bindings;
     this.hash = bindings.size === 0 ? "" : stateHash(bindings);
     const used = new Map<string, RuleTable>();
@@ -51,7 +54,8 @@ export class HeldState {
         tables.set(table.hash, table);
       }
     }
-    const state = new HeldState(appliedBindings(this.bindings, parts), tables);
+    const enforcing = parts.find((part) => part.enforcing !== undefined)?.enforcing?.names ?? this.enforcing;
+    const state = new HeldState(appliedBindings(this.bindings, parts), tables, enforcing);
     if (state.hash === last.stateHash) return state;
     throw new StateError(
       "PC_STATE_HASH",

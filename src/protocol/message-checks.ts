@@ -12,6 +12,7 @@ import type {
   Counters,
   CountersAcknowledgement,
   Hello,
+  Namespaces,
   NodeProblems,
   Observation,
   Observations,
@@ -153,6 +154,7 @@ const binding: FieldChecks<Binding> = {
   tableHash: hash,
   containers: list(10_000, message(container)),
 };
+const namespaces: FieldChecks<Namespaces> = { names: list(100_000, name) };
 const state: FieldChecks<State> = {
   revision: count,
   full: flag,
@@ -162,6 +164,7 @@ const state: FieldChecks<State> = {
   bindings: list(100_000, message(binding)),
   removed: list(100_000, uid),
   stateHash: hash,
+  enforcing: message(namespaces),
 };
 const countersAcknowledgement: FieldChecks<CountersAcknowledgement> = { sequence: count };
 const watch: FieldChecks<Watch> = {

@@ -4,6 +4,7 @@ import { rulesetsOf, serializeRuleset, serializeSkeleton } from "../policy/seria
 import type { RuleTable } from "../policy/tables.ts";
 import {
   type Binding,
+  NamespacesSchema,
   type Ruleset,
   RulesetSchema,
   type State,
@@ -19,6 +20,8 @@ export interface NodeState {
   bindings: Bindings;
   /** At least those that the bindings lead to. */
   tables: ReadonlyMap<string, SentTable>;
+  /** Namespaces that have an enforcing profile, sorted; null: not known. */
+  enforcing: readonly string[] | null;
 }
 
 /** A table as it goes over the wire. */
@@ -50,6 +53,8 @@ export interface HeldHashes {
   bindings: Bindings | null;
   tables: Hashes;
   rulesets: Hashes;
+  /** Null: not known. */
+  enforcing: readonly string[] | null;
 }
 
 /** A set of hashes, however it is kept. */
@@ -74,6 +79,8 @@ export function sentTables(tables: Iterable<RuleTable>): Map<string, SentTable> 
 /** The messages of a revision, at least one. */
 export function stateMessages(held: HeldHashes, next: NodeState, revision: bigint): State[] {
   const parts = new PartsBuilder(revision, held.bindings === null);
+  const { enforcing } = next;
+  if (enforcing !== null && enforcing.join() !== held.enforcing?.join()) parts.enforcing(enforcing);
   const told = new Set<string>();
   for (const table of tablesOf(next).values()) {
     if (held.tables.has(table.hash)) continue;
@@ -96,16 +103,16 @@ export function stateMessages(held: HeldHashes, next: NodeState, revision: bigin
 
 /** The state with the tables that its bindings lead to, and no others. */
 export function exactly(state: NodeState): NodeState {
-  return { bindings: state.bindings, tables: tablesOf(state) };
+  return { ...state, tables: tablesOf(state) };
 }
 
 /** What an agent holds that has acknowledged a state, which is `exactly` so. It is asked about few rule sets: none is gathered before. */
-export function heldAfter({ bindings, tables }: NodeState): HeldHashes {
+export function heldAfter({ bindings, tables, enforcing }: NodeState): HeldHashes {
   const hasRuleset = (hash: string) => {
     for (const table of tables.values()) if (table.rulesets.has(hash)) return true;
     return false;
   };
-  return { bindings, tables, rulesets: { has: hasRuleset } };
+  return { bindings, tables, rulesets: { has: hasRuleset }, enforcing };
 }
 
 /** The tables that the bindings lead to. */
@@ -138,6 +145,12 @@ class PartsBuilder {
     this.#revision = revision;
     this.#full = full;
     this.#part = this.#newPart();
+  }
+
+  enforcing(names: readonly string[]): void {
+    this.#room(names.reduce((sum, name) => sum + name.length + 2, 0)).enforcing = create(NamespacesSchema, {
+      names: [...names],
+    });
   }
 
   ruleset(ruleset: Ruleset): void {

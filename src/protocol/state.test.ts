@@ -10,7 +10,7 @@ import { type Binding, BindingSchema, PolicyKind, type State, StateSchema } from
 import { HeldState, StateParts } from "./held-state.ts";
 import { heldAfter, type NodeState, sentTables, stateMessages } from "./state-message.ts";
 
-const NOTHING = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
+const NOTHING = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>(), enforcing: null };
 
 const addresses = (count: number) => Array.from({ length: count }, (_, i) => `10.${i >> 8}.${i & 255}.1/32`);
 
@@ -33,6 +33,7 @@ function bindingOf(podUid: string, tableHash: string): Binding {
 function stateOf(tables: RuleTable[], bindings: Binding[]): NodeState {
   return {
     tables: sentTables(tables),
+    enforcing: null,
     bindings: new Map(bindings.map((binding) => [binding.podUid, binding])),
   };
 }

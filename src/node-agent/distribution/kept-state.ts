@@ -16,18 +16,19 @@ import {
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { causeCode, causeText } from "../../api/errors.ts";
-import { type State, StateSchema } from "../../protocol/agent_pb.js";
+import { NamespacesSchema, type State, StateSchema } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { sentTables, stateMessages } from "../../protocol/state-message.ts";
 import { KEPT_STATE_FILE } from "../enforce/state.ts";
 import { KeptStateError } from "./errors.ts";
 
-const NOTHING_HELD = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>() };
+const NOTHING_HELD = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>(), enforcing: null };
 
 export class KeptState {
   readonly #folder: string;
   readonly #path: string;
-  #hash: string | null = null;
+  /** Of what is there. */
+  #saved: string | null = null;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -48,7 +49,7 @@ export class KeptState {
     }
     try {
       const state = HeldState.EMPTY.applied([fromBinary(StateSchema, bytes)]);
-      this.#hash = state.hash;
+      this.#saved = nameOf(state);
       return state;
     } catch (cause) {
       throw new KeptStateError(this.#path, causeText(cause), { cause });
@@ -57,7 +58,7 @@ export class KeptState {
 
   /** Writes it: all of it or nothing, also if the machine stops in between. What is there already is not written again. */
   save(state: HeldState): void {
-    if (this.#hash === state.hash && existsSync(this.#path)) return;
+    if (this.#saved === nameOf(state) && existsSync(this.#path)) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const temporary = `${this.#path}.${process.pid}.tmp`;
     try {
@@ -73,14 +74,18 @@ export class KeptState {
       rmSync(temporary, { force: true });
       throw cause;
     }
-    this.#hash = state.hash;
+    this.#saved = nameOf(state);
   }
+}
+
+function nameOf({ hash, enforcing }: HeldState): string {
+  return JSON.stringify([hash, enforcing]);
 }
 
 function wholeState(state: HeldState): State {
   const parts = stateMessages(
     NOTHING_HELD,
-    { bindings: state.bindings, tables: sentTables(state.tables.values()) },
+    { bindings: state.bindings, tables: sentTables(state.tables.values()), enforcing: null },
     0n,
   );
   return create(StateSchema, {
@@ -90,5 +95,6 @@ function wholeState(state: HeldState): State {
     tables: parts.flatMap(({ tables }) => tables),
     bindings: parts.flatMap(({ bindings }) => bindings),
     stateHash: state.hash,
+    ...(state.enforcing === null ? {} : { enforcing: create(NamespacesSchema, { names: [...state.enforcing] }) }),
   });
 }

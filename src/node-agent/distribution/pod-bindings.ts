@@ -76,6 +76,17 @@ export class PodBindings implements PodDirectory {
     return alike.find(isPolicy) ?? null;
   }
 
+  /**
+   * Namespaces that had an enforcing profile when the operator was last heard of; of an operator that does not tell, those that had one
+   * on this node.
+   */
+  enforcingNamespaces(): ReadonlySet<string> {
+    const { enforcing, bindings, tables } = this.#held;
+    if (enforcing !== null) return new Set(enforcing);
+    const bound = [...bindings.values()].filter(({ tableHash }) => tables.get(tableHash)?.actions.includes("enforce"));
+    return new Set(bound.map(({ namespace }) => namespace));
+  }
+
   /** Uid of the pod of this name, null if there is none. */
   uidOf(namespace: string, name: string): string | null {
     return this.#byName(namespace, name)?.podUid ?? null;

@@ -4,6 +4,7 @@ import type { RuleTable } from "../../policy/tables.ts";
 import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
 import type { FittedTable } from "../enforce/container-files.ts";
 import type { DesiredPolicy } from "../enforce/desired.ts";
+import type { StartupFailurePolicy } from "../node-guard.ts";
 import type { Workload } from "../workload/workload.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 
@@ -13,10 +14,14 @@ export interface PodPoliciesOptions {
   exemptNamespaces: ReadonlySet<string>;
   /** Namespaces whose new pods stay blocked until their policy is known, whatever the general rule. */
   blockNamespaces: ReadonlySet<string>;
+  startupFailurePolicy: StartupFailurePolicy;
   /** The table with what listed paths lead to in the workload's containers; null while that is looked up. */
   fit(table: RuleTable, workload: Workload): FittedTable | null;
   /** What holds for a workload whose policy is not known; `after` gives what is known of others like it. */
-  unknown(workload: Workload, options: { after: () => DesiredPolicy | null; policy?: "Block" }): DesiredPolicy;
+  unknown(
+    workload: Workload,
+    options: { after: () => DesiredPolicy | null; policy?: "Allow" | "Block" },
+  ): DesiredPolicy;
 }
 
 export class PodPolicies {
@@ -40,10 +45,20 @@ export class PodPolicies {
 
   /** The policy while what is wanted is not known, or cannot be had. */
   unknown(workload: Workload): DesiredPolicy {
-    const { exemptNamespaces, blockNamespaces, unknown } = this.#options;
+    const { exemptNamespaces, unknown } = this.#options;
     if (exemptNamespaces.has(workload.namespace)) return { kind: "unrestricted" };
-    const after = () => this.#lastKnown(workload);
-    return unknown(workload, { after, ...(blockNamespaces.has(workload.namespace) ? { policy: "Block" } : {}) });
+    return unknown(workload, { after: () => this.#lastKnown(workload), policy: this.#failurePolicy(workload) });
+  }
+
+  /** What is to become of a pod that nothing is known of in time. */
+  #failurePolicy({ namespace }: Workload): "Allow" | "Block" {
+    const { blockNamespaces, startupFailurePolicy, bindings } = this.#options;
+    if (blockNamespaces.has(namespace)) return "Block";
+    if (startupFailurePolicy !== "Auto") return startupFailurePolicy;
+    const enforcing = bindings.enforcingNamespaces();
+    // A pod whose namespace cannot be read may be of any of them.
+    const isMeant = namespace === "" ? enforcing.size > 0 : enforcing.has(namespace);
+    return isMeant ? "Block" : "Allow";
   }
 
   /** The operator's name for a table in force; empty where it is not known. */

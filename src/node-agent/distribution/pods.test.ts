@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
+import { HeldState } from "../../protocol/held-state.ts";
 import type { DesiredPolicy, WorkloadOutcome } from "../enforce/desired.ts";
 import { KEPT_STATE_FILE } from "../enforce/state.ts";
 import { testTable, testWorkload } from "../enforce/testing/workloads.ts";
+import type { StartupFailurePolicy } from "../node-guard.ts";
 import { KeptState } from "./kept-state.ts";
 import { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";
@@ -73,9 +75,11 @@ test("a pod that the kubelet has from a file is the one which stands for it at t
 function policies(
   bindings: PodBindings,
   unknown: (after: () => DesiredPolicy | null, policy?: string) => DesiredPolicy,
+  startupFailurePolicy: StartupFailurePolicy = "Allow",
 ) {
   return new PodPolicies({
     bindings,
+    startupFailurePolicy,
     exemptNamespaces: new Set(["kube-system"]),
     blockNamespaces: new Set(["vault"]),
     fit: (table) => ({ table, files: {} }),
@@ -101,12 +105,49 @@ test("exempt namespaces do not wait; those that ask for it are blocked", () => {
   });
   const kindIn = (namespace: string) => chosen.policyOf(testWorkload(1, { podUid: "x", namespace })).kind;
   assert.deepEqual([kindIn("kube-system"), kindIn("vault"), kindIn("shop")], ["unrestricted", "pending", "pending"]);
-  assert.deepEqual(asked, ["Block", undefined]);
+  assert.deepEqual(asked, ["Block", "Allow"]);
+});
+
+test("by Auto a pod that nothing is known of is shut where profiles enforce, open elsewhere, and shut where that cannot be read", () => {
+  const enforcing = { ...table, hash: "e", actions: ["enforce" as const] };
+  const asked = (held: HeldState) => {
+    const policy: unknown[] = [];
+    const chosen = policies(
+      new PodBindings(held, folder),
+      (_, given) => {
+        policy.push(given);
+        return { kind: "pending" };
+      },
+      "Auto",
+    );
+    for (const namespace of ["shop", "plain", ""]) chosen.policyOf(testWorkload(1, { podUid: "x", namespace }));
+    return policy;
+  };
+  const none = new Map();
+  assert.deepEqual(asked(new HeldState(none, none, ["shop"])), ["Block", "Allow", "Block"]);
+  assert.deepEqual(asked(new HeldState(none, none, [])), ["Allow", "Allow", "Allow"]);
+  // An operator that does not tell: what the node's own pods have.
+  const bindings = new Map([["a", testBinding("a", enforcing, { namespace: "shop" })]]);
+  assert.deepEqual(asked(new HeldState(bindings, new Map([["e", enforcing]]))), ["Block", "Allow", "Block"]);
+  assert.deepEqual(asked(heldState([], [])), ["Allow", "Allow", "Allow"]);
+});
+
+test("where profiles enforce is kept on disk, and told again only when it has changed", () => {
+  const kept = join(folder, "enforcing");
+  new KeptState(kept).save(new HeldState(new Map(), new Map(), ["shop"]));
+  const loaded = new KeptState(kept);
+  assert.deepEqual(loaded.load()?.enforcing, ["shop"]);
+  loaded.save(new HeldState(new Map(), new Map(), ["shop", "web"]));
+  assert.deepEqual(new KeptState(kept).load()?.enforcing, ["shop", "web"]);
 });
 
 test("a pod whose files are being looked at keeps what is in force", () => {
   const held = heldState([table], [testBinding("a", table)]);
-  const options = { exemptNamespaces: new Set<string>(), blockNamespaces: new Set<string>() };
+  const options = {
+    exemptNamespaces: new Set<string>(),
+    blockNamespaces: new Set<string>(),
+    startupFailurePolicy: "Allow" as const,
+  };
   const unknown = (): DesiredPolicy => ({ kind: "pending" });
   const chosen = new PodPolicies({ bindings: new PodBindings(held, folder), ...options, fit: () => null, unknown });
   assert.equal(chosen.policyOf(testWorkload(1, { podUid: "a" })).kind, "unchanged");
@@ -118,6 +159,7 @@ test("a table that was fitted goes by the operator's name for it", () => {
     bindings: new PodBindings(heldState([table], [testBinding("a", table)]), folder),
     exemptNamespaces: new Set(),
     blockNamespaces: new Set(),
+    startupFailurePolicy: "Allow",
     fit: () => ({ table: fitted, files: { "main@1:/bin/app": "/bin/real" } }),
     unknown: () => ({ kind: "pending" }),
   });

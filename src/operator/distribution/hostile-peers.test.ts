@@ -45,7 +45,7 @@ async function serve(reviewMilliseconds = 5) {
     notServing: () => null,
     watchers: { connected: nothing, disconnected: nothing, observed: nothing },
     records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
-    wanted: () => ({ bindings: new Map(), tables: new Map() }),
+    wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
     onDropped: (reason) => counts.dropped.set(reason, (counts.dropped.get(reason) ?? 0) + 1),

@@ -48,7 +48,7 @@ function serverWith(tls: { certificateFile: string; keyFile: string }): Distribu
     notServing: () => null,
     watchers: { connected: nothing, disconnected: nothing, observed: nothing },
     records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
-    wanted: () => ({ bindings: new Map(), tables: new Map() }),
+    wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
     log: silentLogger(),

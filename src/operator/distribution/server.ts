@@ -149,6 +149,11 @@ export class DistributionServer {
     this.#sessions.get(node)?.notify();
   }
 
+  /** All nodes are to have something else. */
+  notifyAll(): void {
+    for (const session of this.#sessions.values()) session.notify();
+  }
+
   /** Sends all agents to the leader; this replica is it no more. */
   dismiss(): void {
     for (const session of this.#sessions.values()) session.refuse(this.#elsewhere() ?? DISMISSED);

@@ -78,7 +78,7 @@ const REFUSED_LONGEST_MS = 60_000;
 /** A moment after the time is up. */
 const LATE_MS = 100;
 
-const NOTHING: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set() };
+const NOTHING: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set(), enforcing: null };
 
 interface UnderWay {
   revision: bigint;
@@ -246,8 +246,8 @@ export class Session {
   /** An agent that comes back with just what it is to have need not be told it again. */
   #heldBy({ stateHash: hash, tables, rulesets }: Hello): HeldHashes {
     const wanted = this.#options.wanted();
-    if (hash !== "" && hash === stateHash(wanted.bindings)) return heldAfter(exactly(wanted));
-    return { bindings: null, tables: new Set(tables), rulesets: new Set(rulesets) };
+    if (hash !== "" && hash === stateHash(wanted.bindings)) return { ...heldAfter(exactly(wanted)), enforcing: null };
+    return { bindings: null, tables: new Set(tables), rulesets: new Set(rulesets), enforcing: null };
   }
 
   #acknowledged(revision: bigint): void {

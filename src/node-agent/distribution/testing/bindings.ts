@@ -5,7 +5,7 @@ import { type Binding, BindingSchema, PolicyKind, type State } from "../../../pr
 import { HeldState } from "../../../protocol/held-state.ts";
 import { type HeldHashes, sentTables, stateMessages } from "../../../protocol/state-message.ts";
 
-export const NOTHING_HELD: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set() };
+export const NOTHING_HELD: HeldHashes = { bindings: null, tables: new Set(), rulesets: new Set(), enforcing: null };
 
 /** The binding of a pod `default/<uid>`. */
 export function testBinding(podUid: string, table: RuleTable | null, changes: Partial<Binding> = {}): Binding {
@@ -24,6 +24,7 @@ export function testBinding(podUid: string, table: RuleTable | null, changes: Pa
 export function fullState(revision: bigint, tables: readonly RuleTable[], bindings: readonly Binding[]): State[] {
   const state = {
     tables: sentTables(tables),
+    enforcing: null,
     bindings: new Map(bindings.map((binding) => [binding.podUid, binding])),
   };
   return stateMessages(NOTHING_HELD, state, revision);
