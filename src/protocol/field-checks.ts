@@ -74,6 +74,13 @@ export function entries(max: number, key: Check, value: Check): Check {
   };
 }
 
+/** What may be left out. */
+export function optional(check: Check): Check {
+  return (value, field) => {
+    if (value !== undefined) check(value, field);
+  };
+}
+
 /** A message within a message, field by field. */
 export function message<Message>(checks: FieldChecks<Message>): Check {
   const fields = Object.entries(checks) as [keyof object, Check][];

@@ -43,6 +43,7 @@ import {
   list,
   message,
   oneOf,
+  optional,
   text,
   whole,
 } from "./field-checks.ts";
@@ -164,7 +165,7 @@ const state: FieldChecks<State> = {
   bindings: list(100_000, message(binding)),
   removed: list(100_000, uid),
   stateHash: hash,
-  enforcing: message(namespaces),
+  enforcing: optional(message(namespaces)),
 };
 const countersAcknowledgement: FieldChecks<CountersAcknowledgement> = { sequence: count };
 const watch: FieldChecks<Watch> = {
