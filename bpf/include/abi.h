@@ -281,6 +281,7 @@ enum process_flag {
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
 	PROCESS_MOUNTED = 8,          /* the file is not on the mount that its root directory is on */
 	PROCESS_SCRIPT_MOUNTED = 16,  /* the script's is not */
+	PROCESS_LED_BY_ENV = 32,      /* its script begins with #!/usr/bin/env, which is about to execute the interpreter */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */

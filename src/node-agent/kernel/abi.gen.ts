@@ -143,6 +143,7 @@ export const ProcessFlag = {
   PATH_UNKNOWN: 4,
   MOUNTED: 8,
   SCRIPT_MOUNTED: 16,
+  LED_BY_ENV: 32,
 } as const;
 
 /** `enum socket_flag` */
