@@ -89,6 +89,10 @@ verify: build ## Type check, lint, and check that generated files are up to date
 fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (FUZZ_SECONDS=60 SEED=...)
 	$(NODE) test/fuzz/fuzz.ts --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
 
+.PHONY: fuzz-protocol
+fuzz-protocol: setup ## Fuzzing of all that the network reaches: agents' protocol both ways, observers, HTTP, TLS (FUZZ_SECONDS=60 SEED=...)
+	$(NODE) --disable-warning=ExperimentalWarning test/fuzz-protocol/fuzz.ts --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench
 bench: build build/bench/traffic ## Print ratios against a baseline of the same run (ARGS="--only dns --seconds 5")
 	$(NODE) bench/bench.ts $(ARGS)
