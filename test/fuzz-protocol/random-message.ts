@@ -2,6 +2,28 @@
 import { create, type DescField, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { Random } from "../../src/policy/testing/random.ts";
 
+/** What a field of this name would hold if all were well, so that most of a message comes through to where it is used. */
+const PLAUSIBLE: Readonly<Record<string, readonly unknown[]>> = {
+  podUid: ["uid-default-web", "uid-default-web-2", "uid-default-none"],
+  removed: ["uid-default-web"],
+  profile: ["default/web", "default/none"],
+  profiles: ["default/web"],
+  path: ["/bin/app", "", "/bin/other"],
+  container: ["", "app"],
+  direction: ["egress", "ingress"],
+  verdict: ["allowed", "alerted", "dropped", "counted"],
+  verdicts: ["dropped"],
+  reason: ["Peer", "DnsName", "NewReason"],
+  code: ["", "PC_UNEXPECTED"],
+  port: [0, 80, 65_535],
+  phase: [1, 2, 3, 4, 5],
+  revision: [1n, 2n],
+  searchDomains: ["default.svc.cluster.local", "example"],
+  hash: ["abc", ""],
+  tableHash: ["abc", ""],
+};
+const PLAUSIBLE_SHARE = 0.9;
+
 const TEXTS: readonly ((random: Random) => string)[] = [
   () => "",
   () => "default/web",
@@ -47,6 +69,8 @@ function randomField(random: Random, field: DescField, depth: number): unknown {
 }
 
 function randomValue(random: Random, field: DescField, depth: number): unknown {
+  const plausible = field.message === undefined ? PLAUSIBLE[field.localName] : undefined;
+  if (plausible !== undefined && random.chance(PLAUSIBLE_SHARE)) return random.pick(plausible);
   if (field.message !== undefined) return randomMessage(random, field.message, depth + 1);
   if (field.enum !== undefined) return random.chance(0.8) ? random.pick(field.enum.values).number : random.below(2000);
   switch (field.scalar) {

@@ -4,13 +4,15 @@ import { Targets } from "./targets.ts";
 
 export interface Outcome {
   inputs: number;
-  /** What went wrong, with the seed that shows it again; null: nothing did. */
+  /** What went wrong, with the seed of an input about that time; null: nothing did. */
   found: { seed: number; target: string; problem: string } | null;
 }
 
 const NAMES = ["agentStream", "operatorMessage", "observeRequest", "httpHead", "tlsHello"] as const;
 /** Between two looks at whether all still stands. */
-const LOOK_EVERY = 50;
+const LOOK_EVERY = 250;
+/** Inputs under way at a time: most of the time is waiting for what comes of them. */
+const AT_A_TIME = 8;
 
 export async function fuzzProtocols(seed: number, milliseconds: number): Promise<Outcome> {
   const targets = await Targets.start();
@@ -19,27 +21,32 @@ export async function fuzzProtocols(seed: number, milliseconds: number): Promise
     uncaught.push(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause));
   process.on("uncaughtException", onUncaught);
   const end = Date.now() + milliseconds;
-  let inputs = 0;
-  try {
-    for (; Date.now() < end; inputs += 1) {
-      const random = new Random(seed + inputs);
+  const outcome: Outcome = { inputs: 0, found: null };
+  const go = async () => {
+    while (Date.now() < end && outcome.found === null) {
+      const own = seed + outcome.inputs;
+      outcome.inputs += 1;
+      const random = new Random(own);
       const target = random.pick(NAMES);
-      const problem = await tried(() => targets[target](random));
-      const trouble = inputs % LOOK_EVERY === 0 ? await targets.trouble() : null;
+      const problem = await problemOf(() => targets[target](random));
+      const trouble = own % LOOK_EVERY === 0 ? await problemOf(() => targets.trouble()) : null;
       const found = uncaught[0] ?? problem ?? trouble;
-      if (found !== null) return { inputs, found: { seed: seed + inputs, target, problem: found } };
+      if (found !== null) outcome.found ??= { seed: own, target, problem: found };
     }
-    return { inputs, found: null };
+  };
+  try {
+    await Promise.all(Array.from({ length: AT_A_TIME }, go));
+    return outcome;
   } finally {
     process.off("uncaughtException", onUncaught);
     await targets.close();
   }
 }
 
-async function tried(work: () => Promise<void>): Promise<string | null> {
+async function problemOf(work: () => Promise<unknown>): Promise<string | null> {
   try {
-    await work();
-    return null;
+    const problem = await work();
+    return typeof problem === "string" ? problem : null;
   } catch (cause) {
     return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
   }

@@ -96,7 +96,9 @@ export class Targets {
     const status = this.cluster.status("web");
     if (status !== undefined && !this.#isStatus(status))
       return `a status is not valid: ${JSON.stringify(this.#isStatus.errors)}`;
-    const answer = await fetch(`http://127.0.0.1:${this.#endpoints.probePort}/healthz`);
+    const answer = await fetch(`http://127.0.0.1:${this.#endpoints.probePort}/healthz`, {
+      headers: { connection: "close" },
+    });
     await answer.text();
     return answer.ok ? null : `the probe says ${answer.status}`;
   }
