@@ -58,7 +58,7 @@ test("what the operator may do in a cluster: this, and nothing else", { skip }, 
       }),
     );
   assert.deepEqual(rules("ClusterRole", "portcullis-operator"), [
-    "securityprofiles.security.datadoghq.com: list watch",
+    "securityprofiles.security.datadoghq.com: get list watch",
     "securityprofiles/status.security.datadoghq.com: patch",
     "namespaces: list watch",
     "pods: list watch",
