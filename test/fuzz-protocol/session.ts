@@ -1,4 +1,5 @@
 /** Fuzzes all that the network reaches, for a while. */
+import { setTimeout as wait } from "node:timers/promises";
 import { Random } from "../../src/policy/testing/random.ts";
 import { Targets } from "./targets.ts";
 
@@ -43,9 +44,12 @@ export async function fuzzProtocols(seed: number, milliseconds: number): Promise
   }
 }
 
+/** Nothing takes so long, on the busiest machine. */
+const STUCK_MS = 20_000;
+
 async function problemOf(work: () => Promise<unknown>): Promise<string | null> {
   try {
-    const problem = await work();
+    const problem = await Promise.race([work(), wait(STUCK_MS, "no end within 20 s", { ref: false })]);
     return typeof problem === "string" ? problem : null;
   } catch (cause) {
     return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
