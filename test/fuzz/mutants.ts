@@ -108,6 +108,9 @@ export const MUTANTS: Record<string, Evaluate> = {
     { socket: { former: _former, ...socket } = {}, ...context },
     time,
   ) => evaluate(state, table, packet, { ...context, socket }, time),
+  "broadcasts of the link are taken for datagrams to the workload": ofPacket((packet) =>
+    packet.kind === "ip" ? { ...packet, toLinkGroup: false } : packet,
+  ),
   "changed binaries are not told apart": (state, table, packet, context, time) => {
     const subjects = context.subjects.map((subject) => ({ ...subject, modified: false }));
     return evaluate(state, table, packet, { ...context, subjects }, time);
