@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import ipaddr from "ipaddr.js";
+import type { PortcullisError } from "../api/errors.ts";
 import type { RuleTable } from "../policy/tables.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { AgentReports } from "./agent-reports.ts";
@@ -142,6 +143,14 @@ export class NodeGuard {
    */
   fit(table: RuleTable, workload: Workload): FittedTable | null {
     return this.#containerFiles.fit(table, workload, this.enforcement.enforcer.filesOf(workload));
+  }
+
+  /** Workloads whose files cannot be looked at, and why. */
+  fileProblems(): { workload: Workload; problem: PortcullisError }[] {
+    return this.#options.workloads.snapshot().workloads.flatMap((workload) => {
+      const problem = this.#options.files.problemOf(workloadKey(workload));
+      return problem === null ? [] : [{ workload, problem }];
+    });
   }
 
   /** Brings the kernel in line with what is wanted. */

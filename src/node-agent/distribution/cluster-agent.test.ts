@@ -1,6 +1,9 @@
 /** The agent of a node on the real kernel: pods that are network namespaces, and an operator on loopback. */
+
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -14,6 +17,7 @@ import { inspectNode } from "../enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../enforce/settings.ts";
 import { SILENT } from "../enforce/testing/workloads.ts";
 import { ForeignFiles } from "../foreign-files/foreign-files.ts";
+import { HAS_FUSE, hangAt, OWN_FILES } from "../foreign-files/testing/hung-files.ts";
 import { AgentMetrics } from "./agent-metrics.ts";
 import { ClusterAgent } from "./cluster-agent.ts";
 import { KeptState } from "./kept-state.ts";
@@ -40,12 +44,12 @@ class RunningAgent {
   readonly metrics = new AgentMetrics();
   readonly workloads: PretendedPods;
   readonly agent: ClusterAgent;
-  readonly files = new ForeignFiles({ log: SILENT });
+  readonly files = new ForeignFiles({ log: SILENT, limit: 3000 });
 
   constructor(port: number, startupTimeout = 60_000) {
     const kept = new KeptState(stateDirectory);
     const bindings = new PodBindings(kept.load() ?? undefined, join(folder, "no-logs"));
-    this.workloads = new PretendedPods(PODS, bindings, root);
+    this.workloads = new PretendedPods(PODS, bindings, (name) => roots.get(name) ?? root);
     const address = {
       target: `127.0.0.1:${port}`,
       serverName: "operator.test",
@@ -83,6 +87,9 @@ class RunningAgent {
     this.files.close();
   }
 }
+
+/** Of pods whose container has another root than the others. */
+const roots = new Map<string, string>();
 
 let operator: FakeOperator;
 let running: RunningAgent | null = null;
@@ -197,6 +204,39 @@ test("a table that does not fit leaves the pod's old one in force, and others al
   assert.equal(enforced.tableHash, other.hash);
   assert.equal(status(WEB)?.table, before);
   assert.equal(operator.said("refusal").length, 0);
+});
+
+test("a pod whose files hang is told of, and everybody else is served", {
+  skip: !HAS_FUSE && "no FUSE here",
+}, async () => {
+  const hungRoot = join(folder, "hung");
+  mkdirSync(join(hungRoot, "bin"), { recursive: true });
+  const hung = spawn("unshare", [...OWN_FILES, "sh", "-c", hangAt(join(hungRoot, "bin"))], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    await once(hung.stdout, "data");
+    const pid = readFileSync(`/proc/${hung.pid}/task/${hung.pid}/children`, "utf8").trim();
+    roots.set(WEB, `/proc/${pid}/root${hungRoot}`);
+    const table = tableFor("/bin/hanging");
+    push([table], bindingOf(WEB, table), bindingOf(SHOP, table));
+    await until("the other pod has it", () => status(SHOP)?.table === table.hash);
+    assert.deepEqual(status(WEB)?.problems, [], "it has waited for the one that hangs");
+    assert.notEqual(status(WEB)?.table, table.hash);
+    await until("the one that hangs has it too", () => status(WEB)?.table === table.hash);
+    assert.deepEqual(
+      status(WEB)?.problems.map(({ code }) => code),
+      ["PC_FILES_HUNG"],
+    );
+    const problems = () => operator.said("nodeProblems").at(-1)?.problems ?? [];
+    const told = await until("the operator knows", () => problems().find(({ code }) => code === "PC_FILES_HUNG"));
+    assert.ok(told.message.includes(WEB));
+    assert.equal(told.reducesEnforcement, false);
+  } finally {
+    hung.kill("SIGKILL");
+    roots.clear();
+  }
+  await until("it answers again", () => status(WEB)?.problems.length === 0);
 });
 
 test("without an operator the agent starts with what it knew, and changes nothing", async () => {

@@ -14,7 +14,7 @@ import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
 import { countedPackets } from "./counted-packets.ts";
 import { CounterReport } from "./counter-report.ts";
 import type { KeptState } from "./kept-state.ts";
-import { nodeProblems } from "./node-problems.ts";
+import { fileProblems, nodeProblems } from "./node-problems.ts";
 import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";
@@ -89,7 +89,7 @@ export class ClusterAgent {
       unknown: (workload, after) => this.#guard.policyUnknown(workload, after),
     });
     metrics.watch(() => describeNode(this.#guard.enforcement));
-    this.#reporter.setProblems(nodeProblems(this.#guard.enforcement));
+    this.#reporter.setProblems(this.#problems());
     this.#stops.push(workloads.subscribe(() => this.#reconcile()));
     this.#client = new OperatorClient({
       ...operator,
@@ -111,6 +111,10 @@ export class ClusterAgent {
     for (const stop of this.#stops) stop();
     this.#client.close();
     this.#guard.close();
+  }
+
+  #problems() {
+    return [...nodeProblems(this.#guard.enforcement), ...fileProblems(this.#guard.fileProblems())];
   }
 
   #uidOf(namespace: string, name: string): string | null {
@@ -149,7 +153,7 @@ export class ClusterAgent {
       this.#counters.sample();
       const outcomes = this.#applyAll(workloads);
       this.#tell(outcomes);
-      this.#reporter.setProblems(nodeProblems(this.#guard.enforcement));
+      this.#reporter.setProblems(this.#problems());
       this.#options.metrics.reconciled((performance.now() - started) / 1000);
       if (this.#revisionAt === null) return;
       this.#options.metrics.enforced((performance.now() - this.#revisionAt) / 1000);

@@ -1,8 +1,10 @@
 /** What is wrong on the node as a whole: hooks that the kernel does not have, and maps that were full. */
 import { create } from "@bufbuild/protobuf";
+import type { PortcullisError } from "../../api/errors.ts";
 import { type Problem, ProblemSchema } from "../../protocol/agent_pb.js";
 import type { Enforcement } from "../enforce/enforcement.ts";
 import { ErrorKind } from "../kernel/abi.gen.ts";
+import { type Workload, workloadName } from "../workload/workload.ts";
 
 /** What it means that one of these has been counted. Others cost an event or a lookup, and no verdict. */
 const FULL: readonly (readonly [keyof typeof ErrorKind, string])[] = [
@@ -26,4 +28,17 @@ export function nodeProblems({ programs, maps }: Pick<Enforcement, "programs" | 
     create(ProblemSchema, { code: "PC_MAP_FULL", message, reducesEnforcement: true }),
   );
   return [...missing, ...full];
+}
+
+/** Files of many pods may hang for one reason: so many are named. */
+const NAMED_MAX = 3;
+
+/** Pods whose files cannot be looked at. What is in force for them is less than their rights, never more. */
+export function fileProblems(pods: readonly { workload: Workload; problem: PortcullisError }[]): Problem[] {
+  const [first] = pods;
+  if (first === undefined) return [];
+  const names = pods.slice(0, NAMED_MAX).map(({ workload }) => workloadName(workload));
+  const more = pods.length > NAMED_MAX ? ` and ${pods.length - NAMED_MAX} more` : "";
+  const message = `${names.join(", ")}${more}: ${first.problem.message}`;
+  return [create(ProblemSchema, { code: first.problem.code, message, reducesEnforcement: false })];
 }

@@ -35,7 +35,7 @@ export class ContainerFiles {
   readonly #parts: ContainerFilesParts;
   /** What was found and is in force nowhere yet, by workload. */
   readonly #found = new Map<string, Record<string, string>>();
-  /** Containers that are being looked at (infinity), or could not be: until when nobody looks again. By prefix. */
+  /** Containers that are being looked at (infinity), or could not be: until when nobody looks again. */
   readonly #notBefore = new Map<string, number>();
 
   constructor(parts: ContainerFilesParts) {
@@ -62,24 +62,25 @@ export class ContainerFiles {
 
   #look(workload: Workload, container: Container, paths: string[]): "done" | "looking" {
     if (paths.length === 0) return "done";
-    const { prefix, root } = container;
-    const notBefore = this.#notBefore.get(prefix) ?? 0;
+    const { root } = container;
+    const key = containerKey(workload, container);
+    const notBefore = this.#notBefore.get(key) ?? 0;
     if (notBefore === Number.POSITIVE_INFINITY) return "looking";
     if (notBefore > Date.now()) return "done";
-    this.#notBefore.set(prefix, Number.POSITIVE_INFINITY);
-    void this.#ask(workload, prefix, { root, paths });
+    this.#notBefore.set(key, Number.POSITIVE_INFINITY);
+    void this.#ask(workload, container, { root, paths });
     return "looking";
   }
 
-  async #ask(workload: Workload, prefix: string, ask: { root: string; paths: string[] }): Promise<void> {
+  async #ask(workload: Workload, container: Container, ask: { root: string; paths: string[] }): Promise<void> {
     const key = workloadKey(workload);
     try {
       const found = await this.#parts.files.ask(key, "links", ask);
-      const named = Object.entries(found).map(([path, file]) => [prefix + path, file] as const);
+      const named = Object.entries(found).map(([path, file]) => [container.prefix + path, file] as const);
       this.#found.set(key, { ...this.#found.get(key), ...Object.fromEntries(named) });
-      this.#notBefore.delete(prefix);
+      this.#notBefore.delete(containerKey(workload, container));
     } catch (error) {
-      this.#notBefore.set(prefix, Date.now() + AGAIN_MS);
+      this.#notBefore.set(containerKey(workload, container), Date.now() + AGAIN_MS);
       this.#parts.onError(workload, error);
     }
     this.#parts.onLooked();
@@ -87,11 +88,11 @@ export class ContainerFiles {
 
   /** Forgets what is of containers that are gone. */
   keep(workloads: readonly Workload[]): void {
-    const prefixes = new Set(
-      workloads.flatMap(({ containers }) => firstOfEach(containers)).map(({ prefix }) => prefix),
+    const containers = new Set(
+      workloads.flatMap((workload) => firstOfEach(workload.containers).map((one) => containerKey(workload, one))),
     );
     const keys = new Set(workloads.map(workloadKey));
-    for (const prefix of this.#notBefore.keys()) if (!prefixes.has(prefix)) this.#notBefore.delete(prefix);
+    for (const key of this.#notBefore.keys()) if (!containers.has(key)) this.#notBefore.delete(key);
     for (const key of this.#found.keys()) if (!keys.has(key)) this.#found.delete(key);
   }
 }
@@ -99,6 +100,10 @@ export class ContainerFiles {
 /** `container:path` of a key of `files`: a path alone, of a workload that is no pod, stays as it is. */
 export function listedName(key: string): string {
   return key.replace(/^([^/@]*)@\d+:/, "$1:");
+}
+
+function containerKey(workload: Workload, { prefix }: Container): string {
+  return `${workloadKey(workload)} ${prefix}`;
 }
 
 function missing(table: RuleTable, { prefix }: Container, files: Readonly<Record<string, string>>): string[] {

@@ -16,17 +16,17 @@ export class PretendedPods implements WorkloadSource {
   readonly #names: NamedNamespaces;
   readonly #bindings: PodBindings;
   readonly #uids: ReadonlyMap<string, string>;
-  readonly #root: string;
+  readonly #rootOf: (pod: string) => string;
 
-  /** @param root what the container has for a root */
-  constructor(pods: readonly PretendedPod[], bindings: PodBindings, root: string) {
+  /** @param rootOf what the container of a pod has for a root */
+  constructor(pods: readonly PretendedPod[], bindings: PodBindings, rootOf: (pod: string) => string) {
     const named = pods.map(({ name }) => ({ name, namespace: "default", labels: {} }));
     const onError = (error: unknown) => {
       throw error;
     };
     this.#uids = new Map(pods.map(({ name, uid }) => [name, uid]));
     this.#bindings = bindings;
-    this.#root = root;
+    this.#rootOf = rootOf;
     this.#names = new NamedNamespaces(named, { onError });
   }
 
@@ -51,7 +51,12 @@ export class PretendedPods implements WorkloadSource {
       const podUid = this.#uids.get(workload.name) ?? "";
       const facts = this.#bindings.find(podUid);
       const known = facts === null ? { namespace: "", name: podUid } : { namespace: facts.namespace };
-      return { ...workload, ...known, podUid, containers: [{ name: "main", cgroupId: 1n, root: this.#root }] };
+      return {
+        ...workload,
+        ...known,
+        podUid,
+        containers: [{ name: "main", cgroupId: 1n, root: this.#rootOf(workload.name) }],
+      };
     };
     return {
       workloads: workloads.map(asPod),
