@@ -43,7 +43,7 @@ await lab.agent.start();
 /** Older than the agent, which has to believe the kernel of it. */
 function startForged() {
   const tag = lab.tag();
-  return [tag, lab.start(shop, stranger, `forge ${app} wait timeout 250 ${SEND.replace("TAG", tag)}`)] as const;
+  return [tag, lab.start(shop, stranger, `impersonate ${app} wait timeout 250 ${SEND.replace("TAG", tag)}`)] as const;
 }
 
 test("§3 attack: before the agent starts, a process makes the kernel believe that it runs a listed executable", async () => {

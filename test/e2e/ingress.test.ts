@@ -123,9 +123,9 @@ test("§4 ingress: a process that is not listed answers nobody", async () => {
   await listener.kill();
 });
 
-test("§4 ingress: a port on which nobody listens belongs to nobody", async () => {
+test("§4 ingress: a port on which nobody has listened yet belongs to nobody", async () => {
   const mark = lab.agent.events.mark();
-  assert.equal(await visit(`tcp4 connect ${web.ipv4} 8080`), 3);
+  assert.equal(await visit(`tcp4 connect ${web.ipv4} 8090`), 3);
   await lab.violation({ reason: "Unattributed", direction: "ingress", path: null }, mark);
 });
 

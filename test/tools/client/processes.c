@@ -255,7 +255,7 @@ static void read_layout(struct prctl_mm_map *map)
 }
 
 /* In a user namespace of its own, makes the kernel believe that the process runs another executable. */
-static void forge(struct client *client, char **arguments)
+static void impersonate(struct client *client, char **arguments)
 {
 	struct prctl_mm_map map = { .exe_fd = open(arguments[0], O_RDONLY) };
 
@@ -385,7 +385,7 @@ const struct verb process_verbs[] = {
 	{ "exec", 1, "PROGRAM", do_exec },
 	{ "memfdexec", 1, "PROGRAM", memfd_exec },
 	{ "deletedexec", 1, "PROGRAM", deleted_exec },
-	{ "forge", 1, "PROGRAM", forge },
+	{ "impersonate", 1, "PROGRAM", impersonate },
 	{ "fd", 1, "NUMBER", take_descriptor },
 	{ "pass", 1, "PATH", pass },
 	{ "take", 1, "PATH", take },
