@@ -31,27 +31,18 @@ static __always_inline void tell_test(struct __sk_buff *skb, __u32 reason, __u32
 __noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
 {
 	struct scratch *s = get_scratch();
-	__u32 verdict = VERDICT_ALLOWED;
+	__u32 verdict;
 
 	if (!s)
 		return TC_DROP;
-	if (reason) {
+	if (reason)
 		s->mask = 0;
-		verdict = s->workload.mode & MODE_ENFORCE ? VERDICT_DROPPED
-			: s->workload.mode & MODE_ALERT	  ? VERDICT_ALERTED
-							  : VERDICT_COUNTED;
-	}
+	verdict = verdict_of(s, reason);
 	count_packet(s->workload.id, s->flow.subjects[0].path_id, s->direction, reason, verdict, skb->len);
 	tell_test(skb, reason, verdict);
 	if (report)
 		send_event(skb, EVENT_VERDICT, reason, verdict);
 	return verdict == VERDICT_DROPPED ? TC_DROP : TC_NEXT;
-}
-
-/* A workload that is only watched to learn is not judged: everything is allowed, and reported as such. */
-static __always_inline int is_judged(struct scratch *s)
-{
-	return !(s->workload.mode & MODE_LEARN) || (s->workload.mode & (MODE_ALERT | MODE_ENFORCE));
 }
 
 static __always_inline int violation(struct __sk_buff *skb, struct scratch *s, __u32 reason)
@@ -155,21 +146,20 @@ static __always_inline void remember_masks(struct scratch *s)
 	s->mask = s->flow.subjects[0].mask;
 }
 
-/* What was asked in a datagram that was refused before anybody looked into it: the report is to say so. */
-static __always_inline void read_question(struct __sk_buff *skb, struct scratch *s)
+/* What was asked in a datagram that was refused before anybody looked into it: the reports are to say so. */
+__noinline int report_question(struct __sk_buff *skb, __u32 reason)
 {
-	if (!(s->flow.flags & FLOW_DNS) || s->packet.protocol != PROTOCOL_UDP || !(s->workload.mode & MODE_REPORTS))
-		return;
-	s->dns_reported = parse_dns(skb, s->packet.payload_offset, s->packet.end) == REASON_ALLOWED;
-}
+	struct scratch *s = get_scratch();
+	__u32 size;
+	int loaded;
 
-/* Every DNS message is told of under trace-dns, whatever its verdict. */
-static __always_inline void trace_dns(struct __sk_buff *skb, struct scratch *s, __u32 reason)
-{
-	if (!s->dns_reported || !(s->workload.mode & MODE_TRACE_DNS))
-		return;
-	send_event(skb, EVENT_DNS, reason,
-		   !reason ? VERDICT_ALLOWED : s->workload.mode & MODE_ENFORCE ? VERDICT_DROPPED : VERDICT_ALERTED);
+	if (!s || !(s->flow.flags & FLOW_DNS) || s->packet.protocol != PROTOCOL_UDP || !(s->workload.mode & MODE_REPORTS))
+		return 0;
+	size = s->packet.end - s->packet.payload_offset;
+	loaded = load_message(skb, s->packet.payload_offset, size);
+	s->dns_reported = loaded >= 0 && parse_dns(loaded) == REASON_ALLOWED;
+	trace_dns(skb, s, reason);
+	return 0;
 }
 
 __noinline int judge_new(struct __sk_buff *skb, int standing)
@@ -207,11 +197,13 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
 		reason = remember_fragment(skb, reason);
 	if (flow_reason)
-		read_question(skb, s);
-	trace_dns(skb, s, reason);
+		report_question(skb, reason);
 	if (reason)
 		return violation(skb, s, reason);
 	report = !flow_reason && standing == STANDING_NEW && set && (set->flags & SETTING_REPORT_ALLOWED);
+	/* The report of the flow does not repeat the question that trace-dns has told. */
+	if (s->workload.mode & MODE_TRACE_DNS)
+		s->dns_reported = 0;
 	return finish(skb, REASON_ALLOWED, report);
 }
 
@@ -233,10 +225,13 @@ static __always_inline int judge_valid(struct __sk_buff *skb, struct scratch *s,
 	flow->dns_next[1] = s->flow.dns_next[1];
 	flow->dns_length[0] = s->flow.dns_length[0];
 	flow->dns_length[1] = s->flow.dns_length[1];
+	flow->dns_held[0] = s->flow.dns_held[0];
+	flow->dns_held[1] = s->flow.dns_held[1];
+	flow->dns_prefix[0] = s->flow.dns_prefix[0];
+	flow->dns_prefix[1] = s->flow.dns_prefix[1];
 	flow->reason = is_judged(s) ? s->flow.reason : REASON_ALLOWED;
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
 		reason = remember_fragment(skb, reason);
-	trace_dns(skb, s, reason);
 	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
 }
 
@@ -256,35 +251,8 @@ static __always_inline int refused_before(struct __sk_buff *skb, struct scratch 
 	s->flow = *flow;
 	s->actor_count = 0;
 	s->is_answer = s->direction != flow->direction;
+	report_question(skb, flow->reason);
 	return violation(skb, s, flow->reason);
-}
-
-/* Does every socket on the port get it that wants it? A broadcast of the link shows by its link-layer destination. */
-static __always_inline int is_for_group(struct __sk_buff *skb, struct scratch *s)
-{
-	__u8 destination = 0;
-
-	if (s->direction != DIRECTION_INGRESS || s->packet.protocol != PROTOCOL_UDP)
-		return 0;
-	if (is_group(s->packet.destination, s->packet.ethertype))
-		return 1;
-	return s->packet.ethertype == ETHERTYPE_VALUE_IPV4 &&
-	       bpf_skb_load_bytes(skb, 0, &destination, sizeof(destination)) == 0 && (destination & 1) &&
-	       !is_own(s->workload.id, s->packet.destination);
-}
-
-/*
- * A datagram to a group has as many receivers as there are sockets that want it. It is let in, and each of them is judged
- * where it is received: bpf/receivers.bpf.c.
- */
-static __always_inline int admit_to_group(struct __sk_buff *skb, struct scratch *s)
-{
-	int reason = REASON_ALLOWED;
-
-	forget_flow(s);
-	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
-		reason = remember_fragment(skb, REASON_ALLOWED);
-	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
 }
 
 /* `flow`: what the short way has found under the packet's key; null if it has not looked. */
@@ -301,8 +269,6 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 			return finish(skb, REASON_ALLOWED, 0);
 		return judge_new(skb, STANDING_NEW);
 	}
-	if (is_for_group(skb, s))
-		return admit_to_group(skb, s);
 	if (!flow)
 		flow = bpf_map_lookup_elem(&flows, &s->key);
 	if (!flow)

@@ -15,6 +15,8 @@
 #define NAME_TEXT_MAX 254   /* ".www.example.com" for the longest name, 253 bytes, and one dot */
 #define COMM_MAX 16
 #define LEARNED_NAMES_MAX 4 /* names remembered per learned address */
+#define NAME_DOT_IN_LABEL 'A' /* stands in names' texts for a dot that separates no labels */
+#define NAME_ZERO 'B'         /* and this for the byte 0; letters of names are lower case */
 #define DNS_PORTS_MAX 4
 #define ADDRESS_LENGTH 16
 
@@ -196,6 +198,7 @@ struct ruleset {
 	__u64 any_application;                 /* blocks that do not look at L7 (or list `any`) */
 	__u64 application[APPLICATION_COUNT];  /* blocks that list this application */
 	__u64 ask_any;                         /* blocks under which any name may be asked */
+	__u64 ask_records;                     /* blocks whose questions may carry records: any name, or `l7.dns` */
 	__u64 fqdn;                            /* blocks that list fqdns: learned addresses count */
 	__u64 any_binary;                      /* blocks with `binary: Any` */
 };
@@ -281,7 +284,6 @@ enum process_flag {
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
 	PROCESS_MOUNTED = 8,          /* the file is not on the mount that its root directory is on */
 	PROCESS_SCRIPT_MOUNTED = 16,  /* the script's is not */
-	PROCESS_LED_BY_ENV = 32,      /* its script begins with #!/usr/bin/env, which is about to execute the interpreter */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
@@ -333,8 +335,6 @@ struct socket_owner {
 	__u64 netns_cookie;   /* of its network namespace, 0 if not known */
 	__u32 flags;          /* enum socket_flag */
 	__u32 netns_inum;
-	__u32 received;       /* datagrams that were checked to be its own flows'; all ones: what it gets can be nobody else's */
-	__u32 padding;
 };
 
 /*
@@ -449,6 +449,7 @@ enum flow_flag {
 	FLOW_DNS_SEQUENCE_INGRESS = 32,
 	FLOW_ENDED_EGRESS = 64,  /* TCP: a FIN or reset has gone this way; both: the connection is over */
 	FLOW_ENDED_INGRESS = 128,
+	FLOW_PREFACED = 256,     /* what may stand before the first payload has come, at dns_next of its direction */
 };
 
 /*
@@ -475,13 +476,16 @@ struct flow {
 	struct subject subjects[SUBJECTS_MAX];
 	__u32 table_id;
 	__u32 tgid;
-	__u32 dns_next[2];   /* DNS over TCP: sequence number at which the next message starts */
+	__u32 dns_next[2];   /* DNS over TCP: sequence number of the next byte to be read. See FLOW_PREFACED */
 	__u8 subject_count;
 	__u8 direction;      /* who began: enum direction */
 	__u8 reason;         /* REASON_ALLOWED or why not */
 	__u8 application;
 	__u32 flags;         /* enum flow_flag */
-	__u16 dns_length[2]; /* DNS over TCP: a length prefix that came alone, 0 if none */
+	__u16 dns_length[2]; /* DNS over TCP: of the message whose length has been read, 0 if that comes next */
+	__u16 dns_held[2];   /* DNS over TCP: bytes of that message that have come, in `dns_parts`; of its length, if that is 0 */
+	__u8 dns_prefix[2];  /* DNS over TCP: the first byte of a length, which came alone */
+	__u8 padding[2];
 	__u32 tick;          /* jiffies (low half) when last_seen was looked at last */
 	__u32 lineage;       /* of the process that used it last */
 	__u32 used;          /* 1 after a packet, until its place in the ring has its next turn */
@@ -509,7 +513,26 @@ struct fragment {
 
 /* ------------------------------------------------------------------------------------------------ DNS */
 
-/* `dns_queries`: HASH of outstanding questions. */
+/* What is wrong with a message that is no well-formed DNS: goes with REASON_DNS_MALFORMED. */
+enum dns_fault {
+	DNS_FAULT_NONE = 0,
+	DNS_FAULT_HEADER,    /* shorter than a header */
+	DNS_FAULT_OPCODE,    /* one that asks for nothing by a name, or is not assigned */
+	DNS_FAULT_COUNTS,    /* more or fewer questions than one, or records where none belong */
+	DNS_FAULT_NAME,      /* too long, cut off, compressed in a question, or in a circle */
+	DNS_FAULT_CLASS,
+	DNS_FAULT_RECORD,    /* cut off, of a length that its type does not have, or of a type that does not belong there */
+	DNS_FAULT_OPTIONS,   /* EDNS options that are cut off, or hold more than a question needs */
+	DNS_FAULT_PADDING,   /* EDNS padding that is not of zeros, or too long */
+	DNS_FAULT_TRAILING,  /* bytes behind the last record */
+	DNS_FAULT_DIRECTION, /* an answer from the side that asks, or a question from the side that answers */
+	DNS_FAULT_CUT,       /* it goes on behind the packet's end */
+	DNS_FAULT_LENGTH,    /* TCP: a length that is shorter than a header */
+	DNS_FAULT_GAP,       /* TCP: what comes before it has not been seen */
+	DNS_FAULT_COUNT,
+};
+
+/* `dns_queries`: HASH of questions. They are outstanding for DNS_QUESTION_LIFETIME (bpf/include/dns_flow.h). */
 struct dns_query_key {
 	struct flow_key flow;
 	__u16 id;
@@ -523,7 +546,9 @@ struct dns_query {
 	__u32 second_path_id;      /* the second subject, if the flow has one */
 	__u32 second_container_id;
 	__u16 type;
-	__u16 padding[3];
+	__u16 connects;      /* bit n: a rule of subject n connects to the name, so that its addresses are worth a place */
+	__u16 answered;      /* 1 after an answer: to forget it is no loss */
+	__u16 padding;
 };
 
 /* `dns_names`: HASH, of the names that a workload has learned addresses of -> the name as in name_key. */
@@ -533,7 +558,7 @@ struct dns_name_key {
 	__u32 padding;
 };
 struct dns_name {
-	char text[NAME_TEXT_MAX];
+	__u8 text[NAME_TEXT_MAX];
 	__u8 length;
 	__u8 padding;
 };
@@ -583,7 +608,10 @@ enum error {
 	ERROR_LEARNED_FULL,
 	ERROR_DNS_NAME_COLLISION,
 	ERROR_DNS_NAME_EVICTED,
-	ERROR_DNS_ANSWERS_TRUNCATED,  /* more answers than are read, or a TCP answer in several segments */
+	ERROR_DNS_ANSWERS_TRUNCATED,  /* the end of an answer was not there, or behind what is read of one */
+	ERROR_DNS_ADDRESSES_LEFT,     /* an answer with more addresses than are learned of one */
+	ERROR_DNS_CHAIN_LEFT,         /* an answer with more CNAME records than are followed */
+	ERROR_DNS_PARTS_FULL,         /* an answer over TCP in several segments was not kept until its end */
 	ERROR_PROCESSES_FULL,
 	ERROR_PATHS_FULL,
 	ERROR_PATH_TOO_LONG,
@@ -638,9 +666,11 @@ struct event {
 	__u8 dns_rcode;
 	__u8 dns_response;
 	__u8 dns_name_length;
-	char dns_name[NAME_TEXT_MAX];
+	__u8 dns_name[NAME_TEXT_MAX];
+	__u8 dns_fault;      /* enum dns_fault, with REASON_DNS_MALFORMED */
+	__u8 dns_opcode;
 	__u8 padding;
-	__u32 padding2;
+	__u16 dns_offset;    /* byte of the message, or of its segment, at which the fault was seen */
 };
 
 /* `limits`: HASH. The last event of a kind, and how many packets have been held back since. */

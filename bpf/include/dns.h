@@ -1,48 +1,84 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * DNS messages (RFC 1035, 4.1): one question, and what its answers teach. Answers are learned here, before the
- * reply reaches the workload, so that the first packet to a learned address finds it known.
+ * DNS messages: the header and the question (RFC 1035, 4.1) or zone (RFC 2136, 2.3), and their records one by one.
+ * A message is copied to `dns_bytes` and read there; offsets are those within it.
  */
 #ifndef PORTCULLIS_DNS_H
 #define PORTCULLIS_DNS_H
 
-#include "clock.h"
 #include "name.h"
 #include "share.h"
 
 #define DNS_FLAG_RESPONSE 0x8000
-#define DNS_OPCODE 0x7800
+#define DNS_OPCODE(flags) ((flags) >> 11 & 0xf)
 #define DNS_FLAG_TRUNCATED 0x0200
 #define DNS_RCODE 0x000f
+
+/* IANA, "DNS OpCodes". */
+enum dns_opcode { DNS_QUERY = 0, DNS_STATUS = 2, DNS_NOTIFY = 4, DNS_UPDATE = 5 };
 
 #define DNS_TYPE_A 1
 #define DNS_TYPE_CNAME 5
 #define DNS_TYPE_AAAA 28
 #define DNS_CLASS_IN 1
 
-#define DNS_ANSWERS_MAX 64
-#define DNS_CHAIN_MAX 8
+/* Of the subjects of a flow, so many profit from what they ask: the user of the socket, and its creator. */
+#define DNS_LEARNERS_MAX 2
+#define DNS_ADDRESSES_MAX 256
+#define DNS_LINKS_MAX 32
 
-#define SECOND 1000000000ULL
+/* An address of an answer: where it is, and whose. */
+struct dns_address {
+	__u64 owner;
+	__u32 ttl;
+	__u16 offset;
+	__u16 length;
+};
+
+/* A CNAME record: hashes of both names. */
+struct dns_link {
+	__u64 owner;
+	__u64 target;
+	__u64 followed;
+};
+
+struct dns_record {
+	__u16 type, class;
+	__u32 ttl;
+	__u32 data;           /* offset of its data, */
+	__u32 end;            /* and behind it */
+};
 
 struct dns_message {
 	__u64 name_hash;
-	__u32 answers;        /* offset of the answer section in the packet */
 	__u16 id;             /* network order */
 	__u16 flags;          /* host order */
 	__u16 type;
-	__u16 answer_count;
-	__u8 cut;             /* the end of the message is not in this packet */
-	__u8 padding[7];
+	__u16 questions;      /* 1, or 0 in an answer that repeats none */
+	__u16 counts[3];      /* records of the sections behind the question */
+	__u16 fault_offset;
+	__u32 offset;         /* of the next record */
+	__u32 end;            /* of what is there of the message */
+	__u8 fault;           /* enum dns_fault */
+	__u8 cut;             /* the end of the message is not there */
+	__u8 is_plain;        /* a question with nothing but the question, and EDNS */
+	__u8 has_options;     /* an EDNS record has been read */
+	__u8 is_awaited;      /* a message of which the next segment is needed */
+	__u8 padding[3];
+	__u32 connects;       /* as in struct dns_query */
+	struct dns_record record; /* the one read last */
 	/* While answers are learned: */
-	__u64 chain[DNS_CHAIN_MAX]; /* hashes of the question and of the CNAME targets behind it */
+	__u64 chain[DNS_LINKS_MAX * 2]; /* hashes of the question and of the CNAME targets behind it */
 	__u32 chain_length;
-	__u32 offset;         /* of the next answer */
-	struct learned_key keys[SUBJECTS_MAX];
+	__u32 link_count;
+	__u32 address_count;
 	__u32 key_count;
-	__u32 learned;        /* addresses learned */
+	struct dns_link links[DNS_LINKS_MAX];
+	struct dns_address addresses[DNS_ADDRESSES_MAX];
+	struct learned_key keys[DNS_LEARNERS_MAX];
 	struct learned fresh; /* with one name, the others stay free; here because this is where the stack is deepest */
 	struct dns_query_key query_key;
+	struct flow_key part_key;
 };
 
 struct {
@@ -52,10 +88,6 @@ struct {
 	__type(value, struct dns_message);
 } dns_message SEC(".maps");
 
-struct dns_header {
-	__u16 id, flags, questions, answers, authorities, additional;
-};
-
 static __always_inline struct dns_message *get_dns_message(void)
 {
 	__u32 zero = 0;
@@ -63,40 +95,92 @@ static __always_inline struct dns_message *get_dns_message(void)
 	return bpf_map_lookup_elem(&dns_message, &zero);
 }
 
+static __always_inline int malformed(struct dns_message *m, __u32 fault, __u32 offset)
+{
+	m->fault = fault;
+	m->fault_offset = offset;
+	return REASON_DNS_MALFORMED;
+}
+
+/* Copies `size` bytes of the packet, at most DNS_MESSAGE_MAX. Returns how many, or -1. */
+static __always_inline int load_message(struct __sk_buff *skb, __u32 offset, __u32 size)
+{
+	struct dns_bytes *bytes = get_dns_bytes();
+
+	if (!bytes) {
+		count_error(ERROR_SCRATCH);
+		return -1;
+	}
+	if (size > DNS_MESSAGE_MAX)
+		size = DNS_MESSAGE_MAX;
+	if (!size)
+		return 0;
+	if (read_bytes(skb, offset, bytes->at, size, DNS_MESSAGE_MASK) < 0) {
+		count_error(ERROR_PACKET_READ);
+		return -1;
+	}
+	return size;
+}
+
+/* The name of a question or zone, its type and class. */
+static __always_inline int parse_question(struct dns_message *m, struct name_scratch *name, struct dns_bytes *bytes)
+{
+	__u32 class;
+
+	if (read_question_name() < 0)
+		return malformed(m, DNS_FAULT_NAME, DNS_HEADER_LENGTH);
+	m->offset = name->next + 4;
+	if (m->offset > m->end)
+		return malformed(m, DNS_FAULT_NAME, name->next);
+	m->name_hash = name->hash;
+	m->type = word_at(bytes, name->next);
+	class = word_at(bytes, name->next + 2);
+	/* IN, CH, HS, NONE and ANY: RFC 6895, 3.2. */
+	if (class != DNS_CLASS_IN && class != 3 && class != 4 && class != 254 && class != 255)
+		return malformed(m, DNS_FAULT_CLASS, name->next + 2);
+	return REASON_ALLOWED;
+}
+
 /*
- * Reads header and question of the message in [offset, end) into the per-CPU `dns_message` and `name_scratch`.
- * Returns REASON_ALLOWED, or REASON_DNS_MALFORMED.
+ * Reads header and question of the message in `dns_bytes`, of which `end` bytes are there, into the per-CPU
+ * `dns_message` and `name_scratch`. Returns REASON_ALLOWED, or REASON_DNS_MALFORMED.
  */
-__noinline int parse_dns(struct __sk_buff *skb, __u32 offset, __u32 end)
+__noinline int parse_dns(__u32 end)
 {
 	struct name_scratch *name = get_name_scratch();
 	struct dns_message *m = get_dns_message();
-	struct dns_header header;
-	__u16 question[2];
+	struct dns_bytes *bytes = get_dns_bytes();
+	__u32 opcode;
 
-	if (!m || !name) {
+	if (!m || !name || !bytes) {
 		count_error(ERROR_SCRATCH);
 		return REASON_DNS_MALFORMED;
 	}
-	if (offset + sizeof(header) > end || bpf_skb_load_bytes(skb, offset, &header, sizeof(header)) < 0)
-		return REASON_DNS_MALFORMED;
-	m->id = header.id;
-	m->flags = bpf_ntohs(header.flags);
-	m->answer_count = bpf_ntohs(header.answers);
-	if ((m->flags & DNS_OPCODE) || bpf_ntohs(header.questions) != 1)
-		return REASON_DNS_MALFORMED;
-	if (!(m->flags & DNS_FLAG_RESPONSE) && (header.answers || header.authorities))
-		return REASON_DNS_MALFORMED;
-	name->message = offset;
+	m->end = end;
+	m->name_hash = 0;
+	m->type = 0;
+	m->flags = 0;
+	m->fault = DNS_FAULT_NONE;
 	name->end = end;
-	if (read_question_name(skb, offset + sizeof(header)) < 0)
-		return REASON_DNS_MALFORMED;
-	if (name->next + sizeof(question) > end ||
-	    bpf_skb_load_bytes(skb, name->next, question, sizeof(question)) < 0)
-		return REASON_DNS_MALFORMED;
-	m->name_hash = name->hash;
-	m->type = bpf_ntohs(question[0]);
-	m->answers = name->next + sizeof(question);
+	name->name_length = 0;
+	if (end < DNS_HEADER_LENGTH)
+		return malformed(m, DNS_FAULT_HEADER, end);
+	m->id = *(__u16 *)bytes->at;
+	m->flags = word_at(bytes, 2);
+	m->questions = word_at(bytes, 4);
+	m->counts[0] = word_at(bytes, 6);
+	m->counts[1] = word_at(bytes, 8);
+	m->counts[2] = word_at(bytes, 10);
+	m->offset = DNS_HEADER_LENGTH;
+	opcode = DNS_OPCODE(m->flags);
+	if (opcode != DNS_QUERY && opcode != DNS_STATUS && opcode != DNS_NOTIFY && opcode != DNS_UPDATE)
+		return malformed(m, DNS_FAULT_OPCODE, 2);
+	/* Answers may repeat no question: errors of a bare header, and zone transfers (RFC 5936, 2.2.1). */
+	if (m->questions > 1 || (!m->questions && !(m->flags & DNS_FLAG_RESPONSE)))
+		return malformed(m, DNS_FAULT_COUNTS, 4);
+	if (m->questions)
+		return parse_question(m, name, bytes);
+	clear_text(question_text(name));
 	return REASON_ALLOWED;
 }
 
@@ -109,222 +193,43 @@ static __always_inline struct dns_name *find_name(struct name_scratch *name, __u
 	return bpf_map_lookup_elem(&dns_names, &name->stored);
 }
 
-/* Remembers the text behind the hash of the name at hand. Returns 0, or -1 if the hash cannot be used. */
-__noinline int remember_name(__u32 workload_id)
+/* The name that a record is about. Almost always a pointer to the question's name, which has been read, or the root. */
+static __always_inline int read_owner(struct dns_message *m, struct name_scratch *name, struct dns_bytes *bytes)
 {
-	struct name_scratch *name = get_name_scratch();
-	struct dns_name *known, *fresh;
-
-	if (!name)
-		return -1;
-	known = find_name(name, workload_id, name->hash);
-	fresh = (struct dns_name *)name->wire; /* as many bytes, and not needed any more */
-	if (known) {
-		if (known->length == name->name_length && same_text(known->text, name->key.text))
-			return 0;
-		count_error(ERROR_DNS_NAME_COLLISION);
-		return -1;
-	}
-	copy_text(fresh->text, name->key.text);
-	fresh->length = name->name_length;
-	fresh->padding = 0;
-	if (put_dns_name(&name->stored, fresh) < 0) {
-		count_error(ERROR_DNS_NAMES_FULL);
-		return -1;
-	}
-	return 0;
-}
-
-/* The lifetime of a learned address: its TTL within floor and ceiling, and a grace period. */
-static __always_inline __u64 lifetime(__u32 ttl)
-{
-	__u32 zero = 0;
-	struct settings *s = bpf_map_lookup_elem(&settings, &zero);
-	__u64 life = (__u64)ttl * SECOND;
-
-	if (!s)
-		return life;
-	if (life < s->fqdn_min_ttl)
-		life = s->fqdn_min_ttl;
-	if (life > s->fqdn_max_ttl)
-		life = s->fqdn_max_ttl;
-	return life + s->fqdn_grace;
-}
-
-/* Puts (hash, expires) into `slots`: its own slot, else a free one, else the one that expires first. */
-static __always_inline void put_learned_name(struct learned *entry, __u64 hash, __u64 expires)
-{
-	__u64 earliest = ~0ULL;
-	int slot = 0;
-
-	for (int i = 0; i < LEARNED_NAMES_MAX; i++) {
-		if (entry->names[i].hash == hash) {
-			entry->names[i].expires = expires;
-			return;
-		}
-		if (entry->names[i].expires < earliest) {
-			earliest = entry->names[i].expires;
-			slot = i;
-		}
-	}
-	entry->names[slot & (LEARNED_NAMES_MAX - 1)].hash = hash;
-	entry->names[slot & (LEARNED_NAMES_MAX - 1)].expires = expires;
-}
-
-/* Learns m->keys[0..1].address for the question's name. */
-__noinline int learn_address(__u32 ttl)
-{
-	struct dns_message *m = get_dns_message();
-	__u64 expires = coarse_now() + lifetime(ttl);
-
-	if (!m)
-		return -1;
-	/* The root has no addresses, and its hash would mean a free slot. */
-	if (!m->name_hash)
+	if (m->offset + 2 <= m->end && word_at(bytes, m->offset) == (0xc000 | DNS_HEADER_LENGTH) && m->questions) {
+		name->hash = m->name_hash;
+		name->next = m->offset + 2;
 		return 0;
-	for (int i = 0; i < SUBJECTS_MAX; i++) {
-		struct learned *known;
-
-		if (i >= (int)m->key_count)
-			break;
-		known = bpf_map_lookup_elem(&learned, &m->keys[i]);
-		if (known) {
-			put_learned_name(known, m->name_hash, expires);
-			continue;
-		}
-		m->fresh.names[0].hash = m->name_hash;
-		m->fresh.names[0].expires = expires;
-		if (put_learned(&m->keys[i], &m->fresh) < 0)
-			count_error(ERROR_LEARNED_FULL);
 	}
-	m->learned++;
-	return 0;
-}
-
-static __always_inline int in_chain(struct dns_message *m, __u64 hash)
-{
-	for (int i = 0; i < DNS_CHAIN_MAX; i++)
-		if (i < (int)m->chain_length && m->chain[i] == hash)
-			return 1;
-	return 0;
-}
-
-struct dns_record {
-	__u16 type, class;
-	__u16 ttl[2];
-	__u16 length;
-};
-
-/*
- * Reads the address of an A or AAAA record, `length` bytes, and learns it. Not inlined: the names that read_answer goes
- * on to are at the stack's deepest point.
- */
-__noinline int learn_record(struct __sk_buff *skb, __u32 offset, __u32 length, __u32 ttl)
-{
-	struct dns_message *m = get_dns_message();
-	__u8 address[ADDRESS_LENGTH];
-	__u32 ipv4;
-
-	if (!m)
-		return -1;
-	if (length == sizeof(ipv4)) {
-		if (bpf_skb_load_bytes(skb, offset, &ipv4, sizeof(ipv4)) < 0)
-			return -1;
-		set_ipv4(address, ipv4);
-	} else if (bpf_skb_load_bytes(skb, offset, address, sizeof(address)) < 0) {
-		return -1;
-	}
-	__builtin_memcpy(m->keys[0].address, address, ADDRESS_LENGTH);
-	__builtin_memcpy(m->keys[1].address, address, ADDRESS_LENGTH);
-	return learn_address(ttl);
-}
-
-static __always_inline int address_record(struct __sk_buff *skb, struct dns_record *r, __u32 offset)
-{
-	__u32 length = r->type == bpf_htons(DNS_TYPE_A) ? 4 : ADDRESS_LENGTH;
-
-	if (bpf_ntohs(r->length) != length)
-		return -1;
-	return learn_record(skb, offset, length, (__u32)bpf_ntohs(r->ttl[0]) << 16 | bpf_ntohs(r->ttl[1]));
-}
-
-/* The name that an answer is about. Almost always a pointer to the question's name, which has been read. */
-static __always_inline int answer_owner(struct __sk_buff *skb, struct dns_message *m, struct name_scratch *name)
-{
-	__u16 pointer;
-
-	if (m->offset + sizeof(pointer) > name->end ||
-	    bpf_skb_load_bytes(skb, m->offset, &pointer, sizeof(pointer)) < 0 ||
-	    pointer != bpf_htons(0xc000 | DNS_HEADER_LENGTH))
-		return hash_name(skb, m->offset);
-	name->hash = m->name_hash;
-	name->next = m->offset + sizeof(pointer);
-	return 0;
-}
-
-/* Reads the answer at m->offset and moves on to the next. Returns 0, or -1 if it is ill-formed or cut off. */
-__noinline int read_answer(struct __sk_buff *skb)
-{
-	struct name_scratch *name = get_name_scratch();
-	struct dns_message *m = get_dns_message();
-	struct dns_record record;
-	__u32 offset, end;
-
-	if (!m || !name)
-		return -1;
-	if (answer_owner(skb, m, name) < 0)
-		return -1;
-	if (name->next + sizeof(record) > name->end ||
-	    bpf_skb_load_bytes(skb, name->next, &record, sizeof(record)) < 0)
-		return -1;
-	offset = name->next + sizeof(record);
-	end = offset + bpf_ntohs(record.length);
-	if (end > name->end)
-		return -1;
-	m->offset = end;
-	if (record.class != bpf_htons(DNS_CLASS_IN) || !in_chain(m, name->hash))
+	if (m->offset < m->end && !bytes->at[m->offset & DNS_MESSAGE_MASK]) {
+		name->hash = 0;
+		name->next = m->offset + 1;
 		return 0;
-	if (record.type == bpf_htons(DNS_TYPE_A) || record.type == bpf_htons(DNS_TYPE_AAAA))
-		return address_record(skb, &record, offset);
-	if (record.type == bpf_htons(DNS_TYPE_CNAME)) {
-		if (hash_name(skb, offset) < 0 || name->next > end)
-			return -1;
-		if (m->chain_length < DNS_CHAIN_MAX && !in_chain(m, name->hash))
-			m->chain[m->chain_length++ & (DNS_CHAIN_MAX - 1)] = name->hash;
 	}
-	return 0;
+	return hash_name(m->offset);
 }
 
-/*
- * Learns from the answer section of the response that parse_dns has read, for the subjects in m->keys.
- * Returns REASON_ALLOWED, or REASON_DNS_MALFORMED for a whole message whose answers are ill-formed.
- */
-__noinline int learn_answers(struct __sk_buff *skb)
+/* Reads the record at m->offset, but for its data, and moves on to the next. Returns 0, or -1: see m->fault. */
+static __always_inline int read_record(struct dns_message *m, struct name_scratch *name, struct dns_bytes *bytes)
 {
-	struct name_scratch *name = get_name_scratch();
-	struct dns_message *m = get_dns_message();
+	__u32 at;
 
-	if (!m || !name)
-		return REASON_DNS_MALFORMED;
-	m->learned = 0;
-	if (remember_name(m->keys[0].workload_id) < 0)
-		return REASON_ALLOWED;
-	m->chain[0] = m->name_hash;
-	m->chain_length = 1;
-	m->offset = m->answers;
-	for (int i = 0; i < DNS_ANSWERS_MAX; i++) {
-		if (i >= m->answer_count)
-			return REASON_ALLOWED;
-		if (read_answer(skb) == 0)
-			continue;
-		if (!m->cut && !(m->flags & DNS_FLAG_TRUNCATED))
-			return REASON_DNS_MALFORMED;
-		count_error(ERROR_DNS_ANSWERS_TRUNCATED);
-		return REASON_ALLOWED;
+	if (read_owner(m, name, bytes) < 0) {
+		malformed(m, DNS_FAULT_NAME, m->offset);
+		return -1;
 	}
-	if (m->answer_count > DNS_ANSWERS_MAX)
-		count_error(ERROR_DNS_ANSWERS_TRUNCATED);
-	return REASON_ALLOWED;
+	at = name->next;
+	m->record.data = at + 10;
+	m->record.end = at + 10 + word_at(bytes, at + 8);
+	if (at + 10 > m->end || m->record.end > m->end) {
+		malformed(m, DNS_FAULT_RECORD, m->offset);
+		return -1;
+	}
+	m->record.type = word_at(bytes, at);
+	m->record.class = word_at(bytes, at + 2);
+	m->record.ttl = (__u32)word_at(bytes, at + 4) << 16 | word_at(bytes, at + 6);
+	m->offset = m->record.end;
+	return 0;
 }
 
 #endif

@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Flows on a DNS port: every message is parsed, questions are judged by name, answers teach. Over TCP a message has
- * its length before it (RFC 7766, 8); a question has to come in one segment (its length may come alone).
+ * Flows on a DNS port: every message is parsed, questions are judged by name, answers teach. A packet may hold many:
+ * over TCP each has its length before it (RFC 7766, 8), and with segmentation offload a packet stands for several
+ * datagrams. Messages that segments cut are put together; of a question no more than a few bytes leave before it is judged.
  */
 #ifndef PORTCULLIS_DNS_FLOW_H
 #define PORTCULLIS_DNS_FLOW_H
 
 #include "application.h"
+#include "dns_answer.h"
+#include "dns_question.h"
 #include "report.h"
 
-#define TCP_MESSAGES_MAX 8
+/* More than 64 KiB of the shortest messages: two loops of as many turns. */
+#define MESSAGES_TURNS 64
+#define MESSAGES_DONE -1
+
+/*
+ * Bytes of a question that may leave before the rest of it has come: more than one of the longest name has before its EDNS
+ * record. If the question is refused then, its connection goes no further: so much is what a connection can carry away.
+ */
+#define QUESTION_PART_MAX 300
+
+/* For so long an answer is awaited, again and again: as long as resolvers ask again at most (RES_MAXRETRANS of resolv.h). */
+#define DNS_QUESTION_LIFETIME (30 * SECOND)
 
 static __always_inline int is_dns_port(__u16 port)
 {
@@ -54,6 +68,7 @@ __noinline int remember_question(void)
 	query.second_path_id = query.path_id;
 	query.second_container_id = query.container_id;
 	query.type = m->type;
+	query.connects = m->connects;
 	if (s->flow.subject_count > 1) {
 		query.second_path_id = s->flow.subjects[1].path_id;
 		query.second_container_id = s->flow.subjects[1].container_id;
@@ -64,93 +79,179 @@ __noinline int remember_question(void)
 	return 0;
 }
 
-static __always_inline int judge_name(struct scratch *s)
+/* Whether one subject may ask for the name in the scratch; and, in m->connects, whether it may connect to it. */
+static __always_inline int judge_asker(struct scratch *s, struct dns_message *m, struct name_scratch *name, int index)
 {
-	struct name_scratch *name = get_name_scratch();
+	struct subject *subject = &s->flow.subjects[index];
+	__u32 id = subject->ruleset;
+	struct ruleset *ruleset = bpf_map_lookup_elem(&rulesets, &id);
+	struct name_rule *rule;
+	__u64 mask, ask;
 
-	if (!name)
-		return REASON_DNS_MALFORMED;
-	for (int i = 0; i < SUBJECTS_MAX; i++) {
-		struct ruleset *ruleset;
-		__u64 mask;
-		__u32 id;
-
-		if (i >= s->flow.subject_count)
-			break;
-		id = s->flow.subjects[i].ruleset;
-		ruleset = bpf_map_lookup_elem(&rulesets, &id);
-		if (!ruleset)
-			return refine_reason(REASON_DNS_NAME, &s->flow.subjects[i]);
-		mask = s->flow.subjects[i].mask & application_mask(&s->flow.subjects[i], APPLICATION_DNS);
-		if (!mask)
-			return refine_reason(REASON_APPLICATION, &s->flow.subjects[i]);
-		mask &= ruleset->ask_any | ask_mask(name, id);
-		if (!mask)
-			return refine_reason(REASON_DNS_NAME, &s->flow.subjects[i]);
-		if (!i)
-			s->mask = mask;
-	}
+	if (!ruleset)
+		return REASON_DNS_NAME;
+	rule = find_name_rule(name, id);
+	if (rule && mask_of_name_rule(rule, name->name_length, NAME_CONNECT) & ruleset->fqdn)
+		m->connects |= 1 << index;
+	mask = subject->mask & application_mask(subject, APPLICATION_DNS);
+	if (!mask)
+		return REASON_APPLICATION;
+	ask = ruleset->ask_any;
+	if (rule)
+		ask |= mask_of_name_rule(rule, name->name_length, NAME_ASK);
+	/* Records of the sender's own may go where somebody has listed the name as one that is asked for. */
+	if (!m->is_plain)
+		ask &= ruleset->ask_records;
+	mask &= ask;
+	if (!mask)
+		return REASON_DNS_NAME;
+	if (!index)
+		s->mask = mask;
 	return REASON_ALLOWED;
 }
 
-/* An answer counts if its question was asked, by this flow, with this id, name and type. It is then answered. */
-static __always_inline int judge_answer(struct __sk_buff *skb, struct scratch *s, struct dns_message *m)
+static __always_inline int judge_name(struct scratch *s, struct dns_message *m)
+{
+	struct name_scratch *name = get_name_scratch();
+	int found = REASON_ALLOWED;
+
+	if (!name)
+		return REASON_DNS_MALFORMED;
+	m->connects = 0;
+	for (int i = 0; i < SUBJECTS_MAX; i++) {
+		int reason;
+
+		if (i >= s->flow.subject_count)
+			break;
+		reason = refine_reason(judge_asker(s, m, name, i), &s->flow.subjects[i]);
+		if (!found)
+			found = reason;
+	}
+	/* Who only learns is to know the names of all peers. */
+	if (s->workload.mode & MODE_LEARN)
+		m->connects = ~0U;
+	return found;
+}
+
+/* Those who asked and have a rule that connects to the name. */
+static __always_inline void prepare_keys(struct scratch *s, struct dns_message *m, struct dns_query *query)
+{
+	int is_one = query->second_path_id == query->path_id && query->second_container_id == query->container_id;
+
+	m->key_count = 0;
+	m->keys[0].workload_id = s->workload.id;
+	m->keys[1].workload_id = s->workload.id;
+	m->keys[1].path_id = query->second_path_id;
+	m->keys[1].container_id = query->second_container_id;
+	if (query->connects & 1) {
+		m->keys[0].path_id = query->path_id;
+		m->keys[0].container_id = query->container_id;
+		m->key_count = !is_one && query->connects & 2 ? 2 : 1;
+	} else if (query->connects & 2) {
+		m->keys[0].path_id = query->second_path_id;
+		m->keys[0].container_id = query->second_container_id;
+		m->key_count = 1;
+	}
+}
+
+/*
+ * An answer counts if its question was asked: by this flow, with this id, name and type, and not long ago. Late and
+ * repeated ones count as well. `continues`: the rest of it comes with the next segments, and it is looked at then.
+ */
+static __always_inline int judge_answer(struct scratch *s, struct dns_message *m, int continues)
 {
 	struct dns_query *query;
 
+	m->key_count = 0;
 	if (s->flow.direction == DIRECTION_INGRESS)
 		return REASON_ALLOWED; /* what the workload answers to others teaches nothing */
 	prepare_query_key(s, m);
 	query = bpf_map_lookup_elem(&dns_queries, &m->query_key);
-	if (!query || query->name_hash != m->name_hash || query->type != m->type)
+	if (!query || (__s64)(s->now - query->asked) > (__s64)DNS_QUESTION_LIFETIME ||
+	    (m->questions && (query->name_hash != m->name_hash || query->type != m->type)))
 		return s->workload.attacks & ATTACK_DNS_SPOOFING ? REASON_DNS_SPOOFING : REASON_ALLOWED;
-	m->keys[0].workload_id = s->workload.id;
-	m->keys[0].path_id = query->path_id;
-	m->keys[0].container_id = query->container_id;
-	m->keys[1].workload_id = s->workload.id;
-	m->keys[1].path_id = query->second_path_id;
-	m->keys[1].container_id = query->second_container_id;
-	m->key_count = query->second_path_id == query->path_id && query->second_container_id == query->container_id
-			       ? 1 : 2;
-	if (bpf_map_delete_elem(&dns_queries, &m->query_key) < 0)
-		return REASON_ALLOWED; /* another CPU has just taken this answer's like */
-	return learn_answers(skb);
+	query->answered = 1;
+	if (!m->questions || DNS_OPCODE(m->flags) != DNS_QUERY)
+		return REASON_ALLOWED;
+	prepare_keys(s, m, query);
+	if (continues && m->key_count)
+		return REASON_ALLOWED;
+	return learn_answers();
 }
 
-/* `cut`: the message goes on behind the packet's end. */
-__noinline int judge_message(struct __sk_buff *skb, __u32 offset, __u32 end, int cut)
+/*
+ * A question has to be whole: what has come of one is judged by its name, and again with the rest. Of an update over TCP,
+ * which may be long, as much counts as tells its zone.
+ */
+static __always_inline int judge_question(struct scratch *s, struct dns_message *m, int continues)
 {
-	struct dns_message *m = get_dns_message();
-	struct scratch *s = get_scratch();
-	int reason = parse_dns(skb, offset, end), asks;
+	int reason;
 
-	if (!m || !s)
-		return REASON_DNS_MALFORMED;
-	if (reason)
+	m->is_plain = DNS_OPCODE(m->flags) == DNS_QUERY;
+	if (!m->cut) {
+		reason = judge_sections();
+		if (reason)
+			return reason;
+	} else if (m->is_plain || s->packet.protocol != PROTOCOL_TCP) {
+		if (!continues || m->end > QUESTION_PART_MAX)
+			return malformed(m, DNS_FAULT_CUT, m->end);
+		m->is_awaited = 1;
+	}
+	reason = judge_name(s, m);
+	if (m->is_awaited) {
+		s->dns_reported = !!reason;
 		return reason;
-	s->dns_reported = 1;
-	m->cut = cut;
-	asks = !(m->flags & DNS_FLAG_RESPONSE);
-	/* Who began the flow asks, the other side answers, and a question comes in one piece. */
-	if (asks != (s->direction == s->flow.direction) || (asks && cut))
-		return REASON_DNS_MALFORMED;
-	s->flow.application = APPLICATION_DNS;
-	if (!asks)
-		return judge_answer(skb, s, m);
-	reason = judge_name(s);
+	}
 	if (s->flow.direction == DIRECTION_EGRESS && (!reason || !(s->workload.mode & MODE_ENFORCE)))
 		remember_question();
 	return reason;
 }
 
-static __always_inline int judge_dns_datagram(struct __sk_buff *skb, struct scratch *s)
+/*
+ * Judges the message in `dns_bytes`, of which `size` bytes are there. `continues`: the rest comes with the next segments; an
+ * answer is then awaited if it teaches something, or if its question is not there yet.
+ */
+static __always_inline int judge_message(struct scratch *s, struct dns_message *m, __u32 size, int continues)
 {
-	struct packet *p = &s->packet;
+	int is_answer = s->direction != s->flow.direction, reason = parse_dns(size);
 
-	/* Several datagrams in one segmentation-offload packet would hide all questions but the first. */
-	if (skb->gso_segs > 1)
-		return REASON_DNS_MALFORMED;
-	return judge_message(skb, p->payload_offset, p->end, p->flags & PACKET_FIRST_FRAGMENT);
+	m->is_awaited = 0;
+	s->dns_reported = !reason;
+	if (reason) {
+		m->is_awaited = continues && (m->fault == DNS_FAULT_HEADER || m->fault == DNS_FAULT_NAME) &&
+				(is_answer || size <= QUESTION_PART_MAX);
+		return m->is_awaited ? REASON_ALLOWED : reason;
+	}
+	/* Who began the flow asks, and the other side answers. */
+	if (is_answer != !!(m->flags & DNS_FLAG_RESPONSE))
+		return malformed(m, DNS_FAULT_DIRECTION, 2);
+	s->flow.application = APPLICATION_DNS;
+	if (is_answer) {
+		reason = judge_answer(s, m, continues);
+		m->is_awaited = continues && m->key_count;
+		s->dns_reported = !m->is_awaited;
+	} else {
+		reason = judge_question(s, m, continues);
+	}
+	/* Whoever is not judged may ask what he likes, and the packet's next message is of interest too. */
+	return reason != REASON_DNS_MALFORMED && !is_judged(s) ? REASON_ALLOWED : reason;
+}
+
+static __always_inline int judge_next_datagram(struct __sk_buff *skb, struct scratch *s, struct dns_message *m)
+{
+	__u32 offset = s->stream.offset, size = s->packet.end - offset;
+	int loaded;
+
+	if (offset >= s->packet.end && offset != s->packet.payload_offset)
+		return MESSAGES_DONE;
+	if (skb->gso_segs > 1 && skb->gso_size && skb->gso_size < size)
+		size = skb->gso_size;
+	loaded = load_message(skb, offset, size);
+	if (loaded < 0)
+		return malformed(m, DNS_FAULT_HEADER, 0);
+	m->cut = (s->packet.flags & PACKET_FIRST_FRAGMENT) || size > DNS_MESSAGE_MAX;
+	s->stream.offset = offset + size;
+	return judge_message(s, m, loaded, 0);
 }
 
 static __always_inline int sequence_flag(__u32 direction)
@@ -158,124 +259,263 @@ static __always_inline int sequence_flag(__u32 direction)
 	return direction == DIRECTION_EGRESS ? FLOW_DNS_SEQUENCE_EGRESS : FLOW_DNS_SEQUENCE_INGRESS;
 }
 
-/* Where in a TCP stream its DNS messages start, for one direction of the flow. */
-struct dns_stream {
-	__u32 next;    /* sequence number of the next message's length or, if `length`, of the message itself */
-	__u16 length;
-};
-
-static __always_inline void load_stream(struct scratch *s, struct dns_stream *stream)
+static __always_inline void load_stream(struct scratch *s)
 {
 	int egress = s->direction == DIRECTION_EGRESS;
 
-	stream->next = egress ? s->flow.dns_next[0] : s->flow.dns_next[1];
-	stream->length = egress ? s->flow.dns_length[0] : s->flow.dns_length[1];
-	if (!(s->flow.flags & sequence_flag(s->direction))) {
-		stream->next = s->packet.sequence;
-		stream->length = 0;
-	}
+	s->stream.next = egress ? s->flow.dns_next[0] : s->flow.dns_next[1];
+	s->stream.length = egress ? s->flow.dns_length[0] : s->flow.dns_length[1];
+	s->stream.held = egress ? s->flow.dns_held[0] : s->flow.dns_held[1];
+	s->stream.prefix = egress ? s->flow.dns_prefix[0] : s->flow.dns_prefix[1];
+	if (s->flow.flags & sequence_flag(s->direction))
+		return;
+	s->stream.next = s->packet.sequence;
+	s->stream.length = 0;
+	s->stream.held = 0;
 }
 
-static __always_inline void store_stream(struct scratch *s, struct dns_stream *stream)
+static __always_inline void store_stream(struct scratch *s)
 {
 	if (s->direction == DIRECTION_EGRESS) {
-		s->flow.dns_next[0] = stream->next;
-		s->flow.dns_length[0] = stream->length;
+		s->flow.dns_next[0] = s->stream.next;
+		s->flow.dns_length[0] = s->stream.length;
+		s->flow.dns_held[0] = s->stream.held;
+		s->flow.dns_prefix[0] = s->stream.prefix;
 	} else {
-		s->flow.dns_next[1] = stream->next;
-		s->flow.dns_length[1] = stream->length;
+		s->flow.dns_next[1] = s->stream.next;
+		s->flow.dns_length[1] = s->stream.length;
+		s->flow.dns_held[1] = s->stream.held;
+		s->flow.dns_prefix[1] = s->stream.prefix;
 	}
 	s->flow.flags |= sequence_flag(s->direction);
 }
 
-/* Judges the message at `offset`. Returns a reason, or -1 if the segment holds nothing more to judge. */
-static __always_inline int judge_next_message(struct __sk_buff *skb, struct scratch *s, struct dns_stream *stream,
-					      __u32 *offset)
+static __always_inline void advance(struct scratch *s, __u32 bytes)
 {
-	int asks = s->direction == s->flow.direction, cut, reason;
-	__u32 end = s->packet.end, length = stream->length;
-	__u16 prefix;
+	s->stream.offset += bytes;
+	s->stream.next += bytes;
+}
 
-	if (!length) {
-		if (*offset + sizeof(prefix) > end)
-			return *offset == end ? -1 : REASON_DNS_MALFORMED;
-		if (bpf_skb_load_bytes(skb, *offset, &prefix, sizeof(prefix)) < 0)
-			return REASON_DNS_MALFORMED;
-		length = bpf_ntohs(prefix);
-		if (length < DNS_HEADER_LENGTH)
-			return REASON_DNS_MALFORMED;
-		*offset += sizeof(prefix);
-		stream->next += sizeof(prefix);
-		stream->length = length;
+/* The rest of the message is not looked at: the next one begins behind it. */
+static __always_inline void skip_message(struct scratch *s)
+{
+	s->stream.next += s->stream.length - s->stream.held;
+	s->stream.length = 0;
+	s->stream.held = 0;
+}
+
+/* Reads the length before a message. Returns REASON_ALLOWED if some of the message is there. */
+static __always_inline int read_length(struct __sk_buff *skb, struct scratch *s, struct dns_message *m)
+{
+	__u32 offset = s->stream.offset, left = s->packet.end - offset, length;
+	__u8 prefix[2] = { s->stream.prefix };
+
+	if (!left)
+		return MESSAGES_DONE;
+	if (s->stream.held) {
+		if (bpf_skb_load_bytes(skb, offset, &prefix[1], 1) < 0)
+			return malformed(m, DNS_FAULT_LENGTH, 0);
+		advance(s, 1);
+	} else if (left == 1) {
+		if (bpf_skb_load_bytes(skb, offset, &prefix[0], 1) < 0)
+			return malformed(m, DNS_FAULT_LENGTH, 0);
+		s->stream.prefix = prefix[0];
+		s->stream.held = 1;
+		advance(s, 1);
+		return MESSAGES_DONE;
+	} else {
+		if (bpf_skb_load_bytes(skb, offset, prefix, sizeof(prefix)) < 0)
+			return malformed(m, DNS_FAULT_LENGTH, offset - s->packet.payload_offset);
+		advance(s, sizeof(prefix));
 	}
-	if (*offset == end)
-		return -1; /* the length came alone */
-	cut = *offset + length > end;
-	if (cut && asks)
-		return REASON_DNS_MALFORMED;
-	reason = judge_message(skb, *offset, cut ? end : *offset + length, cut);
-	if (reason)
+	length = prefix[0] << 8 | prefix[1];
+	if (length < DNS_HEADER_LENGTH)
+		return malformed(m, DNS_FAULT_LENGTH, offset - s->packet.payload_offset);
+	s->stream.length = length;
+	s->stream.held = 0;
+	return s->packet.end > s->stream.offset ? REASON_ALLOWED : MESSAGES_DONE;
+}
+
+/* Copies the next `size` bytes of the message behind those that have come before. Returns how many are there, or -1. */
+static __always_inline int gather_message(struct __sk_buff *skb, struct scratch *s, struct dns_message *m, __u32 size)
+{
+	__u32 held = s->stream.held, at = held & DNS_MESSAGE_MASK, zero = 0;
+	struct dns_bytes *part;
+
+	if (!held)
+		return load_message(skb, s->stream.offset, size);
+	part = bpf_map_lookup_elem(&dns_parts, &m->part_key);
+	if (!part) {
+		count_error(ERROR_DNS_PARTS_FULL);
+		return -1;
+	}
+	if (held < DNS_MESSAGE_MAX) {
+		__u32 fits = size > DNS_MESSAGE_MAX - held ? DNS_MESSAGE_MAX - held : size;
+
+		barrier_var(at);
+		if (read_bytes(skb, s->stream.offset, part->at + at, fits, DNS_MESSAGE_MASK) < 0) {
+			count_error(ERROR_PACKET_READ);
+			return -1;
+		}
+	}
+	if (bpf_map_update_elem(&dns_bytes, &zero, part, BPF_ANY) < 0) {
+		count_error(ERROR_SCRATCH);
+		return -1;
+	}
+	return held + size > DNS_MESSAGE_MAX ? DNS_MESSAGE_MAX : held + size;
+}
+
+/* Moves on behind the `size` bytes that have been judged, and remembers them if the message goes on. Returns a reason. */
+static __always_inline int leave_message(struct scratch *s, struct dns_message *m, struct dns_bytes *bytes, __u32 size)
+{
+	__u32 held = s->stream.held;
+
+	advance(s, size);
+	s->stream.held = held + size;
+	if (m->is_awaited && (held || bpf_map_update_elem(&dns_parts, &m->part_key, bytes, BPF_ANY) == 0))
+		return REASON_ALLOWED;
+	if (m->is_awaited) {
+		count_error(ERROR_DNS_PARTS_FULL);
+		if (s->direction == s->flow.direction)
+			return malformed(m, DNS_FAULT_CUT, size);
+	} else if (held) {
+		bpf_map_delete_elem(&dns_parts, &m->part_key);
+	}
+	skip_message(s);
+	return REASON_ALLOWED;
+}
+
+static __always_inline int judge_next_in_stream(struct __sk_buff *skb, struct scratch *s, struct dns_message *m)
+{
+	struct dns_bytes *bytes = get_dns_bytes();
+	int reason = REASON_ALLOWED, there;
+	__u32 size, left;
+
+	if (!s->stream.length && (reason = read_length(skb, s, m)))
 		return reason;
-	*offset += length;
-	stream->next += length;
-	stream->length = 0;
-	return cut ? -1 : REASON_ALLOWED;
+	left = s->packet.end - s->stream.offset;
+	if (!left || !bytes)
+		return MESSAGES_DONE; /* the length came alone, or the rest of an answer is still to come */
+	size = s->stream.length - s->stream.held;
+	if (size > left)
+		size = left;
+	m->part_key = s->key;
+	m->part_key.padding[0] = s->direction;
+	m->is_awaited = 0;
+	there = gather_message(skb, s, m, size);
+	if (there >= 0) {
+		int continues = s->stream.held + size < s->stream.length;
+
+		m->cut = continues || s->stream.length > DNS_MESSAGE_MAX;
+		reason = judge_message(s, m, there, continues);
+	} else if (!s->stream.held || s->direction == s->flow.direction) {
+		return malformed(m, DNS_FAULT_CUT, 0); /* what came before is not known any more: of an answer, it is given up */
+	}
+	return reason ?: leave_message(s, m, bytes, size);
+}
+
+/* Judges the message at s->stream.offset, and moves on. Returns a reason, or MESSAGES_DONE if there is none any more. */
+__noinline int judge_next_message(struct __sk_buff *skb)
+{
+	struct dns_message *m = get_dns_message();
+	struct scratch *s = get_scratch();
+	int reason;
+
+	if (!m || !s)
+		return REASON_DNS_MALFORMED;
+	s->dns_reported = 0;
+	if (s->packet.protocol == PROTOCOL_UDP)
+		reason = judge_next_datagram(skb, s, m);
+	else
+		reason = judge_next_in_stream(skb, s, m);
+	trace_dns(skb, s, reason < 0 ? REASON_ALLOWED : reason);
+	return reason;
+}
+
+__noinline int judge_messages(struct __sk_buff *skb)
+{
+	int reason = REASON_ALLOWED;
+
+	for (int i = 0; i < MESSAGES_TURNS; i++) {
+		reason = judge_next_message(skb);
+		if (reason)
+			break;
+	}
+	return reason;
+}
+
+/* Judges the packet's messages until there is none any more, or one fails. */
+static __always_inline int judge_all_messages(struct __sk_buff *skb)
+{
+	struct dns_message *m = get_dns_message();
+	int reason = REASON_ALLOWED;
+
+	for (int i = 0; i < MESSAGES_TURNS; i++) {
+		reason = judge_messages(skb);
+		if (reason)
+			break;
+	}
+	if (reason)
+		return reason < 0 ? REASON_ALLOWED : reason;
+	return m ? malformed(m, DNS_FAULT_COUNTS, 0) : REASON_DNS_MALFORMED;
+}
+
+/*
+ * Where the segment's first new byte is. A gap before it means that part of an answer is missing: the answer is given up,
+ * and whatever lies behind has to wait.
+ */
+static __always_inline __s32 seen_bytes(struct scratch *s)
+{
+	__s32 skip = s->stream.next - s->packet.sequence;
+
+	if (skip >= 0 || !s->stream.held || !s->stream.length || s->direction == s->flow.direction)
+		return skip;
+	count_error(ERROR_DNS_ANSWERS_TRUNCATED);
+	skip_message(s);
+	store_stream(s);
+	return s->stream.next - s->packet.sequence;
 }
 
 static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scratch *s)
 {
-	struct dns_stream stream;
-	int reason = REASON_ALLOWED, i = 0;
-	__u32 offset, size;
+	struct dns_message *m = get_dns_message();
+	__u32 size = s->packet.end - s->packet.payload_offset;
+	int reason;
 	__s32 skip;
 
-	offset = s->packet.payload_offset;
-	size = s->packet.end - offset;
-	load_stream(s, &stream);
+	if (!m)
+		return REASON_DNS_MALFORMED;
+	load_stream(s);
 	/* Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen. */
 	if (s->packet.tcp_flags & TCP_SYN)
-		store_stream(s, &stream);
-	if (s->packet.end <= offset)
+		store_stream(s);
+	if (s->packet.end <= s->packet.payload_offset)
 		return REASON_ALLOWED;
-	skip = stream.next - s->packet.sequence;
+	skip = seen_bytes(s);
 	if (skip >= (__s32)size)
 		return REASON_ALLOWED; /* judged before: sent again, or the rest of an answer */
 	if (skip < 0)
-		return REASON_DNS_MALFORMED; /* what lies between has not been seen */
-	offset += skip;
-	/*
-	 * The barriers keep clang from entering the loop in its middle, past what it knows for the first message already:
-	 * kernels before 6.5 take such a loop for an endless one.
-	 */
-	barrier_var(i);
-	for (; i < TCP_MESSAGES_MAX; i++) {
-		barrier();
-		reason = judge_next_message(skb, s, &stream, &offset);
-		if (reason < 0) {
-			store_stream(s, &stream);
-			return REASON_ALLOWED;
-		}
-		if (reason)
-			break;
-	}
-	if (!reason && offset != s->packet.end)
-		reason = REASON_DNS_MALFORMED; /* more messages in one segment than are read */
+		return malformed(m, DNS_FAULT_GAP, 0); /* what lies between has not been seen */
+	s->stream.offset = s->packet.payload_offset + skip;
+	reason = judge_all_messages(skb);
 	if (!reason) {
-		store_stream(s, &stream);
+		store_stream(s);
 	} else if (!(s->workload.mode & MODE_ENFORCE)) {
 		/* Watched, not enforced: go on behind what could not be read, with the next segment. */
-		stream.next = s->packet.sequence + size;
-		stream.length = 0;
-		store_stream(s, &stream);
+		s->stream.next = s->packet.sequence + size;
+		s->stream.length = 0;
+		s->stream.held = 0;
+		store_stream(s);
 	}
 	return reason;
 }
 
 static __always_inline int judge_dns(struct __sk_buff *skb, struct scratch *s)
 {
-	if (s->packet.protocol == PROTOCOL_UDP)
-		return judge_dns_datagram(skb, s);
-	return judge_dns_segment(skb, s);
+	if (s->packet.protocol != PROTOCOL_UDP)
+		return judge_dns_segment(skb, s);
+	s->stream.offset = s->packet.payload_offset;
+	return judge_all_messages(skb);
 }
 
 #endif

@@ -20,15 +20,12 @@ static __always_inline __u64 mask_of_name_rule(struct name_rule *rule, __u32 len
 	return use == NAME_ASK ? rule->below_ask : rule->below_connect;
 }
 
-/* The blocks of a rule set under which the name in the scratch may be asked. */
-static __always_inline __u64 ask_mask(struct name_scratch *name, __u32 ruleset)
+/* The rule of a rule set for the question's name, null if none matches. */
+static __always_inline struct name_rule *find_name_rule(struct name_scratch *name, __u32 ruleset)
 {
-	struct name_rule *rule;
-
 	name->key.ruleset = ruleset;
 	name->key.prefixlen = 16 + 8 * name->name_length;
-	rule = bpf_map_lookup_elem(&names, &name->key);
-	return rule ? mask_of_name_rule(rule, name->name_length, NAME_ASK) : 0;
+	return bpf_map_lookup_elem(&names, &name->key);
 }
 
 /* The blocks of a rule set that allow connecting to a learned name. */
@@ -41,7 +38,7 @@ static __always_inline __u64 connect_mask(struct name_scratch *name, __u32 rules
 		count_error(ERROR_DNS_NAME_EVICTED);
 		return 0;
 	}
-	copy_text(name->key.text, known->text);
+	copy_text(question_text(name), known->text);
 	name->key.ruleset = ruleset;
 	name->key.prefixlen = 16 + 8 * known->length;
 	rule = bpf_map_lookup_elem(&names, &name->key);

@@ -13,29 +13,53 @@
 #define LABEL_MAX 63
 #define POINTERS_MAX 16
 #define DNS_HEADER_LENGTH 12
+#define DNS_MESSAGE_MASK (DNS_MESSAGE_MAX - 1)
 
 /* Odd, random per installation, so that nobody can prepare two names with one hash. */
 const volatile __u64 name_hash_multiplier = 0x9e3779b97f4a7c15ULL;
 
 /*
- * What becomes of a byte: letters are lower-cased, bytes that cannot stand in a name, and the dot within a
- * label, become 0; the second half is for length bytes, which all become dots.
+ * What becomes of a byte: letters are lower-cased. A dot within a label and the byte 0 become capital letters, which
+ * are free: so names of any bytes (RFC 2181, 11) have texts of their own. The second half is for length bytes, which
+ * all become dots.
  */
 #define FOLD_8(b) FOLD_1(b), FOLD_1(b + 1), FOLD_1(b + 2), FOLD_1(b + 3), FOLD_1(b + 4), FOLD_1(b + 5),           \
 		  FOLD_1(b + 6), FOLD_1(b + 7)
 #define FOLD_64(b) FOLD_8(b), FOLD_8(b + 8), FOLD_8(b + 16), FOLD_8(b + 24), FOLD_8(b + 32), FOLD_8(b + 40),      \
 		   FOLD_8(b + 48), FOLD_8(b + 56)
-#define FOLD_1(b) (__u8)((b) >= 'A' && (b) <= 'Z' ? (b) + 32 : (b) == '.' || (b) < 0x21 || (b) > 0x7e ? 0 : (b))
+#define FOLD_1(b) (__u8)((b) >= 'A' && (b) <= 'Z' ? (b) + 32 : (b) == '.' ? NAME_DOT_IN_LABEL : (b) ? (b) : NAME_ZERO)
 const volatile __u8 fold[512] = {
 	FOLD_64(0), FOLD_64(64), FOLD_64(128), FOLD_64(192),
 	[256 ... 511] = '.',
 };
 
+/* The message under judgement. Read at masked offsets, with room behind for what is read at the last of them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dns_bytes);
+} dns_bytes SEC(".maps");
+
+static __always_inline struct dns_bytes *get_dns_bytes(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&dns_bytes, &zero);
+}
+
+/* In host order. Whoever reads has compared the offset with the message's end. */
+static __always_inline __u16 word_at(struct dns_bytes *bytes, __u32 offset)
+{
+	offset &= DNS_MESSAGE_MASK;
+	barrier_var(offset);
+	return bpf_ntohs(*(__u16 *)(bytes->at + offset));
+}
+
 struct name_scratch {
 	struct name_key key;          /* the question's name, ready for the lookup in `names` */
-	__u8 wire[256] __attribute__((aligned(8)));
-	__u8 label_start[256];        /* 1 where `wire` has a length byte */
-	__u8 label[64];
+	struct dns_name fresh;        /* to be put into `dns_names`; here because the stack is short */
+	__u8 label_start[256];        /* 1 where the question's name has a length byte */
 	struct dns_name_key stored;   /* key in `dns_names`, of the name at hand */
 	__u64 hash;                   /* of the name read last */
 	__u64 power;
@@ -44,9 +68,7 @@ struct name_scratch {
 	__u32 length;                 /* text read so far */
 	__u32 offset;                 /* where reading goes on */
 	__u32 pointers;               /* followed so far */
-	__u32 bad;
-	__u32 message;                /* offsets of the message and of its end in the packet */
-	__u32 end;
+	__u32 end;                    /* of the message */
 };
 
 struct {
@@ -73,19 +95,24 @@ static __always_inline __u32 text_word(int index)
 	return index < TEXT_WORDS - 1 ? index * 8 : NAME_TEXT_MAX - 8;
 }
 
-static __always_inline void clear_text(char *text)
+static __always_inline __u8 *question_text(struct name_scratch *name)
+{
+	return (__u8 *)name->key.text;
+}
+
+static __always_inline void clear_text(__u8 *text)
 {
 	for (int i = 0; i < TEXT_WORDS; i++)
 		*(__u64 *)(text + text_word(i)) = 0;
 }
 
-static __always_inline void copy_text(char *to, const char *from)
+static __always_inline void copy_text(__u8 *to, const __u8 *from)
 {
 	for (int i = 0; i < TEXT_WORDS; i++)
 		*(__u64 *)(to + text_word(i)) = *(const __u64 *)(from + text_word(i));
 }
 
-static __always_inline int same_text(const char *one, const char *other)
+static __always_inline int same_text(const __u8 *one, const __u8 *other)
 {
 	__u64 difference = 0;
 
@@ -94,21 +121,22 @@ static __always_inline int same_text(const char *one, const char *other)
 	return !difference;
 }
 
-/* Marks the length bytes of the uncompressed name in `wire`. Returns its length without the root, or -1. */
-__noinline int hop_labels(__u32 available)
+/* Marks the length bytes of the question's name. Returns its length without the root, or -1 if it is none. */
+__noinline int hop_labels(void)
 {
 	struct name_scratch *s = get_name_scratch();
+	struct dns_bytes *bytes = get_dns_bytes();
 	__u32 position = 0;
 
-	if (!s)
+	if (!s || !bytes)
 		return -1;
 	__builtin_memset(s->label_start, 0, sizeof(s->label_start));
 	for (int i = 0; i <= LABELS_MAX; i++) {
 		__u32 length;
 
-		if (position >= available || position >= WIRE_NAME_MAX)
+		if (DNS_HEADER_LENGTH + position >= s->end || position >= WIRE_NAME_MAX)
 			return -1;
-		length = s->wire[position & 0xff];
+		length = bytes->at[DNS_HEADER_LENGTH + (position & 0xff)];
 		if (!length)
 			return position;
 		if (length > LABEL_MAX)
@@ -120,31 +148,19 @@ __noinline int hop_labels(__u32 available)
 }
 
 /*
- * Reads the uncompressed name at `offset` into key.text, reversed, with its hash. Returns 0, or -1 if it is no
- * name: too long, compressed, cut off, or with a byte that cannot stand in one.
+ * Reads the question's name into key.text, reversed, with its hash. Returns 0, or -1 if it is no name: too long,
+ * compressed or cut off.
  */
-__noinline int read_question_name(struct __sk_buff *skb, __u32 offset)
+__noinline int read_question_name(void)
 {
 	struct name_scratch *s = get_name_scratch();
+	struct dns_bytes *bytes = get_dns_bytes();
 	__u64 multiplier = name_hash_multiplier, hash = 0;
-	__u32 available, bad = 0;
-	int length;
+	int length = hop_labels();
 
-	if (!s)
+	if (!s || !bytes || length < 0 || length > NAME_TEXT_MAX)
 		return -1;
-	if (offset >= s->end)
-		return -1;
-	available = s->end - offset;
-	if (available > WIRE_NAME_MAX)
-		available = WIRE_NAME_MAX;
-	if (read_bytes(skb, offset, s->wire, available, sizeof(s->wire) - 1) < 0) {
-		count_error(ERROR_PACKET_READ);
-		return -1;
-	}
-	length = hop_labels(available);
-	if (length < 0 || length > NAME_TEXT_MAX)
-		return -1;
-	clear_text(s->key.text);
+	clear_text(question_text(s));
 	for (int i = 0; i < NAME_TEXT_MAX; i++) {
 		__u32 from, index, byte;
 
@@ -154,87 +170,76 @@ __noinline int read_question_name(struct __sk_buff *skb, __u32 offset)
 		index = s->label_start[from] << 8;
 		/* A sum, and no OR, which clang would make of it: kernels before 6.10 know nothing of what that leads to. */
 		barrier_var(index);
-		byte = fold[(index + s->wire[from]) & 0x1ff];
-		bad |= (byte - 1) >> 8;
+		byte = fold[(index + bytes->at[DNS_HEADER_LENGTH + from]) & 0x1ff];
 		s->key.text[i] = byte;
 		hash = hash * multiplier + byte;
 	}
-	if (bad)
-		return -1;
 	s->hash = hash;
 	s->name_length = length;
-	s->next = offset + length + 1;
+	s->next = DNS_HEADER_LENGTH + length + 1;
 	return 0;
 }
 
-/* Adds the `length` bytes in s->label, and the dot before them, to the hash of a name that is read forwards. */
-__noinline int hash_label(__u32 length)
+/* Adds the label at `offset`, and the dot before it, to the hash of a name that is read forwards. */
+__noinline int hash_label(__u32 offset, __u32 length)
 {
 	struct name_scratch *s = get_name_scratch();
+	struct dns_bytes *bytes = get_dns_bytes();
 	__u64 multiplier = name_hash_multiplier, hash, power;
-	__u32 bad = 0;
 
-	if (!s)
+	if (!s || !bytes)
 		return -1;
 	hash = s->hash + '.' * s->power;
 	power = s->power * multiplier;
+	offset &= DNS_MESSAGE_MASK;
 	for (int i = 0; i < LABEL_MAX; i++) {
-		__u32 byte;
-
 		if (i >= (int)length)
 			break;
-		byte = fold[s->label[i]];
-		bad |= (byte - 1) >> 8;
-		hash += byte * power;
+		hash += fold[bytes->at[offset + i]] * power;
 		power *= multiplier;
 	}
 	s->hash = hash;
 	s->power = power;
-	s->bad |= bad;
 	return 0;
 }
 
 enum step { STEP_BAD = -1, STEP_MORE = 0, STEP_END = 1 };
 
 /* Follows the pointer at `offset`: strictly backwards, never into the header, at most POINTERS_MAX times. */
-static __always_inline int follow_pointer(struct __sk_buff *skb, struct name_scratch *s, __u32 offset)
+static __always_inline int follow_pointer(struct name_scratch *s, struct dns_bytes *bytes, __u32 offset)
 {
-	__u8 pointer[2];
 	__u32 target;
 
-	if (offset + 2 > s->end || bpf_skb_load_bytes(skb, offset, pointer, sizeof(pointer)) < 0)
+	if (offset + 2 > s->end)
 		return STEP_BAD;
 	if (!s->pointers)
 		s->next = offset + 2;
-	target = s->message + ((pointer[0] & 0x3f) << 8 | pointer[1]);
-	if (++s->pointers > POINTERS_MAX || target < s->message + DNS_HEADER_LENGTH || target >= offset)
+	target = word_at(bytes, offset) & 0x3fff;
+	if (++s->pointers > POINTERS_MAX || target < DNS_HEADER_LENGTH || target >= offset)
 		return STEP_BAD;
 	s->offset = target;
 	return STEP_MORE;
 }
 
 /* Reads one label, pointer or root at s->offset. */
-static __always_inline int hash_step(struct __sk_buff *skb, struct name_scratch *s)
+static __always_inline int hash_step(struct name_scratch *s, struct dns_bytes *bytes)
 {
 	__u32 offset = s->offset, length;
-	__u8 head;
 
-	if (offset >= s->end || bpf_skb_load_bytes(skb, offset, &head, 1) < 0)
+	if (offset >= s->end)
 		return STEP_BAD;
-	length = head;
+	length = bytes->at[offset & DNS_MESSAGE_MASK];
 	if (!length) {
 		if (!s->pointers)
 			s->next = offset + 1;
-		return s->bad ? STEP_BAD : STEP_END;
+		return STEP_END;
 	}
 	if (length >= 0xc0)
-		return follow_pointer(skb, s, offset);
+		return follow_pointer(s, bytes, offset);
 	if (length > LABEL_MAX || offset + 1 + length > s->end)
 		return STEP_BAD;
 	s->length += length + 1;
-	if (s->length > NAME_TEXT_MAX)
-		return STEP_BAD;
-	if (read_bytes(skb, offset + 1, s->label, length, sizeof(s->label) - 1) < 0 || hash_label(length) < 0)
+	if (s->length > NAME_TEXT_MAX || hash_label(offset + 1, length) < 0)
 		return STEP_BAD;
 	s->offset = offset + 1 + length;
 	return STEP_MORE;
@@ -244,22 +249,24 @@ static __always_inline int hash_step(struct __sk_buff *skb, struct name_scratch 
  * Hashes the name at `offset`, which may be compressed. Returns 0 with s->hash and s->next, or -1 if it is no
  * name, leads round in circles, or is cut off.
  */
-__noinline int hash_name(struct __sk_buff *skb, __u32 offset)
+__noinline int hash_name(__u32 offset)
 {
 	struct name_scratch *s = get_name_scratch();
+	struct dns_bytes *bytes = get_dns_bytes();
 
-	if (!s)
+	if (!s || !bytes)
 		return -1;
 	s->hash = 0;
 	s->power = 1;
 	s->length = 0;
-	s->bad = 0;
 	s->next = 0;
 	s->offset = offset;
 	s->pointers = 0;
 	for (int i = 0; i <= LABELS_MAX + POINTERS_MAX; i++) {
-		int step = hash_step(skb, s);
+		int step;
 
+		barrier(); /* the state is read from the map again, where the verifier has forgotten it */
+		step = hash_step(s, bytes);
 		if (step == STEP_MORE)
 			continue;
 		return step == STEP_END ? 0 : -1;

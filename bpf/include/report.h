@@ -142,13 +142,24 @@ static __always_inline void describe_dns(struct event *event, struct scratch *s)
 	event->dns_rcode = 0;
 	event->dns_response = 0;
 	event->dns_name_length = 0;
-	if (!s->dns_reported || !name || !m)
+	event->dns_fault = DNS_FAULT_NONE;
+	event->dns_offset = 0;
+	event->dns_opcode = 0;
+	if (!name || !m)
 		return;
+	if (event->reason == REASON_DNS_MALFORMED) {
+		event->dns_fault = m->fault;
+		event->dns_offset = m->fault_offset;
+		event->dns_opcode = DNS_OPCODE(m->flags);
+	}
+	if (!s->dns_reported)
+		return;
+	event->dns_opcode = DNS_OPCODE(m->flags);
 	event->dns_type = m->type;
 	event->dns_rcode = m->flags & DNS_RCODE;
 	event->dns_response = !!(m->flags & DNS_FLAG_RESPONSE);
 	event->dns_name_length = name->name_length;
-	copy_text(event->dns_name, name->key.text);
+	copy_text(event->dns_name, question_text(name));
 }
 
 /* Tells user space of the packet in the scratch, unless its like was told of just now. Global: see classifier.bpf.c. */
@@ -195,6 +206,16 @@ __noinline int send_event(struct __sk_buff *skb, __u32 type, __u32 reason, __u32
 	/* User space looks every few milliseconds: waking it would cost more than all of the above. */
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
+}
+
+/* Every DNS message is told of under trace-dns, whatever its verdict. */
+static __always_inline void trace_dns(struct __sk_buff *skb, struct scratch *s, __u32 reason)
+{
+	if (!s->dns_reported || !(s->workload.mode & MODE_TRACE_DNS))
+		return;
+	if (!is_judged(s))
+		reason = REASON_ALLOWED;
+	send_event(skb, EVENT_DNS, reason, verdict_of(s, reason));
 }
 
 #endif

@@ -10,6 +10,15 @@
 #include "clock.h"
 #include "packet.h"
 
+/* Where DNS messages are read in a packet and, over TCP, in its stream. */
+struct dns_stream {
+	__u32 offset;  /* in the packet */
+	__u32 next;    /* sequence number of the next byte */
+	__u32 length;  /* of the message that it belongs to, 0 if the length comes next */
+	__u32 held;    /* bytes of that message that have come before; of its length, if that is not known */
+	__u32 prefix;  /* the first byte of its length, if only that has come */
+};
+
 struct scratch {
 	struct packet packet;
 	struct flow_key key;
@@ -18,6 +27,7 @@ struct scratch {
 	struct subject subject;             /* one that is compared with the flow's */
 	struct bpf_sock_tuple tuple;        /* for looking the packet's socket up */
 	struct workload workload;           /* copy of the instance in force when the packet came */
+	struct dns_stream stream;
 	__u64 cookie;
 	__u64 now;
 	__u64 connected;                    /* when the packet's socket was connected to its remote address, 0 if not */
@@ -63,6 +73,21 @@ static __always_inline struct settings *get_settings(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+/* A workload that is only watched to learn is not judged: everything is allowed, and reported as such. */
+static __always_inline int is_judged(struct scratch *s)
+{
+	return !(s->workload.mode & MODE_LEARN) || (s->workload.mode & (MODE_ALERT | MODE_ENFORCE));
+}
+
+static __always_inline __u32 verdict_of(struct scratch *s, __u32 reason)
+{
+	if (!reason)
+		return VERDICT_ALLOWED;
+	if (s->workload.mode & MODE_ENFORCE)
+		return VERDICT_DROPPED;
+	return s->workload.mode & MODE_ALERT ? VERDICT_ALERTED : VERDICT_COUNTED;
 }
 
 /* The workload's side of the packet, and the other. */

@@ -57,6 +57,17 @@ static __always_inline int may_flow_stay(const struct place *place)
 	return 1;
 }
 
+/* A question that has been answered is kept for late answers, as long as there is room. */
+static __always_inline int is_loss(__u32 kind, const struct place *place)
+{
+	struct dns_query *query;
+
+	if (kind != SHARE_DNS_QUERIES)
+		return 1;
+	query = bpf_map_lookup_elem(&dns_queries, place->key);
+	return query && !query->answered;
+}
+
 /* Finds a place for a key that is about to be entered in `map`, and pushes out who had it. Returns 0, or -1 for no room. */
 static __always_inline int take_place(void *map, __u32 kind, __u32 size, __u32 workload_id, const void *key,
 				      __u32 key_size)
@@ -78,8 +89,11 @@ static __always_inline int take_place(void *map, __u32 kind, __u32 size, __u32 w
 		place = bpf_map_lookup_elem(&places, &where);
 		if (!place)
 			return -1;
-	} else if (!bpf_map_delete_elem(map, place->key)) {
-		__sync_fetch_and_add(&share->lost, 1);
+	} else {
+		int loss = is_loss(kind, place);
+
+		if (!bpf_map_delete_elem(map, place->key) && loss)
+			__sync_fetch_and_add(&share->lost, 1);
 	}
 	__builtin_memcpy(place->key, key, key_size);
 	return 0;

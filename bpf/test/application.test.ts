@@ -8,6 +8,9 @@ import {
   HTTP_REQUEST,
   HTTP_RESPONSE,
   HTTP2_PREFACE,
+  PROXY_HEADER,
+  PROXY_LINE,
+  PROXY_SIGNATURE,
   SERVER_HELLO,
   SSH_BANNER,
 } from "../../test/packets/payloads.ts";
@@ -47,11 +50,50 @@ describe("http", () => {
     for (const payload of [HTTP_REQUEST, HTTP_RESPONSE, HTTP2_PREFACE, "GET "]) assert.equal(first(payload), "Allowed");
   });
 
+  test("any token as method, before a path, `*` or an address", () => {
+    allow("http");
+    const methods = [
+      "PROPFIND",
+      "MKCOL",
+      "REPORT",
+      "SEARCH",
+      "PURGE",
+      "QUERY",
+      "M-SEARCH",
+      "VERSION-CONTROL",
+      "get",
+      "!#$%&'*+-.^_`|~",
+    ];
+    for (const method of [...methods, "M".repeat(24)]) {
+      for (const target of ["/", "*", "http://example.com/"]) {
+        assert.equal(first(`${method} ${target} HTTP/1.1\r\n`), "Allowed", method);
+      }
+    }
+  });
+
+  test("empty lines before a request", () => {
+    allow("http", "tls");
+    for (const lines of [1, 2, 4]) assert.equal(first(`${"\r\n".repeat(lines)}GET / HTTP/1.1\r\n`), "Allowed");
+    assert.equal(first(`${"\r\n".repeat(5)}GET / HTTP/1.1\r\n`), "Application");
+    assert.equal(first("\n\nGET / HTTP/1.1\r\n"), "Application");
+    assert.equal(first([13, 10, ...CLIENT_HELLO]), "Application");
+  });
+
   test("what only looks like it", () => {
     allow("http");
-    for (const payload of ["GETX / HTTP/1.1", "get / HTTP/1.1", " GET /", "GET", "HTTP/2.0", "PRI * HTTP/1.1", "G"]) {
+    for (const payload of [
+      " GET /",
+      "GET",
+      "HTTP/2.0",
+      "G",
+      "USER anonymous",
+      "LIST x /",
+      "A(B / HTTP/1.1",
+      "\x80 / HTTP/1.1",
+    ]) {
       assert.equal(first(payload), "Application", payload);
     }
+    assert.equal(first(`${"M".repeat(25)} / HTTP/1.1`), "Application");
     for (const payload of [CLIENT_HELLO, SSH_BANNER]) assert.equal(first(payload), "Application");
   });
 });
@@ -74,6 +116,55 @@ describe("tls", () => {
     ];
     for (const payload of [...wrong, CLIENT_HELLO.slice(0, 5), HTTP_REQUEST])
       assert.equal(first(payload), "Application");
+  });
+});
+
+describe("a PROXY header before it, of either version", () => {
+  const longest = [...PROXY_SIGNATURE, 0x21, 0x11, 520 >> 8, 520 & 0xff, ...Array(520).fill(1)];
+  const local = [...PROXY_SIGNATURE, 0x20, 0, 0, 0];
+
+  test("is followed by what the profile lists", () => {
+    for (const header of [PROXY_LINE, PROXY_HEADER, longest, local]) {
+      allow("http");
+      assert.equal(first([...header, ...HTTP_REQUEST]), "Allowed");
+      assert.equal(first([...header, 13, 10, ...HTTP_REQUEST]), "Allowed");
+      for (const other of [CLIENT_HELLO, SSH_BANNER]) assert.equal(first([...header, ...other]), "Application");
+      allow("tls");
+      assert.equal(first([...header, ...CLIENT_HELLO]), "Allowed");
+      assert.equal(first([...header, ...HTTP_REQUEST]), "Application");
+    }
+  });
+
+  test("may come in a segment of its own, and again; once", () => {
+    allow("http");
+    const segment = (sequence: number, payload: number[]) =>
+      scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "PA", sequence }, payload));
+    for (const header of [PROXY_LINE, PROXY_HEADER, longest, [13, 10]]) {
+      for (const [next, reason] of [
+        [HTTP_REQUEST, "Allowed"],
+        [header, "Application"],
+        [SSH_BANNER, "Application"],
+      ] as const) {
+        scene.rig.maps.flows.clear();
+        assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "S", sequence: 99 })), "Allowed");
+        assert.equal(segment(100, header), "Allowed");
+        assert.equal(segment(100, header), "Allowed");
+        assert.equal(segment(100 + header.length, next), reason);
+      }
+    }
+  });
+
+  test("that is none: too long, without an end, of another version, over UDP", () => {
+    allow("http");
+    const wrong = [
+      [...Buffer.from(`PROXY ${"x".repeat(100)}\r\n`)],
+      [...Buffer.from("PROXY TCP4 192.0.2.1")],
+      [...PROXY_SIGNATURE, 0x11, 0x11, 0, 0],
+      [...PROXY_SIGNATURE, 0x21, 0x11, 521 >> 8, 521 & 0xff, ...Array(521).fill(1)],
+    ];
+    assert.equal(first(PROXY_HEADER.slice(0, -1)), "Application");
+    for (const header of wrong) assert.equal(first([...header, ...HTTP_REQUEST]), "Application", `${header}`);
+    assert.equal(scene.out(PEER, udp({ from: 4000, to: 9999 }, [...PROXY_LINE, ...HTTP_REQUEST])), "Application");
   });
 });
 

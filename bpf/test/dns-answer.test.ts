@@ -5,6 +5,7 @@ import type { EgressRules } from "../../src/api/types.ts";
 import {
   type AnswerFields,
   addressRecord,
+  answer,
   cnameRecord,
   DNS_TYPE,
   ednsRecord,
@@ -16,7 +17,7 @@ import {
 import { frame } from "../../test/packets/ethernet.ts";
 import { ip } from "../../test/packets/ip.ts";
 import { tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, OWN, PEER, PEER6, RESOLVER, RESOLVER6, Scene } from "../../test/rig/scene.ts";
+import { APP, appSpec, incoming, OWN, PEER, PEER6, RESOLVER, RESOLVER6, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("dns-answer");
 after(() => scene[Symbol.dispose]());
@@ -58,13 +59,12 @@ describe("what is learned", () => {
     assert.equal(connect(PEER), "Allowed");
   });
 
-  test("64 answers, and no more", () => {
+  test("all addresses of a long answer", () => {
     scene.allow(rules);
-    const records = Array.from({ length: 66 }, (_, index) => addressRecord(`198.51.100.${index}`));
-    assert.equal(resolve(records), "Allowed");
-    assert.equal(connect("198.51.100.63"), "Allowed");
-    assert.equal(connect("198.51.100.64"), "Peer");
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_ANSWERS_TRUNCATED: 1 });
+    const addresses = Array.from({ length: 180 }, (_, index) => `198.51.100.${index}`);
+    assert.equal(resolve(addresses.map((address) => addressRecord(address))), "Allowed");
+    for (const address of addresses) assert.equal(connect(address), "Allowed", address);
+    assert.deepEqual(scene.rig.errorCounts(), {});
   });
 
   test("only the answer section", () => {
@@ -106,11 +106,34 @@ describe("what is learned", () => {
   });
 
   test("an address that several names led to: any of the last four", () => {
-    scene.allow({ ...rules, fqdns: ["n1.cdn.net", NAME], l7: { dns: ["*.cdn.net"] } });
-    for (const name of ["n1", "n2", "n3", "n4"]) resolve([addressRecord(PEER, { ttl: 5000 })], {}, `${name}.cdn.net`);
+    const names = ["n1", "n2", "n3", "n4", "n5"].map((label) => `${label}.cdn.net`);
+    scene.allow({ ...rules, fqdns: names });
+    for (const name of names.slice(0, 4)) resolve([addressRecord(PEER, { ttl: 5000 })], {}, name);
+    resolve([addressRecord(PEER, { ttl: 5000 })], {}, names[4]);
+    scene.change(appSpec({ ...rules, fqdns: ["n2.cdn.net"] }));
     assert.equal(connect(PEER), "Allowed");
-    resolve([addressRecord(PEER, { ttl: 5000 })], {}, "n5.cdn.net");
+    scene.change(appSpec({ ...rules, fqdns: ["n1.cdn.net"] }));
     assert.equal(connect(PEER), "Peer");
+  });
+
+  test("names that no rule of the process connects to take no place, whatever their TTL", () => {
+    scene.allow({ ...rules, fqdns: [NAME], l7: { dns: ["*"] } });
+    resolve([addressRecord(PEER, { ttl: 30 })]);
+    for (const name of ["a.b", "b.b", "c.b", "d.b", "e.b"]) resolve([addressRecord(PEER, { ttl: 5000 })], {}, name);
+    assert.equal(connect(PEER), "Allowed");
+    assert.equal(scene.rig.maps.dnsNames.count(), 1);
+    for (let index = 0; index < 50; index += 1) resolve([addressRecord(`198.51.100.${index}`)], {}, `n${index}.b`);
+    assert.equal(scene.rig.maps.learned.count(), 1);
+  });
+
+  test("while a workload is only learned from, all names are of interest", () => {
+    scene.begin({ ...appSpec({ ...rules, fqdns: [] }), actions: ["learn"] });
+    scene.watch(RESOLVER, udp({ from: 5000, to: 53 }, question(NAME)));
+    scene.rig.run(
+      "ingress",
+      incoming(ip({ from: RESOLVER, to: OWN }, udp({ from: 53, to: 5000 }, answer(NAME, [addressRecord(PEER)])))),
+    );
+    assert.equal(scene.rig.maps.learned.count(), 1);
   });
 });
 
@@ -138,24 +161,53 @@ describe("CNAME chains", () => {
     assert.equal(connect(PEER), "Peer");
   });
 
-  test("eight names of one chain, and no more", () => {
-    const chainOf = (length: number) => {
-      const names = Array.from({ length }, (_, index) => `n${index}.cdn.net`);
-      const links = names.map((name, index) =>
-        cnameRecord(name, index === 0 ? {} : { owner: names[index - 1] as string }),
-      );
-      return [...links, addressRecord(PEER, { owner: names.at(-1) as string })];
-    };
+  const chainOf = (length: number) => {
+    const names = Array.from({ length }, (_, index) => `n${index}.cdn.net`);
+    const links = names.map((name, index) =>
+      cnameRecord(name, index === 0 ? {} : { owner: names[index - 1] as string }),
+    );
+    return [...links, addressRecord(PEER, { owner: names.at(-1) as string })];
+  };
+
+  test("of any length up to 32, in any order", () => {
+    for (const length of [1, 7, 8, 12, 16, 31, 32]) {
+      const chain = chainOf(length);
+      const middle = Math.floor(length / 2);
+      const orders = [chain, chain.toReversed(), [...chain.slice(middle).toReversed(), ...chain.slice(0, middle)]];
+      for (const order of orders) {
+        scene.allow(rules);
+        assert.equal(resolve(order), "Allowed");
+        assert.equal(connect(PEER), "Allowed", `${length} links`);
+      }
+    }
+    assert.deepEqual(scene.rig.errorCounts(), {});
+  });
+
+  test("a longer one is given up, and counted", () => {
     scene.allow(rules);
-    assert.equal(resolve(chainOf(8)), "Allowed");
+    assert.equal(resolve(chainOf(33)), "Allowed");
     assert.equal(connect(PEER), "Peer");
-    assert.equal(resolve(chainOf(7)), "Allowed");
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_CHAIN_LEFT: 1 });
+  });
+
+  test("a circle ends", () => {
+    scene.allow(rules);
+    const circle = [cnameRecord("a.cdn.net"), cnameRecord(NAME, { owner: "a.cdn.net" }), addressRecord(PEER)];
+    assert.equal(resolve(circle), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("through names of any bytes", () => {
+    scene.allow(rules);
+    const label = Buffer.from("a b.c\u00e9\u0000");
+    const odd = [label.length, ...label, ...wireName("cdn.net")];
+    assert.equal(resolve([addressRecord(PEER, { owner: odd }), cnameRecord(odd)]), "Allowed");
     assert.equal(connect(PEER), "Allowed");
   });
 });
 
 describe("which answers count", () => {
-  test("those to an outstanding question: same flow, id, name and type; and once", () => {
+  test("those to an outstanding question: same flow, id, name and type", () => {
     scene.allow(rules);
     const records = [addressRecord(PEER)];
     assert.equal(scene.ask(NAME, { id: 7 }), "Allowed");
@@ -164,9 +216,30 @@ describe("which answers count", () => {
     assert.equal(scene.reply(NAME, records, { id: 7, type: DNS_TYPE.AAAA }), "Allowed");
     assert.equal(connect(PEER), "Peer");
     assert.equal(scene.in(RESOLVER, udp({ from: 53, to: 5001 }, [])), "Unattributed");
-    assert.equal(scene.reply(NAME, [], { id: 7 }), "Allowed");
     assert.equal(scene.reply(NAME, records, { id: 7 }), "Allowed");
-    assert.equal(connect(PEER), "Peer", "the question was answered before");
+    assert.equal(connect(PEER), "Allowed");
+  });
+
+  test("late and repeated ones, for 30 s; a question whose time is up has no answer", () => {
+    scene.begin({ ...appSpec(rules), attacks: ["dns-spoofing"] });
+    assert.equal(scene.ask(NAME), "Allowed");
+    assert.equal(scene.reply(NAME, []), "Allowed");
+    scene.rig.advance(29);
+    assert.equal(scene.reply(NAME, [addressRecord(PEER)]), "Allowed");
+    assert.equal(connect(PEER), "Allowed");
+    scene.rig.advance(2);
+    assert.equal(scene.reply(NAME, [addressRecord("192.0.2.8")]), "DnsSpoofing");
+    assert.equal(connect("192.0.2.8"), "Peer");
+  });
+
+  test("errors that repeat no question count as answers, and teach nothing", () => {
+    scene.begin({ ...appSpec(rules), attacks: ["dns-spoofing"] });
+    const header = (id: number, rcode: number) => [0, id, 0x80, rcode, ...Array(8).fill(0)];
+    assert.equal(scene.ask(NAME, { id: 7 }), "Allowed");
+    for (const rcode of [1, 4, 5]) {
+      assert.equal(scene.in(RESOLVER, udp({ from: 53, to: 5000 }, header(7, rcode))), "Allowed");
+    }
+    assert.equal(scene.in(RESOLVER, udp({ from: 53, to: 5000 }, header(8, 1))), "DnsSpoofing");
   });
 
   test("a question that was refused has no answer", () => {

@@ -1,7 +1,18 @@
 /** Section 5: DNS over TCP, where messages have their length before them and segments are cut anywhere. */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
-import { addressRecord, answer, prefixed, question } from "../../test/packets/dns.ts";
+import { word } from "../../test/packets/bytes.ts";
+import {
+  addressRecord,
+  answer,
+  DNS_TYPE,
+  EDNS_OPTION,
+  ednsOption,
+  ednsRecord,
+  prefixed,
+  question,
+  record,
+} from "../../test/packets/dns.ts";
 import { tcp } from "../../test/packets/transport.ts";
 import { APP, appSpec, PEER, RESOLVER, Scene } from "../../test/rig/scene.ts";
 
@@ -63,9 +74,12 @@ describe("questions", () => {
     assert.equal(send([...good, ...bad, ...good]), "DnsName");
   });
 
-  test("eight in one segment, and no more", () => {
-    assert.equal(send(Array(8).fill(good).flat()), "Allowed");
-    assert.equal(send(Array(9).fill(good).flat()), "DnsMalformed");
+  test("as many in one segment as there are", () => {
+    for (const count of [8, 9, 70]) {
+      connect();
+      assert.equal(send(Array(count).fill(good).flat()), "Allowed");
+      assert.equal(send([...Array(count).fill(good).flat(), ...bad]), "DnsName");
+    }
   });
 
   test("the length may come alone, the message after it is judged", () => {
@@ -75,11 +89,51 @@ describe("questions", () => {
     assert.equal(send(bad.slice(2)), "DnsName");
   });
 
-  test("a question in two pieces, or half a length, is a violation", () => {
-    for (const cut of [1, 3, 14, good.length - 1]) {
+  test("a question may be cut anywhere: it is judged once its name is there, and again when it is whole", () => {
+    for (let cut = 1; cut < good.length; cut += 1) {
       connect();
-      assert.equal(send(good.slice(0, cut)), "DnsMalformed", `${cut} bytes`);
+      assert.equal(send(good.slice(0, cut)), "Allowed", `${cut} bytes`);
+      assert.equal(send([...good.slice(cut), ...good]), "Allowed", `${cut} bytes`);
+      assert.equal(receive(reply), "Allowed");
+      assert.equal(reaches(PEER), true);
     }
+    for (let cut = 1; cut < bad.length - 1; cut += 1) {
+      connect();
+      assert.equal(send([...good, ...bad.slice(0, cut)]), "Allowed", `${cut} bytes`);
+      assert.equal(send(bad.slice(cut)), "DnsName", `${cut} bytes`);
+      assert.equal(send(bad.slice(cut), sent - bad.length + cut), "DnsName", "sent again");
+      assert.equal(send(good), "DnsMalformed", "nothing gets past it");
+    }
+    connect();
+    for (const byte of good) assert.equal(send([byte]), "Allowed");
+    assert.equal(receive(reply), "Allowed");
+    assert.equal(reaches(PEER), true);
+  });
+
+  test("no more than 300 bytes of a question leave before it is judged", () => {
+    const padded = prefixed(
+      question(NAME, { additional: [ednsRecord([ednsOption(EDNS_OPTION.padding, Array(400).fill(0))])] }),
+    );
+    const secret = prefixed(question(NAME, { additional: [record(DNS_TYPE.TXT, Array(400).fill(7))] }));
+    assert.equal(send(padded), "Allowed");
+    assert.equal(send(padded.slice(0, 302)), "Allowed");
+    assert.equal(send(padded.slice(302)), "Allowed");
+    connect();
+    assert.equal(send(padded.slice(0, 303)), "DnsMalformed");
+    connect();
+    assert.equal(send(secret.slice(0, 302)), "Allowed");
+    assert.equal(send(secret.slice(302, 303)), "DnsMalformed");
+    assert.equal(send(secret.slice(302)), "DnsMalformed");
+    connect();
+    const endless = [
+      ...word(5000),
+      ...question(NAME).slice(0, 12),
+      ...Array(70)
+        .fill([63, ...Array(63).fill(97)])
+        .flat(),
+    ];
+    assert.equal(send(endless.slice(0, 302)), "Allowed");
+    assert.equal(send(endless.slice(302, 400)), "DnsMalformed");
   });
 
   test("a length below a header's is ill-formed, and so is what is no DNS", () => {
@@ -151,19 +205,80 @@ describe("answers", () => {
     for (const address of [PEER, "192.0.2.2", "192.0.2.3"]) assert.equal(reaches(address), true);
   });
 
-  test("over several segments: learned as far as the first goes, counted, the rest passes", () => {
-    const records = Array.from({ length: 40 }, (_, index) => addressRecord(`198.51.100.${index}`));
-    const long = prefixed(answer(NAME, records));
+  const addresses = Array.from({ length: 256 }, (_, index) => `2001:db8::${index.toString(16)}`);
+  test("cut anywhere, also in their length", () => {
+    for (let cut = 1; cut < reply.length; cut += 1) {
+      connect();
+      assert.equal(send(good), "Allowed");
+      assert.equal(receive(reply.slice(0, cut)), "Allowed", `${cut} bytes`);
+      assert.equal(reaches(PEER), false);
+      assert.equal(receive(reply.slice(cut)), "Allowed", `${cut} bytes`);
+      assert.equal(reaches(PEER), true, `${cut} bytes`);
+    }
+  });
+
+  const long = prefixed(
+    answer(
+      NAME,
+      addresses.map((address) => addressRecord(address)),
+    ),
+  );
+
+  test("over several segments, cut anywhere: all addresses are learned once the last has come", () => {
+    for (const size of [1400, 701, 333]) {
+      connect();
+      assert.equal(send(good), "Allowed");
+      for (let at = 0; at < long.length; at += size) {
+        assert.equal(reaches(addresses[0] as string), false);
+        assert.equal(receive(long.slice(at, at + size)), "Allowed");
+      }
+      for (const address of addresses) assert.equal(reaches(address), true, address);
+      assert.deepEqual(scene.rig.errorCounts(), {});
+      assert.equal(send(good), "Allowed");
+      assert.equal(receive(reply), "Allowed");
+      assert.equal(reaches(PEER), true, "the next message is found where the long one ends");
+    }
+  });
+
+  test("the 257th address of one answer is left out, and counted", () => {
+    const more = Array.from({ length: 258 }, (_, index) => `10.9.${index >> 8}.${index & 255}`);
+    const bytes = prefixed(
+      answer(
+        NAME,
+        more.map((address) => addressRecord(address)),
+      ),
+    );
     assert.equal(send(good), "Allowed");
-    assert.equal(receive(long.slice(0, 200)), "Allowed");
-    assert.equal(receive(long.slice(200, 400)), "Allowed");
-    assert.equal(receive(long.slice(400)), "Allowed");
-    assert.equal(reaches("198.51.100.0"), true);
-    assert.equal(reaches("198.51.100.39"), false);
-    assert.equal(scene.rig.errorCounts().DNS_ANSWERS_TRUNCATED, 1);
+    for (let at = 0; at < bytes.length; at += 1400) assert.equal(receive(bytes.slice(at, at + 1400)), "Allowed");
+    assert.equal(reaches("10.9.0.255"), true);
+    assert.equal(reaches("10.9.1.0"), false);
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_ADDRESSES_LEFT: 1 });
+  });
+
+  test("what is sent again of a long one has been seen; a gap gives it up, counted, and its rest passes", () => {
+    assert.equal(send(good), "Allowed");
+    const start = received;
+    assert.equal(receive(long.slice(0, 1400)), "Allowed");
+    assert.equal(receive(long.slice(0, 1400), start), "Allowed");
+    assert.equal(receive(long.slice(700, 2100), start + 700), "Allowed");
+    for (let at = 2800; at < long.length; at += 1400) {
+      assert.equal(receive(long.slice(at, at + 1400), start + at), "Allowed");
+    }
+    assert.equal(receive(long.slice(2100, 2800), start + 2100), "Allowed");
+    assert.equal(reaches(addresses[0] as string), false);
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_ANSWERS_TRUNCATED: 1 });
     assert.equal(send(good), "Allowed");
     assert.equal(receive(reply), "Allowed");
-    assert.equal(reaches(PEER), true, "the next message is found where the long one ends");
+    assert.equal(reaches(PEER), true);
+  });
+
+  test("one that turns out ill-formed is refused with its last segment, however often that is sent", () => {
+    const bytes = prefixed(answer(NAME, [addressRecord(PEER), addressRecord(PEER)], { answerCount: 3 }));
+    assert.equal(send(good), "Allowed");
+    assert.equal(receive(bytes.slice(0, 50)), "Allowed");
+    for (let count = 0; count < 3; count += 1) {
+      assert.equal(receive(bytes.slice(50), received - (count === 0 ? 0 : bytes.length - 50)), "DnsMalformed");
+    }
   });
 
   test("their length alone, then the message", () => {
@@ -186,9 +301,9 @@ test("watched, not enforced: after what could not be read it goes on with the ne
     const segment = tcp({ from: ASKING, to: 53, sequence: before }, bytes);
     return scene.watch(RESOLVER, segment, { process: APP });
   };
-  assert.equal(judge([1, 2, 3]), "DnsMalformed");
+  assert.equal(judge([0, 2, 3]), "DnsMalformed");
   assert.equal(judge(good), "Allowed");
-  assert.equal(judge(Array(9).fill(good).flat()), "DnsMalformed");
+  assert.equal(judge([...good, 0, 11]), "DnsMalformed");
   assert.equal(judge(bad), "DnsName");
   assert.equal(judge(good), "Allowed");
 });

@@ -2,16 +2,17 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
 import type { Action } from "../../src/api/types.ts";
-import { Application, EventType, Reason, Verdict } from "../../src/node-agent/kernel/abi.gen.ts";
+import { nameFromReversed } from "../../src/node-agent/events/names.ts";
+import { Application, EventType, NAME_TEXT_MAX, Reason, Verdict } from "../../src/node-agent/kernel/abi.gen.ts";
 import { formatIp } from "../../src/policy/addresses.ts";
-import { restoreName } from "../../src/policy/names.ts";
 import { bytesToNumber } from "../../src/policy/prefixes.ts";
-import { addressRecord, DNS_TYPE, question } from "../../test/packets/dns.ts";
+import { addressRecord, answer, DNS_TYPE, prefixed, question } from "../../test/packets/dns.ts";
 import { frame } from "../../test/packets/ethernet.ts";
 import { fragments, ip } from "../../test/packets/ip.ts";
 import { HTTP_REQUEST } from "../../test/packets/payloads.ts";
 import { tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, OWN, PEER, RESOLVER, Scene, STRANGER } from "../../test/rig/scene.ts";
+import type { ProcessRef } from "../../test/rig/classifier-rig.ts";
+import { APP, appSpec, incoming, OWN, PEER, RESOLVER, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const scene = new Scene("events");
 after(() => scene[Symbol.dispose]());
@@ -78,7 +79,7 @@ describe("an event", () => {
     scene.ask("Evil.EXAMPLE", { type: DNS_TYPE.TXT });
     const event = only(scene.rig.takeEvents());
     assert.equal(event.reason, Reason.DNS_NAME);
-    assert.equal(restoreName(event.dnsName.slice(0, event.dnsNameLength)), "evil.example");
+    assert.equal(nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)), "evil.example");
     assert.deepEqual([event.dnsType, event.dnsResponse], [DNS_TYPE.TXT, 0]);
   });
 
@@ -132,7 +133,7 @@ describe("the rate limit", () => {
 
   test("every refused name is told of", () => {
     for (const name of ["a.example", "b.example", "a.example"]) scene.rig.run("egress", asking(name), { process: APP });
-    const names = scene.rig.takeEvents().map((event) => restoreName(event.dnsName.slice(0, event.dnsNameLength)));
+    const names = scene.rig.takeEvents().map((event) => nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)));
     assert.deepEqual(names, ["a.example", "b.example"]);
   });
 
@@ -155,7 +156,7 @@ describe("trace-dns", () => {
       .takeEvents()
       .map((event) => [
         event.type,
-        restoreName(event.dnsName.slice(0, event.dnsNameLength)),
+        nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)),
         event.dnsResponse,
         event.dnsRcode,
         event.reason,
@@ -166,6 +167,67 @@ describe("trace-dns", () => {
       [EventType.DNS, "www.example.com", 1, 3, Reason.ALLOWED, Verdict.ALLOWED],
       [EventType.DNS, "evil.example", 0, 0, Reason.DNS_NAME, Verdict.DROPPED],
     ]);
+  });
+
+  /** A and AAAA over one socket, as resolvers ask, and the answers to both. */
+  function resolveBoth(process: ProcessRef) {
+    for (const [id, type] of [
+      [1, DNS_TYPE.A],
+      [2, DNS_TYPE.AAAA],
+    ] as const) {
+      scene.watch(RESOLVER, udp({ from: 5000, to: 53 }, question("evil.example", { id, type })), { process });
+    }
+    for (const [id, type] of [
+      [2, DNS_TYPE.AAAA],
+      [1, DNS_TYPE.A],
+    ] as const) {
+      const bytes = answer("evil.example", [addressRecord(PEER)], { id, type });
+      scene.rig.run("ingress", incoming(ip({ from: RESOLVER, to: OWN }, udp({ from: 53, to: 5000 }, bytes))));
+    }
+    return scene.rig.takeEvents();
+  }
+  const exchange = [
+    [DNS_TYPE.A, 0],
+    [DNS_TYPE.AAAA, 0],
+    [DNS_TYPE.AAAA, 1],
+    [DNS_TYPE.A, 1],
+  ];
+
+  test("with `learn`: each question and each answer once, and nothing is judged", () => {
+    scene.rig.configure({ reportAllowed: true });
+    for (const process of [APP, STRANGER]) {
+      begin("learn", "trace-dns");
+      const events = resolveBoth(process);
+      assert.deepEqual(
+        events.filter(({ dnsNameLength }) => dnsNameLength > 0).map((event) => [event.dnsType, event.dnsResponse]),
+        exchange,
+      );
+      assert.deepEqual(new Set(events.map(({ verdict }) => verdict)), new Set([Verdict.ALLOWED]));
+      assert.equal(events.filter(({ type }) => type === EventType.VERDICT).length, 1, "the flow, once");
+    }
+    scene.rig.configure({});
+  });
+
+  test("with `alert`: each question and each answer once, also of who may not ask at all", () => {
+    for (const process of [APP, STRANGER]) {
+      begin("alert", "trace-dns");
+      const traced = resolveBoth(process).filter(({ type }) => type === EventType.DNS);
+      assert.deepEqual(
+        traced.map((event) => [event.dnsType, event.dnsResponse]),
+        exchange,
+      );
+      const questions = traced.filter(({ dnsResponse }) => dnsResponse === 0);
+      for (const { verdict } of questions) assert.equal(verdict, Verdict.ALERTED);
+    }
+  });
+
+  test("several in one segment: each is told", () => {
+    begin("learn", "trace-dns");
+    scene.watch(RESOLVER, tcp({ from: 5000, to: 53, flags: "S", sequence: 9 }));
+    const messages = ["a.example", "www.example.com", "c.example"].flatMap((name) => prefixed(question(name)));
+    scene.watch(RESOLVER, tcp({ from: 5000, to: 53, sequence: 10 }, messages));
+    const names = scene.rig.takeEvents().map((event) => nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)));
+    assert.deepEqual(names, ["a.example", "www.example.com", "c.example"]);
   });
 
   test("is off unless asked for", () => {
@@ -185,7 +247,7 @@ test("allowed flows are reported once, if that is wanted, with the name that the
   const event = only(scene.rig.takeEvents());
   assert.deepEqual([event.reason, event.verdict, event.mask], [Reason.ALLOWED, Verdict.ALLOWED, 1n]);
   const learned = scene.rig.maps.dnsNames.get({ workloadId: event.workloadId, hash: event.nameHash });
-  assert.equal(learned && restoreName(learned.text.slice(0, learned.length)), "www.example.com");
+  assert.equal(learned && nameFromReversed(learned.text.slice(0, learned.length)), "www.example.com");
   scene.rig.configure({});
 });
 
@@ -221,7 +283,10 @@ describe("what could not be done is counted", () => {
     begin("enforce");
     scene.ask("www.example.com");
     const [{ flow }, { nameHash }] = only([...scene.rig.maps.dnsQueries.entries()]);
-    scene.rig.maps.dnsNames.set({ workloadId: flow.workloadId, hash: nameHash }, { text: "moc.", length: 4 });
+    scene.rig.maps.dnsNames.set(
+      { workloadId: flow.workloadId, hash: nameHash },
+      { text: Buffer.alloc(NAME_TEXT_MAX, "moc."), length: 4 },
+    );
     assert.equal(scene.reply("www.example.com", [addressRecord(PEER)]), "Allowed");
     assert.equal(scene.rig.maps.learned.count(), 0);
     assert.deepEqual(scene.rig.errorCounts(), { DNS_NAME_COLLISION: 1 });

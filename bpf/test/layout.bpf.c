@@ -13,6 +13,8 @@ enum abi_constant {
 	ABI_NAME_TEXT_MAX = NAME_TEXT_MAX,
 	ABI_COMM_MAX = COMM_MAX,
 	ABI_LEARNED_NAMES_MAX = LEARNED_NAMES_MAX,
+	ABI_NAME_DOT_IN_LABEL = NAME_DOT_IN_LABEL,
+	ABI_NAME_ZERO = NAME_ZERO,
 	ABI_DNS_PORTS_MAX = DNS_PORTS_MAX,
 	ABI_EPOCHS = EPOCHS,
 	ABI_PROCESSES_CLAIM = PROCESSES_CLAIM,
@@ -53,6 +55,7 @@ enum socket_flag socket_flag_layout;
 enum flow_flag flow_flag_layout;
 enum share_kind share_kind_layout;
 enum error error_layout;
+enum dns_fault dns_fault_layout;
 enum event_type event_type_layout;
 
 struct settings settings_layout;

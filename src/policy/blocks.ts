@@ -39,6 +39,8 @@ export interface Block {
   applications: Exclude<L7Protocol, "any">[] | null;
   /** Patterns that may be asked, search-domain expansions included; null: any name. */
   ask: string[] | null;
+  /** Its names were listed as ones to ask for, not only to connect to, or any may be asked: questions may carry records. */
+  askRecords: boolean;
   /** Patterns whose addresses may be connected to. */
   connect: string[];
   /** `binary: Any`: a changed binary has these rights too. */
@@ -77,6 +79,7 @@ export function blockOf(network: Network | undefined, direction: Direction, cont
     ports: portsOf(rules),
     applications: applicationsOf(rules),
     ask: direction === "egress" ? askOf(rules, fqdns, context.searchDomains) : null,
+    askRecords: rules.l7?.dns !== undefined || fqdns.length === 0,
     connect: distinct(fqdns),
     anyBinary: context.anyBinary,
     sources: {
@@ -102,6 +105,7 @@ export function blockContent(block: Block): string {
     distinct(block.ports.map((range) => `${range.protocol ?? "any"}:${range.first}-${range.last}`)),
     block.applications && distinct(block.applications),
     block.ask,
+    block.askRecords,
     block.connect,
     block.anyBinary,
   ]);

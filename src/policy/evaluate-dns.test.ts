@@ -145,10 +145,10 @@ test("learning: only from the answer to an outstanding question: same flow, id, 
   assert.equal(taught(ipv4(RESOLVER, OWN, 17, udp(53, 4000, other))), false);
 });
 
-test("learning: a question is answered once", () => {
+test("learning: a question is outstanding until its time is up, however often it is answered", () => {
   const played = resolved([STRANGER]);
   played.receives(answer([PEER]));
-  assert.equal(reason(played.sends(to(PEER, 80))), "Peer");
+  assert.equal(reason(played.sends(to(PEER, 80))), "Allowed");
 });
 
 test("learning: an address remembers four names, and forgets the one that expires first", () => {

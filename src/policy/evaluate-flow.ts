@@ -1,7 +1,7 @@
 /** Flows in the reference evaluator: one judgement for a conversation, for as long as what it rests on holds. */
-import type { Reason } from "../api/reasons.ts";
-import type { Action } from "../api/types.ts";
+import type { Direction, Reason } from "../api/reasons.ts";
 import { type Application, recognizeApplication } from "./applications.ts";
+import { effectOf } from "./effect.ts";
 import { ipAttack } from "./evaluate-attacks.ts";
 import { judgeDns } from "./evaluate-dns.ts";
 import { beginsConnection, flowKeyOf, initiatorOf, isDnsFlow, isStateful, servicePort, type Tuple } from "./flows.ts";
@@ -28,11 +28,6 @@ export type FlowStanding = "new" | "stale" | "foreign" | "valid";
 
 /** What a packet that is judged afresh is to a flow that is known. */
 export type Relation = { standing: "new" } | { standing: "new" | "stale" | "foreign"; known: Flow };
-
-/** `learn` without `alert` or `enforce` records and judges nothing. */
-export function onlyLearns(actions: Action[]): boolean {
-  return actions.includes("learn") && !actions.includes("alert") && !actions.includes("enforce");
-}
 
 /** Tells what the packet is to the flow, which it keeps alive. */
 export function standingOf(item: Case, packet: IpPacket, flow: Flow): FlowStanding {
@@ -75,7 +70,7 @@ export function judgeAfresh(
   const to: Relation = goesOn ? { standing: "stale", known: found.known } : found;
   const flow = judgeFlow(item, packet, tuple, to.standing === "stale" ? to.known : null);
   if (to.standing === "foreign" && isKernelReply(item, packet)) return { reason: "Allowed", flow };
-  const learns = onlyLearns(table.actions);
+  const learns = effectOf(table.actions) === "learning";
   const reason = flow.reason === "Allowed" || learns ? judgePayload(item, packet, tuple, flow) : flow.reason;
   if (learns) flow.reason = "Allowed";
   // What enforcement drops has no replies; but an application that was refused stays refused.
@@ -89,11 +84,22 @@ export function judgePayload(item: Case, packet: IpPacket, tuple: Tuple, flow: F
   const { state, table, direction, time } = item;
   if (flow.isDns) return judgeDns(state, { packet, direction, flow, flowKey: flowKeyOf(tuple), table, time });
   if (!flow.awaitsPayload || packet.payload.length === 0) return "Allowed";
+  const application = recognizeFirst(packet, flow, direction);
+  if (application === "preface") {
+    flow.preface = { ...(flow.preface ?? { egress: 0, ingress: 0 }), [direction]: packet.tcp?.sequence ?? 0 };
+    return "Allowed";
+  }
   flow.awaitsPayload = false;
-  flow.application = recognizeApplication(packet.payload, packet.tcp === null ? "other" : "tcp") ?? "none";
+  flow.application = application ?? "none";
   const reason = judgeFlowApplication(table, flow);
-  flow.reason = onlyLearns(table.actions) ? "Allowed" : reason;
+  flow.reason = effectOf(table.actions) === "learning" ? "Allowed" : reason;
   return reason;
+}
+
+/** What may stand before the application's first byte stands there once; it may be sent again. */
+function recognizeFirst({ payload, tcp }: IpPacket, { preface }: Flow, direction: Direction) {
+  const mayHavePreface = preface === null || preface[direction] === tcp?.sequence;
+  return recognizeApplication(payload, tcp === null ? "other" : "tcp", mayHavePreface);
 }
 
 /** Layers 1 to 3 and the attacks, for a new flow, or for a known one anew; 4 too where its application is known. */
@@ -132,6 +138,7 @@ function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tup
     awaitsPayload: hasPayload && !isDns && !isMissed,
     payloadRefused: false,
     ended: { egress: false, ingress: false },
+    preface: null,
     application: "undecided",
     lastSeen: time,
     dnsStream: { egress: null, ingress: null },

@@ -126,7 +126,7 @@ test("L7: bytes are what counts, not ports", () => {
   };
   const speeches = ["GET / HTTP/1.1", "PATCH /x", "HTTP/1.1 200 OK", "PRI * HTTP/2.0\r\n"];
   for (const [index, speech] of speeches.entries()) assert.equal(speaks(text(speech), 100 + index), "Allowed", speech);
-  for (const [index, speech] of ["GETx", "get /", "EHLO x", "GET"].entries())
+  for (const [index, speech] of ["GETx", "LIST x", "EHLO x", "GET"].entries())
     assert.equal(speaks(text(speech), 200 + index), "Application", speech);
   const hello = [0x16, 3, 1, 0, 100, 1, 0, 0];
   assert.equal(speaks(hello, 300), "Application");

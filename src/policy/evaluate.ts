@@ -4,18 +4,10 @@
  */
 import type { Direction, Reason, Verdict } from "../api/reasons.ts";
 import type { Action } from "../api/types.ts";
+import { effectOf } from "./effect.ts";
 import { arpAttack, ipAttack } from "./evaluate-attacks.ts";
-import {
-  type Case,
-  isAlive,
-  judgeAfresh,
-  judgePayload,
-  noteEnd,
-  onlyLearns,
-  socketOf,
-  standingOf,
-} from "./evaluate-flow.ts";
-import { flowKeyOf, isForGroup, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
+import { type Case, isAlive, judgeAfresh, judgePayload, noteEnd, socketOf, standingOf } from "./evaluate-flow.ts";
+import { flowKeyOf, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
 import { isArpSound, isLinkArp } from "./link-control.ts";
 import { allBlocks, originsOf } from "./lookup.ts";
 import type { ArpPacket, IpPacket, Packet } from "./packet.ts";
@@ -65,7 +57,7 @@ export function evaluate(
 ): Judgement {
   const { reason: found, flow } = judge({ state, table, socket: {}, time, ...context }, packet);
   // To learn is to judge nothing; pending packets are not even learned from.
-  const reason = found !== "Pending" && onlyLearns(table.actions) ? "Allowed" : found;
+  const reason = found !== "Pending" && effectOf(table.actions) === "learning" ? "Allowed" : found;
   return {
     verdict: verdictOf(reason, table.actions),
     reason,
@@ -133,8 +125,6 @@ function judgeLaterFragment({ state, table, direction, time }: Case, key: string
 function judgeDatagram(item: Case, packet: IpPacket): Finding {
   const { state, direction } = item;
   if (isIcmpError(packet)) return judgeIcmpError(item, packet);
-  // Its receivers are judged one by one, where each of them gets it.
-  if (direction === "ingress" && isForGroup(packet, state.addresses)) return { reason: "Allowed" };
   const tuple = tupleOf(packet, direction);
   const known = isStateful(packet) ? state.flows.get(flowKeyOf(tuple)) : undefined;
   if (known === undefined) return judgeAfresh(item, packet, tuple, { standing: "new" });

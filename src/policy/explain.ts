@@ -9,8 +9,8 @@ import { familyOf } from "./addresses.ts";
 import type { Application } from "./applications.ts";
 import type { Block } from "./blocks.ts";
 import { blocksOf, type CompileOptions, compileTable, profileName } from "./compile.ts";
+import { effectOf } from "./effect.ts";
 import { verdictOf } from "./evaluate.ts";
-import { onlyLearns } from "./evaluate-flow.ts";
 import { explainLayers, hasApplication, type LayerReport, type Traffic } from "./explain-layers.ts";
 import { findBinary, originsOf } from "./lookup.ts";
 import { compareText } from "./names.ts";
@@ -154,7 +154,7 @@ function reportOf(block: Block, traffic: Traffic, modified: boolean): BlockRepor
 
 function verdictsOf(reason: Reason, actions: Action[]): Pick<Explanation, "verdict" | "verdicts"> {
   return {
-    verdict: onlyLearns(actions) ? "allowed" : verdictOf(reason, actions),
+    verdict: effectOf(actions) === "learning" ? "allowed" : verdictOf(reason, actions),
     verdicts: {
       enforce: verdictOf(reason, ["enforce"]),
       alert: verdictOf(reason, ["alert"]),

@@ -25,8 +25,6 @@ export interface IpPacket {
   family: Family;
   source: Address;
   destination: Address;
-  /** The frame is for a group of stations, or for all on the link. */
-  toLinkGroup: boolean;
   /** Of what follows the last extension header. */
   protocol: number;
   /** Time to live. */
@@ -40,6 +38,8 @@ export interface IpPacket {
   fragment: { identification: number; part: "first" | "later"; start: number; end: number } | null;
   /** More than 1 for one that segmentation offload will cut into so many. */
   segments: number;
+  /** How many bytes of payload each of them gets, where that is known. */
+  segmentSize?: number;
   /** 0 for protocols without ports. */
   sourcePort: number;
   destinationPort: number;

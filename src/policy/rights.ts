@@ -71,13 +71,20 @@ export function judgeApplication(rights: Rights, application: Application | null
 /**
  * Whether a name may be asked: under the blocks that allow the flow and let it speak DNS. One question does not narrow
  * the rights of the flow.
+ * @param carries `records`: it holds records of the sender's own, which not every block that lets a name be asked allows.
  */
-export function judgeQuestion(rights: Rights, name: string): Reason {
+export function judgeQuestion(rights: Rights, name: string, carries: "nothing" | "records" = "nothing"): Reason {
   const { ruleset } = rights;
   const speaking = rights.mask & (ruleset.anyApplication | ruleset.application.dns);
   if (speaking === 0n) return "Application";
   const asking = ruleset.askAny | nameMasks(ruleset, reverseName(name)).ask;
-  return (speaking & asking) === 0n ? "DnsName" : "Allowed";
+  const allowing = carries === "records" ? asking & ruleset.askRecords : asking;
+  return (speaking & allowing) === 0n ? "DnsName" : "Allowed";
+}
+
+/** Whether some block connects to the addresses of a name: others are not worth learning. */
+export function connectsTo({ ruleset }: Rights, name: string): boolean {
+  return (nameMasks(ruleset, reverseName(name)).connect & ruleset.fqdn) !== 0n;
 }
 
 /**

@@ -10,7 +10,7 @@ import { array, damaged, hexMasks, mask, number, oneOf, parseJson, record, strin
 import type { BinaryRules, BlockOrigin, Ruleset, RuleTable } from "./tables.ts";
 
 /** Raised with every incompatible change of the texts. */
-export const TABLE_FORMAT = 1;
+export const TABLE_FORMAT = 2;
 
 /** A rule set without the origins of its blocks, which belong to the table: tables of other profiles share it. */
 export interface SharedRuleset extends Omit<Ruleset, "blocks"> {
@@ -183,6 +183,7 @@ export function rulesetContent(value: unknown, field: string): RulesetContent {
       tls: mask(application.tls, `${field}.application.tls`),
     },
     askAny: mask(set.askAny, `${field}.askAny`),
+    askRecords: mask(set.askRecords, `${field}.askRecords`),
     fqdn: mask(set.fqdn, `${field}.fqdn`),
     anyBinary: mask(set.anyBinary, `${field}.anyBinary`),
     names: array(set.names, `${field}.names`).map((item) => {

@@ -36,7 +36,7 @@ test("what was cut off, edited, or is of another format is refused, and the fiel
     assert.throws(() => parseTable(changed), { code: "PC_TABLE_FORMAT", message });
   refused(text.slice(0, -5), /not JSON/);
   refused("[]", /table is not an object/);
-  refused(text.replace('"format":1', '"format":2'), /format 2, this version reads 1/);
+  refused(text.replace('"format":2', '"format":1'), /format 1, this version reads 2/);
   refused(text.replace('"10.0.0.0"', '"11.0.0.0"'), /does not have the content/);
   refused(text.replace('"/bin/a"', '"/bin/z"'), /does not have the content/);
   refused(text.replace('"alert"', '"warn"'), /actions is not one of/);

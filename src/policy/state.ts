@@ -46,24 +46,35 @@ export interface Flow {
   ended: Record<Direction, boolean>;
   /** Its first payload is still to come. */
   awaitsPayload: boolean;
+  /** What may stand before the first payload has come, at these sequence numbers by direction. */
+  preface: Record<Direction, number> | null;
   /** Its first payload was refused, which nothing but other rules can change. */
   payloadRefused: boolean;
   /** Undecided until the first payload. */
   application: Application | "none" | "undecided";
   lastSeen: number;
-  /**
-   * DNS over TCP, by direction of the packets: the sequence number at which the next message's length prefix starts, or, if
-   * `length` is not 0, the message itself, whose prefix came alone. Null before the first payload.
-   */
-  dnsStream: Record<Direction, { next: number; length: number } | null>;
+  /** DNS over TCP, by direction of the packets. Null before the first payload. */
+  dnsStream: Record<Direction, StreamPosition | null>;
 }
 
-/** A question that no answer has come to yet. */
+/** A question, outstanding until its time is up, however many answers have come. */
 export interface Query {
   name: string;
   type: number;
-  /** Keys of `learned` without the address: those who asked. */
+  /** When it was asked, in seconds. */
+  asked: number;
+  /** Keys of `learned` without the address: those who asked, and have a rule that connects to the name. */
   learners: string[];
+}
+
+/** A place in a stream of DNS messages over TCP. */
+export interface StreamPosition {
+  /** Sequence number of the next byte. */
+  next: number;
+  /** Of the message that it belongs to; 0 if the next message's length prefix comes there. */
+  length: number;
+  /** What has come of a message of which the rest is awaited; of its length, if `length` is 0. */
+  held: Uint8Array;
 }
 
 /** A name that an address was an answer to, until `expires`. */

@@ -54,6 +54,8 @@ export interface Ruleset {
   anyApplication: BlockMask;
   application: { dns: BlockMask; http: BlockMask; tls: BlockMask };
   askAny: BlockMask;
+  /** Blocks whose questions may carry records of the sender's: those with `l7.dns`, and those that let any name be asked. */
+  askRecords: BlockMask;
   fqdn: BlockMask;
   anyBinary: BlockMask;
   names: NameRule[];

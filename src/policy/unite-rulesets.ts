@@ -60,6 +60,7 @@ function unitedContent(parts: Shifted[]): Omit<Ruleset, "hash" | "blocks"> {
       tls: union(({ application }) => application.tls),
     },
     askAny: union(({ askAny }) => askAny),
+    askRecords: union(({ askRecords }) => askRecords),
     fqdn: union(({ fqdn }) => fqdn),
     anyBinary: union(({ anyBinary }) => anyBinary),
     names: flattenNames(parts.flatMap(nameGrants)),

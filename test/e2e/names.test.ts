@@ -240,8 +240,10 @@ test("§5 DNS over TCP: judged and learned like UDP", async () => {
   await passes("names", `tcp4 connect ${DNS} 53 ask www.example.com A ask www.example.com AAAA`);
 });
 
-test("§5 DNS over TCP: the length may come alone, a question in several segments is a violation", async () => {
-  await stops("names", `pieces 7 tcp4 connect ${DNS} 53 ask www.example.com A`, "DnsMalformed");
+test("§5 DNS over TCP: a question may come in several segments, and is judged before its last one leaves", async () => {
+  await passes("names", `pieces 7 tcp4 connect ${DNS} 53 ask www.example.com A`);
+  await stops("names", `pieces 7 tcp4 connect ${DNS} 53 ask cut.example.net A`, "DnsName");
+  assert.deepEqual(await lab.servers.asked("cut.example.net"), []);
 });
 
 test("§5 truncation: the client's TCP retry is a DNS flow too", async () => {

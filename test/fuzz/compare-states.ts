@@ -1,13 +1,13 @@
 /** What both sides remember after a case: flows, outstanding questions, and names that addresses were learned for. */
 import { REASONS } from "../../src/api/reasons.ts";
 import { containerId } from "../../src/node-agent/enforce/entries.ts";
+import { nameFromReversed } from "../../src/node-agent/events/names.ts";
 import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../../src/node-agent/kernel/abi.gen.ts";
 import { Application, FlowFlag } from "../../src/node-agent/kernel/abi.gen.ts";
 import { formatIp } from "../../src/policy/addresses.ts";
-import { onlyLearns } from "../../src/policy/evaluate-flow.ts";
-import { restoreName } from "../../src/policy/names.ts";
+import { effectOf } from "../../src/policy/effect.ts";
 import { bytesToNumber } from "../../src/policy/prefixes.ts";
-import type { Flow, Rights, WorkloadState } from "../../src/policy/state.ts";
+import type { Flow, Rights, StreamPosition, WorkloadState } from "../../src/policy/state.ts";
 import type { RuleTable } from "../../src/policy/tables.ts";
 import type { ClassifierRig } from "../rig/classifier-rig.ts";
 
@@ -71,9 +71,11 @@ const APPLICATIONS: Record<number, string> = {
 
 function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
   const stream = (index: 0 | 1, known: number) =>
-    (flow.flags & known) === 0 ? null : { next: flow.dnsNext[index], length: flow.dnsLength[index] };
+    (flow.flags & known) === 0
+      ? null
+      : { next: flow.dnsNext[index], length: flow.dnsLength[index], held: flow.dnsHeld[index] };
   const isCurrent = flow.tableId === table.id;
-  const withMask = isCurrent && flow.reason === 0 && !onlyLearns(table.rules.actions);
+  const withMask = isCurrent && flow.reason === 0 && effectOf(table.rules.actions) !== "learning";
   const subject = ({ pathId, binaryId, mask }: KernelSubject) => ({
     pathId,
     binaryId,
@@ -87,6 +89,7 @@ function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
     awaitsPayload: (flow.flags & FlowFlag.L7_PENDING) !== 0,
     application: APPLICATIONS[flow.application],
     ended: [(flow.flags & FlowFlag.ENDED_EGRESS) !== 0, (flow.flags & FlowFlag.ENDED_INGRESS) !== 0],
+    preface: (flow.flags & FlowFlag.PREFACED) === 0 ? null : flow.dnsNext,
     hasSocket: (flow.flags & FlowFlag.COOKIE_KNOWN) !== 0,
     subjects: flow.subjects.slice(0, flow.subjectCount).map(subject),
     egress: stream(0, FlowFlag.DNS_SEQUENCE_EGRESS),
@@ -100,7 +103,7 @@ function evaluatorFlows(rig: ClassifierRig, state: WorkloadState, table: Current
 
 function evaluatorFlow(rig: ClassifierRig, flow: Flow, table: CurrentTable): string {
   const isCurrent = flow.tableHash === table.rules.hash;
-  const withMask = isCurrent && flow.reason === "Allowed" && !onlyLearns(table.rules.actions);
+  const withMask = isCurrent && flow.reason === "Allowed" && effectOf(table.rules.actions) !== "learning";
   const pathId = ({ path, subject }: Rights) =>
     path === null ? 0 : rig.pathId({ path, modified: subject?.modified ?? false });
   return flowText({
@@ -111,15 +114,20 @@ function evaluatorFlow(rig: ClassifierRig, flow: Flow, table: CurrentTable): str
     awaitsPayload: flow.awaitsPayload,
     application: flow.application,
     ended: [flow.ended.egress, flow.ended.ingress],
+    preface: flow.preface && [flow.preface.egress, flow.preface.ingress],
     hasSocket: flow.socket !== null,
     subjects: flow.rights.map((rights) => ({
       pathId: pathId(rights),
       binaryId: rights.binaryId,
       ...(withMask && { mask: `${maskText(rights)}` }),
     })),
-    egress: flow.dnsStream.egress,
-    ingress: flow.dnsStream.ingress,
+    egress: streamText(flow.dnsStream.egress),
+    ingress: streamText(flow.dnsStream.ingress),
   });
+}
+
+function streamText(position: StreamPosition | null): Record<string, number> | null {
+  return position && { next: position.next, length: position.length, held: position.held.length };
 }
 
 /** Where no layer was asked, the kernel's mask has all its bits: neighbour discovery without a `default`. */
@@ -147,8 +155,7 @@ function evaluatorQuestions(state: WorkloadState): Listing {
 function nameTexts(rig: ClassifierRig): Map<bigint, string> {
   return new Map(
     [...rig.maps.dnsNames.entries()].map(([{ hash }, { text, length }]) => {
-      const name = restoreName(text.slice(0, length));
-      return [hash, name === "." ? "" : name];
+      return [hash, nameFromReversed(text.subarray(0, length))];
     }),
   );
 }

@@ -93,10 +93,6 @@ export class CaseRun {
         this.#rig.startEpoch();
         this.#state.epoch += 1;
         return null;
-      case "evict":
-        this.#rig.evict(step.what);
-        this.#state[step.what].clear();
-        return null;
       case "policy":
         this.#enforce(step.index);
         return null;
@@ -151,7 +147,7 @@ export class CaseRun {
       subjects: users.map((process) => subjectOf(process, container)),
       socket,
     };
-    return this.#evaluate(this.#state, this.#table, parsePacket(frame, step.gsoSegments), context, time);
+    return this.#evaluate(this.#state, this.#table, parsePacket(frame, step.gsoSegments, step.gsoSize), context, time);
   }
 
   #remembered(): Difference | null {

@@ -1,6 +1,6 @@
 /** A random case from a seed. */
 import { Random } from "../../src/policy/testing/random.ts";
-import { EVICTABLE, type FuzzCase, type Step } from "./case.ts";
+import type { FuzzCase, Step } from "./case.ts";
 import { mutate } from "./mutate.ts";
 import { Traffic } from "./random-packets.ts";
 import { randomPolicy } from "./random-profiles.ts";
@@ -29,13 +29,13 @@ export function randomCase(seed: number): FuzzCase {
 function randomSteps(random: Random, traffic: Traffic, policies: number): Step[] {
   if (random.chance(0.08)) return [event(random, policies)];
   return traffic.next().map((step) => {
-    if (!random.chance(MUTATED)) return step;
+    if (step.kind !== "packet" || !random.chance(MUTATED)) return step;
     return { ...step, frame: mutate(random, Buffer.from(step.frame, "hex")).toString("hex") };
   });
 }
 
 function event(random: Random, policies: number): Step {
-  switch (random.below(8)) {
+  switch (random.below(7)) {
     case 0:
     case 1:
       return { kind: "epoch" };
@@ -46,8 +46,6 @@ function event(random: Random, policies: number): Step {
       return random.chance(0.3)
         ? { kind: "policy", index: random.pick(["pending", "unrestricted"] as const) }
         : { kind: "policy", index: random.below(policies) };
-    case 5:
-      return { kind: "evict", what: random.pick(EVICTABLE) };
     default:
       // Thousandths, so that no sum of them ends on a lifetime.
       return { kind: "advance", seconds: random.pick([1, 8, 14, 29, 31, 62, 104]) + random.below(1000) / 1000 };

@@ -6,13 +6,18 @@ import {
   answer,
   cnameRecord,
   DNS_TYPE,
+  ednsOption,
   ednsRecord,
+  type MessageFields,
   mixedCase,
+  OPCODE_FLAGS,
   pointer,
   QUESTION_POINTER,
   question,
   type RecordFields,
   record,
+  soaRecord,
+  tsigRecord,
   wireName,
 } from "../packets/dns.ts";
 import { LONGEST_NAME, NAMES, PEERS4, PEERS6 } from "./world.ts";
@@ -46,8 +51,53 @@ export function randomQuestion(random: Random, { id, name, type }: Asked): numbe
       return question(asked, { ...fields, answers: [addressRecord(random.pick(PEERS4))] });
     case 4:
       return question(asked, { ...fields, trailing: [1, 2, 3] });
+    case 5:
+    case 6:
+      return question(asked, { ...fields, additional: [randomOptions(random)] });
+    case 7:
+    case 8:
+      return randomCarrier(random, asked, fields);
+    case 9:
+      return question(asked, { ...fields, class: random.pick([0, 2, 3, 4, 254, 255, 256]) });
     default:
       return question(asked, fields);
+  }
+}
+
+/** EDNS, as resolvers write it, and with more than they would. */
+function randomOptions(random: Random): number[] {
+  const options = random.list(3, () => {
+    const code = random.pick([3, 8, 10, 11, 12, 12, 65001]);
+    const data = Array(random.pick([0, 8, 24, 40, 77])).fill(code === 12 && random.chance(0.8) ? 0 : 7);
+    return ednsOption(code, data);
+  });
+  const cut = random.chance(0.1) ? [ednsOption(10, [1, 2, 3]).slice(0, 1 + random.below(6))] : [];
+  const padding = random.chance(0.1) ? [ednsOption(12, Array(random.pick([511, 512, 513])).fill(0))] : [];
+  return ednsRecord([...options, ...padding, ...cut]);
+}
+
+/** Messages with records of the sender's own: transfers, keys, signatures, notifications and updates. */
+function randomCarrier(random: Random, asked: string, fields: MessageFields): number[] {
+  const signature = random.chance(0.3) ? [tsigRecord()] : [];
+  const edns = random.chance(0.3) ? [ednsRecord()] : [];
+  const additional = random.shuffled([...signature, ...edns]);
+  const type = random.chance(0.7) ? DNS_TYPE.IXFR : DNS_TYPE.A;
+  const some = random.list(4, () => randomRecord(random, asked));
+  switch (random.below(6)) {
+    case 0:
+      return question(asked, { ...fields, type, authorities: [soaRecord()], additional });
+    case 1: {
+      const key = record(random.chance(0.8) ? DNS_TYPE.TKEY : DNS_TYPE.TXT, Array(60).fill(5), { class: 255, ttl: 0 });
+      return question(asked, { ...fields, type: DNS_TYPE.TKEY, additional: [key, ...additional] });
+    }
+    case 2:
+      return question(asked, { ...fields, flags: OPCODE_FLAGS.notify, answers: [soaRecord()], additional });
+    case 3:
+      return question(asked, { ...fields, flags: OPCODE_FLAGS.update, authorities: some, additional });
+    case 4:
+      return question(asked, { ...fields, flags: random.pick(Object.values(OPCODE_FLAGS)) });
+    default:
+      return question(asked, { ...fields, additional });
   }
 }
 
@@ -61,6 +111,7 @@ export function randomAnswer(random: Random, asked: Asked): number[] {
     ...(random.chance(0.1) ? { answerCount: random.below(70) } : {}),
     ...(random.chance(0.2) ? { authorities: [addressRecord(random.pick(PEERS4))], additional: [ednsRecord()] } : {}),
   };
+  if (random.chance(0.04)) return headerOnly(random, fields.id);
   const records = random.chance(0.02) ? manyRecords(random) : randomRecords(random, name);
   const said = random.chance(0.05) ? random.pick(NAMES) : random.chance(0.3) ? mixedCase(name) : name;
   const message = answer(said, records, fields);
@@ -68,7 +119,7 @@ export function randomAnswer(random: Random, asked: Asked): number[] {
 }
 
 export function randomRecords(random: Random, name: string): number[][] {
-  if (random.chance(0.25)) return cnameChain(random, 1 + random.below(random.chance(0.2) ? 12 : 3));
+  if (random.chance(0.25)) return cnameChain(random, name, 1 + random.below(random.chance(0.2) ? 36 : 3));
   return random.list(3, () => randomRecord(random, name));
 }
 
@@ -109,20 +160,28 @@ function randomRecord(random: Random, name: string): number[] {
 }
 
 /** question -> n1 -> n2 ..., and an address at its end. */
-function cnameChain(random: Random, length: number): number[][] {
-  const names = Array.from({ length }, (_, index) => `n${index}.${random.chance(0.8) ? "cdn" : "CDN"}.net`);
+function cnameChain(random: Random, name: string, length: number): number[][] {
+  const names = Array.from({ length }, (_, index) =>
+    random.chance(0.02) ? name : `n${index}.${random.chance(0.8) ? "cdn" : "CDN"}.net`,
+  );
   const links = names.map((target, index) => {
     const owner = index === 0 ? {} : { owner: names[index - 1] as string };
     return random.chance(0.04) ? record(DNS_TYPE.CNAME, oddBytes(random), owner) : cnameRecord(target, owner);
   });
   const end = addressRecord(random.pick(PEERS4), { owner: names.at(-1) as string, ttl: 30 });
   const all = [...links, end];
-  return random.chance(0.1) ? random.shuffled(all) : all;
+  return random.chance(0.3) ? random.shuffled(all) : all;
 }
 
+/** As many as fit into a test packet, and around as many as are learned. */
 function manyRecords(random: Random): number[][] {
-  const count = 60 + random.below(10);
-  return Array.from({ length: count }, (_, index) => addressRecord(`192.0.2.${index}`));
+  const count = random.pick([60, 100, 200, 255, 256, 257, 259]);
+  return Array.from({ length: count }, (_, index) => addressRecord(`192.0.${2 + (index >> 8)}.${index & 255}`));
+}
+
+/** An error that repeats nothing of the question. */
+function headerOnly(random: Random, id: number): number[] {
+  return [...word(id), ...word(random.pick([0x8181, 0x8180, 0x8000, 0x0100])), ...Array(8).fill(0)];
 }
 
 function oddOwner(random: Random): number[] {
@@ -149,6 +208,8 @@ function oddName(random: Random): string {
     "\u007f.com",
     "!~.com",
     "A",
+    "dot in it",
+    "ab",
   ]);
 }
 
@@ -156,6 +217,8 @@ function oddName(random: Random): string {
 function oddBytes(random: Random): number[] {
   const longest = wireName(LONGEST_NAME);
   return random.pick([
+    [3, 97, 0, 98, 3, 65, 46, 66, 0],
+    [5, 92, 48, 52, 54, 195, 0],
     [64, ...Array(64).fill(97), 0],
     [...longest.slice(0, -1), 1, 97, 0],
     [3, 97, 46, 98, 0],

@@ -9,15 +9,20 @@ import {
   HTTP_REQUEST,
   HTTP_RESPONSE,
   HTTP2_PREFACE,
+  PROXY_HEADER,
+  PROXY_LINE,
   SERVER_HELLO,
   SSH_BANNER,
 } from "../packets/payloads.ts";
 import { type Transport, tcp, udp } from "../packets/transport.ts";
-import type { PacketStep } from "./case.ts";
+import type { PacketStep, Step } from "./case.ts";
 import { type Asked, randomAnswer, randomAsked, randomQuestion, randomRecords } from "./random-dns.ts";
 import { randomOddity } from "./random-oddities.ts";
 import { endsOf, macsOf, type Owner, opposite, packetStep, randomOwner, type Sent } from "./random-steps.ts";
-import { GROUPS4, GROUPS6, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6 } from "./world.ts";
+import { OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6 } from "./world.ts";
+
+/** A packet of a test run has to fit into a page, beside what the kernel puts there. */
+const TEST_RUN_PAYLOAD_MAX = 3000;
 
 /** Both ends of something that goes on. */
 interface Conversation {
@@ -45,7 +50,7 @@ export class Traffic {
   }
 
   /** The next packet, or packets if they belong together. */
-  next(): PacketStep[] {
+  next(): Step[] {
     const random = this.#random;
     const kind = random.below(100);
     if (kind < 12) return this.#resolve();
@@ -63,9 +68,8 @@ export class Traffic {
     const begunBy = random.chance(0.75) ? "egress" : "ingress";
     const service = random.chance(0.5) ? 53 : random.pick(PORTS);
     const client = 40000 + random.below(3);
-    const own = isIpv6 ? OWN6 : OWN4;
     const conversation: Conversation = {
-      own: random.chance(0.06) ? random.pick(isIpv6 ? GROUPS6 : GROUPS4) : own,
+      own: isIpv6 ? OWN6 : OWN4,
       peer: random.pick(isIpv6 ? PEERS6 : PEERS4),
       ownPort: begunBy === "egress" ? client : service,
       peerPort: begunBy === "egress" ? service : client,
@@ -82,14 +86,14 @@ export class Traffic {
   }
 
   /** A name is asked, answered, and its address connected to, as programs do. */
-  #resolve(): PacketStep[] {
+  #resolve(): Step[] {
     const random = this.#random;
     const owner = random.chance(0.7) ? { process: { path: random.pick(PATHS) } } : randomOwner(random);
     const isIpv6 = random.chance(0.2);
     const resolver: Conversation = {
       ...this.#begin(),
       ...(isIpv6 ? { own: OWN6, peer: RESOLVER6 } : { own: OWN4, peer: RESOLVER4 }),
-      ...{ ownPort: 50000 + random.below(4), peerPort: 53, begunBy: "egress", protocol: "udp", owner },
+      ...{ ownPort: 50000 + random.below(4), peerPort: 53, begunBy: "egress", owner },
     };
     const asked = randomAsked(random);
     const address = random.pick([...PEERS4.slice(1), ...PEERS6.slice(1)]);
@@ -107,10 +111,35 @@ export class Traffic {
       begunBy: "egress",
     };
     this.#conversations.push(target);
+    const asking = question(name, asked);
+    const answering = answer(name, records, asked);
+    const late: Step[] = random.chance(0.1) ? [{ kind: "advance", seconds: random.pick([29.5, 31.5]) }] : [];
+    const exchange =
+      resolver.protocol === "udp"
+        ? [
+            ...this.#packets(resolver, "egress", udp({ from: resolver.ownPort, to: 53 }, asking)),
+            ...late,
+            ...this.#packets(resolver, "ingress", udp({ from: 53, to: resolver.ownPort }, answering)),
+          ]
+        : this.#resolveByTcp(resolver, prefixed(asking), prefixed(answering), late);
+    return [...exchange, ...this.#talk(target)];
+  }
+
+  /** Over a connection of its own; the answer may come in pieces. */
+  #resolveByTcp(resolver: Conversation, asking: number[], answering: number[], late: Step[]): Step[] {
+    const random = this.#random;
+    const { ownPort, sequence } = resolver;
+    const out = (fields: { flags?: string; sequence: number }, bytes: number[] = []) =>
+      this.#packets(resolver, "egress", tcp({ from: ownPort, to: 53, ...fields }, bytes));
+    const cuts = random.list(2, () => random.below(answering.length)).sort((left, right) => left - right);
+    const pieces = [0, ...cuts].map((from, index) => ({ from, bytes: answering.slice(from, cuts[index]) }));
     return [
-      ...this.#packets(resolver, "egress", udp({ from: resolver.ownPort, to: 53 }, question(name, asked))),
-      ...this.#packets(resolver, "ingress", udp({ from: 53, to: resolver.ownPort }, answer(name, records, asked))),
-      ...this.#talk(target),
+      ...out({ flags: "S", sequence: sequence.egress }),
+      ...out({ sequence: (sequence.egress + 1) >>> 0 }, asking),
+      ...late,
+      ...pieces.flatMap(({ from, bytes }) =>
+        this.#packets(resolver, "ingress", tcp({ from: 53, to: ownPort, sequence: sequence.ingress + from }, bytes)),
+      ),
     ];
   }
 
@@ -144,8 +173,13 @@ export class Traffic {
       conversation.asked.push(asked);
       return randomQuestion(random, asked);
     }
-    const asked = random.chance(0.9) ? conversation.asked.pop() : undefined;
+    const asked = random.chance(0.9) ? this.#answered(conversation) : undefined;
     return randomAnswer(random, asked ?? randomAsked(random));
+  }
+
+  /** The question that is answered: the last one, now and then one that has been answered before. */
+  #answered({ asked }: Conversation): Asked | undefined {
+    return this.#random.chance(0.2) ? asked.at(-1) : asked.pop();
   }
 
   #application(): number[] {
@@ -158,14 +192,24 @@ export class Traffic {
       CLIENT_HELLO,
       SERVER_HELLO,
       SSH_BANNER,
+      PROXY_LINE,
+      [...PROXY_HEADER, ...HTTP_REQUEST],
+      [...PROXY_LINE, ...random.pick([CLIENT_HELLO, [13, 10], SSH_BANNER])],
+      [13, 10, ...random.pick([[], [13, 10], HTTP_REQUEST, CLIENT_HELLO])],
+      [
+        ...Buffer.from(
+          `${random.pick(["PROPFIND", "M-SEARCH", "get", "A(B"])} ${random.pick(["/", "*", "x", ""])} HTTP/1.1`,
+        ),
+      ],
       randomQuestion(random, randomAsked(random)),
       prefixed(randomQuestion(random, randomAsked(random))),
     ]);
     return random.chance(0.1) ? payload.slice(0, random.below(payload.length + 1)) : payload;
   }
 
-  #udp(conversation: Conversation, direction: Direction, payload: number[]): Transport {
+  #udp(conversation: Conversation, direction: Direction, message: number[]): Transport {
     const [from, to] = this.#ports(conversation, direction);
+    const payload = message.slice(0, TEST_RUN_PAYLOAD_MAX);
     const length = this.#random.chance(0.04) ? { length: this.#random.below(payload.length + 12) } : {};
     return udp({ from, to, ...length }, payload);
   }
@@ -178,11 +222,16 @@ export class Traffic {
     if (random.chance(0.2)) {
       const flags = random.pick(["S", "SA", "A", "FA", "R"]);
       const step = flags.startsWith("S") ? 1 : 0;
-      const segment = tcp({ from, to, flags, sequence: sequence[direction] }, random.chance(0.9) ? [] : message);
+      const segment = tcp(
+        { from, to, flags, sequence: sequence[direction] },
+        random.chance(0.9) ? [] : message.slice(0, 1400),
+      );
       sequence[direction] = (sequence[direction] + step) >>> 0;
       return segment;
     }
-    const messages = random.chance(0.9) ? [message] : Array(1 + random.below(10)).fill(message);
+    const messages = random.chance(0.9)
+      ? [message]
+      : Array(1 + random.below(random.chance(0.1) ? 80 : 10)).fill(message);
     const stream = [...(rest[direction] ?? []), ...messages.flat()];
     const cut = random.chance(0.75) ? stream.length : random.pick([1, 2, 3, 14, random.below(stream.length + 1)]);
     const payload = stream.slice(0, cut).slice(0, 1400);
@@ -209,8 +258,8 @@ export class Traffic {
       this.#sent.push({ direction, packet });
       const owner = random.chance(0.9) ? conversation.owner : this.#intruder();
       const facts = direction === "egress" || random.chance(0.5) ? owner : withoutProcess(owner);
-      const gso = random.chance(0.02) ? { gsoSegments: random.pick([1, 2, 3]) } : {};
-      return packetStep(direction, frame(packet, macsOf(direction, random.chance(0.05))), { ...facts, ...gso });
+      const gso = random.chance(0.02) ? randomOffload(random) : {};
+      return packetStep(direction, frame(packet, macsOf(direction)), { ...facts, ...gso });
     });
   }
 
@@ -233,4 +282,9 @@ export class Traffic {
 
 function withoutProcess({ process: _process, creator: _creator, ...rest }: Owner): Owner {
   return rest;
+}
+
+function randomOffload(random: Random): { gsoSegments: number; gsoSize?: number } {
+  const gsoSegments = random.pick([1, 2, 3]);
+  return random.chance(0.7) ? { gsoSegments, gsoSize: random.pick([20, 29, 33, 45, 500]) } : { gsoSegments };
 }

@@ -51,6 +51,7 @@ const OPTIONAL = new Set<string | number>([
   "connectedFor",
   "socketless",
   "gsoSegments",
+  "gsoSize",
 ]);
 
 /** Drops fields and elements of the policies, and facts of the steps. */

@@ -11,7 +11,12 @@ export const DNS_TYPE = {
   TXT: 16,
   AAAA: 28,
   SRV: 33,
+  SIG: 24,
   OPT: 41,
+  TKEY: 249,
+  TSIG: 250,
+  IXFR: 251,
+  AXFR: 252,
 } as const;
 export const RCODE = { noError: 0, nameError: 3, refused: 5 } as const;
 
@@ -74,13 +79,47 @@ export function cnameRecord(target: NameField, fields: RecordFields = {}): numbe
 }
 
 /** The pseudo-record of EDNS (RFC 6891), for the additional section. */
-export function ednsRecord(size = 1232): number[] {
-  return record(DNS_TYPE.OPT, [], { owner: "", class: size, ttl: 0 });
+export function ednsRecord(options: Bytes[] = [], size = 1232): number[] {
+  return record(
+    DNS_TYPE.OPT,
+    options.flatMap((option) => [...option]),
+    { owner: "", class: size, ttl: 0 },
+  );
 }
+
+/** The IANA "DNS EDNS0 Option Codes". */
+export const EDNS_OPTION = { nsid: 3, clientSubnet: 8, expire: 9, cookie: 10, keepalive: 11, padding: 12 } as const;
+
+export function ednsOption(code: number, data: Bytes): number[] {
+  return [...word(code), ...word(data.length), ...data];
+}
+
+/** A start of authority: RFC 1035, 3.3.13. */
+export function soaRecord(fields: RecordFields = {}): number[] {
+  const numbers = [2026010101, 7200, 3600, 1209600, 3600].flatMap((number) => long(number));
+  return record(DNS_TYPE.SOA, [...wireName("ns.example.com"), ...wireName("admin.example.com"), ...numbers], fields);
+}
+
+/** A signature of 32 bytes: RFC 8945, 4.2. */
+export function tsigRecord(key: NameField = "key.example.com"): number[] {
+  const data = [...wireName("hmac-sha256"), 0, 0, ...long(1), ...word(300), ...word(32), ...Array(32).fill(7)];
+  return record(DNS_TYPE.TSIG, [...data, ...word(1), 0, 0, 0, 0], { owner: key, class: 255, ttl: 0 });
+}
+
+/** The bits of an opcode other than a query's, with "recursion desired". */
+export const OPCODE_FLAGS = {
+  inverse: 0x0900,
+  status: 0x1100,
+  notify: 0x2500,
+  update: 0x2800,
+  stateful: 0x3000,
+} as const;
 
 export interface MessageFields {
   id?: number;
   type?: number;
+  /** IN (1) unless given. */
+  class?: number;
   /** As they are written, right or wrong. */
   flags?: number;
   questionCount?: number;
@@ -105,7 +144,7 @@ export function dnsMessage(name: NameField, fields: MessageFields): number[] {
     ...word(additional.length),
     ...nameField(name),
     ...word(fields.type ?? DNS_TYPE.A),
-    ...word(1),
+    ...word(fields.class ?? 1),
     ...[...answers, ...authorities, ...additional].flatMap((bytes) => [...bytes]),
     ...(fields.trailing ?? []),
   ];

@@ -73,6 +73,7 @@ function rulesetValue(rules: PolicyRuleset): Ruleset {
     anyApplication: rules.anyApplication,
     application: [rules.application.dns, rules.application.http, rules.application.tls],
     askAny: rules.askAny,
+    askRecords: rules.askRecords,
     fqdn: rules.fqdn,
     anyBinary: rules.anyBinary,
   };

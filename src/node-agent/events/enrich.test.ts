@@ -92,7 +92,7 @@ test("no process is null; a modified one and a script say so", () => {
 test("DNS events have the name, the type, and answers their code", () => {
   const question = record({
     type: EventType.DNS,
-    dnsName: "elpmaxe.gnop.",
+    dnsName: Buffer.from("elpmaxe.gnop."),
     dnsNameLength: 13,
     dnsType: 28,
     application: 0,
@@ -130,8 +130,8 @@ test("profiles behind a violation: those with a say about the process; about a s
 });
 
 test("names are read back from their form in the kernel, and hashed as the kernel does", () => {
-  assert.equal(nameFromReversed("moc.elpmaxe.www."), "www.example.com");
-  assert.equal(nameFromReversed(""), "");
-  assert.equal(nameHash("ab", 3n), 97n * 3n + 98n);
-  assert.equal(nameHash("aa", (1n << 63n) + 1n), BigInt.asUintN(64, 97n * ((1n << 63n) + 1n) + 97n));
+  assert.equal(nameFromReversed(Buffer.from("moc.elpmaxe.www.")), "www.example.com");
+  assert.equal(nameFromReversed(Buffer.from("")), "");
+  assert.equal(nameHash(Buffer.from("ab"), 3n), 97n * 3n + 98n);
+  assert.equal(nameHash(Buffer.from("aa"), (1n << 63n) + 1n), BigInt.asUintN(64, 97n * ((1n << 63n) + 1n) + 97n));
 });

@@ -1,11 +1,18 @@
 /** Kernel records -> events: numbers become names. */
-import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../../api/reasons.ts";
 import type { RuleTable } from "../../policy/tables.ts";
-import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag } from "../kernel/abi.gen.ts";
+import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag, Reason } from "../kernel/abi.gen.ts";
 import { addressText } from "./addresses.ts";
-import type { DnsPart, Endpoint, ProcessReference, VerdictEvent, WorkloadReference } from "./event.ts";
+import type {
+  DnsMalformedPart,
+  DnsPart,
+  Endpoint,
+  ProcessReference,
+  VerdictEvent,
+  WorkloadReference,
+} from "./event.ts";
 import { nameFromReversed } from "./names.ts";
-import { dnsRcodeName, dnsTypeName, hasPorts, hostOrder, protocolName } from "./protocols.ts";
+import { dnsOpcodeName, dnsRcodeName, dnsTypeName, hasPorts, hostOrder, protocolName } from "./protocols.ts";
 
 /** What the numbers in a record stand for; each answer is null where it is not known (any more). */
 export interface Directory {
@@ -55,6 +62,7 @@ export function verdictEvent(record: Event, directory: Directory): VerdictEvent 
     dst: direction === "egress" ? remote : local,
     ...(application === null ? {} : { application }),
     ...(dns === null ? {} : { dns }),
+    ...(record.reason === Reason.DNS_MALFORMED ? { malformed: malformedPart(record) } : {}),
     count: Number(record.count),
   };
 }
@@ -109,7 +117,12 @@ function dnsPart(record: Event): DnsPart | null {
     name: nameFromReversed(record.dnsName.slice(0, record.dnsNameLength)),
     type: dnsTypeName(record.dnsType),
     ...(record.dnsResponse === 0 ? {} : { rcode: dnsRcodeName(record.dnsRcode) }),
+    ...(record.dnsOpcode === 0 ? {} : { opcode: dnsOpcodeName(record.dnsOpcode) }),
   };
+}
+
+function malformedPart({ dnsFault, dnsOffset }: Event): DnsMalformedPart {
+  return { fault: DNS_FAULTS[dnsFault] ?? "none", offset: dnsOffset };
 }
 
 const APPLICATIONS = ["dns", "http", "tls"];

@@ -3,7 +3,7 @@
  * but for `process`, which is null where a packet belongs to no process.
  */
 
-import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
+import type { Direction, DnsFault, Reason, Verdict } from "../../api/reasons.ts";
 import type { Effect } from "../../policy/effect.ts";
 
 export interface WorkloadReference {
@@ -43,6 +43,15 @@ export interface DnsPart {
   type: string;
   /** `NOERROR`, `NXDOMAIN`, ...; answers only. */
   rcode?: string;
+  /** `NOTIFY`, `UPDATE`, ...; absent for a query. */
+  opcode?: string;
+}
+
+/** What was wrong with a message on a DNS port. */
+export interface DnsMalformedPart {
+  fault: DnsFault;
+  /** Byte of the message, or of its segment, at which it was seen. */
+  offset: number;
 }
 
 /** A packet, or `count` packets of one kind, and how they were judged. */
@@ -64,6 +73,8 @@ export interface VerdictEvent {
   /** Recognised by its bytes: `dns`, `http` or `tls`. */
   application?: string;
   dns?: DnsPart;
+  /** With the reason `DnsMalformed`. */
+  malformed?: DnsMalformedPart;
   /** How many packets this event stands for. */
   count: number;
 }

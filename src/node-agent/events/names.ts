@@ -1,15 +1,32 @@
 /** Names as the kernel side keeps them: reversed, lower case, one dot before each label (bpf/include/abi.h). */
 
-const U64 = 64;
+import { labelByte } from "../../policy/dns.ts";
+import { NAME_DOT_IN_LABEL, NAME_ZERO } from "../kernel/abi.gen.ts";
 
-/** A name from its form in the kernel: "moc.elpmaxe.www." is "www.example.com", "" is the root. */
-export function nameFromReversed(text: string): string {
-  return [...text].reverse().join("").replace(/^\./, "");
+const U64 = 64;
+const DOT = 0x2e;
+
+/**
+ * A name from its form in the kernel: "moc.elpmaxe.www." is "www.example.com", "" is the root. Bytes that would be taken
+ * for something else, by people or terminals, are `\\DDD`.
+ */
+export function nameFromReversed(text: Uint8Array): string {
+  return [...text]
+    .reverse()
+    .slice(1)
+    .map((byte) => (byte === DOT ? "." : labelByte(wireByte(byte))))
+    .join("");
+}
+
+/** What stood in the label: bpf/include/name.h, `fold`. */
+function wireByte(byte: number): number {
+  if (byte === NAME_DOT_IN_LABEL) return DOT;
+  return byte === NAME_ZERO ? 0 : byte;
 }
 
 /** The hash under which the kernel keeps a name: h = h * P + byte over the reversed text, 64 bits. */
-export function nameHash(reversed: string, multiplier: bigint): bigint {
+export function nameHash(reversed: Uint8Array, multiplier: bigint): bigint {
   let hash = 0n;
-  for (const byte of Buffer.from(reversed, "latin1")) hash = BigInt.asUintN(U64, hash * multiplier + BigInt(byte));
+  for (const byte of reversed) hash = BigInt.asUintN(U64, hash * multiplier + BigInt(byte));
   return hash;
 }

@@ -46,6 +46,14 @@ const DNS_TYPES: ReadonlyMap<number, string> = new Map([
   [257, "CAA"],
 ]);
 
+/** Those of the IANA's "DNS OpCodes" that have a message with one question. */
+const DNS_OPCODES = new Map([
+  [0, "QUERY"],
+  [2, "STATUS"],
+  [4, "NOTIFY"],
+  [5, "UPDATE"],
+]);
+
 /** The IANA "DNS RCODEs" that fit a message's four bits. */
 const DNS_RCODES = [
   "NOERROR",
@@ -79,6 +87,10 @@ export function dnsTypeName(type: number): string {
 
 export function dnsRcodeName(rcode: number): string {
   return DNS_RCODES[rcode] ?? `RCODE${rcode}`;
+}
+
+export function dnsOpcodeName(opcode: number): string {
+  return DNS_OPCODES.get(opcode) ?? `OPCODE${opcode}`;
 }
 
 /** Ports are in network byte order in the kernel's records; the codecs read them as the machine does. */

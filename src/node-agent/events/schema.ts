@@ -4,7 +4,7 @@
  */
 import { Ajv, type ErrorObject } from "ajv";
 import { PortcullisError } from "../../api/errors.ts";
-import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../../api/reasons.ts";
 import { EFFECTS } from "../../policy/effect.ts";
 import type { AgentEvent } from "./event.ts";
 
@@ -58,9 +58,14 @@ const DNS = record(
     name: text("the name that was asked"),
     type: text("A, AAAA, TXT, ... or TYPE65280"),
     rcode: text("NOERROR, NXDOMAIN, ...; answers only"),
+    opcode: text("NOTIFY, UPDATE or STATUS; absent for a query"),
   },
-  ["rcode"],
+  ["rcode", "opcode"],
 );
+const MALFORMED = record({
+  fault: oneOf(DNS_FAULTS, "what is wrong; docs/dns.md has a sentence for each"),
+  offset: count("byte of the message, or of its segment, at which it was seen"),
+});
 
 const judged = {
   time: TIME,
@@ -75,13 +80,14 @@ const judged = {
   dst: ENDPOINT,
   application: text("dns, http or tls, recognised by the first bytes"),
   dns: DNS,
+  malformed: MALFORMED,
   count: { ...count("how many packets the event stands for"), minimum: 1 },
 };
 
 const KINDS: Record<AgentEvent["type"], object> = {
-  verdict: record({ type: { const: "verdict" }, ...judged }, ["application", "dns"]),
-  dns: record({ type: { const: "dns" }, ...judged }, ["application", "dns"]),
-  listen: record({ type: { const: "listen" }, ...judged }, ["application", "dns"]),
+  verdict: record({ type: { const: "verdict" }, ...judged }, ["application", "dns", "malformed"]),
+  dns: record({ type: { const: "dns" }, ...judged }, ["application", "dns", "malformed"]),
+  listen: record({ type: { const: "listen" }, ...judged }, ["application", "dns", "malformed"]),
   ready: record({ type: { const: "ready" }, time: TIME, workloads: texts("names of the workloads in force") }),
   revision: record({
     type: { const: "revision" },

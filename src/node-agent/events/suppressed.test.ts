@@ -22,7 +22,7 @@ const directory: Directory = {
 
 const key: LimitKey = {
   ...{ workloadId: 1, pathId: 9, remote: mappedAddress("10.0.0.3"), port: 0x3500, protocol: 17, direction: 0 },
-  ...{ reason: Reason.DNS_NAME, verdict: Verdict.DROPPED, nameHash: nameHash("a.b.", MULTIPLIER) },
+  ...{ reason: Reason.DNS_NAME, verdict: Verdict.DROPPED, nameHash: nameHash(Buffer.from("a.b."), MULTIPLIER) },
 };
 
 function setUp(limit: Limit) {
@@ -41,7 +41,7 @@ function setUp(limit: Limit) {
 const record: Event = {
   ...Event.decode(Buffer.alloc(Event.SIZE)),
   ...{ type: EventType.VERDICT, workloadId: 1, remote: key.remote, remotePort: key.port, protocol: 17 },
-  ...{ reason: key.reason, verdict: key.verdict, dnsName: "a.b.", dnsNameLength: 4 },
+  ...{ reason: key.reason, verdict: key.verdict, dnsName: Buffer.from("a.b."), dnsNameLength: 4 },
   actor: { startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0, lineage: 42 },
 };
 

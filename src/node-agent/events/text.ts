@@ -71,7 +71,9 @@ function verdictText(event: VerdictEvent, paint: Paint): string {
 /** The reason; with the question, the answer's code or the local port where they are what it is about. */
 function what(event: VerdictEvent): string {
   const parts = [event.verdict === "allowed" ? "" : event.reason];
-  if (event.dns !== undefined) parts.push(event.dns.type, event.dns.name, event.dns.rcode ?? "");
+  if (event.malformed !== undefined) parts.push(`(${event.malformed.fault}, byte ${event.malformed.offset})`);
+  if (event.dns !== undefined)
+    parts.push(event.dns.opcode ?? "", event.dns.type, event.dns.name, event.dns.rcode ?? "");
   if (event.direction === "ingress" && event.dst.port !== undefined) parts.push(`at port ${event.dst.port}`);
   return parts.filter((part) => part !== "").join(" ");
 }

@@ -11,6 +11,8 @@ export const PATH_TEXT_MAX = 256;
 export const NAME_TEXT_MAX = 254;
 export const COMM_MAX = 16;
 export const LEARNED_NAMES_MAX = 4;
+export const NAME_DOT_IN_LABEL = 65;
+export const NAME_ZERO = 66;
 export const DNS_PORTS_MAX = 4;
 export const EPOCHS = 262144;
 export const PROCESSES_CLAIM = 4096;
@@ -143,7 +145,6 @@ export const ProcessFlag = {
   PATH_UNKNOWN: 4,
   MOUNTED: 8,
   SCRIPT_MOUNTED: 16,
-  LED_BY_ENV: 32,
 } as const;
 
 /** `enum socket_flag` */
@@ -183,6 +184,26 @@ export const FlowFlag = {
   DNS_SEQUENCE_INGRESS: 32,
   ENDED_EGRESS: 64,
   ENDED_INGRESS: 128,
+  PREFACED: 256,
+} as const;
+
+/** `enum dns_fault` */
+export const DnsFault = {
+  FAULT_NONE: 0,
+  FAULT_HEADER: 1,
+  FAULT_OPCODE: 2,
+  FAULT_COUNTS: 3,
+  FAULT_NAME: 4,
+  FAULT_CLASS: 5,
+  FAULT_RECORD: 6,
+  FAULT_OPTIONS: 7,
+  FAULT_PADDING: 8,
+  FAULT_TRAILING: 9,
+  FAULT_DIRECTION: 10,
+  FAULT_CUT: 11,
+  FAULT_LENGTH: 12,
+  FAULT_GAP: 13,
+  FAULT_COUNT: 14,
 } as const;
 
 /** `enum error` */
@@ -200,22 +221,25 @@ export const ErrorKind = {
   DNS_NAME_COLLISION: 10,
   DNS_NAME_EVICTED: 11,
   DNS_ANSWERS_TRUNCATED: 12,
-  PROCESSES_FULL: 13,
-  PATHS_FULL: 14,
-  PATH_TOO_LONG: 15,
-  TASK_READ: 16,
-  SOCKET_STORAGE: 17,
-  SOCKET_WITHOUT_PROCESS: 18,
-  SOCKET_WITHOUT_OWNER: 19,
-  SOCKET_LOOKUP: 20,
-  GATE_FULL: 21,
-  DEVICES_FULL: 22,
-  REGISTRATIONS_FULL: 23,
-  SHARES_FULL: 24,
-  OWNER_DISAGREEMENT: 25,
-  SCRIPT_FILE: 26,
-  LISTENERS_FULL: 27,
-  COUNT: 28,
+  DNS_ADDRESSES_LEFT: 13,
+  DNS_CHAIN_LEFT: 14,
+  DNS_PARTS_FULL: 15,
+  PROCESSES_FULL: 16,
+  PATHS_FULL: 17,
+  PATH_TOO_LONG: 18,
+  TASK_READ: 19,
+  SOCKET_STORAGE: 20,
+  SOCKET_WITHOUT_PROCESS: 21,
+  SOCKET_WITHOUT_OWNER: 22,
+  SOCKET_LOOKUP: 23,
+  GATE_FULL: 24,
+  DEVICES_FULL: 25,
+  REGISTRATIONS_FULL: 26,
+  SHARES_FULL: 27,
+  OWNER_DISAGREEMENT: 28,
+  SCRIPT_FILE: 29,
+  LISTENERS_FULL: 30,
+  COUNT: 31,
 } as const;
 
 /** `enum event_type` */
@@ -476,19 +500,20 @@ export const Binary: Codec<Binary> = {
   },
 };
 
-/** `struct ruleset`, 80 bytes */
+/** `struct ruleset`, 88 bytes */
 export interface Ruleset {
   ethertype: [bigint, bigint, bigint];
   anyApplication: bigint;
   application: [bigint, bigint, bigint];
   askAny: bigint;
+  askRecords: bigint;
   fqdn: bigint;
   anyBinary: bigint;
 }
 
 export const Ruleset: Codec<Ruleset> = {
-  SIZE: 80,
-  encode(value: Ruleset, buffer: Buffer = Buffer.alloc(80), offset = 0): Buffer {
+  SIZE: 88,
+  encode(value: Ruleset, buffer: Buffer = Buffer.alloc(88), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.ethertype[0], offset);
     buffer.writeBigUInt64LE(value.ethertype[1], offset + 8);
     buffer.writeBigUInt64LE(value.ethertype[2], offset + 16);
@@ -497,8 +522,9 @@ export const Ruleset: Codec<Ruleset> = {
     buffer.writeBigUInt64LE(value.application[1], offset + 32 + 8);
     buffer.writeBigUInt64LE(value.application[2], offset + 32 + 16);
     buffer.writeBigUInt64LE(value.askAny, offset + 56);
-    buffer.writeBigUInt64LE(value.fqdn, offset + 64);
-    buffer.writeBigUInt64LE(value.anyBinary, offset + 72);
+    buffer.writeBigUInt64LE(value.askRecords, offset + 64);
+    buffer.writeBigUInt64LE(value.fqdn, offset + 72);
+    buffer.writeBigUInt64LE(value.anyBinary, offset + 80);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Ruleset {
@@ -507,8 +533,9 @@ export const Ruleset: Codec<Ruleset> = {
       anyApplication: buffer.readBigUInt64LE(offset + 24),
       application: [buffer.readBigUInt64LE(offset + 32), buffer.readBigUInt64LE(offset + 32 + 8), buffer.readBigUInt64LE(offset + 32 + 16)],
       askAny: buffer.readBigUInt64LE(offset + 56),
-      fqdn: buffer.readBigUInt64LE(offset + 64),
-      anyBinary: buffer.readBigUInt64LE(offset + 72),
+      askRecords: buffer.readBigUInt64LE(offset + 64),
+      fqdn: buffer.readBigUInt64LE(offset + 72),
+      anyBinary: buffer.readBigUInt64LE(offset + 80),
     };
   },
 };
@@ -815,7 +842,7 @@ export const Actor: Codec<Actor> = {
   },
 };
 
-/** `struct socket_owner`, 168 bytes */
+/** `struct socket_owner`, 160 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
@@ -826,12 +853,11 @@ export interface SocketOwner {
   netnsCookie: bigint;
   flags: number;
   netnsInum: number;
-  received: number;
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 168,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(168), offset = 0): Buffer {
+  SIZE: 160,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(160), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
     Actor.encode(value.user, buffer, offset + 40);
     Actor.encode(value.former, buffer, offset + 80);
@@ -841,8 +867,6 @@ export const SocketOwner: Codec<SocketOwner> = {
     buffer.writeBigUInt64LE(value.netnsCookie, offset + 144);
     buffer.writeUInt32LE(value.flags, offset + 152);
     buffer.writeUInt32LE(value.netnsInum, offset + 156);
-    buffer.writeUInt32LE(value.received, offset + 160);
-    buffer.fill(0, offset + 164, offset + 168);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
@@ -856,7 +880,6 @@ export const SocketOwner: Codec<SocketOwner> = {
       netnsCookie: buffer.readBigUInt64LE(offset + 144),
       flags: buffer.readUInt32LE(offset + 152),
       netnsInum: buffer.readUInt32LE(offset + 156),
-      received: buffer.readUInt32LE(offset + 160),
     };
   },
 };
@@ -1104,7 +1127,7 @@ export const Subject: Codec<Subject> = {
   },
 };
 
-/** `struct flow`, 168 bytes */
+/** `struct flow`, 176 bytes */
 export interface Flow {
   cookie: bigint;
   lastSeen: bigint;
@@ -1123,14 +1146,16 @@ export interface Flow {
   application: number;
   flags: number;
   dnsLength: [number, number];
+  dnsHeld: [number, number];
+  dnsPrefix: Uint8Array;
   tick: number;
   lineage: number;
   used: number;
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 168,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(168), offset = 0): Buffer {
+  SIZE: 176,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(176), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.cookie, offset);
     buffer.writeBigUInt64LE(value.lastSeen, offset + 8);
     buffer.writeBigUInt64LE(value.epoch, offset + 16);
@@ -1152,9 +1177,13 @@ export const Flow: Codec<Flow> = {
     buffer.writeUInt32LE(value.flags, offset + 148);
     buffer.writeUInt16LE(value.dnsLength[0], offset + 152);
     buffer.writeUInt16LE(value.dnsLength[1], offset + 152 + 2);
-    buffer.writeUInt32LE(value.tick, offset + 156);
-    buffer.writeUInt32LE(value.lineage, offset + 160);
-    buffer.writeUInt32LE(value.used, offset + 164);
+    buffer.writeUInt16LE(value.dnsHeld[0], offset + 156);
+    buffer.writeUInt16LE(value.dnsHeld[1], offset + 156 + 2);
+    writeBytes(buffer, value.dnsPrefix, offset + 160, 2, "Flow.dnsPrefix");
+    buffer.writeUInt32LE(value.tick, offset + 164);
+    buffer.writeUInt32LE(value.lineage, offset + 168);
+    buffer.writeUInt32LE(value.used, offset + 172);
+    buffer.fill(0, offset + 162, offset + 164);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -1176,9 +1205,11 @@ export const Flow: Codec<Flow> = {
       application: buffer.readUInt8(offset + 147),
       flags: buffer.readUInt32LE(offset + 148),
       dnsLength: [buffer.readUInt16LE(offset + 152), buffer.readUInt16LE(offset + 152 + 2)],
-      tick: buffer.readUInt32LE(offset + 156),
-      lineage: buffer.readUInt32LE(offset + 160),
-      used: buffer.readUInt32LE(offset + 164),
+      dnsHeld: [buffer.readUInt16LE(offset + 156), buffer.readUInt16LE(offset + 156 + 2)],
+      dnsPrefix: readBytes(buffer, offset + 160, 2),
+      tick: buffer.readUInt32LE(offset + 164),
+      lineage: buffer.readUInt32LE(offset + 168),
+      used: buffer.readUInt32LE(offset + 172),
     };
   },
 };
@@ -1282,6 +1313,8 @@ export interface DnsQuery {
   secondPathId: number;
   secondContainerId: number;
   type: number;
+  connects: number;
+  answered: number;
 }
 
 export const DnsQuery: Codec<DnsQuery> = {
@@ -1294,7 +1327,9 @@ export const DnsQuery: Codec<DnsQuery> = {
     buffer.writeUInt32LE(value.secondPathId, offset + 24);
     buffer.writeUInt32LE(value.secondContainerId, offset + 28);
     buffer.writeUInt16LE(value.type, offset + 32);
-    buffer.fill(0, offset + 34, offset + 40);
+    buffer.writeUInt16LE(value.connects, offset + 34);
+    buffer.writeUInt16LE(value.answered, offset + 36);
+    buffer.fill(0, offset + 38, offset + 40);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): DnsQuery {
@@ -1306,6 +1341,8 @@ export const DnsQuery: Codec<DnsQuery> = {
       secondPathId: buffer.readUInt32LE(offset + 24),
       secondContainerId: buffer.readUInt32LE(offset + 28),
       type: buffer.readUInt16LE(offset + 32),
+      connects: buffer.readUInt16LE(offset + 34),
+      answered: buffer.readUInt16LE(offset + 36),
     };
   },
 };
@@ -1334,21 +1371,21 @@ export const DnsNameKey: Codec<DnsNameKey> = {
 
 /** `struct dns_name`, 256 bytes */
 export interface DnsName {
-  text: string;
+  text: Uint8Array;
   length: number;
 }
 
 export const DnsName: Codec<DnsName> = {
   SIZE: 256,
   encode(value: DnsName, buffer: Buffer = Buffer.alloc(256), offset = 0): Buffer {
-    writeText(buffer, value.text, offset, 254, "DnsName.text");
+    writeBytes(buffer, value.text, offset, 254, "DnsName.text");
     buffer.writeUInt8(value.length, offset + 254);
     buffer.fill(0, offset + 255, offset + 256);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): DnsName {
     return {
-      text: readText(buffer, offset, 254),
+      text: readBytes(buffer, offset, 254),
       length: buffer.readUInt8(offset + 254),
     };
   },
@@ -1505,7 +1542,10 @@ export interface Event {
   dnsRcode: number;
   dnsResponse: number;
   dnsNameLength: number;
-  dnsName: string;
+  dnsName: Uint8Array;
+  dnsFault: number;
+  dnsOpcode: number;
+  dnsOffset: number;
 }
 
 export const Event: Codec<Event> = {
@@ -1539,9 +1579,11 @@ export const Event: Codec<Event> = {
     buffer.writeUInt8(value.dnsRcode, offset + 162);
     buffer.writeUInt8(value.dnsResponse, offset + 163);
     buffer.writeUInt8(value.dnsNameLength, offset + 164);
-    writeText(buffer, value.dnsName, offset + 165, 254, "Event.dnsName");
-    buffer.fill(0, offset + 419, offset + 420);
-    buffer.fill(0, offset + 420, offset + 424);
+    writeBytes(buffer, value.dnsName, offset + 165, 254, "Event.dnsName");
+    buffer.writeUInt8(value.dnsFault, offset + 419);
+    buffer.writeUInt8(value.dnsOpcode, offset + 420);
+    buffer.writeUInt16LE(value.dnsOffset, offset + 422);
+    buffer.fill(0, offset + 421, offset + 422);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Event {
@@ -1574,7 +1616,10 @@ export const Event: Codec<Event> = {
       dnsRcode: buffer.readUInt8(offset + 162),
       dnsResponse: buffer.readUInt8(offset + 163),
       dnsNameLength: buffer.readUInt8(offset + 164),
-      dnsName: readText(buffer, offset + 165, 254),
+      dnsName: readBytes(buffer, offset + 165, 254),
+      dnsFault: buffer.readUInt8(offset + 419),
+      dnsOpcode: buffer.readUInt8(offset + 420),
+      dnsOffset: buffer.readUInt16LE(offset + 422),
     };
   },
 };
