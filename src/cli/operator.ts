@@ -41,6 +41,7 @@ interface OperatorCommandOptions {
   leaseDuration: number;
   renewDeadline: number;
   retryPeriod: number;
+  holdDeletions: boolean;
   budgetProfiles: number;
   budgetBytes: number;
   budgetRules: number;
@@ -126,6 +127,10 @@ export function operatorCommand(): Command {
   addDuration(command, "--lease-duration <time>", "after which others may lead", 15_000);
   addDuration(command, "--renew-deadline <time>", "without success after which leading is given up", 10_000);
   addDuration(command, "--retry-period <time>", "between tries", 2_000);
+  command.option(
+    "--no-hold-deletions",
+    "let profiles go that disappear in numbers, or with their definition; else they stay in force until they are back",
+  );
   addNumber(command, "--budget-profiles <count>", "profiles that one namespace may have", DEFAULT_BUDGET.profiles);
   addNumber(command, "--budget-bytes <count>", "bytes that they may come to, as JSON", DEFAULT_BUDGET.bytes);
   addNumber(command, "--budget-rules <count>", "prefixes, names, ports and peers in them", DEFAULT_BUDGET.rules);
@@ -174,6 +179,7 @@ async function serve(
     ...(options.observeAddress === undefined ? {} : { observeAddress: options.observeAddress }),
     agentServiceAccount: `${namespace}/${options.agentServiceAccount}`,
     clusterDomain: options.clusterDomain,
+    holdDeletions: options.holdDeletions,
     budget: budgetOf(options),
     profilesHeap: profilesHeap(),
     election: options.leaderElection ? { namespace, leaseName, leaseDuration, renewDeadline, retryPeriod } : null,
@@ -224,6 +230,7 @@ async function runDry(connection: KubeConnection, options: OperatorCommandOption
     searchDomains: (pod) => searchDomainsOf(pod, options.clusterDomain, []),
     onPlanChanged: () => {},
     onProfileSeen: () => {},
+    deletions: null,
     log,
   });
   cluster.start();

@@ -11,6 +11,17 @@ export const SECURITY_PROFILES: ResourceKind = {
   namespaced: true,
 };
 
+export const DEFINITIONS: ResourceKind = {
+  group: "apiextensions.k8s.io",
+  version: "v1",
+  plural: "customresourcedefinitions",
+  kind: "CustomResourceDefinition",
+  namespaced: false,
+};
+
+/** Name of the definition of SecurityProfiles. */
+export const DEFINITION = `${PLURAL}.${API_GROUP}`;
+
 export const PODS: ResourceKind = { group: "", version: "v1", plural: "pods", kind: "Pod", namespaced: true };
 
 export const NAMESPACES: ResourceKind = {

@@ -5,6 +5,7 @@ import type { DropReason } from "../net/connection-limits.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { OPERATOR_METRICS } from "../telemetry/operator-metrics.ts";
 import type { Cluster } from "./cluster.ts";
+import type { DeletionGuard } from "./deletion-guard.ts";
 import type { AgentRecords } from "./distribution/agent-records.ts";
 import type { DistributionObserver } from "./distribution/server.ts";
 import type { ObserverHub } from "./observe/hub.ts";
@@ -28,6 +29,7 @@ export interface OperatorObserver extends ControllerObserver, InformerObserver, 
 export interface OperatorParts {
   readonly cluster: Cluster;
   readonly plan: PlanLoop;
+  readonly deletions: DeletionGuard | null;
   readonly records: AgentRecords;
   readonly observers: ObserverHub;
   readonly statusQueue: StatusWriter["controller"];
@@ -50,7 +52,7 @@ export class OperatorTelemetry {
   /** Sets what is looked up rather than counted. */
   collect(): void {
     const { metrics } = this.#made;
-    const { cluster, plan, records, isLeader, statusQueue, observers } = this.#operator;
+    const { cluster, plan, deletions, records, isLeader, statusQueue, observers } = this.#operator;
     metrics.isLeader.set(isLeader ? 1 : 0);
     for (const { name, queue } of [...plan.controllers, statusQueue]) {
       metrics.queueDepth.set({ controller: name }, queue.depth + queue.delayed);
@@ -65,6 +67,7 @@ export class OperatorTelemetry {
     const overBudget = profiles.filter((profile) => profile.overBudget !== null).length;
     metrics.profiles.set({ accepted: "false" }, profiles.length - accepted - overBudget);
     metrics.profiles.set({ accepted: "over_budget" }, overBudget);
+    metrics.heldProfiles.set(deletions?.held.size ?? 0);
     metrics.tables.set(plan.tables.size);
     metrics.agents.set(records.connected);
     metrics.observers.set(observers.size);

@@ -6,6 +6,7 @@ import { reviewToken } from "../kube/token-review.ts";
 import { TOKEN_AUDIENCE } from "../protocol/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Cluster, DEFAULT_PROFILES_HEAP } from "./cluster.ts";
+import { DeletionGuard } from "./deletion-guard.ts";
 import { AgentRecords } from "./distribution/agent-records.ts";
 import { DistributionServer } from "./distribution/server.ts";
 import { observerAccess } from "./observe/access.ts";
@@ -22,7 +23,7 @@ import { SERVING_GRACE_MS } from "./status/pod-verdicts.ts";
 import { ProfileTotals } from "./status/totals.ts";
 import { StatusWriter } from "./status/writer.ts";
 import { UnjudgedPods } from "./unjudged-pods.ts";
-import { recordInvalid, recordOverBudget } from "./violation-events.ts";
+import { recordHeld, recordInvalid, recordOverBudget } from "./violation-events.ts";
 
 export interface ElectionOptions {
   namespace: string;
@@ -52,6 +53,8 @@ export interface OperatorOptions {
   clusterDomain: string;
   /** Null: this is the only replica. */
   election: ElectionOptions | null;
+  /** Profiles that disappear in numbers, or with their definition, stay in force; true where absent. */
+  holdDeletions?: boolean;
   /** What each namespace may have; DEFAULT_BUDGET where absent. */
   budget?: BudgetLimits;
   /** MiB of JavaScript heap for profiles and their compilation; DEFAULT_PROFILES_HEAP where absent. */
@@ -70,6 +73,8 @@ export class Operator {
   readonly records: AgentRecords;
   readonly server: DistributionServer;
   readonly telemetry: OperatorTelemetry;
+  /** Null: profiles that disappear are never held. */
+  readonly deletions: DeletionGuard | null;
   readonly observers: ObserverHub;
   /** Null: nobody can observe pods. */
   readonly observeServer: ObserveServer | null;
@@ -96,7 +101,9 @@ export class Operator {
       log,
       onSuppressed: (count) => observer.suppressed(count),
     });
+    this.deletions = (options.holdDeletions ?? true) ? this.#makeDeletionGuard() : null;
     this.plan = new PlanLoop({
+      deletions: this.deletions,
       cluster: this.cluster,
       log,
       observer,
@@ -185,7 +192,7 @@ export class Operator {
     this.#servingSince = leading ? Date.now() : null;
     // Again once agents that have not connected by then are worth telling of.
     if (leading) {
-      this.#status.enqueueAll();
+      this.#status.lead();
       setTimeout(() => this.#status.enqueueAll(), SERVING_GRACE_MS + 100).unref();
       return;
     }
@@ -223,6 +230,18 @@ export class Operator {
     }
   }
 
+  #makeDeletionGuard(): DeletionGuard {
+    const { connection, log } = this.#options;
+    return new DeletionGuard({
+      connection,
+      log,
+      onHeld: (profile, why) => {
+        log.error({ profile }, `a profile has disappeared and stays in force, because ${why}`);
+        if (this.#leading) recordHeld(this.#recorder, profile, why);
+      },
+    });
+  }
+
   #makeStatusWriter(): StatusWriter {
     const { connection, log } = this.#options;
     const { observer } = this.telemetry;
@@ -232,6 +251,7 @@ export class Operator {
       log,
       observer,
       profiles: this.plan.profiles,
+      readStatus: (key) => this.cluster.profiles.readStatus(key),
       planner: this.plan.planner,
       records: this.records,
       totals: this.#totals,

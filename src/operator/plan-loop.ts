@@ -4,6 +4,7 @@ import { Controller, type ControllerObserver } from "../kube/controller.ts";
 import { splitKey } from "../kube/resources.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Cluster } from "./cluster.ts";
+import type { DeletionGuard } from "./deletion-guard.ts";
 import { EnforcingNamespaces } from "./enforcing-namespaces.ts";
 import { NodeStates } from "./node-states.ts";
 import { PeerIndex } from "./peer-index.ts";
@@ -22,6 +23,8 @@ export interface PlanLoopOptions {
   onPlanChanged: (profile: string) => void;
   /** A generation of a profile is seen for the first time. */
   onProfileSeen: (profile: StoredProfile) => void;
+  /** Holds profiles that disappear in numbers; null: none is held. */
+  deletions: DeletionGuard | null;
   onCompiled?: (seconds: number, failed: boolean) => void;
   observer?: ControllerObserver;
   log: Logger;
@@ -145,8 +148,13 @@ export class PlanLoop {
     cluster.slices.subscribe((key, before, after) => this.#peers.sliceChanged(key, before, after));
   }
 
-  #reconcileProfile(key: string): void {
-    const change = this.profiles.set(key, this.#options.cluster.profiles.get(key) ?? null);
+  async #reconcileProfile(key: string): Promise<void> {
+    const { cluster, deletions } = this.#options;
+    const isGone = () => cluster.profiles.get(key) === undefined && this.profiles.get(key) !== undefined;
+    if (isGone() && (await deletions?.holds(key, this.profiles.size)) && isGone()) return;
+    const profile = cluster.profiles.get(key) ?? null;
+    if (profile !== null) deletions?.back(key);
+    const change = this.profiles.set(key, profile);
     const { before, after } = change;
     this.enforcing.set(key, splitKey(key).namespace, after);
     const isNew =

@@ -1,6 +1,7 @@
 /** Violations as Kubernetes Events on the pods that they are of. */
 import { API_VERSION, KIND } from "../api/types.ts";
 import type { EventRecorder, ObjectReference } from "../kube/event-recorder.ts";
+import { splitKey } from "../kube/resources.ts";
 import type { Violation } from "../protocol/agent_pb.js";
 import type { StoredProfile } from "./profiles/stored-profile.ts";
 import { remoteText } from "./status/totals.ts";
@@ -54,6 +55,18 @@ export function recordInvalid(recorder: EventRecorder, profile: StoredProfile, e
     reason: "Invalid",
     action: "Validate",
     note: `generation ${profile.generation} is not taken: ${errors.join(". ")}`,
+  });
+}
+
+/** A profile that has disappeared and stays in force: on its namespace, as nothing else of it is left. */
+export function recordHeld(recorder: EventRecorder, key: string, why: string): void {
+  const { namespace, name } = splitKey(key);
+  recorder.record({
+    regarding: { apiVersion: "v1", kind: "Namespace", namespace, name: namespace, uid: "" },
+    type: "Warning",
+    reason: "ProfilesHeld",
+    action: "Hold",
+    note: `SecurityProfile ${name} has disappeared and stays in force, because ${why}; bring it back, or start the operator with --no-hold-deletions`,
   });
 }
 

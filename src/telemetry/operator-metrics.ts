@@ -53,6 +53,12 @@ export const OPERATOR_METRICS = {
     help: "SecurityProfiles by whether they are accepted (true, false, over_budget).",
     labels: ["accepted"],
   },
+  heldProfiles: {
+    type: "gauge",
+    name: "portcullis_operator_held_profiles",
+    help: "SecurityProfiles that have disappeared in numbers, or with their definition, and stay in force.",
+    labels: [],
+  },
   tables: {
     type: "gauge",
     name: "portcullis_operator_tables",

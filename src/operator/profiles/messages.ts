@@ -63,6 +63,12 @@ export interface InformerState {
   problem: string | null;
 }
 
+/** The status that an object has at the API server. */
+export interface ReadStatus {
+  uid: string;
+  status: Partial<ProfileStatus>;
+}
+
 export type ToProfileThread =
   | { type: "compile"; id: number; order: CompileOrder }
   | { type: "forget"; policy: string }
@@ -72,7 +78,7 @@ export type ToProfileThread =
 export type FromProfileThread =
   | { type: "profile"; key: string; profile: StoredProfile | null }
   | { type: "compiled"; id: number; result: CompileResult }
-  | { type: "status"; id: number; status: Partial<ProfileStatus> | null }
+  | { type: "status"; id: number; status: ReadStatus | null }
   | { type: "failed"; id: number; message: string }
   | { type: "state"; state: InformerState }
   | { type: "watchBroke" }

@@ -9,7 +9,6 @@ import type { ConnectionOrigin } from "../../kube/connection.ts";
 import type { InformerObserver } from "../../kube/informer.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { SECURITY_PROFILES } from "../kinds.ts";
-import type { ProfileStatus } from "../status/profile-status.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type {
   CompileOrder,
@@ -17,6 +16,7 @@ import type {
   FromProfileThread,
   InformerState,
   ProfileThreadData,
+  ReadStatus,
   ToProfileThread,
 } from "./messages.ts";
 import type { StoredProfile } from "./stored-profile.ts";
@@ -137,7 +137,7 @@ export class ProfileThread {
    * The status that a profile has at this moment, of the API server; null if the profile is gone.
    * @throws ProfileThreadError if the thread has ended, or the API server does not answer
    */
-  readStatus(key: string): Promise<Partial<ProfileStatus> | null> {
+  readStatus(key: string): Promise<ReadStatus | null> {
     return this.#ask((id) => ({ type: "status", id, key }));
   }
 

@@ -13,7 +13,7 @@ import type { ProfileStatus } from "../status/profile-status.ts";
 import { Budgets } from "./budget.ts";
 import { Compiler } from "./compiler.ts";
 import { isSameRevision, type ProfileMetadata, profileMetadata } from "./draft.ts";
-import type { CompileOrder, FromProfileThread, ProfileThreadData, ToProfileThread } from "./messages.ts";
+import type { CompileOrder, FromProfileThread, ProfileThreadData, ReadStatus, ToProfileThread } from "./messages.ts";
 import { ValidatedProfiles } from "./validated-profiles.ts";
 
 /** How often the main thread is told how the watch does. */
@@ -118,7 +118,7 @@ class ProfileWorker {
   async #readStatus(id: number, key: string): Promise<void> {
     try {
       const object = await this.#read(key);
-      post({ type: "status", id, status: object === null ? null : ((object.status ?? {}) as Partial<ProfileStatus>) });
+      post({ type: "status", id, status: object === null ? null : statusOf(object) });
     } catch (cause) {
       post({ type: "failed", id, message: causeText(cause) });
     }
@@ -166,6 +166,10 @@ class ProfileWorker {
     };
     post({ type: "state", state });
   }
+}
+
+function statusOf({ metadata, status }: KubeObject): ReadStatus {
+  return { uid: metadata.uid ?? "", status: (status ?? {}) as Partial<ProfileStatus> };
 }
 
 function post(message: FromProfileThread, transfer: ArrayBuffer[] = []): void {

@@ -21,19 +21,53 @@ export interface Totals {
 
 /** Totals by profile. */
 export class ProfileTotals {
-  readonly #totals = new Map<string, { uid: string; totals: Totals }>();
+  /** `base` is the status that they went on from. */
+  readonly #totals = new Map<string, { uid: string; totals: Totals; base: Totals }>();
 
   /** Those of a profile; of one that is new here they go on from its status. */
   of(profile: { key: string; uid: string; status: Partial<ProfileStatus> }): Totals {
     const known = this.#totals.get(profile.key);
     if (known?.uid === profile.uid) return known.totals;
     const totals = totalsFrom(profile.status);
-    this.#totals.set(profile.key, { uid: profile.uid, totals });
+    this.#totals.set(profile.key, { uid: profile.uid, totals, base: totalsFrom(profile.status) });
     return totals;
+  }
+
+  /** Goes on from another status, which is later than the one before: what was counted since stays counted, and nothing goes back. */
+  rebase(profile: { key: string; uid: string; status: Partial<ProfileStatus> }): void {
+    const totals = this.of(profile);
+    const known = this.#totals.get(profile.key);
+    if (known === undefined) return;
+    const later = totalsFrom(profile.status);
+    addDifference(totals, known.base, later);
+    for (const [key, process] of later.processes) {
+      const mine = processOf(totals, process.path, process.container);
+      const base = known.base.processes.get(key) ?? NOTHING;
+      if (mine !== null) addDifference(mine, base, process);
+    }
+    if ((later.lastViolation?.time ?? "") > (totals.lastViolation?.time ?? ""))
+      totals.lastViolation = later.lastViolation;
+    known.base = later;
+  }
+
+  /** Forgets all: from now on they go on from what the API server has. */
+  clear(): void {
+    this.#totals.clear();
   }
 
   forget(profile: string): void {
     this.#totals.delete(profile);
+  }
+}
+
+const NOTHING = { allowed: 0, dropped: 0, alerted: 0 };
+type Counts = Partial<typeof NOTHING>;
+
+function addDifference(counts: Counts, base: Counts, later: Counts): void {
+  for (const verdict of ["allowed", "dropped", "alerted"] as const) {
+    const count = counts[verdict];
+    if (count === undefined) continue;
+    counts[verdict] = sumOf(count, Math.max(0, (later[verdict] ?? 0) - (base[verdict] ?? 0)));
   }
 }
 

@@ -12,6 +12,7 @@ import type { AgentRecords } from "../distribution/agent-records.ts";
 import { SECURITY_PROFILES } from "../kinds.ts";
 import type { Planner } from "../planner.ts";
 import type { ProfileIndex } from "../profile-index.ts";
+import type { ReadStatus } from "../profiles/messages.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
 import { buildStatus } from "./build.ts";
 import { type Folded, foldPods } from "./fold.ts";
@@ -28,6 +29,8 @@ export interface StatusWriterOptions {
   planner: Planner;
   records: AgentRecords;
   totals: ProfileTotals;
+  /** What the API server has at this moment; null if the profile is gone. */
+  readStatus: (key: string) => Promise<ReadStatus | null>;
   /** Since when this operator serves agents, in milliseconds since 1970; null: it does not, and writes nothing. */
   servingSince: () => number | null;
   onWritten?: (failed: boolean) => void;
@@ -62,6 +65,8 @@ export class StatusWriter {
   readonly controller: Controller;
   readonly #options: StatusWriterOptions;
   readonly #bucket = new TokenBucket(WRITES_BURST, WRITES_PER_SECOND);
+  /** What the API server had when this replica began to lead, or when the profile was new. */
+  readonly #found = new Map<string, ReadStatus>();
   readonly #written = new Map<string, { uid: string; at: number; status: ProfileStatus; text: string }>();
   /** When a profile may be looked at again. */
   readonly #again = new Map<string, number>();
@@ -94,12 +99,21 @@ export class StatusWriter {
     this.controller.start();
   }
 
+  /** Begins to lead: another may have written since, so that what is known of statuses counts no more. */
+  lead(): void {
+    this.#options.totals.clear();
+    this.#found.clear();
+    this.#written.clear();
+    this.enqueueAll();
+  }
+
   /** Writes what is not written yet, and ends. */
   async stop(): Promise<void> {
     clearInterval(this.#resync);
     await this.controller.stop();
     if (this.#options.servingSince() === null) return;
     for (const profile of this.#options.profiles.all()) {
+      if (this.#found.get(profile.key)?.uid !== profile.uid) continue;
       try {
         await this.#write(profile, true);
       } catch (cause) {
@@ -114,6 +128,7 @@ export class StatusWriter {
     const profile = profiles.get(key);
     if (profile === undefined) {
       this.#written.delete(key);
+      this.#found.delete(key);
       this.#again.delete(key);
       this.#enforced.delete(key);
       totals.forget(key);
@@ -123,7 +138,18 @@ export class StatusWriter {
     const written = (this.#written.get(key)?.at ?? 0) + INTERVAL_MS;
     const due = Math.max(written, this.#again.get(key) ?? 0) - Date.now();
     if (due > 0 || !this.#bucket.has()) this.controller.queue.addAfter(key, Math.max(due, LATER_MS));
-    else await this.#write(profile);
+    else if (await this.#find(profile)) await this.#write(profile);
+  }
+
+  /** Reads the status once before the first write: what was counted and since when something holds goes on, and never back. */
+  async #find({ key, uid }: StoredProfile): Promise<boolean> {
+    if (this.#found.get(key)?.uid === uid) return true;
+    const found = await this.#options.readStatus(key);
+    // Gone, or made anew: that is told, and looked at then.
+    if (found?.uid !== uid) return false;
+    this.#found.set(key, found);
+    this.#options.totals.rebase({ key, ...found });
+    return true;
   }
 
   async #write(profile: StoredProfile, isLast = false): Promise<void> {
@@ -166,7 +192,7 @@ export class StatusWriter {
     if (written?.uid === profile.uid) return written.status;
     // Another object of that name, or the first look: what the API server has counts.
     this.#written.delete(profile.key);
-    return profile.status;
+    return this.#found.get(profile.key)?.status ?? profile.status;
   }
 
   /** Null: it is too early to say, because agents are still connecting. */

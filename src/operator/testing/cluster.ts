@@ -6,7 +6,7 @@ import { FakeApiServer } from "../../kube/testing/fake-api-server.ts";
 import { eventually, silentLogger } from "../../kube/testing/silence.ts";
 import { OBSERVE_AUDIENCE } from "../../protocol/observe.ts";
 import { TOKEN_AUDIENCE } from "../../protocol/service.ts";
-import { NAMESPACES, PODS, SECURITY_PROFILES } from "../kinds.ts";
+import { DEFINITION, DEFINITIONS, NAMESPACES, PODS, SECURITY_PROFILES } from "../kinds.ts";
 import { type ElectionOptions, Operator } from "../operator.ts";
 import { type BudgetLimits, DEFAULT_BUDGET } from "../profiles/budget.ts";
 import type { ProfileStatus } from "../status/profile-status.ts";
@@ -35,6 +35,7 @@ export class TestCluster {
 
   static async start(): Promise<TestCluster> {
     const cluster = new TestCluster(await FakeApiServer.start());
+    cluster.server.put(DEFINITIONS, { metadata: { name: DEFINITION } });
     for (const name of ["default", "other"]) {
       const labels = { "kubernetes.io/metadata.name": name, ...(name === "other" ? { team: "a" } : {}) };
       cluster.server.put(NAMESPACES, { metadata: { name, labels } });

@@ -1,0 +1,69 @@
+/** What a status counts, and since when it says something holds, never goes back when another replica leads. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { eventually } from "../kube/testing/silence.ts";
+import { CountersSchema } from "../protocol/agent_pb.js";
+import type { TestAgent } from "./testing/agent.ts";
+import { TestCluster } from "./testing/cluster.ts";
+
+let cluster: TestCluster;
+
+beforeEach(async () => {
+  cluster = await TestCluster.start();
+});
+afterEach(() => cluster.close());
+
+const election = {
+  namespace: "portcullis-system",
+  leaseName: "portcullis-operator",
+  leaseDuration: 3_000,
+  renewDeadline: 2_000,
+  retryPeriod: 100,
+};
+
+function dropped(agent: TestAgent, sequence: bigint, packets: bigint): void {
+  const verdicts = [
+    {
+      $typeName: "portcullis.agent.v1.VerdictCount" as const,
+      direction: "egress",
+      verdict: "dropped",
+      reason: "Peer",
+      packets,
+    },
+  ];
+  const process = { profile: "default/web", path: "/bin/app", container: "", verdicts };
+  const processes = [{ $typeName: "portcullis.agent.v1.ProcessCounters" as const, ...process }];
+  agent.send({ case: "counters", value: create(CountersSchema, { sequence, processes }) });
+}
+
+test("counts and times of transitions go on at a failover", async () => {
+  cluster.pod("web");
+  cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/bin/app" }] });
+  const one = await cluster.operator(election, "one");
+  await eventually("one leads", () => one.isLeader, 20_000);
+  const two = await cluster.operator(election, "two");
+  await eventually("two is ready", () => two.problems.length === 0, 20_000);
+  let agent = cluster.agent(one, "n1");
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  const since = cluster.status("web")?.conditions.map(({ lastTransitionTime }) => lastTransitionTime);
+  dropped(agent, 1n, 7n);
+  await eventually("counted", () => cluster.status("web")?.dropped === 7, 20_000);
+  const counts: number[] = [];
+  const looks = setInterval(() => counts.push(cluster.status("web")?.dropped ?? 0), 5);
+  await one.stop();
+  await eventually("two leads", () => two.isLeader, 20_000);
+  agent = cluster.agent(two, "n1");
+  dropped(agent, 2n, 5n);
+  await eventually("counted on", () => cluster.status("web")?.dropped === 12, 30_000);
+  clearInterval(looks);
+  assert.deepEqual(
+    counts,
+    [...counts].sort((left, right) => left - right),
+  );
+  assert.deepEqual(cluster.status("web")?.processes[0]?.dropped, 12);
+  assert.deepEqual(
+    cluster.status("web")?.conditions.map(({ lastTransitionTime }) => lastTransitionTime),
+    since,
+  );
+});
