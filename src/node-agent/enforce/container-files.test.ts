@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { compileTable } from "../../policy/compile.ts";
 import { egressProfile } from "../../policy/testing/profiles.ts";
@@ -13,10 +13,19 @@ import { SILENT, testWorkload } from "./testing/workloads.ts";
 const folder = mkdtempSync(join(tmpdir(), "pc-container-files-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** A root in which /bin/wget leads to busybox, by a link that is absolute: inside, not out here. */
-function rootWithLink(name: string): string {
-  const root = join(folder, name);
+/**
+ * The root of a process in which /bin/wget leads to busybox, by a link that is absolute: inside, not out here.
+ * @param changed what an overlay's upper layer has, by path
+ */
+function rootWithLink(name: string, ...changed: string[]): string {
+  const [root, upper] = [join(folder, name, "root"), join(folder, name, "upper")];
   mkdirSync(join(root, "bin"), { recursive: true });
+  for (const path of ["bin/x", ...changed]) {
+    mkdirSync(dirname(join(upper, path)), { recursive: true });
+    writeFileSync(join(upper, path), "");
+  }
+  writeFileSync(join(folder, name, "mountinfo"), `1 0 0:1 / / rw - overlay overlay rw,lowerdir=/l,upperdir=${upper}\n`);
+  writeFileSync(join(folder, name, "stat"), readFileSync("/proc/self/stat"));
   for (const file of ["busybox", "sh"]) writeFileSync(join(root, "bin", file), "");
   symlinkSync("/bin/busybox", join(root, "bin/wget"));
   return root;
@@ -38,12 +47,12 @@ const fitting = new ContainerFiles({
 });
 
 /** What comes of it once the files are known. */
-async function fit(workload: Workload, known: Record<string, string> = {}): Promise<FittedTable> {
+async function fit(workload: Workload, known: Record<string, string> = {}, fitted = table): Promise<FittedTable> {
   looked = Promise.withResolvers();
-  const first = fitting.fit(table, workload, known);
+  const first = fitting.fit(fitted, workload, known);
   if (first !== null) return first;
   await looked.promise;
-  return fitting.fit(table, workload, known) ?? assert.fail("still looking");
+  return fitting.fit(fitted, workload, known) ?? assert.fail("still looking");
 }
 
 test("a link is followed in the container's own root, once in its life", async () => {
@@ -64,6 +73,19 @@ test("a container that is restarted in place has its own links followed", async 
   const restarted = await fit(listing({ name: "app", cgroupId: 9n, root: now }), first.files);
   assert.deepEqual(named(restarted), ["/bin/sh app", "/bin/wget null"]);
   assert.deepEqual(Object.keys(restarted.files).map(listedName), ["app:/bin/wget"]);
+});
+
+test("attack: a link that was planted in the container lends nobody the rights of a path that is listed later", async () => {
+  const planted = { name: "app", cgroupId: 12n, root: rootWithLink("planted", "bin/wget") };
+  assert.deepEqual(named(await fit(listing(planted))), ["/bin/wget null"]);
+});
+
+test("binary: Any follows links whoever made them", async () => {
+  const profile = egressProfile({ cidr4: ["10.0.0.0/8"] }, "/bin/wget");
+  for (const process of profile.spec.processes ?? []) process.binary = "Any";
+  const any = compileTable([profile], { searchDomains: [] });
+  const planted = { name: "app", cgroupId: 13n, root: rootWithLink("any", "bin/wget") };
+  assert.deepEqual(named(await fit(listing(planted), {}, any)), ["/bin/busybox app", "/bin/wget null"]);
 });
 
 test("a container without a process is fitted later", async () => {

@@ -4,9 +4,12 @@
  * is restarted in place, whose root is a new one, has its own looked at. The first process has executed nothing but its own
  * command by then.
  */
+
 import { tableLedTo } from "../../policy/led-to.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import { allBlocks } from "../../policy/lookup.ts";
+import type { BinaryRules, RuleTable } from "../../policy/tables.ts";
 import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
+import type { Ask } from "../foreign-files/questions.ts";
 import { type Workload, type WorkloadContainer, workloadKey } from "../workload/workload.ts";
 
 export interface FittedTable {
@@ -20,6 +23,12 @@ export interface ContainerFilesParts {
   /** Called when a look has come to its end: fitting has another result from now on. */
   onLooked(): void;
   onError(workload: Workload, error: unknown): void;
+}
+
+/** Paths to be looked up, and those of them that may lead by links which are not the image's. */
+interface Listed {
+  paths: string[];
+  planted: string[];
 }
 
 interface Container {
@@ -60,7 +69,7 @@ export class ContainerFiles {
     return { table: tableLedTo(table, rooted), files };
   }
 
-  #look(workload: Workload, container: Container, paths: string[]): "done" | "looking" {
+  #look(workload: Workload, container: Container, { paths, planted }: Listed): "done" | "looking" {
     if (paths.length === 0) return "done";
     const { root } = container;
     const key = containerKey(workload, container);
@@ -68,11 +77,11 @@ export class ContainerFiles {
     if (notBefore === Number.POSITIVE_INFINITY) return "looking";
     if (notBefore > Date.now()) return "done";
     this.#notBefore.set(key, Number.POSITIVE_INFINITY);
-    void this.#ask(workload, container, { root, paths });
+    void this.#ask(workload, container, { root, paths, planted });
     return "looking";
   }
 
-  async #ask(workload: Workload, container: Container, ask: { root: string; paths: string[] }): Promise<void> {
+  async #ask(workload: Workload, container: Container, ask: Ask<"links">): Promise<void> {
     const key = workloadKey(workload);
     try {
       const found = await this.#parts.files.ask(key, "links", ask);
@@ -106,9 +115,15 @@ function containerKey(workload: Workload, { prefix }: Container): string {
   return `${workloadKey(workload)} ${prefix}`;
 }
 
-function missing(table: RuleTable, { prefix }: Container, files: Readonly<Record<string, string>>): string[] {
-  const listed = new Set(table.binaries.map(({ path }) => path));
-  return [...listed].filter((path) => files[prefix + path] === undefined);
+function missing(table: RuleTable, { prefix }: Container, files: Readonly<Record<string, string>>): Listed {
+  const listed = Map.groupBy(table.binaries, ({ path }) => path);
+  const paths = [...listed.keys()].filter((path) => files[prefix + path] === undefined);
+  return { paths, planted: paths.filter((path) => listed.get(path)?.every(isAny)) };
+}
+
+/** Every profile that lists it says `binary: Any`. */
+function isAny({ egress, ingress }: BinaryRules): boolean {
+  return [egress, ingress].every((ruleset) => ruleset.anyBinary === allBlocks(ruleset));
 }
 
 /** One entry for each container; the others are cgroups that it has made below its own. */

@@ -10,8 +10,11 @@ const MAX_LINKS = 40;
 /** Codes of "there is nothing (to be seen) at this path": then the path stays as it was listed. */
 const ABSENT: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EINVAL", "ELOOP", "ENAMETOOLONG"]);
 
-/** What is at a path: the text of a link, something else (null), or nothing that can be seen. */
-type LinkTarget = { text: string } | null | "absent";
+/** What is at a path: the text of a link, and when it was changed (ms since 1970), something else (null), or nothing that can be seen. */
+type LinkTarget = { text: string; changed: number } | null | "absent";
+
+/** Whether a link counts, by its path inside the root. */
+export type LinkFilter = (path: string, changed: number) => Promise<boolean>;
 
 /** The way to the file that a path leads to: yields paths to be looked at, takes what is there, returns the path inside `root`. */
 function* way(root: string, path: string): Generator<string, string, LinkTarget> {
@@ -41,11 +44,21 @@ function* way(root: string, path: string): Generator<string, string, LinkTarget>
 /**
  * The file that a path leads to, as a path inside `root`. A path that leads nowhere (yet) is itself.
  * @param root the root directory of the workload as seen from here, e.g. `/proc/123/root`. Somebody else's files: see ForeignFiles
+ * @param counts a path that needs a link which does not count leads nowhere; all of them do unless given
  */
-export async function resolveInRoot(root: string, path: string): Promise<string> {
+export async function resolveInRoot(
+  root: string,
+  path: string,
+  counts: LinkFilter = async () => true,
+): Promise<string> {
   const steps = way(root, path);
   let step = steps.next();
-  while (step.done !== true) step = steps.next(await linkTarget(step.value));
+  while (step.done !== true) {
+    const target = await linkTarget(step.value);
+    const isRefused =
+      target !== null && target !== "absent" && !(await counts(step.value.slice(root.length), target.changed));
+    step = steps.next(isRefused ? "absent" : target);
+  }
   return step.value;
 }
 
@@ -55,17 +68,6 @@ export function resolveOwn(path: string): string {
   let step = steps.next();
   while (step.done !== true) step = steps.next(ownLinkTarget(step.value));
   return step.value;
-}
-
-/** True if a path is the file itself: no part of it is a symbolic link, and it is a regular file. */
-export function isPlainFile(root: string, path: string): boolean {
-  const parts = components(path);
-  if (parts.includes("..")) return false;
-  return parts.every((_, index) => {
-    const last = index === parts.length - 1;
-    const status = lstatSync(hostPath(root, parts.slice(0, index + 1)), { throwIfNoEntry: false });
-    return status !== undefined && (last ? status.isFile() : status.isDirectory());
-  });
 }
 
 /**
@@ -104,7 +106,8 @@ function hostPath(root: string, parts: string[]): string {
 
 async function linkTarget(path: string): Promise<LinkTarget> {
   try {
-    return (await lstat(path)).isSymbolicLink() ? { text: await readlink(path) } : null;
+    const status = await lstat(path);
+    return status.isSymbolicLink() ? { text: await readlink(path), changed: status.ctimeMs } : null;
   } catch (cause) {
     return absentTarget(cause);
   }
@@ -112,7 +115,8 @@ async function linkTarget(path: string): Promise<LinkTarget> {
 
 function ownLinkTarget(path: string): LinkTarget {
   try {
-    return lstatSync(path).isSymbolicLink() ? { text: readlinkSync(path) } : null;
+    const status = lstatSync(path);
+    return status.isSymbolicLink() ? { text: readlinkSync(path), changed: status.ctimeMs } : null;
   } catch (cause) {
     return absentTarget(cause);
   }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { imageState, mountOf, parseMountInfo } from "./overlay.ts";
+import { isOfImage, mountOf, parseMountInfo } from "./overlay.ts";
 
 const line = (mountPoint: string, type: string, options: string) =>
   `36 35 98:0 / ${mountPoint} rw,noatime master:1 - ${type} none ${options}`;
@@ -22,22 +22,26 @@ test("spaces and commas in mount information are read back", () => {
   assert.deepEqual(mount?.options, ["rw", "upperdir=/a,b", "workdir=/w"]);
 });
 
-test("a file is changed if the upper layer has it, unchanged if not, unknown if the layer cannot be seen", () => {
+test("in an overlay, what the upper layer has is not the image's, nor is anything if the layer cannot be seen", async () => {
   const upper = mkdtempSync(join(tmpdir(), "pc-upper-"));
   try {
     mkdirSync(join(upper, "app"));
     writeFileSync(join(upper, "app/changed.py"), "");
-    const mounts = parseMountInfo(line("/", "overlay", `rw,lowerdir=/l,upperdir=${upper},workdir=/w`));
-    assert.equal(imageState(mounts, "/app/changed.py"), "changed");
-    assert.equal(imageState(mounts, "/app/run.py"), "unchanged");
-    const elsewhere = parseMountInfo(line("/", "overlay", "rw,upperdir=/does/not/exist"));
-    assert.equal(imageState(elsewhere, "/app/run.py"), "unknown");
+    const container = (options: string) => ({ mounts: parseMountInfo(line("/", "overlay", options)), started: 0 });
+    const seen = container(`rw,lowerdir=/l,upperdir=${upper},workdir=/w`);
+    assert.equal(await isOfImage("/app/changed.py", 1, seen), false);
+    assert.equal(await isOfImage("/app/run.py", 1, seen), true);
+    assert.equal(await isOfImage("/app/run.py", 1, container("rw,upperdir=/does/not/exist")), false);
+    assert.equal(await isOfImage("/app/run.py", 1, container("ro,lowerdir=/l")), true);
   } finally {
     rmSync(upper, { recursive: true, force: true });
   }
 });
 
-test("without an upper layer, and on other file systems, nothing counts as changed", () => {
-  assert.equal(imageState(parseMountInfo(line("/", "overlay", "ro,lowerdir=/l")), "/app/run.py"), "unchanged");
-  assert.equal(imageState(parseMountInfo(line("/", "ext4", "rw")), "/app/run.py"), "unchanged");
+test("on other file systems the time of the last change counts, and what is mounted is not the image's", async () => {
+  const mounts = parseMountInfo([line("/", "ext4", "rw"), line("/data", "ext4", "rw")].join("\n"));
+  const container = { mounts, started: 1000 };
+  assert.equal(await isOfImage("/app/run.py", 1000, container), true);
+  assert.equal(await isOfImage("/app/run.py", 1001, container), false);
+  assert.equal(await isOfImage("/data/run.py", 1, container), false);
 });

@@ -3,8 +3,9 @@
  * created or changed lies in the upper directory, under the same path. That is the same rule by which the kernel side
  * judges executables (the dentry has an upper one), and nothing a process inside can undo: times can be set, layers not.
  */
-import { lstatSync } from "node:fs";
+import { lstat } from "node:fs/promises";
 import { posix } from "node:path";
+import { causeCode } from "../../api/errors.ts";
 
 /** One line of /proc/PID/mountinfo (proc_pid_mountinfo(5)). */
 export interface Mount {
@@ -18,8 +19,8 @@ export interface Mount {
   options: string[];
 }
 
-/** How a file relates to its image. `unknown`: the upper directory cannot be looked at from here. */
-export type ImageState = "unchanged" | "changed" | "unknown";
+/** The node's files, for who sees its processes. */
+const NODE_ROOT = "/proc/1/root";
 
 export function parseMountInfo(text: string): Mount[] {
   return text
@@ -55,21 +56,37 @@ export function mountOf(mounts: Mount[], path: string): Mount | null {
 }
 
 /**
- * @param path absolute, without links, in the process's root
- * @param mounts of that process
+ * Whether what is at a path is as the image has it: on the container's root, and not changed since. What cannot be looked at is not.
+ * @param path absolute, in the process's root
+ * @param changed when it was last changed (ctime), ms since 1970; what counts where the root is no overlay
+ * @param container what a process in it tells: its mounts, and when it started
  */
-export function imageState(mounts: Mount[], path: string): ImageState {
+export async function isOfImage(
+  path: string,
+  changed: number,
+  { mounts, started }: { mounts: Mount[]; started: number },
+): Promise<boolean> {
   const mount = mountOf(mounts, path);
-  if (mount === null) return "unknown";
-  if (mount.type !== "overlay") return "unchanged";
+  if (mount === null || mount.mountPoint !== "/") return false;
+  if (mount.type !== "overlay") return changed <= started;
   const upper = mount.options.find((option) => option.startsWith("upperdir="))?.slice("upperdir=".length);
-  if (upper === undefined) return "unchanged";
-  // The directory must be there, or else "not in it" would mean nothing.
-  if (!upper.startsWith("/") || lstatSync(upper, { throwIfNoEntry: false }) === undefined) return "unknown";
-  const inMount = mount.mountPoint === "/" ? path : path.slice(mount.mountPoint.length);
-  return lstatSync(posix.join(upper, mount.root, inMount), { throwIfNoEntry: false }) === undefined
-    ? "unchanged"
-    : "changed";
+  // Without one, nobody can write.
+  if (upper === undefined) return true;
+  // The folder must be there, or else "not in it" would mean nothing. It is the node's, and this process may have a root of its own.
+  for (const folder of [upper, posix.join(NODE_ROOT, upper)]) {
+    if (await isThere(folder)) return !(await isThere(posix.join(folder, mount.root, path)));
+  }
+  return false;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (cause) {
+    if (["ENOENT", "ENOTDIR", "EACCES"].includes(causeCode(cause) ?? "")) return false;
+    throw cause;
+  }
 }
 
 /** Commas inside a value are written as `\,` in overlay options. */

@@ -2,13 +2,20 @@
  * What the agent asks of files that are not the node's own, and how each question is answered. The answers are worked out
  * in the helper process (helper.ts) and nowhere else: any of these calls may last for ever.
  */
+import { dirname } from "node:path";
 import { resolveInRoot } from "../enforce/files.ts";
-import { type PodProcessMounts, processMounts, processSearchDomains } from "../workload/process-files.ts";
+import { imageLinks, type PodProcessMounts, processMounts, processSearchDomains } from "../workload/process-files.ts";
 
 /** Each kind of question: what is asked, and what is answered. */
 export interface Questions {
-  /** The files that paths lead to inside a root (`/proc/PID/root`), by path. */
-  links: { ask: { root: string; paths: readonly string[] }; answer: Record<string, string> };
+  /**
+   * The files that paths lead to inside a root (`/proc/PID/root`), by path: by links of the image alone, but for paths that are
+   * `planted` as well.
+   */
+  links: {
+    ask: { root: string; paths: readonly string[]; planted: readonly string[] };
+    answer: Record<string, string>;
+  };
   /** What the mounts of a pod's process tell of its container. */
   mounts: { ask: { pid: number; podUid: string }; answer: PodProcessMounts | null };
   /** Search list of the resolv.conf in a process's root; null where there is none. */
@@ -22,9 +29,11 @@ export type Answer<K extends QuestionKind> = Questions[K]["answer"];
 type Answering = { [K in QuestionKind]: (ask: Ask<K>) => Promise<Answer<K>> };
 
 const ANSWERING: Answering = {
-  links: async ({ root, paths }) => {
+  links: async ({ root, paths, planted }) => {
     const files: Record<string, string> = {};
-    for (const path of paths) files[path] = await resolveInRoot(root, path);
+    const ofImage = imageLinks(dirname(root));
+    for (const path of paths)
+      files[path] = await resolveInRoot(root, path, planted.includes(path) ? undefined : ofImage);
     return files;
   },
   mounts: ({ pid, podUid }) => processMounts(pid, podUid),

@@ -1,9 +1,10 @@
 /** What the mounts and files of a pod's process tell about its container. Somebody else's files: see ForeignFiles. */
-import { open } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
+import { uptime } from "node:os";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
-import { resolveInRoot } from "../enforce/files.ts";
-import { type Mount, parseMountInfo } from "../enforce/overlay.ts";
+import { type LinkFilter, resolveInRoot } from "../enforce/files.ts";
+import { isOfImage, type Mount, parseMountInfo } from "../enforce/overlay.ts";
 import { readRegularFile } from "./regular-file.ts";
 import { parseResolvConf, searchDomains } from "./resolv-conf.ts";
 
@@ -87,6 +88,27 @@ export async function readMounts(directory: string): Promise<Mount[] | null> {
     length += bytesRead;
   }
   return null;
+}
+
+/**
+ * Tells links of a container's image from those that were made since.
+ * @param directory /proc/PID of a process in it, which is looked at when there is a link
+ */
+export function imageLinks(directory: string): LinkFilter {
+  let container: Promise<{ mounts: Mount[]; started: number } | null> | undefined;
+  return async (path, changed) => {
+    container ??= ifThere(() => readContainer(directory));
+    const known = await container;
+    return known !== null && (await isOfImage(path, changed, known));
+  };
+}
+
+async function readContainer(directory: string): Promise<{ mounts: Mount[]; started: number } | null> {
+  const mounts = await readMounts(directory);
+  const stat = await readFile(join(directory, "stat"), "latin1");
+  // The second field is the command, which may have blanks and parentheses in it. The 22nd is the start, in hundredths of a second since boot.
+  const ticks = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  return mounts === null ? null : { mounts, started: Date.now() - uptime() * 1000 + ticks * 10 };
 }
 
 /**
