@@ -7,6 +7,7 @@ import { KubeConnection } from "../kube/connection.ts";
 import { uninstall } from "./uninstall.ts";
 
 const LOG = pino({ level: "silent" });
+const PODS = "/api/v1/namespaces/portcullis-system/pods";
 const PATH = "/apis/apps/v1/namespaces/portcullis-system/daemonsets/portcullis-agent";
 
 /** An API server with one DaemonSet, whose pods follow each look a little. */
@@ -15,7 +16,10 @@ class OneDaemonSet {
   patch: any = null;
   looks = 0;
   stuck = false;
+  /** Since when the agent's pod of the second node is to end. */
+  endingSince: string | null = null;
   readonly #server = createServer((request, response) => {
+    if (request.url === PODS) return response.writeHead(200).end(JSON.stringify({ items: this.#pods() }));
     if (request.url !== PATH) return response.writeHead(404).end(JSON.stringify({ kind: "Status", code: 404 }));
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -35,6 +39,12 @@ class OneDaemonSet {
   close(): void {
     this.#server.closeAllConnections();
     this.#server.close();
+  }
+
+  #pods() {
+    if (this.endingSince === null) return [];
+    const ownerReferences = [{ kind: "DaemonSet", name: "portcullis-agent" }];
+    return [{ metadata: { deletionTimestamp: this.endingSince, ownerReferences }, spec: { nodeName: "n2" } }];
   }
 
   #object() {
@@ -81,6 +91,16 @@ test("agents become pods that detach before they start, and all of them are wait
 test("nodes that do not follow are told of", async () => {
   server.stuck = true;
   await assert.rejects(uninstall(connection, { ...options, timeout: 1 }, LOG), /1 of 2 nodes have not/);
+});
+
+test("a node that is away is named, and not waited for; one that is slow is", async () => {
+  server.stuck = true;
+  server.endingSince = new Date(Date.now() - 5_000).toISOString();
+  await assert.rejects(uninstall(connection, { ...options, timeout: 1 }, LOG), /1 of 2 nodes have not/);
+  server.endingSince = new Date(Date.now() - 120_000).toISOString();
+  const lines: string[] = [];
+  await uninstall(connection, options, pino({}, { write: (line: string) => lines.push(line) }));
+  assert.match(lines.join(""), /"nodes":\["n2"\].*These do not/);
 });
 
 test("where there are no agents there is nothing to take off", async () => {

@@ -7,7 +7,7 @@ import { Command } from "commander";
 import { PortcullisError } from "../api/errors.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { isNotFound } from "../kube/errors.ts";
-import { objectPath, type ResourceKind } from "../kube/resources.ts";
+import { collectionPath, objectPath, type ResourceKind } from "../kube/resources.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 import { packageVersion } from "./package-version.ts";
@@ -39,7 +39,10 @@ const DAEMON_SETS: ResourceKind = {
   kind: "DaemonSet",
   namespaced: true,
 };
+const PODS: ResourceKind = { group: "", version: "v1", plural: "pods", kind: "Pod", namespaced: true };
 const AGENT_CONTAINER = "agent";
+/** A pod that was to end this many milliseconds ago and is still there is on a node whose kubelet does not answer. */
+const AWAY_MS = 60_000;
 const POLL_MS = 1_000;
 const DEFAULT_TIMEOUT_MS = 300_000;
 
@@ -88,6 +91,7 @@ async function runUninstall({ kubeconfig, context, namespace, daemonset, timeout
 
 /**
  * Makes the agents' pods ones that detach, and waits for all of them.
+ * Nodes that are away are named, and not waited for.
  * @throws UninstallError if some have not in time; ApiError, UnreachableError
  */
 export async function uninstall(
@@ -108,7 +112,23 @@ export async function uninstall(
     contentType: "application/strategic-merge-patch+json",
     body: detachingPatch(agent),
   })) as DaemonSet;
-  await allDetached(connection, path, patched.metadata.generation, timeout, log);
+  const away = () => nodesAway(connection, namespace, daemonset);
+  await allDetached(connection, path, patched.metadata.generation, timeout, log, away);
+}
+
+interface Pod {
+  metadata: { deletionTimestamp?: string; ownerReferences?: { kind: string; name: string }[] };
+  spec: { nodeName?: string };
+}
+
+/** Nodes whose agents were told to end long ago, and have not: nobody is there to end them. */
+async function nodesAway(connection: KubeConnection, namespace: string, daemonset: string): Promise<string[]> {
+  const { items } = (await connection.request("GET", collectionPath(PODS, namespace))) as { items: Pod[] };
+  const isAgent = ({ metadata }: Pod) =>
+    metadata.ownerReferences?.some(({ kind, name }) => kind === "DaemonSet" && name === daemonset) === true;
+  const isLate = ({ metadata: { deletionTimestamp } }: Pod) =>
+    deletionTimestamp !== undefined && Date.now() - Date.parse(deletionTimestamp) > AWAY_MS;
+  return items.filter((pod) => isAgent(pod) && isLate(pod)).map(({ spec }) => spec.nodeName ?? "");
 }
 
 /** What is done before the container starts is done to the end: the pod is available only after that. */
@@ -135,6 +155,7 @@ async function allDetached(
   generation: number,
   timeout: number,
   log: Logger,
+  away: () => Promise<string[]>,
 ): Promise<void> {
   const end = Date.now() + timeout;
   for (;;) {
@@ -145,6 +166,15 @@ async function allDetached(
     const done = seen ? Math.min(status.updatedNumberScheduled ?? 0, status.numberAvailable ?? 0) : 0;
     if (seen && done >= desired) {
       log.info({ nodes: desired }, "enforcement is off on every node");
+      return;
+    }
+    const absent = seen ? await away() : [];
+    if (absent.length > 0 && done + absent.length >= desired) {
+      log.warn(
+        { nodes: absent },
+        "enforcement is off on every node that answers. These do not: what is in force there stays so until they restart, " +
+          "or `portcullis detach --all` is run on them",
+      );
       return;
     }
     if (Date.now() >= end) {

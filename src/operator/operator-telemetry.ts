@@ -34,6 +34,7 @@ export interface OperatorParts {
   readonly observers: ObserverHub;
   readonly statusQueue: StatusWriter["controller"];
   readonly isLeader: boolean;
+  readonly server: { readonly certificateExpiresAt: number | null };
 }
 
 export class OperatorTelemetry {
@@ -54,6 +55,8 @@ export class OperatorTelemetry {
     const { metrics } = this.#made;
     const { cluster, plan, deletions, records, isLeader, statusQueue, observers } = this.#operator;
     metrics.isLeader.set(isLeader ? 1 : 0);
+    const expiry = this.#operator.server.certificateExpiresAt;
+    if (expiry !== null) metrics.certificateExpiry.set(expiry / 1000);
     for (const { name, queue } of [...plan.controllers, statusQueue]) {
       metrics.queueDepth.set({ controller: name }, queue.depth + queue.delayed);
     }

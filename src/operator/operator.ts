@@ -1,5 +1,6 @@
 /** The operator: keeps every node's agent told what its pods are to have, and every profile's status true. */
 import type { KubeConnection } from "../kube/connection.ts";
+import { isNotFound } from "../kube/errors.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { LeaderElection } from "../kube/leader.ts";
 import { reviewToken } from "../kube/token-review.ts";
@@ -144,8 +145,14 @@ export class Operator {
 
   /** Why this replica could not take over now, in words; none: it could, or has. */
   get problems(): string[] {
-    const unsynced = this.cluster.informers.filter(({ isSynced }) => !isSynced).map(({ plural }) => plural);
-    if (unsynced.length > 0) return [`not read yet: ${unsynced.join(", ")}`];
+    const unsynced = this.cluster.informers.filter(({ isSynced }) => !isSynced);
+    const unknown = unsynced.filter(({ problem }) => isNotFound(problem)).map(({ plural }) => plural);
+    if (unknown.length > 0) {
+      return [
+        `the API server does not know ${unknown.join(", ")}: install the definition (crds/, or crds.install of the chart)`,
+      ];
+    }
+    if (unsynced.length > 0) return [`not read yet: ${unsynced.map(({ plural }) => plural).join(", ")}`];
     return this.plan.isSettled ? [] : ["not everything is planned yet"];
   }
 
@@ -256,6 +263,7 @@ export class Operator {
       records: this.records,
       totals: this.#totals,
       servingSince: () => this.#servingSince,
+      certificateExpiresAt: () => this.server.certificateExpiresAt,
       weaknessesOf: (pod) => this.plan.pods.get(pod)?.weaknesses ?? [],
       onUnjudged: (pods) => unjudged.found(pods),
       onWritten: (failed) => observer.statusWritten(failed),

@@ -84,6 +84,12 @@ export const OPERATOR_METRICS = {
     help: "Agents that are connected.",
     labels: [],
   },
+  certificateExpiry: {
+    type: "gauge",
+    name: "portcullis_operator_certificate_expiry_timestamp_seconds",
+    help: "When the certificate that agents are shown expires, in seconds since 1970.",
+    labels: [],
+  },
   agentConnections: {
     type: "counter",
     name: "portcullis_operator_agent_connections_total",

@@ -15,6 +15,9 @@ test("certificates by Helm: the operator has the key, agents have the certificat
   const objects = renderChart(helm);
   const secret = only(objects, "Secret");
   assert.deepEqual(Object.keys(secret.data).sort(), ["ca.crt", "tls.crt", "tls.key"]);
+  const expires = new X509Certificate(Buffer.from(secret.data["tls.crt"], "base64")).validTo;
+  const noted = Number(secret.metadata.annotations?.["portcullis/expires"]) * 1000;
+  assert.ok(Math.abs(noted - Date.parse(expires)) < 60_000, "an upgrade sees when it ends, and renews it before");
   const ca = only(objects, "ConfigMap");
   assert.equal(ca.data["ca.crt"].trim(), Buffer.from(secret.data["ca.crt"], "base64").toString().trim());
   const agent = JSON.stringify(only(objects, "DaemonSet"));

@@ -72,7 +72,10 @@ test("what the operator may do in a cluster: this, and nothing else", { skip }, 
     "leases.coordination.k8s.io: create",
     "leases.coordination.k8s.io/portcullis-operator: get update",
   ]);
-  assert.deepEqual(rules("Role", "portcullis-uninstall"), ["daemonsets.apps/portcullis-agent: get patch"]);
+  assert.deepEqual(rules("Role", "portcullis-uninstall"), [
+    "daemonsets.apps/portcullis-agent: get patch",
+    "pods: list",
+  ]);
   const subjects = objects.filter(({ kind }) => kind.endsWith("RoleBinding")).flatMap((binding) => binding.subjects);
   assert.deepEqual([...new Set(subjects.map(({ name }) => name))].sort(), [
     "portcullis-observer",

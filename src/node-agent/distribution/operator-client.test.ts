@@ -259,3 +259,16 @@ test("what somebody looks at is sent up while they look, and not after the conne
   await sleep(200);
   assert.equal(operator.said("observations").length, 1);
 });
+
+test("a proxy for the world outside is not the way to the operator", async () => {
+  const before = { ...process.env };
+  // Nobody listens there: whoever goes by it does not arrive.
+  for (const name of ["https_proxy", "http_proxy", "grpc_proxy"]) process.env[name] = "http://127.0.0.1:9";
+  process.env.no_proxy = "";
+  try {
+    agent = new TestAgent();
+    await connection(0);
+  } finally {
+    process.env = before;
+  }
+});

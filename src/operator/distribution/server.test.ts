@@ -29,7 +29,7 @@ function certificate(name: string): void {
   });
 }
 
-function serverWith(tls: { certificateFile: string; keyFile: string }): DistributionServer {
+function serverWith(tls: { certificateFile: string; keyFile: string }, log = silentLogger()): DistributionServer {
   const nothing = () => {};
   const server = new DistributionServer({
     version: "test",
@@ -51,7 +51,7 @@ function serverWith(tls: { certificateFile: string; keyFile: string }): Distribu
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
-    log: silentLogger(),
+    log,
   });
   servers.push(server);
   return server;
@@ -93,6 +93,16 @@ test("a certificate that is not there, or has another key, is told by its name",
     code: "PC_UNREADABLE",
     message: /two\.crt with .*one\.key/,
   });
+});
+
+test("when a certificate ends is known, and said before and after", async () => {
+  certificate("short");
+  const lines: string[] = [];
+  const server = serverWith({ certificateFile: path("short.crt"), keyFile: path("short.key") }, silentLogger(lines));
+  await server.listen();
+  const left = (server.certificateExpiresAt ?? 0) - Date.now();
+  assert.ok(left > 23 * 3_600_000 && left <= 24 * 3_600_000, `${left} ms`);
+  assert.match(lines.join(), /the certificate expires soon; renew it/);
 });
 
 test("a renewed certificate is taken up, and half a one is not", async () => {

@@ -117,6 +117,11 @@ export class DistributionServer {
     return this.#port;
   }
 
+  /** When the certificate that agents are shown ends, in milliseconds since 1970; null: there is none. */
+  get certificateExpiresAt(): number | null {
+    return this.#files?.expiresAt ?? null;
+  }
+
   /** How many agents are connected. */
   get sessions(): number {
     return this.#sessions.size;

@@ -28,6 +28,8 @@ export interface Clock {
   now: number;
   /** Since when agents can connect to this operator. */
   servingSince: number;
+  /** When the certificate that agents are shown has expired; null: it has not. */
+  certificateExpired?: number | null;
 }
 
 /** Agents may take so long to connect after this operator began to serve. */
@@ -79,17 +81,23 @@ function planFailure({ policy, binding }: PodPlan): Failure | null {
 }
 
 /** @param isKnown whether the agent has said anything of the pod */
-function agentFailure(agent: AgentRecord | undefined, { now, servingSince }: Clock, isKnown: boolean): Failure | null {
+function agentFailure(agent: AgentRecord | undefined, clock: Clock, isKnown: boolean): Failure | null {
+  const { now, servingSince, certificateExpired = null } = clock;
+  const expired =
+    certificateExpired === null
+      ? null
+      : `the operator's certificate has expired at ${timeText(certificateExpired)}, so that no agent connects; renew it`;
   const meanwhile = isKnown
     ? "what was in force stays in force"
     : "it has never said anything of this pod: unless the node has a gate that holds new pods back, nothing judges it, and its traffic passes";
   if (agent === undefined) {
     if (now - servingSince < SERVING_GRACE_MS) return null;
-    const message = "no agent has connected from this node; is the agent's DaemonSet running there?";
+    const message = expired ?? "no agent has connected from this node; is the agent's DaemonSet running there?";
     return { reason: "AgentMissing", message };
   }
   if (!agent.connected && now - agent.lastSeen > AGENT_GRACE_MS) {
-    const message = `its agent has not been heard of since ${timeText(agent.lastSeen)}; ${meanwhile}`;
+    const silence = `its agent has not been heard of since ${timeText(agent.lastSeen)}; ${meanwhile}`;
+    const message = expired === null ? silence : `${silence}; ${expired}`;
     return { reason: "AgentMissing", message };
   }
   if (agent.refusal !== null) return { reason: agent.refusal.code || "Refused", message: agent.refusal.message };

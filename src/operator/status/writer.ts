@@ -33,6 +33,8 @@ export interface StatusWriterOptions {
   readStatus: (key: string) => Promise<ReadStatus | null>;
   /** Since when this operator serves agents, in milliseconds since 1970; null: it does not, and writes nothing. */
   servingSince: () => number | null;
+  /** When the certificate that agents are shown ends, in milliseconds since 1970; null: there is none. */
+  certificateExpiresAt?: () => number | null;
   onWritten?: (failed: boolean) => void;
   /** What a pod has beyond its need. */
   weaknessesOf: (pod: string) => readonly Weakness[];
@@ -199,7 +201,10 @@ export class StatusWriter {
   #build(profile: StoredProfile, previous: Partial<ProfileStatus>): ProfileStatus | null {
     const { planner, records, totals, servingSince, weaknessesOf } = this.#options;
     const plans = planner.plansOf(profile.key);
-    const clock = { now: Date.now(), servingSince: servingSince() ?? Date.now() };
+    const now = Date.now();
+    const expiry = this.#options.certificateExpiresAt?.() ?? null;
+    const certificateExpired = expiry !== null && expiry < now ? expiry : null;
+    const clock = { now, servingSince: servingSince() ?? now, certificateExpired };
     const isEarly = clock.now - clock.servingSince < SERVING_GRACE_MS;
     const isKnown = previous.observedGeneration === profile.generation;
     if (isEarly && isKnown && plans.some(({ node }) => records.get(node) === undefined)) {
