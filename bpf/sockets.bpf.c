@@ -45,6 +45,35 @@ int socket_created(struct bpf_sock *ctx)
 	return GO_ON;
 }
 
+/*
+ * Is the packet sent by the process that runs? A stream is while its socket is locked for a call; what is acknowledged or
+ * timed out sends in between, when it is not. Datagrams wait for nothing.
+ */
+static __always_inline int is_sent_by_caller(struct bpf_sock *socket)
+{
+	if (socket->protocol != PROTOCOL_TCP)
+		return 1;
+	return BPF_CORE_READ(address_of_socket(socket), sk_lock.owned) != 0;
+}
+
+/*
+ * Where nothing shows who is about to write on a connected socket, the packet does: it leaves within the call. A listener's
+ * answers do not, and sockets without storage are the kernel's.
+ */
+SEC("cgroup_skb/egress")
+int socket_transmits(struct __sk_buff *skb)
+{
+	struct bpf_sock *socket = skb->sk;
+
+	if (socket)
+		socket = bpf_sk_fullsock(socket);
+	if (!socket || socket->state == BPF_TCP_LISTEN || is_user_known(socket))
+		return GO_ON;
+	if (is_sent_by_caller(socket) && bpf_sk_storage_get(&socket_owners, socket, NULL, 0))
+		use_socket(socket);
+	return GO_ON;
+}
+
 /* Optional: kernels before 6.16 do not have it. Where there is a choice, whoever writes is to be known before it leaves. */
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(socket_writes, struct sock *socket)

@@ -79,7 +79,11 @@ const ATTACKS: Record<string, HandOver> = {
 };
 
 for (const [what, attack] of Object.entries(ATTACKS)) {
-  test(`§3 what a stranger writes into a socket does not leave with what its owner writes: ${what}`, async () => {
+  test(`§3 what a stranger writes into a socket does not leave with what its owner writes: ${what}`, async (context) => {
+    const { senders } = attachedHookSets(listPins(join(lab.agent.pinRoot, "links")));
+    if (senders === null && attack.make.includes("connect") && attack.use.includes("sendmore")) {
+      return context.skip("this kernel does not show who leaves something in a connected socket's queue");
+    }
     assert.notDeepEqual(await lend(open, stranger, attack), [], "nothing of it arrives without a profile either");
     assert.notDeepEqual(await lend(shop, heir, attack), [], "what a listed process writes does not arrive");
     assert.deepEqual(await lend(shop, stranger, attack), []);
@@ -100,16 +104,19 @@ test("§3 a socket that a stranger has only read from is its owner's again", asy
   assert.equal((await lab.servers.received(tag)).length, 1);
 });
 
-test("§3 the first bytes that a stranger writes on a connection do not leave", async (context) => {
-  const pins = listPins(join(lab.agent.pinRoot, "links"));
-  const { senders } = attachedHookSets(pins);
-  if (senders !== "lsm" && senders !== "fentry" && !pins.includes("socket_writes")) {
-    return context.skip("this kernel shows who writes on a connected socket after the packet, or not at all");
-  }
-  const attack = { make: `tcp4 connect ${SERVER} 7000`, use: "send TAG", resume: "sleep 50" };
-  assert.notDeepEqual(await lend(open, stranger, attack), []);
-  assert.deepEqual(await lend(shop, stranger, attack), []);
-});
+for (const [what, make] of Object.entries({
+  TCP: `tcp4 connect ${SERVER} 7000`,
+  "TCP over IPv6": `tcp6 connect ${SERVER6} 7000`,
+  UDP: `udp4 connect ${SERVER} 7000`,
+  "UDP over IPv6": `udp6 connect ${SERVER6} 7000`,
+})) {
+  test(`§3 the first bytes that a stranger writes on a connected socket do not leave: ${what}`, async () => {
+    const attack = { make, use: "send TAG", resume: "sleep 50" };
+    assert.notDeepEqual(await lend(open, stranger, attack), []);
+    assert.notDeepEqual(await lend(shop, heir, attack), []);
+    assert.deepEqual(await lend(shop, stranger, attack), []);
+  });
+}
 
 test("§3 a descriptor that is taken out of another process is its taker's", async () => {
   const victim = lab.start(shop, owner, `tcp4 connect ${SERVER} 7000 descriptor wait send x sleep ${RETRANSMITTED_MS}`);

@@ -49,15 +49,15 @@ const CANDIDATES = { devices: FUNCTIONS, flows: FUNCTIONS, senders: SENDERS } as
 
 /** Tracepoints of bpf/sockets.bpf.c that see the sender too, but after the packet. */
 const SENDER_TRACEPOINTS: readonly string[] = ["socket_sent", "socket_received"];
-/** The one that sees before the packet who writes on a TCP connection. */
-const WRITER_TRACEPOINT = "socket_writes";
+/** What else of bpf/sockets.bpf.c shows the sender where nothing is put on the kernel's functions: of TCP, and by the packet. */
+const SENDER_SUBSTITUTES: readonly string[] = ["socket_writes", "socket_transmits"];
 
 const JOBS = {
   devices: { name: "veth detection", lost: "veth pairs are known from rtnetlink alone" },
   flows: { name: "flow registration", lost: "packets that come without their socket may be judged by `default`" },
   senders: {
     name: "sender detection",
-    lost: "the first packet of a connected socket's new user is judged as its former user's",
+    lost: "the sender on a connected socket is looked for at each packet, which costs more",
   },
 } as const satisfies Record<keyof HookSets, { name: string; lost: string }>;
 
@@ -158,7 +158,8 @@ export class FunctionHooks implements Disposable {
     const allowed = SENDERS.filter(({ set }) => isAllowed(set, this.#options.allowed));
     const used = this.#use("flows", "senders", allowed);
     const { links } = this.#options;
-    if (used !== null) for (const name of [...SENDER_TRACEPOINTS, WRITER_TRACEPOINT]) detachPinned(join(links, name));
+    if (used !== null)
+      for (const name of [...SENDER_TRACEPOINTS, ...SENDER_SUBSTITUTES]) detachPinned(join(links, name));
     return used ?? attachedHookSets(listPins(links)).senders;
   }
 

@@ -214,7 +214,8 @@ export class Programs implements Attachments, Disposable {
 /** What libbpf says of a pinned map that is not as the object wants it. */
 const PIN_MISMATCH = /couldn't reuse pinned map/;
 
-const HANDED_OVER = "a connected socket that another process takes over is judged by its last user";
-const SEEN_LATE = "what the new user of a connected TCP socket writes first may leave before he is seen";
+const HANDED_OVER = "what a process leaves in the queue of another's connected socket is judged as who sends next";
+const SEEN_LATE =
+  "what the new user of a TCP connection writes with a call that has to wait may leave before he is seen";
 const OUT_OF_REACH =
   "sockets older than the agent are found through /proc; those of a process whose first thread has ended are not";
