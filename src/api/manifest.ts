@@ -2,6 +2,7 @@
 import { type Document, isMap, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
 import { causeText } from "./errors.ts";
 import type { FieldPath, ManifestSource, Position } from "./fields.ts";
+import { type PodTemplate, podTemplateOf } from "./pod-templates.ts";
 import { API_GROUP, KIND } from "./types.ts";
 
 /** One SecurityProfile of a text, not validated yet. */
@@ -26,6 +27,8 @@ export interface ParsedManifests {
   errors: ManifestProblem[];
   /** Objects of other kinds, which were skipped. */
   notes: ManifestProblem[];
+  /** Pods among these objects, and what makes pods. */
+  pods: PodTemplate[];
 }
 
 /**
@@ -37,7 +40,7 @@ const MAX_ALIASES = 100;
 /** Parses a text. Never throws for bad input. `source` is the name of the file, for messages. */
 export function parseManifests(text: string, source: string): ParsedManifests {
   const lines = new LineCounter();
-  const parsed: ParsedManifests = { manifests: [], errors: [], notes: [] };
+  const parsed: ParsedManifests = { manifests: [], errors: [], notes: [], pods: [] };
   for (const document of parseDocuments(text, source, lines, parsed.errors)) {
     const place = new DocumentSource(source, lines, document);
     // The first one only: what follows is mostly its consequence.
@@ -93,6 +96,8 @@ function sortObject(object: unknown, place: DocumentSource, parsed: ParsedManife
   if (isOtherKind(kind, apiVersion)) {
     const message = `skipped: a ${String(kind)} is not a ${KIND}`;
     parsed.notes.push(place.problem("PC_OTHER_KIND", message, "nothing to do"));
+    const pod = podTemplateOf(object, (...words) => place.problem(...words));
+    if (pod !== null) parsed.pods.push(pod);
     return;
   }
   parsed.manifests.push({ object, source: place });

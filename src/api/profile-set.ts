@@ -1,6 +1,7 @@
 /** All profiles of some texts, as one state: what an agent puts in force, or `validate` reports on. No I/O. */
 import { type FieldError, fieldError } from "./fields.ts";
 import { type Manifest, type ManifestProblem, parseManifests } from "./manifest.ts";
+import type { PodTemplate } from "./pod-templates.ts";
 import type { SecurityProfile } from "./types.ts";
 import { validateProfile } from "./validate.ts";
 
@@ -28,16 +29,19 @@ export interface ProfileSet {
   errors: ManifestProblem[];
   /** Documents that were skipped. */
   notes: ManifestProblem[];
+  /** Pods among the documents of other kinds, and what makes pods. */
+  pods: PodTemplate[];
 }
 
 /** Reads and validates all of them. A profile that is there twice is an error of the second one. */
 export function readProfileSet(texts: readonly ManifestText[]): ProfileSet {
-  const set: ProfileSet = { reports: [], errors: [], notes: [] };
+  const set: ProfileSet = { reports: [], errors: [], notes: [], pods: [] };
   const seen = new Map<string, string>();
   for (const { source, text } of texts) {
     const parsed = parseManifests(text, source);
     set.errors.push(...parsed.errors);
     set.notes.push(...parsed.notes);
+    set.pods.push(...parsed.pods);
     set.reports.push(...parsed.manifests.map((manifest) => reportOf(manifest, seen)));
   }
   return set;

@@ -111,3 +111,23 @@ test("no colours into a pipe; on request there are", () => {
 test("the examples are valid, without a warning", () => {
   assert.equal(run(["validate", "--strict", EXAMPLES]).status, 0);
 });
+
+test("pods that a profile selects are named with what they have beyond need, at status 0", () => {
+  const deployment = (labels: string, spec: string) =>
+    `---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {metadata: {labels: ${labels}}, spec: ${spec}}}\n`;
+  const plain = run(["validate", "-"], GOOD + deployment("{app: a}", "{containers: [{name: c}], volumes: }"));
+  assert.equal(plain.status, 0);
+  assert.match(
+    plain.stdout,
+    /note: Deployment web, which a selects, has more than it needs\. CAP_NET_RAW: it can read/,
+  );
+  const context = "{capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}";
+  const hardened = deployment("{app: a}", `{containers: [{name: c, securityContext: ${context}}]}`);
+  assert.doesNotMatch(run(["validate", "-"], GOOD + hardened).stdout, /more than it needs/);
+  assert.doesNotMatch(
+    run(["validate", "-"], GOOD + deployment("{app: other}", "{containers: [{}]}")).stdout,
+    /more than/,
+  );
+  // What the API server would not take is nobody's pod.
+  assert.equal(run(["validate", "-"], GOOD + deployment("{app: a}", "{containers: {privileged: 7}}")).status, 0);
+});

@@ -2,7 +2,10 @@
 
 import { Command, Option } from "commander";
 import { PortcullisError } from "../api/errors.ts";
-import { isValidSet, type ManifestText, readProfileSet } from "../api/profile-set.ts";
+import type { ManifestProblem } from "../api/manifest.ts";
+import { isValidSet, type ManifestText, type ProfileSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
+import { podWeaknesses, weaknessText } from "../api/weaknesses.ts";
+import { selectProfiles } from "../policy/selection.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { readManifestTexts } from "./manifest-files.ts";
 import { setReportText, type UnreadPath, type ValidateOutcome } from "./validate-report.ts";
@@ -54,7 +57,20 @@ export function validatePaths(paths: readonly string[]): ValidateOutcome {
     const message = `there is no SecurityProfile in ${paths.join(", ")}`;
     unread.push({ path: paths.join(", "), code: "PC_NO_PROFILES", message });
   }
+  set.notes.push(...podNotes(set));
   return { valid: isValidSet(set) && unread.length === 0, set, unread };
+}
+
+/** What pods that a profile of the set selects have beyond their need: a note, since it keeps no profile from being in force. */
+function podNotes(set: ProfileSet): ManifestProblem[] {
+  return set.pods.flatMap(({ kind, namespace, name, labels, spec, note }) => {
+    const profiles = selectProfiles(validProfiles(set), { namespace, labels });
+    const weaknesses = podWeaknesses(spec);
+    if (profiles.length === 0 || weaknesses.length === 0) return [];
+    const whose = profiles.map(({ metadata }) => metadata.name).join(", ");
+    const message = `${kind} ${name}, which ${whose} selects, has more than it needs. ${weaknesses.map(weaknessText).join(". ")}`;
+    return [note("PC_POD_WEAKNESS", message, "docs/threat-model.md says what to take away")];
+  });
 }
 
 function outcomeJson({ valid, set, unread }: ValidateOutcome): string {
