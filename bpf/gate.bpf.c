@@ -7,7 +7,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-#include "maps.h"
+#include "claim.h"
 
 #define PASS 1
 #define DROP 0
@@ -26,16 +26,22 @@ static __always_inline int is_cared_for(const struct socket_owner *owner)
 	return cookie && may_be_same(*cookie, owner->netns_cookie);
 }
 
-/* A namespace that is seen for the first time, or under the number of one that is gone. */
-static __always_inline int meet_stranger(const struct socket_owner *owner)
+/*
+ * A namespace that is seen for the first time, or under the number of one that is gone (`before`). One that is more than its
+ * owner may have here is not remembered: it stays shut, and pushes out nobody who waits.
+ */
+static __always_inline int meet_stranger(const struct socket_owner *owner, const struct gated *before)
 {
 	struct gated fresh = {
+		.owner = before ? before->owner : owner->creator.cgroup_id,
 		.netns_cookie = owner->netns_cookie,
 		.first_seen = bpf_ktime_get_ns(),
 		.dropped = 1,
 	};
 	__u32 netns = owner->netns_inum;
 
+	if (!before && !take_claim(fresh.owner, CLAIM_STRANGERS, STRANGERS_CLAIM))
+		return DROP;
 	if (bpf_map_update_elem(&gated, &netns, &fresh, BPF_ANY) < 0)
 		count_error(ERROR_GATE_FULL);
 	return DROP;
@@ -48,7 +54,7 @@ static __always_inline int judge_stranger(const struct gate *settings, const str
 	struct gated *stranger = bpf_map_lookup_elem(&gated, &netns);
 
 	if (!stranger || !may_be_same(stranger->netns_cookie, owner->netns_cookie))
-		return meet_stranger(owner);
+		return meet_stranger(owner, stranger);
 	if ((settings->flags & GATE_OPENS_AFTER_TIMEOUT) &&
 	    bpf_ktime_get_ns() - stranger->first_seen > settings->timeout) {
 		__sync_fetch_and_add(&stranger->passed, 1);

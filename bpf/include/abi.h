@@ -171,6 +171,7 @@ struct gated {
 	__u64 first_seen;     /* ns */
 	__u64 dropped;        /* packets */
 	__u64 passed;         /* packets let through after the timeout */
+	__u64 owner;          /* cgroup of who made the first socket there, see struct claim_key */
 };
 
 /* ---------------------------------------------------------------------------------------- rule tables */
@@ -251,7 +252,9 @@ struct name_rule {
 /* And all owners together of the paths, so that there is room for those that profiles list. */
 #define PATHS_CLAIM_ALL 12288
 #define CLAIM_OWNER_ALL 0
-enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1 };
+/* Network namespaces at the gate: a container starts in one, and may make more for itself. */
+#define STRANGERS_CLAIM 16
+enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_STRANGERS = 2 };
 
 /* `claims`: LRU_HASH. */
 struct claim_key {

@@ -5,11 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, rmdirSync } from "node:fs";
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
+import { STRANGERS_CLAIM } from "../../src/node-agent/kernel/abi.gen.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
+import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { buildTool } from "../tools/build.ts";
 import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";
@@ -173,6 +175,35 @@ test("§9 a namespace that nobody cares for is shown, and waits, while the agent
   assert.deepEqual((await status()).gate?.strangers, []);
   await end(running);
   assert.equal((await received())[1], 0);
+});
+
+test("§9 a container that makes network namespaces without end pushes nobody out who waits", async () => {
+  await lab.agent.stop();
+  await lab.agent.start(GATED);
+  await lab.agent.crash();
+  const waiting = await bear();
+  connectWorkload(lab.topology, pod);
+  const noisy = join(cgroup, "noisy");
+  mkdirSync(noisy);
+  const maker = lab.start(outside, lab.program("maker", buildTool("client")), ["wait", "namespaces", "200"]);
+  try {
+    await maker.line("waiting");
+    using gated = openMap(lab.agent.pinRoot, "gated");
+    const before = [...gated.entries()];
+    assert.equal(before.length, 1);
+    writeFileSync(join(noisy, "cgroup.procs"), String(maker.pid));
+    maker.tell();
+    await maker.line("done");
+    const after = new Map(gated.entries());
+    for (const [netns, { firstSeen }] of before) assert.equal(after.get(netns)?.firstSeen, firstSeen);
+    assert.equal(after.size - before.length, STRANGERS_CLAIM);
+    // What an agent would do that is alive: the next test looks at the only stranger.
+    gated.clear();
+  } finally {
+    await maker.kill();
+    await end(waiting);
+    rmdirSync(noisy);
+  }
 });
 
 test("§9 after the startup timeout the policy holds: Allow lets it through, and says so", async () => {

@@ -7,6 +7,7 @@ import {
   PATHS_CLAIM,
   PATHS_CLAIM_ALL,
   PROCESSES_CLAIM,
+  STRANGERS_CLAIM,
 } from "../kernel/abi.gen.ts";
 import type { Maps } from "../kernel/typed-maps.ts";
 import type { FullShare } from "./shares.ts";
@@ -49,8 +50,8 @@ export function arePathsShort(claims: Maps["claims"]): boolean {
   );
 }
 
-/** Sets every claim to what is there: after paths were removed, and where an event was missed. */
-export function recountClaims(maps: Pick<Maps, "claims" | "processes" | "pathTexts">): void {
+/** Sets every claim to what is there: after entries were removed, and where an event was missed. */
+export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" | "pathTexts">): void {
   const found = new Map<string, Claim & ClaimKey>();
   const entryOf = (kind: number, owner: bigint): Claim & ClaimKey => {
     const entry = found.get(`${kind} ${owner}`) ?? { kind, owner, count: 0n, refused: 0n };
@@ -59,6 +60,7 @@ export function recountClaims(maps: Pick<Maps, "claims" | "processes" | "pathTex
   };
   for (const [{ kind, owner }, { refused }] of maps.claims.entries()) entryOf(kind, owner).refused = refused;
   for (const [, { owner }] of maps.processes.entries()) entryOf(ClaimKind.PROCESSES, owner).count += 1n;
+  for (const [, { owner }] of maps.gated.entries()) entryOf(ClaimKind.STRANGERS, owner).count += 1n;
   for (const [, { owner }] of maps.pathTexts.entries()) {
     entryOf(ClaimKind.PATHS, owner).count += 1n;
     entryOf(ClaimKind.PATHS, ALL).count += 1n;
@@ -66,7 +68,15 @@ export function recountClaims(maps: Pick<Maps, "claims" | "processes" | "pathTex
   maps.claims.setAll([...found.values()].map((entry) => [entry, entry]));
 }
 
+/** Gives a stranger's place at the gate back to its owner. */
+export function returnStranger(claims: Maps["claims"], owner: bigint): void {
+  const key = { kind: ClaimKind.STRANGERS, owner };
+  const claim = claims.get(key);
+  if (claim !== undefined && claim.count > 0n) claims.set(key, { ...claim, count: claim.count - 1n });
+}
+
 function sizeOf({ kind, owner }: ClaimKey): number {
   if (kind === ClaimKind.PROCESSES) return PROCESSES_CLAIM;
+  if (kind === ClaimKind.STRANGERS) return STRANGERS_CLAIM;
   return owner === ALL ? PATHS_CLAIM_ALL : PATHS_CLAIM;
 }

@@ -14,6 +14,7 @@ import type { Maps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { namespaceCookie } from "../workload/namespace-cookie.ts";
 import { liveNamespaces } from "../workload/namespace-processes.ts";
+import { returnStranger } from "./claims.ts";
 
 /** Programs of gate.bpf.o, and the names of their pins. */
 export const GATE_PROGRAMS = ["gate_sends", "gate_receives"] as const;
@@ -47,7 +48,7 @@ export interface Stranger {
   passed: number;
 }
 
-type GateMaps = Pick<Maps, "gate" | "cared" | "gated" | "socketOwners">;
+type GateMaps = Pick<Maps, "gate" | "cared" | "gated" | "socketOwners" | "claims">;
 
 /** What is in care, and where it can be opened. */
 export interface CaredFor {
@@ -105,7 +106,7 @@ export class Gate {
   remove(pinRoot: string): boolean {
     this.#maps.gate.set(0, { timeout: 0n, flags: 0, hostNetns: 0 });
     const removed = GATE_PROGRAMS.filter((name) => detachPinned(join(pinRoot, LINKS, name)));
-    this.#maps.gated.clear();
+    for (const netnsInum of [...this.#maps.gated.keys()]) this.#forget(netnsInum);
     return removed.length > 0;
   }
 
@@ -137,7 +138,7 @@ export class Gate {
     const waiting = [...this.#maps.gated.keys()];
     if (waiting.length === 0) return;
     const live = liveNamespaces();
-    this.#maps.gated.deleteAll(waiting.filter((netnsInum) => !live.has(netnsInum)));
+    for (const netnsInum of waiting) if (!live.has(netnsInum)) this.#forget(netnsInum);
   }
 
   /** One that cannot be admitted waits: the gate is the safe side. */
@@ -147,10 +148,15 @@ export class Gate {
       // Its name is gone, or is another's: what was admitted under it stays as it is.
       if (cookie === null) return;
       if (this.#maps.cared.get(netnsInum) !== cookie) this.#maps.cared.set(netnsInum, cookie);
-      this.#maps.gated.delete(netnsInum);
+      this.#forget(netnsInum);
     } catch (cause) {
       this.#log.error({ netnsPath, err: cause }, "cannot let a network namespace through the gate; trying again");
     }
+  }
+
+  #forget(netnsInum: number): void {
+    const stranger = this.#maps.gated.get(netnsInum);
+    if (stranger !== undefined && this.#maps.gated.delete(netnsInum)) returnStranger(this.#maps.claims, stranger.owner);
   }
 
   /** Of a new socket's namespace, as the program that saw the socket's creation has it; 0n where that was not attached. */

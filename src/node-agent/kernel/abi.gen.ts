@@ -17,6 +17,7 @@ export const DNS_PORTS_MAX = 4;
 export const EPOCHS = 262144;
 export const PROCESSES_CLAIM = 4096;
 export const PATHS_CLAIM = 1024;
+export const STRANGERS_CLAIM = 16;
 export const PATHS_CLAIM_ALL = 12288;
 export const CLAIM_OWNER_ALL = 0;
 export const FLOWS_SHARE = 8192;
@@ -136,6 +137,7 @@ export const GateFlag = {
 export const ClaimKind = {
   PROCESSES: 0,
   PATHS: 1,
+  STRANGERS: 2,
 } as const;
 
 /** `enum process_flag` */
@@ -427,21 +429,23 @@ export const Gate: Codec<Gate> = {
   },
 };
 
-/** `struct gated`, 32 bytes */
+/** `struct gated`, 40 bytes */
 export interface Gated {
   netnsCookie: bigint;
   firstSeen: bigint;
   dropped: bigint;
   passed: bigint;
+  owner: bigint;
 }
 
 export const Gated: Codec<Gated> = {
-  SIZE: 32,
-  encode(value: Gated, buffer: Buffer = Buffer.alloc(32), offset = 0): Buffer {
+  SIZE: 40,
+  encode(value: Gated, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.netnsCookie, offset);
     buffer.writeBigUInt64LE(value.firstSeen, offset + 8);
     buffer.writeBigUInt64LE(value.dropped, offset + 16);
     buffer.writeBigUInt64LE(value.passed, offset + 24);
+    buffer.writeBigUInt64LE(value.owner, offset + 32);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Gated {
@@ -450,6 +454,7 @@ export const Gated: Codec<Gated> = {
       firstSeen: buffer.readBigUInt64LE(offset + 8),
       dropped: buffer.readBigUInt64LE(offset + 16),
       passed: buffer.readBigUInt64LE(offset + 24),
+      owner: buffer.readBigUInt64LE(offset + 32),
     };
   },
 };

@@ -8,13 +8,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,6 +165,28 @@ static void spawn(struct client *client, char **arguments)
 	say("done");
 }
 
+/* As many network namespaces of this process's own, one after the other, in each of which it sends to itself. */
+static void namespaces(struct client *client, char **arguments)
+{
+	long count = parse_number(arguments[0]);
+	struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_port = htons(9),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	for (long i = 0; i < count; i++) {
+		struct ifreq up = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+		int udp;
+
+		if (unshare(CLONE_NEWNET))
+			fail("unshare");
+		udp = socket(AF_INET, SOCK_DGRAM, 0);
+		if (udp < 0 || ioctl(udp, SIOCSIFFLAGS, &up))
+			fail("lo");
+		sendto(udp, "x", 1, 0, (struct sockaddr *)&loopback, sizeof(loopback));
+		close(udp);
+	}
+	say("done");
+}
+
 /* As many children, which wait for this process's end. */
 static void bomb(struct client *client, char **arguments)
 {
@@ -187,6 +212,7 @@ const struct verb flood_verbs[] = {
 	{ "firstparts", 2, "COUNT ADDRESS", first_parts },
 	{ "links", 3, "COUNT FOLDER ADDRESS", links },
 	{ "spawn", 1, "COUNT", spawn },
+	{ "namespaces", 1, "COUNT", namespaces },
 	{ "bomb", 1, "COUNT", bomb },
 	{ NULL, 0, NULL, NULL },
 };
