@@ -112,14 +112,16 @@ struct workload {
 	__s32 nsid;                /* id of that namespace in the agent's, for socket lookups; -1 unknown */
 	__u32 ifindex;             /* host-side veth */
 	__u32 default_ruleset[2];  /* by enum direction; 0 = the empty rule set */
-	__u8 mac[6];               /* of the interface inside the workload */
-	__u8 padding[2];
 };
 
 /* `interfaces`: ARRAY[65536], ifindex -> instance (0 = none). `interfaces_high`: HASH for larger ones. */
 /* `namespaces`: HASH, netns inode number (__u32) -> instance (__u32). */
 
-/* `addresses`: HASH. Which addresses are a workload's own. Value: __u8. */
+/*
+ * `addresses`: HASH. Which addresses are a workload's own. Value: __u8. Hardware addresses of its interfaces are among them, behind
+ * HARDWARE_ADDRESS_PREFIX and zeros: no host has such an address of IPv6.
+ */
+#define HARDWARE_ADDRESS_PREFIX 0xffff
 struct address_key {
 	__u32 workload_id;
 	__u8 address[ADDRESS_LENGTH];
@@ -630,6 +632,7 @@ enum error {
 	ERROR_OWNER_DISAGREEMENT,     /* the socket's storage and its registration name different processes */
 	ERROR_SCRIPT_FILE,            /* of a script that was executed, not found: it goes by its interpreter */
 	ERROR_LISTENERS_FULL,
+	ERROR_SENT_WITHOUT_SOCKET,    /* by nobody; TCP of everybody where GRO is on at a veth's host side, and TSO off in the container */
 	ERROR_COUNT,
 };
 

@@ -47,13 +47,14 @@ static __always_inline int is_arp_spoofing(struct __sk_buff *skb, struct scratch
 	__u8 ethernet_source[6];
 
 	if (s->direction == DIRECTION_INGRESS)
-		return is_own(s->workload.id, s->packet.source) && !same_mac(arp->sender_mac, s->workload.mac);
+		return is_own(s->workload.id, s->packet.source) &&
+		       !is_own_hardware(s->workload.id, arp->sender_mac);
 	/* The kernel speaks for itself: of an address that is new, and of every interface. */
 	if (is_from_kernel(s))
 		return 0;
 	if (bpf_skb_load_bytes(skb, 6, ethernet_source, sizeof(ethernet_source)) < 0)
 		return 1;
-	return !same_mac(arp->sender_mac, s->workload.mac) || !same_mac(ethernet_source, s->workload.mac) ||
+	return !is_own_hardware(s->workload.id, arp->sender_mac) || !same_mac(ethernet_source, arp->sender_mac) ||
 	       (!is_unspecified(s->packet.source) && !is_own(s->workload.id, s->packet.source));
 }
 

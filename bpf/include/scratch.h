@@ -109,4 +109,14 @@ static __always_inline int is_own(__u32 workload_id, const __u8 address[ADDRESS_
 	return bpf_map_lookup_elem(&addresses, &key) != NULL;
 }
 
+static __always_inline int is_own_hardware(__u32 workload_id, const __u8 mac[6])
+{
+	struct address_key key = { .workload_id = workload_id };
+
+	key.address[0] = HARDWARE_ADDRESS_PREFIX >> 8;
+	key.address[1] = HARDWARE_ADDRESS_PREFIX & 0xff;
+	__builtin_memcpy(key.address + ADDRESS_LENGTH - 6, mac, 6);
+	return bpf_map_lookup_elem(&addresses, &key) != NULL;
+}
+
 #endif

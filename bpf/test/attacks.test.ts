@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { Attack } from "../../src/api/types.ts";
 import { addressRecord } from "../../test/packets/dns.ts";
-import { arp, frame, HOST_MAC, WORKLOAD_MAC } from "../../test/packets/ethernet.ts";
+import { arp, frame, HOST_MAC, SECOND_MAC, WORKLOAD_MAC } from "../../test/packets/ethernet.ts";
 import { ip, ipv4, ipv6, quoted } from "../../test/packets/ip.ts";
 import {
   icmp,
@@ -55,6 +55,13 @@ describe("arp-spoofing", () => {
     assert.equal(scene.outFrame(taken, {}), "ArpSpoofing");
     assert.equal(scene.outFrame(arp({ sender: OWN, senderMac: OTHER_MAC, target: GATEWAY }), {}), "ArpSpoofing");
     assert.equal(scene.outFrame(arp({ sender: OWN, target: GATEWAY }, { source: OTHER_MAC }), {}), "ArpSpoofing");
+  });
+
+  test("a second interface of its own is no stranger, neither when it speaks nor when it is heard", () => {
+    guard("arp-spoofing");
+    assert.equal(scene.outFrame(arp({ sender: OWN, senderMac: SECOND_MAC, target: GATEWAY }), {}), "Allowed");
+    assert.equal(scene.inFrame(arp({ operation: 2, sender: OWN, senderMac: SECOND_MAC, target: OWN })), "Allowed");
+    assert.equal(scene.inFrame(arp({ operation: 2, sender: OWN, senderMac: OTHER_MAC, target: OWN })), "ArpSpoofing");
   });
 
   test("gratuitous ones of its own pass, those of others do not", () => {

@@ -24,9 +24,9 @@ export function arpAttack(attacks: Attack[], state: WorkloadState, packet: ArpPa
   if (!attacks.includes("arp-spoofing") || isFromKernel(sender, packet)) return null;
   // Its own announcements may come back to it.
   if (sender.direction === "ingress") {
-    return state.addresses.has(packet.sender) && packet.senderMac !== state.mac ? "ArpSpoofing" : null;
+    return state.addresses.has(packet.sender) && !state.macs.has(packet.senderMac) ? "ArpSpoofing" : null;
   }
-  const ownMac = packet.senderMac === state.mac && packet.ethernetSource === packet.senderMac;
+  const ownMac = state.macs.has(packet.senderMac) && packet.ethernetSource === packet.senderMac;
   // A probe for duplicates has no sender address yet (RFC 5227).
   const ownAddress = state.addresses.has(packet.sender) || packet.sender === UNSPECIFIED_IPV4;
   return ownMac && ownAddress ? null : "ArpSpoofing";

@@ -100,7 +100,7 @@ function judgeTraffic(table: RuleTable, rights: Rights, traffic: Traffic): Reaso
 /** Layers 1 to 3; nothing is learned but what the question says. */
 function judgeNetwork(rights: Rights, { peer, resolved, direction }: Traffic): Reason {
   if (peer === null) return "Allowed";
-  const state = createState({ addresses: [], mac: "" });
+  const state = createState({ addresses: [], macs: [] });
   if (resolved !== null) learn(state, learnerKey(rights), peer.remote, { name: resolved, expires: 1 });
   return judgeLayers(state, rights, { ...peer, family: familyOf(peer.remote) }, 0, direction);
 }

@@ -106,8 +106,8 @@ export type Standing = "pending" | "restricted" | "unrestricted";
 export interface WorkloadState {
   standing: Standing;
   addresses: Set<Address>;
-  /** Of the interface inside the workload; lower-case text with colons. */
-  mac: string;
+  /** Of the interfaces inside the workload; lower-case text with colons. */
+  macs: Set<string>;
   settings: EvaluatorSettings;
   /** Raised by an exec or a socket that changes hands: flows judged before are judged again. */
   epoch: number;
@@ -121,14 +121,14 @@ export interface WorkloadState {
 /** A workload of which nothing has been seen yet. */
 export function createState(workload: {
   addresses: Address[];
-  mac: string;
+  macs: string[];
   standing?: Standing;
   settings?: Partial<EvaluatorSettings>;
 }): WorkloadState {
   return {
     standing: workload.standing ?? "restricted",
     addresses: new Set(workload.addresses),
-    mac: workload.mac,
+    macs: new Set(workload.macs),
     settings: { ...DEFAULT_EVALUATOR_SETTINGS, ...workload.settings },
     epoch: 0,
     flows: new Map(),

@@ -5,7 +5,7 @@ import { evaluate } from "../../src/policy/evaluate.ts";
 import { parsePacket } from "../../src/policy/packet-parser.ts";
 import { createState, type Subject, type WorkloadState } from "../../src/policy/state.ts";
 import type { RuleTable } from "../../src/policy/tables.ts";
-import { WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import type { ClassifierRig, Outcome, ProcessRef } from "../rig/classifier-rig.ts";
 import { compileCase, type FuzzCase, type PacketStep } from "./case.ts";
 import { compareCounters, type ExpectedCounters } from "./compare-counters.ts";
@@ -52,7 +52,7 @@ export class CaseRun {
     this.#table = tables[0] as RuleTable;
     this.#state = createState({
       addresses: fuzzCase.addresses.map((address) => parseIp(address) as bigint),
-      mac: WORKLOAD_MAC,
+      macs: [WORKLOAD_MAC, SECOND_MAC],
       settings: fuzzCase.settings,
     });
   }

@@ -4,7 +4,7 @@ import { formatIp, mapIpv4 } from "../../src/policy/addresses.ts";
 import { bytesToNumber } from "../../src/policy/prefixes.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 import { addressBytes } from "../packets/bytes.ts";
-import { arp, ETHERTYPE, frame, HOST_MAC, tagged, WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { arp, ETHERTYPE, frame, HOST_MAC, SECOND_MAC, tagged, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import {
   authenticationHeader,
   type Extension,
@@ -158,7 +158,7 @@ function arpMessage(random: Random): PacketStep {
   const fields = {
     operation: random.pick([1, 2]),
     sender: random.pick([OWN4, "10.0.0.1", "0.0.0.0"]),
-    senderMac: random.pick([WORKLOAD_MAC, HOST_MAC]),
+    senderMac: random.pick([WORKLOAD_MAC, WORKLOAD_MAC, SECOND_MAC, HOST_MAC]),
     target: random.pick([OWN4, "10.0.0.1", "0.0.0.0"]),
   };
   const ethernet = random.chance(0.2) ? { source: HOST_MAC } : {};

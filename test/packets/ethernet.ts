@@ -3,6 +3,8 @@ import { addressBytes, type Bytes, macBytes, word } from "./bytes.ts";
 
 /** Of the interface inside the workload, and of the host's side of its veth. */
 export const WORKLOAD_MAC = "02:00:00:00:00:01";
+/** Of a second interface. */
+export const SECOND_MAC = "02:00:00:00:00:03";
 export const HOST_MAC = "02:00:00:00:00:02";
 export const BROADCAST_MAC = "ff:ff:ff:ff:ff:ff";
 

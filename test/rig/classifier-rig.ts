@@ -7,12 +7,12 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
-import { containerId, mappedAddress } from "../../src/node-agent/enforce/entries.ts";
+import { containerId, hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/entries.ts";
 import { PathNames } from "../../src/node-agent/enforce/path-names.ts";
 import { RuleStore } from "../../src/node-agent/enforce/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/settings.ts";
 import { workloadValue } from "../../src/node-agent/enforce/workload-value.ts";
-import { ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/node-agent/kernel/abi.gen.ts";
+import { type AddressKey, ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/node-agent/kernel/abi.gen.ts";
 import {
   BPFFS_PATH,
   ensureBpffs,
@@ -25,7 +25,7 @@ import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
 import { runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
 import { EVENTS_PIN, type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import type { RuleTable } from "../../src/policy/tables.ts";
-import { WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { age } from "./kernel-time.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -122,7 +122,7 @@ export interface RigOptions {
 
 export interface WorkloadOptions {
   id?: number;
-  mac?: string;
+  macs?: string[];
   addresses?: string[];
 }
 
@@ -138,7 +138,7 @@ export class ClassifierRig implements Disposable {
   #received: Event[] = [];
   #instance = 0;
   #heldTable: number | null = null;
-  #workload: Required<WorkloadOptions> = { id: 1, mac: WORKLOAD_MAC, addresses: [] };
+  #workload: Required<WorkloadOptions> = { id: 1, macs: [WORKLOAD_MAC, SECOND_MAC], addresses: [] };
 
   constructor({ name, maxEntries, settings, object }: RigOptions) {
     if (object === undefined) execFileSync("make", ["-s", OBJECT], { cwd: ROOT });
@@ -184,20 +184,15 @@ export class ClassifierRig implements Disposable {
 
   /** From now on the packets are of this workload. What it may do comes with `apply`. */
   become(workload: WorkloadOptions): void {
-    const { id } = this.#workload;
-    for (const address of this.#workload.addresses) {
-      this.maps.addresses.delete({ workloadId: id, address: mappedAddress(address) });
-    }
+    for (const key of this.#ownAddresses()) this.maps.addresses.delete(key);
     this.#workload = { ...this.#workload, ...workload };
-    for (const address of this.#workload.addresses) {
-      this.maps.addresses.set({ workloadId: this.#workload.id, address: mappedAddress(address) }, 1);
-    }
+    for (const key of this.#ownAddresses()) this.maps.addresses.set(key, 1);
   }
 
   /** Puts a policy in force. The table before it is collected. Returns the id of the table, 0 if it is none. */
   apply(policy: RuleTable | "pending" | "unrestricted"): number {
     const inForce = typeof policy === "string" ? policy : this.#store.hold(policy);
-    const link = { mac: this.#workload.mac, hostIfindex: LOOPBACK };
+    const link = { hostIfindex: LOOPBACK };
     this.#instance = (this.#instance % (INSTANCES - 1)) + 1;
     const value = workloadValue(this.#workload.id, { netnsInum: 1, nsid: -1 }, link, inForce);
     this.maps.workloads.set(this.#instance, value);
@@ -290,6 +285,12 @@ export class ClassifierRig implements Disposable {
     for (const map of traffic as { clear(): void }[]) map.clear();
     for (const [kind, count] of [...errors.entries()]) if (count !== 0n) errors.set(kind, 0n);
     this.takeEvents();
+  }
+
+  #ownAddresses(): AddressKey[] {
+    const { id: workloadId, macs, addresses } = this.#workload;
+    const own = [...macs.map(hardwareAddress), ...addresses.map(mappedAddress)];
+    return own.map((address) => ({ workloadId, address }));
   }
 
   /** Each container has a cgroup, from 1 on. */

@@ -74,7 +74,7 @@ test("a workload's table is put in force on its interface and its namespace", ()
   assert.equal(value?.flags, WorkloadFlag.DEFAULT_ABSENT);
   assert.equal(value?.mode, ModeFlag.ENFORCE);
   assert.equal(maps.namespaces.get(4026530001), maps.interfaces.get(11));
-  assert.equal(maps.addresses.size, 1);
+  assert.equal(maps.addresses.size, 2, "its address, and that of its interface");
 });
 
 test("before its table is written a new workload is shut", () => {

@@ -1,7 +1,16 @@
 /** Rule sets as the entries of the kernel's maps (bpf/include/abi.h, "rule tables"). Pure. */
 import ipaddr from "ipaddr.js";
 import type { Ruleset as PolicyRuleset } from "../../policy/tables.ts";
-import type { NameKey, NameRule, Peer4Key, Peer6Key, PortKey, Ruleset } from "../kernel/abi.gen.ts";
+import {
+  ADDRESS_LENGTH,
+  HARDWARE_ADDRESS_PREFIX,
+  type NameKey,
+  type NameRule,
+  type Peer4Key,
+  type Peer6Key,
+  type PortKey,
+  type Ruleset,
+} from "../kernel/abi.gen.ts";
 
 /** All that one rule set puts into the kernel. */
 export interface RulesetEntries {
@@ -65,6 +74,14 @@ export function mappedAddress(text: string): Buffer {
   const address = ipaddr.parse(text);
   const full = address.kind() === "ipv4" ? (address as ipaddr.IPv4).toIPv4MappedAddress() : address;
   return Buffer.from(full.toByteArray());
+}
+
+/** An interface's hardware address as `addresses` has it. @param mac text with colons */
+export function hardwareAddress(mac: string): Buffer {
+  const address = Buffer.alloc(ADDRESS_LENGTH);
+  address.writeUInt16BE(HARDWARE_ADDRESS_PREFIX, 0);
+  Buffer.from(mac.replaceAll(":", ""), "hex").copy(address, ADDRESS_LENGTH - 6);
+  return address;
 }
 
 function rulesetValue(rules: PolicyRuleset): Ruleset {

@@ -1,6 +1,6 @@
-/** What the kernel is told of a workload beside its rules: its own addresses, and which cgroup is which container. */
+/** What the kernel is told of a workload beside its rules: its own addresses, of IP and hardware, and which cgroup is which container. */
 import type { Workload } from "../workload/workload.ts";
-import { containerId, mappedAddress } from "./entries.ts";
+import { containerId, hardwareAddress, mappedAddress } from "./entries.ts";
 import type { WorkloadMaps } from "./rule-maps.ts";
 
 const PRESENT = 1;
@@ -13,7 +13,10 @@ export class WorkloadFacts {
   }
 
   /** Adds what is new, then removes what is gone: an address that stays is never missing in between. */
-  write(id: number, workload: Pick<Workload, "addresses">, before: readonly string[]): void {
+  write(id: number, workload: Pick<Workload, "addresses" | "interfaces">, before: readonly string[]): void {
+    for (const { mac } of workload.interfaces) {
+      this.#maps.addresses.set({ workloadId: id, address: hardwareAddress(mac) }, PRESENT);
+    }
     for (const address of workload.addresses) {
       this.#maps.addresses.set({ workloadId: id, address: mappedAddress(address) }, PRESENT);
     }

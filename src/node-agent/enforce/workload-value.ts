@@ -33,7 +33,7 @@ export type PolicyInForce = TableState | "unrestricted" | "pending";
 export function workloadValue(
   id: number,
   workload: Pick<Workload, "netnsInum" | "nsid" | "podUid">,
-  link: Pick<WorkloadInterface, "mac" | "hostIfindex">,
+  link: Pick<WorkloadInterface, "hostIfindex">,
   policy: PolicyInForce,
 ): WorkloadValue {
   const base = {
@@ -41,7 +41,6 @@ export function workloadValue(
     netnsInum: workload.netnsInum,
     nsid: workload.nsid,
     ifindex: link.hostIfindex,
-    mac: macBytes(link.mac),
     tableId: 0,
     attacks: 0,
     defaultRuleset: [0, 0] as [number, number],
@@ -72,8 +71,4 @@ export function actionsOf(mode: number): Action[] {
 
 export function sameWorkloadValue(left: WorkloadValue, right: WorkloadValue): boolean {
   return WorkloadCodec.encode(left).equals(WorkloadCodec.encode(right));
-}
-
-function macBytes(mac: string): Buffer {
-  return Buffer.from(mac.replaceAll(":", ""), "hex");
 }

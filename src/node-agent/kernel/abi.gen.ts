@@ -26,6 +26,7 @@ export const DNS_QUERIES_SHARE = 512;
 export const DNS_NAMES_SHARE = 1024;
 export const LEARNED_SHARE = 1024;
 export const LIMITS_SHARE = 512;
+export const HARDWARE_ADDRESS_PREFIX = 65535;
 export const LAST_LISTENERS_SHARE = 256;
 export const COUNTERS_SHARE = 256;
 export const PLACE_KEY_MAX = 64;
@@ -241,7 +242,8 @@ export const ErrorKind = {
   OWNER_DISAGREEMENT: 28,
   SCRIPT_FILE: 29,
   LISTENERS_FULL: 30,
-  COUNT: 31,
+  SENT_WITHOUT_SOCKET: 31,
+  COUNT: 32,
 } as const;
 
 /** `enum event_type` */
@@ -291,7 +293,7 @@ export const Settings: Codec<Settings> = {
   },
 };
 
-/** `struct workload`, 48 bytes */
+/** `struct workload`, 40 bytes */
 export interface Workload {
   id: number;
   tableId: number;
@@ -302,12 +304,11 @@ export interface Workload {
   nsid: number;
   ifindex: number;
   defaultRuleset: [number, number];
-  mac: Uint8Array;
 }
 
 export const Workload: Codec<Workload> = {
-  SIZE: 48,
-  encode(value: Workload, buffer: Buffer = Buffer.alloc(48), offset = 0): Buffer {
+  SIZE: 40,
+  encode(value: Workload, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
     buffer.writeUInt32LE(value.id, offset);
     buffer.writeUInt32LE(value.tableId, offset + 4);
     buffer.writeUInt32LE(value.flags, offset + 8);
@@ -318,8 +319,6 @@ export const Workload: Codec<Workload> = {
     buffer.writeUInt32LE(value.ifindex, offset + 28);
     buffer.writeUInt32LE(value.defaultRuleset[0], offset + 32);
     buffer.writeUInt32LE(value.defaultRuleset[1], offset + 32 + 4);
-    writeBytes(buffer, value.mac, offset + 40, 6, "Workload.mac");
-    buffer.fill(0, offset + 46, offset + 48);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Workload {
@@ -333,7 +332,6 @@ export const Workload: Codec<Workload> = {
       nsid: buffer.readInt32LE(offset + 24),
       ifindex: buffer.readUInt32LE(offset + 28),
       defaultRuleset: [buffer.readUInt32LE(offset + 32), buffer.readUInt32LE(offset + 32 + 4)],
-      mac: readBytes(buffer, offset + 40, 6),
     };
   },
 };

@@ -29,7 +29,7 @@ export class Scene {
   constructor(profiles: SecurityProfile[], standing: Standing = "restricted") {
     this.table = compileTable(profiles, { searchDomains: [] });
     const addresses = [OWN, OWN6].map((address) => parseIp(address) as bigint);
-    this.state = createState({ addresses, mac: OWN_MAC_TEXT, standing });
+    this.state = createState({ addresses, macs: [OWN_MAC_TEXT], standing });
   }
 
   sends(frame: Uint8Array, who: Subject | Subject[] | null = APP, more: Partial<PacketContext> = {}): Judgement {
