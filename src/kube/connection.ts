@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ApiAccess, plainAccess } from "./access.ts";
-import { ApiError, TooLargeError, UnreachableError } from "./errors.ts";
+import { ApiError, SilentError, TooLargeError, UnreachableError } from "./errors.ts";
 import { PodAccess } from "./pod-access.ts";
 
 export interface ConnectionOptions {
@@ -105,12 +105,12 @@ export class KubeConnection {
 
   /**
    * The lines of an answer without end, as they come.
-   * @throws ApiError, UnreachableError; also where nothing has come for `silence` milliseconds
+   * @throws ApiError, UnreachableError; SilentError where nothing has come for `silence` milliseconds
    */
   async *lines(path: string, options: StreamOptions): AsyncGenerator<string> {
     const what = `GET ${path}`;
     const silence = new AbortController();
-    const quiet = () => silence.abort(new Error(`nothing has come for ${options.silence} ms`));
+    const quiet = () => silence.abort(new SilentError(what, options.silence));
     let timer = setTimeout(quiet, options.silence);
     const signal = options.signal === undefined ? silence.signal : AbortSignal.any([silence.signal, options.signal]);
     try {
@@ -131,6 +131,8 @@ export class KubeConnection {
         }
         if (last !== "") rest.push(last);
       }
+    } catch (cause) {
+      throw silence.signal.reason instanceof SilentError ? silence.signal.reason : cause;
     } finally {
       clearTimeout(timer);
       silence.abort();

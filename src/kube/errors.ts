@@ -33,6 +33,13 @@ export class TooLargeError extends PortcullisError {
   }
 }
 
+/** A stream is open and says nothing, not even that there is nothing to say. Code PC_KUBE_SILENT. */
+export class SilentError extends PortcullisError {
+  constructor(request: string, milliseconds: number) {
+    super("PC_KUBE_SILENT", `${request}: nothing has come for ${milliseconds} ms`);
+  }
+}
+
 /** There is no usable configuration of a cluster. Code PC_KUBE_CONFIG. */
 export class KubeConfigError extends PortcullisError {
   constructor(message: string, options?: ErrorOptions) {

@@ -75,7 +75,7 @@ test("a watch that ends or breaks goes on where it was, without a new list", asy
     put("one", `after ${index}`);
     await showing(`a/one=after ${index}`);
   }
-  assert.equal(server.requests.filter((line) => line.includes("limit=")).length, 1);
+  assert.equal(server.requests.filter((line) => line.includes("limit=500")).length, 1);
 });
 
 test("a version that is no longer kept leads to a new list, and what went meanwhile is gone", async () => {
@@ -154,6 +154,36 @@ test("a watch that is silent for too long is begun anew", async () => {
   informerOf({ silence: 60 }).start();
   await informer.whenSynced();
   await eventually("several watches", () => server.requests.filter((line) => line.includes("watch=true")).length > 2);
+});
+
+test("an API server that was restored from a backup is noticed, and its past is the present", async () => {
+  put("one", "x");
+  const restore = server.backup();
+  put("one", "later");
+  put("two", "later");
+  const back: string[] = [];
+  const observer = { listed: () => {}, watchBroke: () => {}, wentBack: (plural: string) => back.push(plural) };
+  informerOf({ observer }).start();
+  await showing("a/one=later", "a/two=later");
+  await eventually("a watch", () => server.watches === 1);
+  restore();
+  await showing("a/one=x");
+  assert.deepEqual(back, ["pods"]);
+  await eventually("a watch again", () => server.watches === 1);
+  put("one", "edited");
+  await showing("a/one=edited");
+});
+
+test("so is one whose watches go on and say nothing, because what they wait for is to come", async () => {
+  put("one", "x");
+  const restore = server.backup();
+  for (let index = 0; index < 10; index += 1) put("one", `later ${index}`);
+  informerOf({ silence: 300 }).start();
+  await showing("a/one=later 9");
+  await eventually("a watch", () => server.watches === 1);
+  restore({ breakWatches: false });
+  put("one", "edited");
+  await showing("a/one=edited");
 });
 
 test("an object that cannot be read does not count, and the others do", async () => {

@@ -5,8 +5,8 @@
 import type { Logger } from "../telemetry/logger.ts";
 import { Backoff, type BackoffOptions } from "./backoff.ts";
 import type { KubeConnection } from "./connection.ts";
-import { isGone, retryAfterOf } from "./errors.ts";
-import { listPages, type Scope } from "./list.ts";
+import { isGone, retryAfterOf, SilentError } from "./errors.ts";
+import { currentVersion, listPages, type Scope } from "./list.ts";
 import { type KubeObject, objectKey } from "./resources.ts";
 import { sleep } from "./sleep.ts";
 import { watch } from "./watch.ts";
@@ -18,6 +18,8 @@ export type ChangeHandler<T> = (key: string, before: T | null, after: T | null) 
 export interface InformerObserver {
   listed(plural: string, objects: number): void;
   watchBroke(plural: string): void;
+  /** The API server has gone back to an earlier version: its store was restored from a backup. */
+  wentBack(plural: string): void;
 }
 
 export interface InformerOptions<T> extends Scope {
@@ -39,8 +41,8 @@ export interface InformerOptions<T> extends Scope {
 const BACKOFF: BackoffOptions = { initial: 200, maximum: 10_000 };
 /** Watches end at different times, so that they do not all come back at once. */
 const WATCH_SECONDS = 300;
-/** Bookmarks come about every minute. */
-const SILENCE_MS = 150_000;
+/** Bookmarks come about every minute. Who is not even told that there is nothing new may be waiting for what never comes. */
+const SILENCE_MS = 90_000;
 /** A watch that ended sooner counts as a failure, so that a server that ends each at once is not overrun. */
 const SHORT_WATCH_MS = 1_000;
 
@@ -127,7 +129,7 @@ export class Informer<T> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       try {
-        if (this.#version === null) await this.#list();
+        if (this.#version === null || (await this.#hasGoneBack())) await this.#list();
         await this.#watch();
       } catch (cause) {
         if (signal.aborted) return;
@@ -141,6 +143,9 @@ export class Informer<T> {
     if (isGone(cause)) {
       this.#version = null;
       log.debug({ err: cause, resource: this.plural }, "the version is no longer kept; listing again");
+    } else if (cause instanceof SilentError) {
+      this.#version = null;
+      log.warn({ resource: this.plural }, `the watch says nothing any more; listing again: ${cause.message}`);
     } else {
       this.#problem = cause;
     }
@@ -152,6 +157,26 @@ export class Informer<T> {
     const level = backoff.failures === 3 ? "warn" : "debug";
     log[level]({ err: cause, resource: this.plural, retryMs: Math.round(delay) }, "the watch broke; trying again");
     await sleep(delay, this.#ending.signal);
+  }
+
+  /**
+   * Whether the API server knows less than what was seen of it. A watch from a version that is still to come is silent until it has
+   * come, minutes or days later.
+   */
+  async #hasGoneBack(): Promise<boolean> {
+    const version = await currentVersion(this.#connection, this.#options, this.#ending.signal);
+    if (!isEarlier(version, this.#version)) return false;
+    this.#noteWentBack(version);
+    return true;
+  }
+
+  #noteWentBack(version: string): void {
+    const { log, observer } = this.#options;
+    log.error(
+      { resource: this.plural, version, seen: this.#version },
+      "the API server has gone back to an earlier version, as after a restore from a backup; listing again",
+    );
+    observer?.wentBack(this.plural);
   }
 
   async #list(): Promise<void> {
@@ -192,6 +217,11 @@ export class Informer<T> {
       for await (const { type, object } of events) {
         this.#contact();
         this.#resetBackoff();
+        if (isEarlier(object.metadata.resourceVersion, this.#version)) {
+          this.#noteWentBack(object.metadata.resourceVersion ?? "");
+          this.#version = null;
+          return;
+        }
         if (type !== "BOOKMARK") this.#take(type, object);
         this.#version = object.metadata.resourceVersion ?? this.#version;
       }
@@ -253,4 +283,10 @@ export class Informer<T> {
     this.#lastContact = Date.now();
     this.#problem = null;
   }
+}
+
+/** Versions are whole numbers that grow; what is none is not compared. */
+function isEarlier(version: string | undefined, seen: string | null): boolean {
+  const [left, right] = [version, seen].map((text) => (/^[0-9]+$/.test(text ?? "") ? BigInt(text as string) : null));
+  return left != null && right != null && left < right;
 }

@@ -73,6 +73,19 @@ export async function listPages(
   }
 }
 
+/**
+ * The version that a collection is at.
+ * @throws ApiError, UnreachableError
+ */
+export async function currentVersion(connection: KubeConnection, scope: Scope, signal: AbortSignal): Promise<string> {
+  const page = (await connection.request("GET", collectionPath(scope.kind, scope.namespace), {
+    query: { ...selectors(scope), limit: 1 },
+    accept: METADATA_LIST,
+    signal,
+  })) as Page;
+  return page.metadata?.resourceVersion ?? "";
+}
+
 /** Half of what would fit if the next objects are like these; more than before only step by step. */
 function nextLimit(limit: number, items: number, bytes: number, most: { pageSize: number; pageBytes: number }): number {
   if (items === 0) return limit;

@@ -85,6 +85,7 @@ export class OperatorTelemetry {
       },
       listed: () => {},
       watchBroke: (resource) => metrics.watchFailures.inc({ resource }),
+      wentBack: (resource) => metrics.wentBack.inc({ resource }),
       connection: (result) => metrics.agentConnections.inc({ result }),
       sent: (isFull, bytes) => {
         metrics.revisionsSent.inc({ kind: isFull ? "full" : "delta" });

@@ -35,6 +35,12 @@ export const OPERATOR_METRICS = {
     help: "Watches that broke, or could not be begun.",
     labels: ["resource"],
   },
+  wentBack: {
+    type: "counter",
+    name: "portcullis_operator_api_went_back_total",
+    help: "Times that the API server was found at an earlier version than before, as after a restore from a backup.",
+    labels: ["resource"],
+  },
   watchAge: {
     type: "gauge",
     name: "portcullis_operator_watch_age_seconds",

@@ -16,6 +16,8 @@ interface Fault {
 }
 
 interface Watcher {
+  /** Only what is later is told. */
+  from: number;
   collection: string;
   namespace: string | null;
   fieldSelector: string | null;
@@ -136,6 +138,20 @@ export class FakeApiServer {
     this.#events = [];
   }
 
+  /** Makes a backup; what is returned restores it, and breaks all watches unless they are to go on. */
+  backup(): (options?: { breakWatches?: boolean }) => void {
+    const version = this.#version;
+    const collections = [...this.#collections].map(([name, objects]) => [name, new Map(objects)] as const);
+    return ({ breakWatches = true } = {}) => {
+      this.#version = version;
+      this.#events = [];
+      this.#compacted = 0;
+      this.#collections.clear();
+      for (const [name, objects] of collections) this.#collections.set(name, objects);
+      if (breakWatches) this.breakWatches();
+    };
+  }
+
   get watches(): number {
     return this.#watchers.size;
   }
@@ -192,7 +208,14 @@ export class FakeApiServer {
       );
       return;
     }
-    const watcher: Watcher = { collection, namespace, fieldSelector: query.get("fieldSelector"), shape, response };
+    const watcher: Watcher = {
+      from: version,
+      collection,
+      namespace,
+      fieldSelector: query.get("fieldSelector"),
+      shape,
+      response,
+    };
     this.#watchers.add(watcher);
     response.on("close", () => this.#watchers.delete(watcher));
     for (const event of this.#events) if (event.version > version) tell(watcher, event);
@@ -258,7 +281,8 @@ export class FakeApiServer {
 }
 
 /** An object that is not selected any more is gone, to who watches. */
-function tell({ collection, namespace, fieldSelector, shape, response }: Watcher, event: StoredEvent): void {
+function tell({ from, collection, namespace, fieldSelector, shape, response }: Watcher, event: StoredEvent): void {
+  if (event.version <= from) return;
   if (event.collection !== collection) return;
   const isSelected = selected(namespace, fieldSelector)(event.object);
   if (!isSelected && event.type !== "MODIFIED") return;

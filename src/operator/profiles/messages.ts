@@ -82,4 +82,5 @@ export type FromProfileThread =
   | { type: "failed"; id: number; message: string }
   | { type: "state"; state: InformerState }
   | { type: "watchBroke" }
+  | { type: "wentBack" }
   | { type: "log"; line: string };

@@ -167,6 +167,9 @@ export class ProfileThread {
       case "watchBroke":
         this.#options.observer?.watchBroke(this.plural);
         return;
+      case "wentBack":
+        this.#options.observer?.wentBack(this.plural);
+        return;
       case "log":
         this.#log(message.line);
     }

@@ -57,7 +57,11 @@ class ProfileWorker {
       log,
       transform: profileMetadata,
       isSame: isSameRevision,
-      observer: { listed: () => {}, watchBroke: () => post({ type: "watchBroke" }) },
+      observer: {
+        listed: () => {},
+        watchBroke: () => post({ type: "watchBroke" }),
+        wentBack: () => post({ type: "wentBack" }),
+      },
     });
     this.#informer.subscribe((key, _, metadata) => {
       if (!this.#listed) this.#first.add(key);
