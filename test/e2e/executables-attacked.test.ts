@@ -1,6 +1,6 @@
 /** Section 3: whoever wants to be taken for a listed executable without being it. Each attack works without what stops it. */
 import assert from "node:assert/strict";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
@@ -62,6 +62,41 @@ test("§3 attack: a folder of the image is renamed to a listed one's name, with 
     reason: "BinaryModified",
     path: "/opt/app/run",
   });
+});
+
+/** Ways to put another file on a listed path, for root of a user namespace. */
+const MOUNTS: Record<string, string> = {
+  "a bind mount": `mount --bind ${stranger} ${app}`,
+  "a file system in memory": `cp ${stranger} ${lab.path("copy")} && mount -t tmpfs none ${lab.path("bin")} && cp ${lab.path("copy")} ${app}`,
+  "an overlay": `mount -t overlay none -o lowerdir=${lab.path("other")}:${lab.path("bin")} ${lab.path("bin")}`,
+};
+mkdirSync(lab.path("other"));
+copyFileSync(stranger, lab.path("other", "app"));
+
+for (const [what, command] of Object.entries(MOUNTS)) {
+  test(`§3 attack: ${what} over a listed path, in a user namespace`, async () => {
+    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const attack = `${command} && exec ${app} timeout 250 ${SEND.replace("TAG", tag)}`;
+    const { code, stderr } = await lab.run(shop, "/usr/bin/unshare", ["-Urm", "sh", "-c", attack]);
+    assert.equal(code, 3, stderr);
+    await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
+    assert.deepEqual(await lab.servers.received(tag), []);
+  });
+}
+
+test("§3 attack: a file that has no name yet (O_TMPFILE)", async () => {
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const program = `import os, sys
+file = os.open("${lab.path("bin")}", os.O_TMPFILE | os.O_RDWR, 0o755)
+os.write(file, open("${app}", "rb").read())
+run = os.open(f"/proc/self/fd/{file}", os.O_RDONLY)
+os.close(file)
+os.execve(run, sys.argv[1:], {})`;
+  const verbs = `${app} timeout 250 ${SEND.replace("TAG", tag)}`.split(" ");
+  const { code, stderr } = await lab.run(shop, "/usr/bin/python3", ["-c", program, ...verbs]);
+  assert.equal(code, 3, stderr);
+  await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
 });
 
 test("§3 attack: a handler of binfmt_misc, in a user namespace, runs in a listed script's place", async () => {
