@@ -7,10 +7,11 @@ import { listPins } from "../src/node-agent/kernel/bpffs.ts";
 import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links.ts";
 import { BpfObject, type LoadedProgram } from "../src/node-agent/kernel/objects.ts";
 
+const OBJECTS = ["sockets", "receivers"];
 const OPTIONAL = ["socket_writes", "socket_sent", "socket_received"];
 
 export class SocketHooks implements Disposable {
-  readonly #object: BpfObject;
+  readonly #objects: BpfObject[];
   readonly #programs: LoadedProgram[];
   #links: Link[] = [];
 
@@ -18,11 +19,11 @@ export class SocketHooks implements Disposable {
   constructor(pinRoot: string, objectFolder: string) {
     const folder = join(pinRoot, "links");
     const pinned = new Set(listPins(folder));
-    this.#object = BpfObject.load(join(objectFolder, "sockets.bpf.o"), {
-      pinRoot,
-      without: OPTIONAL.filter((name) => !pinned.has(name)),
-    });
-    this.#programs = this.#object.programs().filter(({ name }) => pinned.has(name));
+    const without = OPTIONAL.filter((name) => !pinned.has(name));
+    this.#objects = OBJECTS.map((name) =>
+      BpfObject.load(join(objectFolder, `${name}.bpf.o`), { pinRoot, without: name === "sockets" ? without : [] }),
+    );
+    this.#programs = this.#objects.flatMap((object) => object.programs()).filter(({ name }) => pinned.has(name));
     for (const { name } of this.#programs) detachPinned(join(folder, name));
   }
 
@@ -35,6 +36,6 @@ export class SocketHooks implements Disposable {
 
   [Symbol.dispose](): void {
     this.set(false);
-    this.#object.close();
+    for (const object of this.#objects) object.close();
   }
 }

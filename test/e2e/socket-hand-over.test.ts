@@ -118,6 +118,31 @@ for (const [what, make] of Object.entries({
   });
 }
 
+for (const by of ["uringworker", "uringpoller"]) {
+  test(`§3 what the kernel's threads send for a process is the process's: ${by}`, async () => {
+    const alone = `tcp4 connect ${SERVER} 7000 ${by} TAG recv`;
+    await lab.passes(shop, owner, alone);
+    await lab.passes(shop, owner, `udp4 connect ${SERVER} 7000 ${by} TAG recv`);
+    await lab.passes(open, stranger, alone);
+    for (const make of [`tcp4 connect ${SERVER} 7000`, `udp4 connect ${SERVER} 7000`]) {
+      const attack = { make, use: `${by} TAG`, resume: "sleep 50" };
+      assert.notDeepEqual(await lend(open, stranger, attack), []);
+      assert.notDeepEqual(await lend(shop, heir, attack), []);
+      assert.deepEqual(await lend(shop, stranger, attack), []);
+    }
+    await lab.stops(shop, stranger, `udp4 connect ${SERVER} 7000 ${by} TAG`, { reason: "BinaryUnknown" });
+  });
+}
+
+test("§3 a connection over several paths is its process's", async () => {
+  await lab.passes(shop, owner, `mptcp4 connect ${SERVER} 7000 send TAG recv`);
+  await lab.stops(shop, stranger, `mptcp4 connect ${SERVER} 7000 send TAG recv`, { reason: "BinaryUnknown" });
+  const attack = { make: `mptcp4 connect ${SERVER} 7000`, use: "send TAG", resume: AGAIN };
+  assert.notDeepEqual(await lend(open, stranger, attack), []);
+  assert.notDeepEqual(await lend(shop, heir, attack), []);
+  assert.deepEqual(await lend(shop, stranger, attack), []);
+});
+
 test("§3 a descriptor that is taken out of another process is its taker's", async () => {
   const victim = lab.start(shop, owner, `tcp4 connect ${SERVER} 7000 descriptor wait send x sleep ${RETRANSMITTED_MS}`);
   const descriptor = await victim.line(/^\d+$/);
