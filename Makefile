@@ -8,7 +8,7 @@ HOST_ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
 # make build ARCH=arm64: the objects for the other kind of machine, in a folder of their own.
 ARCH := $(HOST_ARCH)
 BUILD := build/bpf$(if $(filter-out $(HOST_ARCH),$(ARCH)),-$(ARCH))
-OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets processes gate devices flows layout noop))
+OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers processes gate devices flows layout noop))
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector \
@@ -88,6 +88,10 @@ verify: build ## Type check, lint, and check that generated files are up to date
 .PHONY: fuzz
 fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (FUZZ_SECONDS=60 SEED=...)
 	$(NODE) test/fuzz/fuzz.ts --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+.PHONY: fuzz-protocol
+fuzz-protocol: setup ## Fuzzing of all that the network reaches: agents' protocol both ways, observers, HTTP, TLS (FUZZ_SECONDS=60 SEED=...)
+	$(NODE) --disable-warning=ExperimentalWarning test/fuzz-protocol/fuzz.ts --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: build build/bench/traffic ## Print ratios against a baseline of the same run (ARGS="--only dns --seconds 5")

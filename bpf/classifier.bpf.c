@@ -255,6 +255,34 @@ static __always_inline int refused_before(struct __sk_buff *skb, struct scratch 
 	return violation(skb, s, flow->reason);
 }
 
+/* Does every socket on the port get it that wants it? A broadcast of the link shows by its link-layer destination. */
+static __always_inline int is_for_group(struct __sk_buff *skb, struct scratch *s)
+{
+	__u8 destination = 0;
+
+	if (s->direction != DIRECTION_INGRESS || s->packet.protocol != PROTOCOL_UDP)
+		return 0;
+	if (is_group(s->packet.destination, s->packet.ethertype))
+		return 1;
+	return s->packet.ethertype == ETHERTYPE_VALUE_IPV4 &&
+	       bpf_skb_load_bytes(skb, 0, &destination, sizeof(destination)) == 0 && (destination & 1) &&
+	       !is_own(s->workload.id, s->packet.destination);
+}
+
+/*
+ * A datagram to a group has as many receivers as there are sockets that want it. It is let in, and each of them is judged
+ * where it is received: bpf/receivers.bpf.c.
+ */
+static __always_inline int admit_to_group(struct __sk_buff *skb, struct scratch *s)
+{
+	int reason = REASON_ALLOWED;
+
+	forget_flow(s);
+	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
+		reason = remember_fragment(skb, REASON_ALLOWED);
+	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
+}
+
 /* `flow`: what the short way has found under the packet's key; null if it has not looked. */
 static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
@@ -269,6 +297,8 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 			return finish(skb, REASON_ALLOWED, 0);
 		return judge_new(skb, STANDING_NEW);
 	}
+	if (is_for_group(skb, s))
+		return admit_to_group(skb, s);
 	if (!flow)
 		flow = bpf_map_lookup_elem(&flows, &s->key);
 	if (!flow)

@@ -9,6 +9,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "claim.h"
+#include "env.h"
 #include "epoch.h"
 #include "executable.h"
 #include "script.h"
@@ -92,6 +93,20 @@ static __always_inline void describe_script(struct path_scratch *scratch, struct
 	resolve_script(scratch, task, BPF_CORE_READ(binary, filename), &script);
 	process->script_id = script.path_id;
 	process->flags |= script.flags;
+	if (script.path_id && is_env(BPF_CORE_READ(binary, interp)))
+		process->flags |= PROCESS_LED_BY_ENV;
+}
+
+/* What was env until now, for a script, stays the script. A changed env has executed whatever it likes. */
+static __always_inline void keep_script(struct task_struct *task, struct linux_binprm *binary,
+					const struct process *before, struct process *process)
+{
+	if (is_script(binary) || !(before->flags & PROCESS_LED_BY_ENV) || (before->flags & (PROCESS_MODIFIED | PROCESS_DELETED)) ||
+	    !is_led_to_interpreter(task, BPF_CORE_READ(binary, file)))
+		return;
+	process->script_id = before->script_id;
+	if (before->flags & (PROCESS_MOUNTED | PROCESS_SCRIPT_MOUNTED))
+		process->flags |= PROCESS_SCRIPT_MOUNTED;
 }
 
 /* The path, flags and script of a process that executes `binary`. */
@@ -102,13 +117,17 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	struct path_scratch *scratch = take_scratch(key);
 	struct executable executable;
 
+	process->flags = PROCESS_PATH_UNKNOWN;
+	if (!scratch)
+		return;
+	read_variables(scratch, task);
+	process->variables = scratch->variables;
 	resolve_executable(scratch, task, BPF_CORE_READ(binary, file), &executable);
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
 	if (is_script(binary))
 		describe_script(scratch, task, binary, process);
-	process->variables = scratch ? read_variables(scratch, task) : VARIABLES_UNKNOWN;
-	if (is_traced(task) || (process->variables & ~expected_variables(task)))
+	if (is_traced(task) || (process->variables & ~expected_variables(task) & ~NO_VARIABLE))
 		process->flags |= PROCESS_MODIFIED;
 	give_scratch_back(key);
 }
@@ -126,7 +145,10 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 	describe_task(task, &process);
 	describe_exec(task, binary, &process);
 	before = bpf_map_lookup_elem(&processes, &tgid);
-	if (before && before->start_time == process.start_time) {
+	if (before && before->start_time != process.start_time)
+		before = NULL;
+	if (before) {
+		keep_script(task, binary, before, &process);
 		lineage = before->lineage;
 		process.parent_tgid = before->parent_tgid;
 		process.parent_path_id = before->parent_path_id;

@@ -103,8 +103,10 @@ static __always_inline int begin_connection(struct bpf_sock_addr *ctx)
 
 	if (owner && socket->protocol == PROTOCOL_TCP && socket->state == BPF_TCP_CLOSE)
 		forget_former(owner);
-	if (owner && socket->type == TYPE_DATAGRAM)
+	if (owner && socket->type == TYPE_DATAGRAM) {
 		owner->connected = bpf_ktime_get_ns();
+		owner->received = 0;
+	}
 	return GO_ON;
 }
 

@@ -289,6 +289,7 @@ enum process_flag {
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
 	PROCESS_MOUNTED = 8,          /* the file is not on the mount that its root directory is on */
 	PROCESS_SCRIPT_MOUNTED = 16,  /* the script's is not */
+	PROCESS_LED_BY_ENV = 32,      /* its script begins with #!/usr/bin/env, which is about to execute the interpreter */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
@@ -340,6 +341,8 @@ struct socket_owner {
 	__u64 netns_cookie;   /* of its network namespace, 0 if not known */
 	__u32 flags;          /* enum socket_flag */
 	__u32 netns_inum;
+	__u32 received;       /* datagrams that were checked to be its own flows'; all ones: what it gets can be nobody else's */
+	__u32 padding;
 };
 
 /*

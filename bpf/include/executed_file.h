@@ -35,31 +35,43 @@ static __always_inline struct file *file_of_work(struct callback_head *work)
 	return (void *)work - bpf_core_field_offset(struct file___union, f_u.fu_rcuhead);
 }
 
-/* A file, its name, its inode and its mount refer to each other; no other work does that, and nobody can forge it. */
-static __always_inline int is_file(struct file *file)
+/* All ones if the number is 0, else 0. */
+static __always_inline __u64 mask_if_zero(__u64 number)
+{
+	return ((number | -number) >> 63) - 1;
+}
+
+/*
+ * All ones for a file, 0 for another work: a file, its name, its inode and its mount refer to each other; no other work
+ * does that, and nobody can forge it.
+ */
+static __always_inline __u64 mask_if_file(struct file *file)
 {
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	__u64 super = (__u64)BPF_CORE_READ(dentry, d_sb);
-	/* Without branches: the loop around this multiplies what the verifier has to follow. */
 	__u64 difference = (__u64)inode ^ (__u64)BPF_CORE_READ(dentry, d_inode);
 
 	difference |= super ^ (__u64)BPF_CORE_READ(inode, i_sb);
 	difference |= super ^ (__u64)BPF_CORE_READ(file, f_path.mnt, mnt_sb);
-	return super && !difference;
+	return mask_if_zero(difference) & ~mask_if_zero(super);
 }
 
-/* Takes the work in hand, and goes on to the next one. 0 at the end. */
+/*
+ * Takes the work in hand, and goes on to the next one. 0 at the end. Without branches: the loop around this multiplies
+ * what the verifier has to follow.
+ */
 static __noinline int take_work(struct path_scratch *scratch)
 {
 	struct callback_head *work = scratch->work;
 	struct file *file;
+	__u64 mask;
 
 	if (!work)
 		return 0;
 	file = file_of_work(work);
-	if (is_file(file))
-		scratch->file = file;
+	mask = mask_if_file(file);
+	scratch->file = (void *)(((__u64)scratch->file & ~mask) | ((__u64)file & mask));
 	scratch->work = BPF_CORE_READ(work, next);
 	return 1;
 }

@@ -292,6 +292,21 @@ static __always_inline int is_subject_of_flow(struct scratch *s, const struct su
 	return 0;
 }
 
+/* Have all whose the packet's socket is the flow in s->flow already? */
+static __always_inline int have_flow(struct scratch *s)
+{
+	if (!s->actor_count)
+		return 0;
+	for (__u32 i = 0; i < SUBJECTS_MAX; i++) {
+		if (i >= s->actor_count)
+			break;
+		subject_of(&s->actors[i], &s->workload, s->flow.direction, &s->subject);
+		if (!is_subject_of_flow(s, &s->subject))
+			return 0;
+	}
+	return 1;
+}
+
 /*
  * Does the packet's socket go on with the flow in s->flow, which another one had before? If all whose it is had the flow
  * already: it is a server that was started again, a second worker, or the child of a connection that began with a cookie.
@@ -303,16 +318,7 @@ __noinline int goes_on_with_flow(struct __sk_buff *skb)
 	if (!s)
 		return 0;
 	find_owner(skb);
-	if (!s->actor_count)
-		return 0;
-	for (__u32 i = 0; i < SUBJECTS_MAX; i++) {
-		if (i >= s->actor_count)
-			break;
-		subject_of(&s->actors[i], &s->workload, s->flow.direction, &s->subject);
-		if (!is_subject_of_flow(s, &s->subject))
-			return 0;
-	}
-	return 1;
+	return have_flow(s);
 }
 
 /* The layers that look into the packet, for a flow that the others allow. */
@@ -330,4 +336,5 @@ static __always_inline int judge_payload(struct __sk_buff *skb, struct scratch *
 	s->flow.reason = reason;
 	return reason;
 }
+
 #endif

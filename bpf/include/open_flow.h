@@ -43,14 +43,14 @@ static __always_inline void set_ports(struct flow_key *key, union l4_header *l4,
 static __always_inline int common_key4(struct __sk_buff *skb, __u32 direction, struct flow_key *key)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
-	struct iphdr *ip = data + ETHERNET_LENGTH;
+	struct iphdr *ip = data + LINK_LENGTH;
 	union l4_header *l4 = (void *)(ip + 1);
 	__u32 total;
 
 	if ((void *)(&l4->udp + 1) > data_end || *(__u8 *)ip != IPV4_WITHOUT_OPTIONS || ip->frag_off & bpf_htons(0x3fff))
 		return 0;
 	total = bpf_ntohs(ip->tot_len);
-	if (total < sizeof(*ip) || ETHERNET_LENGTH + total > skb->len ||
+	if (total < sizeof(*ip) || LINK_LENGTH + total > skb->len ||
 	    !is_common_l4(l4, data_end, ip->protocol, total - sizeof(*ip)))
 		return 0;
 	key->protocol = ip->protocol;
@@ -63,7 +63,7 @@ static __always_inline int common_key4(struct __sk_buff *skb, __u32 direction, s
 static __always_inline int common_key6(struct __sk_buff *skb, __u32 direction, struct flow_key *key)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
-	struct ipv6hdr *ip = data + ETHERNET_LENGTH;
+	struct ipv6hdr *ip = data + LINK_LENGTH;
 	union l4_header *l4 = (void *)(ip + 1);
 	__u32 length;
 
@@ -71,7 +71,7 @@ static __always_inline int common_key6(struct __sk_buff *skb, __u32 direction, s
 	    is_mapped((__u8 *)&ip->daddr))
 		return 0;
 	length = bpf_ntohs(ip->payload_len);
-	if (ETHERNET_LENGTH + sizeof(*ip) + length > skb->len || !is_common_l4(l4, data_end, ip->nexthdr, length))
+	if (LINK_LENGTH + sizeof(*ip) + length > skb->len || !is_common_l4(l4, data_end, ip->nexthdr, length))
 		return 0;
 	key->protocol = ip->nexthdr;
 	__builtin_memcpy(key->local, direction == DIRECTION_EGRESS ? &ip->saddr : &ip->daddr, ADDRESS_LENGTH);

@@ -12,6 +12,10 @@
 #include "maps.h"
 
 #define ETHERNET_LENGTH 14
+/* Of what lies before the IP header. Programs on a cgroup, whose packets begin with it, say 0 before they include this. */
+#ifndef LINK_LENGTH
+#define LINK_LENGTH ETHERNET_LENGTH
+#endif
 #define ETHERTYPE_VALUE_IPV4 0x0800
 #define ETHERTYPE_VALUE_ARP 0x0806
 #define ETHERTYPE_VALUE_IPV6 0x86dd
@@ -104,6 +108,16 @@ static __always_inline void set_ipv4(__u8 address[ADDRESS_LENGTH], __u32 ipv4)
 	words[1] = 0;
 	words[2] = bpf_htonl(0xffff);
 	words[3] = ipv4;
+}
+
+/* 224.0.0.0/4 and the limited broadcast, or ff00::/8. Of other broadcasts the link-layer address tells. */
+static __always_inline int is_group(const __u8 address[ADDRESS_LENGTH], __u16 ethertype)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	if (ethertype == ETHERTYPE_VALUE_IPV4)
+		return (address[12] & 0xf0) == 0xe0 || words[3] == 0xffffffff;
+	return address[0] == 0xff;
 }
 
 static __always_inline bool same_address(const __u8 *a, const __u8 *b)
@@ -251,9 +265,9 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 	struct iphdr ip;
 	__u32 header, total, fragment;
 
-	if (skb->len < ETHERNET_LENGTH + sizeof(ip))
+	if (skb->len < LINK_LENGTH + sizeof(ip))
 		return REASON_MALFORMED;
-	if (read_header(skb, ETHERNET_LENGTH, &ip, sizeof(ip)) < 0) {
+	if (read_header(skb, LINK_LENGTH, &ip, sizeof(ip)) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return REASON_MALFORMED;
 	}
@@ -263,15 +277,15 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 		return REASON_MALFORMED;
 	/* The length field of a packet of more than 64 KiB (BIG TCP, one GSO packet) is 0 (include/linux/ip.h). */
 	if (!total && skb->gso_segs > 1)
-		total = skb->len - ETHERNET_LENGTH;
-	if (total < header || ETHERNET_LENGTH + total > skb->len)
+		total = skb->len - LINK_LENGTH;
+	if (total < header || LINK_LENGTH + total > skb->len)
 		return REASON_MALFORMED;
 	set_ipv4(p->source, ip.saddr);
 	set_ipv4(p->destination, ip.daddr);
 	p->protocol = ip.protocol;
 	p->hop_limit = ip.ttl;
-	p->l4_offset = ETHERNET_LENGTH + header;
-	p->end = ETHERNET_LENGTH + total;
+	p->l4_offset = LINK_LENGTH + header;
+	p->end = LINK_LENGTH + total;
 	fragment = bpf_ntohs(ip.frag_off);
 	if (fragment & 0x3fff) {
 		p->identification = ip.id;
@@ -366,9 +380,9 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	__u32 length;
 	int reason;
 
-	if (skb->len < ETHERNET_LENGTH + sizeof(ip))
+	if (skb->len < LINK_LENGTH + sizeof(ip))
 		return REASON_MALFORMED;
-	if (read_header(skb, ETHERNET_LENGTH, &ip, sizeof(ip)) < 0) {
+	if (read_header(skb, LINK_LENGTH, &ip, sizeof(ip)) < 0) {
 		count_error(ERROR_PACKET_READ);
 		return REASON_MALFORMED;
 	}
@@ -377,16 +391,16 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 		return REASON_MALFORMED;
 	/* Jumbograms do not cross a veth, but BIG TCP does, with length 0 and more than one segment. */
 	if (!length && skb->gso_segs > 1)
-		length = skb->len - ETHERNET_LENGTH - sizeof(ip);
+		length = skb->len - LINK_LENGTH - sizeof(ip);
 	else if (!length && ip.nexthdr == PROTOCOL_HOP_BY_HOP)
 		return REASON_MALFORMED;
-	if (ETHERNET_LENGTH + sizeof(ip) + length > skb->len)
+	if (LINK_LENGTH + sizeof(ip) + length > skb->len)
 		return REASON_MALFORMED;
 	__builtin_memcpy(p->source, &ip.saddr, ADDRESS_LENGTH);
 	__builtin_memcpy(p->destination, &ip.daddr, ADDRESS_LENGTH);
 	p->protocol = ip.nexthdr;
 	p->hop_limit = ip.hop_limit;
-	p->l4_offset = ETHERNET_LENGTH + sizeof(ip);
+	p->l4_offset = LINK_LENGTH + sizeof(ip);
 	p->end = p->l4_offset + length;
 	if (is_mapped(p->source) || is_mapped(p->destination))
 		return REASON_MALFORMED;

@@ -15,7 +15,7 @@
 #define VARIABLE_PART 256
 /* The environment was not read (to its end): any of the variables may be in it. */
 #define VARIABLES_UNKNOWN (~0ULL)
-#define NO_VARIABLE 1ULL
+#define NO_VARIABLE 1ULL /* is always there */
 
 /* Eight characters as they are in memory. Little-endian, like all machines that Portcullis runs on. */
 #define WORD(a, b, c, d, e, f, g, h)                                                                             \
@@ -74,23 +74,23 @@ static __noinline int take_variable(struct path_scratch *scratch)
 	return 1;
 }
 
-/* Which of the variables are in the environment of the task, which has just been given it. A bit for each. */
-static __always_inline __u64 read_variables(struct path_scratch *scratch, struct task_struct *task)
+/* Enters which of the variables are in the environment of the task, which has just been given it: a bit for each. */
+static __noinline int read_variables(struct path_scratch *scratch, struct task_struct *task)
 {
 	__u64 end = BPF_CORE_READ(task, mm, env_end);
 	int i;
 
 	scratch->variable = BPF_CORE_READ(task, mm, env_start);
-	scratch->variables = 0;
+	scratch->variables = NO_VARIABLE;
 	scratch->within = 0;
-	for (i = 0; i < VARIABLES_MAX; i++) {
-		if (scratch->variable >= end)
-			return scratch->variables & ~NO_VARIABLE;
+	for (i = 0; i < VARIABLES_MAX && scratch->variable < end; i++) {
 		__builtin_memset(scratch->components, 0, sizeof(__u64));
 		if (!take_variable(scratch))
-			return VARIABLES_UNKNOWN;
+			break;
 	}
-	return VARIABLES_UNKNOWN;
+	if (scratch->variable < end)
+		scratch->variables = VARIABLES_UNKNOWN;
+	return 0;
 }
 
 /* What the task may have been started with. On the machine itself, nothing is taken for granted. */

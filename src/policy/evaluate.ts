@@ -6,8 +6,16 @@ import type { Direction, Reason, Verdict } from "../api/reasons.ts";
 import type { Action } from "../api/types.ts";
 import { effectOf } from "./effect.ts";
 import { arpAttack, ipAttack } from "./evaluate-attacks.ts";
-import { type Case, isAlive, judgeAfresh, judgePayload, noteEnd, socketOf, standingOf } from "./evaluate-flow.ts";
-import { flowKeyOf, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
+import {
+  type Case,
+  isAlive,
+  judgeAfresh,
+  judgePayload,
+  noteEnd,
+  socketOf,
+  standingOf,
+} from "./evaluate-flow.ts";
+import { flowKeyOf, isForGroup, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
 import { isArpSound, isLinkArp } from "./link-control.ts";
 import { allBlocks, originsOf } from "./lookup.ts";
 import type { ArpPacket, IpPacket, Packet } from "./packet.ts";
@@ -125,6 +133,8 @@ function judgeLaterFragment({ state, table, direction, time }: Case, key: string
 function judgeDatagram(item: Case, packet: IpPacket): Finding {
   const { state, direction } = item;
   if (isIcmpError(packet)) return judgeIcmpError(item, packet);
+  // Its receivers are judged one by one, where each of them gets it.
+  if (direction === "ingress" && isForGroup(packet, state.addresses)) return { reason: "Allowed" };
   const tuple = tupleOf(packet, direction);
   const known = isStateful(packet) ? state.flows.get(flowKeyOf(tuple)) : undefined;
   if (known === undefined) return judgeAfresh(item, packet, tuple, { standing: "new" });

@@ -104,6 +104,15 @@ export function initiatorOf(packet: IpPacket, direction: Direction, socket: Sock
   return beginsConnection(packet) || !socket.connected || socket.accepted ? "ingress" : "egress";
 }
 
+/** A datagram that every socket on its port gets that wants it. `own`: the addresses of the workload. */
+export function isForGroup(packet: IpPacket, own: ReadonlySet<Address>): boolean {
+  const { protocol, family, destination, toLinkGroup } = packet;
+  if (protocol !== UDP) return false;
+  if (family === "ipv6") return destination >> 120n === 0xffn;
+  const ipv4 = destination & 0xffff_ffffn;
+  return ipv4 >> 28n === 0xen || ipv4 === 0xffff_ffffn || (toLinkGroup && !own.has(destination));
+}
+
 export function isIcmpError(packet: IpPacket): boolean {
   const { protocol, types } = ICMP_ERRORS[packet.family];
   const errors: readonly number[] = types;

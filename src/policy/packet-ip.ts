@@ -215,6 +215,7 @@ function ipPacket(datagram: Datagram, payload: Uint8Array, l4: Partial<IpPacket>
   const { fragment, rest, ...headers } = datagram;
   const head = {
     kind: "ip",
+    toLinkGroup: false,
     ...headers,
     fragment: fragment && { ...fragment, end: fragment.start + rest.length },
   } as const;

@@ -4,7 +4,7 @@
  * 792, 4443.
  */
 import { mapIpv4 } from "./addresses.ts";
-import { type ArpPacket, type BadPacket, ETHERTYPES, type Packet } from "./packet.ts";
+import { type ArpPacket, type BadPacket, ETHERTYPES, type IpPacket, type Packet } from "./packet.ts";
 import { parseIpv4, parseIpv6 } from "./packet-ip.ts";
 import { bytesToNumber } from "./prefixes.ts";
 
@@ -27,10 +27,15 @@ function parseFrame(frame: Uint8Array, segments: number): Packet {
   if (frame.length < ETHERNET_LENGTH) return { kind: "bad", reason: "Malformed", family: null };
   const ethertype = ((frame[12] as number) << 8) | (frame[13] as number);
   const body = frame.subarray(ETHERNET_LENGTH);
-  if (ethertype === ETHERTYPES.ipv4) return parseIpv4(body, segments);
-  if (ethertype === ETHERTYPES.ipv6) return parseIpv6(body, segments);
+  if (ethertype === ETHERTYPES.ipv4) return inFrame(frame, parseIpv4(body, segments));
+  if (ethertype === ETHERTYPES.ipv6) return inFrame(frame, parseIpv6(body, segments));
   if (ethertype === ETHERTYPES.arp) return parseArp(body, formatMac(frame.subarray(6, 12)));
   return { kind: "other", ethertype };
+}
+
+function inFrame(frame: Uint8Array, packet: IpPacket | BadPacket): IpPacket | BadPacket {
+  // The lowest bit of an address's first byte says that it is a group's: IEEE 802.
+  return packet.kind === "ip" ? { ...packet, toLinkGroup: ((frame[0] as number) & 1) === 1 } : packet;
 }
 
 /** Lower-case text of a MAC address. */

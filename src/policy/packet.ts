@@ -25,6 +25,8 @@ export interface IpPacket {
   family: Family;
   source: Address;
   destination: Address;
+  /** The frame is for a group of stations, or for all on the link. */
+  toLinkGroup: boolean;
   /** Of what follows the last extension header. */
   protocol: number;
   /** Time to live. */

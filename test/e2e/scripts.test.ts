@@ -19,7 +19,7 @@ const python = lab.program("python", PYTHON);
 /** A program in Python that sends its first argument in so many datagrams. Exit status 3 if no answer comes to any. */
 function scriptText(shebang: string, datagrams = 1): string {
   return `#!${shebang}
-import socket, sys
+import os, socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(${1 / datagrams})
 for attempt in range(${datagrams}):
@@ -42,6 +42,15 @@ const other = script(lab.path("bin", "other"));
 const job = script(lab.path("work", "job"));
 const evil = lab.path("evil", "job");
 writeFileSync(evil, scriptText(`${python} -I`, 10), { mode: 0o755 });
+const ledByEnv = lab.path("bin", "led-by-env");
+writeFileSync(
+  ledByEnv,
+  scriptText("/usr/bin/env pyth").replace(
+    "s = socket",
+    `if sys.argv[1] == "again": os.execv("${PYTHON}", ["${PYTHON}", sys.argv[0], sys.argv[2]])\ns = socket`,
+  ),
+  { mode: 0o755 },
+);
 const link = lab.path("bin", "link");
 symlinkSync(listed, link);
 
@@ -56,7 +65,7 @@ bindSystem(root);
 lab.agent.write(
   profile(
     "shop",
-    [listed, job, "/opt/job", "/opt/changed"].map((path) => egress(path, RIGHTS)),
+    [listed, job, ledByEnv, "/opt/job", "/opt/changed"].map((path) => egress(path, RIGHTS)),
   ),
 );
 await lab.agent.start();
@@ -71,6 +80,14 @@ async function runUnwatched(program: string, args: (tag: string) => string[]) {
   } finally {
     process.kill(lab.agent.pid, "SIGCONT");
   }
+}
+
+/** A folder in which a name leads to a program. */
+function pathTo(name: string, program: string): string {
+  const folder = lab.path(`path${lab.tag()}`);
+  mkdirSync(folder);
+  symlinkSync(program, `${folder}/${name}`);
+  return folder;
 }
 
 /** Nothing that it sends arrives, and the events say that its interpreter did it. */
@@ -105,6 +122,36 @@ test("§3 a relative name from a directory that is the process's own", async () 
 test("§3 in an overlay, the image's script is itself, and one that was changed is its interpreter", async () => {
   assert.deepEqual((await runUnwatched("/bin/busybox", (tag) => ["chroot", root, "/opt/job", tag])).code, 0);
   await stops("/bin/busybox", (tag) => ["chroot", root, "/opt/changed", tag], realpathSync(PYTHON));
+});
+
+test("§3 a listed script that begins with #!/usr/bin/env is itself, whatever PATH leads to", async () => {
+  const PATH = pathTo("pyth", python);
+  const { code, stderr, received } = await runUnwatched("/usr/bin/env", (tag) => [`PATH=${PATH}`, ledByEnv, tag]);
+  assert.deepEqual({ code, received }, { code: 0, received: 1 }, stderr);
+});
+
+test("§3 what an interpreter that env led to executes is not the script", async () => {
+  const tag = lab.tag();
+  const PATH = pathTo("pyth", PYTHON);
+  await stops("/usr/bin/env", () => [`PATH=${PATH}`, ledByEnv, "again", tag], realpathSync(PYTHON));
+});
+
+test("§3 attack: PATH leads env to another program of the image", async () => {
+  const sender = lab.program("sender");
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const send = `timeout 250 udp4 sendto ${SERVER} 7000 ${tag} recv`;
+  const command = `PATH=${pathTo("pyth", sender)} ${ledByEnv} ${send}`;
+  const { code, stderr } = await lab.run(shop, "/usr/bin/env", command);
+  assert.equal(code, 3, stderr);
+  await lab.violation({ reason: "BinaryUnknown", path: sender }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
+
+test("§3 attack: PATH leads env to a script", async () => {
+  const impostor = lab.path("impostor");
+  writeFileSync(impostor, scriptText(`${python} -I`).replace("sys.argv[1]", "sys.argv[2]"), { mode: 0o755 });
+  const PATH = pathTo("pyth", impostor);
+  await stops("/usr/bin/env", (tag) => [`PATH=${PATH}`, ledByEnv, tag]);
 });
 
 test("§3 a script that no profile lists is its interpreter", async () => {

@@ -28,11 +28,17 @@ export interface PacketStep {
   note?: string;
 }
 
+/** What the kernel may forget for want of room: see bpf/include/share.h. */
+export const EVICTABLE = ["flows", "fragments", "queries", "learned"] as const;
+export type Evictable = (typeof EVICTABLE)[number];
+
 export type Step =
   | PacketStep
   | { kind: "advance"; seconds: number }
   /** An exec, or a socket that changes hands: flows are judged again. */
   | { kind: "epoch" }
+  /** Others of the workload's have pushed out all that it remembers of this kind. */
+  | { kind: "evict"; what: Evictable }
   /** Another policy comes into force: one of the case's, by index. */
   | { kind: "policy"; index: number | "pending" | "unrestricted" };
 

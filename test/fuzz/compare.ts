@@ -93,6 +93,10 @@ export class CaseRun {
         this.#rig.startEpoch();
         this.#state.epoch += 1;
         return null;
+      case "evict":
+        this.#rig.evict(step.what);
+        this.#state[step.what].clear();
+        return null;
       case "policy":
         this.#enforce(step.index);
         return null;

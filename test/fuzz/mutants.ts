@@ -2,7 +2,7 @@
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { isIcmpError, quotedEnds, type SocketFacts } from "../../src/policy/flows.ts";
 import type { Packet } from "../../src/policy/packet.ts";
-import type { WorkloadState } from "../../src/policy/state.ts";
+import type { Flow, WorkloadState } from "../../src/policy/state.ts";
 import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/tables.ts";
 import type { Evaluate } from "./compare.ts";
 
@@ -58,6 +58,12 @@ const flipped = (rule: NameRule): NameRule => ({
   belowConnect: rule.exactConnect,
 });
 
+const flowsBefore = new WeakMap<WorkloadState["flows"], [string, Flow][]>();
+
+function rememberFlows({ flows }: WorkloadState): void {
+  if (flows.size === 0) for (const [key, flow] of flowsBefore.get(flows) ?? []) flows.set(key, flow);
+}
+
 /** By what is wrong. */
 export const MUTANTS: Record<string, Evaluate> = {
   "a comparison of ports ignores the last bit": ofTable((rules) => ({ ...rules, ports: rules.ports.map(narrower) })),
@@ -87,6 +93,12 @@ export const MUTANTS: Record<string, Evaluate> = {
     state.flows.clear();
     return evaluate(state, ...rest);
   },
+  "flows that were pushed out are remembered": (state, ...rest) => {
+    rememberFlows(state);
+    const outcome = evaluate(state, ...rest);
+    flowsBefore.set(state.flows, [...state.flows]);
+    return outcome;
+  },
   "the creator of a socket is not asked": (state, table, packet, context, time) =>
     evaluate(state, table, packet, { ...context, subjects: context.subjects.slice(0, 1) }, time),
   "the former user of a socket is not asked": (
@@ -96,6 +108,9 @@ export const MUTANTS: Record<string, Evaluate> = {
     { socket: { former: _former, ...socket } = {}, ...context },
     time,
   ) => evaluate(state, table, packet, { ...context, socket }, time),
+  "broadcasts of the link are taken for datagrams to the workload": ofPacket((packet) =>
+    packet.kind === "ip" ? { ...packet, toLinkGroup: false } : packet,
+  ),
   "changed binaries are not told apart": (state, table, packet, context, time) => {
     const subjects = context.subjects.map((subject) => ({ ...subject, modified: false }));
     return evaluate(state, table, packet, { ...context, subjects }, time);

@@ -1,6 +1,6 @@
 /** A random case from a seed. */
 import { Random } from "../../src/policy/testing/random.ts";
-import type { FuzzCase, Step } from "./case.ts";
+import { EVICTABLE, type FuzzCase, type Step } from "./case.ts";
 import { mutate } from "./mutate.ts";
 import { Traffic } from "./random-packets.ts";
 import { randomPolicy } from "./random-profiles.ts";
@@ -35,7 +35,7 @@ function randomSteps(random: Random, traffic: Traffic, policies: number): Step[]
 }
 
 function event(random: Random, policies: number): Step {
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
     case 1:
       return { kind: "epoch" };
@@ -46,6 +46,8 @@ function event(random: Random, policies: number): Step {
       return random.chance(0.3)
         ? { kind: "policy", index: random.pick(["pending", "unrestricted"] as const) }
         : { kind: "policy", index: random.below(policies) };
+    case 5:
+      return { kind: "evict", what: random.pick(EVICTABLE) };
     default:
       // Thousandths, so that no sum of them ends on a lifetime.
       return { kind: "advance", seconds: random.pick([1, 8, 14, 29, 31, 62, 104]) + random.below(1000) / 1000 };

@@ -19,7 +19,7 @@ import type { PacketStep, Step } from "./case.ts";
 import { type Asked, randomAnswer, randomAsked, randomQuestion, randomRecords } from "./random-dns.ts";
 import { randomOddity } from "./random-oddities.ts";
 import { endsOf, macsOf, type Owner, opposite, packetStep, randomOwner, type Sent } from "./random-steps.ts";
-import { OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6 } from "./world.ts";
+import { GROUPS4, GROUPS6, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6 } from "./world.ts";
 
 /** A packet of a test run has to fit into a page, beside what the kernel puts there. */
 const TEST_RUN_PAYLOAD_MAX = 3000;
@@ -68,8 +68,9 @@ export class Traffic {
     const begunBy = random.chance(0.75) ? "egress" : "ingress";
     const service = random.chance(0.5) ? 53 : random.pick(PORTS);
     const client = 40000 + random.below(3);
+    const own = isIpv6 ? OWN6 : OWN4;
     const conversation: Conversation = {
-      own: isIpv6 ? OWN6 : OWN4,
+      own: random.chance(0.06) ? random.pick(isIpv6 ? GROUPS6 : GROUPS4) : own,
       peer: random.pick(isIpv6 ? PEERS6 : PEERS4),
       ownPort: begunBy === "egress" ? client : service,
       peerPort: begunBy === "egress" ? service : client,
@@ -259,7 +260,7 @@ export class Traffic {
       const owner = random.chance(0.9) ? conversation.owner : this.#intruder();
       const facts = direction === "egress" || random.chance(0.5) ? owner : withoutProcess(owner);
       const gso = random.chance(0.02) ? randomOffload(random) : {};
-      return packetStep(direction, frame(packet, macsOf(direction)), { ...facts, ...gso });
+      return packetStep(direction, frame(packet, macsOf(direction, random.chance(0.05))), { ...facts, ...gso });
     });
   }
 

@@ -1,7 +1,7 @@
 /** What random packets have in common. */
 import type { Direction } from "../../src/api/reasons.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
-import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { BROADCAST_MAC, HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import type { PacketStep } from "./case.ts";
 import { padded } from "./mutate.ts";
 import { PATHS, STRANGER } from "./world.ts";
@@ -69,8 +69,7 @@ export function endsOf(own: string, peer: string, direction: Direction): [string
 }
 
 /** Of the Ethernet header. */
-export function macsOf(direction: Direction): { source: string; destination: string } {
-  return direction === "egress"
-    ? { source: WORKLOAD_MAC, destination: HOST_MAC }
-    : { source: HOST_MAC, destination: WORKLOAD_MAC };
+export function macsOf(direction: Direction, toEverybody = false): { source: string; destination: string } {
+  const [source, station] = direction === "egress" ? [WORKLOAD_MAC, HOST_MAC] : [HOST_MAC, WORKLOAD_MAC];
+  return { source, destination: toEverybody ? BROADCAST_MAC : station };
 }

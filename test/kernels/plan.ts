@@ -19,7 +19,7 @@ const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/{e2e
 const CORE = [
   "bpf/test/{dns-answer,flows,registrations,verifier,veth-pairs}.test.ts",
   "src/node-agent/kernel/{classifiers,clock,links,maps,objects,probes,ring-buffer}.test.ts",
-  "test/e2e/{attacks,attribution,executables,gate,ingress,layers,lifecycle,modes,names,older,scripts,selection}.test.ts",
+  "test/e2e/{attacks,attribution,executables,gate,ingress,layers,lifecycle,modes,names,older,receivers,replaced-sockets,scripts,selection,socket-hand-over}.test.ts",
   "test/containers/*.test.ts",
 ];
 

@@ -278,6 +278,11 @@ export class ClassifierRig implements Disposable {
     );
   }
 
+  /** As if newer entries had pushed all of one kind out. */
+  evict(what: "flows" | "fragments" | "queries" | "learned"): void {
+    this.maps[what === "queries" ? "dnsQueries" : what].clear();
+  }
+
   /** Forgets all traffic; rules stay. */
   clear(): void {
     const { shares, places, flows, fragments, dnsQueries, dnsNames, learned, counters, limits, errors } = this.maps;

@@ -15,8 +15,8 @@ import { ObjectsMissingError, PinsIncompatibleError } from "./errors.ts";
 import { FunctionHooks, HOOK_SETS, type HookSet, type HookSets } from "./function-hooks.ts";
 import { adoptOlderSockets } from "./older-sockets.ts";
 
-/** In this order: who is who first, then whose socket is whose. */
-const HOOK_OBJECTS = ["processes", "sockets"] as const;
+/** In this order: who is who first, then whose socket is whose, then who receives. */
+const HOOK_OBJECTS = ["processes", "sockets", "receivers"] as const;
 /** After the hooks, which see what is new, these find what was there first. Listeners before their children. */
 const ITERATORS: readonly string[] = ["find_processes", "find_listeners", "find_sockets"];
 /** Tracepoints that not every kernel has; without them a connected socket that is handed over keeps its last user. */

@@ -169,7 +169,10 @@ export class DistributionServer {
     this.#files?.close();
     this.#listener.close();
     const closed = new Promise<void>((settle) => this.#server.tryShutdown(() => settle()));
-    const late = setTimeout(() => this.#server.forceShutdown(), 1_000);
+    const late = setTimeout(() => {
+      this.#server.forceShutdown();
+      this.#limits.closeAll();
+    }, 1_000);
     await closed;
     clearTimeout(late);
     this.#limits.closeAll();

@@ -20,7 +20,7 @@ const OPERATOR_RIGHTS = [
   "leases.coordination.k8s.io/portcullis-operator [get update]",
   "namespaces [list watch]",
   "pods [list watch]",
-  `${PROFILES} [list watch]`,
+  `${PROFILES} [get list watch]`,
   "securityprofiles.security.datadoghq.com/status [patch]",
   "services [list watch]",
   "subjectaccessreviews.authorization.k8s.io [create]",

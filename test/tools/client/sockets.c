@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -70,6 +71,39 @@ static void bind_device(struct client *client, char **arguments)
 {
 	if (setsockopt(client->socket, SOL_SOCKET, SO_BINDTODEVICE, arguments[0], strlen(arguments[0])))
 		fail("SO_BINDTODEVICE");
+}
+
+/* As a member of the group on an interface. */
+static void join(struct client *client, char **arguments)
+{
+	struct sockaddr_storage address;
+	struct ip_mreqn group4 = { .imr_ifindex = if_nametoindex(arguments[1]) };
+	struct ipv6_mreq group6 = { .ipv6mr_interface = if_nametoindex(arguments[1]) };
+	int result;
+
+	parse_address(arguments[0], "0", &address);
+	group4.imr_multiaddr = ((struct sockaddr_in *)&address)->sin_addr;
+	group6.ipv6mr_multiaddr = ((struct sockaddr_in6 *)&address)->sin6_addr;
+	if (address.ss_family == AF_INET)
+		result = setsockopt(client->socket, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group4, sizeof(group4));
+	else
+		result = setsockopt(client->socket, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group6, sizeof(group6));
+	if (result)
+		fail("join");
+}
+
+/* Where what is sent to a group goes out. */
+static void multicast_by(struct client *client, char **arguments)
+{
+	struct ip_mreqn group4 = { .imr_ifindex = if_nametoindex(arguments[0]) };
+	int interface = group4.imr_ifindex, on = 1, family;
+	socklen_t size = sizeof(family);
+
+	getsockopt(client->socket, SOL_SOCKET, SO_DOMAIN, &family, &size);
+	setsockopt(client->socket, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on));
+	if (family == AF_INET ? setsockopt(client->socket, IPPROTO_IP, IP_MULTICAST_IF, &group4, sizeof(group4))
+			      : setsockopt(client->socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, &interface, sizeof(interface)))
+		fail("multicastby");
 }
 
 static void do_bind(struct client *client, char **arguments)
@@ -202,6 +236,22 @@ static void connect_peer(struct client *client, char **arguments)
 {
 	if (connect(client->socket, (struct sockaddr *)&client->peer, sizeof(struct sockaddr_in)))
 		fail("connect");
+}
+
+/* Reads until something has come that holds the text, headers included. */
+static void hear(struct client *client, char **arguments)
+{
+	static char bytes[BUFFER_SIZE];
+	ssize_t length;
+
+	say("listening");
+	do {
+		await_readable(client, client->socket);
+		length = recv(client->socket, bytes, sizeof(bytes), 0);
+		if (length < 0)
+			fail("recv");
+	} while (!memmem(bytes, length, arguments[0], strlen(arguments[0])));
+	say("heard");
 }
 
 /* Reads until so many bytes have come. */
@@ -341,6 +391,8 @@ const struct verb socket_verbs[] = {
 	{ "timeout", 1, "MILLISECONDS", set_timeout },
 	{ "reuseport", 0, "", reuseport },
 	{ "reuseaddr", 0, "", reuse_address },
+	{ "join", 2, "GROUP INTERFACE", join },
+	{ "multicastby", 1, "INTERFACE", multicast_by },
 	{ "binddevice", 1, "NAME", bind_device },
 	{ "nodelay", 0, "", no_delay },
 	{ "bind", 2, "ADDRESS PORT", do_bind },
@@ -355,6 +407,7 @@ const struct verb socket_verbs[] = {
 	{ "recv", 0, "", do_recv },
 	{ "recvall", 0, "", receive_all },
 	{ "recvsize", 1, "SIZE", receive_size },
+	{ "hear", 1, "TEXT", hear },
 	{ "answer", 0, "", answer_once },
 	{ "connectpeer", 0, "", connect_peer },
 	{ "error", 0, "", await_error },

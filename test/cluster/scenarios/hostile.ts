@@ -1,0 +1,136 @@
+/** Whoever is in the cluster without rights, and one node's agent that has gone wrong, take enforcement away from nobody. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { connectAgent } from "../harness/agent-connection.ts";
+import { attack, reaches } from "../harness/attacker.ts";
+import type { Cluster } from "../harness/cluster.ts";
+import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
+import { FOLDER } from "../harness/place.ts";
+import { leader, type ProductPod, productPods, productReady, SYSTEM, shell } from "../harness/product.ts";
+import { Scene } from "../harness/scene.ts";
+import { type Server, WEB_PORT } from "../harness/servers.ts";
+
+const UNLISTED = "/bin/other";
+/** What the event loop may be late, 99 times of 100, in seconds. */
+const LAG_SECONDS = 0.05 * Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
+
+export function hostile(cluster: Cluster, server: Server): void {
+  describe("hostile", () => {
+    let scene: Scene;
+    let attacker: Pod;
+    let restarts: string;
+    const authority = join(FOLDER, "operator-ca.crt");
+    const operators = () => productPods(cluster, "operator");
+    const at = (pods: ProductPod[], port: number) => pods.map(({ status }) => `${status.podIP}:${port}`);
+    const restartsOf = () =>
+      [...operators(), ...productPods(cluster, "agent")]
+        .map(({ metadata, status }) => `${metadata.name} ${status.containerStatuses[0]?.restartCount}`)
+        .sort()
+        .join("\n");
+    const leading = () => {
+      const { pod } = leader(cluster);
+      const found = operators().filter(({ metadata }) => metadata.name === pod);
+      assert.equal(found.length, 1, `${pod} leads`);
+      return found;
+    };
+
+    /** Nothing has ended, and a pod that comes now is judged from its first moment on. */
+    const stands = async (name: string) => {
+      assert.equal(restartsOf(), restarts);
+      scene.apply(profile(name, [app(to(server.address, "tcp", WEB_PORT))]));
+      await scene.deploy(deployment(name, { containers: [container("app")] }));
+      const pod = scene.pod(name);
+      scene.allowed(server, pod, "app", "/bin/app");
+      scene.refused(server, pod, "app", UNLISTED);
+      await scene.enforced(name);
+    };
+
+    /** How late the leader's event loop was since it was asked last, and how many agents it has. */
+    const figures = () => {
+      const token = cluster.kubectl("-n", SYSTEM, "create", "token", "metrics-reader").trim();
+      const [address] = at(leading(), 8080);
+      const url = `https://${address}/metrics`;
+      const text = shell(cluster, ["curl", "-sk", "--max-time", "10", "-H", `authorization: Bearer ${token}`, url]);
+      const value = (metric: string) => Number(new RegExp(`^${metric} (.*)$`, "m").exec(text)?.[1]);
+      return {
+        lag: value("portcullis_nodejs_eventloop_lag_p99_seconds"),
+        agents: value("portcullis_operator_agents"),
+      };
+    };
+
+    before(async () => {
+      productReady(cluster);
+      scene = await Scene.make(cluster, "hostile");
+      const path = "jsonpath={.data.ca\\.crt}";
+      writeFileSync(authority, cluster.kubectl("-n", SYSTEM, "get", "configmap", "portcullis-ca", "-o", path));
+      cluster.kubectl("-n", SYSTEM, "create", "serviceaccount", "metrics-reader");
+      const subject = `--serviceaccount=${SYSTEM}:metrics-reader`;
+      cluster.kubectl(
+        "create",
+        "clusterrolebinding",
+        "metrics-reader",
+        "--clusterrole=portcullis-metrics-reader",
+        subject,
+      );
+      await scene.deploy(deployment("attacker", { containers: [container("app")] }));
+      attacker = scene.pod("attacker");
+      restarts = restartsOf();
+    });
+    after(() => {
+      scene.end();
+      cluster.kubectl("delete", "clusterrolebinding", "metrics-reader");
+      cluster.kubectl("-n", SYSTEM, "delete", "serviceaccount", "metrics-reader");
+    });
+
+    test("bodies that are too long, to every operator", async () => {
+      const answered = await attack(scene, attacker, "bodies", ...at(operators(), 8444));
+      assert.ok(Number(answered) > 0, "the operators answer");
+      await stands("after-bodies");
+    });
+
+    test("streams without a token, for a quarter of a minute", async () => {
+      figures();
+      const over = attack(scene, attacker, "streams", ...at(leading(), 8443));
+      assert.ok(Number(await over) > 1_000);
+      const { lag, agents } = figures();
+      assert.equal(agents, cluster.nodes.length);
+      assert.ok(lag < LAG_SECONDS, `the event loop was late by ${lag} s`);
+      await stands("after-streams");
+    });
+
+    test("400 connections to the operator's metrics and probes; the agent's are not reached", async () => {
+      figures();
+      await attack(scene, attacker, "connections", ...at(leading(), 8080), ...at(leading(), 8081));
+      const { lag, agents } = figures();
+      assert.equal(agents, cluster.nodes.length);
+      assert.ok(lag < LAG_SECONDS, `the event loop was late by ${lag} s`);
+      for (const port of [9964, 9965]) {
+        for (const address of at(productPods(cluster, "agent"), port)) {
+          assert.equal(reaches(scene, attacker, address), false, address);
+        }
+      }
+      await stands("after-connections");
+    });
+
+    test("metrics are shown to nobody without the right", async () => {
+      const said = await attack(scene, attacker, "metrics", ...at(leading(), 8080));
+      assert.match(String(said), /^HTTP\/1\.1 401 /);
+      assert.doesNotMatch(String(said), /portcullis_/);
+    });
+
+    test("an agent that says what cannot be ends its own stream", async () => {
+      const node = cluster.nodes[1]?.place.name ?? "";
+      const own = productPods(cluster, "agent").find(({ spec }) => spec.nodeName === node);
+      const bound = ["--bound-object-kind=Pod", `--bound-object-name=${own?.metadata.name}`];
+      const audience = "--audience=portcullis-operator";
+      const token = cluster.kubectl("-n", SYSTEM, "create", "token", "portcullis-agent", audience, ...bound).trim();
+      const [address = ""] = at(leading(), 8443);
+      const options = { address, token, saidNode: node, authority, system: SYSTEM, nonsense: true };
+      const { code, details } = connectAgent(cluster, options);
+      assert.equal(code, "INVALID_ARGUMENT", details);
+      await stands("after-nonsense");
+    });
+  });
+}

@@ -1,0 +1,232 @@
+/**
+ * Section 3: what comes in is judged by who would receive it: whoever has taken the place of a flow's socket, every member of
+ * a group, and every raw socket that listens along. `member` may talk to the node and to the world outside; `stranger` is
+ * listed nowhere. In the workload `open`, which no profile selects, the stranger hears all of it.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { EgressRules } from "../../src/api/types.ts";
+import { Lab } from "./harness/lab.ts";
+import { entry, profile } from "./harness/profiles.ts";
+import type { WorkloadPlace } from "./harness/topology.ts";
+
+const RIGHTS: EgressRules = {
+  cidr4: ["0.0.0.0/0"],
+  cidr6: ["::/0"],
+  l4: { protocols: ["udp", "tcp", "icmp", "icmpv6"] },
+};
+
+const lab = await Lab.start("receivers", {
+  apps: ["club", "open"],
+  profiles: (lab) => [
+    profile("club", [
+      entry(lab.program("member"), {
+        egress: RIGHTS,
+        ingress: { cidr4: ["0.0.0.0/0"], cidr6: ["::/0"], l4: { protocols: ["udp"] } },
+      }),
+      entry(lab.program("peer"), {
+        egress: RIGHTS,
+        ingress: { cidr4: ["0.0.0.0/0"], cidr6: ["::/0"], l4: { protocols: ["udp", "icmp", "tcp"] } },
+      }),
+    ]),
+  ],
+});
+const club = lab.workload("club");
+const open = lab.workload("open");
+const { node, outside } = lab.topology;
+const member = lab.path("bin", "member");
+const peer = lab.path("bin", "peer");
+const stranger = lab.program("stranger");
+const visitor = lab.program("visitor");
+
+/** Listens with these verbs until `speak` has been carried out. @returns whether it has heard the text */
+async function hears(place: WorkloadPlace, program: string, verbs: string, text: string, speak: () => Promise<void>) {
+  const ear = lab.start(place, program, `timeout 400 ${verbs} hear ${text}`);
+  await ear.line("listening");
+  await speak();
+  const { code, stderr } = await ear.finish();
+  assert.ok(code === 0 || code === 3, stderr);
+  return code === 0;
+}
+
+interface Group {
+  /** How a process gets what is sent to it. */
+  listen: string;
+  /** How the node sends to it. */
+  speak: (place: WorkloadPlace, text: string) => string;
+}
+
+const GROUPS: Record<string, Group> = {
+  "an IPv4 group": {
+    listen: "udp4 reuseaddr bind 0.0.0.0 9100 join 239.1.2.3 eth0",
+    speak: (place, text) => `udp4 multicastby ${place.hostInterface} sendto 239.1.2.3 9100 ${text}`,
+  },
+  "an IPv6 group": {
+    listen: "udp6 reuseaddr bind :: 9100 join ff15::1234 eth0",
+    speak: (place, text) => `udp6 multicastby ${place.hostInterface} sendto ff15::1234 9100 ${text}`,
+  },
+  "a group that another process has joined": {
+    listen: "udp4 reuseaddr bind 0.0.0.0 9100",
+    speak: (place, text) => `udp4 multicastby ${place.hostInterface} sendto 239.1.2.3 9100 ${text}`,
+  },
+  "the broadcast address of the link": {
+    listen: "udp4 reuseaddr bind 0.0.0.0 9100",
+    speak: (place, text) =>
+      `udp4 multicastby ${place.hostInterface} sendto ${place.ipv4.replace(/\.2$/, ".255")} 9100 ${text}`,
+  },
+  "the broadcast address": {
+    listen: "udp4 reuseaddr bind 0.0.0.0 9100",
+    speak: (place, text) =>
+      `udp4 binddevice ${place.hostInterface} multicastby ${place.hostInterface} sendto 255.255.255.255 9100 ${text}`,
+  },
+};
+
+for (const [what, { listen, speak }] of Object.entries(GROUPS)) {
+  test(`§3 ${what}: a listed process hears what is sent to it, and another one does not`, async () => {
+    const joined = [club, open].map((place) =>
+      lab.start(place, member, "udp4 reuseaddr bind 0.0.0.0 9100 join 239.1.2.3 eth0 wait"),
+    );
+    for (const running of joined) await running.line("waiting");
+    const say = async (place: WorkloadPlace, text: string) => {
+      assert.equal((await lab.run(node, visitor, speak(place, text))).code, 0);
+    };
+    const [tag, mark] = [lab.tag(), lab.agent.events.mark()];
+    assert.equal(
+      await hears(open, stranger, listen, tag, () => say(open, tag)),
+      true,
+      "nobody hears it without a profile either",
+    );
+    const both = await Promise.all([
+      hears(club, stranger, listen, tag, async () => {}),
+      hears(club, member, listen, tag, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await say(club, tag);
+      }),
+      hears(club, stranger, listen, tag, async () => {}),
+    ]);
+    assert.deepEqual(both, [false, true, false]);
+    await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
+    for (const running of joined) await running.kill();
+  });
+}
+
+let port = 40000;
+
+interface Takeover {
+  family: "udp4" | "udp6";
+  /** How the flow's owner binds its socket. */
+  first: (at: number, place: WorkloadPlace) => string;
+  /** How another process gets its packets. */
+  second: (at: number, place: WorkloadPlace) => string;
+  /** The owner's socket is gone by then. */
+  closed?: boolean;
+}
+
+const TAKEOVERS: Record<string, Takeover> = {
+  "a socket on the port of one that has been closed": {
+    family: "udp4",
+    first: (at) => `bind 0.0.0.0 ${at}`,
+    second: (at) => `udp4 bind 0.0.0.0 ${at}`,
+    closed: true,
+  },
+  "a socket on the port of one that has been closed (IPv6)": {
+    family: "udp6",
+    first: (at) => `bind :: ${at}`,
+    second: (at) => `udp6 bind :: ${at}`,
+    closed: true,
+  },
+  "a socket for both families": {
+    family: "udp4",
+    first: (at) => `bind 0.0.0.0 ${at}`,
+    second: (at) => `udp6 bind :: ${at}`,
+    closed: true,
+  },
+  "a socket with a more specific address": {
+    family: "udp4",
+    first: (at) => `reuseaddr bind 0.0.0.0 ${at}`,
+    second: (at, { ipv4 }) => `udp4 reuseaddr bind ${ipv4} ${at}`,
+  },
+  "a socket with a more specific address (IPv6)": {
+    family: "udp6",
+    first: (at) => `reuseaddr bind :: ${at}`,
+    second: (at, { ipv6 }) => `udp6 reuseaddr bind ${ipv6} ${at}`,
+  },
+  "a socket that is bound to the interface": {
+    family: "udp4",
+    first: (at) => `reuseaddr bind 0.0.0.0 ${at}`,
+    second: (at) => `udp4 reuseaddr binddevice eth0 bind 0.0.0.0 ${at}`,
+  },
+  "a socket that is connected to the flow's peer": {
+    family: "udp4",
+    first: (at) => `reuseaddr bind 0.0.0.0 ${at}`,
+    second: (at) => `udp4 reuseaddr bind 0.0.0.0 ${at} connect ${outside.ipv4} 7100`,
+  },
+};
+
+for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS)) {
+  const [any, address] = family === "udp4" ? ["0.0.0.0", outside.ipv4] : ["::", outside.ipv6];
+
+  /** A flow of `member` with a server outside, and what the server sends later on: does the program hear it? */
+  const takes = async (place: WorkloadPlace, program: string) => {
+    const at = port++;
+    const tag = lab.tag();
+    const to = family === "udp4" ? place.ipv4 : place.ipv6;
+    const server = lab.start(
+      outside,
+      visitor,
+      `timeout 3000 ${family} reuseaddr bind ${any} 7100 print ready answer wait sendto ${to} ${at} ${tag}`,
+    );
+    await server.line("ready");
+    const owner = lab.start(
+      place,
+      member,
+      `${family} ${first(at, place)} sendto ${address} 7100 hello recv ${closed ? "close" : ""} wait`,
+    );
+    await owner.line("waiting");
+    const heard = await hears(place, program, second(at, place), tag, async () => {
+      server.tell();
+      await server.finish();
+    });
+    await owner.kill();
+    return heard;
+  };
+
+  test(`§3 a flow's packets are not for another process: ${what}`, async () => {
+    assert.equal(await takes(open, stranger), true, "it does not get them without a profile either");
+    assert.equal(await takes(club, peer), true, "a listed process gets none");
+    const mark = lab.agent.events.mark();
+    assert.equal(await takes(club, stranger), false);
+    await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
+  });
+}
+
+const RAW: Record<string, { listen: string; speak: (place: WorkloadPlace, text: string) => string }> = {
+  "the replies to a datagram": { listen: "raw4 17", speak: (_, text) => `udp4 sendto 198.51.100.1 7000 ${text} recv` },
+  "the replies to a datagram (IPv6)": {
+    listen: "raw6 17",
+    speak: (_, text) => `udp6 sendto 2001:db8:1::1 7000 ${text} recv`,
+  },
+  "a connection": { listen: "raw4 6", speak: (_, text) => `tcp4 connect 198.51.100.1 7000 send ${text} recv` },
+};
+
+for (const [what, { listen, speak }] of Object.entries(RAW)) {
+  test(`§3 a raw socket of a process that is not listed does not listen along: ${what}`, async () => {
+    const tag = lab.tag();
+    const converse = (place: WorkloadPlace) => async () => {
+      assert.equal((await lab.run(place, member, speak(place, tag))).code, 0);
+    };
+    assert.equal(
+      await hears(open, stranger, listen, tag, converse(open)),
+      true,
+      "it hears nothing without a profile either",
+    );
+    assert.equal(await hears(club, peer, listen, tag, converse(club)), true, "a listed process hears nothing");
+    const mark = lab.agent.events.mark();
+    assert.equal(await hears(club, stranger, listen, tag, converse(club)), false);
+    await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger }, mark, club);
+  });
+}
+
+test("§3 a raw socket of its own is how a listed process pings", async () => {
+  await lab.passes(club, peer, "raw4 1 ping 198.51.100.1");
+});
