@@ -268,3 +268,13 @@ test("profiles that cannot be united keep what was there, and say why", async ()
   assert.match(cluster.status("p63")?.conditions[2]?.message ?? "", /65 blocks.*stays in force/);
   assert.notEqual(agent.binding("web")?.policy, PolicyKind.UNRESTRICTED);
 });
+
+test("without the definition of profiles an operator says what to do", async () => {
+  const fresh = await TestCluster.start();
+  fresh.server.fail(/securityprofiles/, 404, 1_000);
+  const times = { leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2_000 };
+  const waiting = await fresh.operator({ namespace: "default", leaseName: "none", ...times });
+  const words = /does not know securityprofiles: install the definition/;
+  await eventually("words", () => words.test(waiting.problems[0] ?? ""));
+  await fresh.close();
+});

@@ -77,7 +77,7 @@ const CONNECTION_GRACE_MS = 5_000;
 const FULL_STATES = 32;
 const FULL_STATE_MS = 1_000;
 /** Until an agent has shown its token it is anybody; nodes may share an address behind a load balancer. */
-const CONNECTIONS = { strangers: 512, strangersByPeer: 64, burst: 128, perSecond: 20, patience: 20_000 };
+const CONNECTIONS = { strangers: 512, strangersByPeer: 64, burst: 64, perSecond: 10, patience: 20_000 };
 /** An agent has one stream. What is beyond is refused by HTTP/2 itself, and a connection on which that goes on is closed. */
 const STREAMS_PER_CONNECTION = 4;
 /** What HTTP/2 may keep for one connection, of heads and of what waits to be sent, in megabytes. A full state is larger than most. */
