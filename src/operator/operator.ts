@@ -1,6 +1,6 @@
 /** The operator: keeps every node's agent told what its pods are to have, and every profile's status true. */
+import { causeText } from "../api/errors.ts";
 import type { KubeConnection } from "../kube/connection.ts";
-import { isNotFound } from "../kube/errors.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { LeaderElection } from "../kube/leader.ts";
 import { reviewToken } from "../kube/token-review.ts";
@@ -146,13 +146,7 @@ export class Operator {
   /** Why this replica could not take over now, in words; none: it could, or has. */
   get problems(): string[] {
     const unsynced = this.cluster.informers.filter(({ isSynced }) => !isSynced);
-    const unknown = unsynced.filter(({ problem }) => isNotFound(problem)).map(({ plural }) => plural);
-    if (unknown.length > 0) {
-      return [
-        `the API server does not know ${unknown.join(", ")}: install the definition (crds/, or crds.install of the chart)`,
-      ];
-    }
-    if (unsynced.length > 0) return [`not read yet: ${unsynced.map(({ plural }) => plural).join(", ")}`];
+    if (unsynced.length > 0) return unsynced.map(({ plural, problem }) => `not read yet: ${plural}${whyText(problem)}`);
     return this.plan.isSettled ? [] : ["not everything is planned yet"];
   }
 
@@ -343,4 +337,12 @@ export class Operator {
       onStopped: () => this.#lead(false),
     });
   }
+}
+
+/** An API server that does not know a kind answers 404. */
+function whyText(problem: unknown): string {
+  if (problem === null) return "";
+  const text = causeText(problem);
+  const hint = / 404 /.test(text) ? "; install the definition (crds/, or crds.install of the chart)" : "";
+  return `: ${text}${hint}`;
 }
