@@ -6,15 +6,7 @@ import type { Direction, Reason, Verdict } from "../api/reasons.ts";
 import type { Action } from "../api/types.ts";
 import { effectOf } from "./effect.ts";
 import { arpAttack, ipAttack } from "./evaluate-attacks.ts";
-import {
-  type Case,
-  isAlive,
-  judgeAfresh,
-  judgePayload,
-  noteEnd,
-  socketOf,
-  standingOf,
-} from "./evaluate-flow.ts";
+import { type Case, isAlive, judgeAfresh, judgePayload, noteEnd, socketOf, standingOf } from "./evaluate-flow.ts";
 import { flowKeyOf, isForGroup, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
 import { isArpSound, isLinkArp } from "./link-control.ts";
 import { allBlocks, originsOf } from "./lookup.ts";
