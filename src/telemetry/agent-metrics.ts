@@ -84,6 +84,12 @@ export const AGENT_METRICS = {
     help: "What has failed in the kernel side since its programs were loaded, by kind.",
     labels: ["kind"],
   },
+  fileLooks: {
+    type: "gauge",
+    name: "portcullis_agent_file_looks",
+    help: "Looks at files of pods since the agent's start, by result (answered, hung, refused: files of that pod hang, or too many looks wait).",
+    labels: ["result"],
+  },
   eventsLost: {
     type: "counter",
     name: "portcullis_agent_events_lost_total",

@@ -8,6 +8,7 @@ import { type MapFill, mapFills } from "../enforce/map-fill.ts";
 import { fullShares } from "../enforce/shares.ts";
 import type { AgentEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
+import type { LookCounts } from "../foreign-files/foreign-files.ts";
 import { ErrorKind } from "../kernel/abi.gen.ts";
 import type { CountedPackets } from "./counter-report.ts";
 import type { ConnectionState } from "./operator-client.ts";
@@ -18,6 +19,8 @@ export interface NodeFigures {
   /** What workloads had their shares of, and how much more they wanted, all together. */
   lost: { share: string; count: number }[];
   errors: { kind: string; count: number }[];
+  /** What became of looks at files of pods. */
+  looks: LookCounts;
 }
 
 /** To count entries is to read a map; scrapes in quick succession see one count. */
@@ -56,12 +59,13 @@ export class AgentMetrics implements EventSink {
   collect(): void {
     if (this.#describe === null || performance.now() - this.#describedAt < FIGURES_AGE_MS) return;
     this.#describedAt = performance.now();
-    const { maps, errors, lost } = this.#describe();
+    const { maps, errors, lost, looks } = this.#describe();
     for (const { name, entries, maxEntries } of maps) {
       this.#metrics.mapEntries.set({ map: name }, entries);
       this.#metrics.mapCapacity.set({ map: name }, maxEntries);
     }
     for (const { kind, count } of errors) this.#metrics.kernelErrors.set({ kind }, count);
+    for (const [result, count] of Object.entries(looks)) this.#metrics.fileLooks.set({ result }, count);
     for (const { share, count } of lost) this.#metrics.shareLosses.set({ share }, count);
     this.#metrics.learnedNames.set(maps.find(({ name }) => name === "learned")?.entries ?? 0);
   }
@@ -111,8 +115,9 @@ export class AgentMetrics implements EventSink {
   }
 }
 
-export function describeNode({ maps }: Pick<Enforcement, "maps">): NodeFigures {
+export function describeNode({ maps }: Pick<Enforcement, "maps">, looks: LookCounts): NodeFigures {
   return {
+    looks,
     maps: mapFills(maps),
     lost: lostShares(maps),
     errors: Object.entries(ErrorKind)

@@ -98,6 +98,13 @@ let revision = 0n;
 before(async () => {
   writeFileSync(tokenFile, "token");
   mkdirSync(join(root, "bin"), { recursive: true });
+  // As below /proc/PID: an overlay whose upper layer is empty, so that all is of the image.
+  mkdirSync(join(folder, "upper"));
+  writeFileSync(
+    join(folder, "mountinfo"),
+    `1 0 0:1 / / rw - overlay overlay rw,lowerdir=/l,upperdir=${join(folder, "upper")}\n`,
+  );
+  writeFileSync(join(folder, "stat"), readFileSync("/proc/self/stat"));
   writeFileSync(join(root, "bin/busybox"), "");
   for (const link of ["one", "two"]) symlinkSync("busybox", join(root, "bin", link));
   makePods(PODS);
@@ -232,6 +239,8 @@ test("a pod whose files hang is told of, and everybody else is served", {
     const told = await until("the operator knows", () => problems().find(({ code }) => code === "PC_FILES_HUNG"));
     assert.ok(told.message.includes(WEB));
     assert.equal(told.reducesEnforcement, false);
+    running?.metrics.collect();
+    assert.match((await running?.metrics.registry.metrics()) ?? "", /portcullis_agent_file_looks\{result="hung"\} 1/);
   } finally {
     hung.kill("SIGKILL");
     roots.clear();

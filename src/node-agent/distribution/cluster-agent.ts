@@ -88,7 +88,7 @@ export class ClusterAgent {
       fit: (table, workload) => this.#guard.fit(table, workload),
       unknown: (workload, after) => this.#guard.policyUnknown(workload, after),
     });
-    metrics.watch(() => describeNode(this.#guard.enforcement));
+    metrics.watch(() => describeNode(this.#guard.enforcement, options.files.counts));
     this.#reporter.setProblems(this.#problems());
     this.#stops.push(workloads.subscribe(() => this.#reconcile()));
     this.#client = new OperatorClient({

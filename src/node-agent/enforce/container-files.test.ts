@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
+import { PortcullisError } from "../../api/errors.ts";
 import { compileTable } from "../../policy/compile.ts";
 import { egressProfile } from "../../policy/testing/profiles.ts";
 import { ForeignFiles } from "../foreign-files/foreign-files.ts";
@@ -95,7 +96,15 @@ test("a container without a process is fitted later", async () => {
 });
 
 test("while files hang, listed paths are themselves", async () => {
-  const refusing = { ask: () => Promise.reject(new Error("hung")) };
+  const problem = new PortcullisError("PC_FILES_HUNG", "hung");
+  let isHung = false;
+  const refusing = {
+    ask: () => {
+      isHung = true;
+      return Promise.reject(problem);
+    },
+    problemOf: () => (isHung ? problem : null),
+  };
   const ended = Promise.withResolvers<void>();
   const hanging = new ContainerFiles({ files: refusing, onLooked: () => ended.resolve(), onError: () => {} });
   const workload = listing({ name: "app", cgroupId: 11n, root: rootWithLink("hung") });

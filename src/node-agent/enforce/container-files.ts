@@ -19,7 +19,7 @@ export interface FittedTable {
 }
 
 export interface ContainerFilesParts {
-  files: Pick<ForeignFiles, "ask">;
+  files: Pick<ForeignFiles, "ask" | "problemOf">;
   /** Called when a look has come to its end: fitting has another result from now on. */
   onLooked(): void;
   onError(workload: Workload, error: unknown): void;
@@ -37,8 +37,8 @@ interface Container {
   root: string;
 }
 
-/** A look that failed is repeated after this long; listed paths are themselves meanwhile. */
-const AGAIN_MS = 25_000;
+/** A look that failed is repeated after this long, or once files that hang answer again; listed paths are themselves meanwhile. */
+const AGAIN_MS = 2_000;
 
 export class ContainerFiles {
   readonly #parts: ContainerFilesParts;
@@ -75,7 +75,7 @@ export class ContainerFiles {
     const key = containerKey(workload, container);
     const notBefore = this.#notBefore.get(key) ?? 0;
     if (notBefore === Number.POSITIVE_INFINITY) return "looking";
-    if (notBefore > Date.now()) return "done";
+    if (notBefore > Date.now() || this.#parts.files.problemOf(workloadKey(workload)) !== null) return "done";
     this.#notBefore.set(key, Number.POSITIVE_INFINITY);
     void this.#ask(workload, container, { root, paths, planted });
     return "looking";

@@ -78,6 +78,7 @@ test("a process ends although a look of its helper hangs", { skip: !HAS_FUSE && 
     import { ForeignFiles } from "${join(import.meta.dirname, "foreign-files.ts")}";
     const log = { warn() {}, error() {} };
     const files = new ForeignFiles({ log, limit: 100 });
+    await files.ask("b", "links", { root: "/", paths: ["/"], planted: [] });
     await files.ask("a", "links", { root: "/proc/${hung.pid}/root${root}", paths: ["/etc/x"], planted: [] }).catch(({ code }) => console.log(code));
     files.close();`;
   const args = ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", program];

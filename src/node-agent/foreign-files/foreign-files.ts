@@ -17,6 +17,8 @@ export interface ForeignFilesOptions {
 }
 
 const LIMIT_MS = 1000;
+/** What a helper that is being started may take beyond that, on a machine that has much to do. */
+const START_MS = 10_000;
 /** Questions of one workload that may wait. */
 const WAITING_MAX = 64;
 /**
@@ -68,6 +70,7 @@ export class ForeignFiles implements Disposable {
   /** Those that were replaced and have not ended. */
   readonly #abandoned = new Set<Helper>();
   #helper: Helper | null = null;
+  #isReady = false;
   #startedAt = Number.NEGATIVE_INFINITY;
   #ids = 0;
   #closed = false;
@@ -141,7 +144,8 @@ export class ForeignFiles implements Disposable {
     }
     lane.asked = question;
     lane.helper = helper;
-    lane.timer = setTimeout(() => this.#late(workload, lane), this.#limit);
+    const limit = this.#isReady ? this.#limit : this.#limit + START_MS;
+    lane.timer = setTimeout(() => this.#late(workload, lane), limit);
     const { id, kind, ask } = question;
     helper.send({ id, kind, ask } satisfies HelperQuestion, () => {});
   }
@@ -190,8 +194,12 @@ export class ForeignFiles implements Disposable {
     const now = performance.now();
     if (this.#closed || now - this.#startedAt < RESTART_MS) return null;
     this.#startedAt = now;
+    this.#isReady = false;
     const helper = startHelper();
-    helper.on("message", (message) => this.#take(message as HelperAnswer));
+    helper.on("message", (message) => {
+      if (helper === this.#helper) this.#isReady = true;
+      this.#take(message as HelperAnswer);
+    });
     helper.on("error", (cause) => this.#log.error({ err: cause }, "the process that looks at pods' files fails"));
     helper.once("exit", (code, signal) => this.#ended(helper, signal ?? `exit status ${code}`));
     this.#helper = helper;

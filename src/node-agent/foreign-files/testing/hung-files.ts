@@ -2,10 +2,20 @@
  * A file system that does not answer, as an intruder makes one: FUSE, whose server takes each question and keeps it. Whoever asks
  * waits for good, and cannot be killed. It is mounted in namespaces of its own, and goes with its server.
  */
-import { existsSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 
 /** Whether this kernel has FUSE. */
-export const HAS_FUSE = existsSync("/dev/fuse");
+export const HAS_FUSE = canOpen("/dev/fuse");
+
+/** A device without its driver is there, and cannot be opened. */
+function canOpen(path: string): boolean {
+  try {
+    closeSync(openSync(path, "r+"));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Answers FUSE_INIT (<linux/fuse.h>) on descriptor 3, and nothing that comes after it. */
 const SERVER = `
