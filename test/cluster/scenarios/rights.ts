@@ -14,6 +14,7 @@ const PROFILES = "securityprofiles.security.datadoghq.com";
 /** What every account may: find out who it is and what there is. */
 const EVERYBODY = /^(selfsubject|\[)/;
 const OPERATOR_RIGHTS = [
+  `customresourcedefinitions.apiextensions.k8s.io/${PROFILES} [get]`,
   "endpointslices.discovery.k8s.io [list watch]",
   "events.events.k8s.io [create patch]",
   "leases.coordination.k8s.io [create]",
