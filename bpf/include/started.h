@@ -93,7 +93,10 @@ static __noinline int read_variables(struct path_scratch *scratch, struct task_s
 	return 0;
 }
 
-/* What the task may have been started with. On the machine itself, nothing is taken for granted. */
+/*
+ * What the task may have been started with. On the machine itself, nothing is taken for granted. Where containers share a
+ * PID namespace, its first process is another container's, and says nothing.
+ */
 static __always_inline __u64 expected_variables(struct task_struct *task)
 {
 	struct pid_namespace *namespace = BPF_CORE_READ(task, nsproxy, pid_ns_for_children);
@@ -105,7 +108,9 @@ static __always_inline __u64 expected_variables(struct task_struct *task)
 	if (first == (__u32)BPF_CORE_READ(task, tgid))
 		return VARIABLES_UNKNOWN;
 	process = bpf_map_lookup_elem(&processes, &first);
-	return process ? process->variables : 0;
+	if (!process)
+		return 0;
+	return process->cgroup_id == cgroup_id_of(task) ? process->variables : VARIABLES_UNKNOWN;
 }
 
 #endif

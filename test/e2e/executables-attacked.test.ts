@@ -1,9 +1,10 @@
 /** Section 3: whoever wants to be taken for a listed executable without being it. Each attack works without what stops it. */
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { makeImage, mountOverlay } from "./harness/images.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
@@ -172,6 +173,17 @@ test("§3 what a container's first process was started with, its children may be
   const send = SEND.replace("TAG", lab.tag());
   assert.equal((await container(`${app} timeout 1000 ${send}`)).code, 0);
   assert.equal((await container(`LD_PRELOAD=/lib/none.so ${app} timeout 250 ${send}`)).code, 3);
+});
+
+test("§3 where containers share a PID namespace, a container's own variables are no sign of anything", async () => {
+  const group = join(cgroupRoot(), `${lab.name}-shared`);
+  mkdirSync(group);
+  try {
+    const command = `(echo 0 > ${group}/cgroup.procs; LD_LIBRARY_PATH=/nowhere exec ${app} timeout 1000 ${SEND.replace("TAG", lab.tag())}); exit $?`;
+    assert.equal((await lab.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", command])).code, 0);
+  } finally {
+    rmdirSync(group);
+  }
 });
 
 /** Runs `app` under a tracer that was there from its beginning, or comes while it waits. */
