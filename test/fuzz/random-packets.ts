@@ -260,7 +260,7 @@ export class Traffic {
       const owner = random.chance(0.9) ? conversation.owner : this.#intruder();
       const facts = direction === "egress" || random.chance(0.5) ? owner : withoutProcess(owner);
       const gso = random.chance(0.02) ? randomOffload(random) : {};
-      return packetStep(direction, frame(packet, macsOf(direction, random.chance(0.05))), { ...facts, ...gso });
+      return packetStep(direction, frame(packet, macsOf(direction, random.chance(0.2))), { ...facts, ...gso });
     });
   }
 
