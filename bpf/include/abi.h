@@ -347,7 +347,7 @@ struct socket_owner {
 
 /*
  * `registrations`: LRU_HASH. The second source of who owns a socket, by addresses as the network stack has them
- * (bpf/flows.bpf.c): for packets that come without a socket, and for sockets without storage. Unconnected sockets have
+ * (bpf/flows.bpf.c): for packets that come in and find no socket, and for sockets without storage. Unconnected sockets have
  * no remote side in it, and sockets bound to any address no local one (zeros).
  */
 struct registration_key {
