@@ -230,6 +230,20 @@ static __always_inline int is_kernel_reply(struct scratch *s)
 }
 
 /*
+ * The answer to a SYN of which the kernel keeps nothing but a cookie comes without a socket (tcp_make_synack). It holds
+ * nothing, and belongs to the known flow in s->flow that the SYN has begun.
+ */
+static __always_inline int is_cookie_answer(struct scratch *s)
+{
+	struct packet *p = &s->packet;
+
+	return s->direction == DIRECTION_EGRESS && (s->owner_flags & OWNER_NONE) && p->protocol == PROTOCOL_TCP &&
+	       (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == (TCP_SYN | TCP_ACK) &&
+	       !(p->flags & (PACKET_FIRST_FRAGMENT | PACKET_LATER_FRAGMENT)) && p->end <= p->payload_offset &&
+	       s->flow.direction == DIRECTION_INGRESS && !(s->flow.flags & FLOW_COOKIE_KNOWN);
+}
+
+/*
  * Judges the flow from the ground up; `standing` is not VALID. s->flow is a copy of the known one for STALE, and is
  * made anew otherwise. Leaves it ready to be stored.
  */
@@ -244,7 +258,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 	sockets = namespace_epoch(s->workload.netns_inum);
 	find_owner(skb);
 	find_link_control(skb);
-	is_kernels = is_kernel_reply(s);
+	is_kernels = is_kernel_reply(s) || (standing == STANDING_STALE && is_cookie_answer(s));
 	if (standing == STANDING_STALE) {
 		/* Not for what a stranger sends: it would inherit the rights of the flow's owner. */
 		if (!(s->owner_flags & OWNER_FOUND) && (s->direction == DIRECTION_INGRESS || is_kernels))

@@ -8,7 +8,7 @@ import { beginsConnection, flowKeyOf, initiatorOf, isDnsFlow, isStateful, servic
 import { isLinkControl } from "./link-control.ts";
 import { type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
-import { isKernelReply, type Sender } from "./provenance.ts";
+import { isCookieAnswer, isKernelReply, type Sender } from "./provenance.ts";
 import { judgeApplication, judgeLayers, rightsOf, toldReason } from "./rights.ts";
 import { type Flow, learnerKey, type Subject, type WorkloadState } from "./state.ts";
 import type { RuleTable } from "./tables.ts";
@@ -155,7 +155,8 @@ function subjectsOf(item: Case, packet: IpPacket, known: Flow | null): (Subject 
     const isFormerJudged = direction === "egress" && socket.former !== undefined;
     return isFormerJudged ? [...subjects, socket.former as Subject] : subjects;
   }
-  const mayInherit = known !== null && (direction === "ingress" || isKernelReply(item, packet));
+  const isAnswered = isKernelReply(item, packet) || (known !== null && isCookieAnswer(item, packet, known));
+  const mayInherit = known !== null && (direction === "ingress" || isAnswered);
   return mayInherit ? known.rights.map((rights) => rights.subject) : [null];
 }
 

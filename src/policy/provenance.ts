@@ -3,7 +3,7 @@ import type { Direction } from "../api/reasons.ts";
 import type { SocketFacts } from "./flows.ts";
 import { type ArpPacket, type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
-import type { Subject } from "./state.ts";
+import type { Flow, Subject } from "./state.ts";
 
 /** What is known of a packet's sender. */
 export interface Sender {
@@ -27,6 +27,19 @@ export function isFromKernel({ direction, subjects, socket }: Sender, packet: Ar
 export function isKernelReply(sender: Sender, packet: IpPacket): boolean {
   const isIcmp = packet.protocol === PROTOCOL_NUMBERS.icmp || packet.protocol === PROTOCOL_NUMBERS.icmpv6;
   return isFromKernel(sender, packet) && (isBareTcp(packet) || isIcmp);
+}
+
+/**
+ * The answer to a SYN of which the kernel keeps nothing but a cookie comes without a socket. It holds nothing, and belongs to
+ * the known flow that the SYN has begun and nothing else has answered.
+ */
+export function isCookieAnswer({ direction, subjects, socket }: Sender, packet: IpPacket, known: Flow): boolean {
+  const { tcp, payload, fragment } = packet;
+  const { syn, ack, fin, rst } = TCP_FLAGS;
+  const isAnswer = tcp !== null && (tcp.flags & (syn | ack | fin | rst)) === (syn | ack);
+  const isAlone = direction === "egress" && subjects.length === 0 && socket.none === true;
+  const isBare = payload.length === 0 && fragment === null;
+  return isAlone && isAnswer && isBare && known.direction === "ingress" && known.socket === null;
 }
 
 /** Of an IPv4 packet; in IPv6 the number means nothing. */

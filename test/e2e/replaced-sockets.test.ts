@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { addressRecord, answer, prefixed, question } from "../packets/dns.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, ingress, profile, RESOLVER } from "./harness/profiles.ts";
@@ -164,6 +165,55 @@ test("§4 TCP: a long DNS answer on a connection that began with a cookie", asyn
     `timeout 1500 tcp4 connect ${web.ipv4} 53 sendhex ${asked} recvsize ${bytes.length} sendhex ${asked} recvsize ${bytes.length}`,
   );
   assert.equal(code, 0);
+  await listener.kill();
+});
+
+/** As if other flows had taken their places. */
+function forgetFlows(): void {
+  using flows = openMap(lab.agent.pinRoot, "flows");
+  flows.clear();
+}
+
+test("§4 TCP: a connection whose flow was forgotten goes on, where layer 7 is judged", async () => {
+  const verbs = [
+    "timeout",
+    "5000",
+    "tcp4",
+    "bind",
+    "0.0.0.0",
+    "8080",
+    "listen",
+    "accept",
+    "recv",
+    "wait",
+    "send",
+    "more of it",
+    "recv",
+  ];
+  const listener = lab.start(web, lab.path("bin", "http"), verbs);
+  await listener.line("listening");
+  const ask = ["timeout", "1500", "tcp4", "connect", web.ipv4, "8080", "send", "POST / HTTP/1.1\r\n\r\n"];
+  const client = lab.start(outside, visitor, [...ask, "wait", "send", "the body", "recv"]);
+  await client.line("waiting");
+  await listener.line("waiting");
+  forgetFlows();
+  listener.tell();
+  client.tell();
+  assert.equal((await client.finish()).code, 0);
+  await listener.kill();
+});
+
+test("§4 TCP: forgetting its flow lets no first payload by", async () => {
+  const verbs = ["timeout", "5000", "tcp4", "bind", "0.0.0.0", "8080", "listen", "accept", "recv"];
+  const listener = lab.start(web, lab.path("bin", "http"), verbs);
+  await listener.line("listening");
+  const mark = lab.agent.events.mark();
+  const client = lab.start(outside, visitor, `tcp4 connect ${web.ipv4} 8080 wait send SSH-2.0-x`);
+  await client.line("waiting");
+  await sleep(50);
+  forgetFlows();
+  client.tell();
+  await lab.violation({ reason: "Application", direction: "ingress", path: lab.path("bin", "http") }, mark);
   await listener.kill();
 });
 
