@@ -1,14 +1,11 @@
 /** The thread of a process's endpoints: probes, and metrics for whoever may read them. See endpoints.ts. */
 import http from "node:http";
-import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { causeText } from "../api/errors.ts";
-import { CertificateFiles } from "../net/certificate-files.ts";
 import { type ConnectionLimitOptions, ConnectionLimits, peerOf } from "../net/connection-limits.ts";
 import { HTTP_SERVER_OPTIONS, limitHttpServer } from "../net/http-limits.ts";
 import type { EndpointListener, EndpointsWorkerData, FromWorker, ToWorker } from "./endpoints-messages.ts";
-import { createLogger } from "./logger.ts";
 import { MetricsText } from "./metrics-text.ts";
 import { TokenVerdicts } from "./token-verdicts.ts";
 
@@ -84,12 +81,16 @@ async function listen(server: http.Server, limits: ConnectionLimits, { host, por
   return (server.address() as AddressInfo).port;
 }
 
-function metricsServer(): http.Server {
+async function metricsServer(): Promise<http.Server> {
   const take = (request: http.IncomingMessage, response: http.ServerResponse) => {
     response.on("error", () => {});
     answerMetrics(request, response).catch(() => response.destroy());
   };
   if (data.tls === null) return http.createServer(HTTP_SERVER_OPTIONS, take);
+  // An agent has no use for these, and a thread of its own costs memory on every node.
+  const { default: https } = await import("node:https");
+  const { CertificateFiles } = await import("../net/certificate-files.ts");
+  const { createLogger } = await import("./logger.ts");
   const server = https.createServer(HTTP_SERVER_OPTIONS, take);
   const files = new CertificateFiles(data.tls, createLogger());
   files.addIdentityCertificateListener((pair) => {
@@ -104,7 +105,7 @@ async function serve(): Promise<void> {
   const { probe, metrics } = data;
   const probePort =
     probe === null ? 0 : await listen(http.createServer(HTTP_SERVER_OPTIONS, answerProbe), limitsOf(), probe);
-  const metricsPort = metrics === null ? 0 : await listen(metricsServer(), metricsLimits, metrics);
+  const metricsPort = metrics === null ? 0 : await listen(await metricsServer(), metricsLimits, metrics);
   post({ type: "listening", probePort, metricsPort });
 }
 

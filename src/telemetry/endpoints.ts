@@ -91,7 +91,7 @@ class EndpointsThread {
   #spawn(): Promise<{ probePort: number; metricsPort: number }> {
     const worker = new Worker(new URL("./endpoints-worker.ts", import.meta.url), {
       workerData: this.#data,
-      resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES },
+      resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 },
     });
     this.#worker = worker;
     this.#tell();
