@@ -130,6 +130,20 @@ test("packets that are allowed are no reason to write a status every few seconds
   assert.equal(allowed(), 7);
 });
 
+test("a pod that was let through while nothing was known of it is told of once it is known", async () => {
+  cluster.pod("web");
+  cluster.profile("web", allowing("10.0.0.0/8"));
+  const agent = cluster.agent(await cluster.operator(), "n1");
+  await eventually("held", () => agent.held.bindings.size === 1);
+  agent.reportAll(() => ({ letThrough: BigInt(Date.parse("2026-01-02T03:04:05Z")) }));
+  const notes = () => cluster.server.list(EVENTS).filter(({ reason }) => reason === "NotJudged");
+  await eventually("an event on the pod", () => notes().length === 1, 20_000);
+  assert.match(String(notes()[0]?.note), /let through at 2026-01-02T03:04:05Z/);
+  await eventually("the status", () => /1 were let through first, default\/web/.test(enforcedMessage()), 20_000);
+});
+
+const enforcedMessage = () => cluster.status("web")?.conditions.find(({ type }) => type === "Enforced")?.message ?? "";
+
 test("counts and violations come to the status, and to events on the pod", async () => {
   cluster.pod("web");
   cluster.profile("web", allowing("10.0.0.0/8"));

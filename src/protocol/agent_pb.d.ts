@@ -555,6 +555,13 @@ export declare type PodState = Message<"portcullis.agent.v1.PodState"> & {
    * @generated from field: repeated portcullis.agent.v1.SharedFile shared_files = 8;
    */
   sharedFiles: SharedFile[];
+
+  /**
+   * When it was let through although nothing was known of it, in milliseconds since 1970; 0: it was not. Said for as long as it lives.
+   *
+   * @generated from field: uint64 let_through = 9;
+   */
+  letThrough: bigint;
 };
 
 /**

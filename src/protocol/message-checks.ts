@@ -97,6 +97,7 @@ const podState: FieldChecks<PodState> = {
   searchDomains: list(64, domain),
   searchDomainsKnown: flag,
   sharedFiles: list(4096, message(sharedFile)),
+  letThrough: count,
 };
 const podStates: FieldChecks<PodStates> = { full: flag, pods: list(5000, message(podState)), removed: list(5000, uid) };
 const verdictCount: FieldChecks<VerdictCount> = { direction, verdict, reason: word, packets: count };

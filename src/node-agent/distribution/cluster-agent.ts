@@ -3,9 +3,9 @@
  * with both. Without an operator it goes on with what it was told last, also after a start.
  */
 import { causeCode, causeText } from "../../api/errors.ts";
-import { type PodState, PolicyKind } from "../../protocol/agent_pb.js";
+import { type Binding, type PodState, PolicyKind } from "../../protocol/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
-import type { DesiredPolicy, DesiredWorkload } from "../enforce/desired.ts";
+import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
 import { TeeSink } from "../events/tee.ts";
 import { WithoutAllowed } from "../events/without-allowed.ts";
 import { NodeGuard, type NodeGuardOptions } from "../node-guard.ts";
@@ -51,6 +51,8 @@ export class ClusterAgent {
   readonly #stops: (() => void)[] = [];
   /** Tables that did not get in force, by workload key. */
   readonly #refused = new Map<string, RefusedTable>();
+  /** When pods were let through although nothing was known of them, in milliseconds since 1970, by uid. */
+  readonly #letThrough = new Map<string, number>();
   /** When the revision was received that is not in force yet. */
   #revisionAt: number | null = null;
   #soon: NodeJS.Immediate | null = null;
@@ -175,20 +177,32 @@ export class ClusterAgent {
       outcomes = this.#guard.apply(desired);
     }
     this.#policies.keep(new Set(outcomes.flatMap(({ tableHash }) => (tableHash === null ? [] : [tableHash]))));
+    const live = new Set(workloads.map(({ podUid }) => podUid));
+    for (const uid of this.#letThrough.keys()) if (!live.has(uid)) this.#letThrough.delete(uid);
     return desired.flatMap(({ workload }, index) => {
       const outcome = outcomes[index];
       if (outcome === undefined) return [];
+      const binding = workload.podUid === undefined ? null : this.#options.bindings.bindingOf(workload.podUid);
       return [
         {
           workload,
           outcome,
-          binding: workload.podUid === undefined ? null : this.#options.bindings.bindingOf(workload.podUid),
+          binding,
+          letThrough: this.#noteLetThrough(workload, outcome, binding),
           refusal: this.#refused.get(keyOf(workload)) ?? null,
           tableHash: this.#policies.operatorHash(outcome.tableHash),
           files: this.#guard.enforcement.enforcer.filesOf(workload),
         },
       ];
     });
+  }
+
+  /** When the pod was let through although nothing was known of it; 0: it was not. */
+  #noteLetThrough({ podUid, namespace }: Workload, { state }: WorkloadOutcome, binding: Binding | null): number {
+    if (podUid === undefined) return 0;
+    const isUnknown = binding === null && state === "unrestricted" && !this.#options.exemptNamespaces.has(namespace);
+    if (isUnknown && !this.#letThrough.has(podUid)) this.#letThrough.set(podUid, Date.now());
+    return this.#letThrough.get(podUid) ?? 0;
   }
 
   #desired(workload: Workload): DesiredWorkload {

@@ -20,6 +20,8 @@ export interface PodOutcome {
   refusal: Problem | null;
   /** The operator's name for the table in force. */
   tableHash: string;
+  /** When it was let through although nothing was known of it, in milliseconds since 1970; 0: it was not. */
+  letThrough: number;
   /** `container:path` -> the file that it leads to. */
   files: Readonly<Record<string, string>>;
 }
@@ -37,6 +39,7 @@ export function podStateOf(pod: PodOutcome): PodState {
     searchDomains: [...(workload.searchDomains ?? [])],
     searchDomainsKnown: workload.searchDomains !== null,
     sharedFiles: sharedFiles(pod.files),
+    letThrough: BigInt(pod.letThrough),
   });
 }
 

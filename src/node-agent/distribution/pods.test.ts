@@ -192,6 +192,7 @@ test("what became of a pod is told with the reason", () => {
       outcome: { ...outcome, ...changes },
       binding: testBinding("a", table),
       refusal: null,
+      letThrough: 0,
       tableHash: table.hash,
       files: { "main:/bin/app": "/bin/real", "main:/bin/real": "/bin/real" },
       ...more,

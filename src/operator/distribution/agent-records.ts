@@ -21,7 +21,7 @@ export const AGENT_GRACE_MS = 10_000;
 /** What an agent has said of a pod. */
 export type ReportedPod = Pick<
   PodState,
-  "phase" | "tableHash" | "code" | "message" | "searchDomains" | "searchDomainsKnown" | "sharedFiles"
+  "phase" | "tableHash" | "code" | "message" | "searchDomains" | "searchDomainsKnown" | "sharedFiles" | "letThrough"
 >;
 
 export interface AgentRecord {
@@ -223,6 +223,7 @@ function kept({
   searchDomains,
   searchDomainsKnown,
   sharedFiles,
+  letThrough,
 }: PodState): ReportedPod {
   return {
     phase,
@@ -232,6 +233,7 @@ function kept({
     searchDomains: searchDomains.length === 0 ? NO_DOMAINS : searchDomains,
     searchDomainsKnown,
     sharedFiles: sharedFiles.length === 0 ? NO_FILES : sharedFiles,
+    letThrough,
   };
 }
 

@@ -24,6 +24,7 @@ function folded(more: Partial<Folded> = {}): Folded {
     unprotected: null,
     compileFailure: null,
     unjudged: [],
+    letThrough: [],
     weaknesses: new Map(),
     sharedWith: new Map(),
     ...more,

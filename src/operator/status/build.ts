@@ -86,11 +86,13 @@ function programmedState(profile: StoredProfile, { nodes, failing, compileFailur
 }
 
 function enforcedState(profile: StoredProfile, folded: Folded): State {
-  const { pods, failing, limited, unprotected, compileFailure } = folded;
+  const { pods, failing, limited, unprotected, letThrough, compileFailure } = folded;
   const early = unusable(profile) ?? fromFailure(compileFailure);
   if (early !== null) return early;
   if (pods.selected === 0) return { status: "True", reason: "NoPods", message: "no pod is selected at the moment" };
-  const count = `in force on ${pods.enforced} of ${pods.selected} pods`;
+  const before =
+    letThrough.length === 0 ? "" : `; ${letThrough.length} were let through first, ${letThrough[0]} for one`;
+  const count = `in force on ${pods.enforced} of ${pods.selected} pods${before}`;
   if (failing.length > 0)
     return { status: "False", reason: "NodesFailing", message: `${count}; ${nodesText(failing)}` };
   if (unprotected !== null) {

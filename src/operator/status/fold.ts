@@ -4,6 +4,7 @@ import type { AgentRecord } from "../distribution/agent-records.ts";
 import type { PodPlan } from "../planner.ts";
 import { type Clock, COMPILE_FAILED, type Failure, judgePod, limitOf } from "./pod-verdicts.ts";
 import type { FailingNode } from "./profile-status.ts";
+import { wholeSeconds } from "./totals.ts";
 
 export interface Folded {
   pods: { selected: number; enforced: number; unprotected: number };
@@ -19,6 +20,8 @@ export interface Folded {
   compileFailure: Failure | null;
   /** Pods that nothing is known to judge, because their node's agent is away or hangs, and why. */
   unjudged: { plan: PodPlan; message: string }[];
+  /** Pods that were let through before anything was known of them, by their keys. */
+  letThrough: string[];
   /** What pods have beyond their need: how many have each, and one of them. */
   weaknesses: Map<Weakness, { pods: number; first: string }>;
   /** Other names of listed files, by the listed path. */
@@ -48,6 +51,7 @@ export function foldPods(
     unprotected: null,
     compileFailure: null,
     unjudged: [],
+    letThrough: [],
     weaknesses: new Map(),
     sharedWith: new Map(),
   };
@@ -73,6 +77,12 @@ function addPod(
 ): void {
   const { protectable, programmed, enforced, failure, unjudged } = judgePod(plan, agent, clock);
   if (unjudged && failure !== null) folded.unjudged.push({ plan, message: failure.message });
+  const letThrough = Math.min(Number(agent?.pods.get(plan.uid)?.letThrough ?? 0n), clock.now);
+  if (letThrough > 0) {
+    const since = wholeSeconds(new Date(letThrough));
+    folded.unjudged.push({ plan, message: `the pod was let through at ${since}: its policy was not known in time` });
+    folded.letThrough.push(plan.key);
+  }
   for (const { path, names } of agent?.pods.get(plan.uid)?.sharedFiles ?? []) {
     const known = folded.sharedWith.get(path) ?? new Set<string>();
     for (const name of names) known.add(name);
