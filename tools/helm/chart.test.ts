@@ -60,6 +60,7 @@ test("what the operator may do in a cluster: this, and nothing else", { skip }, 
   assert.deepEqual(rules("ClusterRole", "portcullis-operator"), [
     "securityprofiles.security.datadoghq.com: get list watch",
     "securityprofiles/status.security.datadoghq.com: patch",
+    "customresourcedefinitions.apiextensions.k8s.io/securityprofiles.security.datadoghq.com: get",
     "namespaces: list watch",
     "pods: list watch",
     "services: list watch",
