@@ -266,6 +266,8 @@ test("an operator that does not lead passes it on to the one that does", async (
   await eventually("it leads", () => leader.isLeader, 20_000);
   const observeAddress = `127.0.0.2:${leader.observeServer?.port}`;
   const standby = await cluster.operator(election, "two", { advertiseAddress: "127.0.0.2:8443", observeAddress });
+  // Whoever asks in vain too often is not listened to any more.
+  await eventually("the standby has read the cluster", () => standby.problems.length === 0, 20_000);
   const agent = cluster.agent(leader, "n1");
   await eventually("the agent is there", () => agent.states.length > 0);
   let observer = new Observer(standby, {}, { host: "127.0.0.2" });
