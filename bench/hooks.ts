@@ -3,6 +3,7 @@
  * while they are off, so they are attached and detached between rounds, in place of the agent's own.
  */
 import { join } from "node:path";
+import { socketConstants } from "../src/node-agent/enforce/programs.ts";
 import { listPins } from "../src/node-agent/kernel/bpffs.ts";
 import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links.ts";
 import { BpfObject, type LoadedProgram } from "../src/node-agent/kernel/objects.ts";
@@ -21,7 +22,10 @@ export class SocketHooks implements Disposable {
     const pinned = new Set(listPins(folder));
     const without = OPTIONAL.filter((name) => !pinned.has(name));
     this.#objects = OBJECTS.map((name) =>
-      BpfObject.load(join(objectFolder, `${name}.bpf.o`), { pinRoot, without: name === "sockets" ? without : [] }),
+      BpfObject.load(join(objectFolder, `${name}.bpf.o`), {
+        pinRoot,
+        ...(name === "sockets" ? { constants: socketConstants(), without } : {}),
+      }),
     );
     this.#programs = this.#objects.flatMap((object) => object.programs()).filter(({ name }) => pinned.has(name));
     for (const { name } of this.#programs) detachPinned(join(folder, name));

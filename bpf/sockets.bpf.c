@@ -16,6 +16,9 @@
 #define TYPE_DATAGRAM 2          /* SOCK_DGRAM */
 #define GO_ON 1
 
+/* Whoever writes into a stream is seen before it leaves (socket_writes), and need not be looked for again. */
+const volatile __u8 writes_are_seen = 0;
+
 /* Listeners that the first pass over the open files has found; the second one tells their children by it. */
 struct listener_key {
 	__u32 netns_inum;
@@ -56,6 +59,16 @@ static __always_inline int is_sent_by_caller(struct bpf_sock *socket)
 	return BPF_CORE_READ(address_of_socket(socket), sk_lock.owned) != 0;
 }
 
+/* Not a path of Multipath TCP, whose bytes come from another socket. */
+static __always_inline int is_plain_tcp(struct bpf_sock *socket)
+{
+	struct tcp_sock *stream = (struct tcp_sock *)address_of_socket(socket);
+
+	if (socket->protocol != PROTOCOL_TCP)
+		return 0;
+	return !bpf_core_field_exists(stream->is_mptcp) || !BPF_CORE_READ_BITFIELD_PROBED(stream, is_mptcp);
+}
+
 /*
  * Where nothing shows who is about to write on a connected socket, the packet does: it leaves within the call. A listener's
  * answers do not, and sockets without storage are the kernel's.
@@ -67,7 +80,9 @@ int socket_transmits(struct __sk_buff *skb)
 
 	if (socket)
 		socket = bpf_sk_fullsock(socket);
-	if (!socket || socket->state == BPF_TCP_LISTEN || is_user_known(socket))
+	if (!socket || (writes_are_seen && is_plain_tcp(socket)))
+		return GO_ON;
+	if (socket->state == BPF_TCP_LISTEN || is_user_known(socket))
 		return GO_ON;
 	if (is_sent_by_caller(socket) && bpf_sk_storage_get(&socket_owners, socket, NULL, 0))
 		use_socket(socket);
@@ -276,6 +291,8 @@ int socket_changes(struct bpf_sock_ops *ctx)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *socket)
 {
+	if (writes_are_seen && socket->sk_protocol == PROTOCOL_TCP)
+		return 0;
 	if (is_internet(socket) && !is_user_known(socket))
 		use_socket(socket);
 	return 0;

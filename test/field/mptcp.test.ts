@@ -67,3 +67,10 @@ test("a connection handed to an executable that is not listed ends there", OPTIO
     path: evil,
   });
 });
+
+test("a child that inherits the connection and executes something else is who sends", OPTIONS, async () => {
+  await lab.stops(app, good, `mptcp4 connect ${SERVER} 7000 send first recv fork exec ${evil} send TAG recv`, {
+    reason: "BinaryUnknown",
+    path: evil,
+  });
+});

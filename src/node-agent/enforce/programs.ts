@@ -41,6 +41,13 @@ const TRACE_RAW_TP = 23;
 
 const LINKS = "links";
 
+/** Constants of bpf/sockets.bpf.c that depend on the kernel. */
+export function socketConstants(): Record<string, number> {
+  return {
+    writes_are_seen: findKernelType(OPTIONAL_TRACEPOINTS.socket_writes as string, TRACE_RAW_TP) === null ? 0 : 1,
+  };
+}
+
 export interface ProgramOptions {
   pinRoot: string;
   nameHashMultiplier: bigint;
@@ -83,7 +90,9 @@ export class Programs implements Attachments, Disposable {
     const load = (name: string, constants = {}, without: string[] = []) =>
       loaded.use(this.#load(name, constants, without));
     // All of them before any is attached: what the kernel refuses must not leave half of the programs behind.
-    const hooks = HOOK_OBJECTS.map((name) => load(name, {}, name === "sockets" ? this.#unavailable() : []));
+    const hooks = HOOK_OBJECTS.map((name) =>
+      name === "sockets" ? load(name, socketConstants(), this.#unavailable()) : load(name),
+    );
     this.#classifier = load("classifier", { name_hash_multiplier: nameHashMultiplier });
     for (const object of hooks) this.#attachHooks(object);
     for (const object of hooks) object.close();
@@ -185,7 +194,7 @@ export class Programs implements Attachments, Disposable {
     });
   }
 
-  #load(name: string, constants: Record<string, bigint> = {}, without: string[] = []): BpfObject {
+  #load(name: string, constants: Record<string, bigint | number> = {}, without: string[] = []): BpfObject {
     const path = this.#path(name);
     try {
       return BpfObject.load(path, { pinRoot: this.#pinRoot, constants, without });
