@@ -13,9 +13,12 @@ import { OperatorProcess } from "./testing/operator-process.ts";
 import { profileObject } from "./testing/stored-profile.ts";
 
 const PATIENCE = Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
-/** 99 of 100 turns of the event loop. */
-const DELAY_MS = 50 * PATIENCE;
-const IN_FORCE_MS = 1_000 * PATIENCE;
+/**
+ * How late 99 of 100 turns of the event loop, and another namespace's edit, may be. A quiet machine shows some 40 ms and less than a
+ * second, which is printed; on a busy one only what is far beyond it is a fault: without a thread of their own it is seconds.
+ */
+const DELAY_MS = 250 * PATIENCE;
+const IN_FORCE_MS = 5_000 * PATIENCE;
 const LOAD_MS = 6_000;
 /** A Lease that does not forgive much. */
 const ELECTION = ["--lease-duration=4s", "--renew-deadline=3s", "--retry-period=500ms"];

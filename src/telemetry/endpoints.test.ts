@@ -113,7 +113,7 @@ for (const [what, text] of [
         const begun = performance.now();
         assert.equal((await probe("/healthz"))[0], 200);
         assert.equal((await metrics())[0], 200);
-        assert.ok(performance.now() - begun < 1_000 * Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1));
+        assert.ok(performance.now() - begun < 5_000 * Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1));
       }
     });
     assert.ok(busy < 50, `the event loop was kept for ${busy} ms`);

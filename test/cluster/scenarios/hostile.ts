@@ -13,8 +13,8 @@ import { Scene } from "../harness/scene.ts";
 import { type Server, WEB_PORT } from "../harness/servers.ts";
 
 const UNLISTED = "/bin/other";
-/** What the event loop may be late, 99 times of 100, in seconds. */
-const LAG_SECONDS = 0.05 * Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
+/** How late the event loop may be, 99 times of 100, in seconds: some 0.05 on a quiet machine, of which this one has two processors for everything. */
+const LAG_SECONDS = 0.25 * Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
 
 export function hostile(cluster: Cluster, server: Server): void {
   describe("hostile", () => {
