@@ -22,6 +22,7 @@ demo: build ## Show the main job at work: ping, pong and an attacker, under a mi
 
 .PHONY: test
 test: build ## Run every test: units, BPF programs, end to end on this kernel
+	@tools/setup tests
 	@$(NODE) tools/run-tests.ts
 
 ##@ Other kernels, real containers, a real cluster

@@ -1,0 +1,96 @@
+/**
+ * nginx that is reloaded and started anew under its clients (projectcalico/calico#4124, kubernetes/kubernetes#125979): its sockets
+ * go from master to workers and to new workers, and for a moment nobody listens. What is open goes on, who comes in between
+ * hears at once that nobody is there, and who comes afterwards is answered.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isVerdict } from "../e2e/harness/event-stream.ts";
+import { Lab } from "../e2e/harness/lab.ts";
+import { patiently } from "../e2e/harness/patience.ts";
+import { ingress, profile } from "../e2e/harness/profiles.ts";
+
+const NGINX = "/usr/sbin/nginx";
+const PYTHON = realpathSync("/usr/bin/python3");
+const PORT = 8080;
+/** Longer than what fits one connection's buffers at a time. */
+const LONG_BYTES = 3_000_000;
+const skip = !existsSync(NGINX) && "nginx is not installed here";
+
+const lab = await Lab.start("nginx", {
+  apps: ["web"],
+  profiles: () => [
+    profile("web", [
+      ingress(NGINX, {
+        cidr4: ["203.0.113.0/24"],
+        l4: { protocolPorts: [{ protocol: "tcp", port: PORT }] },
+        l7: { protocols: ["http"] },
+      }),
+    ]),
+  ],
+});
+const web = lab.workload("web");
+const { outside } = lab.topology;
+mkdirSync(lab.path("www"));
+writeFileSync(lab.path("www", "index.html"), "hello\n");
+writeFileSync(lab.path("www", "long"), "x".repeat(LONG_BYTES));
+writeFileSync(
+  lab.path("nginx.conf"),
+  `worker_processes 2; daemon off; pid ${lab.path("nginx.pid")}; error_log stderr warn; user root;
+events { worker_connections 64; }
+http {
+  access_log off; client_body_temp_path ${lab.path("t1")}; proxy_temp_path ${lab.path("t2")};
+  fastcgi_temp_path ${lab.path("t3")}; uwsgi_temp_path ${lab.path("t4")}; scgi_temp_path ${lab.path("t5")};
+  server { listen ${PORT} reuseport; root ${lab.path("www")}; keepalive_timeout 60s; location /long { limit_rate 1000k; } }
+}
+`,
+);
+
+const serve = () => lab.start(web, NGINX, ["-e", "stderr", "-p", lab.path(), "-c", lab.path("nginx.conf")]);
+const get = (path: string, ...more: string[]) =>
+  lab.run(outside, "/usr/bin/curl", ["-sS", "--max-time", "8", ...more, `http://${web.ipv4}:${PORT}${path}`]);
+
+async function answers(): Promise<void> {
+  const end = performance.now() + patiently(5_000);
+  while ((await get("/")).stdout !== "hello\n") assert.ok(performance.now() < end, "nginx does not answer");
+}
+
+test("a reload: a response goes on to its end, and new workers answer", { skip }, async () => {
+  const nginx = serve();
+  await answers();
+  const mark = lab.agent.events.mark();
+  const long = get("/long", "-o", "/dev/null", "-w", "%{size_download}");
+  await sleep(200);
+  nginx.child.kill("SIGHUP");
+  for (let asked = 0; asked < 10; asked += 1) assert.equal((await get("/")).stdout, "hello\n");
+  assert.equal((await long).stdout, String(LONG_BYTES));
+  assert.deepEqual(
+    lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict === "dropped" && event.proto === "tcp"),
+    [],
+  );
+  await nginx.kill("SIGTERM");
+});
+
+test("a start anew: refused at once while nobody is there, answered as soon as somebody is", { skip }, async () => {
+  const first = serve();
+  await answers();
+  await first.kill("SIGTERM");
+  const began = performance.now();
+  const between = await get("/");
+  assert.equal(between.code, 7, `refused, not silent: ${between.stderr}`);
+  assert.ok(performance.now() - began < patiently(1_000));
+  const second = serve();
+  await answers();
+  await second.kill("SIGTERM");
+});
+
+test("another program in its place answers nobody", { skip }, async () => {
+  const mark = lab.agent.events.mark();
+  const other = lab.start(web, PYTHON, ["-m", "http.server", String(PORT), "--directory", lab.path("www")]);
+  await sleep(300);
+  assert.notEqual((await get("/", "--connect-timeout", "1")).stdout, "hello\n");
+  await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: PYTHON }, mark);
+  await other.kill();
+});
