@@ -46,7 +46,7 @@ import {
   Workload,
 } from "./abi.gen.ts";
 import type { Codec } from "./codec.ts";
-import { s32, u8, u32, u64 } from "./codec.ts";
+import { bytes, s32, u8, u32, u64 } from "./codec.ts";
 import { BpfMap, perCpu } from "./maps.ts";
 
 /** What is in a map. */
@@ -58,6 +58,9 @@ interface MapType<K, V> {
 function of<K, V>(key: Codec<K>, value: Codec<V>): MapType<K, V> {
   return { key, value };
 }
+
+/** Size of `struct dns_bytes` of bpf/include/maps.h. */
+const DNS_BYTES = 2 * 8192;
 
 const counterSum = perCpu(Counter, (sum, value) => ({
   packets: sum.packets + value.packets,
@@ -102,6 +105,8 @@ const TYPES = {
   flows: of(FlowKey, Flow),
   fragments: of(FragmentKey, Fragment),
   dnsQueries: of(DnsQueryKey, DnsQuery),
+  /** What has come of a message that segments cut; user space only counts the entries. */
+  dnsParts: of(FlowKey, bytes(DNS_BYTES)),
   dnsNames: of(DnsNameKey, DnsName),
   learned: of(LearnedKey, Learned),
   /** Values are the sums over all CPUs. */
