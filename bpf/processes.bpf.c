@@ -85,15 +85,13 @@ static __always_inline int is_script(struct linux_binprm *binary)
 	return BPF_CORE_READ(binary, interp) != BPF_CORE_READ(binary, filename);
 }
 
-static __always_inline void describe_script(struct path_scratch *scratch, struct task_struct *task,
-					    struct linux_binprm *binary, struct process *process)
+static __always_inline void describe_script(struct path_scratch *scratch, struct linux_binprm *binary,
+					    struct process *process)
 {
-	struct executable script;
-
-	resolve_script(scratch, task, BPF_CORE_READ(binary, filename), &script);
-	process->script_id = script.path_id;
-	process->flags |= script.flags;
-	if (script.path_id && is_env(BPF_CORE_READ(binary, interp)))
+	resolve_script((__u64)BPF_CORE_READ(binary, filename));
+	process->script_id = scratch->script_id;
+	process->flags |= scratch->script_flags;
+	if (scratch->script_id && is_env(BPF_CORE_READ(binary, interp)))
 		process->flags |= PROCESS_LED_BY_ENV;
 }
 
@@ -113,8 +111,7 @@ static __always_inline void keep_script(struct task_struct *task, struct linux_b
 static __always_inline void describe_exec(struct task_struct *task, struct linux_binprm *binary,
 					  struct process *process)
 {
-	__u64 key = bpf_get_current_pid_tgid();
-	struct path_scratch *scratch = take_scratch(key);
+	struct path_scratch *scratch = take_scratch(task);
 	struct executable executable;
 
 	process->flags = PROCESS_PATH_UNKNOWN;
@@ -126,10 +123,10 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
 	if (is_script(binary))
-		describe_script(scratch, task, binary, process);
+		describe_script(scratch, binary, process);
 	if (is_traced(task) || (process->variables & ~expected_variables(task) & ~NO_VARIABLE))
 		process->flags |= PROCESS_MODIFIED;
-	give_scratch_back(key);
+	give_scratch_back();
 }
 
 SEC("raw_tp/sched_process_exec")
@@ -165,15 +162,14 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 /* What a process runs that is not seen at its exec. A kernel thread's child has nothing to run yet. */
 static __always_inline void describe_running(struct task_struct *task, struct process *process)
 {
-	__u64 key = bpf_get_current_pid_tgid();
-	struct path_scratch *scratch = take_scratch(key);
+	struct path_scratch *scratch = take_scratch(task);
 	struct executable executable;
 
 	resolve_executable(scratch, task, BPF_CORE_READ(task, mm, exe_file), &executable);
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
 	process->variables = VARIABLES_UNKNOWN;
-	give_scratch_back(key);
+	give_scratch_back();
 }
 
 /* Runs before the child does. Threads are part of their process and have no entry. */

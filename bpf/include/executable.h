@@ -64,7 +64,7 @@ static __always_inline __u32 file_flags(struct task_struct *task, struct file *f
 
 static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct task_struct *task, struct file *file)
 {
-	int result = walk(scratch, task, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
+	int result = walk(BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
 
 	if (result == WALK_UNREACHABLE)
 		result = mark_unreachable(scratch);

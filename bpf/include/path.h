@@ -25,6 +25,7 @@ enum walk_result { WALK_ON = 0, WALK_ROOT, WALK_UNREACHABLE, WALK_TOO_LONG, WALK
  * kernels, tracepoints can be preempted, and another task's path must never get into this one's.
  */
 struct path_scratch {
+	struct task_struct *task;        /* whose path it is */
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *stop_dentry;
@@ -40,6 +41,8 @@ struct path_scratch {
 	__u32 component_length;
 	__u32 only_dots;
 	__u32 named;                     /* components so far that are neither "." nor ".." */
+	__u32 script_id;                 /* see script.h: the script that was found, and what is to be said of it */
+	__u32 script_flags;
 	struct callback_head *work;      /* see executed_file.h */
 	struct file *file;
 	struct named_path entry;         /* of `path_texts` */
@@ -57,20 +60,33 @@ struct {
 	__type(value, struct path_scratch);
 } path_scratches SEC(".maps");
 
-/* Null, counted, if more tasks than the map holds resolve paths at this very moment. */
-static __always_inline struct path_scratch *take_scratch(__u64 key)
+/* What the current task has taken. */
+static __always_inline struct path_scratch *taken_scratch(void)
 {
+	__u64 key = bpf_get_current_pid_tgid();
+
+	return bpf_map_lookup_elem(&path_scratches, &key);
+}
+
+/* For paths of `task`. Null, counted, if more tasks than the map holds resolve paths at this very moment. */
+static __always_inline struct path_scratch *take_scratch(struct task_struct *task)
+{
+	__u64 key = bpf_get_current_pid_tgid();
 	struct path_scratch *scratch = NULL;
 
 	if (!bpf_map_update_elem(&path_scratches, &key, &blank_scratch, BPF_ANY))
 		scratch = bpf_map_lookup_elem(&path_scratches, &key);
-	if (!scratch)
+	if (scratch)
+		scratch->task = task;
+	else
 		count_error(ERROR_SCRATCH);
 	return scratch;
 }
 
-static __always_inline void give_scratch_back(__u64 key)
+static __always_inline void give_scratch_back(void)
 {
+	__u64 key = bpf_get_current_pid_tgid();
+
 	bpf_map_delete_elem(&path_scratches, &key);
 }
 
@@ -164,18 +180,19 @@ static __always_inline void set_stop(struct path_scratch *scratch, struct task_s
 	scratch->stop_mount = mount;
 }
 
-/*
- * Writes the name of (mount, dentry) to the end of `scratch->name`, "" for the root itself. WALK_ROOT if it is a
- * path inside the task's mount namespace; WALK_UNREACHABLE if it is one outside of it.
- */
-static __noinline int walk(struct path_scratch *scratch, struct task_struct *task, struct vfsmount *mnt,
-			   struct dentry *dentry)
+/* walk(), global and of numbers: so the verifier looks at it once, and not at each place that it is called from. */
+__noinline int walk_from(__u64 mnt, __u64 dentry)
 {
+	struct path_scratch *scratch = taken_scratch();
+	struct mount *mount = mount_of((void *)mnt);
+	struct task_struct *task;
 	enum walk_result result = WALK_TOO_LONG;
-	struct mount *mount = mount_of(mnt);
 	int i;
 
-	scratch->dentry = dentry;
+	if (!scratch)
+		return WALK_UNREADABLE;
+	task = scratch->task;
+	scratch->dentry = (void *)dentry;
 	scratch->mount = mount;
 	scratch->position = PATH_TEXT_MAX - 1;
 	scratch->flags = 0;
@@ -190,6 +207,15 @@ static __noinline int walk(struct path_scratch *scratch, struct task_struct *tas
 	if (result == WALK_ROOT && BPF_CORE_READ(mount, mnt_ns) != BPF_CORE_READ(task, nsproxy, mnt_ns))
 		result = WALK_UNREACHABLE;
 	return result;
+}
+
+/*
+ * Writes the name of (mount, dentry) to the end of the taken scratch's `name`, "" for the root itself. WALK_ROOT if it is a
+ * path inside the task's mount namespace; WALK_UNREACHABLE if it is one outside of it.
+ */
+static __always_inline int walk(struct vfsmount *mnt, struct dentry *dentry)
+{
+	return walk_from((__u64)mnt, (__u64)dentry);
 }
 
 /* Copies the walked name to the beginning of `scratch->text`. */

@@ -88,13 +88,13 @@ static __always_inline int take_base(struct path_scratch *scratch, struct task_s
 
 	/* In a chroot(2) an absolute path is another one than the container's: the interpreter is what counts. */
 	scratch->skip = 0;
-	if (walk(scratch, task, BPF_CORE_READ(task, fs, root.mnt), BPF_CORE_READ(task, fs, root.dentry)) != WALK_ROOT ||
+	if (walk(BPF_CORE_READ(task, fs, root.mnt), BPF_CORE_READ(task, fs, root.dentry)) != WALK_ROOT ||
 	    scratch->position != PATH_TEXT_MAX - 1)
 		return -1;
 	if (scratch->typed[0] == '/')
 		return 0;
 	scratch->skip = skip;
-	if (walk(scratch, task, BPF_CORE_READ(task, fs, pwd.mnt), BPF_CORE_READ(task, fs, pwd.dentry)) != WALK_ROOT)
+	if (walk(BPF_CORE_READ(task, fs, pwd.mnt), BPF_CORE_READ(task, fs, pwd.dentry)) != WALK_ROOT)
 		return -1;
 	take_name(scratch);
 	return PATH_TEXT_MAX - 1 - scratch->position;
@@ -146,19 +146,22 @@ static __always_inline int has_own_directories(struct task_struct *task)
 }
 
 /*
- * Enters into `out` the script that the task has just executed by the name `filename`: its path id, 0 where the task goes
- * by its interpreter, and PROCESS_SCRIPT_MOUNTED.
+ * Enters into the scratch that was taken the script that its task has just executed by the name `filename`: its path id, 0
+ * where the task goes by its interpreter, and PROCESS_SCRIPT_MOUNTED. Global, and of numbers, so that it is verified once.
  */
-static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task_struct *task, const char *filename,
-				       struct executable *out)
+__noinline int resolve_script(__u64 filename)
 {
+	struct path_scratch *scratch = taken_scratch();
+	struct task_struct *task;
 	struct file *file;
 	__u32 flags;
 
-	out->path_id = 0;
-	out->flags = 0;
-
-	if (!scratch || !has_own_directories(task) || !take_typed_path(scratch, task, filename))
+	if (!scratch)
+		return 0;
+	task = scratch->task;
+	scratch->script_id = 0;
+	scratch->script_flags = 0;
+	if (!has_own_directories(task) || !take_typed_path(scratch, task, (void *)filename))
 		return 0;
 	file = find_executed_file(scratch, task);
 	if (!file) {
@@ -166,14 +169,14 @@ static __noinline __u32 resolve_script(struct path_scratch *scratch, struct task
 		return 0;
 	}
 	scratch->skip = 0;
-	if (walk(scratch, task, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)) != WALK_ROOT ||
+	if (walk(BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)) != WALK_ROOT ||
 	    !is_walked_name(scratch))
 		return 0;
 	flags = file_flags(task, file) | scratch->flags;
 	if (flags & ~PROCESS_MOUNTED)
 		return 0;
-	out->path_id = intern(scratch, task);
-	out->flags = flags ? PROCESS_SCRIPT_MOUNTED : 0;
+	scratch->script_id = intern(scratch, task);
+	scratch->script_flags = flags ? PROCESS_SCRIPT_MOUNTED : 0;
 	return 0;
 }
 
