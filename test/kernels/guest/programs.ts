@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { Programs } from "../../../src/node-agent/enforce/programs.ts";
 import { LoadError } from "../../../src/node-agent/ffi/libbpf.ts";
 import { BpfObject } from "../../../src/node-agent/kernel/objects.ts";
+import { verifiedInstructions } from "../../rig/verified-instructions.ts";
 import type { HookResult, ProgramResult } from "../results.ts";
 
 const OBJECTS = join(import.meta.dirname, "../../../build/bpf");
@@ -41,8 +42,9 @@ function* tryObject(file: string): Generator<ProgramResult> {
   for (const refused: string[] = []; ; ) {
     try {
       using loaded = BpfObject.load(join(OBJECTS, file), { without: refused });
-      for (const { name: program, instructions, verifiedInstructions: verified } of loaded.infos()) {
-        yield { kind: "program", object, program, instructions, verified };
+      const verified = verifiedInstructions(loaded.path, refused);
+      for (const { name: program, instructions } of loaded.infos()) {
+        yield { kind: "program", object, program, instructions, verified: verified.get(program) ?? 0 };
       }
       return;
     } catch (error) {
