@@ -9,6 +9,11 @@ export class KubectlError extends PortcullisError {
   }
 }
 
+/** The API server does not let this user see what was asked for. */
+export function isForbidden({ message }: KubectlError): boolean {
+  return /\(Forbidden\)/.test(message);
+}
+
 export interface KubectlOptions {
   kubeconfig?: string;
   context?: string;
@@ -23,8 +28,14 @@ interface Condition {
 
 /** An object as kubectl prints it. */
 export interface KubeObject {
-  metadata: { name: string; namespace?: string; generation?: number; labels?: Record<string, string> };
-  spec?: { nodeName?: string };
+  metadata: {
+    name: string;
+    namespace?: string;
+    generation?: number;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
+  spec?: { nodeName?: string; holderIdentity?: string; renewTime?: string };
   status?: { observedGeneration?: number; conditions?: Condition[]; phase?: string };
 }
 

@@ -33,22 +33,38 @@ const agent = {
   spec: { nodeName: "node-1" },
   status: { phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
 };
+/** The operator's Lease, renewed so many seconds ago. */
+const lease = (age: number, holder = "operator-x") => ({
+  metadata: { name: "operator", annotations: { "security.datadoghq.com/leader-address": "10.0.0.9:8443" } },
+  spec: { holderIdentity: holder, renewTime: new Date(Date.now() - age * 1000).toISOString() },
+});
 const node = (name: string, os = "linux") => ({ metadata: { name, labels: { "kubernetes.io/os": os } } });
 
 interface Answers {
   profiles?: object[];
   nodes?: object[];
   agents?: object[];
+  leases?: object[];
+  /** What a second look at `leases` is answered. */
+  laterLeases?: object[];
   /** What is refused, as `kind` of `get`, and in which words. */
   refused?: Record<string, string>;
 }
 
 /** A `kubectl` with these answers. */
-function kubectl({ profiles = [profile], nodes = [node("node-1")], agents = [agent], refused = {} }: Answers): string {
+function kubectl(answers: Answers): string {
+  const {
+    profiles = [profile],
+    nodes = [node("node-1")],
+    agents = [agent],
+    leases = [lease(1)],
+    refused = {},
+  } = answers;
   const bin = mkdtempSync(join(folder, "bin-"));
   const list = (items: unknown[]) => JSON.stringify({ items });
   const files: Record<string, string> = {
     pod: JSON.stringify(pod),
+    leases: list(leases),
     pods: list(agents),
     securityprofile: JSON.stringify(profiles[0] ?? null),
     securityprofiles: list(profiles),
@@ -56,6 +72,7 @@ function kubectl({ profiles = [profile], nodes = [node("node-1")], agents = [age
     nodes: list(nodes),
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(bin, `${name}.json`), text);
+  if (answers.laterLeases !== undefined) writeFileSync(join(bin, "leases.later"), list(answers.laterLeases));
   for (const [name, text] of Object.entries(refused)) writeFileSync(join(bin, `${name}.refused`), text);
   const script = `#!/bin/sh
 cd "${bin}"
@@ -63,7 +80,7 @@ while case $1 in --*) true;; *) false;; esac; do shift; done
 [ -e "$2.refused" ] && { cat "$2.refused" >&2; exit 1; }
 case "$1 $*" in
   *--output=wide*) echo "NAME MODE"; echo "shop enforce";;
-  get*) cat "$2.json";;
+  get*) cat "$2.json"; if [ -e "$2.later" ]; then mv "$2.later" "$2.json"; fi;;
   describe*) echo "described $3";;
   exec*) echo "exec $*";;
   *) echo "not known: $*" >&2; exit 1;;
@@ -172,10 +189,47 @@ test("status of one profile", () => {
 });
 
 test("who may see profiles only is shown these", () => {
-  const words = 'Error from server (Forbidden): nodes is forbidden: User "u" cannot list resource "nodes"';
-  const { status, stdout, stderr } = plugin(["status"], { refused: { nodes: words } });
+  const words = (kind: string) => `Error from server (Forbidden): ${kind} is forbidden: User "u" cannot list it`;
+  const refused = { nodes: words("nodes"), leases: words("leases") };
+  const { status, stdout, stderr } = plugin(["status"], { refused });
   assert.equal(status, 0, stderr);
-  assert.match(stdout, /shop enforce[\s\S]*nodes are not shown/);
+  assert.match(stdout, /shop enforce[\s\S]*nodes are not shown.*\n.*operator is at work is not shown/);
+  assert.equal(JSON.parse(plugin(["status", "-o", "json"], { refused }).stdout).operator, null);
+});
+
+test("status says of which time it is where no operator has been at work for a minute", () => {
+  const leases = [{ metadata: { name: "another" }, spec: { renewTime: new Date().toISOString() } }, lease(90)];
+  const words = new RegExp(`no operator is at work: statuses are as of ${lease(90).spec.renewTime.slice(0, 14)}`);
+  const all = plugin(["status"], { leases });
+  assert.equal(all.status, 3, all.stderr);
+  assert.match(all.stdout, words);
+  const one = plugin(["status", "shop", "-o", "json"], { leases });
+  assert.equal(one.status, 3, one.stderr);
+  const { operator } = JSON.parse(one.stdout);
+  assert.equal(operator.holder, "operator-x");
+  assert.match(operator.problem, words);
+});
+
+test("status: an operator that gave its Lease back is at work no more; what is amiss comes first", () => {
+  const { status, stdout, stderr } = plugin(["status", "-o", "json"], { leases: [lease(90, "")], agents: [] });
+  assert.equal(status, 1, stderr);
+  const { ok, operator } = JSON.parse(stdout);
+  assert.deepEqual([ok, operator.holder], [false, null]);
+  assert.match(operator.problem, /no operator is at work/);
+});
+
+test("status: an operator that never was at work is told as such", () => {
+  const { status, stdout, stderr } = plugin(["status"], { leases: [{ metadata: { name: "operator" }, spec: {} }] });
+  assert.equal(status, 3, stderr);
+  assert.match(stdout, /no operator has been at work in namespace portcullis-system/);
+});
+
+test("status: clocks that differ make nobody look dead, nor alive", () => {
+  const kept = plugin(["status", "-o", "json"], { leases: [lease(300)], laterLeases: [lease(298)] });
+  assert.equal(kept.status, 0, kept.stdout);
+  assert.equal(JSON.parse(kept.stdout).operator.problem, null);
+  const ahead = plugin(["status"], { leases: [lease(-300)] });
+  assert.equal(ahead.status, 3, ahead.stdout);
 });
 
 test("doctor asks the node's agent", () => {

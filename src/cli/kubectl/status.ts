@@ -1,10 +1,11 @@
-/** `kubectl portcullis status`: are the profiles in force, and is an agent on every node. */
+/** `kubectl portcullis status`: are the profiles in force, is an agent on every node, and is an operator at work. */
 
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { printableLines } from "../../api/printable.ts";
-import { exitStatusHelp } from "../exit-status.ts";
-import { agents, Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
+import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
+import { agents, isForbidden, Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
+import { type OperatorState, operatorState } from "./operator-lease.ts";
 import {
   addClusterAccess,
   addSystemAccess,
@@ -25,6 +26,8 @@ interface StatusReport {
   profiles: ProfileState[];
   /** Null: one may not see nodes, or agents. */
   nodes: { name: string; problem: string | null }[] | null;
+  /** Null: one may not see its Lease. */
+  operator: OperatorState | null;
 }
 
 interface ProfileState {
@@ -37,55 +40,66 @@ interface ProfileState {
 }
 
 const NOTE = `
-Nodes and agents are left out where one may not see them.
+Nodes, agents and the operator are left out where one may not see them. What status says is what the operator has
+written last: where none has renewed its Lease for a minute, the report says of which time that is.
 
 ${exitStatusHelp({
   0: "all is well",
   1: "a profile is not in force, a node has no working agent, or the cluster cannot be asked",
+  3: "all was well when an operator was last at work; none is now",
 })}`;
 
 export function statusCommand(): Command {
   return addSystemAccess(addClusterAccess(new Command("status")))
-    .summary("are the profiles in force, and is an agent on every node")
+    .summary("are the profiles in force, is an agent on every node, and is an operator at work")
     .description(
-      "Shows SecurityProfiles with what became of them, or all about one, and nodes without a working agent.",
+      "Shows SecurityProfiles with what became of them, or all about one, nodes without a working agent, and since " +
+        "when no operator is at work.",
     )
     .argument("[profile]", "all about one profile")
     .option("-A, --all-namespaces", "profiles of all namespaces", false)
     .addOption(new Option("-o, --output <format>", "format of the report").choices(["text", "json"]).default("text"))
     .addHelpText("after", NOTE)
-    .action((profile: string | undefined, options: StatusOptions) => {
+    .action(async (profile: string | undefined, options: StatusOptions) => {
+      if (profile !== undefined && options.allNamespaces) {
+        throw new UsageError("one profile is of one namespace: leave --all-namespaces out");
+      }
       const kubectl = new Kubectl(options);
-      if (profile === undefined) showAll(kubectl, options);
-      else showOne(kubectl, profile, options);
+      const operator = await operatorState(kubectl, options.systemNamespace);
+      if (profile === undefined) showAll(kubectl, options, operator);
+      else showOne(kubectl, profile, options, operator);
     });
 }
 
-function showOne(kubectl: Kubectl, name: string, options: StatusOptions): void {
-  if (options.allNamespaces) throw new UsageError("one profile is of one namespace: leave --all-namespaces out");
-  const profile = kubectl.object("securityprofile", name, ...namespaceArguments(options));
-  const state = stateOf(profile);
-  if (options.output === "json") printJson(state);
-  else
-    process.stdout.write(
-      printableLines(kubectl.text("describe", "securityprofile", name, ...namespaceArguments(options))),
-    );
-  if (state.problem !== null) process.exitCode = 1;
+function showOne(kubectl: Kubectl, name: string, options: StatusOptions, operator: OperatorState | null): void {
+  const state = stateOf(kubectl.object("securityprofile", name, ...namespaceArguments(options)));
+  if (options.output === "json") printJson({ ...state, operator });
+  else {
+    const described = kubectl.text("describe", "securityprofile", name, ...namespaceArguments(options));
+    process.stdout.write(printableLines([described.trimEnd(), ...operatorLines(operator), ""].join("\n")));
+  }
+  process.exitCode = exitStatus(state.problem !== null, operator);
 }
 
-function showAll(kubectl: Kubectl, options: StatusOptions): void {
+function showAll(kubectl: Kubectl, options: StatusOptions, operator: OperatorState | null): void {
   const scope = options.allNamespaces ? ["--all-namespaces"] : namespaceArguments(options);
   const profiles = kubectl.list("securityprofiles", ...scope).map(stateOf);
   const nodes = nodeStates(kubectl, options.systemNamespace);
   const isAmiss = [...profiles, ...(nodes ?? [])].some(({ problem }) => problem !== null);
-  if (options.output === "json") printJson({ ok: !isAmiss, profiles, nodes } satisfies StatusReport);
+  const ok = !isAmiss && (operator?.problem ?? null) === null;
+  if (options.output === "json") printJson({ ok, profiles, nodes, operator } satisfies StatusReport);
   else {
     const table = profiles.length === 0 ? "" : kubectl.text("get", "securityprofiles", ...scope, "--output=wide");
     process.stdout.write(
-      printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${textOf(profiles, nodes)}\n`),
+      printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${textOf(profiles, nodes, operator)}\n`),
     );
   }
-  if (isAmiss) process.exitCode = 1;
+  process.exitCode = exitStatus(isAmiss, operator);
+}
+
+function exitStatus(isAmiss: boolean, operator: OperatorState | null): number {
+  if (isAmiss) return ExitStatus.NO;
+  return (operator?.problem ?? null) === null ? ExitStatus.GOOD : ExitStatus.INCOMPLETE;
 }
 
 function printJson(value: object): void {
@@ -118,7 +132,7 @@ function nodeStates(kubectl: Kubectl, systemNamespace: string): StatusReport["no
       .filter(({ metadata }) => (metadata.labels?.["kubernetes.io/os"] ?? "linux") === "linux")
       .map(({ metadata: { name } }) => ({ name, problem: nodeProblem(name, pods) }));
   } catch (cause) {
-    if (!(cause instanceof KubectlError) || !/\(Forbidden\)/.test(cause.message)) throw cause;
+    if (!(cause instanceof KubectlError) || !isForbidden(cause)) throw cause;
     return null;
   }
 }
@@ -130,7 +144,11 @@ function nodeProblem(name: string, pods: readonly KubeObject[]): string | null {
   return ready ? null : `${agent.metadata.name} is not ready (${agent.status?.phase ?? "unknown"})`;
 }
 
-function textOf(profiles: readonly ProfileState[], nodes: StatusReport["nodes"]): string {
+function textOf(
+  profiles: readonly ProfileState[],
+  nodes: StatusReport["nodes"],
+  operator: StatusReport["operator"],
+): string {
   const listed = (lines: string[]) => lines.map((line) => `  ${line}`);
   const amiss = profiles.flatMap(({ namespace, name, problem }) =>
     problem === null ? [] : `${namespace}/${name}: ${problem}`,
@@ -143,5 +161,11 @@ function textOf(profiles: readonly ProfileState[], nodes: StatusReport["nodes"])
       : cutOff.length === 0
         ? ["every node has an agent that is connected"]
         : ["nodes that changes do not reach:", ...listed(cutOff)]),
+    ...operatorLines(operator),
   ].join("\n");
+}
+
+function operatorLines(operator: OperatorState | null): string[] {
+  if (operator === null) return ["whether an operator is at work is not shown: you may not list its Lease"];
+  return operator.problem === null ? [] : [operator.problem];
 }
