@@ -333,3 +333,18 @@ test("who may come in is named by source, where the sources are given", { skip }
   assert.deepEqual(grpc.from, [{ ipBlock: { cidr: "10.0.0.0/16" } }]);
   assert.deepEqual(observe.from[0], { ipBlock: { cidr: "10.0.1.1/32" } });
 });
+
+test("a ResourceQuota lets every pod in: each container has requests, and a limit of memory", { skip }, () => {
+  const containers = renderChart(helm, "uninstall.detach=true").flatMap(({ kind, spec }) => {
+    const { containers = [], initContainers = [] } = spec?.template?.spec ?? {};
+    return [...containers, ...initContainers].map(({ name, resources }) => ({ name: `${kind}/${name}`, resources }));
+  });
+  assert.deepEqual(containers.map(({ name }) => name).sort(), [
+    "DaemonSet/agent",
+    "Deployment/operator",
+    "Job/uninstall",
+  ]);
+  for (const { name, resources } of containers) {
+    assert.ok(resources?.requests?.cpu && resources.requests.memory && resources.limits?.memory, name);
+  }
+});
