@@ -124,7 +124,7 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	process->flags = executable.flags;
 	if (is_script(binary))
 		describe_script(scratch, binary, process);
-	if (is_traced(task) || (process->variables & ~expected_variables(task) & ~NO_VARIABLE))
+	if (is_led_astray(task, process->variables))
 		process->flags |= PROCESS_MODIFIED;
 	give_scratch_back();
 }

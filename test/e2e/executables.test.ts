@@ -156,7 +156,7 @@ for (const enter of ["pivot", "chroot"]) {
 
 test("§3 chroot inside a container does not make a listed path of another file", async () => {
   const verbs = `chroot ${lab.path("fakeroot")} exec /opt/app ${SEND}`;
-  await lab.stops(shop, stranger, verbs, { reason: "BinaryUnknown", path: lab.path("fakeroot", "opt", "app") });
+  await lab.stops(shop, stranger, verbs, { reason: "BinaryModified", path: lab.path("fakeroot", "opt", "app") });
 });
 
 test("§3 mounts of a user namespace made inside do not make a listed path of another file", async () => {

@@ -91,11 +91,18 @@ function pathTo(name: string, program: string): string {
 }
 
 /** Nothing that it sends arrives, and the events say that its interpreter did it. */
-async function stops(program: string, args: (tag: string) => string[], interpreter = python): Promise<void> {
+async function stops(
+  program: string,
+  args: (tag: string) => string[],
+  {
+    interpreter = python,
+    reason = "BinaryUnknown",
+  }: { interpreter?: string; reason?: "BinaryUnknown" | "BinaryModified" } = {},
+): Promise<void> {
   const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
   const { code, stderr } = await lab.run(shop, program, args(tag));
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason: "BinaryUnknown", path: interpreter }, mark);
+  await lab.violation({ reason, path: interpreter }, mark);
   assert.deepEqual(await lab.servers.received(tag), []);
 }
 
@@ -121,7 +128,7 @@ test("§3 a relative name from a directory that is the process's own", async () 
 
 test("§3 in an overlay, the image's script is itself, and one that was changed is its interpreter", async () => {
   assert.deepEqual((await runUnwatched("/bin/busybox", (tag) => ["chroot", root, "/opt/job", tag])).code, 0);
-  await stops("/bin/busybox", (tag) => ["chroot", root, "/opt/changed", tag], realpathSync(PYTHON));
+  await stops("/bin/busybox", (tag) => ["chroot", root, "/opt/changed", tag], { interpreter: realpathSync(PYTHON) });
 });
 
 test("§3 a listed script that begins with #!/usr/bin/env is itself, whatever PATH leads to", async () => {
@@ -133,7 +140,7 @@ test("§3 a listed script that begins with #!/usr/bin/env is itself, whatever PA
 test("§3 what an interpreter that env led to executes is not the script", async () => {
   const tag = lab.tag();
   const PATH = pathTo("pyth", PYTHON);
-  await stops("/usr/bin/env", () => [`PATH=${PATH}`, ledByEnv, "again", tag], realpathSync(PYTHON));
+  await stops("/usr/bin/env", () => [`PATH=${PATH}`, ledByEnv, "again", tag], { interpreter: realpathSync(PYTHON) });
 });
 
 test("§3 attack: PATH leads env to another program of the image", async () => {
@@ -191,7 +198,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))`;
 }
 
 test("§3 attack: a relative name, and a working directory that another process changes", async () => {
-  await stops(PYTHON, (tag) => ["-c", swap("./job", `os.chdir("${lab.path("evil")}")`), tag]);
+  await stops(PYTHON, (tag) => ["-c", swap("./job", `os.chdir("${lab.path("evil")}")`), tag], {
+    reason: "BinaryModified",
+  });
 });
 
 test("§3 attack: a root directory that another process changes", async () => {
@@ -201,7 +210,7 @@ test("§3 attack: a root directory that another process changes", async () => {
   bindSystem(elsewhere);
   mkdirSync(dirname(elsewhere + listed), { recursive: true });
   copyFileSync(evil, elsewhere + listed);
-  await stops(PYTHON, (tag) => ["-c", swap(listed, `os.chroot("${elsewhere}")`), tag]);
+  await stops(PYTHON, (tag) => ["-c", swap(listed, `os.chroot("${elsewhere}")`), tag], { reason: "BinaryModified" });
 });
 
 test("§3 attack: another script, with descriptors of a listed one that are closed on exec", async () => {

@@ -172,6 +172,31 @@ static void exec_descriptor(struct client *client, int file, char *program)
 	fail("fexecve");
 }
 
+/* Executes a file in a root directory in which it is not: the linker and the libraries are those of that root. */
+static void exec_from_root(struct client *client, char **arguments)
+{
+	int file = open(arguments[1], O_RDONLY | O_CLOEXEC);
+
+	if (file < 0 || chroot(arguments[0]) || chdir("/"))
+		fail(arguments[0]);
+	exec_descriptor(client, file, arguments[1]);
+}
+
+/* While another process shares the root directory, and could change it at any time. */
+static void exec_sharing_root(struct client *client, char **arguments)
+{
+	pid_t other = syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (other < 0)
+		fail("clone");
+	if (!other) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		sleep(5);
+		_exit(0);
+	}
+	do_exec(client, arguments);
+}
+
 /* A copy in memory that never had a name. */
 static void memfd_exec(struct client *client, char **arguments)
 {
@@ -383,6 +408,8 @@ const struct verb process_verbs[] = {
 	{ "leaderexits", 0, "", leader_exits },
 	{ "cloneas", 1, "PID", clone_as },
 	{ "exec", 1, "PROGRAM", do_exec },
+	{ "rootexec", 2, "FOLDER PROGRAM", exec_from_root },
+	{ "sharedrootexec", 1, "PROGRAM", exec_sharing_root },
 	{ "memfdexec", 1, "PROGRAM", memfd_exec },
 	{ "deletedexec", 1, "PROGRAM", deleted_exec },
 	{ "impersonate", 1, "PROGRAM", impersonate },
