@@ -49,8 +49,10 @@ static __always_inline int store_process(__u32 tgid, const struct process *proce
 		return -1;
 	failed = bpf_map_update_elem(&processes, &tgid, process, BPF_ANY);
 	give_claim_back(failed ? process->owner : before, CLAIM_PROCESSES);
-	if (failed)
+	if (failed) {
+		refuse_claim(process->owner, CLAIM_PROCESSES);
 		count_error(ERROR_PROCESSES_FULL);
+	}
 	return failed;
 }
 
@@ -159,16 +161,24 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* What a process runs that is not seen at its exec. A kernel thread's child has nothing to run yet. */
+/*
+ * What a process runs that is not seen at its exec. A kernel thread's child has nothing to run yet. What the kernel says that
+ * a process runs, the process may have changed (PR_SET_MM, by a task in a user namespace that shares its memory): it is
+ * believed of processes that are older than the programs, and not where one may be unknown because its owner has too many.
+ */
 static __always_inline void describe_running(struct task_struct *task, struct process *process)
 {
-	struct path_scratch *scratch = take_scratch(task);
+	struct path_scratch *scratch;
 	struct executable executable;
 
+	process->flags = PROCESS_PATH_UNKNOWN;
+	process->variables = VARIABLES_UNKNOWN;
+	if (was_claim_refused(process->owner, CLAIM_PROCESSES))
+		return;
+	scratch = take_scratch(task);
 	resolve_executable(scratch, task, BPF_CORE_READ(task, mm, exe_file), &executable);
 	process->path_id = executable.path_id;
 	process->flags = executable.flags;
-	process->variables = VARIABLES_UNKNOWN;
 	give_scratch_back();
 }
 

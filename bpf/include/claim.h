@@ -48,6 +48,22 @@ static __always_inline int take_claim(__u64 owner, __u32 kind, __s64 most)
 	return 1;
 }
 
+/* Has the owner ever wanted more than its part? Who is not known may be one that it did not get. */
+static __always_inline int was_claim_refused(__u64 owner, __u32 kind)
+{
+	struct claim *claim = claim_of(owner, kind);
+
+	return !claim || claim->refused;
+}
+
+static __always_inline void refuse_claim(__u64 owner, __u32 kind)
+{
+	struct claim *claim = claim_of(owner, kind);
+
+	if (claim)
+		__sync_fetch_and_add(&claim->refused, 1);
+}
+
 static __always_inline void give_claim_back(__u64 owner, __u32 kind)
 {
 	struct claim_key key = { .owner = owner, .kind = kind };

@@ -134,6 +134,23 @@ test("§9 a neighbour's fork bomb: others' processes are known, its own surplus 
   await lab.passes(loud, flooder, `udp4 connect ${SERVER} 7000 send TAG recv`);
 });
 
+test("§3 attack: a process that was one too many makes the kernel believe that it runs a listed executable, and forks", async () => {
+  const tag = lab.tag();
+  const bomb = lab.start(loud, flooder, `bomb ${PROCESSES_CLAIM + 200} wait`);
+  await bomb.line("done", FLOOD_MS);
+  const verbs = `impersonatebychild ${flooder} print ready wait fork timeout 250 udp4 sendto ${SERVER} 7000 ${tag} recv`;
+  const forger = lab.start(loud, stranger, verbs);
+  try {
+    await forger.line("ready");
+  } finally {
+    await bomb.kill();
+  }
+  forger.tell();
+  const { code, stderr } = await forger.finish();
+  assert.equal(code, 3, stderr);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
+
 test("§9 status says which workload has had its share of what, and nothing of the others", async () => {
   const status = inspectNode(lab.agent.pinRoot, lab.agent.stateFolder);
   const full = (name: string) =>

@@ -292,6 +292,22 @@ static void impersonate(struct client *client, char **arguments)
 		fail("PR_SET_MM");
 }
 
+static int impersonate_and_end(void *context)
+{
+	impersonate(NULL, context);
+	_exit(0);
+}
+
+/* The same, but only a child that shares the memory is in a user namespace, and it ends at once. */
+static void impersonate_by_child(struct client *client, char **arguments)
+{
+	size_t size = 1 << 20;
+	char *stack = malloc(size);
+
+	if (!stack || clone(impersonate_and_end, stack + size, CLONE_VM | CLONE_VFORK | SIGCHLD, arguments) < 0)
+		fail("clone");
+}
+
 static void take_descriptor(struct client *client, char **arguments)
 {
 	client->socket = parse_number(arguments[0]);
@@ -413,6 +429,7 @@ const struct verb process_verbs[] = {
 	{ "memfdexec", 1, "PROGRAM", memfd_exec },
 	{ "deletedexec", 1, "PROGRAM", deleted_exec },
 	{ "impersonate", 1, "PROGRAM", impersonate },
+	{ "impersonatebychild", 1, "PROGRAM", impersonate_by_child },
 	{ "fd", 1, "NUMBER", take_descriptor },
 	{ "pass", 1, "PATH", pass },
 	{ "take", 1, "PATH", take },
