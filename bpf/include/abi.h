@@ -399,6 +399,7 @@ struct last_listener_key {
 #define LEARNED_SHARE 1024
 #define LIMITS_SHARE 512
 #define LAST_LISTENERS_SHARE 256
+#define DNS_PARTS_SHARE 64
 #define COUNTERS_SHARE 256
 enum share_kind {
 	SHARE_FLOWS = 0,
@@ -410,8 +411,12 @@ enum share_kind {
 	SHARE_LIMITS,
 	SHARE_COUNTERS,
 	SHARE_LAST_LISTENERS,
+	SHARE_DNS_PARTS,
 	SHARE_COUNT,
 };
+
+/* Bytes of one DNS message that are read: 256 AAAA records and more. */
+#define DNS_MESSAGE_MAX 8192
 
 /* `shares`: HASH. */
 struct share_key {

@@ -121,6 +121,12 @@ static __always_inline int gather_message(struct __sk_buff *skb, struct scratch 
 	return held + size > DNS_MESSAGE_MAX ? DNS_MESSAGE_MAX : held + size;
 }
 
+/* A function of its own: the stack is short where this is called. */
+static __noinline int put_dns_part(const struct flow_key *key, const struct dns_bytes *bytes)
+{
+	return put(&dns_parts, SHARE_DNS_PARTS, DNS_PARTS_SHARE, key->workload_id, key, sizeof(*key), bytes);
+}
+
 /* Moves on behind the `size` bytes that have been judged, and remembers them if the message goes on. Returns a reason. */
 static __always_inline int leave_message(struct scratch *s, struct dns_message *m, struct dns_bytes *bytes, __u32 size)
 {
@@ -128,7 +134,7 @@ static __always_inline int leave_message(struct scratch *s, struct dns_message *
 
 	advance(s, size);
 	s->stream.held = held + size;
-	if (m->is_awaited && (held || bpf_map_update_elem(&dns_parts, &m->part_key, bytes, BPF_ANY) == 0))
+	if (m->is_awaited && (held || put_dns_part(&m->part_key, bytes) == 0))
 		return REASON_ALLOWED;
 	if (m->is_awaited) {
 		count_error(ERROR_DNS_PARTS_FULL);

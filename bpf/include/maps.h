@@ -27,9 +27,6 @@
 		__uint(pinning, LIBBPF_PIN_BY_NAME);                                                             \
 	} map_name SEC(".maps")
 
-/* Bytes of one DNS message that are read: 256 AAAA records and more. */
-#define DNS_MESSAGE_MAX 8192
-
 /* The bytes of a message. As many again behind, so that a part can be put at any place. */
 struct dns_bytes {
 	__u8 at[2 * DNS_MESSAGE_MAX];
@@ -86,10 +83,10 @@ PINNED_MAP_WITH_FLAGS(dns_names, BPF_MAP_TYPE_HASH, struct dns_name_key, struct 
 PINNED_MAP_WITH_FLAGS(learned, BPF_MAP_TYPE_HASH, struct learned_key, struct learned, 131072, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(last_listeners, BPF_MAP_TYPE_HASH, struct last_listener_key, struct actor, 65536, BPF_F_NO_PREALLOC);
 /*
- * DNS messages over TCP of which not all segments have come, by flow, with the direction in the first byte of padding. User
- * space has no business with them.
+ * DNS messages over TCP of which not all segments have come, by flow, with the direction in the first byte of padding. Memory
+ * is taken at once: it may not be there for so much when a packet comes.
  */
-PINNED_MAP(dns_parts, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct dns_bytes, 256);
+PINNED_MAP(dns_parts, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct dns_bytes, 512);
 
 /* Counters and events */
 PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 65536);

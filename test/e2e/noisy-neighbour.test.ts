@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { test } from "node:test";
+import type { EgressRules } from "../../src/api/types.ts";
 import { statusText } from "../../src/cli/status.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { EPOCHS, FLOWS_SHARE, PATHS_CLAIM, PROCESSES_CLAIM } from "../../src/node-agent/kernel/abi.gen.ts";
@@ -17,6 +18,11 @@ import { egress, profile, RESOLVER } from "./harness/profiles.ts";
 const SERVER = "198.51.100.1";
 const RESOLVER_ADDRESS = "198.51.100.53";
 const FLOOD_MS = 60_000;
+const ASKS = {
+  cidr4: [`${RESOLVER_ADDRESS}/32`],
+  l4: { protocols: ["tcp"] },
+  l7: { dns: ["*"] },
+} satisfies EgressRules;
 
 const lab = await Lab.start("noisy", {
   apps: ["quiet", "loud"],
@@ -34,8 +40,10 @@ const lab = await Lab.start("noisy", {
         fqdns: ["good.test"],
         l4: { protocols: ["udp"] },
       }),
+      egress(lab.program("python", "/usr/bin/python3"), ASKS),
     ]),
     profile("loud", [
+      egress(lab.path("bin", "python"), ASKS),
       egress(lab.program("flooder"), {
         cidr4: ["198.51.100.0/24"],
         fqdns: ["*.flood.test"],
@@ -48,6 +56,22 @@ const quiet = lab.workload("quiet");
 const loud = lab.workload("loud");
 const flooder = lab.path("bin", "flooder");
 const stranger = lab.program("stranger");
+
+/** Asks a question in two segments over TCP, with connections to spare that never go on behind the first one. */
+const ASK_IN_PARTS = (spare: number) => `import socket, struct
+question = b"\\x12\\x34\\x01\\0\\0\\x01\\0\\0\\0\\0\\0\\0\\4good\\4test\\0\\0\\1\\0\\1"
+message = struct.pack("!H", len(question)) + question
+def begin():
+    s = socket.create_connection(("${RESOLVER_ADDRESS}", 53), 2)
+    s.sendall(message[:20])
+    return s
+s = begin()
+others = [begin() for _ in range(${spare})]
+print("begun", flush=True)
+input()
+s.settimeout(1)
+s.sendall(message[20:])
+print(len(s.recv(100)))`;
 
 /** Runs a flood to its end. */
 async function flood(program: string, verbs: string): Promise<void> {
@@ -93,6 +117,21 @@ test("§9 a neighbour's flood of refused first fragments: the rest of a datagram
   assert.equal((await sender.finish()).code, 0);
   const tag = parts[0] === undefined ? "" : Buffer.from(parts[0].slice(28)).toString("latin1");
   assert.equal((await lab.servers.received(tag)).length, 1);
+});
+
+test("§9 a neighbour's flood of DNS questions over TCP that are begun: one that goes on is whole", async () => {
+  const python = lab.path("bin", "python");
+  const asker = lab.start(quiet, python, ["-c", ASK_IN_PARTS(0)]);
+  await asker.line("begun");
+  const flooding = lab.start(loud, python, ["-c", ASK_IN_PARTS(300)]);
+  try {
+    await flooding.line("begun", FLOOD_MS);
+    asker.tell();
+    const { code, stderr } = await asker.finish();
+    assert.equal(code, 0, stderr);
+  } finally {
+    await flooding.kill();
+  }
 });
 
 test("§9 a neighbour that executes all the time: verdicts of open flows stay good", async () => {
@@ -156,7 +195,14 @@ test("§9 status says which workload has had its share of what, and nothing of t
   const full = (name: string) =>
     status.workloads.find((workload) => workload.name === name)?.full.map((share) => share.name) ?? [];
   assert.deepEqual(full(quiet.name), []);
-  for (const share of ["flows", "DNS names", "refused fragments", "processes", "paths of executables"])
+  for (const share of [
+    "flows",
+    "DNS names",
+    "DNS messages over TCP in parts",
+    "refused fragments",
+    "processes",
+    "paths of executables",
+  ])
     assert.ok(full(loud.name).includes(share), `${share} in ${full(loud.name)}`);
   const flows = status.maps.find(({ name }) => name === "flows")?.entries ?? 0;
   assert.ok(flows >= FLOWS_SHARE && flows < 2 * FLOWS_SHARE, `${flows} flows`);

@@ -3,6 +3,7 @@ import {
   COUNTERS_SHARE,
   CounterKey,
   DNS_NAMES_SHARE,
+  DNS_PARTS_SHARE,
   DNS_QUERIES_SHARE,
   DnsNameKey,
   DnsQueryKey,
@@ -19,7 +20,7 @@ import {
   type PlaceKey,
   ShareKind,
 } from "../kernel/abi.gen.ts";
-import type { Codec } from "../kernel/codec.ts";
+import { bytes, type Codec } from "../kernel/codec.ts";
 import type { BpfMap } from "../kernel/maps.ts";
 import type { MapName, Maps } from "../kernel/typed-maps.ts";
 
@@ -99,6 +100,13 @@ export const SHARES: readonly ShareType[] = [
     ["lastListeners", LastListenerKey],
     LAST_LISTENERS_SHARE,
     "clients of the oldest are not told that nobody listens",
+  ),
+  ring(
+    ShareKind.DNS_PARTS,
+    "DNS messages over TCP in parts",
+    ["dnsParts", bytes(FlowKey.SIZE)],
+    DNS_PARTS_SHARE,
+    "the oldest questions stop, and the oldest answers teach nothing",
   ),
   {
     ...ring(ShareKind.COUNTERS, "counters", ["counters", CounterKey], COUNTERS_SHARE, ""),

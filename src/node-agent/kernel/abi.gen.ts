@@ -28,6 +28,8 @@ export const LEARNED_SHARE = 1024;
 export const LIMITS_SHARE = 512;
 export const HARDWARE_ADDRESS_PREFIX = 65535;
 export const LAST_LISTENERS_SHARE = 256;
+export const DNS_PARTS_SHARE = 64;
+export const DNS_MESSAGE_MAX = 8192;
 export const COUNTERS_SHARE = 256;
 export const PLACE_KEY_MAX = 64;
 export const ADDRESS_LENGTH = 16;
@@ -175,7 +177,8 @@ export const ShareKind = {
   LIMITS: 6,
   COUNTERS: 7,
   LAST_LISTENERS: 8,
-  COUNT: 9,
+  DNS_PARTS: 9,
+  COUNT: 10,
 } as const;
 
 /** `enum flow_flag` */

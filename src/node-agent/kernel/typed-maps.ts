@@ -10,6 +10,7 @@ import {
   Counter,
   CounterKey,
   DeviceKey,
+  DNS_MESSAGE_MAX,
   DnsName,
   DnsNameKey,
   DnsQuery,
@@ -59,9 +60,6 @@ function of<K, V>(key: Codec<K>, value: Codec<V>): MapType<K, V> {
   return { key, value };
 }
 
-/** Size of `struct dns_bytes` of bpf/include/maps.h. */
-const DNS_BYTES = 2 * 8192;
-
 const counterSum = perCpu(Counter, (sum, value) => ({
   packets: sum.packets + value.packets,
   bytes: sum.bytes + value.bytes,
@@ -106,9 +104,10 @@ const TYPES = {
   fragments: of(FragmentKey, Fragment),
   dnsQueries: of(DnsQueryKey, DnsQuery),
   /** What has come of a message that segments cut; user space only counts the entries. */
-  dnsParts: of(FlowKey, bytes(DNS_BYTES)),
   dnsNames: of(DnsNameKey, DnsName),
   learned: of(LearnedKey, Learned),
+  /** Keys are those of flows, with the direction in their padding. */
+  dnsParts: of(bytes(FlowKey.SIZE), bytes(2 * DNS_MESSAGE_MAX)),
   /** Values are the sums over all CPUs. */
   counters: of(CounterKey, counterSum),
   /** Key: `ErrorKind`. Values are the sums over all CPUs. */
