@@ -1,6 +1,7 @@
 /** `portcullis agent --operator`: the agent of a node of a cluster. */
 import { hostname } from "node:os";
 import { UsageError } from "../api/errors.ts";
+import { formatHostPort, parseHostPort } from "../net/host-port.ts";
 import { AgentMetrics } from "../node-agent/distribution/agent-metrics.ts";
 import { ClusterAgent } from "../node-agent/distribution/cluster-agent.ts";
 import { KeptState } from "../node-agent/distribution/kept-state.ts";
@@ -86,12 +87,9 @@ function operatorAddress({
   caFile,
   tokenFile,
 }: ClusterAgentCommandOptions & { operator: string }) {
-  const match = /^(\[[0-9A-Fa-f:]+\]|[^:[\]]+):(\d{1,5})$/.exec(operator);
-  if (match === null || Number(match[2]) > 65_535) {
-    throw new UsageError(`--operator: ${operator} is not an address; write host:port`);
-  }
-  const host = (match[1] as string).replace(/^\[|\]$/g, "");
-  return { target: operator, serverName: operatorName ?? host, caFile, tokenFile };
+  const address = parseHostPort(operator);
+  if (address === null) throw new UsageError(`--operator: ${operator} is not an address; write host:port`);
+  return { target: formatHostPort(address), serverName: operatorName ?? address.host, caFile, tokenFile };
 }
 
 function nodeSearchDomains(): string[] {

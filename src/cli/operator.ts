@@ -9,6 +9,7 @@ import { reviewAccess } from "../kube/access-review.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { reviewToken } from "../kube/token-review.ts";
 import { guardProcess } from "../net/confine.ts";
+import { formatHostPort, parseHostPort } from "../net/host-port.ts";
 import { Cluster, DEFAULT_PROFILES_HEAP } from "../operator/cluster.ts";
 import { dryRun, dryRunText } from "../operator/dry-run.ts";
 import { Operator } from "../operator/operator.ts";
@@ -174,7 +175,7 @@ async function serve(
     version,
     identity: `${hostname()}_${randomBytes(4).toString("hex")}`,
     listenAddress: normalizedAddress(options.listenAddress),
-    advertiseAddress: options.advertiseAddress ?? defaultAdvertised(options.listenAddress),
+    advertiseAddress: advertised(options),
     tls,
     ...(options.observeAddress === undefined ? {} : { observeAddress: options.observeAddress }),
     agentServiceAccount: `${namespace}/${options.agentServiceAccount}`,
@@ -305,8 +306,12 @@ function normalizedAddress(address: string): string {
   return address.startsWith(":") ? `[::]${address}` : address;
 }
 
-function defaultAdvertised(listenAddress: string): string {
-  const host = process.env.POD_IP ?? hostname();
-  const port = listenAddress.slice(listenAddress.lastIndexOf(":"));
-  return `${host.includes(":") ? `[${host}]` : host}${port}`;
+function advertised({ advertiseAddress, listenAddress }: OperatorCommandOptions): string {
+  const port = Number(listenAddress.slice(listenAddress.lastIndexOf(":") + 1));
+  if (advertiseAddress === undefined) return formatHostPort({ host: process.env.POD_IP ?? hostname(), port });
+  const address = parseHostPort(advertiseAddress);
+  if (address === null) {
+    throw new UsageError(`--advertise-address: ${advertiseAddress} is not an address; write host:port`);
+  }
+  return formatHostPort(address);
 }

@@ -8,6 +8,7 @@ import type { TokenUser } from "../../kube/token-review.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
 import { ConnectionLimits, type DropReason, peerOf } from "../../net/connection-limits.ts";
+import { parseHostPort } from "../../net/host-port.ts";
 import { HTTP_SERVER_OPTIONS, limitHttpServer } from "../../net/http-limits.ts";
 import { OBSERVE_PATH, type ObserveRequest } from "../../protocol/observe.ts";
 import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
@@ -142,11 +143,11 @@ export class ObserveServer {
     const elsewhere = this.#options.notServing();
     if (elsewhere !== null) {
       const { leader, message } = elsewhere;
-      if (leader === "" || request.headers[RELAYED_HEADER] !== undefined) {
+      const address = parseHostPort(leader);
+      if (address === null || request.headers[RELAYED_HEADER] !== undefined) {
         throw new ObserveRefusal("ServiceUnavailable", `${message}; try again`);
       }
-      const host = leader.slice(0, leader.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-      await relay(body, { host, port: this.#port, certificate: this.#certificate }, response);
+      await relay(body, { host: address.host, port: this.#port, certificate: this.#certificate }, response);
       if (response.statusCode === 200) this.#limits.trust(peer);
       return;
     }
