@@ -106,6 +106,10 @@ function judge(agent: TestAgent, { slowest, delay }: { slowest: number; delay: n
   assert.ok(slowest < IN_FORCE_MS, `an edit of another namespace took ${slowest} ms`);
 }
 
+async function refusedProfiles(): Promise<number> {
+  return (await operator.metric('portcullis_operator_profiles{accepted="over_budget"}')) ?? 0;
+}
+
 test("ninety profiles of 1.28 MB that select nothing", async () => {
   const agent = await begin();
   const spec = large(1_280_000);
@@ -116,8 +120,10 @@ test("ninety profiles of 1.28 MB that select nothing", async () => {
     }
   });
   judge(agent, measured);
-  const refused = await operator.metric('portcullis_operator_profiles{accepted="over_budget"}');
-  assert.ok((refused ?? 0) > 50, `${refused} are over the budget`);
+  // A busy machine has not looked at all of them yet.
+  for (let turn = 0; turn < 200 && (await refusedProfiles()) <= 50; turn += 1) await wait(100);
+  const refused = await refusedProfiles();
+  assert.ok(refused > 50, `${refused} are over the budget`);
 });
 
 test("an operator that starts beside ninety of them", async () => {
