@@ -10,6 +10,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "maps.h"
+#include "source_route.h"
 
 #define ETHERNET_LENGTH 14
 /* Of what lies before the IP header. Programs on a cgroup, whose packets begin with it, say 0 before they include this. */
@@ -280,6 +281,8 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 		total = skb->len - LINK_LENGTH;
 	if (total < header || LINK_LENGTH + total > skb->len)
 		return REASON_MALFORMED;
+	if (header > sizeof(ip) && is_source_routed(skb, LINK_LENGTH + sizeof(ip), header - sizeof(ip)))
+		return REASON_MALFORMED;
 	set_ipv4(p->source, ip.saddr);
 	set_ipv4(p->destination, ip.daddr);
 	p->protocol = ip.protocol;
@@ -300,7 +303,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 struct extension {
 	__u8 next;
 	__u8 length;
-	__u16 fragment;
+	__u16 fragment; /* of a routing header: its type, and how many stops are left */
 	__u32 identification;
 };
 
@@ -344,6 +347,8 @@ static __always_inline int skip_extension(struct __sk_buff *skb, struct packet *
 	if (p->protocol == PROTOCOL_AUTHENTICATION)
 		length = (extension.length + 2) * 4;
 	if (p->l4_offset + length > p->end)
+		return -REASON_MALFORMED;
+	if (p->protocol == PROTOCOL_ROUTING && (bpf_ntohs(extension.fragment) & 0xff))
 		return -REASON_MALFORMED;
 	p->protocol = extension.next;
 	p->l4_offset += length;

@@ -12,6 +12,8 @@ import {
   ipv6,
   optionsHeader,
   routingHeader,
+  segmentRouting,
+  sourceRoute,
 } from "../../test/packets/ip.ts";
 import { PROTOCOL, raw, type Transport, tcp, udp } from "../../test/packets/transport.ts";
 import { OWN, OWN6, PEER, PEER6, Scene } from "../../test/rig/scene.ts";
@@ -44,6 +46,26 @@ describe("IPv4", () => {
     for (let words = 0; words <= 10; words += 1) {
       assert.equal(send4({ options: Array(words * 4).fill(1) }), "Allowed");
       assert.equal(send4({ options: Array(words * 4).fill(1) }, elsewhere), "Port");
+    }
+  });
+
+  test("source routes lead on to somebody else, and what cannot be read may hold one", () => {
+    const routerAlert = [148, 4, 0, 0];
+    assert.equal(send4({ options: routerAlert }), "Allowed");
+    assert.equal(send4({ options: [0, 131, 7, 4] }), "Allowed", "behind the end of the list");
+    for (const kind of [131, 137]) {
+      const route = [...sourceRoute(kind, ["192.0.2.1"]), 0];
+      assert.equal(send4({ options: route }), "Malformed");
+      assert.equal(send4({ options: [1, 1, 1, 1, ...routerAlert, ...route] }), "Malformed");
+      assert.equal(scene.inFrame(frame(ipv4({ from: PEER, to: OWN, options: route }, datagram))), "Malformed");
+    }
+    for (const options of [
+      [7, 0, 0, 0],
+      [7, 1, 0, 0],
+      [7, 5, 0, 0],
+      [1, 1, 1, 7],
+    ]) {
+      assert.equal(send4({ options }), "Malformed");
     }
   });
 
@@ -86,6 +108,14 @@ describe("IPv6", () => {
     const all = [optionsHeader(PROTOCOL.hopByHop), routingHeader(), authenticationHeader(), optionsHeader(60)];
     assert.equal(chain(...all), "Allowed");
     assert.equal(send6({ extensions: all }, elsewhere), "Port");
+  });
+
+  test("a routing header with stops left leads on to somebody else", () => {
+    assert.equal(chain(routingHeader(1)), "Malformed");
+    assert.equal(chain(optionsHeader(PROTOCOL.hopByHop), segmentRouting([PEER6, "2001:db8::9"])), "Malformed");
+    assert.equal(chain(segmentRouting([PEER6])), "Allowed", "the last stop");
+    const bytes = frame(ipv6({ from: PEER6, to: OWN6, extensions: [routingHeader(1)] }, datagram));
+    assert.equal(scene.inFrame(bytes), "Malformed");
   });
 
   test("eight are read, the ninth is one too many, be it what it may", () => {

@@ -28,6 +28,11 @@ const EXTENSION_HEADERS: ReadonlySet<number> = new Set([
   AUTHENTICATION,
   DESTINATION_OPTIONS,
 ]);
+/** RFC 791, 3.1. The first two are a single byte; source routes are loose or strict. */
+const OPTION_END = 0;
+const OPTION_NONE = 1;
+const SOURCE_ROUTES: ReadonlySet<number> = new Set([131, 137]);
+
 /** More than this many extension headers are refused. */
 const EXTENSION_HEADERS_MAX = 8;
 
@@ -57,6 +62,7 @@ export function parseIpv4(body: Uint8Array, segments: number): IpPacket | BadPac
   const totalLength = wordAt(body, 2) === 0 && segments > 1 ? body.length : wordAt(body, 2);
   if (byteAt(body, 0) >> 4 !== 4 || headerLength < IPV4_HEADER) return bad;
   if (totalLength < headerLength || totalLength > body.length) return bad;
+  if (!endsAtDestination(body.subarray(IPV4_HEADER, headerLength))) return bad;
   const datagram: Datagram = {
     family: "ipv4",
     source: mapIpv4(bytesToNumber(body.subarray(12, 16))),
@@ -70,6 +76,20 @@ export function parseIpv4(body: Uint8Array, segments: number): IpPacket | BadPac
   };
   const field = wordAt(body, 6);
   return parseFragment(datagram, wordAt(body, 4), (field & 0x1fff) * 8, (field & 0x2000) !== 0) ?? parseL4(datagram);
+}
+
+/** Whether these options can be read to their end, and name no further stops behind the packet's destination. */
+function endsAtDestination(options: Uint8Array): boolean {
+  let offset = 0;
+  while (offset < options.length) {
+    const kind = byteAt(options, offset);
+    if (kind === OPTION_END) return true;
+    if (SOURCE_ROUTES.has(kind)) return false;
+    const length = kind === OPTION_NONE ? 1 : (options[offset + 1] ?? 0);
+    if (kind !== OPTION_NONE && length < 2) return false;
+    offset += length;
+  }
+  return offset === options.length;
 }
 
 /** See parseIpv4. */
@@ -112,10 +132,11 @@ export function behindExtensions(protocol: number, rest: Uint8Array): { protocol
   return datagram;
 }
 
-/** Moves the datagram behind one extension header; false if there is not all of it. */
+/** Moves the datagram behind one extension header; false if there is not all of it, or it names further stops. */
 function stepOver(datagram: Pick<Datagram, "protocol" | "rest">): boolean {
   const { rest, protocol } = datagram;
   const units = byteAt(rest, 1);
+  if (protocol === ROUTING && byteAt(rest, 3) > 0) return false;
   datagram.protocol = byteAt(rest, 0);
   // RFC 4302 counts the authentication header in words of 4 bytes, less 2; RFC 8200 the others in 8, less 1.
   const others = protocol === AUTHENTICATION ? (units + 2) * 4 : (units + 1) * 8;

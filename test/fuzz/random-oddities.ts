@@ -196,7 +196,7 @@ function extended(random: Random): PacketStep {
   ]);
   if (random.chance(0.3)) {
     const [from, to] = endsOf(OWN4, random.pick(PEERS4), direction);
-    const options = Array(4 * (1 + random.below(10))).fill(1);
+    const options = ipv4Options(random);
     const odd = random.chance(0.3) ? { headerWords: random.below(16) } : {};
     return packetStep(direction, frame(ipv4({ from, to, options, ...odd }, transport)), randomOwner(random));
   }
@@ -205,11 +205,22 @@ function extended(random: Random): PacketStep {
   return packetStep(direction, frame(ipv6({ from, to, extensions }, transport)), randomOwner(random));
 }
 
+/** Nothing, source routes, and what cannot be read to its end. */
+function ipv4Options(random: Random): number[] {
+  const length = 4 * (1 + random.below(10));
+  const made = random
+    .list(4, () =>
+      random.pick([[1], [148, 4, 0, 0], [random.pick([7, 68, 131, 137]), random.below(12), 4, 10, 0, 0, 1], [0]]),
+    )
+    .flat();
+  return [...made, ...Array(length).fill(1)].slice(0, length);
+}
+
 function extension(random: Random): Extension {
   return random.pick([
     optionsHeader(PROTOCOL.hopByHop),
     optionsHeader(PROTOCOL.destinationOptions, 1 + random.below(3)),
-    routingHeader(),
+    routingHeader(random.chance(0.3) ? 1 + random.below(3) : 0),
     authenticationHeader(),
     fragmentHeader({
       identification: random.below(3),

@@ -64,6 +64,18 @@ export function routingHeader(segmentsLeft = 0): Extension {
   return { header: PROTOCOL.routing, bytes: [0, 0, segmentsLeft, 0, 0, 0, 0] };
 }
 
+/** RFC 8754: to the first of these addresses, and from each to the next. */
+export function segmentRouting(stops: readonly string[]): Extension {
+  const last = stops.length - 1;
+  const addresses = [...stops].reverse().flatMap((stop) => [...addressBytes(stop)]);
+  return { header: PROTOCOL.routing, bytes: [2 * stops.length, 4, last, last, 0, 0, 0, ...addresses] };
+}
+
+/** RFC 791, 3.1: option 131 (loose) or 137 (strict), from the packet's destination on to these addresses. */
+export function sourceRoute(kind: number, stops: readonly string[]): number[] {
+  return [kind, 3 + 4 * stops.length, 4, ...stops.flatMap((stop) => [...addressBytes(stop)])];
+}
+
 /** RFC 4302, with a check value of 12 bytes. */
 export function authenticationHeader(): Extension {
   return { header: PROTOCOL.authentication, bytes: [4, 0, 0, ...long(1), ...long(1), ...Array(12).fill(7)] };
