@@ -18,8 +18,8 @@
 #define LOOPBACK 1 /* interface index of `lo`, in every network namespace */
 #define TO_HOST 0  /* PACKET_HOST, include/uapi/linux/if_packet.h */
 
-/* `received` of a socket whose packets are not looked at any more, and after how many that is worth an epoch. */
-#define RECEIVES_ALONE 0xffffffff
+/* `received` of a socket whose packets are not looked at any more, but for its port; and after how many that is worth an epoch. */
+#define RECEIVES_ALONE 0x10000
 #define RECEIVED_ENOUGH 16
 
 static __always_inline struct workload *workload_of(struct socket_owner *owner, struct bpf_sock *sk)
@@ -31,35 +31,50 @@ static __always_inline struct workload *workload_of(struct socket_owner *owner, 
 	return instance ? bpf_map_lookup_elem(&workloads, instance) : NULL;
 }
 
-/* Is the packet in the scratch of a flow that this very process has? Almost all packets are. */
+/*
+ * Is the flow one that this very process has? Almost all are. What the process has executed since the flow was judged is not
+ * who it was, and begins an epoch.
+ */
 static __always_inline int is_flows_process(struct flow *flow, struct socket_owner *owner)
 {
 	return flow->tgid == owner->user.tgid && flow->start_time == owner->user.start_time &&
-	       is_same_identity(&owner->user, &owner->creator);
+	       is_same_identity(&owner->user, &owner->creator) && !is_epoch_over(flow, owner->netns_inum);
 }
 
-/* Nobody else can have the socket's port, on its addresses: the kernel would refuse to bind it. */
+/*
+ * Nobody else can have the socket's port, on its addresses: the kernel would refuse to bind it. Flags can be taken back
+ * after others have been let in; the group that SO_REUSEPORT makes stays.
+ */
 static __always_inline int has_port_alone(struct bpf_sock *sk)
 {
 	struct sock *socket = address_of_socket(sk);
 
-	return !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuse) &&
-	       !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuseport) && !sk->bound_dev_if;
+	return !sk->bound_dev_if && !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuse) &&
+	       !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuseport) &&
+	       !BPF_CORE_READ(socket, sk_reuseport_cb);
+}
+
+/* It has been counted on the port that it still has. A socket can give its port up, and share another one. */
+static __always_inline int receives_alone(struct socket_owner *owner, struct bpf_sock *sk)
+{
+	return owner->received == (RECEIVES_ALONE | sk->src_port) && has_port_alone(sk);
 }
 
 /*
  * Flows on the port that were judged for a socket before this one are judged anew in the epoch that begins, and those that
- * are judged from then on have this one's owner: there is nothing more to compare. Connecting begins this anew.
+ * are judged from then on have this one's owner: there is nothing more to compare. Connecting and binding begin this anew.
  */
 static __always_inline void count_receipt(struct socket_owner *owner, struct bpf_sock *sk)
 {
+	if (owner->received >= RECEIVES_ALONE)
+		owner->received = 0;
 	if (++owner->received < RECEIVED_ENOUGH)
 		return;
 	owner->received = 0;
 	if (!has_port_alone(sk))
 		return;
 	begin_namespace_epoch(owner->netns_inum);
-	owner->received = RECEIVES_ALONE;
+	owner->received = RECEIVES_ALONE | sk->src_port;
 }
 
 /* To this workload alone? The classifier lets in for everybody what is for a group, or for all on the link. */
@@ -227,7 +242,7 @@ int receiver(struct __sk_buff *skb)
 	if (!is_raw && sk->protocol == PROTOCOL_TCP)
 		return PASS;
 	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
-	if (owner && !is_raw && owner->received == RECEIVES_ALONE && is_unicast(skb))
+	if (owner && !is_raw && receives_alone(owner, sk) && is_unicast(skb))
 		return PASS;
 	workload = workload_of(owner, sk);
 	is_free = !workload || !workload->id || workload->flags & (WORKLOAD_PENDING | WORKLOAD_UNRESTRICTED);

@@ -157,6 +157,7 @@ static __always_inline int note_port(struct bpf_sock_addr *ctx)
 
 	if (!owner)
 		return GO_ON;
+	owner->received = 0;
 	if (ctx->user_port)
 		owner->flags |= SOCKET_PORT_ASKED;
 	else

@@ -1,7 +1,7 @@
 /**
  * Section 3: what comes in is judged by who would receive it: whoever has taken the place of a flow's socket, every member of
  * a group, and every raw socket that listens along. `member` may talk to the node and to the world outside; `stranger` is
- * listed nowhere. In the workload `open`, which no profile selects, the stranger hears all of it.
+ * listed nowhere, and `lodger` for something else. In the workload `open`, which no profile selects, the stranger hears all of it.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,9 +9,11 @@ import type { EgressRules } from "../../src/api/types.ts";
 import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";
 import type { RunningProcess } from "./harness/processes.ts";
-import { entry, profile } from "./harness/profiles.ts";
+import { egress, entry, profile } from "./harness/profiles.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
 
+const SERVER = "198.51.100.1";
+const SERVER6 = "2001:db8:1::1";
 const RIGHTS: EgressRules = {
   cidr4: ["0.0.0.0/0"],
   cidr6: ["::/0"],
@@ -26,6 +28,7 @@ const lab = await Lab.start("receivers", {
         egress: RIGHTS,
         ingress: { cidr4: ["0.0.0.0/0"], cidr6: ["::/0"], l4: { protocols: ["udp"] } },
       }),
+      egress(lab.program("lodger"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } }),
       entry(lab.program("peer"), {
         egress: RIGHTS,
         ingress: { cidr4: ["0.0.0.0/0"], cidr6: ["::/0"], l4: { protocols: ["udp", "icmp", "tcp"] } },
@@ -38,6 +41,7 @@ const open = lab.workload("open");
 const { node, outside } = lab.topology;
 const member = lab.path("bin", "member");
 const peer = lab.path("bin", "peer");
+const lodger = lab.path("bin", "lodger");
 const stranger = lab.program("stranger");
 const visitor = lab.program("visitor");
 
@@ -138,6 +142,9 @@ interface Takeover {
   closed?: boolean;
 }
 
+/** After so many datagrams a socket that has its port alone is not compared with the flows any more. */
+const ENOUGH = 20;
+
 const TAKEOVERS: Record<string, Takeover> = {
   "a socket on the port of one that has been closed": {
     family: "udp4",
@@ -172,6 +179,11 @@ const TAKEOVERS: Record<string, Takeover> = {
     first: (at) => `reuseaddr bind 0.0.0.0 ${at}`,
     second: (at) => `udp4 reuseaddr binddevice eth0 bind 0.0.0.0 ${at}`,
   },
+  "a socket that is bound to the interface (IPv6)": {
+    family: "udp6",
+    first: (at) => `reuseaddr bind :: ${at}`,
+    second: (at) => `udp6 reuseaddr binddevice eth0 bind :: ${at}`,
+  },
   "a socket that is connected to the flow's peer": {
     family: "udp4",
     first: (at) => `reuseaddr bind 0.0.0.0 ${at}`,
@@ -183,7 +195,7 @@ for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS
   const [any, address] = family === "udp4" ? ["0.0.0.0", outside.ipv4] : ["::", outside.ipv6];
 
   /** A flow of `member` with a server outside, and what the server sends later on: does the program hear it? */
-  const takes = async (place: WorkloadPlace, program: string) => {
+  const takes = async (place: WorkloadPlace, program: string, before = "") => {
     const at = port++;
     const tag = lab.tag();
     const to = family === "udp4" ? place.ipv4 : place.ipv6;
@@ -199,7 +211,9 @@ for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS
       `${family} ${first(at, place)} sendto ${address} 7100 hello recv ${closed ? "close" : ""} wait`,
     );
     await owner.line("waiting");
-    const heard = await hears(place, program, second(at, place), tag, async () => {
+    const verbs = second(at, place);
+    const listen = before === "" ? verbs : verbs.replace(/^udp\d/, before);
+    const heard = await hears(place, program, listen, tag, async () => {
       server.tell();
       await server.finish();
     });
@@ -214,7 +228,37 @@ for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS
     assert.equal(await takes(club, stranger), false);
     await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
   });
+
+  if (!what.startsWith("a socket that is bound to the interface")) continue;
+  test(`§3 a flow's packets are not for a socket that had another port alone before: ${what}`, async () => {
+    const asked = family === "udp4" ? SERVER : SERVER6;
+    const before = `${family} ${`sendto ${asked} 7000 x recv `.repeat(ENOUGH)}disconnect`;
+    assert.equal(await takes(open, lodger, before), true, "it does not get them without a profile either");
+    const mark = lab.agent.events.mark();
+    assert.equal(await takes(club, lodger, before), false);
+    await lab.violation({ reason: "Peer", direction: "ingress", path: lodger, proto: "udp" }, mark, club);
+  });
 }
+
+test("§3 a flow's packets are not for what its process has executed since", async () => {
+  const takes = async (place: WorkloadPlace) => {
+    const [at, tag] = [port++, lab.tag()];
+    const speak = `${LONG} udp4 bind 0.0.0.0 7101 print ready answer wait sendto ${place.ipv4} ${at} ${tag}`;
+    const server = lab.start(outside, visitor, speak);
+    await server.line("ready");
+    const takeOver = `${LONG} udp4 binddevice eth0 bind 0.0.0.0 ${at} hear ${tag}`;
+    const ask = `udp4 bind 0.0.0.0 ${at} sendto ${outside.ipv4} 7101 hello recv close`;
+    const owner = lab.start(place, member, `${ask} exec ${stranger} ${takeOver}`);
+    await owner.line("listening");
+    server.tell();
+    await server.finish();
+    return await hasHeard(owner);
+  };
+  assert.equal(await takes(open), true, "it does not get them without a profile either");
+  const mark = lab.agent.events.mark();
+  assert.equal(await takes(club), false);
+  await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
+});
 
 const RAW: Record<string, { listen: string; speak: (place: WorkloadPlace, text: string) => string }> = {
   "the replies to a datagram": { listen: "raw4 17", speak: (_, text) => `udp4 sendto 198.51.100.1 7000 ${text} recv` },

@@ -136,6 +136,15 @@ static void do_connect(struct client *client, char **arguments)
 	fcntl(client->socket, F_SETFL, flags);
 }
 
+/* A datagram socket whose port the kernel has chosen has none afterwards, and may be bound to another one. */
+static void disconnect(struct client *client, char **arguments)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	if (connect(client->socket, &nobody, sizeof(nobody)))
+		fail("connect to nobody");
+}
+
 /* What there is of a socket that cannot be connected now is taken for good: the SYN has been sent. */
 static void start_connecting(struct client *client, char **arguments)
 {
@@ -397,6 +406,7 @@ const struct verb socket_verbs[] = {
 	{ "nodelay", 0, "", no_delay },
 	{ "bind", 2, "ADDRESS PORT", do_bind },
 	{ "connect", 2, "ADDRESS PORT", do_connect },
+	{ "disconnect", 0, "", disconnect },
 	{ "connecting", 2, "ADDRESS PORT", start_connecting },
 	{ "send", 1, "TEXT", do_send },
 	{ "sendhex", 1, "BYTES", send_hex },
