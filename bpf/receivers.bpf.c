@@ -4,7 +4,8 @@
  * known only here, where it is about to be put into one. That matters wherever it may be another one than the flow's: a
  * socket that has taken the port over, each member of a group, and raw sockets, which get a copy of everything.
  *
- * Streams have one receiver, which the classifier has found. What a workload sends to itself is nobody's business.
+ * Streams have one receiver, which the classifier has found, unless its socket is bound to a device or shares its port: then
+ * the kernel may choose another one than the look-up does. What a workload sends to itself is nobody's business.
  */
 #include "vmlinux.h"
 #define LINK_LENGTH 0
@@ -52,6 +53,13 @@ static __always_inline int has_port_alone(struct bpf_sock *sk)
 	return !sk->bound_dev_if && !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuse) &&
 	       !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuseport) &&
 	       !BPF_CORE_READ(socket, sk_reuseport_cb);
+}
+
+/* May the kernel give a segment to another socket than the classifier has found? */
+static __always_inline int may_be_mistaken(struct bpf_sock *sk)
+{
+	return sk->bound_dev_if ||
+	       BPF_CORE_READ_BITFIELD_PROBED(address_of_socket(sk), __sk_common.skc_reuseport);
 }
 
 /* It has been counted on the port that it still has. A socket can give its port up, and share another one. */
@@ -231,7 +239,7 @@ int receiver(struct __sk_buff *skb)
 	struct socket_owner *owner;
 	struct workload *workload;
 	struct scratch *s;
-	int is_raw, is_free, reason;
+	int is_raw, is_stream, is_free, reason;
 
 	if (!sk || skb->ifindex == LOOPBACK)
 		return PASS;
@@ -239,15 +247,16 @@ int receiver(struct __sk_buff *skb)
 	if (!sk)
 		return PASS;
 	is_raw = sk->type == SOCKET_TYPE_RAW;
-	if (!is_raw && sk->protocol == PROTOCOL_TCP)
+	is_stream = !is_raw && sk->protocol == PROTOCOL_TCP;
+	if (is_stream && !may_be_mistaken(sk))
 		return PASS;
 	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
-	if (owner && !is_raw && receives_alone(owner, sk) && is_unicast(skb))
+	if (owner && !is_raw && !is_stream && receives_alone(owner, sk) && is_unicast(skb))
 		return PASS;
 	workload = workload_of(owner, sk);
 	is_free = !workload || !workload->id || workload->flags & (WORKLOAD_PENDING | WORKLOAD_UNRESTRICTED);
 	if (is_free || (owner && is_of_own_flow(skb, workload, owner))) {
-		if (owner && !is_raw)
+		if (owner && !is_raw && !is_stream)
 			count_receipt(owner, sk);
 		return PASS;
 	}

@@ -10,7 +10,7 @@ import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";
 import type { RunningProcess } from "./harness/processes.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
-import type { WorkloadPlace } from "./harness/topology.ts";
+import { runIn, type WorkloadPlace } from "./harness/topology.ts";
 
 const SERVER = "198.51.100.1";
 const SERVER6 = "2001:db8:1::1";
@@ -259,6 +259,42 @@ test("§3 a flow's packets are not for what its process has executed since", asy
   assert.equal(await takes(club), false);
   await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
 });
+
+for (const family of ["tcp4", "tcp6"] as const) {
+  test(`§3 a connection that begins with a cookie is not for another listener on the port (${family})`, async () => {
+    const any = family === "tcp4" ? "0.0.0.0" : "::";
+    const takes = async (place: WorkloadPlace, program: string) => {
+      const [at, tag] = [port++, lab.tag()];
+      const serve = async () => {
+        const server = lab.start(place, peer, `${family} reuseport bind ${any} ${at} listen wait`);
+        await server.line("waiting");
+        return server;
+      };
+      // The kernel takes a listener that is bound to the interface, which the classifier's look-up does not find: of
+      // IPv4 the last one in its list, of IPv6 the first.
+      const listen = `timeout ${patiently(QUIET_MS)} ${family} reuseport binddevice eth0 bind ${any} ${at} listen accept recv`;
+      const before = family === "tcp4" ? await serve() : null;
+      const other = lab.start(place, program, listen);
+      await other.line("listening");
+      const server = before ?? (await serve());
+      const to = family === "tcp4" ? place.ipv4 : place.ipv6;
+      await lab.run(outside, visitor, `timeout ${patiently(300)} ${family} connect ${to} ${at} send ${tag} sleep 100`);
+      const { stdout } = await other.finish();
+      await server.kill();
+      return stdout.includes(tag);
+    };
+    for (const place of [open, club]) runIn(place.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=2");
+    try {
+      assert.equal(await takes(open, stranger), true, "it does not get it without a profile either");
+      const mark = lab.agent.events.mark();
+      assert.equal(await takes(club, stranger), false);
+      await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "tcp" }, mark, club);
+      assert.equal(await takes(club, peer), true, "a second worker of the server's gets its own");
+    } finally {
+      for (const place of [open, club]) runIn(place.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=1");
+    }
+  });
+}
 
 const RAW: Record<string, { listen: string; speak: (place: WorkloadPlace, text: string) => string }> = {
   "the replies to a datagram": { listen: "raw4 17", speak: (_, text) => `udp4 sendto 198.51.100.1 7000 ${text} recv` },
