@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * How a program was started: variables of the environment, a root directory, a tracer by which whoever starts it makes it
+ * How a program was started: variables of the environment, a root directory, a tracer or a supervisor by which whoever starts it makes it
  * run other code. Then it is the file of its path, and does what somebody else wants.
  *
  * What a container's first process was started with is what its image and its pod say, so that its children may have
@@ -148,10 +148,33 @@ static __always_inline int has_chosen_root(struct task_struct *task)
 	       !is_overlay_root(dentry, mount);
 }
 
+#define FILTERS_MAX 32
+
+/*
+ * Does somebody answer the task's system calls (seccomp_unotify(2))? He hands it whatever file he likes in a library's place. What
+ * the container's first process has, its runtime has installed.
+ */
+static __noinline int is_supervised(struct task_struct *task)
+{
+	struct seccomp_filter *filter, *runtime;
+	int i;
+
+	if (!bpf_core_field_exists(((struct seccomp_filter *)0)->notif))
+		return 0;
+	runtime = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, child_reaper, seccomp.filter);
+	filter = BPF_CORE_READ(task, seccomp.filter);
+	for (i = 0; i < FILTERS_MAX && filter && filter != runtime; i++) {
+		if (BPF_CORE_READ(filter, notif))
+			return 1;
+		filter = BPF_CORE_READ(filter, prev);
+	}
+	return filter && filter != runtime;
+}
+
 /* Did whoever started the task choose what code the program runs? */
 static __always_inline int is_led_astray(struct task_struct *task, __u64 variables)
 {
-	return is_traced(task) || has_chosen_root(task) || (variables & ~expected_variables(task) & ~NO_VARIABLE);
+	return is_traced(task) || is_supervised(task) || has_chosen_root(task) || (variables & ~expected_variables(task) & ~NO_VARIABLE);
 }
 
 #endif

@@ -128,6 +128,18 @@ test("§3 attack: a listed program's own file is executed in another root direct
   assert.deepEqual(await lab.servers.received(tag), []);
 });
 
+test("§3 attack: a listed program is started by somebody who answers its system calls (seccomp), and hands it another library", async () => {
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const preload = lab.path("preload");
+  writeFileSync(preload, `${library}\n`);
+  const { code, stderr } = await lab.run(shop, stranger, `supervise ${preload} ${python}`, {
+    environment: { TAG: tag },
+  });
+  assert.equal(code, 3, stderr);
+  await lab.violation({ reason: "BinaryModified", path: python }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
+
 test("§3 attack: a listed program is executed while another process shares its root directory, and can change it", async () => {
   await lab.stops(shop, stranger, `sharedrootexec ${app} ${SEND}`, { reason: "BinaryModified", path: app });
 });
