@@ -119,7 +119,7 @@ static __always_inline void report_listening(const struct workload *workload, co
 	struct event *event;
 	__u32 tgid = actor->tgid;
 
-	if (!count)
+	if (!count || !may_have_event(workload->id))
 		return;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {

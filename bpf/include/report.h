@@ -173,7 +173,7 @@ __noinline int send_event(struct __sk_buff *skb, __u32 type, __u32 reason, __u32
 		return 0;
 	/* trace-dns asks for every exchange. */
 	count = type == EVENT_DNS ? 1 : within_limit(s, reason, verdict);
-	if (!count)
+	if (!count || !may_have_event(s->workload.id))
 		return 0;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {

@@ -11,6 +11,7 @@
 
 #include "maps.h"
 
+#define EVENTS_WINDOW 1000000000 /* ns */
 #define PLACE_TRIES 8 /* flows in use that are passed over in search of one that is not */
 
 /* Not on the stack, which is short there: see dns_flow.h. */
@@ -165,6 +166,32 @@ static __always_inline int may_have_counter(__u32 workload_id, __u32 path_id)
 		return 0;
 	bpf_spin_lock(&share->lock);
 	room = share->used < COUNTERS_SHARE;
+	if (room)
+		share->used++;
+	bpf_spin_unlock(&share->lock);
+	if (!room)
+		__sync_fetch_and_add(&share->lost, 1);
+	return room;
+}
+
+/*
+ * May the workload have one more event? User space reads all workloads' events from one buffer, and turns so many into text and no more.
+ * What is not told of is counted all the same.
+ */
+static __always_inline int may_have_event(__u32 workload_id)
+{
+	struct share *share = share_of(workload_id, SHARE_EVENTS);
+	__u64 now = bpf_ktime_get_ns();
+	int room;
+
+	if (!share)
+		return 0;
+	bpf_spin_lock(&share->lock);
+	if (now - share->since >= EVENTS_WINDOW) {
+		share->since = now;
+		share->used = 0;
+	}
+	room = share->used < EVENTS_SHARE;
 	if (room)
 		share->used++;
 	bpf_spin_unlock(&share->lock);

@@ -134,6 +134,30 @@ test("§9 a neighbour's flood of DNS questions over TCP that are begun: one that
   }
 });
 
+/** Sends to other ports all the time, which nothing allows: each packet is of a kind of its own. */
+const SCATTER = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print("begun", flush=True)
+while True:
+    for port in range(1, 65536):
+        try: s.sendto(b"x", ("${SERVER}", port))
+        except OSError: pass`;
+
+test("§9 a neighbour's flood of violations: each of another's is told of", async () => {
+  const python = lab.path("bin", "python");
+  const floods = [1, 2, 3].map(() => lab.start(loud, python, ["-c", SCATTER]));
+  try {
+    for (const flooding of floods) await flooding.line("begun");
+    for (let port = 1; port <= 20; port += 1) {
+      const mark = lab.agent.events.mark();
+      await lab.run(quiet, stranger, `timeout 20 udp4 sendto ${SERVER} ${port} x recv`);
+      await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark, quiet);
+    }
+  } finally {
+    for (const flooding of floods) await flooding.kill();
+  }
+});
+
 test("§9 a neighbour that executes all the time: verdicts of open flows stay good", async () => {
   const sender = lab.start(quiet, lab.path("bin", "sender"), `udp4 connect ${SERVER} 7000 send ${lab.tag()} recv wait`);
   await sender.line("waiting");

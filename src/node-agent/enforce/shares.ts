@@ -7,6 +7,7 @@ import {
   DNS_QUERIES_SHARE,
   DnsNameKey,
   DnsQueryKey,
+  EVENTS_SHARE,
   FLOWS_SHARE,
   FlowKey,
   FRAGMENTS_SHARE,
@@ -108,6 +109,11 @@ export const SHARES: readonly ShareType[] = [
     DNS_PARTS_SHARE,
     "the oldest questions stop, and the oldest answers teach nothing",
   ),
+  {
+    ...ring(ShareKind.EVENTS, "events in a second", ["limits", LimitKey], EVENTS_SHARE, ""),
+    evicts: false,
+    consequence: "further packets are counted, and not told of one by one",
+  },
   {
     ...ring(ShareKind.COUNTERS, "counters", ["counters", CounterKey], COUNTERS_SHARE, ""),
     evicts: false,

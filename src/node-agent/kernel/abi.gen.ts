@@ -29,6 +29,7 @@ export const LIMITS_SHARE = 512;
 export const HARDWARE_ADDRESS_PREFIX = 65535;
 export const LAST_LISTENERS_SHARE = 256;
 export const DNS_PARTS_SHARE = 64;
+export const EVENTS_SHARE = 1000;
 export const DNS_MESSAGE_MAX = 8192;
 export const COUNTERS_SHARE = 256;
 export const PLACE_KEY_MAX = 64;
@@ -178,7 +179,8 @@ export const ShareKind = {
   COUNTERS: 7,
   LAST_LISTENERS: 8,
   DNS_PARTS: 9,
-  COUNT: 10,
+  EVENTS: 10,
+  COUNT: 11,
 } as const;
 
 /** `enum flow_flag` */
@@ -1006,19 +1008,21 @@ export const ShareKey: Codec<ShareKey> = {
   },
 };
 
-/** `struct share`, 24 bytes */
+/** `struct share`, 32 bytes */
 export interface Share {
   next: number;
   used: number;
   lost: bigint;
+  since: bigint;
 }
 
 export const Share: Codec<Share> = {
-  SIZE: 24,
-  encode(value: Share, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+  SIZE: 32,
+  encode(value: Share, buffer: Buffer = Buffer.alloc(32), offset = 0): Buffer {
     buffer.writeUInt32LE(value.next, offset + 4);
     buffer.writeUInt32LE(value.used, offset + 8);
     buffer.writeBigUInt64LE(value.lost, offset + 16);
+    buffer.writeBigUInt64LE(value.since, offset + 24);
     buffer.fill(0, offset, offset + 4);
     buffer.fill(0, offset + 12, offset + 16);
     return buffer;
@@ -1028,6 +1032,7 @@ export const Share: Codec<Share> = {
       next: buffer.readUInt32LE(offset + 4),
       used: buffer.readUInt32LE(offset + 8),
       lost: buffer.readBigUInt64LE(offset + 16),
+      since: buffer.readBigUInt64LE(offset + 24),
     };
   },
 };
