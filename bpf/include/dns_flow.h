@@ -38,6 +38,7 @@ static __always_inline int judge_next_datagram(struct __sk_buff *skb, struct scr
 
 	if (offset >= s->packet.end && offset != s->packet.payload_offset)
 		return MESSAGES_DONE;
+	s->dns_reported = 0;
 	if (skb->gso_segs > 1 && skb->gso_size && skb->gso_size < size)
 		size = skb->gso_size;
 	loaded = load_message(skb, offset, size);
@@ -57,11 +58,15 @@ __noinline int judge_next_message(struct __sk_buff *skb)
 
 	if (!m || !s)
 		return REASON_DNS_MALFORMED;
-	s->dns_reported = 0;
-	if (s->packet.protocol == PROTOCOL_UDP)
+	if (s->packet.protocol == PROTOCOL_UDP) {
 		reason = judge_next_datagram(skb, s, m);
-	else
+		/* The report of the packet is about the message before, of which nothing has been forgotten. */
+		if (reason == MESSAGES_DONE)
+			return reason;
+	} else {
+		s->dns_reported = 0;
 		reason = judge_next_in_stream(skb, s, m);
+	}
 	trace_dns(skb, s, reason < 0 ? REASON_ALLOWED : reason);
 	return reason;
 }

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
 import type { Zone } from "../tools/servers/zone.ts";
+import { isVerdict } from "./harness/event-stream.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { addSearchDomains } from "./harness/resolver.ts";
@@ -81,6 +83,17 @@ const stops = (name: string, verbs: string, reason: "Peer" | "DnsName" | "DnsMal
 test("§5 fqdns: an address may be connected to once its name was answered, and not before", async () => {
   await stops("names", sending("198.51.100.1"), "Peer");
   await passes("names", `${asking("www.example.com")} ${sending("198.51.100.1")}`);
+});
+
+test("§6 the event of an allowed question says what was asked", async () => {
+  const mark = lab.agent.events.mark();
+  await passes("names", asking("www.example.com"));
+  const event = await lab.agent.events.waitFor(
+    "the question",
+    (candidate): candidate is VerdictEvent => isVerdict(candidate) && candidate.dst.port === 53,
+    { from: mark },
+  );
+  assert.deepEqual([event.verdict, event.dns?.name, event.dns?.type], ["allowed", "www.example.com", "A"]);
 });
 
 test("§5 the first packet to a learned address is never lost", async () => {
