@@ -15,6 +15,7 @@ import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { addClusterOptions, type ClusterAgentCommandOptions } from "./cluster-options.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 import { endSignal } from "./end-signal.ts";
+import { exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
 import {
   addHookOption,
@@ -50,10 +51,13 @@ const EXAMPLES = `
 Examples:
   portcullis agent --profiles examples/ --netns ping:app=ping --netns pong:app=pong
   portcullis agent --profiles /etc/portcullis --netns web:app=web,tier=front -o json | jq .
-  portcullis agent --operator portcullis-operator.portcullis.svc:8443 --node worker-1 --gate kubepods.slice -o json
+  portcullis agent --operator portcullis-operator.portcullis.svc:8443 --node worker-1 -o json
 
-NAME is as in \`ip netns\`; it may come later, go, and come again. Profiles are watched: a change is in force at one
-stroke, or is refused as a whole. Ending the agent, however, ends no enforcement: see \`portcullis detach\`.`;
+NAME is as in \`ip netns\`; it may come later, go, and come again. Profiles are watched: a change is
+in force at one stroke, or is refused as a whole. Ending the agent, however, ends no enforcement:
+see \`portcullis detach\`.
+
+${exitStatusHelp({ 0: "ended by a signal; what is in force stays so", 1: "it could not start, or not go on" })}`;
 
 export function agentCommand(): Command {
   const command = new Command("agent")

@@ -18,6 +18,7 @@ import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";
 import { collectLeftovers } from "../node-agent/workload/private-remains.ts";
 import { exclusively } from "../node-agent/workload/private-slots.ts";
 import { endSignal } from "./end-signal.ts";
+import { exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
 import { addOutputOption, addPinOptions, keptDirectoryOf, type PinOptions, pinsOf } from "./node-options.ts";
 import { RUN_FOLDER, RUN_PREFIX } from "./run-pins.ts";
@@ -38,7 +39,12 @@ Examples:
   portcullis detach --all           everything: programs, pins and state
   portcullis detach --netns ping    one workload; the others stay guarded
 
-A running agent would put things back; it has to be stopped first.`;
+A running agent would put things back; it has to be stopped first.
+
+${exitStatusHelp({
+  0: "taken off, or there was nothing to take off",
+  1: "not taken off: an agent is at work, there is no such namespace, or it is another one's",
+})}`;
 
 export function detachCommand(): Command {
   const command = new Command("detach")

@@ -26,10 +26,15 @@ const MEANINGS: Readonly<Record<Status, string>> = {
 /**
  * The end of a command's help.
  * @param own statuses that the command ends with, with its own words for them; 2 is every command's
+ * @param further statuses that are no single number, such as `128+N`
  */
-export function exitStatusHelp(own: Partial<Record<Status, string>>): string {
-  const statuses = { ...own, [ExitStatus.USAGE]: own[ExitStatus.USAGE] ?? MEANINGS[ExitStatus.USAGE] };
-  const lines = Object.entries(statuses).map(([status, meaning]) => `  ${status.padStart(3)}  ${meaning}`);
+export function exitStatusHelp(
+  own: Partial<Record<Status, string>>,
+  further: Readonly<Record<string, string>> = {},
+): string {
+  const statuses = { [ExitStatus.USAGE]: MEANINGS[ExitStatus.USAGE], ...own, ...further };
+  const width = Math.max(...Object.keys(statuses).map(({ length }) => length));
+  const lines = Object.entries(statuses).map(([status, meaning]) => `  ${status.padStart(width)}  ${meaning}`);
   return ["Exit status:", ...lines].join("\n");
 }
 

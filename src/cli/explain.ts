@@ -17,17 +17,21 @@ import { readManifestTexts } from "./manifest-files.ts";
 
 const EXAMPLES = `
 Examples:
-  portcullis explain --profiles examples/ --label app=ping --process /usr/local/bin/my-app --to 10.0.0.7:80/tcp
+  portcullis explain --profiles examples/ --label app=ping --process /usr/local/bin/my-app \\
+    --to 10.0.0.7:80/tcp
   portcullis explain --profiles examples/ --label app=ping --process /bin/sh --dns example.com
   portcullis explain --profiles examples/ --label app=ping --process /usr/local/bin/my-app \\
     --to 10.0.0.7:80/tcp --resolved pong.default.svc.cluster.local
-  portcullis explain --profiles examples/ --label app=pong --process /usr/bin/server --from 10.0.0.7:80/tcp \\
-    --peer-label app=ping
+  portcullis explain --profiles examples/ --label app=pong --process /usr/bin/server \\
+    --from 10.0.0.7:80/tcp --peer-label app=ping
 
   portcullis agent --profiles examples/ --netns ping:app=ping --output json > events.json
   grep BinaryUnknown events.json | portcullis explain --profiles examples/ --event -
 
-${exitStatusHelp({ 0: "a rule allows it", 1: "no rule allows it, whatever follows from that under the profiles' actions; or no profile selects the workload" })}`;
+${exitStatusHelp({
+  0: "a rule allows it",
+  1: "no rule allows it, whatever the profiles' actions; or no profile selects the workload",
+})}`;
 
 /** Appends an option's value to those before it. */
 function collect(value: string, previous: string[]): string[] {

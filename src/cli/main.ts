@@ -2,14 +2,14 @@
  * The command `portcullis`. A subcommand's module is loaded when it is asked for, so that those that need the kernel
  * do not keep the others from working where there is none.
  *
- * Exit status: the subcommand's; 1 for an error, 2 for wrong usage.
+ * Exit status: the subcommand's, or what exit-status.ts has for errors and wrong usage.
  */
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../api/errors.ts";
-
 import { errorLine } from "./error-line.ts";
+import { ExitStatus } from "./exit-status.ts";
 
 interface Subcommand {
   name: string;
@@ -70,9 +70,6 @@ Examples:
   portcullis validate examples/
   portcullis help validate`;
 
-const EXIT_ERROR = 1;
-const EXIT_USAGE = 2;
-
 /** The command with its subcommands; only those named in `args` are real, the others are known by name. */
 async function program(args: readonly string[]): Promise<Command> {
   const root = new Command("portcullis")
@@ -110,10 +107,10 @@ async function main(args: readonly string[]): Promise<void> {
 
 /** Says what went wrong, where that has not been said yet; the exit status. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.GOOD : ExitStatus.USAGE;
   if (!(error instanceof PortcullisError)) throw error;
   process.stderr.write(errorLine(error));
-  return error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
+  return error instanceof UsageError ? ExitStatus.USAGE : ExitStatus.NO;
 }
 
 // A reader that has seen enough (`portcullis ... | head`) is no failure.

@@ -1,5 +1,6 @@
 /** Options that every command has which enforces something on this machine. */
 import { basename, join, resolve } from "node:path";
+import type { Writable } from "node:stream";
 import { type Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { HOOK_SETS, type HookSet } from "../node-agent/enforce/function-hooks.ts";
@@ -119,7 +120,11 @@ export function keptDirectoryOf({ pinRoot, stateDir }: PinOptions): string {
 
 /** Events on standard output. */
 export function standardOutput(format: OutputFormat): LineSink {
-  return new LineSink(process.stdout, { format, colours: wantsColours(process.stdout) });
+  return lineSink(process.stdout, format);
+}
+
+export function lineSink(stream: Writable & { isTTY?: boolean }, format: OutputFormat): LineSink {
+  return new LineSink(stream, { format, colours: wantsColours(stream) });
 }
 
 function collectPorts(text: string, before: number[] | undefined): number[] {

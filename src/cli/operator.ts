@@ -20,6 +20,7 @@ import { type Endpoints, isLoopback, serveEndpoints } from "../telemetry/endpoin
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 import { endSignal } from "./end-signal.ts";
+import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { packageVersion } from "./package-version.ts";
 
 interface OperatorCommandOptions {
@@ -50,7 +51,7 @@ interface OperatorCommandOptions {
   budgetEdits: number;
   dryRun: boolean;
   output: "text" | "json";
-  logLevel: LogLevel;
+  logLevel?: LogLevel;
 }
 
 const EXAMPLES = `
@@ -59,9 +60,15 @@ Examples:
   portcullis operator --kubeconfig ~/.kube/config --dry-run
   portcullis operator --dry-run -o json | jq .nodes
 
-Agents connect to --listen-address over TLS, with a service-account token of audience portcullis-operator. /metrics names
-profiles of all namespaces: it is served over TLS to whoever may get the path /metrics, by their token, and on a loopback address to all
-who reach that. Replicas elect a leader; agents are told where it is.`;
+Agents connect to --listen-address over TLS, with a service-account token of audience
+portcullis-operator. /metrics names profiles of all namespaces: it is served over TLS to whoever
+may get the path /metrics, by their token, and on a loopback address to all who reach that.
+Replicas elect a leader, and send agents to it.
+
+${exitStatusHelp({
+  0: "ended by a signal; --dry-run: every profile is accepted and can be compiled",
+  1: "it could not start, or not reach the cluster; --dry-run: some profile is refused",
+})}`;
 
 function addDuration(command: Command, flags: string, description: string, milliseconds: number): void {
   command.addOption(
@@ -141,13 +148,16 @@ export function operatorCommand(): Command {
     .option("--dry-run", "say what would be pushed to the nodes, and end; changes nothing", false)
     .addOption(new Option("-o, --output <format>", "of --dry-run").choices(["text", "json"]).default("text"));
   command.addOption(
-    new Option("--log-level <level>", "diagnostics on standard error").choices(LOG_LEVELS).default("info"),
+    new Option(
+      "--log-level <level>",
+      "diagnostics on standard error (default: info; error with --dry-run, which ends with what is wrong)",
+    ).choices(LOG_LEVELS),
   );
   return command.addHelpText("after", EXAMPLES).action((options: OperatorCommandOptions) => runOperator(options));
 }
 
 async function runOperator(options: OperatorCommandOptions): Promise<void> {
-  const log = createLogger({ level: options.logLevel });
+  const log = createLogger({ level: options.logLevel ?? (options.dryRun ? "error" : "info") });
   const version = packageVersion();
   checkTimes(options);
   const tls = options.dryRun ? null : tlsOf(options);
@@ -234,17 +244,23 @@ async function runDry(connection: KubeConnection, options: OperatorCommandOption
     deletions: null,
     log,
   });
+  const ended = new AbortController();
   cluster.start();
-  // A cluster that cannot be read is told once here; a serving operator would wait for it.
-  await Promise.race([plan.start(new AbortController().signal), firstProblem(cluster)]);
-  const result = dryRun(plan);
-  process.stdout.write(
-    options.output === "json" ? `${JSON.stringify(result, null, 2)}\n` : printableLines(dryRunText(result)),
-  );
-  process.exitCode = result.profiles.every(({ valid, problem }) => valid && problem === "") ? 0 : 1;
-  await plan.stop();
-  await cluster.stop();
-  connection.close();
+  try {
+    // A cluster that cannot be read is reported once here; a serving operator would wait for it.
+    await Promise.race([plan.start(ended.signal), firstProblem(cluster)]);
+    const result = dryRun(plan);
+    process.stdout.write(
+      options.output === "json" ? `${JSON.stringify(result, null, 2)}\n` : printableLines(dryRunText(result)),
+    );
+    const isGood = result.profiles.every(({ valid, problem }) => valid && problem === "");
+    process.exitCode = isGood ? ExitStatus.GOOD : ExitStatus.NO;
+  } finally {
+    ended.abort();
+    await plan.stop();
+    await cluster.stop();
+    connection.close();
+  }
 }
 
 const PROBLEM_CHECK_MS = 200;

@@ -1,6 +1,8 @@
 /** `portcullis run`: one command under its profile, in a network namespace of its own. */
+import { createWriteStream, openSync } from "node:fs";
+import type { Writable } from "node:stream";
 import { Command, Option } from "commander";
-import { PortcullisError, UsageError } from "../api/errors.ts";
+import { causeText, PortcullisError, UsageError } from "../api/errors.ts";
 import { checkLabelKey, checkLabelValue } from "../api/labels.ts";
 import { readProfileSet } from "../api/profile-set.ts";
 import type { SecurityProfile } from "../api/types.ts";
@@ -19,15 +21,16 @@ import type { WorkloadSource } from "../node-agent/workload/workload.ts";
 import { effectiveSelector, selects } from "../policy/selection.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { errorLine } from "./error-line.ts";
+import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
 import {
   addLogOption,
   addOutputOption,
   addSettingOptions,
+  lineSink,
   loggerOf,
   type SettingOptions,
   settingsOf,
-  standardOutput,
 } from "./node-options.ts";
 import { RUN_FOLDER, RUN_PREFIX, runPins } from "./run-pins.ts";
 import { trafficLines } from "./traffic-table.ts";
@@ -37,6 +40,7 @@ interface RunOptions extends SettingOptions {
   profile: string[];
   label?: Record<string, string>;
   output: OutputFormat;
+  events?: string;
   quiet: boolean;
   privileged: boolean;
   logLevel: LogLevel;
@@ -45,14 +49,21 @@ interface RunOptions extends SettingOptions {
 const EXAMPLES = `
 Examples:
   portcullis run --profile curl.yaml -- curl -s https://example.com/
-  portcullis run --profile web.yaml --label app=web -o json -- ./server --port 8080
+  portcullis run --profile web.yaml -o json --events web.json -- ./server --port 8080
 
-The command gets the signals that \`run\` gets (INT, TERM, HUP, QUIT, USR1, USR2), and its end is waited for; what it has started ends with it. It
-has the capabilities of a container, whoever runs it: --privileged leaves it all, with which it could take its guards off.
+The command gets the signals that \`run\` gets (INT, TERM, HUP, QUIT, USR1, USR2), and its end is
+waited for; what it has started ends with it. It has the capabilities of a container, whoever runs
+it: --privileged leaves it all, with which it could take its guards off.
 
-The exit status is the command's, 128 + N if signal N ended it; 125 if it could not be guarded, 126 or 127 if it cannot be executed or found.`;
+${exitStatusHelp(
+  {
+    [ExitStatus.NOT_GUARDED]: "the command could not be guarded, and was not started",
+    [ExitStatus.NOT_EXECUTABLE]: "the command cannot be executed",
+    [ExitStatus.NOT_FOUND]: "there is no such command",
+  },
+  { "128+N": "signal N ended the command", else: "the command's own" },
+)}`;
 
-const EXIT_NOT_GUARDED = 125;
 /** The last packets' events are on their way for at most this long. */
 const LAST_EVENTS_MS = 50;
 
@@ -74,6 +85,7 @@ export function runCommand(): Command {
       ).argParser(collectLabel),
     )
     .option("-q, --quiet", "no events, only the summary", false)
+    .option("--events <file>", "where events and summary go, instead of standard error")
     .option("--privileged", "leave the command all capabilities, instead of a container's default ones", false)
     .argument("<command...>", "what to run, after --");
   addOutputOption(command, "format of events and summary");
@@ -101,7 +113,7 @@ async function run(command: [string, ...string[]], options: RunOptions): Promise
   } catch (error) {
     if (!(error instanceof PortcullisError) || error instanceof UsageError) throw error;
     process.stderr.write(errorLine(error));
-    process.exitCode = "exitCode" in error ? Number(error.exitCode) : EXIT_NOT_GUARDED;
+    process.exitCode = "exitCode" in error ? Number(error.exitCode) : ExitStatus.NOT_GUARDED;
   }
 }
 
@@ -118,7 +130,8 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
   const { pinRoot, stateDirectory } = runPins(place.id);
   detachAll(pinRoot, stateDirectory);
   const lock = acquireLock(stateDirectory, pinRoot);
-  const output = standardOutput(options.output);
+  const stream = reportStream(options.events);
+  const output = lineSink(stream, options.output);
   try {
     using files = new ForeignFiles({ log });
     const agent = new Agent({
@@ -136,7 +149,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
       await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
       agent.drainEvents();
       const traffic = readCounters(agent.enforcement.maps.counters, (id) => agent.enforcement.paths.text(id));
-      process.stdout.write(summary(traffic, exitCode, options.output));
+      stream.write(summary(traffic, exitCode, options.output));
       return exitCode;
     } finally {
       agent.close();
@@ -145,6 +158,16 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
     lock.release();
     detachAll(pinRoot, stateDirectory);
     await output.end();
+  }
+}
+
+/** Standard output is the command's own. @throws UsageError */
+function reportStream(file: string | undefined): Writable {
+  if (file === undefined) return process.stderr;
+  try {
+    return createWriteStream(file, { fd: openSync(file, "w") });
+  } catch (cause) {
+    throw new UsageError(`--events ${file} cannot be written: ${causeText(cause)}`);
   }
 }
 

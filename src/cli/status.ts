@@ -5,10 +5,18 @@ import { weaknessText } from "../api/weaknesses.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { formatDuration } from "./durations.ts";
+import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
 import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
 import { tableLines } from "./tables.ts";
 import { trafficLines } from "./traffic-table.ts";
+
+const EXIT_STATUS = `
+${exitStatusHelp({
+  0: "all of it could be read, whether or not something is enforced",
+  1: "nothing could be read",
+  3: "a part could not be read; the report says which",
+})}`;
 
 interface StatusOptions extends PinOptions {
   output: OutputFormat;
@@ -20,11 +28,12 @@ export function statusCommand(): Command {
     .description("Shows what is enforced on which workload, what the kernel counted, and how full its maps are.");
   addOutputOption(command, "format of the report");
   addPinOptions(command);
-  return command.action((options: StatusOptions) => {
+  return command.addHelpText("after", EXIT_STATUS).action((options: StatusOptions) => {
     requireRoot("status");
     const { pinRoot, stateDirectory } = pinsOf(options);
     const status = inspectNode(pinRoot, stateDirectory);
     process.stdout.write(options.output === "json" ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
+    if (status.problems.length > 0) process.exitCode = ExitStatus.INCOMPLETE;
   });
 }
 

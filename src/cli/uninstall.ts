@@ -10,6 +10,7 @@ import { isNotFound } from "../kube/errors.ts";
 import { collectionPath, objectPath, type ResourceKind } from "../kube/resources.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
+import { exitStatusHelp } from "./exit-status.ts";
 import { packageVersion } from "./package-version.ts";
 
 interface UninstallOptions {
@@ -46,6 +47,12 @@ const AWAY_MS = 60_000;
 const POLL_MS = 1_000;
 const DEFAULT_TIMEOUT_MS = 300_000;
 
+const EXIT_STATUS = `
+${exitStatusHelp({
+  0: "enforcement is off on every node that answers, or there are no agents",
+  1: "some node was not ready in time, or the cluster cannot be asked",
+})}`;
+
 /** Some nodes were not reached in time. Code PC_UNINSTALL. */
 export class UninstallError extends PortcullisError {
   constructor(message: string) {
@@ -72,6 +79,7 @@ export function uninstallCommand(): Command {
       `how long to wait for the nodes (default: ${formatDuration(DEFAULT_TIMEOUT_MS)})`,
       parseDuration,
     )
+    .addHelpText("after", EXIT_STATUS)
     .action((options: UninstallOptions) => runUninstall(options));
 }
 

@@ -77,3 +77,16 @@ test("a kubeconfig that is no good is told by name", async () => {
   await assert.rejects(KubeConnection.load({ kubeconfig: file, context: "x", version: "1" }), expected);
   rmSync(folder, { recursive: true });
 });
+
+test("without a kubeconfig and outside of a pod nothing is configured, and nothing is tried", async () => {
+  const { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST } = process.env;
+  process.env.HOME = "/nonexistent";
+  for (const name of ["KUBECONFIG", "KUBERNETES_SERVICE_HOST"]) delete process.env[name];
+  try {
+    const load = KubeConnection.load({ version: "test" });
+    await assert.rejects(load, { code: "PC_KUBE_CONFIG", message: /set KUBECONFIG, give --kubeconfig/ });
+  } finally {
+    Object.assign(process.env, { HOME, ...(KUBECONFIG && { KUBECONFIG }) });
+    if (KUBERNETES_SERVICE_HOST) process.env.KUBERNETES_SERVICE_HOST = KUBERNETES_SERVICE_HOST;
+  }
+});

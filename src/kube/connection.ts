@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ApiAccess, plainAccess } from "./access.ts";
-import { ApiError, SilentError, TooLargeError, UnreachableError } from "./errors.ts";
+import { ApiError, KubeConfigError, SilentError, TooLargeError, UnreachableError } from "./errors.ts";
 import { PodAccess } from "./pod-access.ts";
 
 export interface ConnectionOptions {
@@ -70,8 +70,12 @@ export class KubeConnection {
    */
   static async load(given: ConnectionOptions): Promise<KubeConnection> {
     const { version, ...options } = given;
-    const pod = options.kubeconfig === undefined && !hasKubeconfig() ? PodAccess.find() : null;
+    const hasFile = options.kubeconfig !== undefined || hasKubeconfig();
+    const pod = hasFile ? null : PodAccess.find();
     if (pod !== null && options.context === undefined) return new KubeConnection(pod, version, { options: given });
+    // The client would try a server at localhost:8080, as kubectl does.
+    if (!hasFile)
+      throw new KubeConfigError("no cluster is configured; set KUBECONFIG, give --kubeconfig, or run in a pod");
     const { kubeconfigAccess } = await import("./kubeconfig-access.ts");
     return new KubeConnection(kubeconfigAccess(options), version, { options: given });
   }

@@ -1,6 +1,6 @@
 /** The commands as a user runs them: run, status, doctor, validate, explain. */
 import assert from "node:assert/strict";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Lab } from "./harness/lab.ts";
@@ -63,9 +63,9 @@ test("run: the command's output and exit status, with names, a way to the outsid
     "http://www.example.com/",
   );
   assert.equal(code, 0, stderr + stdout);
-  assert.match(stdout, /^hello$/m);
-  assert.match(stdout, /Packets by process \(exit status 0\)/);
-  assert.ok(stdout.split("Packets by process")[1]?.includes(curl));
+  assert.equal(stdout, "hello\n", "standard output is the command's own");
+  assert.match(stderr, /Packets by process \(exit status 0\)/);
+  assert.ok(stderr.split("Packets by process")[1]?.includes(curl));
 });
 
 test("run: what leaves is the node's own address outside", async () => {
@@ -91,10 +91,12 @@ test("run: what the profile does not list is stopped, also for the commands that
   const stranger = lab.program("stranger");
   const verbs = `timeout 300 udp4 sendto ${SERVER} 7000 ${tag} recv`;
   const command = ["sh", "-c", `${stranger} ${verbs}; exit 7`];
-  const { code, stdout } = await portcullis("run", "--profile", file, "-o", "json", "--", ...command);
+  const events = lab.path("events.json");
+  const { code } = await portcullis("run", "--profile", file, "-o", "json", "--events", events, "--", ...command);
   assert.equal(code, 7);
   assert.deepEqual(await lab.servers.received(tag), []);
-  const lines = stdout
+  const text = readFileSync(events, "utf8");
+  const lines = text
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -105,7 +107,7 @@ test("run: what the profile does not list is stopped, also for the commands that
   assert.equal(summary.exitCode, 7);
   assert.ok(
     summary.traffic.some(({ path, reason }) => path === stranger && reason === "BinaryUnknown"),
-    stdout,
+    text,
   );
 });
 
@@ -145,6 +147,11 @@ test("status: workloads, what they do, and how full the maps are; with and witho
   assert.match(text.stdout, /default\/shop-profile/);
   assert.ok(text.stdout.includes(client));
   assert.match(text.stdout, /MAP +ENTRIES +SIZE +FULL/);
+  assert.equal(text.code, 0);
+  const elsewhere = RunningProcess.in(lab.topology.outside.name, PORTCULLIS, ["status", ...lab.agent.pinOptions]);
+  const incomplete = await elsewhere.finish(20_000);
+  assert.equal(incomplete.code, 3, "its interfaces cannot be seen from there");
+  assert.match(incomplete.stdout, /Problem: +the interfaces are in network namespace \d+, not in this one/);
   await lab.agent.crash();
   const { stdout } = await portcullis("status", "-o", "json", ...lab.agent.pinOptions);
   const status = JSON.parse(stdout) as {

@@ -9,7 +9,8 @@ import { addConnection, addSystemAccess, type SystemAccess } from "./options.ts"
 const PROGRAM = ["/usr/local/bin/node", "/opt/portcullis/src/cli/main.ts"];
 
 const NOTE = `
-It runs in the agent's container, so that it needs the right to exec into pods of Portcullis' namespace.
+It runs in the agent's container, so that it needs the right to exec into pods of Portcullis'
+namespace.
 
 Examples:
   kubectl portcullis doctor worker-1

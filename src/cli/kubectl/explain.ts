@@ -18,9 +18,11 @@ Examples:
   kubectl portcullis explain web-0 --process /bin/sh --dns example.com
   kubectl portcullis explain web-0 -n shop --process /usr/bin/shop --from 10.0.0.7:80/tcp -o json
 
-  kubectl logs -n portcullis-system portcullis-agent-x2x9z | grep BinaryUnknown | kubectl portcullis explain --event -
+  kubectl logs -n portcullis-system portcullis-agent-x2x9z | grep BinaryUnknown |
+    kubectl portcullis explain --event -
 
-The answer is worked out here, from the pod's labels and the profiles of its namespace as they are in the cluster.
+The answer is worked out here, from the pod's labels and the profiles of its namespace as they are
+in the cluster.
 
 ${exitStatusHelp({ 0: "a rule allows it", 1: "no rule allows it, no profile selects the pod, or the cluster cannot be asked" })}`;
 

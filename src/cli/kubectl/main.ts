@@ -3,15 +3,13 @@
 import { Command, CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../../api/errors.ts";
 import { printableLines } from "../../api/printable.ts";
+import { ExitStatus } from "../exit-status.ts";
 import { packageVersion } from "../package-version.ts";
 import { validateCommand } from "../validate.ts";
 import { doctorNodeCommand } from "./doctor.ts";
 import { explainPodCommand } from "./explain.ts";
 import { observeCommand } from "./observe.ts";
 import { statusCommand } from "./status.ts";
-
-const EXIT_ERROR = 1;
-const EXIT_USAGE = 2;
 
 function program(): Command {
   const root = new Command("kubectl portcullis")
@@ -35,12 +33,12 @@ async function main(args: readonly string[]): Promise<void> {
     await program().parseAsync(withoutSeparator(args), { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+      process.exitCode = error.exitCode === 0 ? ExitStatus.GOOD : ExitStatus.USAGE;
       return;
     }
     if (!(error instanceof PortcullisError)) throw error;
     process.stderr.write(`error: ${printableLines(error.message)} [${error.code}]\n`);
-    process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
+    process.exitCode = error instanceof UsageError ? ExitStatus.USAGE : ExitStatus.NO;
   }
 }
 

@@ -26,14 +26,16 @@ interface ObserveOptions extends ClusterAccess, SystemAccess {
 const REFUSED: Verdict[] = ["dropped", "alerted", "counted"];
 
 const NOTE = `
-A line is a packet, or as many of one kind as it says, and how it was judged. What is refused is reported by pods whose profiles have
-the action alert. With --verdict allowed (or all) the first packet of each new flow that is allowed is shown as well, which the node
-reports for as long as you look.
+A line is a packet, or as many of one kind as it says, and how it was judged. What is refused is
+reported by pods whose profiles have the action alert. With --verdict allowed (or all) the first
+packet of each new flow that is allowed is shown as well, which the node reports for as long as
+you look.
 
 It goes on until it is interrupted, or --limit or --timeout end it.
 
-Rights: to post to the operator's Service (create services/proxy), to make a token for a ServiceAccount (create serviceaccounts/token),
-and that account's to see verdicts of the pod (get pods/verdicts in security.datadoghq.com). docs/kubernetes.md has the roles.
+Rights: to post to the operator's Service (create services/proxy), to make a token for a
+ServiceAccount (create serviceaccounts/token), and that account's to see verdicts of the pod (get
+pods/verdicts in security.datadoghq.com). docs/kubernetes.md has the roles.
 
 Examples:
   kubectl portcullis observe web-0

@@ -40,8 +40,9 @@ interface ProfileState {
 }
 
 const NOTE = `
-Nodes, agents and the operator are left out where one may not see them. What status says is what the operator has
-written last: where none has renewed its Lease for a minute, the report says of which time that is.
+Nodes, agents and the operator are left out where one may not see them. What status says is what
+the operator has written last: where none has renewed its Lease for a minute, the report says of
+which time that is.
 
 ${exitStatusHelp({
   0: "all is well",
