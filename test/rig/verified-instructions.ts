@@ -1,6 +1,6 @@
 /**
- * How many instructions the verifier walked through, from its own log: kernels before 5.16 tell it nowhere else. The
- * agent has no use for it, so that it is here.
+ * How many instructions the verifier walked through. Kernels before 5.16 tell it in its log only, for which the agent has no
+ * use, so that it is read here.
  */
 import {
   closeObject,
@@ -15,6 +15,10 @@ import {
   setUnpinned,
 } from "../../src/node-agent/ffi/libbpf.ts";
 import { libbpf } from "../../src/node-agent/ffi/libbpf-library.ts";
+import type { BpfObject } from "../../src/node-agent/kernel/objects.ts";
+
+/** No program may need more than half of the kernel's limit (BPF_COMPLEXITY_LIMIT_INSNS of linux/bpf.h). */
+export const VERIFIED_MAX = 500_000;
 
 /** BPF_LOG_STATS of linux/bpf_verifier.h: the statistics, and no more. */
 const STATISTICS = 4;
@@ -33,13 +37,16 @@ const native = {
 };
 
 /**
- * Loads an object for its statistics, and closes it again.
- *
- * @param without programs that this kernel does not take
+ * @param without the programs that were left out, because this kernel does not take them
  * @returns instructions by program
- * @throws LoadError, without the verifier's log
  */
-export function verifiedInstructions(path: string, without: readonly string[]): Map<string, number> {
+export function verifiedInstructions(loaded: BpfObject, without: readonly string[]): Map<string, number> {
+  const told = new Map(loaded.infos().map(({ name, verifiedInstructions: count }) => [name, count]));
+  return [...told.values()].includes(0) ? loggedInstructions(loaded.path, without) : told;
+}
+
+/** Loads an object for the verifier's statistics, and closes it again. @throws LoadError, without the verifier's log */
+function loggedInstructions(path: string, without: readonly string[]): Map<string, number> {
   const object = openObject(path, null);
   // These do not move, and are kept until the object is closed.
   const logs = new Map<ProgramPointer, Buffer>();

@@ -42,7 +42,7 @@ function* tryObject(file: string): Generator<ProgramResult> {
   for (const refused: string[] = []; ; ) {
     try {
       using loaded = BpfObject.load(join(OBJECTS, file), { without: refused });
-      const verified = verifiedInstructions(loaded.path, refused);
+      const verified = verifiedInstructions(loaded, refused);
       for (const { name: program, instructions } of loaded.infos()) {
         yield { kind: "program", object, program, instructions, verified: verified.get(program) ?? 0 };
       }

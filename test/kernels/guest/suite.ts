@@ -8,6 +8,7 @@ import { relative } from "node:path";
 import { run } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
 import { probeFeatures } from "../../../src/node-agent/kernel/probes.ts";
+import { VERIFIED_MAX } from "../../rig/verified-instructions.ts";
 import type { PlannedFile } from "../plan.ts";
 import type { GuestResult } from "../results.ts";
 import { tryHooks, tryPrograms } from "./programs.ts";
@@ -66,7 +67,11 @@ if (!HYBRID) {
   });
 
   await part("programs", () => {
-    for (const result of tryPrograms()) tell(result);
+    for (const result of tryPrograms()) {
+      tell(result);
+      const { object, program, verified } = result;
+      if (verified >= VERIFIED_MAX) fail(`${object}: ${program}: ${verified} instructions were verified`);
+    }
   });
 
   await part("hooks", () => {
