@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { fragments } from "../packets/ip.ts";
 import { udp } from "../packets/transport.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { entry, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
@@ -57,7 +58,11 @@ for (const [family, server, verb, any] of [
   });
 
   test(`§5 ${family}: what comes in out of order arrives`, async () => {
-    const receiver = lab.start(shop, asker, `${verb} bind ${any} ${SERVED} print ready recv`);
+    const receiver = lab.start(
+      shop,
+      asker,
+      `timeout ${patiently(5000)} ${verb} bind ${any} ${SERVED} print ready recv`,
+    );
     await receiver.line("ready");
     const ends = { from: server, to: own(shop) };
     const [first, second, third] = fragments(ends, udp({ from: 7000, to: SERVED }, "x".repeat(200)), [64, 128], 815);

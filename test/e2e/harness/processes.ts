@@ -82,6 +82,15 @@ export class RunningProcess {
     return { code: this.child.exitCode, stdout: this.#stdout, stderr: this.#stderr };
   }
 
+  /** Whether it comes to a good end within so many ms, as usual. If it is still at work then, it is killed. */
+  async succeeds(within: number): Promise<boolean> {
+    const late = setTimeout(() => void this.kill(), patiently(within));
+    const { code, stderr } = await this.finish(within + DEFAULT_TIMEOUT_MS);
+    clearTimeout(late);
+    if (code !== 0 && code !== null) throw new Error(`${this.child.spawnargs.join(" ")}: ${code}: ${stderr}`);
+    return code === 0;
+  }
+
   /** Ends it, and waits until it is gone. Its children may live on, with its output still open. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;

@@ -4,15 +4,18 @@ import type { Lab } from "./lab.ts";
 import { patiently } from "./patience.ts";
 import { macOf, type WorkloadPlace } from "./topology.ts";
 
+/** How long to look for it once it has been sent, ms. */
 const SNIFF_MS = 400;
+/** To send it, ms. */
+const SEND_MS = 10_000;
 
 /** Whether a text that is sent from somewhere arrives outside. @param sniffer any copy of the test client */
 export async function leaves(lab: Lab, sniffer: string, send: (text: string) => Promise<unknown>): Promise<boolean> {
   const text = lab.tag();
-  const sniffing = lab.start(lab.topology.outside, sniffer, `timeout ${patiently(SNIFF_MS)} sniff eth0 ${text}`);
+  const sniffing = lab.start(lab.topology.outside, sniffer, `timeout ${patiently(SEND_MS)} sniff eth0 ${text}`);
   await sniffing.line("sniffing");
   await send(text);
-  return (await sniffing.finish()).code === 0;
+  return sniffing.succeeds(SNIFF_MS);
 }
 
 /** A packet as a frame from a workload to its gateway, hex. */
