@@ -143,6 +143,16 @@ test("an event is answered with the smallest change that would allow it", () => 
   });
 });
 
+test("an event of a process that the kernel knew by a listed link leads to --link", () => {
+  const event = { ...EVENT, process: { pid: 42, path: "/bin/app-1.2" } };
+  const { stdout, stderr } = runOnEvent(event);
+  assert.match(stdout, /Denied: BinaryUnknown/);
+  assert.match(stderr, /the event's reason is Peer[^\n]* --link LISTED=\/bin\/app-1\.2/);
+  const linked = runOnEvent(event, "--link", "/bin/app=/bin/app-1.2");
+  assert.match(linked.stdout, /Denied: Peer/);
+  assert.equal(linked.stderr, "");
+});
+
 test("an event about ingress, a DNS question, and one of a packet of no process", () => {
   const ingress = {
     ...EVENT,

@@ -2,8 +2,10 @@
 import { Command, Option } from "commander";
 import { causeText, PortcullisError, UsageError } from "../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
+import { printableLines } from "../api/printable.ts";
 import { isValidSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
 import type { SecurityProfile } from "../api/types.ts";
+import type { VerdictEvent } from "../node-agent/events/event.ts";
 import { formatIp } from "../policy/addresses.ts";
 import { type Explanation, explain, type Question } from "../policy/explain.ts";
 import type { Traffic } from "../policy/explain-layers.ts";
@@ -50,14 +52,23 @@ export function explainCommand(): Command {
     .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, []);
   return addQuestionOptions(command)
     .addHelpText("after", EXAMPLES)
-    .action((options: ExplainOptions & { profiles: string[] }) =>
-      answer(readProfiles(options.profiles), questionOf(options), options),
-    );
+    .action((options: ExplainOptions & { profiles: string[] }) => {
+      const profiles = readProfiles(options.profiles);
+      if (options.event === undefined) answer(profiles, parseQuestion(options), options);
+      else answerEvent(profiles, readVerdictEvent(options.event), options);
+    });
 }
 
-/** What is asked, by an event or by the other options. @throws UsageError */
-export function questionOf(options: ExplainOptions): Question {
-  return options.event === undefined ? parseQuestion(options) : questionOfEvent(readVerdictEvent(options.event));
+/** As `answer`, with a note where the kernel's reason was another one. @throws UsageError */
+export function answerEvent(profiles: SecurityProfile[], event: VerdictEvent, options: ExplainOptions): void {
+  const { reason } = answer(profiles, questionOfEvent(event), options);
+  if (reason !== "BinaryUnknown" || event.reason === reason || event.process === null) return;
+  process.stderr.write(
+    printableLines(
+      `note: the event's reason is ${event.reason}, so a profile listed this process when it was judged. If a listed path is a ` +
+        `symbolic link to ${event.process.path}, say so with --link LISTED=${event.process.path} (portcullis status shows links)\n`,
+    ),
+  );
 }
 
 /** What a process does: options of every command that explains. */
@@ -93,7 +104,7 @@ export function addQuestionOptions(command: Command): Command {
 }
 
 /** Prints what the profiles mean for the question; the exit status says whether a rule allows it. @throws UsageError */
-export function answer(profiles: SecurityProfile[], question: Question, options: ExplainOptions): void {
+export function answer(profiles: SecurityProfile[], question: Question, options: ExplainOptions): Explanation {
   const circumstances = {
     searchDomains: options.searchDomain,
     files: linkedFiles(options.link),
@@ -107,6 +118,7 @@ export function answer(profiles: SecurityProfile[], question: Question, options:
   );
   const isRestricted = explanation.judgedBy !== "unrestricted";
   process.exitCode = isRestricted && explanation.allowed ? ExitStatus.GOOD : ExitStatus.NO;
+  return explanation;
 }
 
 /** `--link` options as what a listed path stands for besides itself. @throws UsageError */

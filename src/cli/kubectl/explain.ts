@@ -6,8 +6,8 @@ import { printable } from "../../api/printable.ts";
 import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import { exitStatusHelp } from "../exit-status.ts";
-import { addQuestionOptions, answer } from "../explain.ts";
-import { questionOfEvent, readVerdictEvent } from "../explain-event.ts";
+import { addQuestionOptions, answer, answerEvent } from "../explain.ts";
+import { readVerdictEvent } from "../explain-event.ts";
 import { type ExplainOptions, parseQuestion } from "../explain-question.ts";
 import { Kubectl, type KubeObject } from "./kubectl.ts";
 import { addClusterAccess, type ClusterAccess, namespaceArguments } from "./options.ts";
@@ -44,7 +44,7 @@ export function explainPodCommand(): Command {
 
 function explainEvent(kubectl: Kubectl, file: string, options: ExplainOptions & ClusterAccess): void {
   const event = readVerdictEvent(file);
-  answer(profilesOf(kubectl, event.workload.namespace), questionOfEvent(event), options);
+  answerEvent(profilesOf(kubectl, event.workload.namespace), event, options);
 }
 
 function explainPod(kubectl: Kubectl, name: string, options: ExplainOptions & ClusterAccess): void {
