@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
-import { makeImage, mountOverlay } from "./harness/images.ts";
+import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
 
@@ -126,6 +126,13 @@ test("§3 attack: a listed program's own file is executed in another root direct
   assert.equal(code, 3, stderr);
   await lab.violation({ reason: "BinaryModified", path: python }, mark);
   assert.deepEqual(await lab.servers.received(tag), []);
+});
+
+test("§3 a container's root that is no overlay is its own, too", async () => {
+  const plain = lab.path("plain");
+  makeImage(plain, { "opt/app/run": { copyOf: app } });
+  bindMount(plain, plain);
+  await lab.passes(shop, stranger, `pivot ${plain} exec /opt/app/run ${SEND}`);
 });
 
 test("§3 attack: a listed program is started by somebody who answers its system calls (seccomp), and hands it another library", async () => {
