@@ -1,6 +1,6 @@
 /** etcd, API server, controller manager and scheduler, in the first node's network namespace. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Program } from "./binaries.ts";
 import type { Authority } from "./certificates.ts";
@@ -8,6 +8,8 @@ import { API_PORT, KUBERNETES_SERVICE, type NodePlace } from "./network.ts";
 import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, startDaemon } from "./place.ts";
 
 const ETCD = "http://127.0.0.1:2379";
+const ETCD_DATA = join(FOLDER, "etcd");
+const ETCD_BACKUP = join(FOLDER, "etcd-backup");
 const ETCD_PEER = "http://127.0.0.1:2380";
 const CGROUP = "control-plane";
 const KUBECTL_TIMEOUT_MS = 150_000;
@@ -25,6 +27,7 @@ export class ControlPlane {
   /** Of an administrator. */
   readonly kubeconfig: string;
   readonly #options: ControlPlaneOptions;
+  #etcd: Daemon | null = null;
   #apiServer: Daemon | null = null;
 
   private constructor(options: ControlPlaneOptions) {
@@ -108,13 +111,45 @@ export class ControlPlane {
 
   /** Has etcd forget every version but the newest, so that the next watch from an older one is refused. */
   compact(): void {
-    const call = (method: string, body: object) => {
-      const url = `${ETCD}/v3/kv/${method}`;
-      const enter = [`--net=/run/netns/${this.#options.place.netns}`, "--", "curl", "-sf", url, "-d"];
-      return JSON.parse(execFileSync("nsenter", [...enter, JSON.stringify(body)], { encoding: "utf8" }));
-    };
-    const { revision } = call("range", { key: "AA==" }).header as { revision: string };
-    call("compaction", { revision, physical: true });
+    const { revision } = this.#askEtcd("range", { key: "AA==" }).header;
+    this.#askEtcd("compaction", { revision, physical: true });
+  }
+
+  /** Keeps what etcd has now. */
+  async backUp(): Promise<void> {
+    await this.#withoutEtcd(() => cpSync(ETCD_DATA, ETCD_BACKUP, { recursive: true, preserveTimestamps: true }));
+  }
+
+  /** Gives etcd what it had at the backup: its versions go back, as they do when a snapshot is restored. */
+  async restore(): Promise<void> {
+    await this.#withoutEtcd(() => {
+      rmSync(ETCD_DATA, { recursive: true });
+      renameSync(ETCD_BACKUP, ETCD_DATA);
+    });
+  }
+
+  /** Has so many versions go by, in a key (`/other`) that is none of Kubernetes'. */
+  passVersions(count: number): void {
+    const url = `${ETCD}/v3/kv/put?[1-${count}]`;
+    this.#enter("curl", "-sf", "-o", "/dev/null", "-d", JSON.stringify({ key: "L290aGVy" }), url);
+  }
+
+  async #withoutEtcd(change: () => void): Promise<void> {
+    this.stopApiServer();
+    if (this.#etcd !== null) process.kill(this.#etcd.pid, "SIGKILL");
+    await eventually("etcd to end", () => !existsSync(`/proc/${this.#etcd?.pid}`), { interval: 20 });
+    change();
+    await this.#startEtcd();
+    await this.startApiServer();
+  }
+
+  #askEtcd(method: string, body: object): { header: { revision: string } } {
+    return JSON.parse(this.#enter("curl", "-sf", `${ETCD}/v3/kv/${method}`, "-d", JSON.stringify(body)));
+  }
+
+  #enter(...command: string[]): string {
+    const enter = [`--net=/run/netns/${this.#options.place.netns}`, "--", ...command];
+    return execFileSync("nsenter", enter, { encoding: "utf8" });
   }
 
   /** Output of kubectl. @throws Error with what it says */
@@ -141,15 +176,14 @@ export class ControlPlane {
   }
 
   async #startEtcd(): Promise<void> {
-    const data = join(FOLDER, "etcd");
-    mkdirSync(data, { mode: 0o700 });
+    mkdirSync(ETCD_DATA, { mode: 0o700, recursive: true });
     const daemon = startDaemon({
       name: "etcd",
       netns: this.#options.place.netns,
       cgroup: CGROUP,
       command: [
         "etcd",
-        `--data-dir=${data}`,
+        `--data-dir=${ETCD_DATA}`,
         `--listen-client-urls=${ETCD}`,
         `--advertise-client-urls=${ETCD}`,
         `--listen-peer-urls=${ETCD_PEER}`,
@@ -160,6 +194,7 @@ export class ControlPlane {
       ],
       environment: { ETCD_UNSUPPORTED_ARCH: process.arch === "arm64" ? "arm64" : "" },
     });
+    this.#etcd = daemon;
     const health = [`--net=/run/netns/${this.#options.place.netns}`, "--", "curl", "-sf", `${ETCD}/health`];
     const ready = () => spawnSync("nsenter", health).status === 0;
     await eventually("etcd", ready, { interval: 50, timeout: 20_000, describe: () => logEnd(daemon) });

@@ -122,8 +122,14 @@ export class Scene {
   }
 
   /** Waits until a program's request is answered. */
-  becomesAllowed(server: Server, pod: Pod, container: string, program: string): Promise<void> {
-    return this.#becomes(DONE, server, pod, container, program);
+  becomesAllowed(
+    server: Server,
+    pod: Pod,
+    container: string,
+    program: string,
+    timeout = TAKES_EFFECT_MS,
+  ): Promise<void> {
+    return this.#becomes(DONE, server, pod, container, program, timeout);
   }
 
   /** Waits until it is not. */
@@ -166,7 +172,7 @@ export class Scene {
     pod: Pod,
     container: string,
     program: string,
-    timeout = TAKES_EFFECT_MS,
+    timeout: number,
   ): Promise<void> {
     const probe = () => this.exec(pod, container, program, ...request(server, IMPATIENCE)) === expected;
     await eventually(`exit status ${expected} of ${program} in ${container}`, probe, {

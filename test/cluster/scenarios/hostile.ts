@@ -7,8 +7,9 @@ import { connectAgent } from "../harness/agent-connection.ts";
 import { attack, reaches } from "../harness/attacker.ts";
 import type { Cluster } from "../harness/cluster.ts";
 import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
+import { EVENT_LOOP_LAG, OperatorMetrics } from "../harness/operator-metrics.ts";
 import { FOLDER } from "../harness/place.ts";
-import { leader, type ProductPod, productPods, productReady, SYSTEM, shell } from "../harness/product.ts";
+import { leader, type ProductPod, productPods, productReady, SYSTEM } from "../harness/product.ts";
 import { Scene } from "../harness/scene.ts";
 import { type Server, WEB_PORT } from "../harness/servers.ts";
 
@@ -20,6 +21,7 @@ export function hostile(cluster: Cluster, server: Server): void {
   describe("hostile", () => {
     let scene: Scene;
     let attacker: Pod;
+    let metrics: OperatorMetrics;
     let restarts: string;
     const authority = join(FOLDER, "operator-ca.crt");
     const operators = () => productPods(cluster, "operator");
@@ -49,15 +51,8 @@ export function hostile(cluster: Cluster, server: Server): void {
 
     /** How late the leader's event loop was since it was asked last, and how many agents it has. */
     const figures = () => {
-      const token = cluster.kubectl("-n", SYSTEM, "create", "token", "metrics-reader").trim();
-      const [address] = at(leading(), 8080);
-      const url = `https://${address}/metrics`;
-      const text = shell(cluster, ["curl", "-sk", "--max-time", "10", "-H", `authorization: Bearer ${token}`, url]);
-      const value = (metric: string) => Number(new RegExp(`^${metric} (.*)$`, "m").exec(text)?.[1]);
-      return {
-        lag: value("portcullis_nodejs_eventloop_lag_p99_seconds"),
-        agents: value("portcullis_operator_agents"),
-      };
+      const [lag = Number.NaN, agents] = metrics.values(EVENT_LOOP_LAG, "portcullis_operator_agents");
+      return { lag, agents };
     };
 
     before(async () => {
@@ -65,23 +60,14 @@ export function hostile(cluster: Cluster, server: Server): void {
       scene = await Scene.make(cluster, "hostile");
       const path = "jsonpath={.data.ca\\.crt}";
       writeFileSync(authority, cluster.kubectl("-n", SYSTEM, "get", "configmap", "portcullis-ca", "-o", path));
-      cluster.kubectl("-n", SYSTEM, "create", "serviceaccount", "metrics-reader");
-      const subject = `--serviceaccount=${SYSTEM}:metrics-reader`;
-      cluster.kubectl(
-        "create",
-        "clusterrolebinding",
-        "metrics-reader",
-        "--clusterrole=portcullis-metrics-reader",
-        subject,
-      );
+      metrics = OperatorMetrics.make(cluster);
       await scene.deploy(deployment("attacker", { containers: [container("app")] }));
       attacker = scene.pod("attacker");
       restarts = restartsOf();
     });
     after(() => {
       scene.end();
-      cluster.kubectl("delete", "clusterrolebinding", "metrics-reader");
-      cluster.kubectl("-n", SYSTEM, "delete", "serviceaccount", "metrics-reader");
+      metrics.end();
     });
 
     test("bodies that are too long, to every operator", async () => {

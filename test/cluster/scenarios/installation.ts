@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { PROJECT, productLogs, productReady, shell } from "../harness/product.ts";
+import { PROJECT, productLogs, productReady, SYSTEM, shell } from "../harness/product.ts";
 
 const LINES = 4;
 
@@ -36,6 +36,14 @@ export function installation(cluster: Cluster): void {
         "jsonpath={.items[*].status.readyReplicas}",
       );
       assert.equal(replicas, "2");
+    });
+
+    test("of its pods the agents alone need a namespace that admits privileged ones", () => {
+      const label = "pod-security.kubernetes.io/enforce=restricted";
+      const script = `kubectl label --dry-run=server --overwrite namespace ${SYSTEM} ${label} 2>&1`;
+      const warnings = shell(cluster, ["sh", "-ec", script]);
+      assert.match(warnings, /portcullis-agent/);
+      assert.doesNotMatch(warnings, /portcullis-operator/);
     });
   });
 }

@@ -1,0 +1,155 @@
+/** What somebody writes who may edit one namespace costs no other one: enforcement goes on, and edits are in force at once. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { after, before, describe, type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Cluster } from "../harness/cluster.ts";
+import { app, container, deployment, profile, to } from "../harness/objects.ts";
+import { EVENT_LOOP_LAG, OperatorMetrics } from "../harness/operator-metrics.ts";
+import { eventually, FOLDER } from "../harness/place.ts";
+import { productPods, productReady } from "../harness/product.ts";
+import { Scene } from "../harness/scene.ts";
+import { type Server, WEB_PORT } from "../harness/servers.ts";
+
+const PATIENCE = Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
+/** How late the event loop may be, 99 times of 100, in seconds: some 0.05 on a quiet machine. */
+const LAG_SECONDS = 0.25 * PATIENCE;
+/** An edit's way: kubectl twice, the operator, an agent, and a client that waits for an answer. */
+const IN_FORCE_MS = 5_000 * PATIENCE;
+/** Together more than what a namespace may have, in bytes and in rules. */
+const LARGE_PROFILES = 16;
+const LARGE_PREFIXES = 75_000;
+
+const CHANGES = [
+  [WEB_PORT + 1, "becomesRefused"],
+  [WEB_PORT, "becomesAllowed"],
+] as const;
+
+export function tenants(cluster: Cluster, server: Server): void {
+  describe("tenants", () => {
+    let scene: Scene;
+    let greedy: Scene;
+    let metrics: OperatorMetrics;
+    let restarts: string;
+
+    const restartsOf = () =>
+      [...productPods(cluster, "operator"), ...productPods(cluster, "agent")]
+        .map(({ metadata, status }) => `${metadata.name} ${status.containerStatuses[0]?.restartCount}`)
+        .sort()
+        .join("\n");
+    const rules = (port: number) => profile("shop", [app(to(server.address, "tcp", port))]);
+    /** Has the tenant, whose right is `edit` in its namespace, write these one after the other. */
+    const write = async (objects: object[]) => {
+      const folder = join(FOLDER, "tenant");
+      mkdirSync(folder, { recursive: true });
+      const files = objects.map((object, index) => {
+        const file = join(folder, `${index}.json`);
+        writeFileSync(file, JSON.stringify(object));
+        return file;
+      });
+      const kubectl = `kubectl -n ${greedy.namespace} create --validate=false --as=tenant -f`;
+      const script = files.map((file) => `${kubectl} ${file}`).join("\n");
+      await inBackground(cluster, script);
+    };
+
+    /** Another namespace's edits are in force at once while the load lasts, and a pod that comes then is judged. */
+    const stands = async (t: TestContext, name: string, load: Promise<void>) => {
+      metrics.values();
+      const edits: number[] = [];
+      let isLoaded = true;
+      const loaded = load.then(
+        () => null,
+        (error: unknown) => error,
+      );
+      void loaded.then(() => {
+        isLoaded = false;
+      });
+      while (isLoaded) {
+        for (const [port, becomes] of CHANGES) {
+          scene.apply(rules(port));
+          const applied = performance.now();
+          await scene[becomes](server, scene.pod("shop"), "web", "/bin/app");
+          edits.push(performance.now() - applied);
+          // What is in force at the first look has waited for nothing: the load's end would not be heard of.
+          await sleep(1);
+        }
+      }
+      assert.ifError(await loaded);
+      const [lag = 0, agents] = metrics.values(EVENT_LOOP_LAG, "portcullis_operator_agents");
+      const slowest = Math.max(...edits);
+      t.diagnostic(
+        `${edits.length} edits of another namespace, ${Math.round(slowest)} ms the slowest; event loop p99 ${lag} s`,
+      );
+      assert.equal(restartsOf(), restarts);
+      assert.equal(agents, cluster.nodes.length);
+      assert.ok(slowest < IN_FORCE_MS, "edits of another namespace are in force at once");
+      assert.ok(lag < LAG_SECONDS, `the event loop was late by ${lag} s`);
+      scene.apply(profile(name, [app(to(server.address, "tcp", WEB_PORT))]));
+      await scene.deploy(deployment(name, { containers: [container("web")] }));
+      scene.allowed(server, scene.pod(name), "web", "/bin/app");
+      scene.refused(server, scene.pod(name), "web", "/bin/other");
+    };
+
+    before(async () => {
+      productReady(cluster);
+      metrics = OperatorMetrics.make(cluster);
+      greedy = await Scene.make(cluster, "greedy");
+      greedy.kubectl("create", "rolebinding", "tenant", "--clusterrole=edit", "--user=tenant");
+      scene = await Scene.make(cluster, "tenants");
+      scene.apply(rules(WEB_PORT));
+      await scene.deploy(deployment("shop", { containers: [container("web")] }));
+      await scene.enforced("shop");
+      restarts = restartsOf();
+    });
+    after(() => {
+      greedy.end();
+      scene.end();
+      metrics.end();
+    });
+
+    test("many profiles of more than a megabyte that select nothing: what is over the budget is not taken, and said so", async (t) => {
+      const all = Array.from({ length: LARGE_PROFILES }, (_, index) => large(`large-${index}`, LARGE_PREFIXES));
+      await stands(t, "after-large", write(all));
+      const last = `large-${LARGE_PROFILES - 1}`;
+      const said = () => greedy.describe("securityprofile", last);
+      await eventually("words about the budget", () => /OverBudget/.test(said()), { timeout: 30_000, describe: said });
+      assert.match(said(), /Events:[\s\S]*OverBudget/);
+      const [refused = 0] = metrics.values('portcullis_operator_profiles{accepted="over_budget"}');
+      assert.ok(refused > LARGE_PROFILES / 2, `${refused} are over the budget`);
+      greedy.kubectl("delete", "securityprofiles", "--all");
+    });
+  });
+}
+
+/** Runs a script beside this process, with kubectl on the path. */
+function inBackground({ nodes, controlPlane }: Cluster, script: string): Promise<void> {
+  const env = {
+    ...process.env,
+    PATH: `${dirname(controlPlane.program("kubectl"))}:${process.env.PATH}`,
+    KUBECONFIG: controlPlane.kubeconfig,
+  };
+  const command = [`--net=/run/netns/${nodes[0]?.place.netns}`, "--", "sh", "-ec", script];
+  const child = spawn("nsenter", command, { env, stdio: ["ignore", "ignore", "pipe"] });
+  let words = "";
+  child.stderr.on("data", (data) => {
+    words += data;
+  });
+  return new Promise((settle, fail) => {
+    child.on("error", fail);
+    child.on("close", (status) => (status === 0 ? settle() : fail(new Error(words))));
+  });
+}
+
+/** A profile of many prefixes, for pods of the app `nobody`. */
+function large(name: string, prefixes: number): object {
+  const processes = Array.from({ length: 100 }, (_, process) => {
+    const cidr4 = Array.from({ length: prefixes / 100 }, (_, index) => {
+      const number = (process * prefixes) / 100 + index;
+      return `${10 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}.0/24`;
+    });
+    return { path: `/bin/${process}`, network: { egress: { cidr4, l4: { protocols: ["tcp" as const] } } } };
+  });
+  return profile("nobody", processes, ["enforce"], name);
+}
