@@ -134,7 +134,8 @@ for (const by of ["uringworker", "uringpoller"]) {
   });
 }
 
-test("§3 a connection over several paths is its process's", async () => {
+test("§3 a connection over several paths is its process's", async (context) => {
+  if ((await lab.run(open, stranger, "mptcp4")).code !== 0) return context.skip("this kernel has no MPTCP");
   await lab.passes(shop, owner, `mptcp4 connect ${SERVER} 7000 send TAG recv`);
   await lab.stops(shop, stranger, `mptcp4 connect ${SERVER} 7000 send TAG recv`, { reason: "BinaryUnknown" });
   const attack = { make: `mptcp4 connect ${SERVER} 7000`, use: "send TAG", resume: AGAIN };
