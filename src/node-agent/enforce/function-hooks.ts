@@ -49,8 +49,11 @@ const CANDIDATES = { devices: FUNCTIONS, flows: FUNCTIONS, senders: SENDERS } as
 
 /** Tracepoints of bpf/sockets.bpf.c that see the sender too, but after the packet. */
 const SENDER_TRACEPOINTS: readonly string[] = ["socket_sent", "socket_received"];
-/** What else of bpf/sockets.bpf.c shows the sender where nothing is put on the kernel's functions: of TCP, and by the packet. */
-const SENDER_SUBSTITUTES: readonly string[] = ["socket_writes", "socket_transmits"];
+/**
+ * What else of bpf/sockets.bpf.c shows who writes into a stream, where nothing is put on the kernel's functions. `socket_transmits`
+ * stays in any case: it alone sees who sends by the paths of Multipath TCP.
+ */
+const SENDER_SUBSTITUTES: readonly string[] = ["socket_writes"];
 
 const JOBS = {
   devices: { name: "veth detection", lost: "veth pairs are known from rtnetlink alone" },
