@@ -114,7 +114,7 @@ test("ninety profiles of 1.28 MB that select nothing", async () => {
   const agent = await begin();
   const spec = large(1_280_000);
   const measured = await hold(agent, async () => {
-    for (let index = 0; index < 90 && !ending.signal.aborted; index += 1) {
+    for (let index = 0; index < 90; index += 1) {
       tenant(`large-${index}`, spec);
       await wait(60);
     }
