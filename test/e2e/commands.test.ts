@@ -215,7 +215,7 @@ test("validate: exit status 0 for what can be applied, 1 for an error, which it 
 
 test("explain: says what the kernel does", async () => {
   await lab.agent.start({ ready: false });
-  await lab.agent.events.waitFor("ready", ({ type }) => type === "ready", { timeout: 20_000 });
+  await lab.agent.events.waitFor("ready", ({ type }) => type === "ready", { timeout: 60_000 });
   const cases = [
     { path: client, verbs: `udp4 sendto ${SERVER} 7000 x recv`, to: `${SERVER}:7000/udp` },
     { path: client, verbs: `udp4 sendto ${SERVER} 7001 x recv`, to: `${SERVER}:7001/udp` },
