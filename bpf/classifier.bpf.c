@@ -245,6 +245,13 @@ static __always_inline int is_error_of_flow(struct __sk_buff *skb, struct scratc
 	return !judge_origin(skb) && is_related(skb);
 }
 
+static __always_inline int admit_error(struct __sk_buff *skb, struct scratch *s)
+{
+	int action = finish(skb, REASON_ALLOWED, 0);
+
+	return s->direction == DIRECTION_EGRESS && cut_error(skb) ? TC_DROP : action;
+}
+
 /* A flow that is a violation as a whole. Its answers are counted as well, but not reported: the flow has been. */
 static __always_inline int refused_before(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
@@ -294,7 +301,7 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 	/* Of ICMP, only echo knows replies. An error belongs to the flow that it is about. */
 	if (is_icmp(&s->packet) && !is_echo(&s->packet)) {
 		if (is_error_of_flow(skb, s))
-			return finish(skb, REASON_ALLOWED, 0);
+			return admit_error(skb, s);
 		return judge_new(skb, STANDING_NEW);
 	}
 	if (is_for_group(skb, s))

@@ -7,6 +7,7 @@
 #ifndef PORTCULLIS_ICMP_ERROR_H
 #define PORTCULLIS_ICMP_ERROR_H
 
+#include "error_quote.h"
 #include "flow.h"
 
 /* As much of a packet as fits may be quoted: RFC 1812, 4.3.2.3; RFC 4443, 2.4 (c). */
@@ -59,6 +60,7 @@ static __always_inline int parse_inner(struct __sk_buff *skb, struct packet *out
 	}
 	if (offset + 8 > outer->end)
 		return -1;
+	inner->l4_offset = offset;
 	if (is_icmp(inner)) {
 		if (bpf_skb_load_bytes(skb, offset, &inner->icmp_type, 1) < 0 ||
 		    bpf_skb_load_bytes(skb, offset + 4, &inner->icmp_id, 2) < 0)
@@ -103,7 +105,7 @@ __noinline int is_related(struct __sk_buff *skb)
 	struct scratch *s = get_scratch();
 	struct flow *flow = NULL;
 	struct packet outer;
-	__u32 direction;
+	__u32 direction, quoted;
 	__u8 protocol;
 
 	if (!s || !is_sound_error(s))
@@ -119,6 +121,7 @@ __noinline int is_related(struct __sk_buff *skb)
 		flow = bpf_map_lookup_elem(&flows, &s->key);
 	}
 	protocol = s->packet.protocol;
+	quoted = s->packet.l4_offset;
 	s->packet = outer;
 	s->direction = direction;
 	__builtin_memset(&s->key, 0, sizeof(s->key));
@@ -126,7 +129,7 @@ __noinline int is_related(struct __sk_buff *skb)
 	if (!flow || flow->reason || flow->table_id != s->workload.table_id || !is_alive(s, flow, protocol))
 		return 0;
 	s->flow.subjects[0].path_id = flow->subjects[0].path_id;
-	return 1;
+	return direction == DIRECTION_INGRESS || measure_error(s, quoted) == 0;
 }
 
 #endif

@@ -37,6 +37,8 @@ const FRAGMENT_LIFETIME = 60;
 
 /** Bytes of an ICMP error at most: RFC 1812, 4.3.2.3; RFC 4443, 2.4 (c). */
 const ICMP_ERROR_MAX = { ipv4: 576, ipv6: 1280 } as const;
+/** Of the IP headers that an error quotes outward: all options of IPv4, or 20 bytes of IPv6's extension headers. */
+const QUOTED_HEADERS_MAX = 60;
 
 interface Finding {
   reason: Reason;
@@ -160,7 +162,7 @@ function relatedFlow(item: Case, packet: IpPacket): Flow | undefined {
   if (quoted === null || packet.destination !== quoted.source) return undefined;
   if (direction === "egress") {
     const isOwn = packet.source === quoted.destination || state.addresses.has(packet.source);
-    if (!isOwn || !isFromKernel(item, packet)) return undefined;
+    if (!isOwn || !isFromKernel(item, packet) || quoted.headersLength > QUOTED_HEADERS_MAX) return undefined;
   }
   const about = tupleOf(quoted, direction === "egress" ? "ingress" : "egress");
   const flow = state.flows.get(flowKeyOf(about));

@@ -60,6 +60,12 @@ export interface Ends {
   icmp: { type: number; identifier: number } | null;
 }
 
+/** Of a packet that an ICMP error quotes. */
+export interface QuotedEnds extends Ends {
+  /** Of its IP headers, in bytes. */
+  headersLength: number;
+}
+
 /** The ends of a packet that goes in `direction`. */
 export function tupleOf(packet: Ends, direction: Direction): Tuple {
   const { protocol } = packet;
@@ -120,7 +126,7 @@ export function isIcmpError(packet: IpPacket): boolean {
 }
 
 /** The ends of the packet that an ICMP error quotes; null if it quotes too little, or a later fragment. */
-export function quotedEnds(packet: IpPacket): Ends | null {
+export function quotedEnds(packet: IpPacket): QuotedEnds | null {
   return packet.family === "ipv4" ? quotedIpv4(packet.payload) : quotedIpv6(packet.payload);
 }
 
@@ -131,23 +137,25 @@ function echoPorts({ protocol, icmp }: Ends): { source: number; destination: num
   return icmp.type === types.reply ? { source: 0, destination: icmp.identifier } : null;
 }
 
-function quotedIpv4(bytes: Uint8Array): Ends | null {
+function quotedIpv4(bytes: Uint8Array): QuotedEnds | null {
   const headerLength = ((bytes[0] ?? 0) & 0x0f) * 4;
   if (bytes.length < 20 || (bytes[0] ?? 0) >> 4 !== 4 || headerLength < 20) return null;
   // What stands behind the header of a later fragment is not the ports.
   if (((bytes[6] as number) & 0x1f) !== 0 || bytes[7] !== 0) return null;
   const source = mapIpv4(bytesToNumber(bytes.subarray(12, 16)));
   const destination = mapIpv4(bytesToNumber(bytes.subarray(16, 20)));
-  return endsOf(source, destination, bytes[9] as number, bytes.subarray(headerLength));
+  const ends = endsOf(source, destination, bytes[9] as number, bytes.subarray(headerLength));
+  return ends && { ...ends, headersLength: headerLength };
 }
 
-function quotedIpv6(bytes: Uint8Array): Ends | null {
+function quotedIpv6(bytes: Uint8Array): QuotedEnds | null {
   if (bytes.length < 40 || (bytes[0] as number) >> 4 !== 6) return null;
   const source = bytesToNumber(bytes.subarray(8, 24));
   const destination = bytesToNumber(bytes.subarray(24, 40));
   if (isMapped(source) || isMapped(destination)) return null;
   const behind = behindExtensions(bytes[6] as number, bytes.subarray(40));
-  return behind && endsOf(source, destination, behind.protocol, behind.rest);
+  const ends = behind && endsOf(source, destination, behind.protocol, behind.rest);
+  return ends && { ...ends, headersLength: bytes.length - behind.rest.length };
 }
 
 /** The first 8 bytes behind the IP header are always quoted (RFC 792); they hold the ports, or an echo's identifier. */

@@ -5,8 +5,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { text as bytesOf } from "../packets/bytes.ts";
-import { ip } from "../packets/ip.ts";
-import { icmp, icmpv6, udp } from "../packets/transport.ts";
+import { frame } from "../packets/ethernet.ts";
+import { ip, ipv6 } from "../packets/ip.ts";
+import { icmp, icmpv6, PROTOCOL, udp } from "../packets/transport.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
@@ -93,15 +94,50 @@ for (const [family, server, elsewhere] of [
     runIn(shop.name, "sh", "-c", `echo 131072 > ${limit}`);
   });
 
-  test(`§4 ${family}: the kernel's own error about a flow leaves with it`, async () => {
-    await lab.passes(shop, asker, ask);
-    // asker has ended, and its kernel says so to whom goes on sending.
-    const send = (text: string) => {
-      const datagram = ip({ from: server, to: own(shop) }, udp({ from: PORT, to: ASKING }, text));
-      return lab.run(lab.topology.outside, stranger, `packet ${Buffer.from(datagram).toString("hex")}`);
-    };
-    assert.ok(await leaves(lab, stranger, send));
+  test(`§4 ${family}: the kernel's own error about a flow leaves with it, and its sender believes it`, async () => {
+    // asker has ended, and its kernel says so to whom goes on sending. Where that one checks every sum itself:
+    const { node, outside } = lab.topology;
+    runIn(node.name, "ethtool", "-K", "up0", "tx", "off", "rx", "off");
+    runIn(outside.name, "ethtool", "-K", "eth0", "rx", "off");
+    const at = 7150;
+    await lab.passes(shop, asker, `${verb} bind ${isIpv6 ? "::" : "0.0.0.0"} ${ASKING} sendto ${server} ${at} x`);
+    const went = `timeout 500 ${verb} bind ${server} ${at} connect ${own(shop)} ${ASKING} sendsize 400 x error`;
+    const { code, stderr } = await lab.run(outside, stranger, went);
+    assert.equal(code, 4, stderr);
   });
+
+  const onLoopback = (packet: number[]) =>
+    `frame lo ${frame(packet, { source: "00:00:00:00:00:00", destination: "00:00:00:00:00:00" }).toString("hex")}`;
+  const raw = (packet: number[]) => `packet ${Buffer.from(packet).toString("hex")}`;
+  const fromPeer = (to: string, port: number, text: string) =>
+    ip({ from: server, to }, udp({ from: PORT, to: port }, `${"x".repeat(8)}${text}`));
+  /** The second byte says that a host which does not know the option has to say so: RFC 8200, 4.2. */
+  const unknownOption = (text: string) => {
+    const units = Math.ceil((4 + text.length) / 8);
+    const data = [...bytesOf(text), ...Array(units * 8 - 4 - text.length).fill(0)];
+    return { header: PROTOCOL.destinationOptions, bytes: [units - 1, 0x80, data.length, ...data] };
+  };
+  const withOption = (to: string, option: string, text: string) =>
+    ipv6({ from: server, to, extensions: [unknownOption(option)] }, udp({ from: PORT, to: ASKING }, text));
+  const reflections: Record<string, (to: string, text: string) => string> = {
+    "by a raw socket": (to, text) => raw(fromPeer(to, ASKING, text)),
+    "by a packet socket on the loopback interface": (to, text) => onLoopback(fromPeer(to, ASKING, text)),
+    ...(isIpv6 && {
+      "about an option": (to, text) => onLoopback(withOption(to, "", `${"x".repeat(8)}${text}`)),
+      "about an option that holds it": (to, text) => onLoopback(withOption(to, text, "")),
+    }),
+  };
+  for (const [how, reflect] of Object.entries(reflections)) {
+    test(`§3 ${family}: the kernel is made to answer a packet of the pod's own, ${how}: the answer carries nothing away`, async () => {
+      for (const name of ["all", "lo"]) {
+        for (const place of [free, shop]) runIn(place.name, "sysctl", "-qw", `net.ipv4.conf.${name}.rp_filter=0`);
+      }
+      await lab.passes(shop, asker, ask);
+      const send = (from: WorkloadPlace) => (text: string) => lab.run(from, stranger, reflect(own(from), text));
+      assert.ok(await leaves(lab, stranger, send(free)), "without the product it leaves");
+      assert.equal(await leaves(lab, stranger, send(shop)), false);
+    });
+  }
 }
 
 test("§4 Packet Too Big about a fragmented IPv6 datagram: the second one arrives", async () => {
