@@ -9,6 +9,7 @@ import type { AgentEvent, VerdictEvent, WorkloadEvent } from "../../src/node-age
 import { eventually } from "../cluster/harness/place.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { patiently } from "../e2e/harness/patience.ts";
+import type { Finished } from "../e2e/harness/processes.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 import { ContainerLab } from "./harness/container-lab.ts";
 import { missingForContainers } from "./harness/containerd.ts";
@@ -55,10 +56,19 @@ function sending(port: number, tag: string, wait = 500): string[] {
   return ["timeout", String(wait), "udp4", "sendto", SERVER, String(port), tag, "recv"];
 }
 
+function send(pod: TestPod, container: string, port: number, ...program: string[]): Promise<Finished> {
+  return pod.exec(container, ...program, ...sending(port, lab.lab.tag(), patiently(500))).finish();
+}
+
+/** A container that has just started has the rights of none, until the agent knows which one it is. */
+async function known(pod: TestPod, container: string, port: number, program: string): Promise<void> {
+  const passed = async () => (await send(pod, container, port, program)).code === 0;
+  await eventually(`${program} in ${container} has its container's rights`, passed);
+}
+
 /** What is sent arrives and is answered. */
 async function passes(pod: TestPod, container: string, port: number, ...program: string[]): Promise<void> {
-  const tag = lab.lab.tag();
-  const { code, stderr } = await pod.exec(container, ...program, ...sending(port, tag, patiently(500))).finish();
+  const { code, stderr } = await send(pod, container, port, ...program);
   assert.equal(code, 0, `${program} should reach port ${port}: ${stderr}\n${recent()}${lab.diagnostics}`);
 }
 
@@ -96,6 +106,8 @@ function recent(): string {
 test("each container has its own rules for one path", async () => {
   shop.start("web");
   shop.start("sidecar");
+  await known(shop, "web", 7000, "/bin/app");
+  await known(shop, "sidecar", 7001, "/bin/app");
   await passes(shop, "web", 7000, "/bin/app");
   await passes(shop, "sidecar", 7001, "/bin/app");
   await stops(shop, "web", 7001, ["/bin/app"], { reason: "Port", path: "/bin/app" });
@@ -128,6 +140,7 @@ test("a file that is mounted on a listed path is not the image's, whatever it is
   mounted.startMounted("web", { [program]: "/bin/other", [lab.lab.path("bin")]: "/volume" });
   lab.lab.program("any");
   await stateOf(mounted, "enforced");
+  await known(mounted, "web", 7000, "/volume/any");
   await stops(mounted, "web", 7000, ["/bin/other"], { reason: "BinaryModified", path: "/bin/other" });
   await passes(mounted, "web", 7000, "/volume/any");
   lab.removePod(mounted);
@@ -158,6 +171,7 @@ test("a pod that nobody has told of yet gets nothing out, until somebody does", 
   assert.deepEqual(await lab.lab.servers.received(tag), []);
   lab.tellAll();
   await stateOf(stranger, "enforced");
+  await known(stranger, "web", 7000, "/bin/app");
   await passes(stranger, "web", 7000, "/bin/app");
 });
 
