@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
- * Every veth pair, from the moment it is made: `devices`. Container runtimes make pairs in any order: both ends in the
- * host and one moved into the pod; the peer in the pod at once; both in the pod and one moved out. Each end is entered
- * as soon as it has a number, which is before it can be set up, and follows its moves from namespace to namespace.
+ * Every veth pair that has an end in the host, from the moment it has: `devices`. Container runtimes make pairs in any order:
+ * both ends in the host and one moved into the pod; the peer in the pod at once; both in the pod and one moved out. The host's
+ * end is entered as soon as it has a number there, which is before it can be set up, and knows where its other end moves.
  *
  * Two sets of programs do the same: one on fentry and fexit, which cost less, one on kprobes. One of them is loaded.
  */
@@ -66,20 +66,33 @@ static __always_inline void count_change(void)
 		__sync_fetch_and_add(changes, 1);
 }
 
+static __always_inline int is_in_host(const struct device_key *key)
+{
+	__u32 zero = 0;
+	struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+
+	return set && key->netns_inum == set->host_netns;
+}
+
+/* Whoever may make network namespaces may make pairs in them without number: of ends elsewhere nothing is kept. */
 static __always_inline void enter(const struct device_key *key, const struct veth_end *device)
 {
+	if (!is_in_host(key))
+		return;
 	if (bpf_map_update_elem(&devices, key, device, BPF_ANY))
 		count_error(ERROR_DEVICES_FULL);
 	count_change();
 }
 
-/* Tells one end where the other is. An end that is not known is older than the programs, or gone. */
+/* Tells one end where the other is. An end that is not known is not in the host, older than the programs, or gone. */
 static __always_inline void set_peer(const struct device_key *key, const struct device_key *peer)
 {
 	struct veth_end *device = bpf_map_lookup_elem(&devices, key);
 
-	if (device)
-		device->peer = *peer;
+	if (!device)
+		return;
+	device->peer = *peer;
+	count_change();
 }
 
 /* The other end of a pair that is complete: the first thing in a veth's private data (drivers/net/veth.c). */
@@ -162,7 +175,6 @@ static __always_inline void end_move(void)
 	else
 		entry.peer = key_of(peer_of(device));
 	entry.changed = bpf_ktime_get_ns();
-	entry.flags |= VETH_MOVED;
 	enter(&to, &entry);
 	set_peer(&entry.peer, &to);
 	bpf_map_delete_elem(&devices, &from);

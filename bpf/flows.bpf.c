@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "claim.h"
 #include "packet.h"
 #include "registration.h"
 #include "user.h"
@@ -77,32 +78,51 @@ static __always_inline int is_same_rights(const struct actor *one, const struct 
 	return is_same_process(one, other) || is_same_identity(one, other);
 }
 
-/* Takes a socket's registration away, if it has one and nobody else's has taken its place. */
+/* Takes away what is registered under a socket's key, if nobody else's has taken its place. */
+static __always_inline void remove_registration(__u64 socket, const struct registration_key *key)
+{
+	struct registration *registration = bpf_map_lookup_elem(&registrations, key);
+
+	if (registration && registration->socket == socket)
+		bpf_map_delete_elem(&registrations, key);
+}
+
 static __always_inline void forget(__u64 socket)
 {
-	struct registration_key *known = bpf_map_lookup_elem(&registered, &socket);
-	struct registration_key key;
-	struct registration *registration;
+	struct registered_socket *known = bpf_map_lookup_elem(&registered, &socket);
+	struct registered_socket before;
 
 	if (!known)
 		return;
-	key = *known;
-	registration = bpf_map_lookup_elem(&registrations, &key);
-	if (registration && registration->socket == socket)
-		bpf_map_delete_elem(&registrations, &key);
-	bpf_map_delete_elem(&registered, &socket);
+	before = *known;
+	remove_registration(socket, &before.key);
+	if (!bpf_map_delete_elem(&registered, &socket))
+		give_claim_back(before.owner, CLAIM_REGISTRATIONS);
+}
+
+/*
+ * Whose claim a socket's registration is, or nobody's: the owner has as many as it may have. Further sockets of its own are
+ * known by their storage alone.
+ */
+static __always_inline int claim_registration(const struct registered_socket *before, __u64 *owner)
+{
+	if (before) {
+		*owner = before->owner;
+		return 1;
+	}
+	*owner = memory_owner_of(current_task());
+	return take_claim(*owner, CLAIM_REGISTRATIONS, REGISTRATIONS_CLAIM);
 }
 
 /* The current process uses the socket under this key. */
 static __noinline int register_socket(__u64 socket, const struct registration_key *key)
 {
-	struct registration_key *before = bpf_map_lookup_elem(&registered, &socket);
+	struct registered_socket *before = bpf_map_lookup_elem(&registered, &socket);
 	struct registration fresh = { .socket = socket, .time = bpf_ktime_get_ns() };
+	struct registered_socket entry = { .key = *key };
 	struct registration *known;
 
 	actor_of(current_task(), &fresh.actor);
-	if (before && !is_same_key(before, key))
-		forget(socket);
 	known = find_registration(key);
 	if (known && known->socket == socket && is_same_process(&known->actor, &fresh.actor) &&
 	    is_same_identity(&known->actor, &fresh.actor))
@@ -111,8 +131,15 @@ static __noinline int register_socket(__u64 socket, const struct registration_ke
 	if (known && known->socket != socket &&
 	    ((known->flags & REGISTRATION_SHARED) || !is_same_rights(&known->actor, &fresh.actor)))
 		fresh.flags = REGISTRATION_SHARED;
+	if (!claim_registration(before, &entry.owner)) {
+		if (known)
+			known->flags |= fresh.flags;
+		return 0;
+	}
+	if (before && !is_same_key(&before->key, key))
+		remove_registration(socket, &before->key);
 	if (bpf_map_update_elem(&registrations, key, &fresh, BPF_ANY) ||
-	    bpf_map_update_elem(&registered, &socket, key, BPF_ANY))
+	    bpf_map_update_elem(&registered, &socket, &entry, BPF_ANY))
 		count_error(ERROR_REGISTRATIONS_FULL);
 	return 0;
 }

@@ -79,7 +79,7 @@ struct settings {
 	__u64 udp_idle;        /* ns after which a UDP or ICMP flow counts as new */
 	__u32 flags;           /* enum setting_flag */
 	__u16 dns_ports[DNS_PORTS_MAX]; /* host order, 0 = unused */
-	__u32 padding;
+	__u32 host_netns;      /* inode number of the network namespace that the agent works in */
 };
 
 /*
@@ -129,15 +129,17 @@ struct address_key {
 
 /* -------------------------------------------------------------------------------------------- devices */
 
-/* `devices`: HASH. Both ends of every veth pair, each from before it is up until it is gone (bpf/devices.bpf.c). */
+/*
+ * `devices`: HASH. Every end of a veth pair that is in the agent's network namespace, from before it is up until it is gone
+ * (bpf/devices.bpf.c). Ends elsewhere are only where these lead: a pod that makes pairs for itself takes no room here.
+ */
 struct device_key {
 	__u32 netns_inum;
 	__u32 ifindex;
 };
 
 enum veth_flag {
-	VETH_MOVED = 1, /* from another network namespace */
-	VETH_FOUND = 2, /* by user space: it is older than the programs */
+	VETH_FOUND = 1, /* by user space: it is older than the programs */
 };
 
 struct veth_end {
@@ -248,7 +250,10 @@ struct name_rule {
 
 /* ------------------------------------------------------------------------------------------- identity */
 
-/* What one owner may have of the node's memory for processes and for paths that no profile lists (bpf/include/claim.h). */
+/*
+ * What one owner may have of the node's memory for processes, for paths that no profile lists, and for sockets that are
+ * registered by their addresses (bpf/include/claim.h).
+ */
 #define PROCESSES_CLAIM 4096
 #define PATHS_CLAIM 1024
 /* And all owners together of the paths, so that there is room for those that profiles list. */
@@ -256,7 +261,8 @@ struct name_rule {
 #define CLAIM_OWNER_ALL 0
 /* Network namespaces at the gate: a container starts in one, and may make more for itself. */
 #define STRANGERS_CLAIM 16
-enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_STRANGERS = 2 };
+#define REGISTRATIONS_CLAIM 2048
+enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_STRANGERS = 2, CLAIM_REGISTRATIONS = 3 };
 
 /* `claims`: LRU_HASH. */
 struct claim_key {
@@ -373,7 +379,12 @@ struct registration {
 	__u32 padding;
 };
 
-/* `registered`: LRU_HASH, socket (__u64) -> its registration_key. Who is not in there has no registration. */
+/* `registered`: LRU_HASH, socket (__u64) -> under which key it is registered. Who is not in there has no registration. */
+struct registered_socket {
+	struct registration_key key;
+	__u32 padding;
+	__u64 owner;         /* see struct claim_key */
+};
 
 /*
  * `last_listeners`: HASH -> struct actor. Who listened on a port last, and might. When nobody does, what comes for the

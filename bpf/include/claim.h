@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Claims: how much of the node's memory for processes and paths each workload has taken. Who has had its part gets no
- * more, and everybody else goes on. An owner is a workload by its network namespace, and a cgroup for everything else: a
- * namespace that a container makes for itself is its cgroup's.
+ * Claims: how much of the node's memory for processes, paths and registered sockets each workload has taken. Who has had its
+ * part gets no more, and everybody else goes on. An owner is a workload by its network namespace, and a cgroup for everything
+ * else: a namespace that a container makes for itself is its cgroup's.
  */
 #ifndef PORTCULLIS_CLAIM_H
 #define PORTCULLIS_CLAIM_H

@@ -70,8 +70,9 @@ PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_
 PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket_owner, 0,
 		      BPF_F_NO_PREALLOC | BPF_F_CLONE);
 
-PINNED_MAP(registrations, BPF_MAP_TYPE_LRU_HASH, struct registration_key, struct registration, 32768);
-PINNED_MAP(registered, BPF_MAP_TYPE_LRU_HASH, __u64, struct registration_key, 32768);
+/* Claims keep owners apart; what is evicted is of sockets whose end was missed. */
+PINNED_MAP(registrations, BPF_MAP_TYPE_LRU_HASH, struct registration_key, struct registration, 65536);
+PINNED_MAP(registered, BPF_MAP_TYPE_LRU_HASH, __u64, struct registered_socket, 65536);
 
 /* Traffic: may be evicted, each workload's by itself (bpf/include/share.h). Memory is taken for what is there. */
 PINNED_MAP_WITH_FLAGS(shares, BPF_MAP_TYPE_HASH, struct share_key, struct share, 32768, BPF_F_NO_PREALLOC);

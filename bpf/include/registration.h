@@ -24,14 +24,14 @@ static __always_inline int is_same_key(const struct registration_key *one, const
 static __always_inline struct registration *find_registration(const struct registration_key *key)
 {
 	struct registration *found = bpf_map_lookup_elem(&registrations, key);
-	struct registration_key *registered_key;
+	struct registered_socket *registered_socket;
 	__u64 socket;
 
 	if (!found)
 		return NULL;
 	socket = found->socket;
-	registered_key = bpf_map_lookup_elem(&registered, &socket);
-	return registered_key && is_same_key(registered_key, key) ? found : NULL;
+	registered_socket = bpf_map_lookup_elem(&registered, &socket);
+	return registered_socket && is_same_key(&registered_socket->key, key) ? found : NULL;
 }
 
 #endif

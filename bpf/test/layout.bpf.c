@@ -20,6 +20,7 @@ enum abi_constant {
 	ABI_PROCESSES_CLAIM = PROCESSES_CLAIM,
 	ABI_PATHS_CLAIM = PATHS_CLAIM,
 	ABI_STRANGERS_CLAIM = STRANGERS_CLAIM,
+	ABI_REGISTRATIONS_CLAIM = REGISTRATIONS_CLAIM,
 	ABI_PATHS_CLAIM_ALL = PATHS_CLAIM_ALL,
 	ABI_CLAIM_OWNER_ALL = CLAIM_OWNER_ALL,
 	ABI_FLOWS_SHARE = FLOWS_SHARE,
@@ -68,6 +69,7 @@ struct workload workload_layout;
 struct device_key device_key_layout;
 struct veth_end veth_end_layout;
 struct registration_key registration_key_layout;
+struct registered_socket registered_socket_layout;
 struct registration registration_layout;
 struct last_listener_key last_listener_key_layout;
 struct gate gate_layout;

@@ -5,8 +5,14 @@ import { once } from "node:events";
 import { statSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import ipaddr from "ipaddr.js";
+import { exhaustedClaims } from "../../src/node-agent/enforce/claims.ts";
 import { HOOK_SETS } from "../../src/node-agent/enforce/function-hooks.ts";
-import { type Registration, RegistrationFlag, type RegistrationKey } from "../../src/node-agent/kernel/abi.gen.ts";
+import {
+  REGISTRATIONS_CLAIM,
+  type Registration,
+  RegistrationFlag,
+  type RegistrationKey,
+} from "../../src/node-agent/kernel/abi.gen.ts";
 import { inNewNamespace, run } from "../../src/node-agent/kernel/lab.ts";
 import { FunctionHooksRig, lacks } from "./function-hooks-rig.ts";
 
@@ -86,6 +92,8 @@ interface Wanted {
 }
 
 const ANY = Buffer.alloc(16);
+/** Sockets of one workload. */
+const FLOOD = 2 * REGISTRATIONS_CLAIM;
 
 /** As in the packet: network byte order. */
 function port(number: number): number {
@@ -303,6 +311,61 @@ said("alone")
       script.goOn();
       assert.equal(await script.line(), "alone");
       owned(script, { protocol: UDP, local: "127.0.0.1", localPort: 7040 });
+    });
+
+    await context.test("one workload's flood of sockets takes no registration from another's", async () => {
+      await using quiet = new Script(`
+a = bound(INET, UDP, "127.0.0.1", 7050)
+said("bound")
+`);
+      await using loud = new Script(`
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (${FLOOD} + 100,) * 2)
+def flood(count): return [bound(INET, UDP, "127.%d.0.1" % (1 + n // 30000), 20000 + n % 30000) for n in range(count)]
+sys.stdin.readline()
+sockets = flood(${FLOOD})
+said("flooded")
+for s in sockets: s.close()
+again = bound(INET, UDP, "127.0.0.1", 7051)
+said("closed")
+`);
+      await quiet.line();
+      const { claims, namespaces } = rig.maps;
+      for (const { netnsInum } of [quiet, loud]) namespaces.set(netnsInum, 1);
+      loud.goOn();
+      assert.equal(await loud.line(), "flooded");
+      owned(quiet, { protocol: UDP, local: "127.0.0.1", localPort: 7050 });
+      assert.equal(all(loud).length, REGISTRATIONS_CLAIM);
+      const [exhausted] = exhaustedClaims(claims);
+      assert.equal(exhausted?.netnsInum, loud.netnsInum);
+      assert.equal(exhausted.lost, FLOOD - REGISTRATIONS_CLAIM);
+      loud.goOn();
+      assert.equal(await loud.line(), "closed");
+      owned(loud, { protocol: UDP, local: "127.0.0.1", localPort: 7051 });
+      assert.equal(all(loud).length, 1, "what it gave back, it may have again");
+    });
+
+    await context.test("who has no claim left still spoils what an address says", async () => {
+      await using script = new Script(`
+import resource, shutil, subprocess, tempfile
+a = bound(INET, UDP, "127.0.0.1", 7060, socket.SO_REUSEPORT)
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+folder = tempfile.mkdtemp()
+other = shutil.copy(sys.executable, folder + "/other")
+sys.stdin.readline()
+filling = [bound(INET, UDP, "127.0.0.1", 20000 + n) for n in range(${REGISTRATIONS_CLAIM})]
+code = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(1, 15, 1); s.bind(('127.0.0.1', 7060)); print('bound', flush=True); input()"
+process = subprocess.Popen([other, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+process.stdout.readline()
+said("shared")
+process.communicate(b"\\n")
+shutil.rmtree(folder)
+`);
+      rig.maps.namespaces.set(script.netnsInum, 1);
+      script.goOn();
+      await script.line();
+      const shared = find(script, { protocol: UDP, local: "127.0.0.1", localPort: 7060 });
+      assert.equal(shared?.flags, RegistrationFlag.SHARED);
     });
 
     await context.test("what has ended has left nothing", () => {

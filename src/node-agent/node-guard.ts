@@ -219,6 +219,7 @@ export class NodeGuard {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.attempt("make room among the paths", () => this.#collectPaths());
+      this.attempt("count the registered sockets", () => this.enforcement.recountSockets());
       this.enforcement.programs.checkAgain();
       this.attempt("look after the gate", () => this.#gate.forgetDead());
       this.#reconcile();

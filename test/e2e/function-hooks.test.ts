@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { openProcess, takeDescriptor } from "../../src/node-agent/ffi/foreign-sockets.ts";
@@ -18,10 +18,25 @@ import { connectWorkload } from "./harness/topology.ts";
 
 const SERVER = "198.51.100.1";
 const SERVER6 = "2001:db8:1::1";
+const PAIRS_MS = 120_000;
 
 const WAYS = ["fentry", "kprobes", "none"] as const;
 type Way = (typeof WAYS)[number];
 const PROBES = { fentry: probeFunctionTracing, kprobes: probeKprobes } as const;
+
+/** Veth pairs that a pod makes in a network namespace of its own; more ends than the node has room for. */
+const PAIRS = Number(process.env.VETH_PAIRS ?? 10_000);
+
+/** Makes them, by the rights of a user namespace of its own, and keeps them until it is ended. */
+async function makePairs(count: number): Promise<RunningProcess> {
+  const batch = lab.path("pairs");
+  const lines = Array.from({ length: count }, (_, n) => `link add a${n} type veth peer name b${n}\n`);
+  writeFileSync(batch, lines.join(""));
+  const made = `ip -batch ${batch} && echo made && read -r _`;
+  const running = lab.start(loud, "unshare", ["--user", "--map-root-user", "--net", "sh", "-c", made]);
+  await running.line("made", PAIRS_MS);
+  return running;
+}
 
 /** Without, fentry takes no functions of modules. */
 function hasModuleTypes(): boolean {
@@ -32,8 +47,9 @@ function lacks(way: Way): string | false {
   return way === "none" || PROBES[way]().available ? false : `no ${way} on this kernel`;
 }
 
-const lab = await Lab.start("hooks", { apps: ["shop"], startAgent: false });
+const lab = await Lab.start("hooks", { apps: ["shop", "loud"], startAgent: false });
 const shop = lab.workload("shop");
+const loud = lab.workload("loud");
 const asker = lab.program("asker");
 const stranger = lab.program("stranger");
 lab.agent.write(
@@ -147,20 +163,26 @@ for (const way of WAYS) {
       },
     );
 
-    await context.test("a veth that is replaced is guarded again, and both sources have seen it", async () => {
-      execFileSync("ip", ["-n", lab.topology.node.name, "link", "delete", shop.hostInterface]);
-      const mark = lab.agent.events.mark();
-      connectWorkload(lab.topology, shop);
-      await lab.agent.events.waitFor(
-        "the workload in force again",
-        (event) => event.type === "workload" && event.state === "enforced",
-        { from: mark },
-      );
-      // Its address is learned of a moment later than the veth; neighbour requests before that are not repeated for a second.
-      await lab.passes(shop, asker, `timeout 5000 udp4 sendto ${SERVER} 7000 TAG recv`);
-      await new Promise((settle) => setTimeout(settle, 2500)); // As long as sources may take to agree.
-      assert.doesNotMatch(lab.agent.diagnostics, /is known from|leads to/);
-    });
+    await context.test(
+      "§9 beside a pod that makes veth pairs without number, one that is replaced is guarded, and both sources have seen it",
+      async () => {
+        const pairs = await makePairs(way === "none" ? PAIRS / 10 : PAIRS);
+        execFileSync("ip", ["-n", lab.topology.node.name, "link", "delete", shop.hostInterface]);
+        const mark = lab.agent.events.mark();
+        connectWorkload(lab.topology, shop);
+        await lab.agent.events.waitFor(
+          "the workload in force again",
+          (event) => event.type === "workload" && event.state === "enforced",
+          { from: mark },
+        );
+        // Its address is learned of a moment later than the veth; neighbour requests before that are not repeated for a second.
+        await lab.passes(shop, asker, `timeout 5000 udp4 sendto ${SERVER} 7000 TAG recv`);
+        await new Promise((settle) => setTimeout(settle, 2500)); // As long as sources may take to agree.
+        assert.doesNotMatch(lab.agent.diagnostics, /is known from|leads to/);
+        await lab.stops(shop, stranger, "udp4 sendto 198.51.100.1 7000 TAG recv", { reason: "BinaryUnknown" });
+        await pairs.kill();
+      },
+    );
 
     await context.test("the two sources of owners have never disagreed", async () => {
       assert.equal(disagreements(await status()), before);

@@ -179,7 +179,7 @@ export class ClassifierRig implements Disposable {
   }
 
   configure(settings: Partial<NodeSettings>): void {
-    this.maps.settings.set(0, settingsValue({ ...DEFAULT_SETTINGS, reportAllowed: false, ...settings }));
+    this.maps.settings.set(0, settingsValue({ ...DEFAULT_SETTINGS, reportAllowed: false, ...settings }, 0));
   }
 
   /** From now on the packets are of this workload. What it may do comes with `apply`. */

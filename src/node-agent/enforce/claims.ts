@@ -1,4 +1,4 @@
-/** Owners' claims on the memory for processes and paths (bpf/include/claim.h). */
+/** Owners' claims on the memory for processes, paths and registered sockets (bpf/include/claim.h). */
 import {
   CLAIM_OWNER_ALL,
   type Claim,
@@ -7,6 +7,7 @@ import {
   PATHS_CLAIM,
   PATHS_CLAIM_ALL,
   PROCESSES_CLAIM,
+  REGISTRATIONS_CLAIM,
   STRANGERS_CLAIM,
 } from "../kernel/abi.gen.ts";
 import type { Maps } from "../kernel/typed-maps.ts";
@@ -17,7 +18,7 @@ const OWNER_NAMESPACE = 1n << 63n;
 
 const ALL = BigInt(CLAIM_OWNER_ALL);
 
-/** From which part of its claim on an owner's paths are worth being looked through. */
+/** From which part of an owner's claim on what it has is worth being looked through. */
 const PRESSURE = 0.5;
 
 /** Owners that wanted more than their part. Null: a cgroup that is no guarded workload's, or all owners together. */
@@ -31,6 +32,7 @@ const CONSEQUENCES: ReadonlyMap<number, { name: string; consequence: string }> =
     ClaimKind.PATHS,
     { name: "paths of executables", consequence: "the others have no name, and are judged by default" },
   ],
+  [ClaimKind.REGISTRATIONS, { name: "registered sockets", consequence: "the others are known by their storage alone" }],
 ]);
 
 /** Owners that wanted more than their part. */
@@ -43,15 +45,13 @@ export function exhaustedClaims(claims: Maps["claims"]): ExhaustedClaim[] {
   });
 }
 
-/** Whether somebody has so many paths that it is worth a look for those that nobody needs any more. */
-export function arePathsShort(claims: Maps["claims"]): boolean {
-  return [...claims.entries()].some(
-    ([key, { count }]) => key.kind === ClaimKind.PATHS && Number(count) > sizeOf(key) * PRESSURE,
-  );
+/** Whether somebody has so much of a kind (ClaimKind) that it is worth a look for what nobody needs any more. */
+export function isClaimShort(claims: Maps["claims"], kind: number): boolean {
+  return [...claims.entries()].some(([key, { count }]) => key.kind === kind && Number(count) > sizeOf(key) * PRESSURE);
 }
 
 /** Sets every claim to what is there: after entries were removed, and where an event was missed. */
-export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" | "pathTexts">): void {
+export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" | "pathTexts" | "registered">): void {
   const found = new Map<string, Claim & ClaimKey>();
   const entryOf = (kind: number, owner: bigint): Claim & ClaimKey => {
     const entry = found.get(`${kind} ${owner}`) ?? { kind, owner, count: 0n, refused: 0n };
@@ -61,6 +61,7 @@ export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" 
   for (const [{ kind, owner }, { refused }] of maps.claims.entries()) entryOf(kind, owner).refused = refused;
   for (const [, { owner }] of maps.processes.entries()) entryOf(ClaimKind.PROCESSES, owner).count += 1n;
   for (const [, { owner }] of maps.gated.entries()) entryOf(ClaimKind.STRANGERS, owner).count += 1n;
+  for (const [, { owner }] of maps.registered.entries()) entryOf(ClaimKind.REGISTRATIONS, owner).count += 1n;
   for (const [, { owner }] of maps.pathTexts.entries()) {
     entryOf(ClaimKind.PATHS, owner).count += 1n;
     entryOf(ClaimKind.PATHS, ALL).count += 1n;
@@ -77,6 +78,7 @@ export function returnStranger(claims: Maps["claims"], owner: bigint): void {
 
 function sizeOf({ kind, owner }: ClaimKey): number {
   if (kind === ClaimKind.PROCESSES) return PROCESSES_CLAIM;
+  if (kind === ClaimKind.REGISTRATIONS) return REGISTRATIONS_CLAIM;
   if (kind === ClaimKind.STRANGERS) return STRANGERS_CLAIM;
   return owner === ALL ? PATHS_CLAIM_ALL : PATHS_CLAIM;
 }

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { causeText } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { listInterfaces } from "../ffi/libc.ts";
-import { SettingFlag } from "../kernel/abi.gen.ts";
+import { ClaimKind, SettingFlag } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
-import { arePathsShort, recountClaims } from "./claims.ts";
+import { isClaimShort, recountClaims } from "./claims.ts";
 import { Enforcer } from "./enforcer.ts";
 import { OtherNamespaceError, StateUnreadableError } from "./errors.ts";
 import type { HookSet } from "./function-hooks.ts";
@@ -46,7 +46,7 @@ export class Enforcement implements Disposable {
    */
   constructor(options: EnforcementOptions) {
     const { pinRoot, stateDirectory, log } = options;
-    const settings = settingsValue(options.settings);
+    const settings = settingsValue(options.settings, ownNamespaceInum());
     const { state, known } = readState(stateDirectory, pinRoot, log);
     this.#saved = { text: "" };
     this.programs = new Programs({
@@ -74,9 +74,14 @@ export class Enforcement implements Disposable {
     this.maps.settings.set(0, { ...settings, flags: others | (on ? SettingFlag.REPORT_ALLOWED : 0) });
   }
 
+  /** Gives back what the kernel has evicted of registered sockets, if somebody has many. */
+  recountSockets(): void {
+    if (isClaimShort(this.maps.claims, ClaimKind.REGISTRATIONS)) recountClaims(this.maps);
+  }
+
   /** Removes paths that nothing refers to, if somebody has many. Returns how many. */
   collectPaths(): number {
-    if (!arePathsShort(this.maps.claims)) return 0;
+    if (!isClaimShort(this.maps.claims, ClaimKind.PATHS)) return 0;
     const listed = this.store
       .states()
       .flatMap(({ table }) => table.binaries.map(({ path }) => this.paths.intern(path)));

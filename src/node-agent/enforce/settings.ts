@@ -31,8 +31,11 @@ export const DEFAULT_SETTINGS: NodeSettings = {
 
 const NS_PER_MS = 1_000_000n;
 
-/** @throws UsageError for settings that contradict each other */
-export function settingsValue(settings: NodeSettings): Settings {
+/**
+ * @param hostNetns inode number of the network namespace that the agent works in
+ * @throws UsageError for settings that contradict each other
+ */
+export function settingsValue(settings: NodeSettings, hostNetns: number): Settings {
   checkSettings(settings);
   const [first = 0, second = 0, third = 0, fourth = 0] = settings.dnsPorts;
   return {
@@ -43,6 +46,7 @@ export function settingsValue(settings: NodeSettings): Settings {
     udpIdle: BigInt(settings.udpIdle) * NS_PER_MS,
     flags: settings.reportAllowed ? SettingFlag.REPORT_ALLOWED : 0,
     dnsPorts: [first, second, third, fourth],
+    hostNetns,
   };
 }
 

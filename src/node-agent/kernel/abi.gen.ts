@@ -18,6 +18,7 @@ export const EPOCHS = 262144;
 export const PROCESSES_CLAIM = 4096;
 export const PATHS_CLAIM = 1024;
 export const STRANGERS_CLAIM = 16;
+export const REGISTRATIONS_CLAIM = 2048;
 export const PATHS_CLAIM_ALL = 12288;
 export const CLAIM_OWNER_ALL = 0;
 export const FLOWS_SHARE = 8192;
@@ -127,8 +128,7 @@ export const WorkloadFlag = {
 
 /** `enum veth_flag` */
 export const VethFlag = {
-  MOVED: 1,
-  FOUND: 2,
+  FOUND: 1,
 } as const;
 
 /** `enum gate_flag` */
@@ -142,6 +142,7 @@ export const ClaimKind = {
   PROCESSES: 0,
   PATHS: 1,
   STRANGERS: 2,
+  REGISTRATIONS: 3,
 } as const;
 
 /** `enum process_flag` */
@@ -268,6 +269,7 @@ export interface Settings {
   udpIdle: bigint;
   flags: number;
   dnsPorts: [number, number, number, number];
+  hostNetns: number;
 }
 
 export const Settings: Codec<Settings> = {
@@ -283,7 +285,7 @@ export const Settings: Codec<Settings> = {
     buffer.writeUInt16LE(value.dnsPorts[1], offset + 44 + 2);
     buffer.writeUInt16LE(value.dnsPorts[2], offset + 44 + 4);
     buffer.writeUInt16LE(value.dnsPorts[3], offset + 44 + 6);
-    buffer.fill(0, offset + 52, offset + 56);
+    buffer.writeUInt32LE(value.hostNetns, offset + 52);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Settings {
@@ -295,6 +297,7 @@ export const Settings: Codec<Settings> = {
       udpIdle: buffer.readBigUInt64LE(offset + 32),
       flags: buffer.readUInt32LE(offset + 40),
       dnsPorts: [buffer.readUInt16LE(offset + 44), buffer.readUInt16LE(offset + 44 + 2), buffer.readUInt16LE(offset + 44 + 4), buffer.readUInt16LE(offset + 44 + 6)],
+      hostNetns: buffer.readUInt32LE(offset + 52),
     };
   },
 };
@@ -958,6 +961,28 @@ export const Registration: Codec<Registration> = {
       time: buffer.readBigUInt64LE(offset + 40),
       socket: buffer.readBigUInt64LE(offset + 48),
       flags: buffer.readUInt32LE(offset + 56),
+    };
+  },
+};
+
+/** `struct registered_socket`, 56 bytes */
+export interface RegisteredSocket {
+  key: RegistrationKey;
+  owner: bigint;
+}
+
+export const RegisteredSocket: Codec<RegisteredSocket> = {
+  SIZE: 56,
+  encode(value: RegisteredSocket, buffer: Buffer = Buffer.alloc(56), offset = 0): Buffer {
+    RegistrationKey.encode(value.key, buffer, offset);
+    buffer.writeBigUInt64LE(value.owner, offset + 48);
+    buffer.fill(0, offset + 44, offset + 48);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): RegisteredSocket {
+    return {
+      key: RegistrationKey.decode(buffer, offset),
+      owner: buffer.readBigUInt64LE(offset + 48),
     };
   },
 };

@@ -36,6 +36,7 @@ import {
   PlaceKey,
   PortKey,
   Process,
+  RegisteredSocket,
   Registration,
   RegistrationKey,
   Ruleset,
@@ -96,7 +97,7 @@ const TYPES = {
   /** Key: file descriptor of a socket in this process. */
   socketOwners: of(s32, SocketOwner),
   registrations: of(RegistrationKey, Registration),
-  registered: of(u64, RegistrationKey),
+  registered: of(u64, RegisteredSocket),
   shares: of(ShareKey, Share),
   places: of(PlaceKey, Place),
   lastListeners: of(LastListenerKey, Actor),
