@@ -49,6 +49,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./operator.ts")).operatorCommand(),
   },
   {
+    name: "watchdog",
+    summary: "mark statuses as Unknown while no operator is at work",
+    load: async () => (await import("./watchdog.ts")).watchdogCommand(),
+  },
+  {
     name: "status",
     summary: "what is enforced on this machine",
     load: async () => (await import("./status.ts")).statusCommand(),

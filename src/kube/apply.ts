@@ -9,17 +9,23 @@ const APPLY = "application/apply-patch+yaml";
 
 /**
  * Server-side apply of the status alone: these fields become what is given, and ours; ours that are not given go.
+ * @param object with a `resourceVersion` only the object of that version is written to, and any other is a conflict
  * @returns whether the object is still there
- * @throws ApiError, UnreachableError
+ * @throws ApiError, 409 where the version is another; UnreachableError
  */
 export async function applyStatus(
   connection: KubeConnection,
   kind: ResourceKind,
-  { namespace, name }: { namespace: string; name: string },
+  { namespace, name, resourceVersion }: { namespace: string; name: string; resourceVersion?: string },
   status: unknown,
   fieldManager: string,
 ): Promise<boolean> {
-  const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { name, namespace }, status };
+  const body = {
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    metadata: { name, namespace, resourceVersion },
+    status,
+  };
   try {
     await connection.request("PATCH", objectPath(kind, namespace, name, "status"), {
       // Force: the status is this field manager's and nobody else's.

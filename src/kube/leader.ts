@@ -30,7 +30,7 @@ export interface LeaderOptions {
 
 export const ADDRESS_ANNOTATION = "security.datadoghq.com/leader-address";
 
-interface LeaseSpec {
+export interface LeaseSpec {
   holderIdentity?: string;
   leaseDurationSeconds?: number;
   acquireTime?: string;
@@ -38,7 +38,7 @@ interface LeaseSpec {
   leaseTransitions?: number;
 }
 
-interface Lease extends KubeObject {
+export interface Lease extends KubeObject {
   spec?: LeaseSpec;
 }
 
@@ -84,18 +84,23 @@ export class LeaderElection {
     const { signal } = this.#ending;
     const { retryPeriod, renewDeadline, log } = this.#options;
     while (!signal.aborted) {
+      // This process was stopped, or its machine slept: what it knew may be anybody's by now, even if the Lease is still its own.
+      this.#endIfLate(renewDeadline);
       try {
         if (await this.#tryAcquire()) this.#begin();
         else this.#end();
       } catch (cause) {
         log.warn({}, `cannot look after the leader's Lease; trying again: ${causeText(cause)}`);
       }
-      if (this.#leading && Date.now() - this.#renewed > renewDeadline) {
-        log.error({}, `the Lease could not be renewed for ${renewDeadline} ms: no longer leading`);
-        this.#end();
-      }
+      this.#endIfLate(renewDeadline);
       await sleep(retryPeriod * (1 + Math.random() / 10), signal);
     }
+  }
+
+  #endIfLate(renewDeadline: number): void {
+    if (!this.#leading || Date.now() - this.#renewed <= renewDeadline) return;
+    this.#options.log.error({}, `the Lease could not be renewed for ${renewDeadline} ms: no longer leading`);
+    this.#end();
   }
 
   #begin(): void {

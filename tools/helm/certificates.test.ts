@@ -72,7 +72,8 @@ test("certificates by cert-manager have fields and values that its API knows", {
   const made = certificates.map(({ spec }) => spec.secretName);
   for (const { spec } of certificates) assert.ok(issuers.some(({ metadata }) => metadata.name === spec.issuerRef.name));
   assert.ok(made.includes(`${name}-ca`), "the Secret that the second issuer signs with");
-  const { volumes } = only(objects, "Deployment").spec.template.spec;
+  const operator = `${name}-operator`;
+  const { volumes } = only(objects, "Deployment", operator).spec.template.spec;
   assert.ok(made.includes(volumes.find(({ name: volume }: { name: string }) => volume === "tls").secret.secretName));
 });
 

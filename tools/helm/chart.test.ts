@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Command } from "commander";
+import { STATUS_SCHEMA } from "../../src/api/schema-status.ts";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { operatorCommand } from "../../src/cli/operator.ts";
 import { uninstallCommand } from "../../src/cli/uninstall.ts";
+import { watchdogCommand } from "../../src/cli/watchdog.ts";
 import { OBSERVE_PERMISSION } from "../../src/protocol/observe.ts";
 import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
 import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
@@ -82,7 +84,41 @@ test("what the operator may do in a cluster: this, and nothing else", { skip }, 
     "portcullis-observer",
     "portcullis-operator",
     "portcullis-uninstall",
+    "portcullis-watchdog",
   ]);
+});
+
+test("what the watchdog may do: see the Lease and the profiles, and write one word of their status", { skip }, () => {
+  const objects = renderChart(helm);
+  const rules = (kind: string) => JSON.stringify(only(objects, kind, "portcullis-watchdog").rules);
+  const group = "security.datadoghq.com";
+  assert.equal(
+    rules("ClusterRole"),
+    JSON.stringify([
+      { apiGroups: [group], resources: ["securityprofiles"], verbs: ["list"] },
+      { apiGroups: [group], resources: ["securityprofiles/status"], verbs: ["patch"] },
+    ]),
+  );
+  const lease = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["portcullis-operator"] };
+  assert.equal(rules("Role"), JSON.stringify([{ ...lease, verbs: ["get"] }]));
+  const { spec } = only(objects, "ValidatingAdmissionPolicy");
+  const [{ expression }] = spec.matchConditions;
+  assert.match(expression, /'system:serviceaccount:portcullis-system:portcullis-watchdog'/);
+  const fields = spec.validations.flatMap(
+    ({ message }: { message: string }) => /status\.(\w+)$/.exec(message)?.[1] ?? [],
+  );
+  const all = Object.keys(STATUS_SCHEMA.properties ?? {}).filter((name) => name !== "conditions");
+  assert.deepEqual(fields.sort(), all.sort(), "every field of a status but its conditions is confined");
+  assert.equal(only(objects, "ValidatingAdmissionPolicyBinding").spec.policyName, "portcullis-watchdog");
+  const { after, leaseName } = parsed(
+    watchdogCommand(),
+    argumentsOf(only(objects, "Deployment", "portcullis-watchdog")),
+  );
+  assert.deepEqual({ after, leaseName }, { after: 60_000, leaseName: "portcullis-operator" });
+});
+
+test("without the watchdog there is nothing of it", { skip }, () => {
+  assert.equal(JSON.stringify(renderChart(helm, "watchdog.enabled=false")).includes("watchdog"), false);
 });
 
 test("what observers may do: reach one port of one Service, and see verdicts", { skip }, () => {
@@ -107,10 +143,10 @@ test("what observers may do: reach one port of one Service, and see verdicts", {
     { apiGroups: [group], resources: [`${resource}/${subresource}`], verbs: [verb] },
   ]);
   const service = only(objects, "Service", "portcullis-operator");
-  const [container] = only(objects, "Deployment").spec.template.spec.containers;
+  const [container] = only(objects, "Deployment", "portcullis-operator").spec.template.spec.containers;
   const port = container.ports.find(({ name }: { name: string }) => name === "observe");
   assert.equal(service.spec.ports.find(({ name }: { name: string }) => name === "observe").targetPort, "observe");
-  const operator = parsed(operatorCommand(), argumentsOf(only(objects, "Deployment")));
+  const operator = parsed(operatorCommand(), argumentsOf(only(objects, "Deployment", "portcullis-operator")));
   assert.equal(operator.observeAddress, `:${port.containerPort}`);
 });
 
@@ -142,7 +178,7 @@ test("the agent has no rights at the API server, and named capabilities on its n
 });
 
 test("the operator runs as nobody, with nothing", { skip }, () => {
-  const { spec } = only(renderChart(helm), "Deployment").spec.template;
+  const { spec } = only(renderChart(helm), "Deployment", "portcullis-operator").spec.template;
   assert.equal(spec.securityContext.runAsNonRoot, true);
   assert.deepEqual(spec.containers[0].securityContext, {
     allowPrivilegeEscalation: false,
@@ -152,7 +188,7 @@ test("the operator runs as nobody, with nothing", { skip }, () => {
 });
 
 test("the operator is started with its own settings of the program that the image starts", { skip }, () => {
-  const { command } = only(renderChart(helm), "Deployment").spec.template.spec.containers[0];
+  const { command } = only(renderChart(helm), "Deployment", "portcullis-operator").spec.template.spec.containers[0];
   assert.deepEqual([command[0], command.at(-1)], [ENTRYPOINT[0], ENTRYPOINT.at(-1)]);
 });
 
@@ -186,7 +222,7 @@ test("the commands know every argument that the chart gives them", { skip }, () 
     ],
   );
   assert.equal(agent.operator, "$(PORTCULLIS_OPERATOR_SERVICE_HOST):$(PORTCULLIS_OPERATOR_SERVICE_PORT)");
-  const operator = parsed(operatorCommand(), argumentsOf(only(objects, "Deployment")));
+  const operator = parsed(operatorCommand(), argumentsOf(only(objects, "Deployment", "portcullis-operator")));
   assert.deepEqual([operator.leaseName, operator.agentServiceAccount], ["portcullis-operator", "portcullis-agent"]);
   only(objects, "ServiceAccount", "portcullis-agent");
   const uninstall = parsed(uninstallCommand(), argumentsOf(only(objects, "Job")));
@@ -225,7 +261,7 @@ test("each monitor finds the Service of its component, and that the pods' port",
       selected.map(({ metadata }) => metadata.name),
       [`portcullis-${component}-metrics`],
     );
-    const [container] = only(objects, kind).spec.template.spec.containers;
+    const [container] = only(objects, kind, `portcullis-${component}`).spec.template.spec.containers;
     const port = container.ports.find(({ name }: { name: string }) => name === "metrics");
     assert.equal(selected[0]?.spec.ports[0].port, port.containerPort);
   }
@@ -342,6 +378,7 @@ test("a ResourceQuota lets every pod in: each container has requests, and a limi
   assert.deepEqual(containers.map(({ name }) => name).sort(), [
     "DaemonSet/agent",
     "Deployment/operator",
+    "Deployment/watchdog",
     "Job/uninstall",
   ]);
   for (const { name, resources } of containers) {

@@ -28,10 +28,19 @@ const FOLDERS: Readonly<Record<string, { file: string; holds: (object: Manifest)
   },
   operator: {
     file: "operator.yaml",
-    holds: ({ kind }) => ["Service", "Deployment", "PodDisruptionBudget", "NetworkPolicy"].includes(kind),
+    holds: (object) =>
+      ["Service", "Deployment", "PodDisruptionBudget", "NetworkPolicy"].includes(object.kind) && !isWatchdog(object),
+  },
+  watchdog: {
+    file: "watchdog.yaml",
+    holds: (object) => isWatchdog(object) && /^(Deployment|ValidatingAdmissionPolicy(Binding)?)$/.test(object.kind),
   },
   agent: { file: "agent.yaml", holds: ({ kind }) => kind === "DaemonSet" },
 };
+
+function isWatchdog({ metadata }: Manifest): boolean {
+  return metadata.labels?.["app.kubernetes.io/component"] === "watchdog";
+}
 
 /** Path from the root of the repository -> text. */
 export function configFiles(helm: string): Map<string, string> {
@@ -51,7 +60,7 @@ export function configFiles(helm: string): Map<string, string> {
     ["config/default/namespace.yaml", `${HEADER}${stringify(namespace())}`],
     [
       "config/default/kustomization.yaml",
-      kustomization(["namespace.yaml", "../crd", "../rbac", "../operator", "../agent"]),
+      kustomization(["namespace.yaml", "../crd", "../rbac", "../operator", "../watchdog", "../agent"]),
     ],
     ["config/samples/kustomization.yaml", kustomization(["ping.yaml", "pong.yaml"])],
     ...["ping", "pong"].map((name): [string, string] => [

@@ -14,7 +14,7 @@
 {{- if eq (int .Values.agent.metricsPort) (int .Values.agent.probePort) -}}
 {{- fail (printf "agent.metricsPort and agent.probePort are both %d; they have to differ" (int .Values.agent.metricsPort)) -}}
 {{- end -}}
-{{- range $component := list "operator" "agent" "uninstall" -}}
+{{- range $component := list "operator" "watchdog" "agent" "uninstall" -}}
 {{- $resources := (index $.Values $component).resources -}}
 {{- range $name, $limit := $resources.limits -}}
 {{- $request := index ($resources.requests | default dict) $name -}}

@@ -13,6 +13,7 @@
 {{- end -}}
 
 {{- define "portcullis.operator" -}}{{ include "portcullis.fullname" . }}-operator{{- end -}}
+{{- define "portcullis.watchdog" -}}{{ include "portcullis.fullname" . }}-watchdog{{- end -}}
 {{- define "portcullis.agent" -}}{{ include "portcullis.fullname" . }}-agent{{- end -}}
 
 {{- /* Labels of one component: a dict of `root` and `component`. */ -}}

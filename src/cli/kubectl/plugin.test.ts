@@ -210,6 +210,14 @@ test("status says of which time it is where no operator has been at work for a m
   assert.match(operator.problem, words);
 });
 
+test("status: what nobody knows is not called amiss", () => {
+  const away = { type: "Enforced", status: "Unknown", reason: "OperatorAway", message: "no operator has been at work" };
+  const unknown = { ...profile, status: { ...profile.status, conditions: [away] } };
+  const { status, stdout, stderr } = plugin(["status"], { leases: [lease(90)], profiles: [unknown] });
+  assert.equal(status, 3, stderr);
+  assert.match(stdout, /not known to be in force:\n {2}web\/shop: Enforced is Unknown: no operator has been at work/);
+});
+
 test("status: an operator that gave its Lease back is at work no more; what is amiss comes first", () => {
   const { status, stdout, stderr } = plugin(["status", "-o", "json"], { leases: [lease(90, "")], agents: [] });
   assert.equal(status, 1, stderr);

@@ -3,6 +3,7 @@
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { printableLines } from "../../api/printable.ts";
+import { OPERATOR_AWAY } from "../../operator/status/profile-status.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { agents, isForbidden, Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
 import { type OperatorState, operatorState } from "./operator-lease.ts";
@@ -35,6 +36,8 @@ interface ProfileState {
   name: string;
   /** Null: it is in force on all that it selects. */
   problem: string | null;
+  /** Nobody knows whether it is, because no operator is at work. */
+  isUnknown: boolean;
   /** As the operator has written it. */
   status: object;
 }
@@ -47,7 +50,7 @@ which time that is.
 ${exitStatusHelp({
   0: "all is well",
   1: "a profile is not in force, a node has no working agent, or the cluster cannot be asked",
-  3: "all was well when an operator was last at work; none is now",
+  3: "no operator is at work: whether profiles are in force is not known; nothing else is amiss",
 })}`;
 
 export function statusCommand(): Command {
@@ -79,15 +82,15 @@ function showOne(kubectl: Kubectl, name: string, options: StatusOptions, operato
     const described = kubectl.text("describe", "securityprofile", name, ...namespaceArguments(options));
     process.stdout.write(printableLines([described.trimEnd(), ...operatorLines(operator), ""].join("\n")));
   }
-  process.exitCode = exitStatus(state.problem !== null, operator);
+  process.exitCode = exitStatus([state], operator);
 }
 
 function showAll(kubectl: Kubectl, options: StatusOptions, operator: OperatorState | null): void {
   const scope = options.allNamespaces ? ["--all-namespaces"] : namespaceArguments(options);
   const profiles = kubectl.list("securityprofiles", ...scope).map(stateOf);
   const nodes = nodeStates(kubectl, options.systemNamespace);
-  const isAmiss = [...profiles, ...(nodes ?? [])].some(({ problem }) => problem !== null);
-  const ok = !isAmiss && (operator?.problem ?? null) === null;
+  const states = [...profiles, ...(nodes ?? [])];
+  const ok = exitStatus(states, operator) === ExitStatus.GOOD;
   if (options.output === "json") printJson({ ok, profiles, nodes, operator } satisfies StatusReport);
   else {
     const table = profiles.length === 0 ? "" : kubectl.text("get", "securityprofiles", ...scope, "--output=wide");
@@ -95,12 +98,16 @@ function showAll(kubectl: Kubectl, options: StatusOptions, operator: OperatorSta
       printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${textOf(profiles, nodes, operator)}\n`),
     );
   }
-  process.exitCode = exitStatus(isAmiss, operator);
+  process.exitCode = exitStatus(states, operator);
 }
 
-function exitStatus(isAmiss: boolean, operator: OperatorState | null): number {
-  if (isAmiss) return ExitStatus.NO;
-  return (operator?.problem ?? null) === null ? ExitStatus.GOOD : ExitStatus.INCOMPLETE;
+function exitStatus(
+  states: readonly { problem: string | null; isUnknown?: boolean }[],
+  operator: OperatorState | null,
+): number {
+  const amiss = states.filter(({ problem }) => problem !== null);
+  if (amiss.some(({ isUnknown = false }) => !isUnknown)) return ExitStatus.NO;
+  return amiss.length === 0 && (operator?.problem ?? null) === null ? ExitStatus.GOOD : ExitStatus.INCOMPLETE;
 }
 
 function printJson(value: object): void {
@@ -121,7 +128,8 @@ function stateOf({ metadata, status = {} }: KubeObject): ProfileState {
       : failed === undefined
         ? null
         : `${failed.type} is ${failed.status}: ${failed.message || failed.reason}`;
-  return { namespace, name, problem, status };
+  const isUnknown = failed?.status === "Unknown" && failed.reason === OPERATOR_AWAY;
+  return { namespace, name, problem, isUnknown, status };
 }
 
 /** Each node, and what keeps changes from it; null where one may not see that. */
@@ -151,12 +159,15 @@ function textOf(
   operator: StatusReport["operator"],
 ): string {
   const listed = (lines: string[]) => lines.map((line) => `  ${line}`);
-  const amiss = profiles.flatMap(({ namespace, name, problem }) =>
-    problem === null ? [] : `${namespace}/${name}: ${problem}`,
-  );
+  const wrong = (unknown: boolean) =>
+    profiles.flatMap(({ namespace, name, problem, isUnknown }) =>
+      problem === null || isUnknown !== unknown ? [] : `${namespace}/${name}: ${problem}`,
+    );
+  const [amiss, unknown] = [wrong(false), wrong(true)];
   const cutOff = nodes?.flatMap(({ name, problem }) => (problem === null ? [] : `${name}: ${problem}`));
   return [
     ...(amiss.length === 0 ? [] : ["not in force as asked:", ...listed(amiss)]),
+    ...(unknown.length === 0 ? [] : ["not known to be in force:", ...listed(unknown)]),
     ...(cutOff === undefined
       ? ["nodes are not shown: you may not list nodes, or Portcullis' pods"]
       : cutOff.length === 0

@@ -117,6 +117,11 @@ export class FakeApiServer {
     this.#faults.push({ match, status, times, ...(retryAfter === undefined ? {} : { retryAfter }) });
   }
 
+  /** No request is answered with an error that was asked for any more. */
+  heal(): void {
+    this.#faults = [];
+  }
+
   /** Breaks all watches off, in the middle of a line. */
   breakWatches(): void {
     for (const { response } of this.#watchers) {
@@ -233,7 +238,8 @@ export class FakeApiServer {
     if (version !== undefined && version !== stored.metadata.resourceVersion) {
       return refusal(409, "the object has been modified");
     }
-    if (part === "status") return good(this.#store(collection, { ...stored, status: body.status }));
+    if (part === "status")
+      return good(this.#store(collection, { ...stored, status: applied(stored.status, body.status) }));
     const next = method === "PATCH" ? { ...stored, ...body, metadata: stored.metadata } : body;
     return good(this.#store(collection, next));
   }
@@ -292,6 +298,18 @@ function tell({ from, collection, namespace, fieldSelector, shape, response }: W
 function shapeOf(accept = ""): Watcher["shape"] {
   if (!accept.includes("as=PartialObjectMetadata")) return (object) => object;
   return ({ apiVersion, kind, metadata }) => ({ ...(apiVersion && { apiVersion }), ...(kind && { kind }), metadata });
+}
+
+interface Status {
+  conditions?: { type: string }[];
+}
+
+/** As server-side apply does with fields that are given; what is not given stays, whosever it was. */
+function applied(before: unknown, given: unknown): Status {
+  const [old, now] = [(before ?? {}) as Status, (given ?? {}) as Status];
+  if (now.conditions === undefined) return { ...old, ...now };
+  const conditions = new Map([...(old.conditions ?? []), ...now.conditions].map((item) => [item.type, item]));
+  return { ...old, ...now, conditions: [...conditions.values()] };
 }
 
 function good(body: unknown, status = 200): Reply {

@@ -4,6 +4,9 @@ import type { Reason } from "../../api/reasons.ts";
 export const CONDITION_TYPES = ["Accepted", "Programmed", "Enforced", "Hardened"] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
+/** Reason of conditions that nobody looks after, because no operator is at work: their status is Unknown. */
+export const OPERATOR_AWAY = "OperatorAway";
+
 /** As metav1.Condition. */
 export interface Condition {
   type: ConditionType;

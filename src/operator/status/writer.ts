@@ -161,8 +161,9 @@ export class StatusWriter {
     const status = this.#build(profile, previous);
     if (status === null) return;
     const text = canonical(status);
-    if (text === (this.#written.get(profile.key)?.text ?? canonical(previous))) return;
-    if (!isLast && this.#mayWait(profile, previous, status)) return;
+    const isDue = this.#isUnconfirmed(profile);
+    if (!isDue && text === (this.#written.get(profile.key)?.text ?? canonical(previous))) return;
+    if (!isDue && !isLast && this.#mayWait(profile, previous, status)) return;
     this.#bucket.take();
     try {
       const { refused } = await writeWhatIsTaken(status, async (part) => {
@@ -176,6 +177,15 @@ export class StatusWriter {
       throw cause;
     }
     this.#written.set(profile.key, { uid: profile.uid, at: Date.now(), status, text });
+  }
+
+  /**
+   * Each status is written once after the agents had time to connect, also if it says nothing new: the watchdog may have marked it as
+   * Unknown just as this operator read it.
+   */
+  #isUnconfirmed({ key }: StoredProfile): boolean {
+    const settled = (this.#options.servingSince() ?? Date.now()) + SERVING_GRACE_MS;
+    return Date.now() > settled && (this.#written.get(key)?.at ?? 0) <= settled;
   }
 
   /** Only more packets were allowed since the last write, and that was not long ago: comes back later. */

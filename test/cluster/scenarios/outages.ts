@@ -7,7 +7,15 @@ import { Load, type LoadResult, loadProfile } from "../harness/load.ts";
 import type { Node } from "../harness/node.ts";
 import { app, container, deployment, type Pod, profile, spread, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { leader, type ProductPod, productLogs, productPods, productReady } from "../harness/product.ts";
+import {
+  leader,
+  OPERATOR,
+  type ProductPod,
+  productLogs,
+  productPods,
+  productReady,
+  SYSTEM,
+} from "../harness/product.ts";
 import { containerId, request, Scene } from "../harness/scene.ts";
 import { type Server, WEB_PORT } from "../harness/servers.ts";
 
@@ -16,6 +24,8 @@ const TAKE_OVER_MS = 30_000;
 /** Agents look for an operator again and again, after half a minute at the latest. */
 const AGENTS_BACK_MS = 45_000;
 const API_AWAY_MS = 60_000;
+/** The watchdog waits for a minute without a renewal; the operators take some seconds to end, and it some to write. */
+const AGED_MS = 90_000;
 const KILLS = 2;
 
 export function outages(cluster: Cluster, server: Server): void {
@@ -103,6 +113,34 @@ export function outages(cluster: Cluster, server: Server): void {
       await scene.becomesAllowed(server, pod, "web", "/bin/app");
     });
 
+    test("no operator is left: statuses become Unknown by themselves, and True again when one is back", async (t) => {
+      const replicas = (count: number) => cluster.kubectl("-n", SYSTEM, "scale", OPERATOR, `--replicas=${count}`);
+      const pod = shop();
+      await scene.enforced("shop");
+      const before = conditionOf(scene, "shop");
+      replicas(0);
+      const away = Date.now();
+      try {
+        await scene.shows("shop", "ENFORCED to be Unknown", ([, , , enforced]) => enforced === "Unknown", AGED_MS);
+        t.diagnostic(`Unknown ${Date.now() - away} ms after the operators were told to end`);
+        assert.ok(Date.now() - away > 50_000, "no sooner: operators may follow one another");
+        const { reason, message } = conditionOf(scene, "shop");
+        assert.equal(reason, "OperatorAway");
+        assert.ok(message.endsWith(`Its last word was True: ${before.message}`), message);
+        scene.allowed(server, pod, "web", "/bin/app");
+        scene.refused(server, pod, "web", "/bin/other");
+        scene.apply(profile("late", rules(WEB_PORT)));
+        await scene.shows("late", "a new one to be Unknown", (columns) => columns.includes("Unknown"), 30_000);
+      } finally {
+        replicas(2);
+      }
+      productReady(cluster);
+      const back = Date.now();
+      await scene.enforced("shop", 60_000);
+      t.diagnostic(`True again ${Date.now() - back} ms after an operator was back`);
+      scene.kubectl("delete", "securityprofile", "late");
+    });
+
     test("versions are forgotten while the operator sleeps: it lists again, and misses nothing", async () => {
       const operators = productPods(cluster, "operator");
       const signal = (name: string) => {
@@ -129,6 +167,11 @@ export function outages(cluster: Cluster, server: Server): void {
       productReady(cluster);
     });
   });
+}
+
+function conditionOf(scene: Scene, name: string): { reason: string; message: string } {
+  const path = 'jsonpath={.status.conditions[?(@.type=="Enforced")]}';
+  return JSON.parse(scene.kubectl("get", "securityprofile", name, "-o", path));
 }
 
 function loadOf(scene: Scene, server: Server, label: string): Promise<Load> {

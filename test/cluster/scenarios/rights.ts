@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
 import { connectAgent } from "../harness/agent-connection.ts";
 import type { Cluster } from "../harness/cluster.ts";
-import { FOLDER } from "../harness/place.ts";
+import { profile } from "../harness/objects.ts";
+import { eventually, FOLDER } from "../harness/place.ts";
 import { leader, productPods, SYSTEM } from "../harness/product.ts";
 
 const account = (name: string) => `system:serviceaccount:${SYSTEM}:portcullis-${name}`;
@@ -79,6 +80,81 @@ export function rights(cluster: Cluster): void {
       assert.match(tried(token, "get", "pods", "-A", "-o", "name"), /pod\//);
       assert.match(tried(token, "-n", SYSTEM, "get", "secrets"), /Forbidden/);
       assert.match(tried(token, "delete", "securityprofile", "any", "-n", "default"), /Forbidden/);
+    });
+
+    describe("the watchdog's token", () => {
+      let token: string;
+      const patched = (status: object, ...more: string[]) =>
+        tried(
+          token,
+          "-n",
+          "default",
+          "patch",
+          PROFILES,
+          "watched",
+          "--subresource=status",
+          "--type=merge",
+          "-p",
+          JSON.stringify({ status }),
+          ...more,
+        );
+      const condition = (type: string, status: string, reason: string) => {
+        const lastTransitionTime = "2026-01-01T00:00:00Z";
+        return { type, status, reason, message: "by the watchdog", lastTransitionTime };
+      };
+      /** As the operator has written it, with some conditions in place of its own. */
+      const conditions = (...others: { type: string }[]) => {
+        const { status } = cluster.get<{ status: { conditions: { type: string }[] } }>(
+          PROFILES,
+          "watched",
+          "-n",
+          "default",
+        );
+        const kept = status.conditions.filter(({ type }) => !others.some((other) => other.type === type));
+        return { conditions: [...kept, ...others] };
+      };
+
+      before(async () => {
+        token = tokenOf("watchdog");
+        cluster.apply(profile("watched", []), "-n", "default");
+        const isWritten = () =>
+          cluster
+            .said("-n", "default", "get", "sp", "watched", "-o", "jsonpath={.status.conditions}")
+            .includes("Enforced");
+        await eventually("a status", isWritten, { timeout: 20_000 });
+      });
+      after(() => cluster.kubectl("-n", "default", "delete", "securityprofile", "watched"));
+
+      test("may say of a profile that nobody knows whether it is in force", () => {
+        const unknown = ["Programmed", "Enforced"].map((type) => condition(type, "Unknown", "OperatorAway"));
+        assert.match(patched(conditions(...unknown)), /patched/);
+      });
+
+      test("and nothing else: neither that it is, nor that it is not, nor any other word of its status", () => {
+        const only = /may set Programmed and Enforced to Unknown/;
+        assert.match(patched(conditions(condition("Enforced", "True", "Enforced"))), only);
+        assert.match(patched(conditions(condition("Enforced", "False", "OperatorAway"))), only);
+        assert.match(patched(conditions(condition("Enforced", "Unknown", "Attacked"))), only);
+        assert.match(patched(conditions(condition("Accepted", "Unknown", "OperatorAway"))), only);
+        assert.match(patched({ conditions: [condition("Enforced", "Unknown", "OperatorAway")] }), only);
+        assert.match(patched({ conditions: null }), only);
+        for (const status of [
+          { dropped: 7 },
+          { mode: "Learn" },
+          { processes: [] },
+          { observedGeneration: 9 },
+          { pods: null },
+        ]) {
+          const [name] = Object.keys(status);
+          assert.match(patched(status), new RegExp(`may not change status.${name}`));
+        }
+        assert.match(
+          tried(token, "-n", "default", "patch", PROFILES, "watched", "--type=merge", "-p", '{"spec":{}}'),
+          /Forbidden/,
+        );
+        assert.match(tried(token, "get", "pods", "-A"), /Forbidden/);
+        assert.match(tried(token, "-n", SYSTEM, "get", "secrets"), /Forbidden/);
+      });
     });
 
     describe("an agent's token", () => {

@@ -1,0 +1,66 @@
+/** `portcullis watchdog`: marks statuses as Unknown while no operator is at work. */
+import { Command, Option } from "commander";
+import { KubeConnection } from "../kube/connection.ts";
+import { Watchdog } from "../operator/watchdog.ts";
+import { createLogger, LOG_LEVELS, type LogLevel } from "../telemetry/logger.ts";
+import { formatDuration, parseDuration } from "./durations.ts";
+import { endSignal } from "./end-signal.ts";
+import { exitStatusHelp } from "./exit-status.ts";
+import { packageVersion } from "./package-version.ts";
+
+interface WatchdogCommandOptions {
+  kubeconfig?: string;
+  context?: string;
+  namespace: string;
+  leaseName: string;
+  after: number;
+  logLevel: LogLevel;
+}
+
+const AFTER_MS = 60_000;
+
+const EXIT_STATUS = `
+${exitStatusHelp({
+  0: "ended by a signal",
+  1: "there is no usable configuration of a cluster",
+})}`;
+
+export function watchdogCommand(): Command {
+  return new Command("watchdog")
+    .summary("mark statuses as Unknown while no operator is at work")
+    .description(
+      "Watches the Lease that the operator renews. While nobody does, the conditions Programmed and Enforced of all " +
+        "SecurityProfiles become Unknown, with reason OperatorAway; the next operator writes what is true.",
+    )
+    .option(
+      "--kubeconfig <file>",
+      "how to reach the cluster; else KUBECONFIG, ~/.kube/config, or the pod's service account",
+    )
+    .option("--context <name>", "context of the kubeconfig")
+    .option("--namespace <name>", "where the Lease is", process.env.POD_NAMESPACE ?? "portcullis-system")
+    .option("--lease-name <name>", "the operators' Lease", "portcullis-operator")
+    .addOption(
+      new Option("--after <time>", "without a renewal of the Lease")
+        .argParser(parseDuration)
+        .default(AFTER_MS, formatDuration(AFTER_MS)),
+    )
+    .addOption(new Option("--log-level <level>", "diagnostics on standard error").choices(LOG_LEVELS).default("info"))
+    .addHelpText("after", EXIT_STATUS)
+    .action((options: WatchdogCommandOptions) => runWatchdog(options));
+}
+
+async function runWatchdog(options: WatchdogCommandOptions): Promise<void> {
+  const { kubeconfig, context, namespace, leaseName, after } = options;
+  const log = createLogger({ level: options.logLevel });
+  const connection = await KubeConnection.load({
+    version: packageVersion(),
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+  });
+  const watchdog = new Watchdog({ connection, namespace, leaseName, after, log });
+  watchdog.start();
+  log.info({ server: connection.server, lease: `${namespace}/${leaseName}` }, "watching the operators' Lease");
+  await endSignal();
+  await watchdog.stop();
+  connection.close();
+}
