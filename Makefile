@@ -98,6 +98,10 @@ fuzz-protocol: setup ## Fuzzing of all that the network reaches: agents' protoco
 bench: build build/bench/traffic ## Print ratios against a baseline of the same run (ARGS="--only dns --seconds 5")
 	$(NODE) bench/bench.ts $(ARGS)
 
+.PHONY: bench-plane
+bench-plane: setup ## Measure the operator's event loop and other namespaces' edits while it is attacked (ARGS="--seconds 15 --only streams")
+	$(NODE) --disable-warning=ExperimentalWarning bench/plane/plane.ts $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: setup ## Measure the operator with 1,000 nodes, 50,000 pods and 1,000 profiles (ARGS="--nodes 100 --pods 3000 --profiles 100")
 	@tools/setup-cluster cluster

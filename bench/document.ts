@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { ratioChart } from "./chart.ts";
-import { scaleSectionOf } from "./scale/page.ts";
+import { sectionOf } from "./page.ts";
 import { type Result, resultCells } from "./table.ts";
 
 const DOCUMENT = fileURLToPath(new URL("../docs/benchmarks.md", import.meta.url));
@@ -20,16 +20,17 @@ export interface Run {
   notes: readonly string[];
 }
 
-/** Writes page and picture; the section of `make bench-scale` stays. */
+/** Writes page and picture; the sections of `make bench-plane` and `make bench-scale` stay. */
 export function writeDocument(results: readonly Result[], run: Run): void {
-  const scale = scaleSectionOf(readFileSync(DOCUMENT, "utf8"));
+  const page = readFileSync(DOCUMENT, "utf8");
+  const others = (["bench-plane", "bench-scale"] as const).map((name) => sectionOf(page, name));
   writeFileSync(
     fileURLToPath(new URL(CHART, `file://${DOCUMENT}`)),
     ratioChart(results.filter(({ baseline }) => baseline === "bare")),
   );
   writeFileSync(
     DOCUMENT,
-    [introduction(), machine(run), targets(results), ...results.map(section), method(), scale].join("\n"),
+    [introduction(), machine(run), targets(results), ...results.map(section), method(), ...others].join("\n"),
   );
 }
 
@@ -37,7 +38,7 @@ function introduction(): string {
   return `# Benchmarks
 
 What Portcullis costs, against the same traffic without it, in one run on one machine. This page is written by
-\`make bench ARGS=--write\` (and \`make bench-scale ARGS=--write\`), and no figure on it is typed by hand. Figures depend on the machine; the ratios much less so.
+\`make bench ARGS=--write\` (and \`make bench-plane\` and \`make bench-scale\`, with the same argument), and no figure on it is typed by hand. Figures depend on the machine; the ratios much less so.
 
 ![Ratios against the baseline](${CHART})
 `;

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { withScaleSection } from "./page.ts";
+import { withSection } from "../page.ts";
 import type { EditResult, QuietResult, ScaleResult } from "./results.ts";
 import { type Target, targetsOf } from "./targets.ts";
 
@@ -11,7 +11,7 @@ const MEBIBYTE = 1024 ** 2;
 const GIBIBYTE = 1024 ** 3;
 
 export function writeScaleSection(result: ScaleResult): void {
-  writeFileSync(DOCUMENT, withScaleSection(readFileSync(DOCUMENT, "utf8"), scaleText(result)));
+  writeFileSync(DOCUMENT, withSection(readFileSync(DOCUMENT, "utf8"), "bench-scale", scaleText(result)));
 }
 
 /** Markdown, which can be read on a terminal too. */

@@ -17,7 +17,8 @@ const START_MS = 30_000;
 export class OperatorProcess {
   readonly #folder: string;
   readonly #child: ChildProcess;
-  readonly #ports: { agents: number; metrics: number };
+  /** Of 127.0.0.1. */
+  readonly ports: { agents: number; metrics: number };
   readonly #agents: TestAgent[] = [];
   /** What it said on standard error. */
   output = "";
@@ -25,7 +26,7 @@ export class OperatorProcess {
   private constructor(folder: string, child: ChildProcess, ports: { agents: number; metrics: number }) {
     this.#folder = folder;
     this.#child = child;
-    this.#ports = ports;
+    this.ports = ports;
     child.stderr?.on("data", (text) => {
       this.output += String(text);
     });
@@ -79,7 +80,7 @@ export class OperatorProcess {
   }
 
   agent(node: string, more: Partial<TestAgentOptions> = {}): TestAgent {
-    const address = `127.0.0.1:${this.#ports.agents}`;
+    const address = `127.0.0.1:${this.ports.agents}`;
     const agent = new TestAgent({ address, node, token: `agent-on-${node}`, ...more });
     this.#agents.push(agent);
     return agent.connect();
@@ -88,7 +89,7 @@ export class OperatorProcess {
   /** A metric without labels, or with just these; null where it cannot be read. */
   async metric(name: string): Promise<number | null> {
     try {
-      const answer = await fetch(`http://127.0.0.1:${this.#ports.metrics}/metrics`, {
+      const answer = await fetch(`http://127.0.0.1:${this.ports.metrics}/metrics`, {
         signal: AbortSignal.timeout(5_000),
       });
       const line = (await answer.text()).split("\n").find((text) => text.startsWith(`${name} `));

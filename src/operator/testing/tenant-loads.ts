@@ -1,0 +1,84 @@
+/** For tests and benchmarks: what one who may write SecurityProfiles in one namespace can do to an operator, on a made-up cluster. */
+import { setTimeout as wait } from "node:timers/promises";
+import { SECURITY_PROFILES } from "../kinds.ts";
+import type { TestCluster } from "./cluster.ts";
+import { profileObject } from "./stored-profile.ts";
+
+/** Goes on until the signal. */
+export type Load = (cluster: TestCluster, signal: AbortSignal) => Promise<void>;
+
+/** Puts a profile of the namespace `tenant` in. */
+function put(cluster: TestCluster, name: string, spec: object, generation = 1): void {
+  cluster.server.put(SECURITY_PROFILES, profileObject(spec, { name, namespace: "tenant", uid: name, generation }));
+}
+
+function prefixes(count: number, first = 10): string[] {
+  return Array.from({ length: count }, (_, i) => `${first + (i >> 14)}.${(i >> 6) & 255}.${(i & 63) * 4}.0/24`);
+}
+
+/** A hundred processes with so many prefixes in all. */
+function processes(all: readonly string[]): object[] {
+  const each = Math.floor(all.length / 100);
+  return Array.from({ length: 100 }, (_, index) => ({
+    path: `/bin/${index}`,
+    network: { egress: { cidr4: all.slice(index * each, (index + 1) * each), l4: { protocols: ["tcp"] } } },
+  }));
+}
+
+export const LARGE_PROFILES = 90;
+const LARGE_BYTES = 1_280_000;
+/** Of a prefix in JSON, about. */
+const PREFIX_BYTES = 17;
+
+/** Ninety profiles of 1.28 MB that select nothing. */
+export const largeProfiles: Load = async (cluster, signal) => {
+  const cidr4 = prefixes(Math.floor(LARGE_BYTES / 100 / PREFIX_BYTES));
+  const of = (path: string) => ({ path, network: { egress: { cidr4, l4: { protocols: ["tcp"] } } } });
+  const spec = {
+    labelSelector: { matchLabels: { nobody: "has-this" } },
+    processes: Array.from({ length: 100 }, (_, index) => of(`/bin/${index}`)),
+  };
+  for (let index = 0; index < LARGE_PROFILES && !signal.aborted; index += 1) {
+    put(cluster, `large-${index}`, spec);
+    await wait(60);
+  }
+};
+
+/** Two profiles of 40,000 prefixes on a pod of node `n2`, edited every second. */
+export const editedPrefixes: Load = async (cluster, signal) => {
+  cluster.pod("victim", { namespace: "tenant", labels: { app: "web" }, node: "n2" });
+  const specs = [10, 60].map((first) => ({ processes: processes(prefixes(40_000, first)) }));
+  for (let generation = 1; !signal.aborted; generation += 1) {
+    for (const name of ["one", "two"]) put(cluster, name, specs[generation % 2] as object, generation);
+    await wait(1_000);
+  }
+};
+
+const SELECTING_PROFILES = 300;
+const SELECTORS = 64;
+const SELECTED_PODS = 20;
+
+/** Three hundred profiles with 64 selectors each on the same 20 pods of node `n2`, whose labels change fifty times a second. */
+export const manySelectors: Load = async (cluster, signal) => {
+  const label = (pod: number, turn: number) =>
+    cluster.pod(`p${pod}`, {
+      namespace: "tenant",
+      labels: { app: "web", turn: String(turn % SELECTORS) },
+      ip: `10.200.0.${pod + 1}`,
+      node: "n2",
+    });
+  for (let pod = 0; pod < SELECTED_PODS; pod += 1) label(pod, 0);
+  for (let index = 0; index < SELECTING_PROFILES && !signal.aborted; index += 1) {
+    const selectors = Array.from({ length: SELECTORS }, (_, turn) => ({
+      podSelector: { matchExpressions: [{ key: "turn", operator: "NotIn", values: [String(turn), `x${index}`] }] },
+    }));
+    const [egress, ingress] = [selectors.slice(0, SELECTORS / 2), selectors.slice(SELECTORS / 2)];
+    const network = { egress: { pods: egress }, ingress: { pods: ingress } };
+    put(cluster, `p${index}`, { processes: [{ path: `/bin/p${index}`, network }] });
+    if (index % 10 === 0) await wait(10);
+  }
+  for (let turn = 0; !signal.aborted; turn += 1) {
+    label(turn % SELECTED_PODS, turn);
+    await wait(20);
+  }
+};
