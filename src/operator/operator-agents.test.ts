@@ -6,7 +6,7 @@ import { status as GrpcStatus } from "@grpc/grpc-js";
 import { EVENTS } from "../kube/resources.ts";
 import { eventually } from "../kube/testing/silence.ts";
 import { CountersSchema, ViolationsSchema } from "../protocol/agent_pb.js";
-import { LEADER_METADATA } from "../protocol/service.ts";
+import { LEADER_METADATA, PROTOCOL_VERSION } from "../protocol/service.ts";
 import { TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster;
@@ -230,6 +230,25 @@ test("who may connect, and as whom", async () => {
   await eventually("a node by its pod", () => bound.states.length === 1);
   cluster.server.fail(/tokenreviews/, 500);
   assert.equal(await ended("agent-on-n1", "n1"), GrpcStatus.UNAVAILABLE);
+});
+
+test("an agent of another protocol is not let in, and its node's pods say why, until it is upgraded", async () => {
+  cluster.pod("web");
+  cluster.profile("web", allowing("10.0.0.0/8"));
+  const operator = await cluster.operator();
+  const old = cluster.agent(operator, "n1", { protocol: PROTOCOL_VERSION - 1 });
+  await eventually("an end", () => old.ended !== null);
+  assert.equal(old.ended?.code, GrpcStatus.FAILED_PRECONDITION);
+  await cluster.becomes("web", "Enforced", "False NodesFailing");
+  const [failing] = cluster.status("web")?.failingNodes ?? [];
+  assert.equal(failing?.reason, "AgentIncompatible");
+  assert.match(failing?.message ?? "", /speaks protocol 0, this operator 1; upgrade the older/);
+  const upgraded = cluster.agent(operator, "n1");
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  const second = cluster.agent(operator, "n1", { protocol: PROTOCOL_VERSION + 1 });
+  await eventually("another end", () => second.ended !== null);
+  assert.equal(upgraded.ended, null, "one that is at work stays so");
+  assert.equal(cluster.condition("web", "Enforced"), "True Enforced");
 });
 
 test("only the leader serves; the other tells where it is, and takes over", async () => {

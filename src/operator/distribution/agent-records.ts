@@ -42,6 +42,8 @@ export interface AgentRecord {
   podCharacters: number;
   problems: readonly Problem[];
   searchDomains: readonly string[];
+  /** Why its agent was not let in when it came last; null where it was. */
+  turnedAway: string | null;
   /** Of the last report of counters: a report that comes twice counts once. */
   instance: string;
   sequence: bigint;
@@ -97,11 +99,22 @@ export class AgentRecords {
     const before = record.searchDomains;
     record.searchDomains = [...hello.searchDomains];
     record.connected = true;
+    record.turnedAway = null;
     record.lastSeen = Date.now();
     this.#records.set(node, record);
     this.#listener.reported(node, null);
     if (!isSameList(before, record.searchDomains)) this.#listener.domainsReported(node, null);
     return record;
+  }
+
+  /** An agent has said hello, and cannot be worked with. */
+  turnedAway(node: string, why: string): void {
+    const record = this.#records.get(node) ?? newRecord(node);
+    this.#records.set(node, record);
+    // A second agent of a node, say, beside one that is at work.
+    if (record.connected || record.turnedAway === why) return;
+    record.turnedAway = why;
+    this.#listener.reported(node, null);
   }
 
   /** Time has passed in which something should have happened. */
@@ -264,6 +277,7 @@ function newRecord(node: string): AgentRecord {
     podCharacters: 0,
     problems: [],
     searchDomains: [],
+    turnedAway: null,
     instance: "",
     sequence: 0n,
   };

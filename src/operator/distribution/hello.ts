@@ -4,17 +4,22 @@ import type { Hello } from "../../protocol/agent_pb.js";
 import { PROTOCOL_VERSION } from "../../protocol/service.ts";
 import { StreamRefusal } from "./authentication.ts";
 
-/**
- * @param node of the agent's token
- * @throws StreamRefusal
- */
-export function checkHello({ protocol, nodeName }: Hello, node: string): void {
-  if (protocol !== PROTOCOL_VERSION) {
-    throw new StreamRefusal(
+/** The agent is of a version that this operator cannot work with. */
+export class ProtocolRefusal extends StreamRefusal {
+  constructor(protocol: number) {
+    super(
       GrpcStatus.FAILED_PRECONDITION,
       `the agent speaks protocol ${protocol}, this operator ${PROTOCOL_VERSION}; upgrade the older of the two`,
     );
   }
+}
+
+/**
+ * @param node of the agent's token
+ * @throws ProtocolRefusal, StreamRefusal
+ */
+export function checkHello({ protocol, nodeName }: Hello, node: string): void {
+  if (protocol !== PROTOCOL_VERSION) throw new ProtocolRefusal(protocol);
   if (nodeName !== node) {
     throw new StreamRefusal(
       GrpcStatus.PERMISSION_DENIED,

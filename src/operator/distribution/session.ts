@@ -26,7 +26,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
 import type { Gate } from "./gate.ts";
-import { checkHello } from "./hello.ts";
+import { checkHello, ProtocolRefusal } from "./hello.ts";
 import { sizeOf } from "./revision.ts";
 
 export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
@@ -169,8 +169,9 @@ export class Session {
 
   /** What one agent has sent ends its own stream, whatever is wrong with it. */
   #failed(kind: string, cause: unknown): void {
-    const { node, log, observer } = this.#options;
+    const { node, log, observer, records } = this.#options;
     if (cause instanceof StreamRefusal) {
+      if (cause instanceof ProtocolRefusal) records.turnedAway(node, cause.message);
       this.refuse(cause);
       return;
     }

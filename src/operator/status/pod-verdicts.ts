@@ -95,6 +95,9 @@ function agentFailure(agent: AgentRecord | undefined, clock: Clock, isKnown: boo
     const message = expired ?? "no agent has connected from this node; is the agent's DaemonSet running there?";
     return { reason: "AgentMissing", message };
   }
+  if (!agent.connected && agent.turnedAway !== null) {
+    return { reason: "AgentIncompatible", message: `its agent was not let in: ${agent.turnedAway}; ${meanwhile}` };
+  }
   if (!agent.connected && now - agent.lastSeen > AGENT_GRACE_MS) {
     const silence = `its agent has not been heard of since ${timeText(agent.lastSeen)}; ${meanwhile}`;
     const message = expired === null ? silence : `${silence}; ${expired}`;

@@ -29,6 +29,8 @@ export interface TestAgentOptions {
   token: string;
   /** Certificate authority of the operator, PEM, and the name in its certificate; no encryption where absent. */
   tls?: { authority: Buffer; name: string };
+  /** Version of the protocol to say; this one's where absent. */
+  protocol?: number;
   /** Name to say; the token's node where absent. */
   saidNode?: string;
   /** From before. */
@@ -80,7 +82,7 @@ export class TestAgent {
       this.ended ??= status;
     });
     const hello = create(HelloSchema, {
-      protocol: PROTOCOL_VERSION,
+      protocol: this.#options.protocol ?? PROTOCOL_VERSION,
       version: "test",
       nodeName: this.#options.saidNode ?? this.#options.node,
       instance: `instance of ${this.#options.node}`,

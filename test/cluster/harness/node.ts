@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Authority } from "./certificates.ts";
 import type { NodePlace } from "./network.ts";
@@ -29,6 +29,7 @@ export class Node {
   readonly #options: NodeOptions;
   readonly #folder: string;
   #keeper: Daemon | null = null;
+  #kubelet: Daemon | null = null;
 
   private constructor(options: NodeOptions) {
     this.#options = options;
@@ -48,6 +49,16 @@ export class Node {
   importImage(file: string): void {
     const { status, stderr } = this.ctr("image", "import", file);
     if (status !== 0) throw new Error(`${file} cannot be imported: ${stderr}`);
+  }
+
+  /** Ends the kubelet and starts another one, which registers the node if the API server does not know it. Containers go on. */
+  async restartKubelet(): Promise<void> {
+    const { pid } = this.#kubelet ?? {};
+    if (pid !== undefined) {
+      process.kill(pid, "SIGKILL");
+      await eventually("the kubelet to end", () => !existsSync(`/proc/${pid}`), { interval: 20 });
+    }
+    this.#startKubelet();
   }
 
   /** `ctr` on this node's containerd. */
@@ -138,7 +149,7 @@ export class Node {
     const configuration = join(this.#folder, "kubelet.json");
     writeFileSync(configuration, JSON.stringify(this.#kubeletConfiguration(certificate)));
     const identity = [`--hostname-override=${name}`, `--node-ip=${address}`];
-    this.#startInside("kubelet", [
+    this.#kubelet = this.#startInside("kubelet", [
       join(programs, "kubelet"),
       `--config=${configuration}`,
       `--kubeconfig=${kubeconfig}`,

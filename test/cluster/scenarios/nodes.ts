@@ -3,25 +3,30 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, profile, spread, to } from "../harness/objects.ts";
+import { app, container, deployment, onNode, profile, spread, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
 import { productReady } from "../harness/product.ts";
 import { Scene } from "../harness/scene.ts";
 import { FORBIDDEN_PORT, type Server, WEB_PORT } from "../harness/servers.ts";
 
 const HOURS_MS = "36000000";
+/** Pods of a node that is gone are deleted after 40 seconds, and looked for every 20. */
+const FORGOTTEN_MS = 120_000;
+const READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
 
 export function nodes(cluster: Cluster, server: Server): void {
   describe("nodes", () => {
     let scene: Scene;
+    const eager = (label: string) => {
+      const target = ["1", server.address, String(FORBIDDEN_PORT)];
+      return container("eager", ["/bin/other", "udp4", "rounds", HOURS_MS, "1000", label, ...target]);
+    };
 
     before(async () => {
       scene = await Scene.make(cluster, "nodes");
       scene.apply(profile("shop", [app(to(server.address, "tcp", WEB_PORT))]));
       // From its first moment on, a program that is not listed sends a datagram every millisecond.
-      const target = ["1", server.address, String(FORBIDDEN_PORT)];
-      const eager = container("eager", ["/bin/other", "udp4", "rounds", HOURS_MS, "1000", "eager", ...target]);
-      const containers = [container("web"), eager];
+      const containers = [container("web"), eager("eager")];
       await scene.deploy(deployment("shop", { replicas: 2, containers, pod: spread("shop") }));
       await scene.enforced("shop");
     });
@@ -72,6 +77,32 @@ export function nodes(cluster: Cluster, server: Server): void {
         cluster.kubectl("uncordon", second.place.name);
       }
       productReady(cluster);
+    });
+
+    test("a node is deleted and comes back: it is forgotten meanwhile, and its pods are guarded from their first moment on", async () => {
+      const [first, second] = cluster.nodes;
+      assert.ok(first && second);
+      const podsOf = (node: string) =>
+        cluster.kubectl("get", "pods", "-A", "--field-selector", `spec.nodeName=${node}`, "-o", "name").trim();
+      cluster.kubectl("delete", "node", second.place.name);
+      try {
+        // Kubernetes waits for a while whether it comes back.
+        await eventually("no pod to be left on it", () => podsOf(second.place.name) === "", { timeout: FORGOTTEN_MS });
+        await scene.shows("shop", "one node", (columns) => columns[5] === "1/1" && columns[4] === "2/2", 60_000);
+      } finally {
+        await second.restartKubelet();
+      }
+      const isReady = () => /True/.test(cluster.said("get", "node", second.place.name, "-o", READY));
+      await eventually("the node to be ready", isReady, { timeout: 60_000 });
+      productReady(cluster);
+      scene.apply(profile("back", [app(to(server.address, "tcp", WEB_PORT))]));
+      await scene.deploy(
+        deployment("back", { containers: [container("web"), eager("back")], pod: onNode(second.place.name) }),
+      );
+      await scene.becomesAllowed(server, scene.pod("back"), "web", "/bin/app");
+      scene.refused(server, scene.pod("back"), "web", "/bin/other");
+      assert.equal(server.arrived("forbidden", "back"), 0);
+      await scene.enforced("back");
     });
   });
 }

@@ -8,6 +8,7 @@ import type { Node } from "../harness/node.ts";
 import { app, container, deployment, type Pod, profile, spread, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
 import {
+  COMPONENT,
   leader,
   OPERATOR,
   type ProductPod,
@@ -26,6 +27,8 @@ const AGENTS_BACK_MS = 45_000;
 const API_AWAY_MS = 60_000;
 /** The watchdog waits for a minute without a renewal; the operators take some seconds to end, and it some to write. */
 const AGED_MS = 90_000;
+/** The chart's agent.startupTimeout, and some seconds. */
+const STARTUP_MS = 45_000;
 const KILLS = 2;
 
 export function outages(cluster: Cluster, server: Server): void {
@@ -113,7 +116,8 @@ export function outages(cluster: Cluster, server: Server): void {
       await scene.becomesAllowed(server, pod, "web", "/bin/app");
     });
 
-    test("no operator is left: statuses become Unknown by themselves, and True again when one is back", async (t) => {
+    test("no operator is left: statuses become Unknown by themselves, new pods are shut where profiles enforce, and all is well when one is back", async (t) => {
+      const elsewhere = await Scene.make(cluster, "open");
       const replicas = (count: number) => cluster.kubectl("-n", SYSTEM, "scale", OPERATOR, `--replicas=${count}`);
       const pod = shop();
       await scene.enforced("shop");
@@ -121,6 +125,10 @@ export function outages(cluster: Cluster, server: Server): void {
       replicas(0);
       const away = Date.now();
       try {
+        cluster.kubectl("-n", SYSTEM, "wait", "--for=delete", "pod", "-l", `${COMPONENT}=operator`, "--timeout=60s");
+        const unheard = deployment("unheard", { containers: [container("web")] });
+        await Promise.all([scene.deploy(unheard), elsewhere.deploy(unheard)]);
+        const begun = Date.now();
         await scene.shows("shop", "ENFORCED to be Unknown", ([, , , enforced]) => enforced === "Unknown", AGED_MS);
         t.diagnostic(`Unknown ${Date.now() - away} ms after the operators were told to end`);
         assert.ok(Date.now() - away > 50_000, "no sooner: operators may follow one another");
@@ -131,6 +139,9 @@ export function outages(cluster: Cluster, server: Server): void {
         scene.refused(server, pod, "web", "/bin/other");
         scene.apply(profile("late", rules(WEB_PORT)));
         await scene.shows("late", "a new one to be Unknown", (columns) => columns.includes("Unknown"), 30_000);
+        await elsewhere.becomesAllowed(server, elsewhere.pod("unheard"), "web", "/bin/other", STARTUP_MS);
+        await sleep(Math.max(0, begun + STARTUP_MS - Date.now()));
+        scene.refused(server, scene.pod("unheard"), "web", "/bin/other");
       } finally {
         replicas(2);
       }
@@ -138,7 +149,9 @@ export function outages(cluster: Cluster, server: Server): void {
       const back = Date.now();
       await scene.enforced("shop", 60_000);
       t.diagnostic(`True again ${Date.now() - back} ms after an operator was back`);
-      scene.kubectl("delete", "securityprofile", "late");
+      await scene.becomesAllowed(server, scene.pod("unheard"), "web", "/bin/other");
+      scene.kubectl("delete", "securityprofile/late", "deployment/unheard");
+      elsewhere.end();
     });
 
     test("versions are forgotten while the operator sleeps: it lists again, and misses nothing", async () => {

@@ -22,6 +22,11 @@ const IN_FORCE_MS = 5_000 * PATIENCE;
 const LARGE_PROFILES = 16;
 const LARGE_PREFIXES = 75_000;
 
+/** Of each of two profiles that are edited; twice in a round. */
+const EDITED_PREFIXES = 40_000;
+const EDIT_ROUNDS = 6;
+const COMPILES = 'portcullis_operator_compiles_total{result="ok"}';
+
 const CHANGES = [
   [WEB_PORT + 1, "becomesRefused"],
   [WEB_PORT, "becomesAllowed"],
@@ -40,18 +45,20 @@ export function tenants(cluster: Cluster, server: Server): void {
         .sort()
         .join("\n");
     const rules = (port: number) => profile("shop", [app(to(server.address, "tcp", port))]);
-    /** Has the tenant, whose right is `edit` in its namespace, write these one after the other. */
-    const write = async (objects: object[]) => {
+    const filesOf = (name: string, objects: object[]) => {
       const folder = join(FOLDER, "tenant");
       mkdirSync(folder, { recursive: true });
-      const files = objects.map((object, index) => {
-        const file = join(folder, `${index}.json`);
+      return objects.map((object, index) => {
+        const file = join(folder, `${name}-${index}.json`);
         writeFileSync(file, JSON.stringify(object));
         return file;
       });
-      const kubectl = `kubectl -n ${greedy.namespace} create --validate=false --as=tenant -f`;
-      const script = files.map((file) => `${kubectl} ${file}`).join("\n");
-      await inBackground(cluster, script);
+    };
+    const asTenant = (command: string) => `kubectl -n ${greedy.namespace} --as=tenant ${command}`;
+    /** Has the tenant, whose right is `edit` in its namespace, write these one after the other. */
+    const write = async (objects: object[]) => {
+      const create = (file: string) => asTenant(`create --validate=false -f ${file}`);
+      await inBackground(cluster, filesOf("large", objects).map(create).join("\n"));
     };
 
     /** Another namespace's edits are in force at once while the load lasts, and a pod that comes then is judged. */
@@ -120,6 +127,27 @@ export function tenants(cluster: Cluster, server: Server): void {
       assert.ok(refused > LARGE_PROFILES / 2, `${refused} are over the budget`);
       greedy.kubectl("delete", "securityprofiles", "--all");
     });
+
+    test("two profiles of 40,000 prefixes on a pod of the tenant's, edited every second", async (t) => {
+      await greedy.deploy(deployment("victim", { containers: [container("web")] }));
+      const files = ["one", "two"].flatMap((name) =>
+        [10, 60].map((first) => large(name, EDITED_PREFIXES, { app: "victim", first })),
+      );
+      const apply = asTenant("apply --server-side --force-conflicts --validate=false");
+      const [a1, a2, b1, b2] = filesOf("edited", files);
+      const round = [
+        [a1, b1],
+        [a2, b2],
+      ].map(([one, two]) => `${apply} -f ${one} & ${apply} -f ${two} & sleep 1; wait`);
+      const script = `for n in ${Array.from({ length: EDIT_ROUNDS }, (_, n) => n).join(" ")}; do ${round.join("; ")}; done`;
+      const [before = 0] = metrics.values(COMPILES);
+      await stands(t, "after-edited", inBackground(cluster, script));
+      const [compiles = 0] = metrics.values(COMPILES);
+      t.diagnostic(`${compiles - before} tables compiled`);
+      assert.ok(compiles - before >= EDIT_ROUNDS, "what the tenant wrote was compiled");
+      await greedy.enforced("one", 60_000);
+      greedy.refused(server, greedy.pod("victim"), "web", "/bin/other");
+    });
   });
 }
 
@@ -142,14 +170,14 @@ function inBackground({ nodes, controlPlane }: Cluster, script: string): Promise
   });
 }
 
-/** A profile of many prefixes, for pods of the app `nobody`. */
-function large(name: string, prefixes: number): object {
+/** A profile of many prefixes, for pods of an app. */
+function large(name: string, prefixes: number, { app: of = "nobody", first = 10 } = {}): object {
   const processes = Array.from({ length: 100 }, (_, process) => {
     const cidr4 = Array.from({ length: prefixes / 100 }, (_, index) => {
       const number = (process * prefixes) / 100 + index;
-      return `${10 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}.0/24`;
+      return `${first + (number >> 16)}.${(number >> 8) & 255}.${number & 255}.0/24`;
     });
     return { path: `/bin/${process}`, network: { egress: { cidr4, l4: { protocols: ["tcp" as const] } } } };
   });
-  return profile("nobody", processes, ["enforce"], name);
+  return profile(of, processes, ["enforce"], name);
 }
