@@ -33,6 +33,11 @@ export class NodeStates {
     return node.bindings;
   }
 
+  /** How many nodes have pods. */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
   /** Nodes that have pods. */
   nodes(): Iterable<string> {
     return this.#nodes.keys();

@@ -282,6 +282,7 @@ export class Operator {
         enforcing: this.plan.enforcing.names,
       }),
       isPlanning: () => this.plan.isPlanning,
+      agents: () => Math.max(this.plan.nodes.size, this.server.sessions),
       notServing: () => this.#notServing(),
       authentication: {
         serviceAccount: agentServiceAccount,

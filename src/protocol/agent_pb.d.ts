@@ -231,6 +231,13 @@ export declare type Welcome = Message<"portcullis.agent.v1.Welcome"> & {
    * @generated from field: uint32 violations_max = 4;
    */
   violationsMax: number;
+
+  /**
+   * The longest the agent waits between two tries to connect again: the fewer agents there are, the sooner each may come. 0: as it likes.
+   *
+   * @generated from field: uint32 reconnect_longest_milliseconds = 5;
+   */
+  reconnectLongestMilliseconds: number;
 };
 
 /**

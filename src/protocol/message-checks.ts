@@ -142,6 +142,7 @@ const welcome: FieldChecks<Welcome> = {
   protocol: number,
   version,
   reportIntervalMilliseconds: whole(0, 3_600_000),
+  reconnectLongestMilliseconds: whole(0, 3_600_000),
   violationsMax: whole(0, 10_000),
 };
 const ruleset: FieldChecks<Ruleset> = { hash, baseHash: hash, content: bytes(MAX_MESSAGE_BYTES) };

@@ -133,7 +133,7 @@ export class OperatorClient {
   #handle({ message: content }: OperatorMessage): void {
     if (content.case === "welcome") {
       if (this.#welcome !== null) clearTimeout(this.#welcome);
-      this.#reconnect.succeeded();
+      this.#reconnect.succeeded(content.value.reconnectLongestMilliseconds);
       this.#told = "";
       this.#setState("connected", "");
       this.#options.log.info({ operator: content.value.version }, "connected to the operator");

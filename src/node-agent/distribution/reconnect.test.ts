@@ -33,6 +33,20 @@ test("where an operator has answered that does not lead, it is not waited long",
   assert.equal(reconnect.nextDelay(), 30_000, "once none answers, it is");
 });
 
+test("the longest delay is what the operator finds long enough, within bounds", () => {
+  const reconnect = new Reconnect(options);
+  reconnect.succeeded(2_000);
+  assert.deepEqual(delays(reconnect, 4), [500, 1_000, 2_000, 2_000]);
+  reconnect.answered();
+  assert.equal(reconnect.nextDelay(), 2_000);
+  reconnect.succeeded(1);
+  assert.deepEqual(delays(reconnect, 3), [500, 500, 500]);
+  reconnect.succeeded(3_600_000);
+  assert.deepEqual(delays(reconnect, 8).at(-1), 30_000);
+  reconnect.succeeded();
+  assert.deepEqual(delays(reconnect, 8).at(-1), 30_000, "an operator of an earlier version does not say");
+});
+
 test("a leader is gone to at once, a few times between two waits", () => {
   const reconnect = new Reconnect(options);
   const asked = () => Array.from({ length: 4 }, () => reconnect.mayRedirect());

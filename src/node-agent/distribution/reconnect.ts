@@ -25,13 +25,19 @@ export class Reconnect {
   #failures = 0;
   #redirects = 0;
   #answered = false;
+  #longest: number;
 
   constructor(options: BackoffOptions = DEFAULT_BACKOFF) {
     this.#options = options;
+    this.#longest = options.longest;
   }
 
-  /** A connection was good: the next failure is a first one. */
-  succeeded(): void {
+  /**
+   * A connection was good: the next failure is a first one.
+   * @param longest milliseconds that the operator finds long enough for the longest delay; 0: it has not said
+   */
+  succeeded(longest = 0): void {
+    if (longest > 0) this.#longest = Math.min(this.#options.longest, Math.max(this.#options.first, longest));
     this.#failures = 0;
     this.#redirects = 0;
     this.#answered = false;
@@ -44,8 +50,9 @@ export class Reconnect {
 
   /** Milliseconds to wait after a failure: half of it fixed, half by chance, so that a thousand agents do not come at once. */
   nextDelay(): number {
-    const { first, longest, longestAnswered, random } = this.#options;
-    const ceiling = Math.min(this.#answered ? longestAnswered : longest, first * 2 ** this.#failures);
+    const { first, longestAnswered, random } = this.#options;
+    const longest = this.#answered ? Math.min(longestAnswered, this.#longest) : this.#longest;
+    const ceiling = Math.min(longest, first * 2 ** this.#failures);
     this.#answered = false;
     this.#redirects = 0;
     this.#failures = Math.min(this.#failures + 1, 30);

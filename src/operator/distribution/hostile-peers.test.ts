@@ -47,6 +47,7 @@ async function serve(reviewMilliseconds = 5) {
     records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
+    agents: () => 1,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
     onDropped: (reason) => counts.dropped.set(reason, (counts.dropped.get(reason) ?? 0) + 1),
     log: silentLogger(),

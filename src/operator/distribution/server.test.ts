@@ -50,6 +50,7 @@ function serverWith(tls: { certificateFile: string; keyFile: string }, log = sil
     records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
+    agents: () => 1,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
     log,
   });

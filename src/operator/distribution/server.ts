@@ -63,6 +63,8 @@ export interface DistributionOptions {
   watchers: AgentWatchers;
   wanted: (node: string) => NodeState;
   isPlanning: () => boolean;
+  /** How many agents there are to be, connected or not. */
+  agents: () => number;
   observer: DistributionObserver;
   /** A connection was not taken, or ended again. */
   onDropped?: (reason: DropReason) => void;
@@ -214,7 +216,7 @@ export class DistributionServer {
   }
 
   #accept(stream: AgentStream, node: string): void {
-    const { version, records, watchers, wanted, isPlanning, observer, log } = this.#options;
+    const { version, records, watchers, wanted, isPlanning, agents, observer, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
       version,
@@ -222,6 +224,7 @@ export class DistributionServer {
       observer,
       wanted: () => wanted(node),
       isPlanning,
+      agents,
       fullStates: this.#fullStates,
       log,
       onHello: (hello) => this.#enter(session, hello, stream.getPeer()),

@@ -50,6 +50,8 @@ export interface SessionOptions {
   fullStates: Gate;
   /** More changes are being worked out. */
   isPlanning: () => boolean;
+  /** How many agents there are to be. */
+  agents: () => number;
   observer: SessionObserver;
   /** The agent has said who it is, and it may be that. */
   onHello: (hello: Hello) => void;
@@ -64,6 +66,10 @@ const COALESCE_MS = 5;
 const PLANNING_MS = 250;
 /** What the hello says of the node may change what its pods are to have. */
 const HELLO_MS = 20;
+/** Agents that come back a second, over all of them, should there be no operator for long; and within which bounds each waits. */
+const RECONNECTS_PER_SECOND = 100;
+const RECONNECT_LEAST_MS = 2_000;
+const RECONNECT_MOST_MS = 30_000;
 /** What an agent is asked to keep to. */
 const REPORT_INTERVAL_MS = 1_000;
 const VIOLATIONS_MAX = 100;
@@ -237,6 +243,7 @@ export class Session {
       version,
       reportIntervalMilliseconds: REPORT_INTERVAL_MS,
       violationsMax: VIOLATIONS_MAX,
+      reconnectLongestMilliseconds: reconnectLongest(this.#options.agents()),
     });
     this.#write({ case: "welcome", value: welcome });
     this.#options.onHello(hello);
@@ -316,4 +323,10 @@ export class Session {
   #write(message: OperatorMessage["message"]): void {
     if (!this.#ended) this.#stream.write(create(OperatorMessageSchema, { message }));
   }
+}
+
+/** Milliseconds that each of so many agents may wait at most between two tries. */
+function reconnectLongest(agents: number): number {
+  const spread = (agents * 1000) / RECONNECTS_PER_SECOND;
+  return Math.round(Math.min(RECONNECT_MOST_MS, Math.max(RECONNECT_LEAST_MS, spread)));
 }
