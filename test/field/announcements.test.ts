@@ -1,0 +1,91 @@
+/**
+ * Programs that announce themselves on the link, by broadcast and multicast, from sockets without a peer. evilsocket/opensnitch#813,
+ * "[Feature Request] Allow Minecraft broadcast announcements through": such packets were found to be no process's, and dropped.
+ */
+import assert from "node:assert/strict";
+import { realpathSync } from "node:fs";
+import { test } from "node:test";
+import { Lab } from "../e2e/harness/lab.ts";
+import { egress, profile } from "../e2e/harness/profiles.ts";
+
+const PYTHON = realpathSync("/usr/bin/python3");
+const PORT = 4445;
+const GROUP = "224.0.2.60";
+const GROUP6 = "ff02::2:60";
+const LINK = "10.88.0.255";
+const EVERYBODY = "255.255.255.255";
+
+/** Hears the group and broadcasts on the host's side, and prints what it hears. */
+const LISTENER = `
+import socket, struct, sys
+group, group6, port, interface = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+index = socket.if_nametoindex(interface)
+four = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+four.bind(("0.0.0.0", port))
+four.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("=4s4si", socket.inet_aton(group), b"\\0" * 4, index))
+six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+six.bind(("::", port))
+six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group6) + struct.pack("=i", index))
+print("listening", flush=True)
+import select
+while True:
+    for ready in select.select([four, six], [], [])[0]:
+        print(ready.recv(100).decode(), flush=True)
+`;
+const ANNOUNCER = `
+import socket, sys
+address, port, text = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+six = ":" in address
+one = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+if six:
+    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("eth0"))
+else:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+for turn in range(2):
+    one.sendto(text.encode(), (address, port))
+`;
+
+const lab = await Lab.start("announce", {
+  apps: ["game"],
+  profiles: () => [
+    profile("game", [
+      egress(PYTHON, {
+        cidr4: [`${GROUP}/32`, `${LINK}/32`, `${EVERYBODY}/32`],
+        cidr6: [`${GROUP6}/128`],
+        l4: { protocolPorts: [{ protocol: "udp", port: PORT }] },
+      }),
+    ]),
+  ],
+});
+const game = lab.workload("game");
+const evil = lab.program("evil");
+const listener = lab.start(lab.topology.node, PYTHON, [
+  "-c",
+  LISTENER,
+  GROUP,
+  GROUP6,
+  String(PORT),
+  game.hostInterface,
+]);
+await listener.line("listening");
+
+for (const address of [GROUP, GROUP6, LINK, EVERYBODY]) {
+  test(`an announcement to ${address} is heard, and its sender's`, async () => {
+    const tag = lab.tag();
+    const mark = lab.agent.events.mark();
+    const { code, stderr } = await lab.run(game, PYTHON, ["-c", ANNOUNCER, address, String(PORT), tag]);
+    assert.equal(code, 0, stderr);
+    await listener.line(tag);
+    await lab.violation({ verdict: "allowed", reason: "Allowed", path: PYTHON, proto: "udp" }, mark);
+  });
+}
+
+test("another program announces nothing", async () => {
+  const tag = lab.tag();
+  const verbs = `udp4 multicastby eth0 sendto ${GROUP} ${PORT} ${tag}`;
+  const mark = lab.agent.events.mark();
+  await lab.run(game, evil, verbs);
+  await lab.violation({ reason: "BinaryUnknown", path: evil, proto: "udp" }, mark);
+  assert.ok(!listener.stdout.includes(tag));
+});
