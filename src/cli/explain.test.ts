@@ -149,7 +149,9 @@ test("an event of a process that the kernel knew by a listed link leads to --lin
   assert.match(stdout, /Denied: BinaryUnknown/);
   assert.match(stderr, /the event's reason is Peer[^\n]* --link LISTED=\/bin\/app-1\.2/);
   const linked = runOnEvent(event, "--link", "/bin/app=/bin/app-1.2");
+  assert.match(linked.stdout, /Judged {2}\/bin\/app-1\.2 is listed as \/bin\/app, a link to it/);
   assert.match(linked.stdout, /Denied: Peer/);
+  assert.match(linked.stdout, /^To allow it, add this to spec\.processes\[0\] of the profile default\/web:$/m);
   assert.equal(linked.stderr, "");
 });
 

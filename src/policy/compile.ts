@@ -84,7 +84,7 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
 
 /**
  * The blocks that `compileTable` unites for a binary of the table, or (null) for `default`, in no particular order.
- * @param binary path and container of its entry in the table.
+ * @param binary path and container of its entry in the table; a listed link's file has the blocks of the link.
  */
 export function blocksOf(
   profiles: SecurityProfile[],
@@ -93,7 +93,7 @@ export function blocksOf(
   options: CompileOptions,
 ): Block[] {
   const entries = binary
-    ? applyingEntries(profiles.flatMap(processEntries), binary.path, binary.container)
+    ? applyingEntries(withFiles(profiles.flatMap(processEntries), options), binary.path, binary.container)
     : profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
   const context = contextOf(options);
   return entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);

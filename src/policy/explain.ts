@@ -75,7 +75,7 @@ export function explain(profiles: SecurityProfile[], question: Question, options
   return {
     profiles: reports,
     judgedBy: binary ? "process" : table.default ? "default" : "nobody",
-    because: explainJudge(table, rights),
+    because: explainJudge(table, rights, listedLinks(selected, binary, options)),
     blocks: blocks.map((block) => reportOf(block, traffic, binary !== null && (process?.modified ?? false))),
     allowed: reason === "Allowed",
     reason,
@@ -122,12 +122,24 @@ function applicationsNeeded(rights: Rights, traffic: Traffic): Application[] {
   return (["dns", "http", "tls"] as const).filter((name) => (rights.mask & application[name]) !== 0n);
 }
 
-function explainJudge(table: RuleTable, rights: Rights): string {
+/** Listed paths that a binary of the table is judged by, because they are links to it. */
+function listedLinks(
+  profiles: SecurityProfile[],
+  binary: { path: string } | null,
+  { files = () => [] }: CompileOptions,
+): string[] {
+  if (binary === null) return [];
+  const listed = new Set(profiles.flatMap(({ spec }) => (spec.processes ?? []).map(({ path }) => path)));
+  return [...listed].filter((path) => path !== binary.path && files(path).includes(binary.path));
+}
+
+function explainJudge(table: RuleTable, rights: Rights, links: readonly string[]): string {
   const { subject } = rights;
   if (rights.binaryId !== 0) {
     const found = table.binaries[rights.binaryId - 1];
     const where = found?.container ? ` in container ${found.container}` : "";
-    return `${found?.path}${where} is listed`;
+    const how = links.length > 0 ? ` as ${links.join(" and ")}, a link to it` : "";
+    return `${found?.path}${where} is listed${how}`;
   }
   const fallback = table.default
     ? "it is judged by default"

@@ -40,7 +40,7 @@ const ROUNDS_MAX = 4;
 /** Null where no addition allows it, or where it is allowed already. */
 export function remedyOf(profiles: SecurityProfile[], question: Question, options: CompileOptions): Remedy | null {
   let explanation = explain(profiles, question, options);
-  const target = RULE_REASONS.has(explanation.reason) ? targetOf(profiles, question, explanation) : null;
+  const target = RULE_REASONS.has(explanation.reason) ? targetOf(profiles, question, explanation, options) : null;
   if (target === null) return null;
   let changed = profiles;
   let add: object = {};
@@ -57,16 +57,21 @@ export function remedyOf(profiles: SecurityProfile[], question: Question, option
 }
 
 /** The entry that is to grow: the nearest one of those that judge, or a new one of the first profile that selects. */
-function targetOf(profiles: SecurityProfile[], { workload, process }: Question, explanation: Explanation) {
+function targetOf(
+  profiles: SecurityProfile[],
+  { workload, process }: Question,
+  explanation: Explanation,
+  { files = () => [] }: CompileOptions,
+) {
   const nearest = nearestBlock(explanation);
   if (nearest !== null && explanation.judgedBy === "process") {
     return { profile: nearest.profile, field: entryField(nearest.field) };
   }
   const selecting = profiles.filter((profile) => selects(profile, workload).selected);
-  if (explanation.judgedBy === "process") return listedEntry(selecting, process);
+  const listed = listedEntry(selecting, process, files);
+  if (explanation.judgedBy === "process") return listed;
   // A `default` that is absent lets neighbour discovery pass; one that is added would have to repeat that.
   if (process === null) return nearest === null ? null : { profile: nearest.profile, field: "spec.default" };
-  const listed = listedEntry(selecting, process);
   if (listed !== null) return listed;
   const first = selecting[0];
   return first === undefined || process.path === null ? null : { profile: profileName(first), field: "spec" };
@@ -78,12 +83,17 @@ function nearestBlock({ blocks }: Explanation): BlockReport | null {
   return blocks.toSorted((one, other) => denials(one) - denials(other))[0] ?? null;
 }
 
-function listedEntry(profiles: SecurityProfile[], process: Subject | null): Omit<Remedy, "add"> | null {
+function listedEntry(
+  profiles: SecurityProfile[],
+  process: Subject | null,
+  files: (path: string) => readonly string[],
+): Omit<Remedy, "add"> | null {
+  const names = process === null ? [] : [process.path, process.script].filter((name) => name !== null);
   for (const profile of profiles) {
     const index = (profile.spec.processes ?? []).findIndex(
       ({ path, container }) =>
-        (path === process?.path || path === process?.script) &&
-        (container === undefined || container === process.container),
+        names.some((name) => name === path || files(path).includes(name)) &&
+        (container === undefined || container === process?.container),
     );
     if (index >= 0) return { profile: profileName(profile), field: `spec.processes[${index}]` };
   }
