@@ -61,6 +61,28 @@ test("an object has a limited number of events, and others have theirs", async (
   assert.equal(suppressed, 20);
 });
 
+test("one source has a share of all events, new ones and counts alike, and others have theirs", async () => {
+  const flood = () => {
+    for (let pod = 0; pod < 60; pod += 1) {
+      for (let index = 0; index < 5; index += 1)
+        recorder.record({ ...event(`no ${index}`, `bad-${pod}`), source: "bad" });
+    }
+  };
+  for (let turn = 0; turn < 4; turn += 1) {
+    flood();
+    await recorder.flush();
+  }
+  const writes = server.requests.filter((line) => /^(POST|PATCH) .*events/.test(line)).length;
+  assert.ok(writes <= 30, `${writes} writes for one source`);
+  for (let pod = 0; pod < 20; pod += 1) recorder.record({ ...event("no", `good-${pod}`), source: "good" });
+  recorder.record(event("our own"));
+  await recorder.flush();
+  const notes = server.list(EVENTS) as unknown as { regarding: { name: string } }[];
+  assert.equal(notes.filter(({ regarding }) => regarding.name.startsWith("good-")).length, 20);
+  assert.ok(stored().some(({ note }) => note === "our own"));
+  assert.ok(suppressed >= 1_000, `${suppressed} are counted as left out`);
+});
+
 test("long notes are cut to what the API takes", async () => {
   recorder.record(event("ü".repeat(1000)));
   await recorder.flush();

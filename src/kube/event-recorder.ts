@@ -1,6 +1,7 @@
 /**
  * Events on objects, for `kubectl describe` and `kubectl get events`. The same thing again raises the count of its event, which
- * is written at intervals; each object has a limited number of them, and all together too. What is left out is counted.
+ * is written at intervals; each object has a limited number of them, each source of events has, and all together too. What is left
+ * out is counted.
  */
 
 import { randomBytes } from "node:crypto";
@@ -31,6 +32,8 @@ export interface RecordedEvent {
   /** For people; what others have chosen in it is made printable. Events of one object with the same reason, action and note are one event with a count. */
   note: string;
   count?: number;
+  /** Whose word it is, a node's say: one source has a share of all events, so that it leaves room for the others'. None: our own. */
+  source?: string;
 }
 
 export interface RecorderOptions {
@@ -57,6 +60,9 @@ interface Series {
 /** Events of one object: this many at once, and one more each minute. */
 const OBJECT_BURST = 10;
 const OBJECT_PER_SECOND = 1 / 60;
+/** Events that are one source's word, and writes of their counts. */
+const SOURCE_BURST = 25;
+const SOURCE_PER_SECOND = 1;
 /** All events: the API server has other things to do. */
 const TOTAL_BURST = 100;
 const TOTAL_PER_SECOND = 10;
@@ -75,6 +81,7 @@ export class EventRecorder {
   readonly #options: RecorderOptions;
   readonly #series = new Map<string, Series>();
   readonly #objects = new Map<string, TokenBucket>();
+  readonly #sources = new Map<string, TokenBucket>();
   readonly #total = new TokenBucket(TOTAL_BURST, TOTAL_PER_SECOND);
   readonly #timer: NodeJS.Timeout;
   #flushing: Promise<void> = Promise.resolve();
@@ -98,7 +105,7 @@ export class EventRecorder {
       known.last = now;
       return;
     }
-    if (this.#series.size >= MAX_SERIES || !this.#mayWrite(regarding.uid)) {
+    if (this.#series.size >= MAX_SERIES || !this.#mayWrite(event)) {
       this.#options.onSuppressed?.(count);
       return;
     }
@@ -117,13 +124,17 @@ export class EventRecorder {
     await this.flush();
   }
 
-  #mayWrite(uid: string): boolean {
-    let bucket = this.#objects.get(uid);
-    if (bucket === undefined) {
-      bucket = new TokenBucket(OBJECT_BURST, OBJECT_PER_SECOND);
-      this.#objects.set(uid, bucket);
-    }
-    return bucket.has() && this.#total.take() && bucket.take();
+  /** A new event; it counts if so. */
+  #mayWrite({ regarding: { uid }, source }: RecordedEvent): boolean {
+    const object = bucketOf(this.#objects, uid, OBJECT_BURST, OBJECT_PER_SECOND);
+    return object.has() && this.#takePlace(source) && object.take();
+  }
+
+  /** A place among a source's events, and among all. */
+  #takePlace(source: string | undefined): boolean {
+    if (source === undefined) return this.#total.take();
+    const share = bucketOf(this.#sources, source, SOURCE_BURST, SOURCE_PER_SECOND);
+    return share.has() && this.#total.take() && share.take();
   }
 
   #flushLater(): void {
@@ -135,10 +146,12 @@ export class EventRecorder {
     for (const [key, series] of this.#series) {
       const isNew = series.name === null;
       const isDue = isNew || (series.count > series.written && now - series.last.getTime() < SERIES_MS);
-      if (isDue && (isNew || this.#total.take())) await this.#write(key, series);
+      if (isDue && (isNew || this.#takePlace(series.event.source))) await this.#write(key, series);
       if (now - series.last.getTime() > SERIES_MS) this.#series.delete(key);
     }
-    for (const [uid, bucket] of this.#objects) if (bucket.isFull()) this.#objects.delete(uid);
+    for (const buckets of [this.#objects, this.#sources]) {
+      for (const [name, bucket] of buckets) if (bucket.isFull()) buckets.delete(name);
+    }
   }
 
   async #write(key: string, series: Series): Promise<void> {
@@ -186,6 +199,12 @@ export class EventRecorder {
       body: { series: seriesOf(series) },
     });
   }
+}
+
+function bucketOf(buckets: Map<string, TokenBucket>, name: string, burst: number, perSecond: number): TokenBucket {
+  const bucket = buckets.get(name) ?? new TokenBucket(burst, perSecond);
+  buckets.set(name, bucket);
+  return bucket;
 }
 
 function seriesOf({ count, last }: Series): { count: number; lastObservedTime: string } {

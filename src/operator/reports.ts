@@ -102,7 +102,7 @@ export class Reports implements ReportListener {
     const [first] = profiles;
     const profile = first === undefined ? undefined : plan.profiles.get(first);
     const count = violation.count > EVENT_COUNT_MAX ? BigInt(EVENT_COUNT_MAX) : violation.count;
-    recordViolation(recorder, { ...violation, count, profiles }, { namespace, name, uid: pod.uid }, profile);
+    recordViolation(recorder, { ...violation, count, profiles }, { namespace, name, uid: pod.uid }, profile, node);
   }
 
   #podsOf(node: string, podUids: Iterable<string> | null): PodPlan[] {

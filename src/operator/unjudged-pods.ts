@@ -21,7 +21,7 @@ export class UnjudgedPods {
       if (this.#told.size >= TOLD_MAX) this.#told.clear();
       this.#told.add(plan.uid);
       const [namespace = "", name = ""] = plan.key.split("/");
-      recordUnjudged(this.#recorder, { namespace, name, uid: plan.uid }, message);
+      recordUnjudged(this.#recorder, { namespace, name, uid: plan.uid }, plan.node, message);
     }
   }
 }

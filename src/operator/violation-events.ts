@@ -18,14 +18,16 @@ export const VIOLATION_REASON = "PolicyViolation";
 /** Reason of events and conditions of profiles that are too much for their namespace. */
 export const OVER_BUDGET = "OverBudget";
 
-/** Records one violation on its pod. `profile` is the first of those that were asked, if it is known. */
+/** Records one violation on its pod. `profile` is the first of those that were asked, if it is known; `node` says so. */
 export function recordViolation(
   recorder: EventRecorder,
   violation: Violation,
   pod: ViolatingPod,
   profile: StoredProfile | undefined,
+  node: string,
 ): void {
   recorder.record({
+    source: node,
     regarding: { apiVersion: "v1", kind: "Pod", ...pod },
     ...(profile === undefined ? {} : { related: profileReference(profile) }),
     type: "Warning",
@@ -37,8 +39,9 @@ export function recordViolation(
 }
 
 /** A pod that a profile selects, and that nothing is known to judge. */
-export function recordUnjudged(recorder: EventRecorder, pod: ViolatingPod, message: string): void {
+export function recordUnjudged(recorder: EventRecorder, pod: ViolatingPod, node: string, message: string): void {
   recorder.record({
+    source: node,
     regarding: { apiVersion: "v1", kind: "Pod", ...pod },
     type: "Warning",
     reason: "NotJudged",

@@ -1,10 +1,12 @@
 /** Probes and metrics on a thread of their own: who may read, how often that costs something, and who cannot keep whom from it. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import diagnostics from "node:diagnostics_channel";
 import { once } from "node:events";
 import net from "node:net";
 import { afterEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
 import { eventually } from "../kube/testing/silence.ts";
 import { busyTurns } from "../net/testing/loop-turns.ts";
 import { type EndpointOptions, isLoopback, parseListenAddress, serveEndpoints } from "./endpoints.ts";
@@ -119,6 +121,38 @@ for (const [what, text] of [
     assert.ok(busy < 50, `the event loop was kept for ${busy} ms`);
   });
 }
+
+test("the thread is killed: it is begun again on the same ports, also where one is taken for a while, and counts go on", async () => {
+  const threads: Worker[] = [];
+  const begun = (message: unknown) => threads.push((message as { worker: Worker }).worker);
+  diagnostics.subscribe("worker_threads", begun);
+  closing.push(() => diagnostics.unsubscribe("worker_threads", begun));
+  const { probe, metrics, probePort, collected } = await serve();
+  await metrics();
+  const isServed = async () =>
+    probe("/healthz").then(
+      ([status]) => status === 200,
+      () => false,
+    );
+  const served = async (what: string) => {
+    for (let turn = 0; !(await isServed()); turn += 1) {
+      assert.ok(turn < 200, what);
+      await wait(100);
+    }
+  };
+  await threads.at(-1)?.terminate();
+  assert.equal(await isServed(), false);
+  await served("probes are answered again");
+  assert.equal((await metrics())[0], 200);
+  assert.equal(collected.count, 2, "of this process, as before");
+
+  await threads.at(-1)?.terminate();
+  const other = net.createServer((socket) => socket.destroy()).listen(probePort, "127.0.0.1");
+  closing.push(() => other.close());
+  await eventually("tries in vain", () => threads.length >= 4, 20_000);
+  other.close();
+  await served("probes are answered once the port is free");
+});
 
 test("a process that does not answer is not said to live", async () => {
   const { probePort } = await serve();

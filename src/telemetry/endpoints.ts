@@ -114,9 +114,11 @@ class EndpointsThread {
     if (this.#closed || this.#worker !== worker) return;
     setTimeout(() => {
       if (this.#closed) return;
-      this.#spawn().catch((cause: unknown) =>
-        this.#options.log.error({ err: cause }, "metrics and probes cannot be served"),
-      );
+      this.#spawn().catch((cause: unknown) => {
+        this.#options.log.error({ err: cause }, "metrics and probes cannot be served; trying again");
+        // One that could not listen goes on waiting for messages; its end is tried again as any other.
+        void this.#worker?.terminate();
+      });
     }, RESTART_MS).unref();
   }
 

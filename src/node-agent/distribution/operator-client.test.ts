@@ -16,7 +16,7 @@ import { OperatorClient } from "./operator-client.ts";
 import { PodWatches } from "./pod-watches.ts";
 import { Reporter } from "./reporter.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
-import { makeCertificates } from "./testing/certificates.ts";
+import { makeCertificates, type TestCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
 import { ViolationQueue } from "./violation-queue.ts";
 
@@ -50,6 +50,8 @@ class TestAgent {
     podUid: (_, name) => `uid-${name}`,
     onAllowedWanted: (wanted) => this.allowedWanted.push(wanted),
   });
+  /** Why there was no connection. */
+  readonly reasons: string[] = [];
   readonly client: OperatorClient;
 
   constructor(port = operator.port, caFile = certificates.caFile) {
@@ -65,6 +67,9 @@ class TestAgent {
       held: () => this.held,
       onRevision: (state) => {
         this.held = state;
+      },
+      onConnection: (state, reason) => {
+        if (state === "waiting") this.reasons.push(reason);
       },
       backoff: { first: 20, longest: 100, longestAnswered: 100, random: () => 0.5 },
       log: SILENT,
@@ -176,6 +181,28 @@ test("an operator with another's certificate is told nothing", async () => {
   await sleep(300);
   assert.notEqual(agent.client.state, "connected");
   assert.equal(operator.messages.length, 0);
+});
+
+test("what is wrong with the operator's certificate is said in words that one can act on", async () => {
+  const reasonOf = async (shown: TestCertificates, caFile: string) => {
+    const stranger = new FakeOperator();
+    await stranger.start(shown);
+    agent = new TestAgent(stranger.port, caFile);
+    try {
+      await until("a reason", () => agent.reasons.length > 0);
+    } finally {
+      agent.client.close();
+      stranger.stop();
+    }
+    return agent.reasons[0] ?? "";
+  };
+  const expired = makeCertificates(mkdtempSync(join(folder, "expired-")), "operator.test", -1);
+  assert.match(await reasonOf(expired, expired.caFile), /^the operator's certificate has expired.*renew it/);
+  const others = makeCertificates(folder, "other.test");
+  assert.match(await reasonOf(certificates, others.caFile), /not by an authority in .*other\.test\.crt/);
+  assert.match(await reasonOf(others, others.caFile), /not for the name operator\.test/);
+  agent = new TestAgent();
+  await until("a good one", () => agent.client.state === "connected");
 });
 
 test("without a token it waits for one", async () => {

@@ -41,6 +41,7 @@ export interface StreamHandlers {
 type DuplexStream = ClientDuplexStream<AgentMessage, OperatorMessage>;
 
 export class OperatorStream {
+  readonly #address: OperatorAddress;
   readonly #stream: DuplexStream;
   readonly #close: () => void;
   readonly #handlers: StreamHandlers;
@@ -49,6 +50,7 @@ export class OperatorStream {
 
   /** @throws OperatorConnectionError where the token or the certificates cannot be read */
   constructor(address: OperatorAddress, handlers: StreamHandlers) {
+    this.#address = address;
     this.#handlers = handlers;
     const Client = makeGenericClientConstructor(DISTRIBUTION_SERVICE, "Distribution");
     const metadata = new Metadata();
@@ -103,7 +105,7 @@ export class OperatorStream {
       const leader = error.metadata?.get(LEADER_METADATA)[0];
       const code = error.code === undefined ? "" : `${status[error.code]}: `;
       this.#finish({
-        reason: `${code}${error.details ?? error.message}`,
+        reason: certificateTrouble(error.message, this.#address) ?? `${code}${error.details ?? error.message}`,
         leader: leader?.toString() ?? null,
       });
     });
@@ -116,6 +118,18 @@ export class OperatorStream {
     this.#close();
     this.#handlers.onEnd(end);
   }
+}
+
+/** What the words of OpenSSL mean here, and what to do; null: they are about something else. */
+function certificateTrouble(words: string, { serverName, caFile }: OperatorAddress): string | null {
+  if (/certificate has expired/i.test(words))
+    return "the operator's certificate has expired, unless this node's clock is wrong; renew it (helm upgrade does, with tls.mode generated)";
+  if (/certificate is not yet valid/i.test(words))
+    return "the operator's certificate is not valid yet; is this node's clock right?";
+  if (/self.signed certificate|unable to (get|verify)/i.test(words))
+    return `the operator's certificate is not by an authority in ${caFile}; it is read again for each try`;
+  if (/altnames/i.test(words)) return `the operator's certificate is not for the name ${serverName}`;
+  return null;
 }
 
 function readText(path: string, what: string): string {

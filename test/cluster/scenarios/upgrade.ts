@@ -11,6 +11,9 @@ import { FORBIDDEN_PORT, type Server } from "../harness/servers.ts";
 import { nothingMisjudged } from "./outages.ts";
 
 const HOURS_MS = "36000000";
+const DAY_SECONDS = 86_400;
+/** The kubelet brings files of Secrets within a minute or so, and the operator looks at its own once a minute. */
+const RENEWED_MS = 200_000;
 /** With the gate, whose cgroup is called otherwise here than on nodes that have a machine of their own. */
 const VALUES = {
   agent: { reportAllowed: true, logLevel: "debug", extraArgs: [`--gate=${NAME}/$(NODE_NAME)/kubepods`] },
@@ -51,6 +54,30 @@ export function upgrade(cluster: Cluster, server: Server): void {
       await scene.deploy(deployment("loaded", { replicas: 4, containers: [container("web"), eager] }));
       await eventually("four pods", () => scene.pods("loaded").length === 4);
       assert.equal(server.arrived("forbidden", "gated"), 0);
+    });
+
+    test("a certificate that is about to end is renewed by helm upgrade, and agents take the new one", async (t) => {
+      const secret = "secret/portcullis-operator-tls";
+      const certificate = () => cluster.kubectl("-n", SYSTEM, "get", secret, "-o", "jsonpath={.data.tls\\.crt}");
+      const before = certificate();
+      upgradeProduct(cluster, VALUES);
+      assert.equal(certificate(), before, "one that is good for long stays");
+      const soon = Math.round(Date.now() / 1000) + DAY_SECONDS;
+      cluster.kubectl("-n", SYSTEM, "annotate", secret, "--overwrite", `portcullis/expires=${soon}`);
+      upgradeProduct(cluster, VALUES);
+      assert.notEqual(certificate(), before);
+      const shown = () =>
+        productPods(cluster, "operator").every(({ metadata }) =>
+          cluster.said("-n", SYSTEM, "logs", metadata.name).includes("another certificate is in use"),
+        );
+      const renewed = performance.now();
+      await eventually("the operators to show the new certificate", shown, { timeout: RENEWED_MS, interval: 1_000 });
+      t.diagnostic(`shown after ${Math.round(performance.now() - renewed)} ms`);
+      // Each agent comes anew, and trusts what the operator shows now.
+      const agents = productPods(cluster, "agent").map(({ metadata }) => `pod/${metadata.name}`);
+      cluster.kubectl("-n", SYSTEM, "delete", ...agents);
+      productReady(cluster);
+      await scene.enforced("loaded", 60_000);
     });
 
     test("helm rollback leads back to the values before", () => {
