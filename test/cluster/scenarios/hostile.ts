@@ -55,6 +55,15 @@ export function hostile(cluster: Cluster, server: Server): void {
       return { lag, agents };
     };
 
+    /** That the attack has come to the operator is in its metrics: so many times it refused what it stood. */
+    const refusals = (metric: string) => {
+      const count = () => metrics.values(metric)[0] || 0;
+      const before = count();
+      return () => count() - before;
+    };
+    const dropped = (listener: string) =>
+      refusals(`portcullis_operator_connections_dropped_total{listener="${listener}",reason="rate"}`);
+
     before(async () => {
       productReady(cluster);
       scene = await Scene.make(cluster, "hostile");
@@ -76,10 +85,14 @@ export function hostile(cluster: Cluster, server: Server): void {
       await stands("after-bodies");
     });
 
-    test("streams without a token, for a quarter of a minute", async () => {
+    test("streams without a token, for a quarter of a minute", async (t) => {
       figures();
+      const tokens = refusals('portcullis_operator_agent_connections_total{result="unauthenticated"}');
+      const connections = dropped("agents");
       const over = attack(scene, attacker, "streams", ...at(leading(), 8443));
       assert.ok(Number(await over) > 1_000);
+      t.diagnostic(`${tokens()} tokens were looked at in vain, ${connections()} connections came too fast`);
+      assert.ok(tokens() > 10 && connections() > 100, "the attack has come to the operator");
       const { lag, agents } = figures();
       assert.equal(agents, cluster.nodes.length);
       assert.ok(lag < LAG_SECONDS, `the event loop was late by ${lag} s`);
@@ -88,7 +101,9 @@ export function hostile(cluster: Cluster, server: Server): void {
 
     test("400 connections to the operator's metrics and probes; the agent's are not reached", async () => {
       figures();
+      const connections = dropped("metrics");
       await attack(scene, attacker, "connections", ...at(leading(), 8080), ...at(leading(), 8081));
+      assert.ok(connections() > 100, "the attack has come to the operator");
       const { lag, agents } = figures();
       assert.equal(agents, cluster.nodes.length);
       assert.ok(lag < LAG_SECONDS, `the event loop was late by ${lag} s`);
@@ -114,8 +129,10 @@ export function hostile(cluster: Cluster, server: Server): void {
       const token = cluster.kubectl("-n", SYSTEM, "create", "token", "portcullis-agent", audience, ...bound).trim();
       const [address = ""] = at(leading(), 8443);
       const options = { address, token, saidNode: node, authority, system: SYSTEM, nonsense: true };
+      const messages = refusals('portcullis_operator_bad_messages_total{kind="violations"}');
       const { code, details } = connectAgent(cluster, options);
       assert.equal(code, "INVALID_ARGUMENT", details);
+      assert.equal(messages(), 1);
       await stands("after-nonsense");
     });
   });
