@@ -14,6 +14,8 @@ const PICTURE = join(DOCS, "images", "demo.svg");
 const PAGE = join(DOCS, "demo.md");
 const TRANSCRIPT = /(<!-- transcript -->\n```text\n)[\s\S]*?(```\n<!-- \/transcript -->)/;
 
+/** Of the terminal that the picture shows. */
+const COLUMNS = 100;
 /** The demo waits between its steps where a person looks on; here it is a pipe that does, and the picture waits. */
 const READING_SECONDS = 1.5;
 const STEP = /^ ?\d+\/\d+ /;
@@ -23,7 +25,7 @@ const STILL_STEP = "7";
 const lines = await record();
 writeFileSync(
   PICTURE,
-  terminalSvg(lines, { title: "make demo", columns: 104, rows: 34, rest: 6, still: stillCount(lines) }),
+  terminalSvg(lines, { title: "make demo", columns: COLUMNS, rows: 34, rest: 6, still: stillCount(lines) }),
 );
 const transcript = lines.map(({ text }) => `${plainText(text).trimEnd()}\n`).join("");
 const page = readFileSync(PAGE, "utf8");
@@ -35,7 +37,7 @@ writeFileSync(
 
 async function record(): Promise<RecordedLine[]> {
   const demo = spawn(process.execPath, [join(import.meta.dirname, "demo.ts")], {
-    env: { ...process.env, FORCE_COLOR: "1" },
+    env: { ...process.env, FORCE_COLOR: "1", COLUMNS: String(COLUMNS) },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const begun = performance.now();

@@ -1,33 +1,42 @@
-/** What the demo shows: calm in a log, coloured on a terminal. */
-import { wantsColours } from "../../src/node-agent/events/text.ts";
-
-const RESET = "\u001b[0m";
-const STYLES = {
-  bold: "\u001b[1m",
-  dim: "\u001b[2m",
-  red: "\u001b[31m",
-  green: "\u001b[32m",
-  yellow: "\u001b[33m",
-  cyan: "\u001b[36m",
-} as const;
-export type Style = keyof typeof STYLES;
+/** What the demo shows: calm in a log, coloured on a terminal, and no wider than that. */
+import { BOLD, CYAN, DIM, GREEN, type Paint, painter, RED, wantsColours } from "../../src/terminal/colours.ts";
+import { fold } from "../../src/terminal/fit.ts";
+import { lineWidth } from "../../src/terminal/width.ts";
 
 export interface Output {
   isTTY?: boolean;
+  columns?: number;
   write(text: string): unknown;
 }
 
 const INDENT = "     ";
 const GUTTER = "  │ ";
+/** Of a line in a log. */
+const LOG_WIDTH = 100;
 
 export class Screen {
   readonly #output: Output;
-  readonly #colours: boolean;
+  /** Colours a text, where there are colours. */
+  readonly paint: Paint;
+  /** Columns of a line. */
+  readonly width: number;
   #muted = false;
 
   constructor(output: Output, environment: NodeJS.ProcessEnv = process.env) {
     this.#output = output;
-    this.#colours = wantsColours(output, environment);
+    this.paint = painter(wantsColours(output, environment));
+    const width = lineWidth(output, environment);
+    this.width = Number.isFinite(width) ? width : LOG_WIDTH;
+  }
+
+  /** Columns beside the indent. */
+  get innerWidth(): number {
+    return this.width - INDENT.length;
+  }
+
+  /** Columns of a line of the agent's. */
+  get verdictWidth(): number {
+    return this.innerWidth - GUTTER.length;
   }
 
   /** True where a person looks on, and wants time to read. */
@@ -35,30 +44,30 @@ export class Screen {
     return this.#output.isTTY === true;
   }
 
-  paint(style: Style, text: string): string {
-    return this.#colours && text !== "" ? `${STYLES[style]}${text}${RESET}` : text;
-  }
-
   line(text = ""): void {
-    if (!this.#muted) this.#output.write(`${text}\n`);
+    if (!this.#muted) this.#output.write(`${text.trimEnd()}\n`);
   }
 
   /** A step's heading. */
   heading(number: number, total: number, title: string): void {
     this.line();
     this.line(
-      `${this.paint("cyan", String(number).padStart(2))}${this.paint("dim", `/${total}`)} ${this.paint("bold", title)}`,
+      `${this.paint(CYAN, String(number).padStart(2))}${this.paint(DIM, `/${total}`)} ${this.paint(BOLD, title)}`,
     );
   }
 
   /** What is going to happen, and what the profile says. */
-  explain(...lines: string[]): void {
-    for (const line of lines) this.line(`${INDENT}${line}`);
+  explain(...paragraphs: string[]): void {
+    for (const text of paragraphs) this.#fold(text);
+  }
+
+  #fold(text: string, hanging = 0): void {
+    for (const line of fold(text, this.innerWidth, hanging)) this.line(`${INDENT}${line}`);
   }
 
   /** A command, as typed in a pod (or on the node). */
   command(where: string, command: string): void {
-    this.line(`${INDENT}${this.paint("dim", `${where} $`)} ${this.paint("bold", command)}`);
+    this.#fold(`${this.paint(DIM, `${where} $`)} ${this.paint(BOLD, command)}`, where.length + 3);
   }
 
   /** What a command said. */
@@ -68,16 +77,16 @@ export class Screen {
 
   /** A line of the agent's, beside what causes it. */
   verdict(text: string): void {
-    this.line(`${INDENT}${this.paint("dim", GUTTER)}${text}`);
+    for (const line of fold(text, this.verdictWidth)) this.line(`${INDENT}${this.paint(DIM, GUTTER)}${line}`);
   }
 
   conclude(text: string): void {
-    this.line(`${INDENT}${this.paint("green", "✔")} ${text}`);
+    this.#fold(`${this.paint(GREEN, "✔")} ${text}`, 2);
   }
 
   failed(text: string): void {
     const [first = "", ...rest] = text.split("\n");
-    this.line(`${INDENT}${this.paint("red", "✘")} ${first}`);
+    this.line(`${INDENT}${this.paint(RED, "✘")} ${first}`);
     for (const line of rest) this.line(`${INDENT}  ${line}`);
   }
 
@@ -85,14 +94,4 @@ export class Screen {
   mute(): void {
     this.#muted = true;
   }
-}
-
-/** Lines with their columns aligned; a row's cells may be styled afterwards, by column. */
-export function columns(rows: readonly (readonly string[])[]): string[][] {
-  const widths: number[] = [];
-  for (const row of rows)
-    row.forEach((cell, index) => {
-      widths[index] = Math.max(widths[index] ?? 0, cell.length);
-    });
-  return rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)));
 }

@@ -107,9 +107,9 @@ export class Stage {
     return this.#agent;
   }
 
-  /** Runs another command of Portcullis in the node's network namespace. */
-  portcullis(subcommand: string, ...args: string[]): Promise<CommandResult> {
-    return run(portcullis(subcommand, ...args));
+  /** Runs another command of Portcullis in the node's network namespace. @param width columns of its lines */
+  portcullis(width: number, subcommand: string, ...args: string[]): Promise<CommandResult> {
+    return run(portcullis(subcommand, ...args), { env: { ...process.env, COLUMNS: String(width) } });
   }
 
   /** Writes `actions` into a pod's profile. @throws DemoSetupError where the profile has no such line */
@@ -133,7 +133,7 @@ export class Stage {
     await this.#agent?.kill();
     if (existsSync(PIN_ROOT)) {
       // Where there is no agent and no node any more, the pins are all that holds the programs.
-      if (remainingNamespaces().includes(NODE)) await this.portcullis("detach", "--all");
+      if (remainingNamespaces().includes(NODE)) await run(portcullis("detach", "--all"));
       rmSync(PIN_ROOT, { recursive: true, force: true });
     }
     await removeNetwork();

@@ -72,13 +72,13 @@ export async function status(story: Story): Promise<void> {
   const { screen, stage } = story;
   await story.begin("What is in force, and its end");
   screen.command("node", "portcullis status");
-  const { stdout, stderr, status: exit } = await stage.portcullis("status");
+  const { stdout, stderr, status: exit } = await stage.portcullis(screen.innerWidth, "status");
   story.holds(exit === 0, "`portcullis status` ends with 0", stderr);
   screen.result(sectionOf(stdout, "ping"));
   const objects = await pinnedObjects();
   await stage.agent.kill();
   screen.command("node", "portcullis detach --all");
-  const detached = await stage.portcullis("detach", "--all");
+  const detached = await stage.portcullis(screen.innerWidth, "detach", "--all");
   story.holds(detached.status === 0, "`portcullis detach --all` ends with 0", detached);
   screen.result(detached.stdout);
   const { programs, maps, links } = objects;

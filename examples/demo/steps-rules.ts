@@ -57,8 +57,7 @@ export async function start(story: Story): Promise<void> {
 export async function allowed(story: Story): Promise<void> {
   await story.begin("my-app does what its profile says", ["ping", "pong"]);
   story.screen.explain(
-    `ping.yaml: ${MY_APP} may ask for ${PONG_NAME},`,
-    "           and speak HTTP on port 80 to the addresses that it learns so.",
+    `ping.yaml: ${MY_APP} may ask for ${PONG_NAME}, and speak HTTP on port 80 to the addresses that it learns so.`,
   );
   const { stdout } = await story.program("ping", `my-app -sS ${PAGE}`);
   await story.verdict({ pod: "ping", verdict: "allowed", path: MY_APP, name: PONG_NAME });

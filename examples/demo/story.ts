@@ -3,11 +3,14 @@ import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Direction, Reason, Verdict } from "../../src/api/reasons.ts";
 import type { AgentEvent, VerdictEvent } from "../../src/node-agent/events/event.ts";
+import { processText, VERDICT_COLOURS, whatText } from "../../src/node-agent/events/verdict-text.ts";
+import { DIM } from "../../src/terminal/colours.ts";
+import { tableLines } from "../../src/terminal/table.ts";
 import type { CommandResult } from "./command.ts";
-import { columns, type Screen } from "./screen.ts";
+import type { Screen } from "./screen.ts";
 import type { Stage } from "./stage.ts";
 import type { Pod } from "./topology.ts";
-import { podOf, processOf, sameLine, VERDICT_STYLES, verdictLine, whatOf } from "./verdict-line.ts";
+import { demoLine, podOf, sameLine } from "./verdict-line.ts";
 
 /** A verdict that a step promises; what is left out may be anything. */
 export interface Promised {
@@ -40,6 +43,8 @@ const VERDICT_TIMEOUT_MS = 3_000;
 const LOOK_AGAIN_MS = 20;
 /** For the verdicts that are under way when a command has ended. */
 const SETTLE_MS = 60;
+/** Of what was sent to whom in the closing table, on a narrow terminal and on a wide one. */
+const WHAT_WIDTH = { narrow: 20, wide: 33 };
 /** For a person to read a step. */
 const READING_MS = 1_500;
 
@@ -72,11 +77,13 @@ export class Story {
   hear(event: AgentEvent): void {
     this.#events.push(event);
     if (event.type !== "verdict" && event.type !== "listen") return;
+    // What comes while a pod's profile is on its way is not what a step is about.
+    if (event.reason === "Pending") return;
     const line = sameLine(event);
     // Of the tries of one process the first is shown; the rest, and those held back by the limit of events, are more of it.
     if (this.#shown.has(line) || !this.#pods.some((pod) => pod === podOf(event))) return;
     this.#shown.add(line);
-    this.screen.verdict(verdictLine(event, this.screen));
+    this.screen.verdict(demoLine(event, this.screen, this.screen.verdictWidth));
   }
 
   /** The pod's own program does something: no shell is involved. */
@@ -133,25 +140,28 @@ export class Story {
   /** The closing table. */
   table(): void {
     const header = ["STEP", "POD", "PROCESS", "WHAT", "VERDICT", "REASON"];
+    const whatWidth = this.screen.width < 100 ? WHAT_WIDTH.narrow : WHAT_WIDTH.wide;
     const cells = this.#rows.map(({ step, event }) => [
       String(step),
       podOf(event),
-      processOf(event),
-      whatOf(event),
+      processText(event),
+      whatText(event, whatWidth),
       event.verdict,
       event.reason,
     ]);
-    const [head = [], ...rows] = columns([header, ...cells]);
-    this.screen.explain(this.screen.paint("dim", head.join("  ").trimEnd()));
-    rows.forEach((row, index) => {
-      const verdict = this.#rows[index]?.event.verdict ?? "counted";
-      this.screen.explain(
-        row
-          .map((cell, column) => (column === 4 ? this.screen.paint(VERDICT_STYLES[verdict], cell) : cell))
-          .join("  ")
-          .trimEnd(),
-      );
+    const lines = tableLines([header, ...cells], {
+      fits: ["right", "keep", "path", "keep", "keep", "keep"],
+      width: this.screen.width,
+      indent: " ".repeat(this.screen.width - this.screen.innerWidth),
+      paint: (cell, row, column) => this.#paintCell(cell, row, column),
     });
+    for (const line of lines) this.screen.line(line);
+  }
+
+  #paintCell(cell: string, row: number, column: number): string {
+    if (row === 0) return this.screen.paint(DIM, cell);
+    const verdict = this.#rows[row - 1]?.event.verdict ?? "counted";
+    return column === 4 ? this.screen.paint(VERDICT_COLOURS[verdict], cell) : cell;
   }
 
   async #finish(result: CommandResult): Promise<CommandResult> {

@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { PortcullisError, UsageError } from "../api/errors.ts";
-import { printableLines } from "../api/printable.ts";
+import { printable } from "../api/printable.ts";
 import {
   deadPinRoots,
   detachAll,
@@ -17,6 +17,8 @@ import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-
 import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";
 import { collectLeftovers } from "../node-agent/workload/private-remains.ts";
 import { exclusively } from "../node-agent/workload/private-slots.ts";
+import { fold } from "../terminal/fit.ts";
+import { lineWidth } from "../terminal/width.ts";
 import { endSignal } from "./end-signal.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
@@ -58,9 +60,8 @@ export function detachCommand(): Command {
   return command.addHelpText("after", EXAMPLES).action(async (options: DetachOptions) => {
     requireRoot("detach");
     const detached = options.netns === undefined ? await everything(options) : [oneWorkload(options, options.netns)];
-    process.stdout.write(
-      options.output === "json" ? `${JSON.stringify(detached)}\n` : printableLines(detached.map(text).join("")),
-    );
+    const isJson = options.output === "json";
+    process.stdout.write(isJson ? `${JSON.stringify(detached)}\n` : reportText(detached, lineWidth(process.stdout)));
     if (options.stay) await endSignal();
   });
 }
@@ -98,8 +99,15 @@ function oneWorkload(options: DetachOptions, name: string): Detached {
   return { pinRoot, ...removal };
 }
 
+function reportText(detached: readonly Detached[], width: number): string {
+  return detached
+    .flatMap((one) => fold(printable(text(one)), width, 2))
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
 function text({ pinRoot, ...removal }: Detached): string {
-  if (!removedSomething(removal)) return `nothing to remove under ${pinRoot}\n`;
+  if (!removedSomething(removal)) return `nothing to remove under ${pinRoot}`;
   const { interfaces, links, maps, state } = removal;
   const parts = [
     ...(interfaces.length === 0 ? [] : [`programs on ${interfaces.join(", ")}`]),
@@ -107,5 +115,5 @@ function text({ pinRoot, ...removal }: Detached): string {
     ...(maps === 0 ? [] : [`${maps} maps`]),
     ...(state ? ["the state file"] : []),
   ];
-  return `removed from ${basename(pinRoot)}: ${parts.join(", ")}\n`;
+  return `removed from ${basename(pinRoot)}: ${parts.join(", ")}`;
 }

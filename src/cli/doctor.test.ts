@@ -11,7 +11,7 @@ const FEATURES = [
 const HOOK_SETS = { devices: "fentry", flows: null, senders: "tracepoints" } as const;
 
 test("each feature has a line, what is missing says what is lost, and the end says what it comes to", () => {
-  const text = reportText({ canEnforce: false, kernel: "6.1", features: FEATURES, hookSets: HOOK_SETS });
+  const text = reportText({ canEnforce: false, kernel: "6.1", features: FEATURES, hookSets: HOOK_SETS }, 80);
   assert.equal(
     text,
     `ok       btf           there
@@ -20,9 +20,9 @@ missing  kernel-reads  boot without lockdown
 without  jit           off
                        lost: speed
 
-Veth pairs are seen by      fentry
-Flows are registered by     socket storage alone
-Senders are shown by        tracepoints
+Veth pairs are seen by:   fentry
+Flows are registered by:  socket storage alone
+Senders are shown by:     tracepoints
 
 This node (kernel 6.1) cannot enforce profiles: kernel-reads missing.
 `,
@@ -32,7 +32,7 @@ This node (kernel 6.1) cannot enforce profiles: kernel-reads missing.
 test("a node that lacks nothing that is required", () => {
   const features = FEATURES.filter(({ feature }) => feature !== "kernel-reads");
   assert.match(
-    reportText({ canEnforce: true, kernel: "6.1", features, hookSets: HOOK_SETS }),
+    reportText({ canEnforce: true, kernel: "6.1", features, hookSets: HOOK_SETS }, 80),
     /kernel 6\.1\) can enforce profiles\.\n$/,
   );
 });

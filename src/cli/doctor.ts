@@ -6,6 +6,10 @@ import { expectedHookSets, type HookSets } from "../node-agent/enforce/function-
 import { KernelError } from "../node-agent/ffi/errno.ts";
 import type { FeatureReport } from "../node-agent/kernel/probes.ts";
 import { canEnforce, probeFeatures } from "../node-agent/kernel/probes.ts";
+import { factLines } from "../terminal/facts.ts";
+import { fold } from "../terminal/fit.ts";
+import { tableLines } from "../terminal/table.ts";
+import { lineWidth } from "../terminal/width.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 
 const EXAMPLES = `
@@ -37,16 +41,18 @@ export function doctorCommand(): Command {
       const features = probeFeatures();
       const able = canEnforce(features);
       const report: DoctorReport = { canEnforce: able, kernel: release(), features, hookSets: findHookSets() };
-      process.stdout.write(options.output === "json" ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
+      const isJson = options.output === "json";
+      process.stdout.write(
+        isJson ? `${JSON.stringify(report, null, 2)}\n` : reportText(report, lineWidth(process.stdout)),
+      );
       if (!report.canEnforce) process.exitCode = 1;
     });
 }
 
-/** The report for people. Colours where standard output shows them. */
-export function reportText(report: DoctorReport): string {
-  const width = Math.max(...report.features.map(({ feature }) => feature.length));
-  const lines = report.features.flatMap((feature) => featureLines(feature, width));
-  return `${lines.join("\n")}\n\n${hookLines(report.hookSets).join("\n")}\n\n${conclusion(report)}\n`;
+/** The report for people. Colours where standard output shows them. @param width columns of a line */
+export function reportText(report: DoctorReport, width: number): string {
+  const text = conclusion(report);
+  return `${[...featureLines(report.features, width), "", ...hookLines(report.hookSets, width), "", ...fold(text, width)].join("\n")}\n`;
 }
 
 /** Probing takes privileges; without them `capabilities` says so already. */
@@ -65,12 +71,13 @@ const WITHOUT: Readonly<Record<keyof HookSets, string>> = {
   senders: "nothing: a connected socket keeps the user that connected it",
 };
 
-function hookLines({ devices, flows, senders }: HookSets): string[] {
-  return [
-    `Veth pairs are seen by      ${devices ?? WITHOUT.devices}`,
-    `Flows are registered by     ${flows ?? WITHOUT.flows}`,
-    `Senders are shown by        ${senders ?? WITHOUT.senders}`,
+function hookLines({ devices, flows, senders }: HookSets, width: number): string[] {
+  const facts: [string, string][] = [
+    ["Veth pairs are seen by", devices ?? WITHOUT.devices],
+    ["Flows are registered by", flows ?? WITHOUT.flows],
+    ["Senders are shown by", senders ?? WITHOUT.senders],
   ];
+  return factLines(facts, width);
 }
 
 type Colour = "green" | "yellow" | "red";
@@ -79,12 +86,24 @@ function coloured(colour: Colour, text: string): string {
   return styleText(colour, text, { stream: process.stdout });
 }
 
-function featureLines(report: FeatureReport, width: number): string[] {
-  const name = report.feature.padEnd(width);
-  if (report.available) return [`${coloured("green", "ok     ")}  ${name}  ${report.detail}`];
-  const mark = report.required ? coloured("red", "missing") : coloured("yellow", "without");
-  const indent = " ".repeat("missing".length + 2 + width + 2);
-  return [`${mark}  ${name}  ${report.detail}`, `${indent}lost: ${report.consequence}`];
+const MARK_COLOURS: Readonly<Record<string, Colour>> = { ok: "green", missing: "red", without: "yellow" };
+
+function featureLines(features: readonly FeatureReport[], width: number): string[] {
+  const rows = features.flatMap(({ feature, available, required, detail, consequence }) => {
+    if (available) return [["ok", feature, detail]];
+    return [
+      [required ? "missing" : "without", feature, detail],
+      ["", "", `lost: ${consequence}`],
+    ];
+  });
+  return tableLines(rows, {
+    fits: ["keep", "keep", "fold"],
+    width,
+    paint: (cell, _, column) => {
+      const colour = column === 0 ? MARK_COLOURS[cell.trim()] : undefined;
+      return colour === undefined ? cell : coloured(colour, cell);
+    },
+  });
 }
 
 function conclusion({ canEnforce: can, kernel, features }: DoctorReport): string {

@@ -3,11 +3,14 @@
 import { styleText } from "node:util";
 import { stringify } from "yaml";
 import { printable } from "../api/printable.ts";
+import { REASON_WORDS } from "../api/reasons.ts";
 import { familyOf, formatIp } from "../policy/addresses.ts";
 import type { BlockReport, Explanation, Question } from "../policy/explain.ts";
 import type { Layer, LayerReport, Traffic } from "../policy/explain-layers.ts";
 import { protocolName } from "../policy/ports.ts";
 import type { Remedy } from "../policy/remedy.ts";
+import { fold } from "../terminal/fit.ts";
+import { tableLines } from "../terminal/table.ts";
 
 const LAYER_NAMES = {
   binary: "Binary",
@@ -18,17 +21,24 @@ const LAYER_NAMES = {
   "dns-name": "DNS",
 } as const satisfies Record<Layer, string>;
 
-/** The question, the profiles that bear on it, what each block says, and the verdict. */
-export function explanationText(question: Question, explanation: Explanation, remedy: Remedy | null): string {
+const INDENT = "  ";
+
+/** The question, the profiles that bear on it, what each block says, and the verdict. @param width columns of a line */
+export function explanationText(
+  question: Question,
+  explanation: Explanation,
+  remedy: Remedy | null,
+  width: number,
+): string {
   const lines = [
-    styleText("bold", printable(questionText(question))),
+    ...fold(printable(questionText(question)), width, INDENT.length).map((line) => styleText("bold", line)),
     "",
-    ...profileLines(explanation),
-    `Judged  ${printable(explanation.because)}`,
-    ...explanation.blocks.flatMap(blockLines),
+    ...profileLines(explanation, width),
+    ...fold(`Judged  ${printable(explanation.because)}`, width, "Judged  ".length),
+    ...explanation.blocks.flatMap((block) => blockLines(block, width)),
     "",
-    ...verdictLines(question.traffic, explanation),
-    ...remedyLines(explanation, remedy),
+    ...verdictLines(question.traffic, explanation).flatMap((line) => fold(line, width, 2 * INDENT.length)),
+    ...remedyLines(explanation, remedy, width),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -63,23 +73,33 @@ function endpointText({ remote, protocol, port }: NonNullable<Traffic["peer"]>):
   return `${familyOf(remote) === "ipv6" ? `[${address}]` : address}:${port}/${protocolName(protocol)}`;
 }
 
-function profileLines({ profiles }: Explanation): string[] {
-  const width = Math.max(...profiles.map(({ profile }) => profile.length));
-  return profiles.map(({ profile, selected, reason }) => {
-    const mark = selected ? "selects" : styleText("dim", "does not");
-    return `Profile ${profile.padEnd(width)}  ${mark}: ${printable(reason)}`;
-  });
+function profileLines({ profiles }: Explanation, width: number): string[] {
+  const rows = profiles.map(({ profile, selected, reason }) => [
+    `Profile ${profile}`,
+    `${selected ? "selects" : "does not"}: ${reason}`,
+  ]);
+  return tableLines(rows, { fits: ["shorten", "fold"], width });
 }
 
-function blockLines(block: BlockReport): string[] {
+function blockLines(block: BlockReport, width: number): string[] {
   const mark = block.allows ? styleText("green", "allows") : styleText("red", "denies");
-  const width = Math.max(0, ...block.layers.map(({ asked }) => asked.length));
-  return ["", `  ${mark}  ${block.profile} ${block.field}`, ...block.layers.map((layer) => layerLine(layer, width))];
+  const heading = `${INDENT}${mark}  ${printable(`${block.profile} ${block.field}`)}`;
+  return ["", ...fold(heading, width, 2 * INDENT.length), ...layerLines(block.layers, width)];
 }
 
-function layerLine({ layer, passed, asked, field, value }: LayerReport, width: number): string {
-  const mark = passed ? styleText("green", "pass") : styleText("red", "FAIL");
-  return `    ${mark}  ${LAYER_NAMES[layer].padEnd(6)}  ${printable(asked.padEnd(width))}  ${styleText("dim", `${field}:`)} ${printable(value)}`;
+function layerLines(layers: readonly LayerReport[], width: number): string[] {
+  const rows = layers.map(({ layer, passed, asked, field, value }) => [
+    passed ? "pass" : "FAIL",
+    LAYER_NAMES[layer],
+    asked,
+    `${field}: ${value}`,
+  ]);
+  return tableLines(rows, {
+    fits: ["keep", "keep", "path", "fold"],
+    width,
+    indent: INDENT.repeat(2),
+    paint: (cell, _, column) => (column === 0 ? styleText(cell === "pass" ? "green" : "red", cell) : cell),
+  });
 }
 
 function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
@@ -97,20 +117,20 @@ function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
   }
   const inForce = `with the profiles' actions (${actions.join(", ") || "none"}): ${verdict}`;
   return [
-    `${styleText(["bold", "red"], "Denied")}: ${reason}`,
+    `${styleText(["bold", "red"], "Denied")}: ${reason}: ${REASON_WORDS[reason]}`,
     `  ${inForce}`,
     `  under enforce: ${verdicts.enforce}; under alert: ${verdicts.alert}; without either: ${verdicts.none}`,
   ];
 }
 
 /** What to add to which profile; or where to read on, where no rule can allow it. */
-function remedyLines({ allowed, reason }: Explanation, remedy: Remedy | null): string[] {
+function remedyLines({ allowed, reason }: Explanation, remedy: Remedy | null, width: number): string[] {
   if (allowed) return [];
   if (remedy === null) return [`  docs/reasons.md says what to do about ${reason}`];
   const lines = stringify(remedy.add).trimEnd().split("\n");
   return [
     "",
-    `To allow it, add this to ${remedy.field} of the profile ${remedy.profile}:`,
+    ...fold(`To allow it, add this to ${printable(remedy.field)} of the profile ${printable(remedy.profile)}:`, width),
     ...lines.map((line) => `  ${printable(line)}`),
   ];
 }

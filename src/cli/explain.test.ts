@@ -49,7 +49,7 @@ test("what is denied has exit status 1, whatever the mode makes of it", () => {
   const { status, stdout } = run(["--process", "/bin/app", "--to", "192.0.2.1:443/tcp"]);
   assert.equal(status, 1);
   assert.match(stdout, /FAIL {2}Peer/);
-  assert.match(stdout, /^Denied: Peer\n {2}with the profiles' actions \(alert\): alerted$/m);
+  assert.match(stdout, /^Denied: Peer: .*\n {2}with the profiles' actions \(alert\): alerted$/m);
   assert.equal(run(["--unattributed", "--to", "10.0.0.7:443"]).status, 1);
 });
 

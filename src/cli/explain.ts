@@ -10,6 +10,7 @@ import { formatIp } from "../policy/addresses.ts";
 import { type Explanation, explain, type Question } from "../policy/explain.ts";
 import type { Traffic } from "../policy/explain-layers.ts";
 import { type Remedy, remedyOf } from "../policy/remedy.ts";
+import { lineWidth } from "../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { questionOfEvent, readVerdictEvent } from "./explain-event.ts";
 import { remotePeer } from "./explain-peers.ts";
@@ -114,7 +115,9 @@ export function answer(profiles: SecurityProfile[], question: Question, options:
   const remedy = remedyOf(profiles, question, circumstances);
   const isJson = options.output === "json";
   process.stdout.write(
-    isJson ? explanationJson(question, explanation, remedy) : explanationText(question, explanation, remedy),
+    isJson
+      ? explanationJson(question, explanation, remedy)
+      : explanationText(question, explanation, remedy, lineWidth(process.stdout)),
   );
   const isRestricted = explanation.judgedBy !== "unrestricted";
   process.exitCode = isRestricted && explanation.allowed ? ExitStatus.GOOD : ExitStatus.NO;

@@ -7,8 +7,9 @@ import { HOOK_SETS, type HookSet } from "../node-agent/enforce/function-hooks.ts
 import { DEFAULT_SETTINGS, type NodeSettings } from "../node-agent/enforce/settings.ts";
 import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../node-agent/enforce/state.ts";
 import { LineSink, OUTPUT_FORMATS, type OutputFormat } from "../node-agent/events/sinks.ts";
-import { wantsColours } from "../node-agent/events/text.ts";
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
+import { wantsColours } from "../terminal/colours.ts";
+import { lineWidth } from "../terminal/width.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 
 export interface SettingOptions {
@@ -123,8 +124,13 @@ export function standardOutput(format: OutputFormat): LineSink {
   return lineSink(process.stdout, format);
 }
 
-export function lineSink(stream: Writable & { isTTY?: boolean }, format: OutputFormat): LineSink {
-  return new LineSink(stream, { format, colours: wantsColours(stream) });
+/** Events on a stream, in lines that fit it. @param oneWorkload all are of one workload, whose name is left out of the text */
+export function lineSink(
+  stream: Writable & { isTTY?: boolean; columns?: number },
+  format: OutputFormat,
+  oneWorkload = false,
+): LineSink {
+  return new LineSink(stream, { format, colours: wantsColours(stream), width: lineWidth(stream), oneWorkload });
 }
 
 function collectPorts(text: string, before: number[] | undefined): number[] {

@@ -20,6 +20,7 @@ import { createPrivateNamespace, type PrivateNamespace } from "../node-agent/wor
 import type { WorkloadSource } from "../node-agent/workload/workload.ts";
 import { effectiveSelector, selects } from "../policy/selection.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
+import { lineWidth } from "../terminal/width.ts";
 import { errorLine } from "./error-line.ts";
 import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
@@ -131,7 +132,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
   detachAll(pinRoot, stateDirectory);
   const lock = acquireLock(stateDirectory, pinRoot);
   const stream = reportStream(options.events);
-  const output = lineSink(stream, options.output);
+  const output = lineSink(stream, options.output, true);
   try {
     using files = new ForeignFiles({ log });
     const agent = new Agent({
@@ -149,7 +150,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
       await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
       agent.drainEvents();
       const traffic = readCounters(agent.enforcement.maps.counters, (id) => agent.enforcement.paths.text(id));
-      stream.write(summary(traffic, exitCode, options.output));
+      stream.write(summary(traffic, exitCode, options.output, lineWidth(stream)));
       return exitCode;
     } finally {
       agent.close();
@@ -162,7 +163,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
 }
 
 /** Standard output is the command's own. @throws UsageError */
-function reportStream(file: string | undefined): Writable {
+function reportStream(file: string | undefined): Writable & { isTTY?: boolean; columns?: number } {
   if (file === undefined) return process.stderr;
   try {
     return createWriteStream(file, { fd: openSync(file, "w") });
@@ -214,7 +215,9 @@ function workloadOptions(profiles: SecurityProfile[], given: Record<string, stri
 /** Profiles with errors are reported as `portcullis validate` does. */
 function refuseErrors({ profiles, errors }: ProfileRevision, { texts, unread }: ReadManifests): void {
   if (errors.length > 0) {
-    process.stderr.write(setReportText({ valid: false, set: readProfileSet(texts), unread }));
+    process.stderr.write(
+      setReportText({ valid: false, set: readProfileSet(texts), unread }, lineWidth(process.stderr)),
+    );
     throw new PortcullisError("PC_PROFILE_INVALID", "the command was not started: its profiles cannot be used");
   }
   const sources = texts.map(({ source }) => source).join(", ");
@@ -244,12 +247,12 @@ function onlyWorkload({ workload }: PrivateNamespace): WorkloadSource {
 
 const QUIET: EventSink = { write: () => {}, end: async () => {} };
 
-function summary(traffic: TrafficCount[], exitCode: number, format: OutputFormat): string {
+function summary(traffic: TrafficCount[], exitCode: number, format: OutputFormat, width: number): string {
   if (format === "json") {
     const processes = traffic.map(({ workloadId: _, ...count }) => count);
     return `${JSON.stringify({ time: new Date().toISOString(), type: "summary", exitCode, traffic: processes })}\n`;
   }
-  const lines = trafficLines(traffic, "  ");
+  const lines = trafficLines(traffic, width, "  ");
   const table = lines.length === 0 ? ["  no packet"] : lines;
   return `\nPackets by process (exit status ${exitCode}):\n\n${table.join("\n")}\n`;
 }

@@ -4,11 +4,13 @@ import { printable } from "../api/printable.ts";
 import { weaknessText } from "../api/weaknesses.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { factLines } from "../terminal/facts.ts";
+import { tableLines } from "../terminal/table.ts";
+import { lineWidth } from "../terminal/width.ts";
 import { formatDuration } from "./durations.ts";
 import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
 import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
-import { tableLines } from "./tables.ts";
 import { trafficLines } from "./traffic-table.ts";
 
 const EXIT_STATUS = `
@@ -32,61 +34,76 @@ export function statusCommand(): Command {
     requireRoot("status");
     const { pinRoot, stateDirectory } = pinsOf(options);
     const status = inspectNode(pinRoot, stateDirectory);
-    process.stdout.write(options.output === "json" ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
+    const isJson = options.output === "json";
+    process.stdout.write(
+      isJson ? `${JSON.stringify(status, null, 2)}\n` : statusText(status, lineWidth(process.stdout)),
+    );
     if (status.problems.length > 0) process.exitCode = ExitStatus.INCOMPLETE;
   });
 }
 
-/** The report for a person. */
-export function statusText(status: NodeStatus): string {
+/** The report for a person. @param width columns of a line */
+export function statusText(status: NodeStatus, width: number): string {
   if (!status.present) return `nothing is enforced: there is nothing pinned under ${printable(status.pinRoot)}\n`;
-  const lines = [
-    `Pins:       ${status.pinRoot}`,
-    `Agent:      ${status.agentPid === null ? "not running; what is in force stays in force" : `running, pid ${status.agentPid}`}`,
-    `Workloads:  ${status.workloads.length}`,
-    `Hooks:      veth pairs: ${status.hookSets.devices ?? "none"}; flows: ${status.hookSets.flows ?? "none"}; senders: ${status.hookSets.senders ?? "none"}`,
-    ...gateLines(status.gate),
-    ...status.problems.map((problem) => `Problem:    ${problem}`),
-    ...status.workloads.flatMap((workload) => ["", ...workloadLines(workload)]),
-    "",
-    ...mapLines(status),
-    ...errorLines(status),
+  const { agentPid, hookSets } = status;
+  const facts: [string, string][] = [
+    ["Pins", status.pinRoot],
+    ["Agent", agentPid === null ? "not running; what is enforced stays enforced" : `running, pid ${agentPid}`],
+    ["Workloads", String(status.workloads.length)],
+    [
+      "Hooks",
+      `veth pairs: ${hookSets.devices ?? "none"}; flows: ${hookSets.flows ?? "none"}; senders: ${hookSets.senders ?? "none"}`,
+    ],
+    ...gateFacts(status.gate),
+    ...status.problems.map((problem): [string, string] => ["Problem", problem]),
   ];
-  return `${lines.map(printable).join("\n")}\n`;
+  const lines = [
+    ...factLines(facts, width),
+    ...status.workloads.flatMap((workload) => ["", ...workloadLines(workload, width)]),
+    "",
+    ...mapLines(status, width),
+    ...errorLines(status, width),
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
-function gateLines(gate: NodeStatus["gate"]): string[] {
+function gateFacts(gate: NodeStatus["gate"]): [string, string][] {
   if (gate === null) return [];
   const { opensAfter, inCare, strangers } = gate;
   const policy = opensAfter === null ? "never opens by itself" : `opens after ${formatDuration(opensAfter)}`;
   return [
-    `Gate:       shut, ${policy}; ${inCare} network namespaces may pass`,
-    ...strangers.map(
-      ({ netnsInum, dropped, passed }) =>
-        `            namespace ${netnsInum} is not guarded: ${dropped} packets dropped, ${passed} let through`,
-    ),
+    ["Gate", `shut, ${policy}; ${inCare} network namespaces may pass`],
+    ...strangers.map(({ netnsInum, dropped, passed }): [string, string] => [
+      "",
+      `namespace ${netnsInum} is not guarded: ${dropped} packets dropped, ${passed} let through`,
+    ]),
   ];
 }
 
-function workloadLines(workload: WorkloadStatus): string[] {
+function workloadLines(workload: WorkloadStatus, width: number): string[] {
+  const traffic = trafficLines(workload.traffic, width, "  ");
+  return [
+    printable(`${workload.namespace}/${workload.name}`),
+    ...factLines(workloadFacts(workload), width, "  "),
+    ...(traffic.length === 0 ? [] : ["", ...traffic]),
+  ];
+}
+
+function workloadFacts(workload: WorkloadStatus): [string, string][] {
+  const { state, since, table, actions, error } = workload;
   const labels = Object.entries(workload.labels).map(([key, value]) => `${key}=${value}`);
   const interfaces = workload.interfaces.map(
     ({ name, ifindex, attached }) =>
       `${name} (${ifindex})${attached === false ? " NOT GUARDED: our programs are not on it" : ""}`,
   );
-  const facts: [string, string][] = [
-    [
-      "State",
-      `${workload.state === "partly" ? "PARTLY: not on all of its interfaces" : workload.state}${workload.since === null ? "" : ` since ${workload.since}`}`,
-    ],
+  const stateWords = state === "partly" ? "PARTLY: not on all of its interfaces" : state;
+  return [
+    ["State", `${stateWords}${since === null ? "" : ` since ${since}`}`],
     ["Interfaces", interfaces.join(", ")],
     ["Labels", labels.join(", ") || "none"],
     ["Profiles", workload.profiles.join(", ") || "none"],
-    [
-      "Actions",
-      workload.actions.join(", ") || (workload.table === null ? "none" : "none: violations are only counted"),
-    ],
-    ["Table", workload.table === null ? "none" : workload.table.slice(0, 12)],
+    ["Actions", actions.join(", ") || (table === null ? "none" : "none: violations are only counted")],
+    ["Table", table === null ? "none" : table.slice(0, 12)],
     ...workload.sharedFiles.map(({ listed, file }): [string, string] => [
       "Link",
       `${listed} is ${file}; every name of that file shares its rights`,
@@ -101,17 +118,11 @@ function workloadLines(workload: WorkloadStatus): string[] {
       "Full",
       `${name}: its ${size} are taken, and ${lost} more were wanted; ${consequence}`,
     ]),
-    ...(workload.error === null ? [] : [["Error", workload.error.message] as [string, string]]),
-  ];
-  const traffic = trafficLines(workload.traffic, "  ");
-  return [
-    `${workload.namespace}/${workload.name}`,
-    ...facts.map(([name, value]) => `  ${`${name}:`.padEnd(12)}${value}`),
-    ...(traffic.length === 0 ? [] : ["", ...traffic]),
+    ...(error === null ? [] : [["Error", error.message] as [string, string]]),
   ];
 }
 
-function mapLines({ maps }: NodeStatus): string[] {
+function mapLines({ maps }: NodeStatus, width: number): string[] {
   const rows = maps
     .filter(({ entries }) => entries > 0)
     .map(({ name, entries, maxEntries }) => [
@@ -120,10 +131,14 @@ function mapLines({ maps }: NodeStatus): string[] {
       String(maxEntries),
       `${((100 * entries) / maxEntries).toFixed(1)} %`,
     ]);
-  return tableLines([["MAP", "ENTRIES", "SIZE", "FULL"], ...rows]);
+  return tableLines([["MAP", "ENTRIES", "SIZE", "FULL"], ...rows], {
+    fits: ["keep", "right", "right", "right"],
+    width,
+  });
 }
 
-function errorLines({ errors }: NodeStatus): string[] {
+function errorLines({ errors }: NodeStatus, width: number): string[] {
   if (errors.length === 0) return [];
-  return ["", ...tableLines([["KERNEL ERROR", "COUNT"], ...errors.map(({ name, count }) => [name, String(count)])])];
+  const rows = errors.map(({ name, count }) => [name, String(count)]);
+  return ["", ...tableLines([["KERNEL ERROR", "COUNT"], ...rows], { fits: ["keep", "right"], width })];
 }

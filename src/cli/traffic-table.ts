@@ -1,51 +1,28 @@
-/** Packet counters as a table: per process what was allowed, alerted and dropped, and why. */
+/** Packet counters as a table: per process and direction how many were allowed, alerted and dropped, and why. */
+import { REASON_WORDS } from "../api/reasons.ts";
 import type { TrafficCount } from "../node-agent/enforce/counters.ts";
-import { tableLines } from "./tables.ts";
+import { fold } from "../terminal/fit.ts";
+import { tableLines } from "../terminal/table.ts";
 
-interface Line {
-  process: string;
-  direction: string;
-  allowed: number;
-  /** Packets by reason. */
-  alerted: Map<string, number>;
-  dropped: Map<string, number>;
-  counted: Map<string, number>;
-}
+const HEADING = ["PROCESS", "DIRECTION", "VERDICT", "PACKETS", "REASON"];
 
-/** Lines without newlines; none without traffic. */
-export function trafficLines(traffic: readonly TrafficCount[], indent = ""): string[] {
-  const lines = new Map<string, Line>();
-  for (const count of traffic) addTo(lines, count);
-  if (lines.size === 0) return [];
-  // A column that is empty throughout tells nothing.
-  const withCounted = [...lines.values()].some(({ counted }) => counted.size > 0);
-  const heading = ["PROCESS", "DIRECTION", "ALLOWED", "ALERTED", "DROPPED", ...(withCounted ? ["COUNTED"] : [])];
-  const rows = [...lines.values()].map((line) => [
-    line.process,
-    line.direction,
-    String(line.allowed),
-    reasonsText(line.alerted),
-    reasonsText(line.dropped),
-    ...(withCounted ? [reasonsText(line.counted)] : []),
+/** Lines without newlines, reasons in words below; none without traffic. @param width columns of a line */
+export function trafficLines(traffic: readonly TrafficCount[], width: number, indent = ""): string[] {
+  if (traffic.length === 0) return [];
+  const rows = traffic.map(({ path, modified, direction, verdict, reason, packets }) => [
+    path === null ? "(no process)" : `${path}${modified ? "*" : ""}`,
+    direction,
+    verdict,
+    String(packets),
+    verdict === "allowed" ? "" : reason,
   ]);
-  return tableLines([heading, ...rows], indent);
-}
-
-function addTo(lines: Map<string, Line>, { path, modified, direction, verdict, reason, packets }: TrafficCount): void {
-  const process = path === null ? "(no process)" : `${path}${modified ? " (modified)" : ""}`;
-  const key = `${process} ${direction}`;
-  const line = lines.get(key) ?? {
-    ...{ process, direction, allowed: 0 },
-    ...{ alerted: new Map(), dropped: new Map(), counted: new Map() },
-  };
-  lines.set(key, line);
-  if (verdict === "allowed") line.allowed += packets;
-  else line[verdict].set(reason, (line[verdict].get(reason) ?? 0) + packets);
-}
-
-/** `12 (Peer 10, Port 2)`. */
-function reasonsText(reasons: ReadonlyMap<string, number>): string {
-  if (reasons.size === 0) return "0";
-  const total = [...reasons.values()].reduce((sum, packets) => sum + packets, 0);
-  return `${total} (${[...reasons].map(([reason, packets]) => `${reason} ${packets}`).join(", ")})`;
+  const table = tableLines([HEADING, ...rows], {
+    fits: ["path", "keep", "keep", "right", "keep"],
+    width,
+    indent,
+  });
+  const refused = traffic.filter(({ verdict }) => verdict !== "allowed").map(({ reason }) => reason);
+  const words = [...new Set(refused)].map((reason) => `${indent}${reason}: ${REASON_WORDS[reason]}`);
+  if (traffic.some(({ modified }) => modified)) words.push(`${indent}*: changed after its container started`);
+  return [...table, ...words.flatMap((line) => fold(line, width, indent.length + 2))];
 }

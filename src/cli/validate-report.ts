@@ -5,6 +5,7 @@ import type { FieldError } from "../api/fields.ts";
 import type { ManifestProblem } from "../api/manifest.ts";
 import { printable } from "../api/printable.ts";
 import type { ProfileReport, ProfileSet } from "../api/profile-set.ts";
+import { fold } from "../terminal/fit.ts";
 
 /** A path that could not be read at all. */
 export interface UnreadPath {
@@ -23,8 +24,8 @@ export interface ValidateOutcome {
 type Severity = "error" | "warning" | "note";
 const COLOURS = { error: "red", warning: "yellow", note: "dim" } as const;
 
-/** One block for each finding, one line for each valid profile, and a sum. */
-export function setReportText({ set, unread }: ValidateOutcome): string {
+/** One block for each finding, one line for each valid profile, and a sum. @param width columns of a line */
+export function setReportText({ set, unread }: ValidateOutcome, width: number): string {
   const lines = [
     ...unread.map(({ message, code }) => `${coloured("error")}: ${printable(message)} ${faint(`[${code}]`)}`),
     ...set.errors.map((problem) => problemText("error", problem)),
@@ -32,7 +33,8 @@ export function setReportText({ set, unread }: ValidateOutcome): string {
     ...set.reports.flatMap(reportLines),
     summary(set.reports),
   ];
-  return `${lines.join("\n")}\n`;
+  const folded = lines.flatMap((line) => line.split("\n")).flatMap((line) => fold(line, width, 4));
+  return `${folded.join("\n")}\n`;
 }
 
 function reportLines(report: ProfileReport): string[] {

@@ -6,6 +6,7 @@ import type { ManifestProblem } from "../api/manifest.ts";
 import { isValidSet, type ManifestText, type ProfileSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
 import { podWeaknesses, weaknessText } from "../api/weaknesses.ts";
 import { selectProfiles } from "../policy/selection.ts";
+import { lineWidth } from "../terminal/width.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { readManifestTexts } from "./manifest-files.ts";
 import { setReportText, type UnreadPath, type ValidateOutcome } from "./validate-report.ts";
@@ -34,7 +35,9 @@ export function validateCommand(): Command {
     .addHelpText("after", EXAMPLES)
     .action((paths: string[], options: ValidateOptions) => {
       const outcome = validatePaths(paths);
-      process.stdout.write(options.output === "json" ? outcomeJson(outcome) : setReportText(outcome));
+      process.stdout.write(
+        options.output === "json" ? outcomeJson(outcome) : setReportText(outcome, lineWidth(process.stdout)),
+      );
       const warned = outcome.set.reports.some(({ warnings }) => warnings.length > 0);
       if (!outcome.valid || (options.strict && warned)) process.exitCode = 1;
     });

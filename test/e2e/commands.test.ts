@@ -175,7 +175,7 @@ test("status: a listed path that nothing was seen of, and the one that was proba
   await lab.agent.apply(profile("shop", [mistyped, egress(curl, {})]));
   await lab.stops(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
   const { stdout } = await portcullis("status", ...lab.agent.pinOptions);
-  assert.ok(stdout.includes(`Unseen:     ${client}t: no process of this file runs here`), stdout);
+  assert.ok(stdout.includes(`Unseen:      ${client}t: no process of this file runs here`), stdout);
   assert.ok(stdout.includes(`did you mean ${client}, which has?`), stdout);
   await lab.agent.apply(shopProfile);
   await lab.passes(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`);

@@ -2,7 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../../api/errors.ts";
-import { printableLines } from "../../api/printable.ts";
+import { errorLine } from "../error-line.ts";
 import { ExitStatus } from "../exit-status.ts";
 import { packageVersion } from "../package-version.ts";
 import { validateCommand } from "../validate.ts";
@@ -37,7 +37,7 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     }
     if (!(error instanceof PortcullisError)) throw error;
-    process.stderr.write(`error: ${printableLines(error.message)} [${error.code}]\n`);
+    process.stderr.write(errorLine(error));
     process.exitCode = error instanceof UsageError ? ExitStatus.USAGE : ExitStatus.NO;
   }
 }

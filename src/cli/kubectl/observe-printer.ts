@@ -1,8 +1,10 @@
 /** What an observer reads: events on standard output, what is to be known of them on standard error; or all of it as JSON. */
 import { printableLines } from "../../api/printable.ts";
 import type { AgentEvent } from "../../node-agent/events/event.ts";
-import { eventText, wantsColours } from "../../node-agent/events/text.ts";
+import { EventText } from "../../node-agent/events/text.ts";
 import type { EndRecord, ObserveRecord, WatchingRecord } from "../../protocol/observe.ts";
+import { wantsColours } from "../../terminal/colours.ts";
+import { lineWidth } from "../../terminal/width.ts";
 
 export type ObserveFormat = "text" | "json";
 
@@ -17,11 +19,14 @@ const LOST: Readonly<Record<string, string>> = {
 export class ObservePrinter {
   readonly #format: ObserveFormat;
   readonly #limit: number;
+  readonly #text: EventText;
   #events = 0;
 
   constructor(format: ObserveFormat, limit: number) {
     this.#format = format;
     this.#limit = limit;
+    const { stdout } = process;
+    this.#text = new EventText({ colours: wantsColours(stdout), width: lineWidth(stdout), oneWorkload: true });
   }
 
   /** As many events as were asked for have been shown. */
@@ -34,7 +39,7 @@ export class ObservePrinter {
     const isEvent = line.type === "verdict" || line.type === "dns" || line.type === "listen";
     if (isEvent) this.#events += 1;
     if (this.#format === "json") process.stdout.write(`${JSON.stringify(line)}\n`);
-    else if (isEvent) process.stdout.write(`${eventText(line, wantsColours(process.stdout))}\n`);
+    else if (isEvent) process.stdout.write(`${this.#text.lines(line)}\n`);
     else if (line.type === "watching") tell(watchingText(line));
     else if (line.type === "lost") tell(lostText(line));
   }

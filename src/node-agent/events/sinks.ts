@@ -1,7 +1,7 @@
 /** Where events go: lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
 import type { Writable } from "node:stream";
 import type { AgentEvent } from "./event.ts";
-import { eventText } from "./text.ts";
+import { EventText, type EventTextOptions } from "./text.ts";
 
 export const OUTPUT_FORMATS = ["text", "json"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
@@ -13,9 +13,8 @@ export interface EventSink {
   end(): Promise<void>;
 }
 
-export interface LineSinkOptions {
+export interface LineSinkOptions extends Partial<EventTextOptions> {
   format: OutputFormat;
-  colours: boolean;
   /** Bytes that may wait for the reader before verdicts are left out. */
   bufferLimit?: number;
   now?: () => Date;
@@ -26,13 +25,17 @@ const DEFAULT_BUFFER_LIMIT = 4 * 1024 * 1024;
 /** Lines on a stream, standard output as a rule. */
 export class LineSink implements EventSink {
   readonly #stream: Writable;
-  readonly #options: Required<LineSinkOptions>;
+  readonly #format: (event: AgentEvent) => string;
+  readonly #bufferLimit: number;
+  readonly #now: () => Date;
   #left = 0;
   #closed = false;
 
   constructor(stream: Writable, options: LineSinkOptions) {
     this.#stream = stream;
-    this.#options = { bufferLimit: DEFAULT_BUFFER_LIMIT, now: () => new Date(), ...options };
+    this.#format = formatter(options);
+    this.#bufferLimit = options.bufferLimit ?? DEFAULT_BUFFER_LIMIT;
+    this.#now = options.now ?? (() => new Date());
     stream.on("drain", () => this.#reportLeft());
     // A reader that has gone (`agent | head`) ends the output, not the agent: enforcement does not depend on it.
     stream.on("error", () => {
@@ -44,7 +47,7 @@ export class LineSink implements EventSink {
     if (this.#closed) return;
     // What has happened to the policy itself is rare and is always written; only the stream of verdicts is cut.
     const mayBeLeftOut = event.type === "verdict" || event.type === "dns" || event.type === "listen";
-    if (mayBeLeftOut && this.#stream.writableLength > this.#options.bufferLimit) {
+    if (mayBeLeftOut && this.#stream.writableLength > this.#bufferLimit) {
       this.#left += 1;
       return;
     }
@@ -67,20 +70,19 @@ export class LineSink implements EventSink {
   }
 
   #reportLeft(): void {
-    if (this.#stream.writableLength <= this.#options.bufferLimit) this.#writeLeft();
+    if (this.#stream.writableLength <= this.#bufferLimit) this.#writeLeft();
   }
 
   #writeLeft(): void {
     if (this.#left === 0) return;
     const count = this.#left;
     this.#left = 0;
-    this.#writeLine({ time: this.#options.now().toISOString(), type: "lost", where: "output", count });
+    this.#writeLine({ time: this.#now().toISOString(), type: "lost", where: "output", count });
   }
 
   #writeLine(event: AgentEvent): void {
-    const line = this.#options.format === "json" ? JSON.stringify(event) : eventText(event, this.#options.colours);
     this.#gather();
-    this.#stream.write(`${line}\n`);
+    this.#stream.write(`${this.#format(event)}\n`);
   }
 
   /** Lines that are written in one turn leave together: one system call for a batch of events, not one for each. */
@@ -89,4 +91,11 @@ export class LineSink implements EventSink {
     this.#stream.cork();
     process.nextTick(() => this.#stream.uncork());
   }
+}
+
+function formatter(options: LineSinkOptions): (event: AgentEvent) => string {
+  if (options.format === "json") return JSON.stringify;
+  const { colours = false, width = Number.POSITIVE_INFINITY, oneWorkload = false } = options;
+  const text = new EventText({ colours, width, oneWorkload });
+  return (event) => text.lines(event);
 }

@@ -1,16 +1,10 @@
-/** Events as lines for a person: columns that line up, colours where the output is a terminal. */
+/** Events as lines for a person: columns under a heading, folded and cut to the width of a terminal, coloured on one. */
 import { printable } from "../../api/printable.ts";
-import type { Verdict } from "../../api/reasons.ts";
-import type { AgentEvent, Endpoint, ProcessReference, RevisionEvent, VerdictEvent, WorkloadEvent } from "./event.ts";
-
-const RESET = "\u001b[0m";
-const RED = "\u001b[31m";
-const GREEN = "\u001b[32m";
-const YELLOW = "\u001b[33m";
-const DIM = "\u001b[2m";
-const BOLD = "\u001b[1m";
-
-const VERDICT_COLOURS: Record<Verdict, string> = { allowed: GREEN, alerted: YELLOW, dropped: RED, counted: DIM };
+import { REASON_WORDS, type Reason } from "../../api/reasons.ts";
+import { BOLD, DIM, GREEN, type Paint, painter, RED, YELLOW } from "../../terminal/colours.ts";
+import { fold } from "../../terminal/fit.ts";
+import type { AgentEvent, RevisionEvent, VerdictEvent, WorkloadEvent } from "./event.ts";
+import { clockTime, type VerdictLayout, verdictHeading, verdictLayout, verdictLine } from "./verdict-text.ts";
 
 const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {
   enforced: GREEN,
@@ -23,106 +17,99 @@ const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {
   failed: RED,
 };
 
-/** True if lines to this stream should have colours (https://no-color.org, FORCE_COLOR as Node reads it). */
-export function wantsColours(stream: { isTTY?: boolean }, environment: NodeJS.ProcessEnv = process.env): boolean {
-  if ((environment.NO_COLOR ?? "") !== "") return false;
-  if ((environment.FORCE_COLOR ?? "0") !== "0") return true;
-  return stream.isTTY === true && environment.TERM !== "dumb";
+export interface EventTextOptions {
+  colours: boolean;
+  /** Columns of a line; Infinity: nothing is cut or folded. */
+  width: number;
+  /** All events are of one workload, whose name is left out. */
+  oneWorkload: boolean;
 }
 
-/** One event as one line without its newline; a refused revision has a line for each error below it. */
-export function eventText(event: AgentEvent, colours: boolean): string {
-  const paint = (colour: string, text: string) => (colours ? `${colour}${text}${RESET}` : text);
-  const time = paint(DIM, clockTime(event.time));
-  switch (event.type) {
-    case "verdict":
-    case "dns":
-    case "listen":
-      return `${time}  ${verdictText(event, paint)}`;
-    case "ready":
-      return `${time}  ${paint(BOLD, "ready")}     in force for ${printable(event.workloads.join(", ")) || "no workload"}`;
-    case "revision":
-      return `${time}  ${revisionText(event, paint)}`;
-    case "workload":
-      return `${time}  ${workloadText(event, paint)}`;
-    case "lost":
-      return `${time}  ${paint(RED, "lost")}      ${event.count} events, ${lostText(event.where)}`;
+/** Writes one stream of events: the heading stands over its first verdict, and a reason is explained where it first occurs. */
+export class EventText {
+  readonly #layout: VerdictLayout;
+  readonly #width: number;
+  readonly #paint: Paint;
+  readonly #explained = new Set<Reason>(["Allowed"]);
+  #hasHeading = false;
+
+  constructor({ colours, width, oneWorkload }: EventTextOptions) {
+    this.#layout = verdictLayout(width, { time: true, workload: !oneWorkload });
+    this.#width = width;
+    this.#paint = painter(colours);
+  }
+
+  /** An event as lines without the last newline. */
+  lines(event: AgentEvent): string {
+    if (isVerdict(event)) return this.#verdict(event);
+    const time = clockTime(event.time).slice(0, this.#layout.time ?? 0);
+    const [first = "", ...more] = occurrence(event, this.#paint);
+    const folded = [
+      ...fold(`${this.#paint(DIM, time)} ${first}`, this.#width, time.length + 1),
+      ...more.flatMap((line) => fold(`    ${line}`, this.#width, 6)),
+    ];
+    return folded.join("\n");
+  }
+
+  #verdict(event: VerdictEvent): string {
+    const lines = [verdictLine(event, this.#layout, this.#paint, event.workload.name)];
+    if (!this.#hasHeading) lines.unshift(this.#paint(DIM, verdictHeading(this.#layout)));
+    this.#hasHeading = true;
+    if (!this.#explained.has(event.reason)) lines.push(...this.#explanation(event.reason));
+    return lines.join("\n");
+  }
+
+  #explanation(reason: Reason): string[] {
+    this.#explained.add(reason);
+    const indent = (this.#layout.time ?? 0) + 1;
+    return fold(`${" ".repeat(indent)}${reason}: ${REASON_WORDS[reason]}`, this.#width, indent).map((line) =>
+      this.#paint(DIM, line),
+    );
   }
 }
 
-type Paint = (colour: string, text: string) => string;
-
-function verdictText(event: VerdictEvent, paint: Paint): string {
-  const verdict = paint(VERDICT_COLOURS[event.verdict], event.verdict.padEnd(8));
-  const columns = [
-    event.workload.name.padEnd(10),
-    processText(event.process).padEnd(30),
-    (event.direction === "egress" ? "->" : "<-").padEnd(2),
-    event.proto.padEnd(6),
-    endpointText(event.direction === "egress" ? event.dst : event.src, event.direction === "egress").padEnd(34),
-    what(event).padEnd(14),
-    event.profiles.join(","),
-  ];
-  const count = event.count > 1 ? paint(DIM, ` (${event.count} packets)`) : "";
-  // Paths, names and comms are the workload's own choice.
-  return `${verdict}  ${printable(columns.join("  ")).trimEnd()}${count}`;
+function isVerdict(event: AgentEvent): event is VerdictEvent {
+  return event.type === "verdict" || event.type === "dns" || event.type === "listen";
 }
 
-/** The reason; with the question, the answer's code or the local port where they are what it is about. */
-function what(event: VerdictEvent): string {
-  const parts = [event.verdict === "allowed" ? "" : event.reason];
-  if (event.malformed !== undefined) parts.push(`(${event.malformed.fault}, byte ${event.malformed.offset})`);
-  if (event.dns !== undefined)
-    parts.push(event.dns.opcode ?? "", event.dns.type, event.dns.name, event.dns.rcode ?? "");
-  if (event.direction === "ingress" && event.dst.port !== undefined) parts.push(`at port ${event.dst.port}`);
-  return parts.filter((part) => part !== "").join(" ");
+/** What happened to workloads and profiles: a line, and details below it. */
+function occurrence(event: Exclude<AgentEvent, VerdictEvent>, paint: Paint): string[] {
+  switch (event.type) {
+    case "ready":
+      return [`${paint(BOLD, "ready")}    enforced on ${printable(event.workloads.join(", ")) || "no workload"}`];
+    case "revision":
+      return revisionLines(event, paint);
+    case "workload":
+      return [workloadLine(event, paint)];
+    case "lost":
+      return [`${paint(RED, "lost")}     ${event.count} events, ${lostText(event.where)}`];
+  }
 }
 
-function processText(process: ProcessReference | null): string {
-  if (process === null) return "(no process)";
-  const path = process.script === undefined ? (process.path ?? process.comm ?? "?") : process.script;
-  const pid = process.pid === undefined ? "" : `[${process.pid}]`;
-  return `${path}${pid}${process.modified === true ? "*" : ""}`;
-}
-
-function endpointText(endpoint: Endpoint, withPort: boolean): string {
-  const host = endpoint.name === undefined ? endpoint.ip : `${endpoint.name}(${endpoint.ip})`;
-  if (!withPort || endpoint.port === undefined) return host;
-  return endpoint.name === undefined && host.includes(":") ? `[${host}]:${endpoint.port}` : `${host}:${endpoint.port}`;
-}
-
-function revisionText(event: RevisionEvent, paint: Paint): string {
+function revisionLines(event: RevisionEvent, paint: Paint): string[] {
   const id = event.revision.slice(0, 12);
   if (!event.refused) {
     const changes = event.changes.flatMap(({ workload, changes: lines }) =>
-      lines.map((line) => `\n    ${printable(`${workload}: ${line}`)}`),
+      lines.map((line) => printable(`${workload}: ${line}`)),
     );
-    return `${paint(BOLD, "revision")}  ${id} in force: ${printable(event.profiles.join(", ")) || "no profile"}${changes.join("")}`;
+    const profiles = printable(event.profiles.join(", ")) || "no profile";
+    return [`${paint(BOLD, "revision")} ${id} enforced: ${profiles}`, ...changes];
   }
-  const errors = event.errors.map(({ source, field, message }) => {
-    const where = [source, field].filter((part) => part !== "").join(": ");
-    return `\n    ${printable(`${where}: ${message}`)}`;
-  });
-  return `${paint(BOLD, "revision")}  ${id} ${paint(RED, "refused")}, the one before stays in force${errors.join("")}`;
+  const errors = event.errors.map(({ source, field, message }) =>
+    printable([source, field, message].filter((part) => part !== "").join(": ")),
+  );
+  return [`${paint(BOLD, "revision")} ${id} ${paint(RED, "refused")}, the one before stays enforced`, ...errors];
 }
 
-function workloadText(event: WorkloadEvent, paint: Paint): string {
+function workloadLine(event: WorkloadEvent, paint: Paint): string {
   const gone = event.state === "gone";
   const interfaces = event.interfaces.length > 0 && !gone ? ` on ${event.interfaces.join(", ")}` : "";
   const profiles = event.profiles.length > 0 && !gone ? ` by ${event.profiles.join(", ")}` : "";
   const error = event.error === undefined ? "" : `: ${event.error.message}`;
   const state = paint(WORKLOAD_STATES[event.state], event.state);
-  return `${paint(BOLD, "workload")}  ${printable(event.workload.name)} ${state}${printable(interfaces + profiles + error)}`;
+  return `${paint(BOLD, "workload")} ${printable(event.workload.name)} ${state}${printable(interfaces + profiles + error)}`;
 }
 
 function lostText(where: "kernel" | "output"): string {
   return where === "kernel" ? "the ring buffer was full" : "standard output was not read fast enough";
-}
-
-/** `12:34:56.789`, local time: a person compares it with their own clock. */
-function clockTime(time: string): string {
-  const date = new Date(time);
-  const two = (value: number) => String(value).padStart(2, "0");
-  const milliseconds = String(date.getMilliseconds()).padStart(3, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${milliseconds}`;
 }
