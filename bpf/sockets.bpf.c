@@ -54,7 +54,7 @@ int socket_created(struct bpf_sock *ctx)
  */
 static __always_inline int is_sent_by_caller(struct bpf_sock *socket)
 {
-	if (socket->protocol != PROTOCOL_TCP)
+	if (!is_stream(address_of_socket(socket)))
 		return 1;
 	return BPF_CORE_READ(address_of_socket(socket), sk_lock.owned) != 0;
 }
@@ -64,7 +64,7 @@ static __always_inline int is_plain_tcp(struct bpf_sock *socket)
 {
 	struct tcp_sock *stream = (struct tcp_sock *)address_of_socket(socket);
 
-	if (socket->protocol != PROTOCOL_TCP)
+	if (!is_stream((struct sock *)stream))
 		return 0;
 	return !bpf_core_field_exists(stream->is_mptcp) || !BPF_CORE_READ_BITFIELD_PROBED(stream, is_mptcp);
 }
@@ -116,7 +116,7 @@ static __always_inline int begin_connection(struct bpf_sock_addr *ctx)
 	struct bpf_sock *socket = ctx->sk;
 	struct socket_owner *owner = socket ? use_socket(socket) : NULL;
 
-	if (owner && socket->protocol == PROTOCOL_TCP && socket->state == BPF_TCP_CLOSE)
+	if (owner && socket->state == BPF_TCP_CLOSE && is_stream(address_of_socket(socket)))
 		forget_former(owner);
 	if (owner && socket->type == TYPE_DATAGRAM) {
 		owner->connected = bpf_ktime_get_ns();
@@ -292,7 +292,7 @@ int socket_changes(struct bpf_sock_ops *ctx)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *socket)
 {
-	if (writes_are_seen && socket->sk_protocol == PROTOCOL_TCP)
+	if (writes_are_seen && is_stream(socket))
 		return 0;
 	if (is_internet(socket) && !is_user_known(socket))
 		use_socket(socket);

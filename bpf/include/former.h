@@ -10,7 +10,8 @@
 
 #include "maps.h"
 
-#define FORMER_PROTOCOL_TCP 6
+#define STREAM_TYPE 1 /* SOCK_STREAM */
+#define STREAM_PROTOCOL 6 /* TCP */
 /* What the former user wrote is in the socket's queue, for as long as it takes. */
 #define FORMER_QUEUED (~0ULL)
 /* How long a datagram may take from its socket to the classifier: two softirqs, on a machine that is busy. */
@@ -38,6 +39,12 @@ static __always_inline struct sock *address_of_socket(void *socket)
 	return address;
 }
 
+/* Not by its protocol alone: a raw socket may be of any, and has nothing of a stream's. */
+static __always_inline int is_stream(struct sock *socket)
+{
+	return BPF_CORE_READ(socket, sk_type) == STREAM_TYPE && BPF_CORE_READ(socket, sk_protocol) == STREAM_PROTOCOL;
+}
+
 static __always_inline int is_queue_empty(struct sock *socket)
 {
 	return BPF_CORE_READ(socket, sk_write_queue.qlen) == 0;
@@ -51,7 +58,7 @@ static __always_inline int is_former_pending(void *pointer, struct socket_owner 
 	if (!owner->former_until)
 		return 0;
 	socket = address_of_socket(pointer);
-	if (BPF_CORE_READ(socket, sk_protocol) == FORMER_PROTOCOL_TCP)
+	if (is_stream(socket))
 		return BPF_CORE_READ((struct tcp_sock *)socket, bytes_acked) < owner->former_until;
 	if (owner->former_until == FORMER_QUEUED && is_queue_empty(socket))
 		owner->former_until = bpf_ktime_get_ns() + FORMER_GRACE;
@@ -63,7 +70,7 @@ static __always_inline __u64 time_of_last_byte(struct sock *socket)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)socket;
 
-	if (BPF_CORE_READ(socket, sk_protocol) != FORMER_PROTOCOL_TCP)
+	if (!is_stream(socket))
 		return is_queue_empty(socket) ? bpf_ktime_get_ns() + FORMER_GRACE : FORMER_QUEUED;
 	return BPF_CORE_READ(tcp, bytes_acked) + (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
 }

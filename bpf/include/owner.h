@@ -88,8 +88,11 @@ static __always_inline void actors_from_owner(struct scratch *s, struct bpf_sock
  */
 static __always_inline int has_spoken(struct bpf_sock *sk)
 {
-	struct bpf_tcp_sock *tcp = sk->protocol == PROTOCOL_TCP ? bpf_tcp_sock(sk) : NULL;
+	struct bpf_tcp_sock *tcp = NULL;
 
+	/* The kernel would take a raw socket of TCP's protocol for a stream, and read behind its end. */
+	if (sk->type == STREAM_TYPE && sk->protocol == PROTOCOL_TCP)
+		tcp = bpf_tcp_sock(sk);
 	return tcp && (tcp->bytes_acked > 2 || tcp->bytes_received > 1);
 }
 
@@ -150,16 +153,17 @@ static __noinline int owner_of_full_socket(struct scratch *s, struct bpf_sock *s
 	return 0;
 }
 
-/* Half-open sockets have a listener, dying ones have nobody. */
-static __always_inline void owner_of_mini_socket(struct scratch *s, struct bpf_sock *sk)
+/* Half-open sockets have a listener, dying ones have nobody. Returns 1 if it has been found. */
+static __always_inline int owner_of_mini_socket(struct scratch *s, struct bpf_sock *sk)
 {
 	struct bpf_sock *listener = bpf_get_listener_sock(sk);
 
 	s->owner_flags |= OWNER_KERNEL;
 	if (!listener)
-		return;
+		return 0;
 	owner_of_full_socket(s, listener);
 	s->owner_flags |= OWNER_LISTENER | OWNER_ACCEPTED;
+	return 1;
 }
 
 static __always_inline void tuple_of(struct scratch *s, struct bpf_sock_tuple *tuple)
@@ -179,11 +183,48 @@ static __always_inline void tuple_of(struct scratch *s, struct bpf_sock_tuple *t
 	tuple->ipv6.dport = p->destination_port;
 }
 
+/* Fills the scratch from the socket that has been found, and gives it back. Returns 0 if its owner is not to be had any more. */
+static __always_inline int owner_of_receiver(struct scratch *s, struct bpf_sock *sk)
+{
+	struct bpf_sock *full = bpf_sk_fullsock(sk);
+	int found = 1;
+
+	if (full)
+		owner_of_full_socket(s, full);
+	else
+		found = owner_of_mini_socket(s, sk);
+	bpf_sk_release(sk);
+	return found;
+}
+
+/*
+ * What is left of a connection, in TIME_WAIT or of a listener that is gone, gives way to one that begins with the same ends: the
+ * kernel then looks for a listener, and so is it looked for here, by the workload's end alone.
+ */
+static __always_inline void ask_listener(struct __sk_buff *skb, struct scratch *s, __u32 length)
+{
+	struct bpf_sock *sk;
+
+	if (s->packet.ethertype == ETHERTYPE_VALUE_IPV4) {
+		s->tuple.ipv4.saddr = 0;
+		s->tuple.ipv4.sport = 0;
+	} else {
+		__builtin_memset(s->tuple.ipv6.saddr, 0, ADDRESS_LENGTH);
+		s->tuple.ipv6.sport = 0;
+	}
+	s->owner_flags = 0;
+	sk = bpf_skc_lookup_tcp(skb, &s->tuple, length, s->workload.nsid, 0);
+	if (sk)
+		owner_of_receiver(s, sk);
+	else
+		s->owner_flags |= OWNER_ADDRESS | OWNER_NONE;
+}
+
 /* The socket that would receive the packet. */
 __noinline int look_up_socket(struct __sk_buff *skb)
 {
 	struct scratch *s = get_scratch();
-	struct bpf_sock *sk = NULL, *full;
+	struct bpf_sock *sk = NULL;
 	__u32 length;
 
 	if (!s)
@@ -198,16 +239,10 @@ __noinline int look_up_socket(struct __sk_buff *skb)
 		sk = bpf_skc_lookup_tcp(skb, &s->tuple, length, s->workload.nsid, 0);
 	else if (s->packet.protocol == PROTOCOL_UDP)
 		sk = bpf_sk_lookup_udp(skb, &s->tuple, length, s->workload.nsid, 0);
-	if (!sk) {
+	if (!sk)
 		s->owner_flags |= OWNER_ADDRESS | OWNER_NONE;
-		return 0;
-	}
-	full = bpf_sk_fullsock(sk);
-	if (full)
-		owner_of_full_socket(s, full);
-	else
-		owner_of_mini_socket(s, sk);
-	bpf_sk_release(sk);
+	else if (!owner_of_receiver(s, sk) && begins_tcp(&s->packet))
+		ask_listener(skb, s, length);
 	return 0;
 }
 

@@ -32,6 +32,11 @@ const lab = await Lab.start("replaced", {
         l4: { protocolPorts: [{ protocol: "tcp", port: 8080 }] },
         l7: { protocols: ["http"] },
       }),
+      ingress(lab.program("greeter"), {
+        cidr4: OUTSIDE,
+        cidr6: ["2001:db8::/32"],
+        l4: { protocolPorts: [{ protocol: "tcp", port: 8090 }] },
+      }),
       ingress(lab.program("names"), {
         cidr4: OUTSIDE,
         l4: { protocolPorts: [{ protocol: "tcp", port: 53 }] },
@@ -119,6 +124,26 @@ test("§4 UDP: a connected socket of the same port goes on after the listener's 
 /** Connections of the workload `web` begin with a cookie: nothing is kept of them until they are complete. */
 function useCookies(): void {
   runIn(web.name, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/tcp_syncookies");
+}
+
+for (const [family, any, own, address] of [
+  ["tcp4", "0.0.0.0", outside.ipv4, web.ipv4],
+  ["tcp6", "::", outside.ipv6, web.ipv6],
+] as const) {
+  test(`§4 TCP: a client may come again from its port, where the server has closed the connection before (${family})`, async () => {
+    const greet = "accept send hello close";
+    const greeter = lab.start(
+      web,
+      lab.path("bin", "greeter"),
+      `timeout 3000 ${family} reuseaddr bind ${any} 8090 listen ${greet} ${greet}`,
+    );
+    const once = `${family} reuseaddr bind ${own} 4090 connect ${address} 8090 recv sleep 50 close`;
+    await sleep(100);
+    assert.equal((await lab.run(outside, visitor, `timeout 700 ${once}`)).code, 0);
+    assert.match(runIn(web.name, "ss", "-Htan", "state", "time-wait"), /:8090/);
+    assert.equal((await lab.run(outside, visitor, `timeout 700 ${once}`)).code, 0);
+    assert.equal((await greeter.finish()).code, 0);
+  });
 }
 
 test("§4 TCP: a long response on a connection that began with a cookie, where layer 7 is judged", async () => {
