@@ -1,6 +1,7 @@
 /** Section 8: what pretends to be somebody else. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Attack, Network } from "../../src/api/types.ts";
 import { type ArpFields, arp, frame } from "../packets/ethernet.ts";
 import { ipv6 } from "../packets/ip.ts";
@@ -23,19 +24,20 @@ const OPEN: Network = {
 };
 
 const lab = await Lab.start("attacks", {
-  apps: ["victim"],
+  apps: ["victim", "double"],
   zone: { "www.example.com": { a: [SERVER] }, "wrongid.example.com": { a: [SERVER], wrongId: true } },
   profiles: (lab) => [rules(lab, [])],
 });
 const victim = lab.workload("victim");
+const double = lab.workload("double");
 const { node } = lab.topology;
 const tool = lab.path("bin", "tool");
 const mac = macOf(victim, "eth0");
 const gatewayMac = macOf(node, victim.hostInterface);
 const OTHER_MAC = "02:aa:bb:cc:dd:ee";
 
-function rules(lab: Lab, attacks: Attack[]) {
-  return profile("victim", [entry(lab.program("tool"), OPEN)], { attacks, default: OPEN });
+function rules(lab: Lab, attacks: Attack[], app = "victim") {
+  return profile(app, [entry(lab.program("tool"), OPEN)], { attacks, default: OPEN });
 }
 
 const sendArp = (fields: ArpFields, source = mac) =>
@@ -85,6 +87,33 @@ test("§8 arp-spoofing: the workload's own requests and answers pass", async () 
   runIn(victim.name, "ip", "neigh", "flush", "all");
   runIn(node.name, "ip", "neigh", "flush", "all");
   await lab.passes(victim, tool, `udp4 sendto ${SERVER} 7000 TAG recv`);
+});
+
+test("§8 arp-spoofing: a pod's second interface on the same link is no stranger to its first one", async () => {
+  const second = ["second0", "type", "veth", "peer", "name", "eth1", "netns", double.name];
+  const batch = [
+    `link add ${second.join(" ")}`,
+    "link add br0 type bridge",
+    ...["second0", double.hostInterface].flatMap((name) => [`link set ${name} master br0`, `link set ${name} up`]),
+    `address flush dev ${double.hostInterface} scope global`,
+    `address add ${double.gateway4}/24 dev br0`,
+    "link set br0 up",
+  ];
+  for (const command of batch) runIn(node.name, "ip", ...command.split(" "));
+  runIn(double.name, "ip", "link", "set", "eth1", "up");
+  runIn(double.name, "ip", "address", "add", double.ipv4.replace(/2$/, "3/24"), "dev", "eth1");
+  await lab.agent.apply(rules(lab, ["arp-spoofing"]), rules(lab, ["arp-spoofing"], "double"));
+  await sleep(1500);
+  const mark = lab.agent.events.mark();
+  const spoofing = () => lab.agent.events.since(mark, (event) => "reason" in event && event.reason === "ArpSpoofing");
+  // Everybody on the link hears the question, the pod's other interface too.
+  runIn(double.name, "ping", "-c", "1", "-W", "1", "-I", "eth1", double.gateway4);
+  runIn(double.name, "sh", "-c", `ping -c 1 -W 1 -I eth1 ${double.ipv4.replace(/2$/, "9")} || true`);
+  await sleep(100);
+  assert.deepEqual(spoofing(), []);
+  const forged = { operation: 2, sender: double.ipv4, senderMac: OTHER_MAC, target: double.gateway4 };
+  await lab.run(double, tool, `frame eth1 ${arp(forged, { source: OTHER_MAC }).toString("hex")}`);
+  await lab.violation(ARP_SPOOFING, mark, double);
 });
 
 test("§8 ip-spoofing: a source address that is not the workload's", async () => {

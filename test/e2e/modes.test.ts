@@ -1,6 +1,7 @@
 /** Sections 6 and 7: verdicts, reasons and modes, and how a change of them takes effect on what is open. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Action, SecurityProfile } from "../../src/api/types.ts";
 import { isVerdict } from "./harness/event-stream.ts";
 import { Lab } from "./harness/lab.ts";
@@ -32,7 +33,7 @@ function rules(lab: Lab, actions: Action[], program = "asker"): SecurityProfile 
 
 const lab = await Lab.start("modes", {
   apps: ["shop"],
-  zone: { "www.example.com": { a: [SERVER] } },
+  zone: { "www.example.com": { a: [SERVER] }, "other.example.com": { a: [SERVER] } },
   profiles: (lab) => {
     lab.program("asker");
     return [rules(lab, ["alert", "enforce"])];
@@ -133,6 +134,34 @@ test("§7 learn records what the workload does, and judges nothing", async () =>
   const event = await lab.violation({ verdict: "allowed", reason: "Allowed", path: stranger }, mark);
   assert.equal(event.dst.port, 7001);
 });
+
+for (const action of ["learn", "alert"] as const) {
+  test(`§7 ${action} and trace-dns: each exchange is told once, with its answer, and ${action === "learn" ? "nothing" : "only what is refused"} is judged`, async () => {
+    await mode(action, "trace-dns");
+    const mark = lab.agent.events.mark();
+    const asked = `udp4 connect ${DNS} 53 ask www.example.com A ask other.example.com A ask other.example.com AAAA`;
+    await lab.passes(shop, asker, asked);
+    const told = () =>
+      lab.agent.events
+        .since(mark, isVerdict)
+        .filter(isVerdict)
+        .filter(({ type }) => type === "dns");
+    await lab.agent.events.waitFor("six DNS events", () => told().length >= 6, { from: mark });
+    await sleep(100);
+    const refused = action === "learn" ? "allowed" : "alerted";
+    assert.deepEqual(
+      told().map(({ direction, verdict, dns }) => [direction, verdict, dns?.name, dns?.type, dns?.rcode]),
+      [
+        ["egress", "allowed", "www.example.com", "A", undefined],
+        ["ingress", "allowed", "www.example.com", "A", "NOERROR"],
+        ["egress", refused, "other.example.com", "A", undefined],
+        ["ingress", "allowed", "other.example.com", "A", "NOERROR"],
+        ["egress", refused, "other.example.com", "AAAA", undefined],
+        ["ingress", "allowed", "other.example.com", "AAAA", "NOERROR"],
+      ],
+    );
+  });
+}
 
 test("§7 a change of mode takes effect on open flows too: alert to enforce, and back", async () => {
   await mode("alert");

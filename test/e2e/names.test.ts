@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
+import { addressData, questionSection, TYPE, wireName } from "../tools/servers/dns-message.ts";
 import type { Zone } from "../tools/servers/zone.ts";
 import { isVerdict } from "./harness/event-stream.ts";
 import { Lab } from "./harness/lab.ts";
@@ -40,8 +41,51 @@ const ZONE: Zone = {
   "host.corp.example": { a: ["198.51.100.1"] },
   "forbidden.example.net": { a: ["198.51.100.1"] },
   "asked.example.com": { a: ["198.51.100.1"] },
+  "deep.example.com": { cname: "link1.example.net" },
+  ...Object.fromEntries(
+    Array.from({ length: 15 }, (_, i) => [
+      `link${i + 1}.example.net`,
+      i === 14 ? { a: ["198.51.100.1"] } : { cname: `link${i + 2}.example.net` },
+    ]),
+  ),
+  "backwards.example.com": { raw: backwards("backwards.example.com", "198.51.100.1") },
+  "odd.example.com": { cname: "a name of \u00e4ny bytes.example.net" },
+  "a name of \u00e4ny bytes.example.net": { a: ["198.51.100.1"] },
+  "crowd.example.com": { raw: crowd("crowd.example.com", "198.51.100.4") },
+  "fragmented.example.com": {
+    a: Array.from({ length: 80 }, (_, i) =>
+      i === 0 ? "198.51.100.3" : i === 79 ? "198.51.100.4" : `192.0.2.${i + 1}`,
+    ),
+  },
+  ...Object.fromEntries(
+    Array.from({ length: 6 }, (_, i) => [`neighbour${i}.example.org`, { a: ["198.51.100.2"], ttl: 3600 }]),
+  ),
+  "shared.example.com": { a: ["198.51.100.2"], ttl: 30 },
   "long.example.com": { a: Array.from({ length: 30 }, (_, i) => (i === 29 ? "198.51.100.4" : `192.0.2.${i + 1}`)) },
 };
+
+/** An answer that has the address of the alias before the alias, hex. */
+function backwards(name: string, address: string): string {
+  const alias = wireName("alias.example.net");
+  const record = (owner: Buffer, type: number, data: Buffer) =>
+    Buffer.concat([owner, Buffer.from([0, type, 0, 1, 0, 0, 1, 44, 0, data.length]), data]);
+  return Buffer.concat([
+    Buffer.from([0, 0, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0]),
+    questionSection(name, TYPE.A),
+    record(alias, TYPE.A, addressData(address)),
+    record(wireName(name), TYPE.CNAME, alias),
+  ]).toString("hex");
+}
+
+/** An answer of 75 addresses, of which this is the last one, in one datagram: the name is a pointer in each. Hex. */
+function crowd(name: string, last: string): string {
+  const addresses = Array.from({ length: 75 }, (_, i) => (i === 74 ? last : `192.0.2.${i + 1}`));
+  const records = addresses.map((address) =>
+    Buffer.concat([Buffer.from([0xc0, 12, 0, TYPE.A, 0, 1, 0, 0, 1, 44, 0, 4]), addressData(address)]),
+  );
+  const header = Buffer.from([0, 0, 0x81, 0x80, 0, 1, 0, records.length, 0, 0, 0, 0]);
+  return Buffer.concat([header, questionSection(name, TYPE.A), ...records]).toString("hex");
+}
 
 const RULES: Record<string, EgressRules> = {
   names: { ...RESOLVERS, fqdns: Object.keys(ZONE).filter((name) => name.endsWith("example.com") && name[0] !== "*") },
@@ -49,17 +93,18 @@ const RULES: Record<string, EgressRules> = {
   everything: { ...RESOLVERS, fqdns: ["*"] },
   asks: { ...RESOLVERS, l7: { protocols: ["dns", "any"], dns: ["asked.example.com"] }, fqdns: ["www.example.com"] },
   mute: { ...RESOLVERS, l7: { protocols: ["dns", "any"], dns: [] }, fqdns: ["www.example.com"] },
+  asksAll: { ...RESOLVERS, l7: { protocols: ["dns", "any"], dns: ["*"] }, fqdns: ["shared.example.com"] },
   open: RESOLVERS,
   searching: { ...RESOLVERS, fqdns: ["host.corp.example", "host"] },
 };
 
 /** Executables that may all do what `names` may: what one learns is nothing to the next. */
-const TWINS = Array.from({ length: 12 }, (_, number) => `names${number}`);
+const TWINS = Array.from({ length: 20 }, (_, number) => `names${number}`);
 
 const lab = await Lab.start("names", {
   apps: ["shop", "other"],
   zone: ZONE,
-  agentArgs: ["--fqdn-min-ttl", "1s", "--fqdn-grace", "500ms", "--dns-port", "53", "--dns-port", "5353"],
+  agentArgs: ["--fqdn-min-ttl", "1s", "--fqdn-grace", "500ms", "--dns-port", "5353"],
   profiles: (lab) => {
     addSearchDomains(lab, "shop", ["svc.corp.example", "corp.example"]);
     const rules = { ...RULES, ...Object.fromEntries(TWINS.map((name) => [name, RULES.names ?? {}])) };
@@ -194,6 +239,37 @@ test("§5 CNAME: the addresses at the end of the chain are learned for the name 
   await passes("names", `${asking("chain.example.com")} ${sending("198.51.100.1")}`);
   const allowed = await lab.violation({ verdict: "allowed", reason: "Allowed", proto: "udp" }, event, shop);
   assert.ok(allowed !== undefined);
+});
+
+test("§5 CNAME: chains of 16 links, in any order, through names of any bytes", async () => {
+  for (const name of ["deep", "backwards", "odd"]) {
+    await passes(fresh(), `${asking(`${name}.example.com`)} ${sending("198.51.100.1")}`);
+  }
+});
+
+test("§5 every address of an answer of 75 counts", async () => {
+  const last = sending("198.51.100.4");
+  await passes(fresh(), `udp4 connect ${DNS} 53 edns ask crowd.example.com A ${last}`);
+  await passes(fresh(), `tcp4 connect ${DNS} 53 ask crowd.example.com A ${last}`);
+});
+
+test("§5 of an answer in IP fragments, the first one's addresses count, and the rest is counted", async () => {
+  const left = async () => {
+    const { stdout } = await lab.agent.command("status", "-o", "json", ...lab.agent.pinOptions);
+    const { errors } = JSON.parse(stdout) as { errors: { name: string; count: number }[] };
+    return errors.find(({ name }) => name === "dns_answers_truncated")?.count ?? 0;
+  };
+  const before = await left();
+  const asked = `udp4 connect ${DNS} 53 edns ask fragmented.example.com A`;
+  await passes(fresh(), `${asked} ${sending("198.51.100.3")}`);
+  await stops(fresh(), `${asked} ${sending("198.51.100.4")}`, "Peer");
+  assert.equal(await left(), before + 2);
+});
+
+test("§5 names that no rule connects to displace none that some rule does", async () => {
+  const neighbours = Array.from({ length: 6 }, (_, i) => `ask neighbour${i}.example.org A`).join(" ");
+  await stops("asksAll", sending("198.51.100.2"), "Peer");
+  await passes("asksAll", `udp4 connect ${DNS} 53 ask shared.example.com A ${neighbours} ${sending("198.51.100.2")}`);
 });
 
 test("§5 only the chain from the question counts: other names in the answer section teach nothing", async () => {

@@ -80,11 +80,11 @@ export function loopingReply({ id, section }: Question): Buffer {
 }
 
 export function wireName(name: string): Buffer {
-  const labels = name.split(".").filter((label) => label !== "");
-  return Buffer.concat([
-    ...labels.map((label) => Buffer.from([label.length, ...Buffer.from(label)])),
-    Buffer.from([0]),
-  ]);
+  const labels = name
+    .split(".")
+    .filter((label) => label !== "")
+    .map((label) => Buffer.from(label));
+  return Buffer.concat([...labels.map((label) => Buffer.from([label.length, ...label])), Buffer.from([0])]);
 }
 
 export function addressData(address: string): Buffer {
