@@ -10,7 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "icmp_error.h"
+#include "kernel_answer.h"
 #include "open_flow.h"
 
 #define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
@@ -162,6 +162,16 @@ __noinline int report_question(struct __sk_buff *skb, __u32 reason)
 	return 0;
 }
 
+/* Lets a packet in or out that no flow has to be stored for, and so the fragments that it begins. */
+static __always_inline int admit(struct __sk_buff *skb, struct scratch *s)
+{
+	int reason = REASON_ALLOWED;
+
+	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
+		reason = remember_fragment(skb, REASON_ALLOWED);
+	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
+}
+
 __noinline int judge_new(struct __sk_buff *skb, int standing)
 {
 	struct settings *set = get_settings();
@@ -175,7 +185,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 	s->is_answer = standing == STANDING_STALE && s->flow.reason && s->direction != s->flow.direction;
 	reason = judge_flow(skb, standing);
 	if (standing == STANDING_FOREIGN && is_kernel_reply(s))
-		return finish(skb, REASON_ALLOWED, 0);
+		return admit(skb, s);
 	flow_reason = is_judged(s) ? reason : REASON_ALLOWED;
 	if (!is_judged(s))
 		s->flow.reason = REASON_ALLOWED;
@@ -282,12 +292,8 @@ static __always_inline int is_for_group(struct __sk_buff *skb, struct scratch *s
  */
 static __always_inline int admit_to_group(struct __sk_buff *skb, struct scratch *s)
 {
-	int reason = REASON_ALLOWED;
-
 	forget_flow(s);
-	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
-		reason = remember_fragment(skb, REASON_ALLOWED);
-	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
+	return admit(skb, s);
 }
 
 /* `flow`: what the short way has found under the packet's key; null if it has not looked. */
@@ -302,12 +308,16 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 	if (is_icmp(&s->packet) && !is_echo(&s->packet)) {
 		if (is_error_of_flow(skb, s))
 			return admit_error(skb, s);
+		if (answers_nobody(skb, 0))
+			return violation_of_nobody(skb, s, REASON_UNATTRIBUTED);
 		return judge_new(skb, STANDING_NEW);
 	}
 	if (is_for_group(skb, s))
 		return admit_to_group(skb, s);
 	if (!flow)
 		flow = bpf_map_lookup_elem(&flows, &s->key);
+	if (answers_nobody(skb, !!flow))
+		return violation_of_nobody(skb, s, REASON_UNATTRIBUTED);
 	if (!flow)
 		return judge_new(skb, STANDING_NEW);
 	standing = standing_of(skb, s, flow);
@@ -326,6 +336,16 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 	count_packet(s->workload.id, flow->subjects[0].path_id, s->direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
 	tell_test(skb, REASON_ALLOWED, VERDICT_ALLOWED);
 	return TC_NEXT;
+}
+
+/* What the workload's kernel may answer by itself is remembered. */
+static __always_inline int judge_datagram(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
+{
+	int action = judge_ip(skb, s, flow);
+
+	if (action != TC_DROP && s->direction == DIRECTION_INGRESS && is_icmp_request(&s->packet))
+		remember_request(skb);
+	return action;
 }
 
 static __always_inline struct workload *find_workload(__u32 ifindex)
@@ -381,7 +401,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 	if (s->workload.flags & WORKLOAD_PENDING)
 		return pending(skb, s);
 	if (!reason)
-		return judge_ip(skb, s, flow);
+		return judge_datagram(skb, s, flow);
 	if (reason == REASON_ETHERTYPE && s->packet.ethertype == ETHERTYPE_VALUE_ARP && !skb->vlan_present)
 		reason = judge_arp(skb);
 	else

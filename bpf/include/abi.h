@@ -411,6 +411,7 @@ struct last_listener_key {
 #define LIMITS_SHARE 512
 #define LAST_LISTENERS_SHARE 256
 #define DNS_PARTS_SHARE 64
+#define ICMP_REQUESTS_SHARE 256
 #define EVENTS_SHARE 1000 /* in a second */
 #define COUNTERS_SHARE 256
 enum share_kind {
@@ -425,6 +426,7 @@ enum share_kind {
 	SHARE_LAST_LISTENERS,
 	SHARE_DNS_PARTS,
 	SHARE_EVENTS,
+	SHARE_ICMP_REQUESTS,
 	SHARE_COUNT,
 };
 
@@ -536,6 +538,13 @@ struct fragment {
 	__u32 length;        /* of what the first carries: none of the others may reach into it */
 	__u8 reason;
 	__u8 padding[3];
+};
+
+/* `icmp_requests`: HASH of requests that have come in and may be answered -> when (__u64). See kernel_answer.h. */
+struct icmp_request_key {
+	__u64 hash;
+	__u32 workload_id;
+	__u32 padding;
 };
 
 /* ------------------------------------------------------------------------------------------------ DNS */
@@ -654,6 +663,7 @@ enum error {
 	ERROR_OWNER_DISAGREEMENT,     /* the socket's storage and its registration name different processes */
 	ERROR_SCRIPT_FILE,            /* of a script that was executed, not found: it goes by its interpreter */
 	ERROR_LISTENERS_FULL,
+	ERROR_ICMP_REQUESTS_FULL,
 	ERROR_SENT_WITHOUT_SOCKET,    /* by nobody; TCP of everybody where GRO is on at a veth's host side, and TSO off in the container */
 	ERROR_COUNT,
 };

@@ -84,7 +84,7 @@ static __always_inline int is_sound_error(struct scratch *s)
 
 	if (p->end > ETHERNET_LENGTH + max || (p->flags & PACKET_FIRST_FRAGMENT))
 		return 0;
-	return s->direction == DIRECTION_INGRESS || is_from_kernel(s);
+	return s->direction == DIRECTION_INGRESS || (is_from_kernel(s) && !has_ipv4_options(p));
 }
 
 /* It goes to whom the quoted packet came from; outward, from where that was meant to go, or another own address. */

@@ -79,6 +79,7 @@ PINNED_MAP_WITH_FLAGS(shares, BPF_MAP_TYPE_HASH, struct share_key, struct share,
 PINNED_MAP_WITH_FLAGS(places, BPF_MAP_TYPE_HASH, struct place_key, struct place, 1048576, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(flows, BPF_MAP_TYPE_HASH, struct flow_key, struct flow, 524288, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(fragments, BPF_MAP_TYPE_HASH, struct fragment_key, struct fragment, 32768, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(icmp_requests, BPF_MAP_TYPE_HASH, struct icmp_request_key, __u64, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(dns_queries, BPF_MAP_TYPE_HASH, struct dns_query_key, struct dns_query, 65536, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(dns_names, BPF_MAP_TYPE_HASH, struct dns_name_key, struct dns_name, 131072, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(learned, BPF_MAP_TYPE_HASH, struct learned_key, struct learned, 131072, BPF_F_NO_PREALLOC);

@@ -371,6 +371,11 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, struct packet 
 	return more < 0 ? -more : REASON_ALLOWED;
 }
 
+static __always_inline int has_ipv4_options(struct packet *p)
+{
+	return p->ethertype == ETHERTYPE_VALUE_IPV4 && p->l4_offset > LINK_LENGTH + sizeof(struct iphdr);
+}
+
 /* IPv4's form inside a host (::ffff:0:0/96). On the wire such an address would pass for the IPv4 address that it is not. */
 static __always_inline int is_mapped(const __u8 address[ADDRESS_LENGTH])
 {

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "packet.h"
+#include "siphash.h"
 
 /* Where DNS messages are read in a packet and, over TCP, in its stream. */
 struct dns_stream {
@@ -28,6 +29,8 @@ struct scratch {
 	struct bpf_sock_tuple tuple;        /* for looking the packet's socket up */
 	struct workload workload;           /* copy of the instance in force when the packet came */
 	struct dns_stream stream;
+	struct siphash hash;
+	struct icmp_request_key request_key;
 	__u64 cookie;
 	__u64 now;
 	__u64 connected;                    /* when the packet's socket was connected to its remote address, 0 if not */

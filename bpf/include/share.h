@@ -125,6 +125,11 @@ static __always_inline int put_fragment(const struct fragment_key *key, const st
 	return put(&fragments, SHARE_FRAGMENTS, FRAGMENTS_SHARE, key->workload_id, key, sizeof(*key), fragment);
 }
 
+static __always_inline int put_icmp_request(const struct icmp_request_key *key, const __u64 *asked)
+{
+	return put(&icmp_requests, SHARE_ICMP_REQUESTS, ICMP_REQUESTS_SHARE, key->workload_id, key, sizeof(*key), asked);
+}
+
 static __always_inline int put_dns_query(const struct dns_query_key *key, const struct dns_query *query)
 {
 	return put(&dns_queries, SHARE_DNS_QUERIES, DNS_QUERIES_SHARE, key->flow.workload_id, key, sizeof(*key), query);

@@ -32,6 +32,7 @@ enum abi_constant {
 	ABI_HARDWARE_ADDRESS_PREFIX = HARDWARE_ADDRESS_PREFIX,
 	ABI_LAST_LISTENERS_SHARE = LAST_LISTENERS_SHARE,
 	ABI_DNS_PARTS_SHARE = DNS_PARTS_SHARE,
+	ABI_ICMP_REQUESTS_SHARE = ICMP_REQUESTS_SHARE,
 	ABI_EVENTS_SHARE = EVENTS_SHARE,
 	ABI_DNS_MESSAGE_MAX = DNS_MESSAGE_MAX,
 	ABI_COUNTERS_SHARE = COUNTERS_SHARE,
@@ -99,6 +100,7 @@ struct subject subject_layout;
 struct flow flow_layout;
 struct fragment_key fragment_key_layout;
 struct fragment fragment_layout;
+struct icmp_request_key icmp_request_key_layout;
 struct dns_query_key dns_query_key_layout;
 struct dns_query dns_query_layout;
 struct dns_name_key dns_name_key_layout;

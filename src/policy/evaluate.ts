@@ -8,6 +8,7 @@ import { effectOf } from "./effect.ts";
 import { arpAttack, ipAttack } from "./evaluate-attacks.ts";
 import { type Case, isAlive, judgeAfresh, judgePayload, noteEnd, socketOf, standingOf } from "./evaluate-flow.ts";
 import { flowKeyOf, isForGroup, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
+import { answersNobody, rememberRequest } from "./kernel-answer.ts";
 import { isArpSound, isLinkArp } from "./link-control.ts";
 import { allBlocks, originsOf } from "./lookup.ts";
 import type { ArpPacket, IpPacket, Packet } from "./packet.ts";
@@ -57,11 +58,14 @@ export function evaluate(
   context: PacketContext,
   time: number,
 ): Judgement {
-  const { reason: found, flow } = judge({ state, table, socket: {}, time, ...context }, packet);
+  const item: Case = { state, table, socket: {}, time, ...context };
+  const { reason: found, flow } = judge(item, packet);
   // To learn is to judge nothing; pending packets are not even learned from.
   const reason = found !== "Pending" && effectOf(table.actions) === "learning" ? "Allowed" : found;
+  const verdict = verdictOf(reason, table.actions);
+  if (packet.kind === "ip" && state.standing === "restricted" && verdict !== "dropped") rememberRequest(item, packet);
   return {
-    verdict: verdictOf(reason, table.actions),
+    verdict,
     reason,
     direction: flow?.direction ?? context.direction,
     origins: flow ? originsOfRights(flow.rights, reason) : [],
@@ -131,6 +135,7 @@ function judgeDatagram(item: Case, packet: IpPacket): Finding {
   if (direction === "ingress" && isForGroup(packet, state.addresses)) return { reason: "Allowed" };
   const tuple = tupleOf(packet, direction);
   const known = isStateful(packet) ? state.flows.get(flowKeyOf(tuple)) : undefined;
+  if (answersNobody(item, packet, known !== undefined)) return { reason: "Unattributed" };
   if (known === undefined) return judgeAfresh(item, packet, tuple, { standing: "new" });
   const standing = standingOf(item, packet, known);
   if (standing === "valid" || standing === "stale") noteEnd(item, packet, known);
@@ -147,6 +152,7 @@ function judgeIcmpError(item: Case, packet: IpPacket): Finding {
   if (attack !== null) return { reason: attack };
   const flow = relatedFlow(item, packet);
   if (flow?.reason === "Allowed" && flow.tableHash === table.hash) return { reason: "Allowed", flow };
+  if (answersNobody(item, packet, false)) return { reason: "Unattributed" };
   return judgeAfresh(item, packet, tupleOf(packet, direction), { standing: "new" });
 }
 
@@ -162,7 +168,8 @@ function relatedFlow(item: Case, packet: IpPacket): Flow | undefined {
   if (quoted === null || packet.destination !== quoted.source) return undefined;
   if (direction === "egress") {
     const isOwn = packet.source === quoted.destination || state.addresses.has(packet.source);
-    if (!isOwn || !isFromKernel(item, packet) || quoted.headersLength > QUOTED_HEADERS_MAX) return undefined;
+    if (!isOwn || packet.hasOptions || !isFromKernel(item, packet) || quoted.headersLength > QUOTED_HEADERS_MAX)
+      return undefined;
   }
   const about = tupleOf(quoted, direction === "egress" ? "ingress" : "egress");
   const flow = state.flows.get(flowKeyOf(about));

@@ -44,6 +44,7 @@ interface Datagram {
   protocol: number;
   hopLimit: number;
   length: number;
+  hasOptions: boolean;
   /** Where it ends is not known before the L4 header is found. */
   fragment: Omit<NonNullable<IpPacket["fragment"]>, "end"> | null;
   segments: number;
@@ -70,6 +71,7 @@ export function parseIpv4(body: Uint8Array, segments: number): IpPacket | BadPac
     protocol: byteAt(body, 9),
     hopLimit: byteAt(body, 8),
     length: totalLength,
+    hasOptions: headerLength > IPV4_HEADER,
     fragment: null,
     segments,
     rest: body.subarray(headerLength, totalLength),
@@ -107,6 +109,7 @@ export function parseIpv6(body: Uint8Array, segments: number): IpPacket | BadPac
     protocol: byteAt(body, 6),
     hopLimit: byteAt(body, 7),
     length: IPV6_HEADER + payloadLength,
+    hasOptions: false,
     fragment: null,
     segments,
     rest: body.subarray(IPV6_HEADER, IPV6_HEADER + payloadLength),
@@ -222,7 +225,7 @@ function readUdp(datagram: Datagram): IpPacket | null {
 function readIcmp(datagram: Datagram): IpPacket | null {
   const { rest } = datagram;
   if (rest.length < ICMP_HEADER) return null;
-  const icmp = { type: byteAt(rest, 0), code: byteAt(rest, 1), identifier: wordAt(rest, 4) };
+  const icmp = { type: byteAt(rest, 0), code: byteAt(rest, 1), identifier: wordAt(rest, 4), sequence: wordAt(rest, 6) };
   return ipPacket(datagram, rest.subarray(ICMP_HEADER), { icmp });
 }
 

@@ -33,6 +33,8 @@ export interface IpPacket {
   hopLimit: number;
   /** Of the whole IP packet, in bytes. */
   length: number;
+  /** Of IPv4. */
+  hasOptions: boolean;
   /**
    * Null for a whole datagram; a later fragment has no L4 header. In bytes, counted from that header on, `start` is where the
    * fragment begins in its datagram, and `end` where it ends.
@@ -47,7 +49,7 @@ export interface IpPacket {
   destinationPort: number;
   /** `sequence` is that of the first byte of payload. */
   tcp: { flags: number; sequence: number } | null;
-  icmp: { type: number; code: number; identifier: number } | null;
+  icmp: { type: number; code: number; identifier: number; sequence: number } | null;
   /** Behind the L4 header, without Ethernet padding; for protocols without one, behind the IP headers. */
   payload: Uint8Array;
 }

@@ -48,6 +48,6 @@ export function isIgmp({ family, protocol }: IpPacket): boolean {
 }
 
 /** A reset, an acknowledgement, or the end of a connection. */
-function isBareTcp({ tcp, payload, fragment }: IpPacket): boolean {
+export function isBareTcp({ tcp, payload, fragment }: IpPacket): boolean {
   return tcp !== null && fragment === null && (tcp.flags & TCP_FLAGS.syn) === 0 && payload.length === 0;
 }

@@ -114,6 +114,8 @@ export interface WorkloadState {
   flows: Map<string, Flow>;
   /** Verdicts of datagrams' first fragments; `seen` in seconds, `end` in bytes. */
   fragments: Map<string, { tableHash: string; reason: Reason; seen: number; end: number }>;
+  /** ICMP requests that the kernel may reply to, and when they came, in seconds. */
+  requests: Map<string, number>;
   queries: Map<string, Query>;
   learned: Map<string, LearnedName[]>;
 }
@@ -133,6 +135,7 @@ export function createState(workload: {
     epoch: 0,
     flows: new Map(),
     fragments: new Map(),
+    requests: new Map(),
     queries: new Map(),
     learned: new Map(),
   };

@@ -136,6 +136,20 @@ export const MUTANTS: Record<string, Evaluate> = {
     ...socket,
     kernel: socket.kernel || (socket.none ?? false),
   })),
+  "the kernel's replies may hold anything": ofPacket((packet) =>
+    packet.kind === "ip" && packet.icmp && !isIcmpError(packet) ? { ...packet, payload: new Uint8Array(12) } : packet,
+  ),
+  "the kernel may copy options": ofPacket((packet) =>
+    packet.kind === "ip" ? { ...packet, hasOptions: false } : packet,
+  ),
+  "requests may be replied to at any time": (state, ...rest) => {
+    for (const repeated of state.requests.keys()) state.requests.set(repeated, 1e12);
+    return evaluate(state, ...rest);
+  },
+  "requests are forgotten": (state, ...rest) => {
+    state.requests.clear();
+    return evaluate(state, ...rest);
+  },
   "the kernel's sockets are not known": ofSocket(({ kernel: _, ...socket }) => socket),
   "ICMP errors are as long as they like": ofPacket((packet) =>
     packet.kind === "ip" ? { ...packet, length: 0 } : packet,

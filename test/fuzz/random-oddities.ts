@@ -9,7 +9,6 @@ import {
   authenticationHeader,
   type Extension,
   fragmentHeader,
-  fragments,
   type IpEnds,
   ip,
   ipv4,
@@ -19,21 +18,9 @@ import {
   routingHeader,
 } from "../packets/ip.ts";
 import { HTTP_REQUEST } from "../packets/payloads.ts";
-import {
-  icmp,
-  icmpv6,
-  PROTOCOL,
-  ping,
-  ping6,
-  pong,
-  pong6,
-  raw,
-  sctp,
-  type Transport,
-  tcp,
-  udp,
-} from "../packets/transport.ts";
+import { icmp, icmpv6, PROTOCOL, ping6, raw, sctp, tcp, udp } from "../packets/transport.ts";
 import type { PacketStep } from "./case.ts";
+import { cutInTwo, ipv4Options, randomEcho } from "./random-echo.ts";
 import {
   endsOf,
   macsOf,
@@ -52,26 +39,13 @@ const HOP_LIMITS = [255, 255, 255, 64, 1] as const;
 /** One of them. @param sent what was sent before; an echo is added to it */
 export function randomOddity(random: Random, sent: Sent[]): PacketStep {
   const kind = random.below(32);
-  if (kind < 5) return echo(random, sent);
+  if (kind < 5) return randomEcho(random, sent);
   if (kind < 10) return icmpError(random, sent);
   if (kind < 14) return neighbour(random);
   if (kind < 18) return arpMessage(random);
   if (kind < 21) return stranger(random);
   if (kind < 26) return extended(random);
   return kind < 28 ? igmp(random) : other(random);
-}
-
-function echo(random: Random, sent: Sent[]): PacketStep {
-  const direction = randomDirection(random);
-  const isIpv6 = random.chance(0.4);
-  const make = random.pick(isIpv6 ? [ping6, pong6] : [ping, pong, ping6]);
-  const [from, to] = isIpv6
-    ? endsOf(OWN6, random.pick(PEERS6), direction)
-    : endsOf(OWN4, random.pick(PEERS4), direction);
-  const packet = ip({ from, to }, make(random.below(2)));
-  sent.push({ direction, packet });
-  const kernel = random.chance(0.3) ? { kernel: true } : randomOwner(random);
-  return packetStep(direction, frame(packet, macsOf(direction)), kernel);
 }
 
 /** Who sends what the kernel alone should: it, somebody, or nobody that can be told. */
@@ -109,12 +83,6 @@ function answered(packet: number[], strange: IpEnds, random: Random): IpEnds {
   const length = isIpv6 ? 16 : 4;
   const at = (offset: number) => addressText(packet.slice(offset, offset + length));
   return { from: random.chance(0.7) ? at(destination as number) : strange.from, to: at(source as number) };
-}
-
-/** The first half of it, as a fragment. */
-function cutInTwo(ends: IpEnds, transport: Transport): number[] {
-  const half = Math.max(8, 8 * Math.floor(transport.bytes.length / 16));
-  return fragments(ends, transport, [half])[0] as number[];
 }
 
 function neighbour(random: Random): PacketStep {
@@ -203,17 +171,6 @@ function extended(random: Random): PacketStep {
   const [from, to] = endsOf(OWN6, random.pick(PEERS6), direction);
   const extensions = Array.from({ length: random.below(11) }, () => extension(random));
   return packetStep(direction, frame(ipv6({ from, to, extensions }, transport)), randomOwner(random));
-}
-
-/** Nothing, source routes, and what cannot be read to its end. */
-function ipv4Options(random: Random): number[] {
-  const length = 4 * (1 + random.below(10));
-  const made = random
-    .list(4, () =>
-      random.pick([[1], [148, 4, 0, 0], [random.pick([7, 68, 131, 137]), random.below(12), 4, 10, 0, 0, 1], [0]]),
-    )
-    .flat();
-  return [...made, ...Array(length).fill(1)].slice(0, length);
 }
 
 function extension(random: Random): Extension {

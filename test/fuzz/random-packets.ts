@@ -17,6 +17,7 @@ import {
 import { type Transport, tcp, udp } from "../packets/transport.ts";
 import type { PacketStep, Step } from "./case.ts";
 import { type Asked, randomAnswer, randomAsked, randomQuestion, randomRecords } from "./random-dns.ts";
+import { randomExchange } from "./random-echo.ts";
 import { randomOddity } from "./random-oddities.ts";
 import { endsOf, macsOf, type Owner, opposite, packetStep, randomOwner, type Sent } from "./random-steps.ts";
 import { GROUPS4, GROUPS6, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6 } from "./world.ts";
@@ -55,6 +56,7 @@ export class Traffic {
     const kind = random.below(100);
     if (kind < 12) return this.#resolve();
     if (kind < 70) return this.#talk(random.chance(0.6) ? this.#known() : this.#begin());
+    if (kind < 73) return randomExchange(random);
     return [randomOddity(random, this.#sent)];
   }
 

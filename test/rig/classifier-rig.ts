@@ -41,6 +41,7 @@ const MAP_SIZES = {
   places: 16384,
   flows: 8192,
   fragments: 2048,
+  icmp_requests: 1024,
   dns_queries: 2048,
   dns_names: 8192,
   learned: 8192,
@@ -58,6 +59,7 @@ const USED_MAPS = [
     "places",
     "flows",
     "fragments",
+    "icmpRequests",
     "dnsQueries",
     "dnsNames",
     "learned",
@@ -285,8 +287,9 @@ export class ClassifierRig implements Disposable {
 
   /** Forgets all traffic; rules stay. */
   clear(): void {
-    const { shares, places, flows, fragments, dnsQueries, dnsNames, learned, counters, limits, errors } = this.maps;
-    const traffic = [shares, places, flows, fragments, dnsQueries, dnsNames, learned, counters, limits];
+    const { shares, places, flows, fragments, icmpRequests, dnsQueries, dnsNames, learned, counters, limits, errors } =
+      this.maps;
+    const traffic = [shares, places, flows, fragments, icmpRequests, dnsQueries, dnsNames, learned, counters, limits];
     for (const map of traffic as { clear(): void }[]) map.clear();
     for (const [kind, count] of [...errors.entries()]) if (count !== 0n) errors.set(kind, 0n);
     this.takeEvents();

@@ -16,6 +16,7 @@ export function age(maps: RigMaps, seconds: number): void {
   }
   for (const [key, part] of [...maps.fragments.entries()])
     maps.fragments.set(key, { ...part, seen: earlier(part.seen) });
+  for (const [key, asked] of [...maps.icmpRequests.entries()]) maps.icmpRequests.set(key, earlier(asked));
   for (const [key, limit] of [...maps.limits.entries()]) maps.limits.set(key, { ...limit, last: earlier(limit.last) });
   for (const [key, query] of [...maps.dnsQueries.entries()]) {
     maps.dnsQueries.set(key, { ...query, asked: earlier(query.asked) });

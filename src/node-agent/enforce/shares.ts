@@ -12,6 +12,8 @@ import {
   FlowKey,
   FRAGMENTS_SHARE,
   FragmentKey,
+  ICMP_REQUESTS_SHARE,
+  IcmpRequestKey,
   LAST_LISTENERS_SHARE,
   LastListenerKey,
   LEARNED_SHARE,
@@ -66,6 +68,13 @@ export const SHARES: readonly ShareType[] = [
     ["fragments", FragmentKey],
     FRAGMENTS_SHARE,
     "the rest of the oldest datagrams is refused as Fragment",
+  ),
+  ring(
+    ShareKind.ICMP_REQUESTS,
+    "ICMP requests",
+    ["icmpRequests", IcmpRequestKey],
+    ICMP_REQUESTS_SHARE,
+    "late replies to the oldest are dropped",
   ),
   ring(
     ShareKind.DNS_QUERIES,

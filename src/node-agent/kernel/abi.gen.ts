@@ -30,6 +30,7 @@ export const LIMITS_SHARE = 512;
 export const HARDWARE_ADDRESS_PREFIX = 65535;
 export const LAST_LISTENERS_SHARE = 256;
 export const DNS_PARTS_SHARE = 64;
+export const ICMP_REQUESTS_SHARE = 256;
 export const EVENTS_SHARE = 1000;
 export const DNS_MESSAGE_MAX = 8192;
 export const COUNTERS_SHARE = 256;
@@ -181,7 +182,8 @@ export const ShareKind = {
   LAST_LISTENERS: 8,
   DNS_PARTS: 9,
   EVENTS: 10,
-  COUNT: 11,
+  ICMP_REQUESTS: 11,
+  COUNT: 12,
 } as const;
 
 /** `enum flow_flag` */
@@ -249,8 +251,9 @@ export const ErrorKind = {
   OWNER_DISAGREEMENT: 28,
   SCRIPT_FILE: 29,
   LISTENERS_FULL: 30,
-  SENT_WITHOUT_SOCKET: 31,
-  COUNT: 32,
+  ICMP_REQUESTS_FULL: 31,
+  SENT_WITHOUT_SOCKET: 32,
+  COUNT: 33,
 } as const;
 
 /** `enum event_type` */
@@ -1319,6 +1322,28 @@ export const Fragment: Codec<Fragment> = {
       pathId: buffer.readUInt32LE(offset + 12),
       length: buffer.readUInt32LE(offset + 16),
       reason: buffer.readUInt8(offset + 20),
+    };
+  },
+};
+
+/** `struct icmp_request_key`, 16 bytes */
+export interface IcmpRequestKey {
+  hash: bigint;
+  workloadId: number;
+}
+
+export const IcmpRequestKey: Codec<IcmpRequestKey> = {
+  SIZE: 16,
+  encode(value: IcmpRequestKey, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.hash, offset);
+    buffer.writeUInt32LE(value.workloadId, offset + 8);
+    buffer.fill(0, offset + 12, offset + 16);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): IcmpRequestKey {
+    return {
+      hash: buffer.readBigUInt64LE(offset),
+      workloadId: buffer.readUInt32LE(offset + 8),
     };
   },
 };

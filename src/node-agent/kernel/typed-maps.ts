@@ -21,6 +21,7 @@ import {
   FragmentKey,
   Gate,
   Gated,
+  IcmpRequestKey,
   LastListenerKey,
   Learned,
   LearnedKey,
@@ -103,6 +104,7 @@ const TYPES = {
   lastListeners: of(LastListenerKey, Actor),
   flows: of(FlowKey, Flow),
   fragments: of(FragmentKey, Fragment),
+  icmpRequests: of(IcmpRequestKey, u64),
   dnsQueries: of(DnsQueryKey, DnsQuery),
   /** What has come of a message that segments cut; user space only counts the entries. */
   dnsNames: of(DnsNameKey, DnsName),

@@ -1,4 +1,5 @@
 /** Whether something gets out: seen by a sniffer on the far side of the node. */
+import { randomBytes } from "node:crypto";
 import { frame } from "../../packets/ethernet.ts";
 import type { Lab } from "./lab.ts";
 import { patiently } from "./patience.ts";
@@ -9,9 +10,18 @@ const SNIFF_MS = 400;
 /** To send it, ms. */
 const SEND_MS = 10_000;
 
-/** Whether a text that is sent from somewhere arrives outside. @param sniffer any copy of the test client */
-export async function leaves(lab: Lab, sniffer: string, send: (text: string) => Promise<unknown>): Promise<boolean> {
-  const text = lab.tag();
+/**
+ * Whether a text that is sent from somewhere arrives outside.
+ * @param sniffer any copy of the test client
+ * @param options `length`: of the text, for what has room for so many bytes.
+ */
+export async function leaves(
+  lab: Lab,
+  sniffer: string,
+  send: (text: string) => Promise<unknown>,
+  { length }: { length?: number } = {},
+): Promise<boolean> {
+  const text = length === undefined ? lab.tag() : randomBytes(length).toString("hex").slice(0, length);
   const sniffing = lab.start(lab.topology.outside, sniffer, `timeout ${patiently(SEND_MS)} sniff eth0 ${text}`);
   await sniffing.line("sniffing");
   await send(text);
