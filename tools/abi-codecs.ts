@@ -25,7 +25,7 @@ interface Field {
 
 /**
  * @param types of the layout object
- * @param header text of abi.h: what it declares must all be in the object
+ * @param header text of abi.h with all that it includes: what it declares must all be in the object
  * @throws BtfError where something is missing, or of a kind that has no place in a shared struct
  */
 export function generateCodecs(types: readonly BtfType[], header: string): string {

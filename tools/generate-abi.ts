@@ -3,7 +3,7 @@
  * build/bpf/layout.bpf.o. `--check` writes nothing and exits 1 if the file is not up to date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { causeText } from "../src/api/errors.ts";
 import { readObjectTypes } from "../src/node-agent/kernel/objects.ts";
 import { generateCodecs } from "./abi-codecs.ts";
@@ -13,9 +13,15 @@ const HEADER = join(ROOT, "bpf/include/abi.h");
 const OBJECT = join(ROOT, "build/bpf/layout.bpf.o");
 const OUTPUT = join(ROOT, "src/node-agent/kernel/abi.gen.ts");
 
+/** The header's text, with the files that it includes in their places. */
+function readHeader(): string {
+  const text = readFileSync(HEADER, "utf8");
+  return text.replaceAll(/^#include "(.+)"$/gm, (_, file: string) => readFileSync(join(dirname(HEADER), file), "utf8"));
+}
+
 /** The text of abi.gen.ts as it should be. */
 export function generate(): string {
-  return generateCodecs(readObjectTypes(OBJECT), readFileSync(HEADER, "utf8"));
+  return generateCodecs(readObjectTypes(OBJECT), readHeader());
 }
 
 function readOutput(): string {

@@ -25,7 +25,7 @@ export const CHECKS = {
 
 export type CheckName = keyof typeof CHECKS;
 
-/** Bytes of a path: what fits the kernel's key with its terminating NUL (PATH_TEXT_MAX in bpf/include/abi.h). */
+/** Bytes of a path: what fits the kernel's key with its terminating NUL (PATH_TEXT_MAX in bpf/include/abi/processes.h). */
 export const MAX_PATH_LENGTH = 255;
 
 /** Absolute, and as the kernel writes it: one slash between components, none at the end, no `.` and `..`. */

@@ -21,7 +21,7 @@ export const REASONS = [
   "Capacity",
 ] as const;
 
-/** The index in the list is the number that the kernel uses (`enum reason` in bpf/include/abi.h). */
+/** The index in the list is the number that the kernel uses (`enum reason` in bpf/include/abi/verdicts.h). */
 export type Reason = (typeof REASONS)[number];
 
 /** A reason in words, for people; docs/reasons.md has a section for each. */
@@ -65,7 +65,7 @@ export const DNS_FAULTS = [
   "gap",
 ] as const;
 
-/** The index in the list is the number that the kernel uses (`enum dns_fault` in bpf/include/abi.h). */
+/** The index in the list is the number that the kernel uses (`enum dns_fault` in bpf/include/abi/dns.h). */
 export type DnsFault = (typeof DNS_FAULTS)[number];
 
 /** What happened to a packet; `counted` is a violation under a profile without actions. */

@@ -1,6 +1,6 @@
 /**
  * Rule tables: what a workload's profiles come to, in the shape in which the kernel looks things up
- * (bpf/include/abi.h). Pure data, JSON-serialisable but for the bigint masks (see `serializeTable`).
+ * (bpf/include/abi/rules.h). Pure data, JSON-serialisable but for the bigint masks (see `serializeTable`).
  */
 import type { Action, Attack } from "../api/types.ts";
 

@@ -271,7 +271,7 @@ export class ClassifierRig implements Disposable {
     return this.#received.splice(0);
   }
 
-  /** Failures that were counted, by their names in bpf/include/abi.h. */
+  /** Failures that were counted, by their names in bpf/include/abi/counters.h. */
   errorCounts(): Record<string, number> {
     const names = Object.entries(ErrorKind);
     const counted = [...this.maps.errors.entries()].filter(([, count]) => count !== 0n);

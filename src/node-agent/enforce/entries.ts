@@ -1,4 +1,4 @@
-/** Rule sets as the entries of the kernel's maps (bpf/include/abi.h, "rule tables"). Pure. */
+/** Rule sets as the entries of the kernel's maps (bpf/include/abi/rules.h). Pure. */
 import ipaddr from "ipaddr.js";
 import type { Ruleset as PolicyRuleset } from "../../policy/tables.ts";
 import {

@@ -1,4 +1,4 @@
-/** Names as the kernel side keeps them: reversed, lower case, one dot before each label (bpf/include/abi.h). */
+/** Names as the kernel side keeps them: reversed, lower case, one dot before each label (bpf/include/abi/rules.h). */
 
 import { labelByte } from "../../policy/dns.ts";
 import { NAME_DOT_IN_LABEL, NAME_ZERO } from "../kernel/abi.gen.ts";

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* What becomes of a packet, and why. Part of abi.h. */
+#ifndef PORTCULLIS_ABI_VERDICTS_H
+#define PORTCULLIS_ABI_VERDICTS_H
+
+enum direction { DIRECTION_EGRESS = 0, DIRECTION_INGRESS = 1 };
+
+/* What happened to a packet. COUNTED: a violation under a profile without actions. */
+enum verdict { VERDICT_ALLOWED = 0, VERDICT_ALERTED = 1, VERDICT_DROPPED = 2, VERDICT_COUNTED = 3 };
+
+/* Why. The closed list of the contract, section 6; names are shared with events, metrics and docs. */
+enum reason {
+	REASON_ALLOWED = 0,
+	REASON_PENDING,
+	REASON_ETHERTYPE,
+	REASON_PEER,
+	REASON_PORT,
+	REASON_APPLICATION,
+	REASON_DNS_NAME,
+	REASON_DNS_MALFORMED,
+	REASON_FRAGMENT,
+	REASON_MALFORMED,
+	REASON_BINARY_UNKNOWN,
+	REASON_BINARY_MODIFIED,
+	REASON_UNATTRIBUTED,
+	REASON_LISTEN,
+	REASON_ARP_SPOOFING,
+	REASON_IP_SPOOFING,
+	REASON_NDP_SPOOFING,
+	REASON_DNS_SPOOFING,
+	REASON_CAPACITY,
+	REASON_COUNT,
+};
+
+enum mode_flag { MODE_ALERT = 1, MODE_ENFORCE = 2, MODE_TRACE_DNS = 4, MODE_LEARN = 8 };
+
+enum attack_flag {
+	ATTACK_ARP_SPOOFING = 1,
+	ATTACK_IP_SPOOFING = 2,
+	ATTACK_NDP_SPOOFING = 4,
+	ATTACK_DNS_SPOOFING = 8,
+};
+
+enum application { APPLICATION_DNS = 0, APPLICATION_HTTP = 1, APPLICATION_TLS = 2, APPLICATION_COUNT = 3,
+		   APPLICATION_NONE = 254, APPLICATION_UNDECIDED = 255 };
+
+enum ethertype_class { ETHERTYPE_IPV4 = 0, ETHERTYPE_IPV6 = 1, ETHERTYPE_ARP = 2, ETHERTYPE_COUNT = 3 };
+
+#endif
