@@ -10,120 +10,12 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "fragment.h"
+#include "ip.h"
 #include "kernel_answer.h"
 #include "open_flow.h"
 
-#define TC_NEXT -1 /* TCX_NEXT and TC_ACT_UNSPEC: what others put on the device runs too */
-#define TC_DROP 2
-#define TEST_JUDGED 0x10000
 #define MODE_REPORTS (MODE_ALERT | MODE_TRACE_DNS)
-/* Seconds for which the kernel's own reassembly waits for the rest of a datagram, at most: RFC 8200, 4.5. */
-#define FRAGMENT_LIFETIME 60
-
-/* Test runs want to know more than whether the packet passes. */
-static __always_inline void tell_test(struct __sk_buff *skb, __u32 reason, __u32 verdict)
-{
-	if (subject_from_mark)
-		skb->cb[2] = TEST_JUDGED | verdict << 8 | reason;
-}
-
-/* Turns a reason into a verdict, counts it and, if wanted, reports it. */
-__noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
-{
-	struct scratch *s = get_scratch();
-	__u32 verdict;
-
-	if (!s)
-		return TC_DROP;
-	if (reason)
-		s->mask = 0;
-	verdict = verdict_of(s, reason);
-	count_packet(s->workload.id, s->flow.subjects[0].path_id, s->direction, reason, verdict, skb->len);
-	tell_test(skb, reason, verdict);
-	if (report)
-		send_event(skb, EVENT_VERDICT, reason, verdict);
-	return verdict == VERDICT_DROPPED ? TC_DROP : TC_NEXT;
-}
-
-static __always_inline int violation(struct __sk_buff *skb, struct scratch *s, __u32 reason)
-{
-	if (!is_judged(s))
-		return finish(skb, REASON_ALLOWED, 0);
-	return finish(skb, reason, (s->workload.mode & MODE_ALERT) && !s->is_answer);
-}
-
-/* What is reported of a packet without a flow: no process, no name, no application (of which 0 is one). */
-static __always_inline void forget_flow(struct scratch *s)
-{
-	__builtin_memset(&s->flow, 0, sizeof(s->flow));
-	s->flow.application = APPLICATION_NONE;
-}
-
-/* A packet of no flow: not IP, ill-formed, or a fragment. It belongs to nobody. */
-static __always_inline int violation_of_nobody(struct __sk_buff *skb, struct scratch *s, __u32 reason)
-{
-	forget_flow(s);
-	return violation(skb, s, reason);
-}
-
-static __always_inline void fragment_key_of(struct __sk_buff *skb, struct scratch *s, struct fragment_key *key)
-{
-	key->socket = s->direction == DIRECTION_EGRESS ? cookie_of(skb) : 0;
-	key->workload_id = s->workload.id;
-	key->identification = s->packet.identification;
-	__builtin_memcpy(key->source, s->packet.source, ADDRESS_LENGTH);
-	__builtin_memcpy(key->destination, s->packet.destination, ADDRESS_LENGTH);
-	key->protocol = s->packet.protocol;
-	key->direction = s->direction;
-}
-
-/* Returns a reason: the others can only be judged if this is remembered. */
-__noinline int remember_fragment(struct __sk_buff *skb, __u32 reason)
-{
-	struct scratch *s = get_scratch();
-	struct fragment_key key = {};
-	struct fragment fragment = { .reason = reason };
-
-	if (!s)
-		return REASON_CAPACITY;
-	fragment.seen = s->now;
-	fragment.table_id = s->workload.table_id;
-	fragment.path_id = s->flow.subjects[0].path_id;
-	fragment.length = s->packet.end - s->packet.l4_offset;
-	fragment_key_of(skb, s, &key);
-	if (put_fragment(&key, &fragment) == 0)
-		return reason;
-	count_error(ERROR_FRAGMENTS_FULL);
-	return reason ? (int)reason : REASON_CAPACITY;
-}
-
-/*
- * What comes in may come out of order. One whose first has not been seen may pass: nothing is put together of it before
- * a first one, which is judged, has come too. What leaves is in order, and stays here without a first.
- */
-__noinline int later_fragment_verdict(struct __sk_buff *skb)
-{
-	struct scratch *s = get_scratch();
-	struct fragment_key key = {};
-	struct fragment *first;
-
-	if (!s)
-		return TC_DROP;
-	forget_flow(s);
-	fragment_key_of(skb, s, &key);
-	first = bpf_map_lookup_elem(&fragments, &key);
-	/* Of an older table, or so old that nobody waits for the rest: not seen. */
-	if (!first || first->table_id != s->workload.table_id ||
-	    (__s64)(s->now - first->seen) > (__s64)(FRAGMENT_LIFETIME * SECOND))
-		return s->direction == DIRECTION_INGRESS ? finish(skb, REASON_ALLOWED, 0)
-							 : violation(skb, s, REASON_FRAGMENT);
-	s->flow.subjects[0].path_id = first->path_id;
-	if (first->reason)
-		return violation(skb, s, first->reason);
-	if (s->packet.fragment_offset < first->length)
-		return violation(skb, s, REASON_FRAGMENT);
-	return finish(skb, REASON_ALLOWED, 0);
-}
 
 /* Puts the flow that has been judged in force. Returns a reason: what cannot be stored has no replies. */
 __noinline int store_flow(__u32 reason)
@@ -160,16 +52,6 @@ __noinline int report_question(struct __sk_buff *skb, __u32 reason)
 	s->dns_reported = loaded >= 0 && parse_dns(loaded) == REASON_ALLOWED;
 	trace_dns(skb, s, reason);
 	return 0;
-}
-
-/* Lets a packet in or out that no flow has to be stored for, and so the fragments that it begins. */
-static __always_inline int admit(struct __sk_buff *skb, struct scratch *s)
-{
-	int reason = REASON_ALLOWED;
-
-	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
-		reason = remember_fragment(skb, REASON_ALLOWED);
-	return reason ? violation(skb, s, reason) : finish(skb, REASON_ALLOWED, 0);
 }
 
 __noinline int judge_new(struct __sk_buff *skb, int standing)

@@ -12,6 +12,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ip.h"
 #include "open_flow.h"
 
 #define PASS 1

@@ -8,6 +8,7 @@
 #define PORTCULLIS_ICMP_ERROR_H
 
 #include "error_quote.h"
+#include "extension.h"
 #include "flow.h"
 
 /* As much of a packet as fits may be quoted: RFC 1812, 4.3.2.3; RFC 4443, 2.4 (c). */
