@@ -62,6 +62,18 @@ image: build ## Build the container image, as a tar file for ctr, docker or podm
 setup: ## Install what is missing: Debian packages and npm dependencies
 	@tools/setup
 
+PREFIX ?= /usr/local
+.PHONY: install
+install: build ## Install commands, completions and manual pages (PREFIX=/usr/local DESTDIR=)
+	@$(NODE) --disable-warning=ExperimentalWarning tools/install.ts $(PREFIX) $(DESTDIR)
+
+.PHONY: uninstall
+uninstall: ## Remove what `make install` has put there; enforcement is taken off by `portcullis detach --all`
+	@rm -rf $(DESTDIR)$(PREFIX)/lib/portcullis
+	@cd $(DESTDIR)$(PREFIX) && rm -f bin/portcullis bin/kubectl-portcullis bin/kubectl_complete-portcullis \
+		share/man/man1/portcullis.1 share/man/man1/portcullis-*.1 share/bash-completion/completions/portcullis \
+		share/zsh/site-functions/_portcullis share/fish/vendor_completions.d/portcullis.fish
+
 .PHONY: build
 build: setup $(OBJECTS) ## Build the BPF objects
 	@true

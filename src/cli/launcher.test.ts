@@ -14,7 +14,7 @@ copyFileSync(join(import.meta.dirname, "../../bin/portcullis"), join(root, "bin/
 /** Runs it with a `node` on the search path that says this version; null: with none. */
 function launched(version: string | null) {
   const path = mkdtempSync(join(root, "path-"));
-  for (const tool of ["dirname", "readlink"]) {
+  for (const tool of ["basename", "dirname", "readlink"]) {
     writeFileSync(join(path, tool), `#!/bin/sh\nexec /usr/bin/${tool} "$@"\n`);
     chmodSync(join(path, tool), 0o755);
   }
@@ -36,9 +36,9 @@ test("without dependencies, without Node and with an old one it says what to do"
     rmSync(join(root, "node_modules"), { recursive: true, force: true });
     if (dependencies) mkdirSync(join(root, "node_modules"));
     const { status, stdout, stderr } = launched(version);
-    assert.equal(status, 1);
+    assert.equal(status, 2);
     assert.equal(stdout, "");
-    assert.match(stderr, /^portcullis: .* is not set up .*: run `make build` there\n$/);
+    assert.match(stderr, /^portcullis: .* is not set up .*: run `make setup` there\n$/);
     assert.ok(stderr.includes(version ?? "no Node"));
   }
 });

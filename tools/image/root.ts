@@ -3,25 +3,14 @@
  * its production dependencies, the BPF objects, and the shared libraries that they need. No shell, no package manager.
  */
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { copyProject } from "../package/project.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
 /** Where the project is in the image. */
 const HOME = "/opt/portcullis";
 const NODE = "/usr/local/bin/node";
-const SOURCES = ["src", "crds", "package.json", "LICENSE", "LICENSES"];
 const LIBBPF = "libbpf.so.1";
 /** glibc loads these by name, when somebody looks up a host. */
 const NAME_SERVICE = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"];
@@ -53,44 +42,10 @@ export function makeRoot(root: string): void {
   writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/:/none\nportcullis:x:65532:65532:portcullis:/:/none\n");
   writeFileSync(join(root, "etc/nsswitch.conf"), "hosts: files dns\n");
   const home = join(root, HOME);
-  for (const name of SOURCES) cpSync(join(PROJECT, name), join(home, name), { recursive: true, filter: isShipped });
-  copyDependencies(home);
-  copyObjects(join(home, "build/bpf"));
+  copyProject(home);
   const node = realpathSync(join(PROJECT, "node_modules/.bin/node"));
   install(node, join(root, NODE));
   copyLibraries(root, [node, libraryPath(LIBBPF), ...NAME_SERVICE.map(libraryPath), ...nativeModules(home)]);
-}
-
-function isShipped(path: string): boolean {
-  return !/\.test\.ts$/.test(path) && !["testdata", "testing"].includes(basename(path));
-}
-
-/** What package-lock.json calls no development dependency; Node itself is installed apart. */
-function copyDependencies(home: string): void {
-  const { packages } = JSON.parse(readFileSync(join(PROJECT, "package-lock.json"), "utf8")) as {
-    packages: Record<string, { dev?: boolean }>;
-  };
-  for (const [path, { dev }] of Object.entries(packages)) {
-    const source = join(PROJECT, path);
-    // Those for other platforms are not there.
-    if (path === "" || dev === true || /node_modules\/node-linux-/.test(path) || !existsSync(source)) continue;
-    cpSync(source, join(home, path), { recursive: true, filter: isNeeded });
-  }
-}
-
-/** Type declarations, source maps and sources that were compiled are for developers. */
-function isNeeded(path: string): boolean {
-  return !/(\.d\.[cm]?ts|\.map|\.md|\.cc|\.hh?|\.cpp)$/.test(path) && basename(path) !== ".bin";
-}
-
-function copyObjects(folder: string): void {
-  mkdirSync(folder, { recursive: true });
-  for (const file of readdirSync(join(PROJECT, "bpf")).filter((name) => name.endsWith(".bpf.c"))) {
-    const name = file.replace(/c$/, "o");
-    const source = join(PROJECT, "build/bpf", name);
-    if (!existsSync(source)) throw new Error(`${source} has not been built; run: make build`);
-    copyFileSync(source, join(folder, name));
-  }
 }
 
 function nativeModules(home: string): string[] {

@@ -5,28 +5,12 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 
 const PROJECT = join(import.meta.dirname, "../..");
-/** Files and folders of the project that the plugin is made of. */
-const SOURCES = [
-  "bin/kubectl-portcullis",
-  "src/api",
-  "src/cli",
-  "src/kube/errors.ts",
-  "src/kube/leader.ts",
-  "src/kube/resources.ts",
-  "src/kube/sleep.ts",
-  "src/policy",
-  "src/protocol/observe.ts",
-  "src/node-agent/events/schema.ts",
-  "src/node-agent/events/text.ts",
-  "src/node-agent/profiles/manifest-file.ts",
-  "package.json",
-  "LICENSE",
-];
-/** What these import. */
-const PACKAGES = ["ajv", "commander", "ipaddr.js", "yaml"];
+/** What stands beside the plugin's modules. */
+const FILES = ["bin/kubectl-portcullis", "bin/kubectl_complete-portcullis", "package.json", "LICENSE"];
+const ENTRY = "src/cli/kubectl/main.ts";
 const DETERMINISTIC = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"];
 
 interface Lock {
@@ -37,8 +21,9 @@ interface Lock {
 export function writePluginArchive(file: string): void {
   const folder = mkdtempSync(join(tmpdir(), "pc-plugin-"));
   try {
-    for (const name of SOURCES) cpSync(join(PROJECT, name), join(folder, name), { recursive: true, filter: isShipped });
-    for (const name of withDependencies()) {
+    const { modules, packages } = importedBy(ENTRY);
+    for (const name of [...FILES, ...modules]) cpSync(join(PROJECT, name), join(folder, name));
+    for (const name of withDependencies(packages)) {
       const path = join("node_modules", name);
       cpSync(join(PROJECT, path), join(folder, path), { recursive: true, filter: isNeeded });
     }
@@ -52,8 +37,29 @@ export function writePluginArchive(file: string): void {
   }
 }
 
-function isShipped(path: string): boolean {
-  return !/\.test\.ts$/.test(path) && !["testdata", "testing"].includes(basename(path));
+/** The modules that one imports, and those that they import, itself included; and packages. Types are gone when it runs. */
+function importedBy(entry: string): { modules: Set<string>; packages: Set<string> } {
+  const modules = new Set<string>();
+  const packages = new Set<string>();
+  const waiting = [entry];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (modules.has(path)) continue;
+    modules.add(path);
+    const text = readFileSync(join(PROJECT, path), "utf8").replaceAll(/^(import|export) type [^;]*;/gm, "");
+    for (const [, name = ""] of text.matchAll(/(?:^import |from |import\()"([^"]+)"/gm)) {
+      if (name.startsWith(".")) waiting.push(join(dirname(path), name));
+      else if (!name.startsWith("node:")) packages.add(packageName(name));
+    }
+  }
+  return { modules, packages };
+}
+
+/** Of `ajv/dist/2020.js`, or `@scope/name/file.js`. */
+function packageName(path: string): string {
+  return path
+    .split("/")
+    .slice(0, path.startsWith("@") ? 2 : 1)
+    .join("/");
 }
 
 /** Declarations and source maps are for developers; licences stay. */
@@ -62,10 +68,10 @@ function isNeeded(path: string): boolean {
 }
 
 /** The packages, and what they need themselves. */
-function withDependencies(): Set<string> {
+function withDependencies(names: Iterable<string>): Set<string> {
   const { packages } = JSON.parse(readFileSync(join(PROJECT, "package-lock.json"), "utf8")) as Lock;
   const found = new Set<string>();
-  const waiting = [...PACKAGES];
+  const waiting = [...names];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     if (found.has(name)) continue;
     found.add(name);

@@ -86,7 +86,8 @@ test("the archive has what the manifest says, and works under the link that krew
   const store = join(folder, "store");
   mkdirSync(store);
   execFileSync("tar", ["-xzf", archive, "-C", store]);
-  for (const name of [platform.bin, "LICENSE"]) assert.ok(existsSync(join(store, name)), name);
+  for (const name of [platform.bin, "bin/kubectl_complete-portcullis", "LICENSE"])
+    assert.ok(existsSync(join(store, name)), name);
   const link = join(folder, "bin/kubectl-portcullis");
   mkdirSync(dirname(link));
   symlinkSync(join(store, platform.bin), link);

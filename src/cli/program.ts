@@ -1,0 +1,107 @@
+/** The command `portcullis` with its subcommands, as commander knows them: for running, completion and the manual. */
+import { Command } from "commander";
+import { packageVersion } from "./package-version.ts";
+
+interface Subcommand {
+  name: string;
+  summary: string;
+  load: () => Promise<Command>;
+}
+
+const SUBCOMMANDS: readonly Subcommand[] = [
+  {
+    name: "validate",
+    summary: "check SecurityProfile manifests",
+    load: async () => (await import("./validate.ts")).validateCommand(),
+  },
+  {
+    name: "explain",
+    summary: "say whether traffic would be allowed, and by which rule",
+    load: async () => (await import("./explain.ts")).explainCommand(),
+  },
+  {
+    name: "doctor",
+    summary: "check what this node can enforce",
+    load: async () => (await import("./doctor.ts")).doctorCommand(),
+  },
+  {
+    name: "agent",
+    summary: "enforce profiles on this node: a cluster's, or a folder's",
+    load: async () => (await import("./agent.ts")).agentCommand(),
+  },
+  {
+    name: "run",
+    summary: "run one command under its profile",
+    load: async () => (await import("./run.ts")).runCommand(),
+  },
+  {
+    name: "operator",
+    summary: "validate and compile a cluster's profiles, and push them to the agents",
+    load: async () => (await import("./operator.ts")).operatorCommand(),
+  },
+  {
+    name: "watchdog",
+    summary: "mark statuses as Unknown while no operator is at work",
+    load: async () => (await import("./watchdog.ts")).watchdogCommand(),
+  },
+  {
+    name: "status",
+    summary: "what is enforced on this machine",
+    load: async () => (await import("./status.ts")).statusCommand(),
+  },
+  {
+    name: "uninstall",
+    summary: "take enforcement off every node of a cluster",
+    load: async () => (await import("./uninstall.ts")).uninstallCommand(),
+  },
+  {
+    name: "detach",
+    summary: "take enforcement off",
+    load: async () => (await import("./detach.ts")).detachCommand(),
+  },
+  {
+    name: "completion",
+    summary: "print the completions of a shell",
+    load: async () => (await import("./completion.ts")).completionCommand(),
+  },
+  {
+    name: "version",
+    summary: "print the version",
+    load: async () => (await import("./version.ts")).versionCommand(),
+  },
+];
+
+const EXAMPLES = `
+Examples:
+  portcullis validate examples/
+  portcullis help validate`;
+
+/**
+ * The command with its subcommands. Their modules are loaded when they are asked for, so that those that need the kernel do not keep the
+ * others from working where there is none.
+ * @param names of the subcommands that are loaded; the others are known by name only
+ */
+export async function program(names: readonly string[]): Promise<Command> {
+  const root = new Command("portcullis")
+    .description("Network security per process: SecurityProfiles say what may be talked to, the kernel enforces it.")
+    .version(packageVersion(), "-V, --version")
+    .enablePositionalOptions()
+    .showHelpAfterError("(add --help for help)")
+    .addHelpText("after", EXAMPLES);
+  for (const { name, summary, load } of SUBCOMMANDS) {
+    const command = names.includes(name) ? await load() : new Command(name).summary(summary);
+    root.addCommand(throwing(command.copyInheritedSettings(root)));
+  }
+  return throwing(root);
+}
+
+/** The command with all of its subcommands. */
+export function wholeProgram(): Promise<Command> {
+  return program(SUBCOMMANDS.map(({ name }) => name));
+}
+
+/** Makes wrong usage an exception, for one place to choose the exit status. */
+function throwing(command: Command): Command {
+  for (const child of command.commands) throwing(child as Command);
+  return command.exitOverride();
+}
