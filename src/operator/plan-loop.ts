@@ -151,9 +151,10 @@ export class PlanLoop {
   async #reconcileProfile(key: string): Promise<void> {
     const { cluster, deletions } = this.#options;
     const isGone = () => cluster.profiles.get(key) === undefined && this.profiles.get(key) !== undefined;
-    if (isGone() && (await deletions?.holds(key, this.profiles.size)) && isGone()) return;
+    if (isGone() && (await deletions?.holds(key, this.profiles.sizes)) && isGone()) return;
     const profile = cluster.profiles.get(key) ?? null;
-    if (profile !== null) deletions?.back(key);
+    if (profile === null) cluster.profiles.letGo(key);
+    else deletions?.back(key);
     const change = this.profiles.set(key, profile);
     const { before, after } = change;
     this.enforcing.set(key, splitKey(key).namespace, after);

@@ -1,5 +1,6 @@
 /** Profiles as planned with, and which of them select a pod. */
 import type { LabelSelector } from "../api/types.ts";
+import { splitKey } from "../kube/resources.ts";
 import { matchesSelector } from "../policy/selection.ts";
 import type { StoredProfile } from "./profiles/stored-profile.ts";
 
@@ -20,9 +21,15 @@ export class ProfileIndex {
   /** Profiles by namespace and one label that their pods must have; `""` for those that demand no certain one. */
   readonly #index = new Map<string, Map<string, Set<StoredProfile>>>();
   readonly #doubtful = new Map<string, Set<StoredProfile>>();
+  readonly #sizes = new Map<string, number>();
 
   get size(): number {
     return this.#profiles.size;
+  }
+
+  /** How many there are of each namespace that has any. */
+  get sizes(): ReadonlyMap<string, number> {
+    return this.#sizes;
   }
 
   get(key: string): StoredProfile | undefined {
@@ -42,6 +49,7 @@ export class ProfileIndex {
       this.#profiles.set(key, after);
       this.#enter(after);
     }
+    this.#count(splitKey(key).namespace, Number(after !== null) - Number(before !== null));
     return {
       before,
       after,
@@ -71,6 +79,12 @@ export class ProfileIndex {
       if (meant === null || (meant !== "nothing" && matchesSelector(meant, labels))) return true;
     }
     return false;
+  }
+
+  #count(namespace: string, more: number): void {
+    const size = (this.#sizes.get(namespace) ?? 0) + more;
+    if (size === 0) this.#sizes.delete(namespace);
+    else this.#sizes.set(namespace, size);
   }
 
   #enter(profile: StoredProfile): void {

@@ -72,6 +72,7 @@ export interface ReadStatus {
 export type ToProfileThread =
   | { type: "compile"; id: number; order: CompileOrder }
   | { type: "forget"; policy: string }
+  | { type: "letGo"; key: string }
   | { type: "status"; id: number; key: string }
   | { type: "stop" };
 

@@ -146,6 +146,11 @@ export class ProfileThread {
     this.#worker?.postMessage({ type: "forget", policy });
   }
 
+  /** A profile that is gone is not to stay in force: what it said is not needed any more. */
+  letGo(key: string): void {
+    this.#worker?.postMessage({ type: "letGo", key });
+  }
+
   #take(message: FromProfileThread): void {
     switch (message.type) {
       case "profile":

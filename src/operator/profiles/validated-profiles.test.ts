@@ -12,6 +12,8 @@ class Bench {
   readonly told = new Map<string, StoredProfile | null>();
   readonly objects = new Map<string, KubeObject>();
   readonly delayed: string[] = [];
+  /** Profiles that are gone are held. */
+  holds = false;
   readonly profiles: ValidatedProfiles;
   #queue = new Set<string>();
   reads = 0;
@@ -20,7 +22,10 @@ class Bench {
     this.profiles = new ValidatedProfiles({
       budgets: new Budgets({ ...DEFAULT_BUDGET, ...limits }),
       enqueue: (key, after) => (after === undefined ? this.#queue.add(key) : this.delayed.push(key)),
-      onProfile: (key, profile) => this.told.set(key, profile),
+      onProfile: (key, profile) => {
+        this.told.set(key, profile);
+        if (profile === null && !this.holds) this.profiles.letGo(key);
+      },
       read: async (key) => {
         this.reads += 1;
         return this.objects.get(key) ?? null;
@@ -55,6 +60,38 @@ class Bench {
 
 const prefixes = (count: number) => Array.from({ length: count }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
 const allowing = (count: number) => ({ default: { egress: { cidr4: prefixes(count) } } });
+
+test("what a profile says that is gone and held can be compiled, and counts for its namespace", async () => {
+  const bench = new Bench({ profiles: 1 });
+  bench.holds = true;
+  bench.put("a", { actions: ["enforce"] });
+  await bench.settle();
+  bench.remove("shop/a");
+  bench.put("b", { actions: ["enforce"] });
+  await bench.settle();
+  assert.equal(bench.told.get("shop/a"), null);
+  assert.deepEqual(bench.profiles.accepted("shop/a")?.profile.spec.actions, ["enforce"]);
+  assert.match(bench.told.get("shop/b")?.overBudget ?? "", /2 profiles, and may have 1/);
+  bench.profiles.letGo("shop/a");
+  await bench.settle();
+  assert.equal(bench.profiles.accepted("shop/a"), null);
+  assert.equal(bench.actions("shop/b"), "enforce");
+  bench.holds = false;
+});
+
+test("a profile that is held and comes back as it was is told of", async () => {
+  const bench = new Bench();
+  bench.holds = true;
+  bench.put("a", { actions: ["enforce"] });
+  await bench.settle();
+  bench.remove("shop/a");
+  await bench.settle();
+  bench.put("a", { actions: ["enforce"] });
+  await bench.settle();
+  assert.equal(bench.actions("shop/a"), "enforce");
+  bench.profiles.letGo("shop/a");
+  assert.notEqual(bench.profiles.accepted("shop/a"), null);
+});
 
 test("the last valid revision stays, until another object takes its name", async () => {
   const bench = new Bench();

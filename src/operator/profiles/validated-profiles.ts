@@ -18,6 +18,8 @@ interface KeptRevision {
 
 interface Known {
   metadata: ProfileMetadata;
+  /** It has disappeared, and may be held: what it says can be compiled, and counts for its namespace's budget, until it is let go. */
+  isGone: boolean;
   /** Of the revision read last, be it taken or not; 0: it was not read, for want of room. */
   bytes: number;
   kept: KeptRevision | null;
@@ -68,11 +70,12 @@ export class ValidatedProfiles {
     const metadata = this.#metadata.get(key);
     const known = this.#known.get(key) ?? null;
     if (metadata === undefined) {
-      this.#forget(key, known);
+      this.#disappeared(key, known);
       return;
     }
-    const isEdit = known !== null && !isSameRevision(known.metadata, metadata);
-    if (known !== null && !isEdit && !this.#again.delete(key)) return;
+    const isThere = known !== null && !known.isGone;
+    const isEdit = isThere && !isSameRevision(known.metadata, metadata);
+    if (isThere && !isEdit && !this.#again.delete(key)) return;
     const { budgets } = this.#options;
     const { namespace } = splitKey(key);
     // What is there at the start, and what is tried again, are no edits of a user.
@@ -95,6 +98,14 @@ export class ValidatedProfiles {
     const profile = parsed?.profile ?? (JSON.parse(kept.text.toString()) as SecurityProfile);
     this.#remember(name, profile, kept.text.length);
     return { profile, digest: kept.digest };
+  }
+
+  /** What a profile said that is gone is not needed any more. */
+  letGo(key: string): void {
+    if (this.#known.get(key)?.isGone !== true) return;
+    const { namespace } = splitKey(key);
+    this.#known.delete(key);
+    if (this.#options.budgets.release(namespace, key)) this.#retryRefused(namespace);
   }
 
   async #read(key: string, before: Known | null): Promise<void> {
@@ -163,7 +174,7 @@ export class ValidatedProfiles {
       status: draft?.status ?? before?.stored?.status ?? {},
     };
     const bytes = draft?.bytes ?? before?.bytes ?? 0;
-    this.#tell({ metadata: { uid, generation, labels }, bytes, kept: before?.kept ?? null, stored });
+    this.#tell({ metadata: { uid, generation, labels }, isGone: false, bytes, kept: before?.kept ?? null, stored });
   }
 
   /** An edit has to wait: what is in force stays so, and that is told once. */
@@ -181,13 +192,12 @@ export class ValidatedProfiles {
     this.#options.onProfile(known.stored.key, known.stored);
   }
 
-  #forget(key: string, known: Known | null): void {
-    const { namespace } = splitKey(key);
-    this.#refused.get(namespace)?.delete(key);
+  #disappeared(key: string, known: Known | null): void {
+    this.#refused.get(splitKey(key).namespace)?.delete(key);
     this.#again.delete(key);
-    this.#known.delete(key);
-    if (known !== null) this.#options.onProfile(key, null);
-    if (this.#options.budgets.release(namespace, key)) this.#retryRefused(namespace);
+    if (known === null || known.isGone) return;
+    known.isGone = true;
+    this.#options.onProfile(key, null);
   }
 
   #retryRefused(namespace: string): void {

@@ -82,6 +82,7 @@ class ProfileWorker {
   take(message: ToProfileThread): void {
     if (message.type === "status") void this.#readStatus(message.id, message.key);
     else if (message.type === "forget") this.#compiler.forget(message.policy);
+    else if (message.type === "letGo") this.#profiles.letGo(message.key);
     else if (message.type === "stop") void this.#stop();
     else {
       const key = `${COMPILE}${message.id}`;
