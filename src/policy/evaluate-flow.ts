@@ -10,7 +10,7 @@ import { type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { PROTOCOL_NUMBERS } from "./ports.ts";
 import { isCookieAnswer, isKernelReply, type Sender } from "./provenance.ts";
 import { judgeApplication, judgeLayers, rightsOf, toldReason } from "./rights.ts";
-import { type Flow, learnerKey, type Subject, type WorkloadState } from "./state.ts";
+import { type Flow, learnerKey, type Rights, type Subject, type WorkloadState } from "./state.ts";
 import type { RuleTable } from "./tables.ts";
 
 /** One packet's circumstances: everything that its judgement depends on beside its bytes. */
@@ -191,12 +191,16 @@ function judgeRights(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Re
 }
 
 function judgeFlowApplication(table: RuleTable, flow: Flow): Reason {
-  const application = flow.application === "none" ? null : (flow.application as Application);
-  for (const rights of flow.rights) {
-    const reason = toldReason(table, rights, judgeApplication(rights, application));
-    if (reason === "Allowed") continue;
-    flow.payloadRefused = true;
-    return reason;
+  const reason = judgeOwnersApplication(table, flow.rights, flow.application as Application | "none");
+  if (reason !== "Allowed") flow.payloadRefused = true;
+  return reason;
+}
+
+/** Whether all whose it is may speak an application. Narrows their masks. */
+export function judgeOwnersApplication(table: RuleTable, owners: Rights[], application: Application | "none"): Reason {
+  for (const rights of owners) {
+    const reason = toldReason(table, rights, judgeApplication(rights, application === "none" ? null : application));
+    if (reason !== "Allowed") return reason;
   }
   return "Allowed";
 }

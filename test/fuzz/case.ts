@@ -59,10 +59,15 @@ export interface FuzzCase {
 
 /** The rule tables of a case; null if one of its profiles is refused, or if it speaks of a policy that is not there. */
 export function compileCase({ policies, steps }: FuzzCase): RuleTable[] | null {
-  const tables: RuleTable[] = [];
   const isThere = (step: Step) =>
     step.kind !== "policy" || typeof step.index === "string" || step.index < policies.length;
-  if (policies.length === 0 || !steps.every(isThere)) return null;
+  return steps.every(isThere) ? compilePolicies(policies) : null;
+}
+
+/** Null if one of the profiles is refused. */
+export function compilePolicies(policies: Policy[]): RuleTable[] | null {
+  const tables: RuleTable[] = [];
+  if (policies.length === 0) return null;
   for (const { profiles, searchDomains } of policies) {
     if (!profiles?.length || searchDomains === undefined) return null;
     const validated = profiles.map((profile) => validateProfile(profile).profile);

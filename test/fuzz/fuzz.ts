@@ -3,17 +3,22 @@
  *
  *   node test/fuzz/fuzz.ts --seconds 60 [--seed 1] [--keep]
  *
- * Every case has a seed of its own, from `--seed` on; the one that is printed with a difference shows it again. The
- * difference is reduced; `--keep` writes it to test/fuzz/cases. Exit code 1 if the two differ.
+ * Packets with facts about their sockets first, then real sockets, for a third of the time. Every case has a seed of its own,
+ * from `--seed` on; the one that is printed with a difference shows it again. The difference is reduced; `--keep` writes it to
+ * test/fuzz/cases. Exit code 1 if the two differ.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ClassifierRig } from "../rig/classifier-rig.ts";
-import { type FoundDifference, fuzz } from "./session.ts";
+import { LiveRig } from "../rig/live-rig.ts";
+import { type FoundDifference, fuzz, packetWorld, socketWorld, type World } from "./session.ts";
+import { GATEWAYS, OWN_ADDRESSES } from "./world.ts";
 
 const CASES = join(import.meta.dirname, "cases");
 const PROGRESS_MS = 5000;
+/** Of the time: that of real sockets. */
+const SOCKETS_SHARE = 1 / 3;
 
 function main(): number {
   const { values } = parseArgs({
@@ -30,36 +35,54 @@ function main(): number {
     return 2;
   }
   console.log(`fuzzing for ${seconds} s from seed ${seed}`);
+  return fuzzPackets(seed, seconds, values.keep) && fuzzSockets(seed, seconds) ? 0 : 1;
+}
+
+/** @returns whether the two agree */
+function fuzzPackets(seed: number, seconds: number, keep: boolean): boolean {
   using rig = new ClassifierRig({ name: "fuzz" });
+  const found = run("packets", packetWorld(rig), seed, seconds * (1 - SOCKETS_SHARE));
+  if (found !== null) tell(found, keep);
+  return found === null;
+}
+
+function fuzzSockets(seed: number, seconds: number): boolean {
+  using live = new LiveRig({ name: "fuzz", addresses: OWN_ADDRESSES, ...GATEWAYS });
+  const found = run("sockets", socketWorld(live), seed, seconds * SOCKETS_SHARE);
+  if (found !== null) tell(found, false);
+  return found === null;
+}
+
+/** One world for some time. @returns where the two differ */
+function run<Case, Judge>(name: string, world: World<Case, Judge>, seed: number, seconds: number) {
   let last = Date.now();
-  const { found, cases, packets, refused, elapsedMs, reasons } = fuzz(rig, {
+  const { found, cases, packets, refused, elapsedMs, reasons } = fuzz(world, {
     seed,
     milliseconds: seconds * 1000,
     onCase: (progress) => {
       if (Date.now() - last < PROGRESS_MS) return;
       last = Date.now();
       console.log(
-        `${progress.cases} cases, ${progress.packets} packets, ${rate(progress.packets, progress.elapsedMs)}`,
+        `${name}: ${progress.cases} cases, ${progress.packets} packets, ${rate(progress.packets, progress.elapsedMs)}`,
       );
     },
   });
-  console.log(`${cases} cases (${refused} refused), ${packets} packets, ${rate(packets, elapsedMs)}`);
+  console.log(`${name}: ${cases} cases (${refused} refused), ${packets} packets, ${rate(packets, elapsedMs)}`);
   console.log(
     [...reasons]
       .sort((a, b) => b[1] - a[1])
       .map(([reason, count]) => `${reason} ${count}`)
       .join(", "),
   );
-  if (found === null) return 0;
-  tell(found, values.keep);
-  return 1;
+  return found;
 }
 
 function rate(packets: number, milliseconds: number): string {
   return `${Math.round((packets / milliseconds) * 1000)} executions/s`;
 }
 
-function tell({ seed, difference, reduced }: FoundDifference, keep: boolean): void {
+function tell<Case extends { steps: unknown[] }>(found: FoundDifference<Case>, keep: boolean): void {
+  const { seed, difference, reduced } = found;
   console.log(`seed ${seed} differs at step ${difference.step} of ${reduced.steps.length}`);
   console.log(`  kernel:    ${difference.kernel}`);
   console.log(`  evaluator: ${difference.evaluator}`);

@@ -1,6 +1,7 @@
 /** Evaluators with one fault each. Fuzzing that does not find all of them would not find such a fault in the kernel either. */
-import { evaluate } from "../../src/policy/evaluate.ts";
+import { evaluate, type PacketContext } from "../../src/policy/evaluate.ts";
 import { isIcmpError, quotedEnds, type SocketFacts } from "../../src/policy/flows.ts";
+import { isNeighbourDiscovery } from "../../src/policy/link-control.ts";
 import type { Packet } from "../../src/policy/packet.ts";
 import type { Flow, WorkloadState } from "../../src/policy/state.ts";
 import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/tables.ts";
@@ -39,6 +40,11 @@ function ofSocket(change: (socket: SocketFacts) => SocketFacts): Evaluate {
 function toQuotedSender(packet: Packet): Packet {
   if (packet.kind !== "ip" || !isIcmpError(packet)) return packet;
   return { ...packet, destination: quotedEnds(packet)?.source ?? packet.destination };
+}
+
+/** As if the workload's kernel had sent it. */
+function asKernel(context: PacketContext): PacketContext {
+  return { ...context, subjects: [], socket: { ...context.socket, kernel: true } };
 }
 
 /** Of a later fragment's datagram, whoever sent the first one. */
@@ -151,6 +157,15 @@ export const MUTANTS: Record<string, Evaluate> = {
     return evaluate(state, ...rest);
   },
   "the kernel's sockets are not known": ofSocket(({ kernel: _, ...socket }) => socket),
+  "anybody may send ICMP errors": (state, table, packet, context, time) =>
+    evaluate(state, table, packet, packet.kind === "ip" && isIcmpError(packet) ? asKernel(context) : context, time),
+  "anybody may say what neighbours say": (state, table, packet, context, time) => {
+    const isSaid = packet.kind === "arp" || (packet.kind === "ip" && isNeighbourDiscovery(packet));
+    return evaluate(state, table, packet, isSaid ? asKernel(context) : context, time);
+  },
+  "a socket without an owner is taken for the kernel's": (state, table, packet, context, time) =>
+    evaluate(state, table, packet, context.subjects.length === 0 ? asKernel(context) : context, time),
+  "a flow in its middle has its first payload still to come": ofSocket(({ spoken: _, ...socket }) => socket),
   "ICMP errors are as long as they like": ofPacket((packet) =>
     packet.kind === "ip" ? { ...packet, length: 0 } : packet,
   ),

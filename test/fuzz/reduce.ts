@@ -3,7 +3,7 @@ import type { FuzzCase } from "./case.ts";
 import { runnableLength } from "./mutate.ts";
 
 /** Whether a case still shows what it is about. */
-export type Shows = (candidate: FuzzCase) => boolean;
+export type Shows<Case = FuzzCase> = (candidate: Case) => boolean;
 
 /** Attempts in all: reducing is for people, and has to end. */
 const ATTEMPTS_MAX = 4000;
@@ -25,8 +25,8 @@ export function reduceCase(found: FuzzCase, shows: Shows): FuzzCase {
 }
 
 /** Drops runs of steps: halves first, single ones last. */
-function reduceSteps(found: FuzzCase, shows: Shows): FuzzCase {
-  let steps = found.steps;
+export function reduceSteps<Case extends { steps: unknown[] }>(found: Case, shows: Shows<Case>): Case {
+  let { steps } = found;
   for (let size = Math.ceil(steps.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let start = Math.max(0, steps.length - size); start >= 0; start -= size) {
       const fewer = [...steps.slice(0, start), ...steps.slice(start + size)];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ClassifierRig } from "../rig/classifier-rig.ts";
 import { MUTANTS } from "./mutants.ts";
-import { fuzz } from "./session.ts";
+import { fuzz, packetWorld } from "./session.ts";
 
 const rig = new ClassifierRig({ name: "self" });
 after(() => rig[Symbol.dispose]());
@@ -11,17 +11,22 @@ after(() => rig[Symbol.dispose]());
 const SEED = 6_000_000;
 const MILLISECONDS_MAX = 20_000;
 
-for (const [fault, evaluate] of Object.entries(MUTANTS)) {
+for (const [fault, judge] of Object.entries(MUTANTS)) {
   test(`a wrong evaluator is found: ${fault}`, () => {
-    const { found, packets } = fuzz(rig, { seed: SEED, milliseconds: MILLISECONDS_MAX, evaluate, reduce: false });
+    const { found, packets } = fuzz(packetWorld(rig), {
+      seed: SEED,
+      milliseconds: MILLISECONDS_MAX,
+      judge,
+      reduce: false,
+    });
     assert.ok(found !== null, `not found in ${packets} packets`);
   });
 }
 
 test("a case that shows a fault is reduced to the packets and rules that it takes", () => {
-  const evaluate = MUTANTS["a comparison of ports ignores the last bit"];
-  assert.ok(evaluate);
-  const { found } = fuzz(rig, { seed: SEED, milliseconds: MILLISECONDS_MAX, evaluate });
+  const judge = MUTANTS["a comparison of ports ignores the last bit"];
+  assert.ok(judge);
+  const { found } = fuzz(packetWorld(rig), { seed: SEED, milliseconds: MILLISECONDS_MAX, judge });
   assert.ok(found !== null);
   const { steps, policies } = found.reduced;
   const profiles = policies.flatMap((policy) => policy.profiles);

@@ -1,15 +1,41 @@
 /** One round of fuzzing: random cases until time is up or the two differ. */
 import type { ClassifierRig } from "../rig/classifier-rig.ts";
+import type { LiveRig } from "../rig/live-rig.ts";
 import type { FuzzCase } from "./case.ts";
-import { compareCase, type Difference, type Evaluate } from "./compare.ts";
+import { type Comparison, compareCase, type Difference, type Evaluate } from "./compare.ts";
 import { randomCase } from "./random-case.ts";
-import { reduceCase } from "./reduce.ts";
+import { randomSocketCase } from "./random-sockets.ts";
+import { reduceCase, reduceSteps, type Shows } from "./reduce.ts";
+import type { SocketCase } from "./socket-case.ts";
+import { compareSocketCase, type SocketJudge } from "./socket-run.ts";
 
-export interface SessionOptions {
+/** What cases are about, and how they are run. */
+export interface World<Case, Judge> {
+  make: (seed: number) => Case;
+  /** Null: its profiles are refused. */
+  compare: (found: Case, judge?: Judge) => Comparison | null;
+  reduce: (found: Case, shows: Shows<Case>) => Case;
+}
+
+/** Packets, and what is told of their sockets. */
+export function packetWorld(rig: ClassifierRig): World<FuzzCase, Evaluate> {
+  return { make: randomCase, compare: (found, judge) => compareCase(rig, found, judge), reduce: reduceCase };
+}
+
+/** Real sockets, whose packets are what the kernel makes of them. */
+export function socketWorld(live: LiveRig): World<SocketCase, SocketJudge> {
+  return {
+    make: randomSocketCase,
+    compare: (found, judge) => compareSocketCase(live, found, judge),
+    reduce: reduceSteps,
+  };
+}
+
+export interface SessionOptions<Judge> {
   seed: number;
   milliseconds: number;
   /** Another evaluator than the reference. */
-  evaluate?: Evaluate;
+  judge?: Judge;
   /** Make what was found smaller; true unless given. */
   reduce?: boolean;
   onCase?: (progress: Progress) => void;
@@ -21,27 +47,35 @@ export interface Progress {
   elapsedMs: number;
 }
 
-export interface FoundDifference {
+export interface FoundDifference<Case> {
   seed: number;
-  reduced: FuzzCase;
+  reduced: Case;
   /** Of the reduced case. */
   difference: Difference;
 }
 
-export interface SessionResult extends Progress {
-  found: FoundDifference | null;
+export interface SessionResult<Case> extends Progress {
+  found: FoundDifference<Case> | null;
   /** Cases whose profiles were not valid. */
   refused: number;
   /** How often each reason was the verdict. */
   reasons: Map<string, number>;
 }
 
-export function fuzz(rig: ClassifierRig, options: SessionOptions): SessionResult {
+export function fuzz<Case, Judge>(world: World<Case, Judge>, options: SessionOptions<Judge>): SessionResult<Case> {
+  const { judge } = options;
   const start = Date.now();
-  const result: SessionResult = { found: null, cases: 0, packets: 0, refused: 0, elapsedMs: 0, reasons: new Map() };
+  const result: SessionResult<Case> = {
+    found: null,
+    cases: 0,
+    packets: 0,
+    refused: 0,
+    elapsedMs: 0,
+    reasons: new Map(),
+  };
   for (let seed = options.seed; result.elapsedMs < options.milliseconds; seed += 1) {
-    const found = randomCase(seed);
-    const comparison = compareCase(rig, found, options.evaluate);
+    const found = world.make(seed);
+    const comparison = world.compare(found, judge);
     result.elapsedMs = Date.now() - start;
     if (comparison === null) {
       result.refused += 1;
@@ -56,13 +90,9 @@ export function fuzz(rig: ClassifierRig, options: SessionOptions): SessionResult
     if (comparison.difference === null) continue;
     if (options.reduce === false)
       return { ...result, found: { seed, reduced: found, difference: comparison.difference } };
-    const reduced = reduceCase(found, (candidate) => differs(rig, candidate, options.evaluate));
-    const difference = compareCase(rig, reduced, options.evaluate)?.difference ?? comparison.difference;
+    const reduced = world.reduce(found, (candidate) => (world.compare(candidate, judge)?.difference ?? null) !== null);
+    const difference = world.compare(reduced, judge)?.difference ?? comparison.difference;
     return { ...result, found: { seed, reduced, difference } };
   }
   return result;
-}
-
-function differs(rig: ClassifierRig, candidate: FuzzCase, judge: Evaluate | undefined): boolean {
-  return (compareCase(rig, candidate, judge)?.difference ?? null) !== null;
 }

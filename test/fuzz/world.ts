@@ -4,6 +4,9 @@ export const OWN6 = "fd00::2";
 export const OWN_LINK_LOCAL = "fe80::2";
 export const OWN_ADDRESSES: readonly string[] = [OWN4, OWN6, OWN_LINK_LOCAL];
 
+/** The way out, where sockets are real. */
+export const GATEWAYS = { gateway4: "10.0.0.1", gateway6: "fd00::1" } as const;
+
 /** What every socket on a port may get: groups, everybody, and everybody on the workload's link. */
 export const GROUPS4 = ["239.1.2.3", "224.0.0.251", "255.255.255.255", "10.0.0.255"] as const;
 export const GROUPS6 = ["ff02::fb", "ff15::1234"] as const;

@@ -36,8 +36,11 @@ const LOOPBACK = 1;
 /** `workloads` instances are used in turn; 0 means none. */
 const INSTANCES = 4096;
 
+/** Where test runs are: on no veth, and in no namespace. */
+const NOWHERE: RigPlace = { netnsInum: 1, nsid: -1, hostIfindex: LOOPBACK };
+
 /** Small enough to be read whole after every sequence; what is not here keeps its size. */
-const MAP_SIZES = {
+export const MAP_SIZES = {
   places: 16384,
   flows: 8192,
   fragments: 2048,
@@ -120,6 +123,15 @@ export interface RigOptions {
   settings?: Partial<NodeSettings>;
   /** Another build of the classifier, to see what it says. */
   object?: string;
+  /** Where the workload is that real packets will come from: they are its sockets'. */
+  place?: RigPlace;
+}
+
+/** A workload's network namespace, its id in the one of its veth's other end, and that end. */
+export interface RigPlace {
+  netnsInum: number;
+  nsid: number;
+  hostIfindex: number;
 }
 
 export interface WorkloadOptions {
@@ -130,9 +142,10 @@ export interface WorkloadOptions {
 
 export class ClassifierRig implements Disposable {
   readonly maps: RigMaps;
-  readonly #pinRoot: string;
+  readonly pinRoot: string;
+  readonly programs: { egress: number; ingress: number };
   readonly #object: BpfObject;
-  readonly #programs: { egress: number; ingress: number };
+  readonly #place: RigPlace;
   readonly #store: RuleStore;
   readonly #paths: PathNames;
   readonly #events: RingBuffer;
@@ -142,28 +155,29 @@ export class ClassifierRig implements Disposable {
   #heldTable: number | null = null;
   #workload: Required<WorkloadOptions> = { id: 1, macs: [WORKLOAD_MAC, SECOND_MAC], addresses: [] };
 
-  constructor({ name, maxEntries, settings, object }: RigOptions) {
+  constructor({ name, maxEntries, settings, object, place }: RigOptions) {
+    this.#place = place ?? NOWHERE;
     if (object === undefined) execFileSync("make", ["-s", OBJECT], { cwd: ROOT });
     ensureBpffs();
     removeLeftovers();
-    this.#pinRoot = join(BPFFS_PATH, `${PIN_PREFIX}${name}-${process.pid}`);
-    ensurePinFolder(this.#pinRoot);
+    this.pinRoot = join(BPFFS_PATH, `${PIN_PREFIX}${name}-${process.pid}`);
+    ensurePinFolder(this.pinRoot);
     try {
       this.#object = BpfObject.load(object ?? join(ROOT, OBJECT), {
-        pinRoot: this.#pinRoot,
+        pinRoot: this.pinRoot,
         maxEntries: { ...MAP_SIZES, ...maxEntries },
-        constants: { subject_from_mark: 1 },
+        constants: { subject_from_mark: place === undefined ? 1 : 0 },
       });
-      this.maps = openRigMaps(this.#pinRoot);
+      this.maps = openRigMaps(this.pinRoot);
     } catch (error) {
-      removePinFolder(this.#pinRoot);
+      removePinFolder(this.pinRoot);
       throw error;
     }
     const [egress, ingress] = ["from_workload", "to_workload"].map((program) => this.#object.program(program).fd);
-    this.#programs = { egress: egress as number, ingress: ingress as number };
+    this.programs = { egress: egress as number, ingress: ingress as number };
     this.#paths = new PathNames(this.maps);
     this.#store = new RuleStore(this.maps, this.#paths);
-    this.#events = RingBuffer.open(join(this.#pinRoot, EVENTS_PIN), {
+    this.#events = RingBuffer.open(join(this.pinRoot, EVENTS_PIN), {
       onRecords: (records) => this.#received.push(...records.map((record) => Event.decode(record))),
       onError: (error) => {
         throw error;
@@ -177,7 +191,7 @@ export class ClassifierRig implements Disposable {
     this.#events.close();
     for (const name of USED_MAPS) this.maps[name].close();
     this.#object.close();
-    removePinFolder(this.#pinRoot);
+    removePinFolder(this.pinRoot);
   }
 
   configure(settings: Partial<NodeSettings>): void {
@@ -194,11 +208,11 @@ export class ClassifierRig implements Disposable {
   /** Puts a policy in force. The table before it is collected. Returns the id of the table, 0 if it is none. */
   apply(policy: RuleTable | "pending" | "unrestricted"): number {
     const inForce = typeof policy === "string" ? policy : this.#store.hold(policy);
-    const link = { hostIfindex: LOOPBACK };
     this.#instance = (this.#instance % (INSTANCES - 1)) + 1;
-    const value = workloadValue(this.#workload.id, { netnsInum: 1, nsid: -1 }, link, inForce);
+    const value = workloadValue(this.#workload.id, this.#place, this.#place, inForce);
     this.maps.workloads.set(this.#instance, value);
-    this.maps.interfaces.set(LOOPBACK, this.#instance);
+    this.maps.interfaces.set(this.#place.hostIfindex, this.#instance);
+    this.maps.namespaces.set(this.#place.netnsInum, this.#instance);
     const tableId = typeof inForce === "string" ? 0 : inForce.id;
     if (this.#heldTable !== null) this.#store.release(this.#heldTable);
     this.#heldTable = tableId === 0 ? null : tableId;
@@ -217,7 +231,7 @@ export class ClassifierRig implements Disposable {
 
   /** Runs one packet through the classifier. Null: it was let through, or dropped, without being judged. */
   run(direction: "egress" | "ingress", frame: Uint8Array, facts: PacketFacts = {}): Outcome | null {
-    const result = runOnPacket(this.#programs[direction], frame, {
+    const result = runOnPacket(this.programs[direction], frame, {
       context: {
         ifindex: LOOPBACK,
         mark: this.pathId(facts.process),
@@ -245,7 +259,7 @@ export class ClassifierRig implements Disposable {
 
   /** What the program itself returned: for packets that are not judged. */
   action(direction: "egress" | "ingress", frame: Uint8Array): number {
-    return runOnPacket(this.#programs[direction], frame, { context: { ifindex: LOOPBACK } }).returnValue;
+    return runOnPacket(this.programs[direction], frame, { context: { ifindex: LOOPBACK } }).returnValue;
   }
 
   /** The number under which the kernel knows a process, 0 for none. */
