@@ -96,11 +96,6 @@ export function parseSkeleton(text: string, find: (hash: string) => SharedRulese
   });
 }
 
-/** The hashes of the rule sets that a skeleton refers to. */
-export function referredRulesets(table: RuleTable): string[] {
-  return [...rulesetsOf(table).keys()];
-}
-
 function formatted(text: string, what: string): Record<string, unknown> {
   const root = record(parseJson(text), what);
   if (root.format === TABLE_FORMAT) return root;

@@ -2,17 +2,7 @@
  * The last good state on disk, so that an agent that starts without an operator knows what is wanted. One file, as one
  * message of the protocol: what is read was checked by the same code as what is received.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { causeCode, causeText } from "../../api/errors.ts";
@@ -20,18 +10,17 @@ import { NamespacesSchema, type State, StateSchema } from "../../protocol/agent_
 import { HeldState } from "../../protocol/held-state.ts";
 import { sentTables, stateMessages } from "../../protocol/state-message.ts";
 import { KEPT_STATE_FILE } from "../enforce/state.ts";
+import { writeWholeFile } from "../enforce/whole-file.ts";
 import { KeptStateError } from "./errors.ts";
 
 const NOTHING_HELD = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>(), enforcing: null };
 
 export class KeptState {
-  readonly #folder: string;
   readonly #path: string;
   /** Of what is there. */
   #saved: string | null = null;
 
   constructor(folder: string) {
-    this.#folder = folder;
     this.#path = join(folder, KEPT_STATE_FILE);
   }
 
@@ -59,21 +48,7 @@ export class KeptState {
   /** Writes it: all of it or nothing, also if the machine stops in between. What is there already is not written again. */
   save(state: HeldState): void {
     if (this.#saved === nameOf(state) && existsSync(this.#path)) return;
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    const temporary = `${this.#path}.${process.pid}.tmp`;
-    try {
-      const file = openSync(temporary, "w", 0o600);
-      try {
-        writeFileSync(file, toBinary(StateSchema, wholeState(state)));
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-      renameSync(temporary, this.#path);
-    } catch (cause) {
-      rmSync(temporary, { force: true });
-      throw cause;
-    }
+    writeWholeFile(this.#path, toBinary(StateSchema, wholeState(state)));
     this.#saved = nameOf(state);
   }
 }

@@ -1,17 +1,16 @@
 /** The kernel's counters as the operator has them, kept from one agent to the next: what is counted between is not lost. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { REPORTED_COUNTS_FILE } from "../enforce/state.ts";
+import { writeWholeFile } from "../enforce/whole-file.ts";
 
 export class ReportedCounts {
-  readonly #folder: string;
   readonly #path: string;
   readonly #log: Logger;
 
   constructor(folder: string, log: Logger) {
-    this.#folder = folder;
     this.#path = join(folder, REPORTED_COUNTS_FILE);
     this.#log = log;
   }
@@ -32,10 +31,7 @@ export class ReportedCounts {
   /** Numbers only: a file that is lost costs a count, so that failing to write it is no more than a warning. */
   save(counts: ReadonlyMap<string, number>): void {
     try {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      const temporary = `${this.#path}.tmp`;
-      writeFileSync(temporary, JSON.stringify([...counts]), { mode: 0o600 });
-      renameSync(temporary, this.#path);
+      writeWholeFile(this.#path, JSON.stringify([...counts]));
     } catch (cause) {
       this.#log.warn({ err: cause }, "cannot keep what was reported; after a restart counters are reported twice");
     }

@@ -4,13 +4,14 @@
  * One JSON file on a file system that goes with the kernel's memory (/run): pins and state live and die together.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import { causeCode, causeText } from "../../api/errors.ts";
 import { parseTable, serializeTable } from "../../policy/serialize.ts";
 import type { RuleTable } from "../../policy/tables.ts";
 import { removeIfEmpty } from "./empty-folder.ts";
 import { StateUnreadableError } from "./errors.ts";
+import { writeWholeFile } from "./whole-file.ts";
 
 const STATE_VERSION = 1;
 export const STATE_FILE = "state.json";
@@ -119,23 +120,7 @@ export function loadState(directory: string, pinRoot: string): AgentState | null
 export function saveState(directory: string, state: AgentState, last: { text: string } = { text: "" }): void {
   const text = encodeState(state);
   if (text === last.text) return;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, STATE_FILE);
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    const file = openSync(temporary, "w", 0o600);
-    try {
-      writeFileSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (cause) {
-    rmSync(temporary, { force: true });
-    throw cause;
-  }
-  syncDirectory(dirname(path));
+  writeWholeFile(join(directory, STATE_FILE), text);
   last.text = text;
 }
 
@@ -187,13 +172,4 @@ function decodeState(text: string, path: string, pinRoot: string): AgentState {
 function wholeNumber(value: unknown, field: string, path: string): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
   throw new StateUnreadableError(path, `${field} is not a whole number`);
-}
-
-function syncDirectory(directory: string): void {
-  const handle = openSync(directory, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }

@@ -52,7 +52,6 @@ const native = {
   info: libbpf.declare<(fd: number, info: Uint8Array, length: Uint8Array) => number>(
     "int bpf_obj_get_info_by_fd(int fd, void *info, void *length)",
   ),
-  programById: libbpf.declare<(id: number) => number>("int bpf_prog_get_fd_by_id(uint32_t id)"),
   query: libbpf.declare<
     (target: number, type: number, flags: number, attached: null, ids: Uint8Array, count: Uint8Array) => number
   >("int bpf_prog_query(int target, int type, uint32_t flags, void *attached, void *ids, void *count)"),
@@ -211,12 +210,6 @@ export function objectInfo(fd: number, size: number, object: string): Buffer {
   const info = Buffer.alloc(size);
   checkResult(native.info(fd, info, counterAt(size)), "inspect", object);
   return info;
-}
-
-/** A file descriptor of the program with this id; null if it is gone. */
-export function programFdById(id: number): number | null {
-  const result = native.programById(id);
-  return result === -ERRNO.ENOENT ? null : checkResult(result, "open", `program ${id}`);
 }
 
 /** As many programs as the kernel allows at one hook (BPF_MPROG_MAX, BPF_CGROUP_MAX_PROGS: 64). */

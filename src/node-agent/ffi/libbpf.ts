@@ -1,6 +1,6 @@
 /** libbpf's object files: open, configure, load. `kernel/objects.ts` is the interface for the rest of the agent. */
 import koffi from "koffi";
-import { errnoName, KernelError } from "./errno.ts";
+import { KernelError } from "./errno.ts";
 import { captureLog, libbpf } from "./libbpf-library.ts";
 import type { Pointer } from "./memory.ts";
 import { readMemory } from "./memory.ts";
@@ -222,9 +222,4 @@ export function objectBtf(object: ObjectPointer): Buffer | null {
 export function findKernelType(name: string, attachType: number): number | null {
   const { result } = captureLog(() => native.findKernelType(name, attachType));
   return result > 0 ? result : null;
-}
-
-/** For messages: `EPERM` for -1. */
-export function resultName(result: number): string {
-  return errnoName(-result);
 }

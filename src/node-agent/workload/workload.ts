@@ -51,11 +51,6 @@ export interface Workload {
   problems: readonly PortcullisError[];
 }
 
-/** A workload with the number under which the kernel keeps its state. Given out by `enforce`, and stable. */
-export interface IdentifiedWorkload extends Workload {
-  id: number;
-}
-
 /** A workload that was named and cannot be guarded yet; `problem` says why, and what to do. */
 export interface UnresolvedWorkload {
   name: string;
