@@ -122,7 +122,7 @@ static __noinline int register_socket(__u64 socket, const struct registration_ke
 	struct registered_socket entry = { .key = *key };
 	struct registration *known;
 
-	actor_of(current_task(), &fresh.actor);
+	actor_of(current_task(), (void *)socket, &fresh.actor);
 	known = find_registration(key);
 	if (known && known->socket == socket && is_same_process(&known->actor, &fresh.actor) &&
 	    is_same_identity(&known->actor, &fresh.actor))

@@ -39,7 +39,7 @@ int socket_created(struct bpf_sock *ctx)
 {
 	struct socket_owner owner;
 
-	own(current_task(), 0, &owner);
+	own(current_task(), ctx, 0, &owner);
 	/* Where the kernel keeps it elsewhere, namespaces have none until it is asked for. */
 	if (!is_netns_cookie_readable())
 		owner.netns_cookie = bpf_get_netns_cookie(ctx);
@@ -374,9 +374,7 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 
 	if (!task || !socket)
 		return 0;
-	own(task, found_flags(socket), &owner);
-	owner.netns_inum = socket->__sk_common.skc_net.net->ns.inum;
-	owner.netns_cookie = netns_cookie_of(socket->__sk_common.skc_net.net);
+	own(task, socket, found_flags(socket), &owner);
 	if (!bpf_sk_storage_get(&socket_owners, socket, &owner, BPF_SK_STORAGE_GET_F_CREATE))
 		count_error(ERROR_SOCKET_STORAGE);
 	return 0;

@@ -14,11 +14,16 @@ static __always_inline int is_same_process(const struct actor *one, const struct
 	return one->tgid == other->tgid && one->start_time == other->start_time;
 }
 
+static __always_inline struct net *net_of(void *socket)
+{
+	return BPF_CORE_READ(address_of_socket(socket), __sk_common.skc_net.net);
+}
+
 /*
- * Snapshot of a task's process. A process without an entry (or with one that a predecessor of its number left) is
- * counted, and has path 0: `default` judges it.
+ * Snapshot of the process of a task that uses a socket. A process without an entry (or with one that a predecessor of its
+ * number left) is counted, and has path 0: `default` judges it.
  */
-static __always_inline void actor_of(struct task_struct *task, struct actor *out)
+static __always_inline void actor_of(struct task_struct *task, void *socket, struct actor *out)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
@@ -33,7 +38,7 @@ static __always_inline void actor_of(struct task_struct *task, struct actor *out
 		out->lineage = tgid;
 		return;
 	}
-	if (is_traced(task))
+	if (is_traced(task) || is_in_own_user_namespace(task, net_of(socket)))
 		process->flags |= PROCESS_MODIFIED;
 	out->cgroup_id = process->cgroup_id;
 	out->path_id = process->path_id;
@@ -43,15 +48,15 @@ static __always_inline void actor_of(struct task_struct *task, struct actor *out
 }
 
 /* A socket's first owner, who is creator and user in one. */
-static __always_inline void own(struct task_struct *task, __u32 flags, struct socket_owner *out)
+static __always_inline void own(struct task_struct *task, void *socket, __u32 flags, struct socket_owner *out)
 {
 	__builtin_memset(out, 0, sizeof(*out));
-	actor_of(task, &out->creator);
+	actor_of(task, socket, &out->creator);
 	out->epoch = epoch_of(&out->creator);
 	out->user = out->creator;
 	out->flags = flags;
-	out->netns_inum = netns_inum_of(task);
-	out->netns_cookie = netns_cookie_of(BPF_CORE_READ(task, nsproxy, net_ns));
+	out->netns_inum = BPF_CORE_READ(net_of(socket), ns.inum);
+	out->netns_cookie = netns_cookie_of(net_of(socket));
 }
 
 /*
@@ -65,7 +70,7 @@ static __always_inline void set_user(void *socket, struct socket_owner *owner, s
 	struct actor user;
 	int same;
 
-	actor_of(task, &user);
+	actor_of(task, socket, &user);
 	owner->epoch = epoch_of(&user);
 	same = is_same_identity(&owner->user, &user) && user.lineage == before;
 	if (same && is_same_process(&owner->user, &user))

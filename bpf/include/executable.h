@@ -27,19 +27,6 @@ static __always_inline int has_upper_layer(struct inode *inode)
 	return upper != NULL;
 }
 
-/*
- * A user namespace other than the one that owns the network namespace was made inside the workload (unshare -U), not by
- * who made the workload. Who is in one, or in a mount namespace of one, has powers there that decide what runs: any file
- * can be mounted on a listed path, any program made the handler of a file (binfmt_misc), and any file be said to be the
- * executable (PR_SET_MM).
- */
-static __always_inline int is_in_own_user_namespace(struct task_struct *task)
-{
-	struct user_namespace *owner = BPF_CORE_READ(task, nsproxy, net_ns, user_ns);
-
-	return BPF_CORE_READ(task, nsproxy, mnt_ns, user_ns) != owner || BPF_CORE_READ(task, real_cred, user_ns) != owner;
-}
-
 /* No name leads to it any more: i_nlink is 0 (also for a memfd), or this one of its names was removed. */
 static __always_inline int is_deleted(struct file *file, struct inode *inode)
 {
@@ -55,7 +42,7 @@ static __always_inline __u32 file_flags(struct task_struct *task, struct file *f
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	__u32 flags = 0;
 
-	if (has_upper_layer(inode) || is_in_own_user_namespace(task))
+	if (has_upper_layer(inode) || is_in_own_user_namespace(task, BPF_CORE_READ(task, nsproxy, net_ns)))
 		flags |= PROCESS_MODIFIED;
 	if (is_deleted(file, inode))
 		flags |= PROCESS_DELETED;

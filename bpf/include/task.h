@@ -64,6 +64,27 @@ static __always_inline int is_traced(struct task_struct *task)
 	return BPF_CORE_READ(task, ptrace) != 0;
 }
 
+/* Neither the one that owns a namespace, nor one above it, whose root the owner is subject to. */
+static __always_inline int is_made_inside(struct user_namespace *namespace, struct user_namespace *owner)
+{
+	return namespace != owner && BPF_CORE_READ(namespace, level) >= BPF_CORE_READ(owner, level);
+}
+
+/*
+ * A user namespace other than the one that owns the workload's network namespace was made inside the workload (unshare -U), not
+ * by who made the workload. Who is in one, or in a mount namespace of one, has powers there that decide what runs: any file
+ * can be mounted on a listed path, any program made the handler of a file (binfmt_misc), and any file be said to be the
+ * executable (PR_SET_MM). With a network namespace of its own (unshare -Un) that shows only where the task uses a socket of the
+ * workload's: `net` is the socket's.
+ */
+static __always_inline int is_in_own_user_namespace(struct task_struct *task, struct net *net)
+{
+	struct user_namespace *owner = BPF_CORE_READ(net, user_ns);
+
+	return is_made_inside(BPF_CORE_READ(task, nsproxy, mnt_ns, user_ns), owner) ||
+	       is_made_inside(BPF_CORE_READ(task, real_cred, user_ns), owner);
+}
+
 /* The thread that gives its process the number. */
 static __always_inline int is_leader(struct task_struct *task)
 {

@@ -31,7 +31,7 @@ static __always_inline struct socket_owner *use_socket(void *socket)
 		set_user(socket, owner, task);
 		return owner;
 	}
-	own(task, SOCKET_FOUND, &found);
+	own(task, socket, SOCKET_FOUND, &found);
 	owner = bpf_sk_storage_get(&socket_owners, socket, &found, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!owner)
 		count_error(ERROR_SOCKET_STORAGE);

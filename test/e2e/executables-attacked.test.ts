@@ -11,7 +11,9 @@ import { Lab } from "./harness/lab.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
-const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } };
+const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp", "tcp"] } };
+/** Number of the system call on every architecture: include/uapi/asm-generic/unistd.h. */
+const PIDFD_GETFD = 438;
 const SEND = `udp4 sendto ${SERVER} 7000 TAG recv`;
 
 const lab = await Lab.start("attacked", { apps: ["shop"], startAgent: false });
@@ -85,6 +87,32 @@ for (const [what, command] of Object.entries(MOUNTS)) {
     const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
     const attack = `${command} && exec ${app} timeout 250 ${SEND.replace("TAG", tag)}`;
     const { code, stderr } = await lab.run(shop, "/usr/bin/unshare", ["-Urm", "sh", "-c", attack]);
+    assert.equal(code, 3, stderr);
+    await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
+    assert.deepEqual(await lab.servers.received(tag), []);
+  });
+}
+
+for (const [family, flags] of [
+  ["udp4", "-Urmn"],
+  ["tcp4", "-Urmn"],
+  ["udp4", "-Urmnpf"],
+] as const) {
+  test(`§3 attack: another file on a listed path, in namespaces of its own (${flags}), with a socket that a listed process made (${family})`, async () => {
+    const victim = lab.start(shop, app, `${family} connect ${SERVER} 7000 descriptor wait sleep 100`);
+    const descriptor = await victim.line(/^\d+$/);
+    await victim.line("waiting");
+    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const attack = `mount --bind ${stranger} ${app} && exec ${app} timeout 250 fd "$0" send ${tag} recv`;
+    const thief = [
+      "import ctypes, os",
+      `taken = ctypes.CDLL(None).syscall(${PIDFD_GETFD}, os.pidfd_open(${victim.pid}), ${descriptor}, 0)`,
+      "os.set_inheritable(taken, True)",
+      `os.execvp("unshare", ["unshare", "${flags}", "sh", "-c", ${JSON.stringify(attack)}, str(taken)])`,
+    ];
+    const { code, stderr } = await lab.run(shop, "/usr/bin/python3", ["-c", thief.join("\n")]);
+    victim.tell();
+    await victim.finish();
     assert.equal(code, 3, stderr);
     await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
     assert.deepEqual(await lab.servers.received(tag), []);
