@@ -1,5 +1,6 @@
 /** `portcullis run` as what it runs would like to escape it: by capabilities, by outliving it, by signals. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -72,6 +73,50 @@ test("what the command leaves behind is guarded until it has ended, and ends wit
   assert.deepEqual(await lab.servers.received(tag), []);
   assert.match(stderr, /BinaryUnknown/);
   assert.equal(existsSync(marker), false);
+  leavesNothing();
+});
+
+test("what the command leaves behind in namespaces of its own ends with it, too", async () => {
+  const [ready, marker] = [lab.path("has-left"), lab.path("outlived-elsewhere")];
+  const child = `unshare -Urn sh -c 'touch ${ready}; sleep 3; touch ${marker}'`;
+  const { code } = await run("-q", ...shell(`${child} >/dev/null 2>&1 & while [ ! -e ${ready} ]; do sleep 0.05; done`));
+  assert.equal(code, 0);
+  await sleep(3500);
+  assert.equal(existsSync(marker), false);
+  leavesNothing();
+});
+
+test("the command takes no socket out of a process outside, though both have one user and equal rights", async () => {
+  const without = ["--bounding-set", "-all", "--inh-caps", "-all", client];
+  const verbs = `udp4 connect ${SERVER} 7000 descriptor wait`.split(" ");
+  const victim = RunningProcess.in(node.name, "/usr/bin/setpriv", [...without, ...verbs]);
+  const descriptor = await victim.line(/^\d+$/);
+  await victim.line("waiting");
+  const [taken, kept] = [lab.tag(), lab.tag()];
+  const thief = (tag: string) => [stranger, "steal", String(victim.pid), descriptor, "send", tag];
+  await RunningProcess.in(node.name, "/usr/bin/setpriv", ["--bounding-set", "-all", ...thief(taken)]).finish();
+  assert.equal((await lab.servers.received(taken)).length, 1, "such a socket can be taken");
+  const { code, stderr } = await run("-q", "--", ...thief(kept));
+  assert.equal(code, 1, stderr);
+  assert.deepEqual(await lab.servers.received(kept), []);
+  victim.tell();
+  await victim.finish();
+});
+
+test("kill -9 ends what runs in there with it", async () => {
+  const running = start("-q", ...shell("trap '' TERM; echo ready; while :; do sleep 0.05; done"));
+  await running.line("ready");
+  const descendants = execFileSync("ps", ["-o", "pid=", "--ppid", String(running.pid)], { encoding: "utf8" });
+  const pids = descendants.trim().split(/\s+/);
+  running.child.kill("SIGKILL");
+  await running.finish();
+  for (
+    const deadline = performance.now() + 5000;
+    pids.some((pid) => existsSync(`/proc/${pid}/ns/net`));
+    await sleep(20)
+  )
+    assert.ok(performance.now() < deadline, "something goes on");
+  await run("-q", "--", "true");
   leavesNothing();
 });
 

@@ -82,7 +82,9 @@ export function pageSize(): number {
   return native.getpagesize();
 }
 
+/** <linux/sched.h> */
 const CLONE_NEWNET = 0x40000000;
+const CLONE_NEWPID = 0x20000000;
 
 /**
  * Moves the calling thread into the network namespace behind `fd`. Everything that depends on it has to be done in
@@ -95,6 +97,16 @@ export function setNetworkNamespace(fd: number): void {
 /** Moves the calling thread into a network namespace of its own, new and empty. */
 export function unshareNetworkNamespace(): void {
   check(native.unshare(CLONE_NEWNET), "create", "a network namespace");
+}
+
+/** Has the children of the calling thread begin in the PID namespace behind `fd`. The thread itself stays where it is. */
+export function setPidNamespaceOfChildren(fd: number): void {
+  check(native.setns(fd, CLONE_NEWPID), "enter", "the PID namespace");
+}
+
+/** Has the children of the calling thread begin in a PID namespace of their own, whose first process is the next one. */
+export function unsharePidNamespaceOfChildren(): void {
+  check(native.unshare(CLONE_NEWPID), "create", "a PID namespace");
 }
 
 /** mount(2) without flags. */

@@ -1,5 +1,5 @@
 /**
- * Network namespaces: entering one for the time of a synchronous call, and making ones that outlive their maker.
+ * Namespaces: being in another one for the time of a synchronous call, and making network namespaces that outlive their maker.
  * setns(2) and unshare(2) act on the calling thread, which is the one that runs JavaScript; so everything that shall
  * happen inside a namespace has to happen before the next tick, and no promise may be awaited in there.
  */
@@ -7,7 +7,12 @@ import { closeSync, openSync } from "node:fs";
 import koffi from "koffi";
 import { causeText, InternalError } from "../../api/errors.ts";
 import { ERRNO, KernelError } from "./errno.ts";
-import { setNetworkNamespace, unshareNetworkNamespace } from "./libc.ts";
+import {
+  setNetworkNamespace,
+  setPidNamespaceOfChildren,
+  unshareNetworkNamespace,
+  unsharePidNamespaceOfChildren,
+} from "./libc.ts";
 import { Library } from "./library.ts";
 
 const libc = new Library("libc.so.6", "Portcullis needs the GNU C library; use its container image");
@@ -31,25 +36,25 @@ function check(result: number, operation: string, object: string): void {
 }
 
 /** To go on in a foreign namespace would guard, and change, the wrong interfaces: no way back, no way on. */
-function goHome(home: number): void {
+function goHome(home: number, enter: (fd: number) => void): void {
   try {
-    setNetworkNamespace(home);
+    enter(home);
   } catch (error) {
-    process.stderr.write(`portcullis: cannot return to its own network namespace: ${causeText(error)}\n`);
+    process.stderr.write(`portcullis: cannot return to its own namespace: ${causeText(error)}\n`);
     process.abort();
   }
   closeSync(home);
 }
 
-/** Runs `work`, which may change the thread's network namespace, and goes back to where it was, whatever happens. */
-function returning<T>(work: () => T): T {
-  const home = openSync(OWN_NAMESPACE, "r");
+/** Runs `work`, which may change the thread's namespace of one kind, and goes back to where it was, whatever happens. */
+function returning<T>(work: () => T, own = OWN_NAMESPACE, enter = setNetworkNamespace): T {
+  const home = openSync(own, "r");
   try {
     const result = work();
-    if (result instanceof Promise) throw new InternalError("work inside a network namespace has to be synchronous");
+    if (result instanceof Promise) throw new InternalError("work inside a namespace has to be synchronous");
     return result;
   } finally {
-    goHome(home);
+    goHome(home, enter);
   }
 }
 
@@ -64,6 +69,20 @@ export function inNetworkNamespace<T>(namespaceFd: number, work: () => T): T {
     setNetworkNamespace(namespaceFd);
     return work();
   });
+}
+
+/**
+ * Calls `work`, whose children begin in a new PID namespace. The first one is that namespace's first process: when it ends,
+ * the kernel ends all others in there.
+ *
+ * @throws KernelError; whatever `work` throws.
+ */
+export function withChildrenInNewPidNamespace<T>(work: () => T): T {
+  const makeAndWork = () => {
+    unsharePidNamespaceOfChildren();
+    return work();
+  };
+  return returning(makeAndWork, "/proc/thread-self/ns/pid_for_children", setPidNamespaceOfChildren);
 }
 
 /**

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, findCommand, spawnGuest } from "./guest-process.ts";
+import { EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, findCommand, type GuestProcess, spawnGuest } from "./guest-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-wl-"));
 const file = (name: string, text: string): string => {
@@ -27,7 +27,12 @@ async function output(hidden: string[], ...command: [string, ...string[]]): Prom
     text += String(chunk);
   });
   await once(guest.child, "close");
+  await guest.end();
   return { text, code: await guest.exitCode };
+}
+
+function start(...command: [string, ...string[]]): GuestProcess {
+  return spawnGuest({ ...place, hidden: [] }, command, { stdio: ["pipe", "pipe", "inherit"] });
 }
 
 test("the command sees its resolv.conf, and nobody else does", async () => {
@@ -45,16 +50,29 @@ test("arguments reach the command as they are", async () => {
   assert.equal((await output([], "printf", "%s|", "a b", "$HOME", "--", "")).text, "a b|$HOME|--||");
 });
 
-test("the process that is spawned is the command", async () => {
-  const guest = spawnGuest({ ...place, hidden: [] }, ["sh", "-c", "echo $$"], { stdio: ["ignore", "pipe", "inherit"] });
+test("the process that is spawned is the command, by its second number in a PID namespace of its own", async () => {
+  const guest = start("sh", "-c", "echo $$; read line");
+  await once(guest.child.stdout ?? assert.fail(), "data");
+  assert.match(readFileSync(`/proc/${guest.pid}/status`, "utf8"), /^NSpid:\t.*\b2$/m);
+  assert.match(readFileSync(`/proc/${guest.pid}/cmdline`, "utf8"), /^sh\0-c\0echo/);
+  guest.child.stdin?.end();
+  assert.equal(await guest.exitCode, 1);
+  await guest.end();
+});
+
+test("what it leaves is waited for by somebody, and ends with it", async () => {
+  const guest = start("sh", "-c", "(sleep 0.1 & sleep 60 &); sleep 0.3; ps -eo stat,comm; read line");
   const [chunk] = (await once(guest.child.stdout ?? assert.fail(), "data")) as [Buffer];
-  assert.equal(Number(chunk), guest.pid);
-  assert.equal(await guest.exitCode, 0);
+  assert.doesNotMatch(String(chunk), /^Z/m);
+  assert.match(String(chunk), /sleep/);
+  await guest.end();
+  assert.equal(await guest.exitCode, 128 + 9);
 });
 
 test("what cannot be set up ends with 125", async () => {
   const guest = spawnGuest({ ...place, resolvConf: "/nowhere", hidden: [] }, ["true"], { stdio: "ignore" });
   assert.equal(await guest.exitCode, 125);
+  await guest.end();
 });
 
 test("a command is found by path, by the search path, or not", () => {

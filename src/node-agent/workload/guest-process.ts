@@ -1,14 +1,18 @@
 /**
- * A command inside a private namespace: in its network namespace, with a resolv.conf of its own in a mount namespace
- * of its own, everything else as outside. It is started by a chain of execs in one process, so that the process that
- * is spawned is the command: unshare(1) makes the mount namespace, setpriv(1) ends the command with its parent,
- * sh puts the resolv.conf in place, and takes the ways past it out of sight; setpriv(1) again leaves it a container's capabilities.
+ * A command inside a private namespace: in its network namespace, in a PID namespace of its own, with a resolv.conf of its own in
+ * a mount namespace of its own, everything else as outside. It is started by a chain of execs in one process, so that the process
+ * that is spawned is the command: unshare(1) makes the mount namespace, sh puts the resolv.conf in place, and takes the ways past
+ * it out of sight; setpriv(1) leaves it a container's capabilities.
+ *
+ * Without a PID namespace it could take a socket out of a process outside, by pidfd_getfd(2) or as a tracer: the user id is all
+ * that this takes.
  */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, closeSync, constants, openSync, realpathSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { resolve } from "node:path";
-import { inNetworkNamespace } from "../ffi/namespaces.ts";
+import { inNetworkNamespace, withChildrenInNewPidNamespace } from "../ffi/namespaces.ts";
 import { WorkloadError } from "./errors.ts";
 
 export interface GuestOptions {
@@ -32,11 +36,14 @@ const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2
 const FROM_TERMINAL: ReadonlySet<string> = new Set(["SIGINT", "SIGQUIT"]);
 
 /**
- * Arguments: our process id, pairs of a file and what it is put in the place of, `--`, the command. Had we died before
- * setpriv asked for a signal at our death, there would be none; so it is looked at once more.
+ * The first process of the PID namespace, cat(1). It ends with us, who have the other end of its standard input, and with it whatever
+ * runs in there. Processes that nobody waits for are its children in the end: the kernel removes them, because it ignores SIGCHLD.
  */
+const FIRST = ["env", "--ignore-signal=CHLD", "cat"] as const;
+
+/** Arguments: pairs of a file and what it is put in the place of, `--`, the command. */
 const PREPARE = `
-  [ "$PPID" = "$1" ] || exit ${EXIT_SETUP_FAILED}; shift
+  mount -t proc proc /proc || exit ${EXIT_SETUP_FAILED}
   while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit ${EXIT_SETUP_FAILED}; shift 2; done; shift
   exec "$@"`;
 
@@ -114,10 +121,15 @@ export class GuestProcess {
   /** Its exit code; 128 + n where signal n ended it; 125 where it could not be set up. Never rejects once it runs. */
   readonly exitCode: Promise<number>;
   readonly child: ChildProcess;
+  readonly #first: ChildProcess;
+  readonly #end: Promise<unknown>;
 
-  constructor(child: ChildProcess, pid: number) {
+  /** @param first the first process of its PID namespace */
+  constructor(child: ChildProcess, pid: number, first: ChildProcess) {
     this.child = child;
     this.pid = pid;
+    this.#first = first;
+    this.#end = once(first, "exit");
     this.exitCode = new Promise((resolve) => {
       child.once("exit", (code, signal) => resolve(code ?? signalExitCode(signal)));
     });
@@ -125,6 +137,12 @@ export class GuestProcess {
 
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+
+  /** Ends it and all that it has started, in whichever namespaces of its own that is, and waits until they are gone. */
+  async end(): Promise<void> {
+    this.#first.kill("SIGKILL");
+    await this.#end;
   }
 }
 
@@ -198,16 +216,20 @@ export function spawnGuest(
 ): GuestProcess {
   findCommand(command[0], options);
   const words = privileged ? command : [...AS_IN_CONTAINER, ...command];
-  const prepare = ["/bin/sh", "-c", PREPARE, "portcullis", String(process.pid), ...bindings(place), "--", ...words];
-  const args = ["--mount", "--propagation", "slave", "setpriv", "--pdeathsig", "TERM", ...prepare];
+  const prepare = ["/bin/sh", "-c", PREPARE, "portcullis", ...bindings(place), "--", ...words];
+  const args = ["--mount", "--propagation", "slave", ...prepare];
   const namespace = openSync(place.netnsPath, "r");
   try {
-    // A child is forked by this very thread, and so begins in the network namespace that the thread is in.
-    const child = inNetworkNamespace(namespace, () => spawn("unshare", args, { stdio: "inherit", ...options }));
+    // Children are forked by this very thread, and so begin in the namespaces that the thread has for them.
+    const { first, child } = withChildrenInNewPidNamespace(() => ({
+      first: spawnFirst(),
+      child: inNetworkNamespace(namespace, () => spawn("unshare", args, { stdio: "inherit", ...options })),
+    }));
     const { pid } = child;
-    if (pid !== undefined) return new GuestProcess(child, pid);
+    if (pid !== undefined) return new GuestProcess(child, pid, first);
     // The reason comes as an event, later; without a listener it would end the process.
     child.once("error", () => undefined);
+    first.kill("SIGKILL");
     throw new WorkloadError(
       "PC_RUN_SETUP",
       "unshare (package util-linux) cannot be started; `portcullis run` needs it",
@@ -215,4 +237,13 @@ export function spawnGuest(
   } finally {
     closeSync(namespace);
   }
+}
+
+/** Without variables: those that name code to be loaded (LD_PRELOAD) may be a command's if its namespace's first process has them. */
+function spawnFirst(): ChildProcess {
+  const [env, ...args] = FIRST;
+  const first = spawn(env, args, { stdio: ["pipe", "ignore", "ignore"], env: { PATH: process.env.PATH }, cwd: "/" });
+  if (first.pid !== undefined) return first;
+  first.once("error", () => undefined);
+  throw new WorkloadError("PC_RUN_SETUP", "env (package coreutils) cannot be started; `portcullis run` needs it");
 }

@@ -112,6 +112,7 @@ export class PrivateNamespace implements AsyncDisposable {
   readonly collected: readonly number[];
   readonly #slot: Slot;
   readonly #folder: string;
+  readonly #guests: GuestProcess[] = [];
   #closing: Promise<void> | null = null;
 
   constructor(made: Made, folder: string, collected: readonly number[], warnings: readonly PortcullisError[]) {
@@ -128,12 +129,15 @@ export class PrivateNamespace implements AsyncDisposable {
   spawn(command: readonly [string, ...string[]], options: GuestOptions = {}): GuestProcess {
     const { resolvConf } = privateNames(this.id, this.#folder);
     const place = { netnsPath: this.workload.netnsPath, resolvConf, resolvConfTarget: realpathSync(HOST_RESOLV_CONF) };
-    return spawnGuest(place, command, options);
+    const guest = spawnGuest(place, command, options);
+    this.#guests.push(guest);
+    return guest;
   }
 
-  /** Ends what still runs in there. Whoever takes the guards away does this first. */
+  /** Ends what still runs in there, or has left for namespaces of its own. Whoever takes the guards away does this first. */
   async endProcesses(): Promise<void> {
     await endNamespaceProcesses(this.workload.netnsInum);
+    await Promise.all(this.#guests.map((guest) => guest.end()));
   }
 
   /** Ends what still runs in there, and removes all of it from the host. Once, however often it is called. */
