@@ -29,6 +29,7 @@ test: build ## Run every test: units, BPF programs, end to end on this kernel
 
 .PHONY: test-kernels
 test-kernels: build ## Run the tests on other kernels, 5.10 to 7.2, in QEMU (KERNEL=6.1 for one, JOBS=2 for two at a time)
+	@tools/setup tests
 	@test/kernels/setup
 	@$(NODE) test/kernels/matrix.ts
 

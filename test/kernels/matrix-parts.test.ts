@@ -237,3 +237,9 @@ function statusOf(pid: number): string {
     return "";
   }
 }
+
+test("the whole suite has what the core suite has, and the reports from the field", () => {
+  const all = new Set(plannedTests(ROOT, "all").map(({ file }) => file));
+  for (const { file } of plannedTests(ROOT, "core")) assert.ok(all.has(file), file);
+  assert.ok(all.has("test/field/resolvers.test.ts"));
+});

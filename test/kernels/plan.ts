@@ -9,8 +9,8 @@ export interface PlannedFile {
   only?: readonly string[];
 }
 
-/** BPF programs, what talks to the kernel, everything end to end, and containers; not what is the same on any kernel. */
-const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/{e2e,containers}/*.test.ts"];
+/** BPF programs, what talks to the kernel, everything end to end, reports from the field, and containers; not what is the same on any kernel. */
+const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/{e2e,field,containers}/*.test.ts"];
 /**
  * At least one case for every clause of what a profile means (clauses.ts), and everything that differs by kernel:
  * hooks, loading, attaching, containers. The programs' own tests give the same on every kernel that loads them, so
