@@ -48,7 +48,7 @@ export function statusText(status: NodeStatus, width: number): string {
   const { agentPid, hookSets } = status;
   const facts: [string, string][] = [
     ["Pins", status.pinRoot],
-    ["Agent", agentPid === null ? "not running; what is enforced stays enforced" : `running, pid ${agentPid}`],
+    ["Agent", agentPid === null ? "not running; what is in force stays in force" : `running, pid ${agentPid}`],
     ["Workloads", String(status.workloads.length)],
     [
       "Hooks",
@@ -89,6 +89,11 @@ function workloadLines(workload: WorkloadStatus, width: number): string[] {
   ];
 }
 
+const STATE_WORDS: Readonly<Record<string, string>> = {
+  partly: "PARTLY: not on all of its interfaces",
+  unrestricted: "not restricted: no profile selects it",
+};
+
 function workloadFacts(workload: WorkloadStatus): [string, string][] {
   const { state, since, table, actions, error } = workload;
   const labels = Object.entries(workload.labels).map(([key, value]) => `${key}=${value}`);
@@ -96,9 +101,8 @@ function workloadFacts(workload: WorkloadStatus): [string, string][] {
     ({ name, ifindex, attached }) =>
       `${name} (${ifindex})${attached === false ? " NOT GUARDED: our programs are not on it" : ""}`,
   );
-  const stateWords = state === "partly" ? "PARTLY: not on all of its interfaces" : state;
   return [
-    ["State", `${stateWords}${since === null ? "" : ` since ${since}`}`],
+    ["State", `${STATE_WORDS[state] ?? state}${since === null ? "" : ` since ${since}`}`],
     ["Interfaces", interfaces.join(", ")],
     ["Labels", labels.join(", ") || "none"],
     ["Profiles", workload.profiles.join(", ") || "none"],

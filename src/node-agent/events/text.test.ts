@@ -90,3 +90,18 @@ test("a refused revision says what is wrong, a line each", () => {
     /revision abcdef012345 refused, .*\n {4}a\.yaml:3: spec\.actions\[0\]: is not an action/,
   );
 });
+
+test("what is in force is called enforced only where it drops", () => {
+  const workload = { name: "web", namespace: "default", labels: {} };
+  const occurrence = { time: event.time, interfaces: ["eth0"], workload, profiles: [] as string[] };
+  const said = (more: object) => new EventText(PIPE).lines({ ...occurrence, ...more } as AgentEvent);
+  const revision = { type: "revision", revision: "abcdef0123456789", refused: false, changes: [], errors: [] };
+  assert.match(said({ ...revision, profiles: ["default/web"] }), /revision abcdef012345 in force: default\/web$/);
+  assert.match(said(revision), /in force: no profile, so nothing is restricted$/);
+  assert.match(said({ type: "ready", workloads: ["web"] }), /ready +web$/);
+  assert.match(said({ type: "workload", state: "unrestricted" }), /web not restricted on eth0: no profile selects it$/);
+  assert.match(
+    said({ type: "workload", state: "watching", profiles: ["default/web"] }),
+    /web watching on eth0 by default/,
+  );
+});

@@ -76,7 +76,7 @@ function isVerdict(event: AgentEvent): event is VerdictEvent {
 function occurrence(event: Exclude<AgentEvent, VerdictEvent>, paint: Paint): string[] {
   switch (event.type) {
     case "ready":
-      return [`${paint(BOLD, "ready")}    enforced on ${printable(event.workloads.join(", ")) || "no workload"}`];
+      return [`${paint(BOLD, "ready")}    ${printable(event.workloads.join(", ")) || "no workload"}`];
     case "revision":
       return revisionLines(event, paint);
     case "workload":
@@ -92,22 +92,24 @@ function revisionLines(event: RevisionEvent, paint: Paint): string[] {
     const changes = event.changes.flatMap(({ workload, changes: lines }) =>
       lines.map((line) => printable(`${workload}: ${line}`)),
     );
-    const profiles = printable(event.profiles.join(", ")) || "no profile";
-    return [`${paint(BOLD, "revision")} ${id} enforced: ${profiles}`, ...changes];
+    const profiles = printable(event.profiles.join(", ")) || "no profile, so nothing is restricted";
+    return [`${paint(BOLD, "revision")} ${id} in force: ${profiles}`, ...changes];
   }
   const errors = event.errors.map(({ source, field, message }) =>
     printable([source, field, message].filter((part) => part !== "").join(": ")),
   );
-  return [`${paint(BOLD, "revision")} ${id} ${paint(RED, "refused")}, the one before stays enforced`, ...errors];
+  return [`${paint(BOLD, "revision")} ${id} ${paint(RED, "refused")}, the one before stays in force`, ...errors];
 }
 
 function workloadLine(event: WorkloadEvent, paint: Paint): string {
   const gone = event.state === "gone";
   const interfaces = event.interfaces.length > 0 && !gone ? ` on ${event.interfaces.join(", ")}` : "";
   const profiles = event.profiles.length > 0 && !gone ? ` by ${event.profiles.join(", ")}` : "";
-  const error = event.error === undefined ? "" : `: ${event.error.message}`;
-  const state = paint(WORKLOAD_STATES[event.state], event.state);
-  return `${paint(BOLD, "workload")} ${printable(event.workload.name)} ${state}${printable(interfaces + profiles + error)}`;
+  const isFree = event.state === "unrestricted";
+  const why = event.error?.message ?? (isFree ? "no profile selects it" : undefined);
+  const reason = why === undefined ? "" : `: ${why}`;
+  const state = paint(WORKLOAD_STATES[event.state], isFree ? "not restricted" : event.state);
+  return `${paint(BOLD, "workload")} ${printable(event.workload.name)} ${state}${printable(interfaces + profiles + reason)}`;
 }
 
 function lostText(where: "kernel" | "output"): string {
