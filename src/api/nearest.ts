@@ -1,4 +1,5 @@
-/** Finding the word that was probably meant. */
+/** Finding the word, or the path, that was probably meant. */
+import { basename, dirname } from "node:path/posix";
 
 /** Number of single-character insertions, deletions and replacements that lead from one text to the other. */
 export function editDistance(from: string, to: string): number {
@@ -32,4 +33,17 @@ export function nearest(text: string, candidates: readonly string[]): string | n
     }
   }
   return bestDistance <= Math.max(1, Math.floor(text.length / 3)) ? best : null;
+}
+
+/** The path that was probably meant: of a file of this name in another folder, or of one that is spelt almost so in the same; else null. */
+export function nearestPath(path: string, candidates: readonly string[]): string | null {
+  const name = basename(path);
+  const elsewhere = candidates.find((candidate) => candidate !== path && basename(candidate) === name);
+  if (elsewhere !== undefined) return elsewhere;
+  const beside = candidates.filter((candidate) => dirname(candidate) === dirname(path));
+  const meant = nearest(
+    name,
+    beside.map((candidate) => basename(candidate)),
+  );
+  return beside.find((candidate) => basename(candidate) === meant) ?? null;
 }

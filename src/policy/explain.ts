@@ -2,7 +2,7 @@
  * "Would this process of a workload with these labels reach that, and which rule says so?" The answer is the reference
  * evaluator's; the reports per block say how it comes about.
  */
-import { nearest } from "../api/nearest.ts";
+import { nearestPath } from "../api/nearest.ts";
 import type { Reason, Verdict } from "../api/reasons.ts";
 import type { Action, SecurityProfile } from "../api/types.ts";
 import { familyOf } from "./addresses.ts";
@@ -151,7 +151,7 @@ function explainJudge(table: RuleTable, rights: Rights, links: readonly string[]
   const meant =
     subject.path === null
       ? null
-      : nearest(
+      : nearestPath(
           subject.path,
           table.binaries.map((binary) => binary.path),
         );

@@ -192,16 +192,12 @@ function tableOf(known: WorkloadState | undefined, state: AgentState | null): Ru
   return state?.tables.find((entry) => entry.id === known?.tableId)?.table ?? null;
 }
 
-/** A listed link is seen by the name of the file that it leads to. */
 function unseenOf(table: RuleTable | null, known: WorkloadState | undefined, seen: ReadonlySet<string>) {
-  const seenLinks = Object.entries(known?.files ?? {})
-    .filter(([, file]) => seen.has(file))
-    .map(([key]) => key.slice(key.indexOf("/")));
-  const listed = (table?.binaries ?? []).map(({ path }) => path);
-  return unseenExecutables(
-    listed.filter((path) => !seenLinks.includes(path)),
-    seen,
+  const files = Object.entries(known?.files ?? {}).map(
+    ([name, file]) => [name.slice(name.indexOf("/")), file] as const,
   );
+  const listed = (table?.binaries ?? []).map(({ path }) => path);
+  return unseenExecutables(listed, seen, new Map(files));
 }
 
 function claimsOf(claims: readonly ExhaustedClaim[], owner: number | undefined): FullShare[] {

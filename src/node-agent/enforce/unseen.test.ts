@@ -15,3 +15,25 @@ test("a program that is listed itself was not meant by another path", () => {
     { listed: "/usr/bin/shop2", meant: null },
   ]);
 });
+
+test("of another program in the same folder nobody is reminded", () => {
+  const seen = new Set(["/usr/bin/ping", "/root/.pyenv/bin/python3.11"]);
+  assert.deepEqual(unseenExecutables(["/usr/bin/nginx", "/usr/bin/python3.11"], seen), [
+    { listed: "/usr/bin/nginx", meant: null },
+    { listed: "/usr/bin/python3.11", meant: "/root/.pyenv/bin/python3.11" },
+  ]);
+});
+
+test("a listed link is seen by its file, told of once, and neither is meant by another path", () => {
+  const files = new Map([
+    ["/usr/bin/ping", "/usr/bin/ping"],
+    ["/usr/bin/python3", "/usr/bin/python3.11"],
+  ]);
+  const listed = ["/usr/bin/ping", "/usr/bin/pong", "/usr/bin/python3", "/usr/bin/python3.11"];
+  assert.deepEqual(unseenExecutables(listed, new Set(["/usr/bin/ping", "/usr/bin/python3.11"]), files), [
+    { listed: "/usr/bin/pong", meant: null },
+  ]);
+  assert.deepEqual(unseenExecutables(listed, new Set(["/usr/bin/ping", "/usr/bin/pong"]), files), [
+    { listed: "/usr/bin/python3", meant: null },
+  ]);
+});
