@@ -155,7 +155,7 @@ test("issue 4.5: a readable line by default", async () => {
   await lab.agent.stop();
   await lab.agent.start({ ready: false, args: ["--output", "text"] });
   const line = new RegExp(
-    `dropped +${shop.name} +${stranger}\\[\\d+\\] +-> +udp +${SERVER}:7000 +BinaryUnknown +default/shop-profile`,
+    `dropped +${shop.name} +${stranger}\\[\\d+\\] +→ +${SERVER}:7000/udp +BinaryUnknown +(?:×\\d+ +)?default/shop-profile`,
   );
   const seen = () => lab.agent.events.strays.some((text) => line.test(text));
   for (const end = performance.now() + patiently(30_000); !seen() && performance.now() < end; ) {
