@@ -36,6 +36,9 @@ static void udp6(struct client *client, char **arguments) { make(client, AF_INET
 static void icmp4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_DGRAM, IPPROTO_ICMP); }
 static void icmp6(struct client *client, char **arguments) { make(client, AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6); }
 
+static void udplite4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE); }
+static void udplite6(struct client *client, char **arguments) { make(client, AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE); }
+
 static void raw4(struct client *client, char **arguments)
 {
 	make(client, AF_INET, SOCK_RAW, parse_number(arguments[0]));
@@ -395,6 +398,8 @@ const struct verb socket_verbs[] = {
 	{ "udp6", 0, "", udp6 },
 	{ "icmp4", 0, "", icmp4 },
 	{ "icmp6", 0, "", icmp6 },
+	{ "udplite4", 0, "", udplite4 },
+	{ "udplite6", 0, "", udplite6 },
 	{ "raw4", 1, "PROTOCOL", raw4 },
 	{ "raw6", 1, "PROTOCOL", raw6 },
 	{ "timeout", 1, "MILLISECONDS", set_timeout },
