@@ -27,7 +27,10 @@ interface KnownContainer {
   witness: number | null;
 }
 
-/** A container's first processes tell what it is: of one that has not told yet no more than these are asked. */
+/**
+ * A container's oldest processes tell what it is: of one that has not told yet no more than these are asked. Others may have
+ * mounts of their own making (unshare -Um), which tell whatever they like.
+ */
 const ASKED_MAX = 16;
 
 /** What a look at a pod needs of the node. */
@@ -122,11 +125,10 @@ export class PodWatch implements Disposable {
   #findWitness(pids: readonly number[]): number | null {
     if (this.#witness !== null && this.#isPresent(this.#witness, pids)) return this.#witness.pid;
     const own = ownNamespaceInum();
-    const candidates = pids.flatMap((pid) => {
-      const [start, inum] = [processStart(pid), processNetns(pid)];
-      return start === null || inum === null || inum === own ? [] : [{ pid, start, inum }];
+    const candidates = oldestFirst(pids).flatMap(({ pid, start }) => {
+      const inum = processNetns(pid);
+      return inum === null || inum === own ? [] : [{ pid, start, inum }];
     });
-    candidates.sort((a, b) => a.start - b.start || a.pid - b.pid);
     // The namespace that was the pod's stays so while anybody is in it.
     const found = candidates.find(({ inum }) => inum === this.#observer?.inum) ?? candidates[0];
     if (found === undefined) return null;
@@ -168,7 +170,7 @@ export class PodWatch implements Disposable {
     this.#containers.set(id, known);
     if (known.witness !== null && pids.includes(known.witness)) return known;
     known.witness = null;
-    for (const pid of pids.slice(0, ASKED_MAX)) {
+    for (const { pid } of oldestFirst(pids).slice(0, ASKED_MAX)) {
       const mounts = this.#files.mounts(pid);
       if (mounts === null || mounts.container === null) continue;
       known.name ??= mounts.container;
@@ -177,6 +179,15 @@ export class PodWatch implements Disposable {
     known.name = facts?.containers.find((container) => container.id === id)?.name ?? known.name;
     return known;
   }
+}
+
+/** Those that are alive. By number they are in no order: numbers are used again. */
+function oldestFirst(pids: readonly number[]): Witness[] {
+  const alive = pids.flatMap((pid) => {
+    const start = processStart(pid);
+    return start === null ? [] : [{ pid, start }];
+  });
+  return alive.sort((a, b) => a.start - b.start || a.pid - b.pid);
 }
 
 function containerOf(name: string, cgroupId: bigint, witness: number | null): WorkloadContainer {

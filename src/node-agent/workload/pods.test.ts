@@ -70,6 +70,15 @@ async function processWith(enter: string[], command: string[]): Promise<number> 
   return child.pid as number;
 }
 
+/** A process whose mounts say that it is in this container, as anybody's can who makes a user namespace. */
+function processThatSays(container: string): Promise<number> {
+  const memory = join(root, `memory-${container}`);
+  const log = join(memory, `pods/${UID}/containers/${container}/deadbeef`);
+  const script = `mount -t tmpfs none ${memory} && mkdir -p ${log} && mount --bind ${log} /mnt && echo && exec sleep 60`;
+  mkdirSync(memory);
+  return processWith([`--net=/run/netns/${NETNS}`], ["unshare", "-Um", "--map-root-user", "sh", "-c", script]);
+}
+
 function setProcesses(...pids: number[]): void {
   mkdirSync(cgroup, { recursive: true });
   writeFileSync(join(cgroup, "cgroup.procs"), pids.map((pid) => `${pid}\n`).join(""));
@@ -129,6 +138,26 @@ test("the search domains are the pod's, and unknown while its first process has 
   const known = () => pods.refresh().workloads[0]?.searchDomains ?? null;
   for (let turn = 0; known() === null && turn < 300; turn += 1) await sleep(10);
   assert.deepEqual(known(), ["shop.svc.cluster.local", "cluster.local"]);
+});
+
+test("a container's oldest process tells its name and root, whatever a later one with mounts of its own says", async () => {
+  const told = facts.facts;
+  assert.ok(told);
+  facts.facts = { ...told, containers: [] };
+  const folder = join(root, `kubepods/besteffort/pod${UID}/${"b".repeat(64)}`);
+  mkdirSync(folder);
+  const first = await processThatSays("app");
+  await sleep(20); // two ticks of the clock that processes' starts are counted in
+  const later = await processThatSays("other");
+  writeFileSync(join(folder, "cgroup.procs"), `${later}\n${first}\n`);
+  const named = () => pods.refresh().workloads[0]?.containers.filter(({ root }) => root !== undefined) ?? [];
+  for (let turn = 0; named().length === 0 && turn < 300; turn += 1) await sleep(10);
+  assert.deepEqual(
+    named().map(({ name, root }) => [name, root]),
+    [["app", `/proc/${first}/root`]],
+  );
+  rmSync(folder, { recursive: true });
+  facts.facts = told;
 });
 
 test("a pod on the host's network is no workload, and says why", () => {
