@@ -20,8 +20,11 @@ import { ValidatedProfiles } from "./validated-profiles.ts";
 const STATE_MS = 1_000;
 const SWEEP_MS = 60_000;
 
-/** Profiles that are read at once. */
-const WORKERS = 4;
+/**
+ * One profile is read after the other: a large one takes long to parse and validate, and no more than one is to be in the way of another
+ * namespace's edit. For those that are there at the start so many more are read at once, as each waits for the API server.
+ */
+const FIRST_HELPERS = 3;
 
 /** What waits for its turn: profiles by their keys, orders by `compile <id>`. */
 const COMPILE = "compile ";
@@ -75,8 +78,9 @@ class ProfileWorker {
     void this.#informer.whenSynced().then(() => {
       this.#listed = true;
       this.#tellState();
+      for (let helper = 0; helper < FIRST_HELPERS; helper += 1) void this.#help();
     });
-    for (let worker = 0; worker < WORKERS; worker += 1) void this.#work();
+    void this.#work();
   }
 
   take(message: ToProfileThread): void {
@@ -100,13 +104,20 @@ class ProfileWorker {
   }
 
   async #work(): Promise<void> {
-    for (let key = await this.#queue.take(); key !== null; key = await this.#queue.take()) {
-      if (key.startsWith(COMPILE)) this.#compile(key);
-      else await this.#reconcile(key);
-      this.#queue.done(key);
-      // Messages, and what the API server sends, come in between.
-      await setImmediate();
-    }
+    for (let key = await this.#queue.take(); key !== null; key = await this.#queue.take()) await this.#look(key);
+  }
+
+  /** Until nothing waits any more. */
+  async #help(): Promise<void> {
+    for (let key = this.#queue.takeNow(); key !== null; key = this.#queue.takeNow()) await this.#look(key);
+  }
+
+  async #look(key: string): Promise<void> {
+    if (key.startsWith(COMPILE)) this.#compile(key);
+    else await this.#reconcile(key);
+    this.#queue.done(key);
+    // Messages, and what the API server sends, come in between.
+    await setImmediate();
   }
 
   async #reconcile(key: string): Promise<void> {
