@@ -13,6 +13,7 @@ export const PROJECT = join(import.meta.dirname, "../../..");
 export const RELEASE = "portcullis";
 export const SYSTEM = "portcullis-system";
 export const OPERATOR = "deploy/portcullis-operator";
+const WATCHDOG = "deploy/portcullis-watchdog";
 export const AGENTS = "daemonset/portcullis-agent";
 export const COMPONENT = "app.kubernetes.io/component";
 
@@ -46,8 +47,9 @@ export function uninstallProduct(cluster: Cluster): void {
   shell(cluster, ["helm", "uninstall", RELEASE, "--namespace", SYSTEM, "--wait"]);
 }
 
-/** Waits until the operator and every agent are ready. */
+/** Waits until the operator, the watchdog and every agent are ready. */
 export function productReady(cluster: Cluster): void {
+  cluster.kubectl("-n", SYSTEM, "rollout", "status", WATCHDOG, TIMEOUT);
   cluster.kubectl("-n", SYSTEM, "rollout", "status", OPERATOR, TIMEOUT);
   cluster.kubectl("-n", SYSTEM, "rollout", "status", AGENTS, TIMEOUT);
 }

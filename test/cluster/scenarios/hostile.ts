@@ -88,11 +88,10 @@ export function hostile(cluster: Cluster, server: Server): void {
     test("streams without a token, for a quarter of a minute", async (t) => {
       figures();
       const tokens = refusals('portcullis_operator_agent_connections_total{result="unauthenticated"}');
-      const connections = dropped("agents");
       const over = attack(scene, attacker, "streams", ...at(leading(), 8443));
       assert.ok(Number(await over) > 1_000);
-      t.diagnostic(`${tokens()} tokens were looked at in vain, ${connections()} connections came too fast`);
-      assert.ok(tokens() > 10 && connections() > 100, "the attack has come to the operator");
+      t.diagnostic(`${tokens()} tokens were looked at in vain`);
+      assert.ok(tokens() > 10, "the attack has come to the operator");
       const { lag, agents } = figures();
       assert.equal(agents, cluster.nodes.length);
       assert.ok(lag < LAG_SECONDS, `the event loop was late by ${lag} s`);

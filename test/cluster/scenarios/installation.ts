@@ -25,7 +25,7 @@ export function installation(cluster: Cluster): void {
       assert.match(said, /ping-profile/);
     });
 
-    test("operator and agents are ready, with the chart's own values", () => {
+    test("operator, watchdog and agents are ready, with the chart's own values", () => {
       productReady(cluster);
       const replicas = cluster.kubectl(
         "-n",
@@ -35,7 +35,7 @@ export function installation(cluster: Cluster): void {
         "-o",
         "jsonpath={.items[*].status.readyReplicas}",
       );
-      assert.equal(replicas, "2");
+      assert.equal(replicas, "2 1");
     });
 
     test("of its pods the agents alone need a namespace that admits privileged ones", () => {
@@ -43,7 +43,7 @@ export function installation(cluster: Cluster): void {
       const script = `kubectl label --dry-run=server --overwrite namespace ${SYSTEM} ${label} 2>&1`;
       const warnings = shell(cluster, ["sh", "-ec", script]);
       assert.match(warnings, /portcullis-agent/);
-      assert.doesNotMatch(warnings, /portcullis-operator/);
+      assert.doesNotMatch(warnings, /portcullis-(operator|watchdog)/);
     });
   });
 }
