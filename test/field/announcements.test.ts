@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import { Lab } from "../e2e/harness/lab.ts";
-import { egress, profile } from "../e2e/harness/profiles.ts";
+import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
 const PORT = 4445;
@@ -50,10 +50,13 @@ const lab = await Lab.start("announce", {
   apps: ["game"],
   profiles: () => [
     profile("game", [
-      egress(PYTHON, {
-        cidr4: [`${GROUP}/32`, `${LINK}/32`, `${EVERYBODY}/32`],
-        cidr6: [`${GROUP6}/128`],
-        l4: { protocolPorts: [{ protocol: "udp", port: PORT }] },
+      entry(PYTHON, {
+        egress: {
+          cidr4: [`${GROUP}/32`, `${LINK}/32`, `${EVERYBODY}/32`],
+          cidr6: [`${GROUP6}/128`],
+          l4: { protocolPorts: [{ protocol: "udp", port: PORT, endPort: PORT + 1 }] },
+        },
+        ingress: { cidr4: ["10.88.0.1/32"], l4: { protocolPorts: [{ protocol: "udp", port: 4447 }] } },
       }),
     ]),
   ],
@@ -80,6 +83,41 @@ for (const address of [GROUP, GROUP6, LINK, EVERYBODY]) {
     await lab.violation({ verdict: "allowed", reason: "Allowed", path: PYTHON, proto: "udp" }, mark);
   });
 }
+
+/** Answers who asks the group, from its own address. */
+const ANSWERER = `
+import socket, struct, sys
+group, port, interface = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+member = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+member.bind(("0.0.0.0", port))
+member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("=4s4si", socket.inet_aton(group), b"\\0" * 4, socket.if_nametoindex(interface)))
+print("listening", flush=True)
+while True:
+    member.sendto(b"here", member.recvfrom(100)[1])
+`;
+const ASKER = `
+import socket, sys
+asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asker.settimeout(1)
+asker.bind(("", int(sys.argv[3])))
+asker.sendto(b"who", (sys.argv[1], int(sys.argv[2])))
+try:
+    print(asker.recvfrom(100)[1][0])
+except TimeoutError:
+    print("nobody")
+`;
+
+test("who answers a question to the group answers from an address of his own, which takes an ingress rule", async () => {
+  const answerer = lab.start(lab.topology.node, PYTHON, ["-c", ANSWERER, GROUP, "4446", game.hostInterface]);
+  await answerer.line("listening");
+  const asks = async (port: number) =>
+    (await lab.run(game, PYTHON, ["-c", ASKER, GROUP, "4446", String(port)])).stdout.trim();
+  assert.equal(await asks(4447), game.gateway4);
+  const mark = lab.agent.events.mark();
+  assert.equal(await asks(4448), "nobody");
+  const event = await lab.violation({ reason: "Port", path: PYTHON, direction: "ingress" }, mark, game);
+  assert.equal(event.src.ip, game.gateway4);
+});
 
 test("another program announces nothing", async () => {
   const tag = lab.tag();
