@@ -1,7 +1,9 @@
 /** A flood of connections costs mostly itself: who keeps a place, and who goes. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { afterEach, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { eventually } from "../kube/testing/silence.ts";
 import { type ConnectionLimitOptions, ConnectionLimits, peerOf } from "./connection-limits.ts";
 
@@ -21,6 +23,7 @@ async function listener(more: Partial<ConnectionLimitOptions> = {}) {
     burst: 100,
     perSecond: 100,
     patience: 60_000,
+    bytes: 100_000,
     onDropped: (reason) => dropped.push(reason),
     ...more,
   });
@@ -74,6 +77,63 @@ test("who was let in before finds room, whatever else there is, and does not go 
   await eventually("a flood", () => dropped.length >= 33);
   assert.equal(again.destroyed, false);
   assert.equal(opened[0]?.destroyed, false);
+});
+
+/** Connects from an address, and is let in. */
+async function letIn({ limits, admitted, connect }: Awaited<ReturnType<typeof listener>>, address: string) {
+  const { localPort } = await connected(connect(address));
+  const isIts = ({ remotePort }: net.Socket) => remotePort === localPort;
+  await eventually("it is in", () => admitted.some(isIts));
+  limits.trust(peerOf(admitted.find(isIts) as net.Socket));
+}
+
+async function connected(socket: net.Socket): Promise<net.Socket> {
+  if (socket.connecting) await once(socket, "connect");
+  return socket;
+}
+
+test("who was let in before and floods has more places than a stranger, and leaves the others theirs", async () => {
+  const some = await listener({ strangers: 16, strangersByPeer: 2 });
+  const { limits, dropped, connect } = some;
+  await letIn(some, "127.0.0.8");
+  await letIn(some, "127.0.0.9");
+  for (let count = 0; count < 40; count += 1) connect("127.0.0.9");
+  await eventually("the flood has come", () => dropped.length === 32);
+  assert.deepEqual([limits.strangers, new Set(dropped)], [8, new Set(["peer"])]);
+  for (const last of [10, 11, 12, 13]) {
+    await letIn(some, `127.0.0.${last}`);
+    for (let count = 0; count < 8; count += 1) connect(`127.0.0.${last}`);
+  }
+  await eventually("all places are taken by such as are known", () => limits.strangers === 16);
+  const stays = async (address: string) => {
+    const socket = await connected(connect(address));
+    await wait(50);
+    return !socket.destroyed;
+  };
+  assert.equal(await stays("127.0.0.8"), true, "one who is known");
+  assert.equal(await stays("127.0.0.20"), true, "one who is not");
+});
+
+test("who was let in before comes at a rate, too", async () => {
+  const some = await listener({ strangers: 500, strangersByPeer: 500, burst: 3, perSecond: 1 });
+  await letIn(some, "127.0.0.9");
+  for (let count = 0; count < 40; count += 1) some.connect("127.0.0.9");
+  await eventually("the others are dropped", () => some.dropped.length >= 25);
+  assert.deepEqual([...new Set(some.dropped)], ["rate"]);
+});
+
+test("a stranger who sends more than it takes to be let in goes, and comes back slowly", async () => {
+  const { dropped, admitted, connect } = await listener({ bytes: 10_000, burst: 30, perSecond: 1 });
+  const modest = connect("127.0.0.3");
+  modest.write(Buffer.alloc(10_000));
+  const flood = connect("127.0.0.2");
+  flood.write(Buffer.alloc(10_001));
+  await eventually("both are in", () => admitted.length === 2);
+  for (const socket of admitted) socket.resume();
+  await eventually("one is gone", () => flood.destroyed);
+  assert.deepEqual([dropped, modest.destroyed], [["bytes"], false]);
+  for (let count = 0; count < 30; count += 1) connect("127.0.0.2");
+  await eventually("it comes back slowly", () => dropped.filter((reason) => reason === "rate").length >= 8);
 });
 
 test("a stranger who says nothing goes, one who is let in stays", async () => {

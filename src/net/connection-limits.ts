@@ -1,10 +1,12 @@
 /**
  * How many connections a listener keeps, of one peer and in all. Until somebody has been let in (by a token, say) a connection is a
  * stranger's: strangers are few, each for a short time, and when there is no room the oldest of the peer that has most of them goes,
- * so that a flood costs mostly itself. Peers that were let in before come first.
+ * so that a flood costs mostly itself. Peers that were let in before come first, and have more places: but no peer has all of them, because
+ * one that was let in may have been taken over since.
  */
 import type { Socket } from "node:net";
-import { TokenBucket } from "../kube/token-bucket.ts";
+import type { TokenBucket } from "../kube/token-bucket.ts";
+import { TokenBuckets } from "../kube/token-buckets.ts";
 
 export interface ConnectionLimitOptions {
   /** Connections of strangers, in all and of one peer. */
@@ -15,12 +17,14 @@ export interface ConnectionLimitOptions {
   perSecond: number;
   /** A stranger who is not let in within so many milliseconds goes. */
   patience: number;
+  /** And one who has sent more than so many bytes: whatever comes has to be decrypted and read. */
+  bytes: number;
   /** A connection was not taken, or ended again. */
   onDropped?: (reason: DropReason) => void;
 }
 
-/** rate: too many new ones; peer: too many of one peer; room: too many in all; patience: not let in for too long. */
-export type DropReason = "rate" | "peer" | "room" | "patience";
+/** rate: too many new ones; peer: too many of one peer; room: too many in all; patience: not let in for too long; bytes: too many before. */
+export type DropReason = "rate" | "peer" | "room" | "patience" | "bytes";
 
 interface Stranger {
   socket: Socket;
@@ -29,8 +33,14 @@ interface Stranger {
   late: NodeJS.Timeout;
 }
 
-/** Peers that were let in, and rates of peers, that are remembered; the oldest go first. */
+/** Peers that were let in and are remembered; the oldest go first. */
 const REMEMBERED = 4096;
+/** A peer that was let in before has so many times the connections of a stranger, and their rate: several may share its address. */
+const KNOWN_SHARE = 4;
+/** How often it is looked how much strangers have sent, in milliseconds. */
+const LOOK_MS = 50;
+/** Who has sent too much has used up as many new connections. */
+const BYTES_COST = 10;
 /** Between the last words to a peer and the end of its connection. */
 const LAST_WORDS_MS = 250;
 
@@ -39,13 +49,19 @@ export class ConnectionLimits {
   /** In the order in which they came. */
   readonly #strangers = new Map<Socket, Stranger>();
   readonly #counts = new Map<string, number>();
-  readonly #rates = new Map<string, TokenBucket>();
+  readonly #rates: TokenBuckets;
+  readonly #knownRates: TokenBuckets;
   readonly #known = new Set<string>();
   /** By `address:port` of the peer. */
   readonly #sockets = new Map<string, Socket>();
+  /** Null: there are no strangers. */
+  #look: NodeJS.Timeout | null = null;
 
   constructor(options: ConnectionLimitOptions) {
     this.#options = options;
+    const { burst, perSecond } = options;
+    this.#rates = new TokenBuckets(burst, perSecond);
+    this.#knownRates = new TokenBuckets(burst * KNOWN_SHARE, perSecond * KNOWN_SHARE);
   }
 
   /** All connections that are open. */
@@ -99,28 +115,39 @@ export class ConnectionLimits {
 
   #refusal(address: string): DropReason | null {
     const { strangers, strangersByPeer } = this.#options;
-    if (!this.#known.has(address)) {
-      if (!this.#rateOf(address).take()) return "rate";
-      if ((this.#counts.get(address) ?? 0) >= strangersByPeer) return "peer";
-    }
+    const count = this.#counts.get(address) ?? 0;
+    if (!this.#rateOf(address).take()) return "rate";
+    if (count >= strangersByPeer * (this.#known.has(address) ? KNOWN_SHARE : 1)) return "peer";
     if (this.#strangers.size < strangers) return null;
-    const victim = this.#victim();
+    const victim = this.#victim(address);
     if (victim === null) return "room";
     this.#drop(victim.socket, "room");
     return null;
   }
 
-  /** The oldest connection of the peer that has most, among those that nobody knows. */
-  #victim(): Stranger | null {
-    let victim: Stranger | null = null;
+  /**
+   * Who makes room for a newcomer: the oldest connection of the peer that has most, among those that nobody knows; else of one that is
+   * known, if it has more than a stranger may have, or more than the newcomer, who is known as well.
+   */
+  #victim(newcomer: string): Stranger | null {
+    const stranger = this.#oldestOfMost(({ isKnown }) => !isKnown);
+    if (stranger !== null) return stranger;
+    const most = this.#oldestOfMost(({ address }) => address !== newcomer);
+    if (most === null) return null;
+    const own = this.#known.has(newcomer) ? (this.#counts.get(newcomer) ?? 0) + 1 : this.#options.strangersByPeer;
+    return (this.#counts.get(most.address) ?? 0) > own ? most : null;
+  }
+
+  #oldestOfMost(counts: (stranger: Stranger) => boolean): Stranger | null {
+    let oldest: Stranger | null = null;
     let most = 0;
     for (const stranger of this.#strangers.values()) {
       const count = this.#counts.get(stranger.address) ?? 0;
-      if (stranger.isKnown || count <= most) continue;
-      victim = stranger;
+      if (!counts(stranger) || count <= most) continue;
+      oldest = stranger;
       most = count;
     }
-    return victim;
+    return oldest;
   }
 
   #add(socket: Socket, address: string): void {
@@ -128,6 +155,7 @@ export class ConnectionLimits {
     const late = setTimeout(() => this.#drop(socket, "patience"), this.#options.patience);
     const stranger = { socket, address, isKnown: this.#known.has(address), late };
     this.#strangers.set(socket, stranger);
+    this.#look ??= setInterval(() => this.#lookAtBytes(), LOOK_MS).unref();
     this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1);
     this.#sockets.set(peer, socket);
     socket.once("close", () => {
@@ -146,18 +174,26 @@ export class ConnectionLimits {
   #forgetStranger({ socket, address, late }: Stranger): void {
     clearTimeout(late);
     if (!this.#strangers.delete(socket)) return;
+    if (this.#strangers.size === 0 && this.#look !== null) {
+      clearInterval(this.#look);
+      this.#look = null;
+    }
     const count = (this.#counts.get(address) ?? 1) - 1;
     if (count === 0) this.#counts.delete(address);
     else this.#counts.set(address, count);
   }
 
   #rateOf(address: string): TokenBucket {
-    const { burst, perSecond } = this.#options;
-    const rate = this.#rates.get(address) ?? new TokenBucket(burst, perSecond);
-    this.#rates.delete(address);
-    this.#rates.set(address, rate);
-    if (this.#rates.size > REMEMBERED) this.#rates.delete(this.#rates.keys().next().value ?? "");
-    return rate;
+    return (this.#known.has(address) ? this.#knownRates : this.#rates).of(address);
+  }
+
+  /** TLS is decrypted by Node below the socket: nothing but its count tells how much has come. */
+  #lookAtBytes(): void {
+    for (const { socket, address } of [...this.#strangers.values()]) {
+      if (socket.bytesRead <= this.#options.bytes) continue;
+      this.#rateOf(address).spend(BYTES_COST);
+      this.#drop(socket, "bytes");
+    }
   }
 }
 

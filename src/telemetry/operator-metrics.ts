@@ -105,7 +105,7 @@ export const OPERATOR_METRICS = {
   connectionsDropped: {
     type: "counter",
     name: "portcullis_operator_connections_dropped_total",
-    help: "Connections that were not taken, or ended before anybody was let in, by listener (agents, observe, metrics) and reason (rate, peer, room, patience).",
+    help: "Connections that were not taken, or ended before anybody was let in, by listener (agents, observe, metrics) and reason (rate, peer, room, patience, bytes).",
     labels: ["listener", "reason"],
   },
   confinedErrors: {

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import tls from "node:tls";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Ajv } from "ajv";
 import { PortcullisError } from "../../src/api/errors.ts";
 import { STATUS_SCHEMA } from "../../src/api/schema-status.ts";
@@ -23,6 +23,7 @@ import { TestCluster } from "../../src/operator/testing/cluster.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 import {
   AgentMessageSchema,
+  HelloSchema,
   type OperatorMessage,
   OperatorMessageSchema,
   type State,
@@ -36,6 +37,8 @@ import { mutated, randomMessage } from "./random-message.ts";
 
 const nothing = () => {};
 const SOURCES = 200;
+/** Of an agent that comes back again and again; the honest one has another. */
+const NODES = 256;
 
 export class Targets {
   readonly cluster: TestCluster;
@@ -63,11 +66,11 @@ export class Targets {
 
   static async start(): Promise<Targets> {
     const cluster = await TestCluster.start();
-    cluster.pod("web", { node: "n1" });
-    cluster.pod("web-2", { node: "n2", labels: { app: "web" } });
+    cluster.pod("web", { node: "n0" });
+    cluster.pod("web-2", { node: "honest", labels: { app: "web" } });
     cluster.profile("web", { actions: ["alert"], processes: [{ path: "/bin/app" }] });
     const operator = await cluster.operator();
-    const honest = cluster.agent(operator, "n2");
+    const honest = cluster.agent(operator, "honest");
     await eventually("an honest agent has its state", () => honest.states.length > 0);
     const endpoints = await serveEndpoints({
       probeAddress: "127.0.0.1:0",
@@ -103,9 +106,10 @@ export class Targets {
     return answer.ok ? null : `the probe says ${answer.status}`;
   }
 
-  /** A stream of the agent of node n1: a proper hello mostly, then messages of all kinds, some of them damaged. */
+  /** A stream of an agent, of one of many nodes, so that limits of one leave something to look at: a proper hello mostly, then messages of all kinds, some of them damaged. */
   async agentStream(random: Random): Promise<void> {
     const socket = this.#connect(this.operator.server.port);
+    const node = `n${this.#sources % NODES}`;
     const client = http2.connect("http://operator", { createConnection: () => socket });
     client.on("error", nothing);
     const request = client.request({
@@ -113,11 +117,11 @@ export class Targets {
       ":path": DISTRIBUTION_SERVICE.connect.path,
       "content-type": "application/grpc",
       te: "trailers",
-      authorization: "Bearer agent-on-n1",
+      authorization: `Bearer agent-on-${node}`,
     });
     request.on("error", nothing);
     request.resume();
-    if (random.chance(0.95)) request.write(framed(HELLO));
+    if (random.chance(0.95)) request.write(framed(hello(node)));
     for (let count = 1 + random.below(8); count > 0 && !request.destroyed; count -= 1) {
       const bytes = toBinary(AgentMessageSchema, randomMessage(random, AgentMessageSchema));
       request.write(framed(random.chance(0.6) ? bytes : mutated(random, bytes)));
@@ -209,24 +213,17 @@ export class Targets {
   }
 }
 
-const HELLO = toBinary(AgentMessageSchema, {
-  $typeName: "portcullis.agent.v1.AgentMessage",
-  message: {
-    case: "hello",
-    value: {
-      $typeName: "portcullis.agent.v1.Hello",
-      protocol: 1,
-      version: "fuzz",
-      nodeName: "n1",
-      instance: "fuzz",
-      stateHash: "",
-      tables: [],
-      rulesets: [],
-      searchDomains: [],
-      observes: true,
-    },
-  },
-});
+function hello(nodeName: string): Uint8Array {
+  return toBinary(
+    AgentMessageSchema,
+    create(AgentMessageSchema, {
+      message: {
+        case: "hello",
+        value: create(HelloSchema, { protocol: 1, version: "fuzz", nodeName, instance: "fuzz", observes: true }),
+      },
+    }),
+  );
+}
 
 /** Null: it is no message, which ends a stream before anybody looks at it. */
 function decoded(bytes: Uint8Array): OperatorMessage | null {

@@ -1,6 +1,7 @@
 /** What comes in on the agents' port from who has no business there: connections, streams, and HTTP/2 as nobody means it. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import http2 from "node:http2";
 import net from "node:net";
 import { afterEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
@@ -28,7 +29,7 @@ const AGENT: TokenUser = {
 
 /** A server whose API server takes a while over each token, and knows `good`. */
 async function serve(reviewMilliseconds = 5) {
-  const counts = { reviews: 0, dropped: new Map<string, number>() };
+  const counts = { reviews: 0, results: new Map<string, number>(), dropped: new Map<string, number>() };
   const server = new DistributionServer({
     version: "test",
     address: "127.0.0.1:0",
@@ -48,7 +49,13 @@ async function serve(reviewMilliseconds = 5) {
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
     agents: () => 1,
-    observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
+    observer: {
+      connection: (result) => counts.results.set(result, (counts.results.get(result) ?? 0) + 1),
+      sent: nothing,
+      acknowledged: nothing,
+      refused: nothing,
+      badMessage: nothing,
+    },
     onDropped: (reason) => counts.dropped.set(reason, (counts.dropped.get(reason) ?? 0) + 1),
     log: silentLogger(),
   });
@@ -125,6 +132,42 @@ test("connections that say nothing are few, and an agent comes in beside them", 
   await eventually("the agent has its state", () => honest.states.length === 1);
 });
 
+/** A stream with a token that is good, from a connection of its own, which says nothing more. */
+function silentStream({ port }: DistributionServer, localAddress = "127.0.0.66"): http2.ClientHttp2Stream {
+  const socket = net.connect({ port, host: "127.0.0.1", localAddress });
+  const client = http2.connect("http://operator", { createConnection: () => socket });
+  client.on("error", nothing);
+  closing.push(() => client.destroy());
+  const stream = client.request({ ...HEADERS, authorization: "Bearer good" });
+  stream.on("error", nothing);
+  return stream.resume();
+}
+
+test("a node whose agent was let in, and that floods, leaves the agents of others their place", async () => {
+  const { server, counts } = await serve();
+  silentStream(server);
+  await eventually("it is let in", () => counts.reviews === 1);
+  for (let count = 0; count < 700; count += 1) connect(server);
+  await eventually("the flood has come", () => counts.dropped.size > 0);
+  const honest = agent(server);
+  await eventually("the agent has its state", () => honest.states.length === 1);
+});
+
+test("of one node's streams one waits to say hello, and the connections of the others are closed", async () => {
+  const { server, counts } = await serve();
+  const streams = Array.from({ length: 15 }, () => silentStream(server));
+  await eventually("all have come", () => counts.reviews === 15);
+  await eventually("one is left", () => streams.filter(({ closed }) => !closed).length === 1);
+  await eventually("with its connection", () => server.connections === 1);
+});
+
+test("agents of one node come at a rate", async () => {
+  const { server, counts } = await serve();
+  for (let count = 0; count < 60; count += 1) silentStream(server);
+  await eventually("all have come", () => counts.reviews === 60);
+  await eventually("most are told to come back", () => (counts.results.get("busy") ?? 0) >= 35);
+});
+
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** A frame as RFC 9113 has it, section 4.1. */
 function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
@@ -194,3 +237,15 @@ for (const [what, frames] of Object.entries(ABUSE)) {
     assert.equal(server.sessions, 1);
   });
 }
+
+test("HTTP/2: what is allowed, but has no end, is broken off before its sender is let in", async () => {
+  const { server, counts } = await serve();
+  const honest = agent(server);
+  await eventually("the agent has its state", () => honest.states.length === 1);
+  const update = frame(WINDOW_UPDATE, 0, 0, Buffer.from([0, 0, 0, 1]));
+  const updates = Buffer.concat([PREFACE, frame(SETTINGS, 0, 0), ...repeat(100_000, () => update)]);
+  for (let round = 0; round < 8; round += 1) connect(server).write(updates);
+  await eventually("they are broken off", () => (counts.dropped.get("bytes") ?? 0) > 0);
+  await eventually("all of them", () => server.connections === 1);
+  assert.equal(server.sessions, 1);
+});

@@ -53,3 +53,18 @@ test("a place is given back when the work has failed", async () => {
   }
   assert.equal(await queue.pass("10.0.0.1:1", false, async () => "done"), "done");
 });
+
+test("an address that was let in before and floods leaves their turns to others, known or not", async () => {
+  const { queue, running } = busyQueue();
+  const order: string[] = [];
+  const work = (who: string) => async () => order.push(who);
+  const flood = Array.from({ length: 200 }, (_, index) =>
+    queue.pass(`10.0.0.2:${index}`, true, work("flood")).catch(({ message }: Error) => message),
+  );
+  const others = [queue.pass("10.0.0.9:1", true, work("known")), queue.pass("10.0.0.10:1", false, work("stranger"))];
+  await wait(5);
+  for (const { end } of running) end();
+  await Promise.all([...flood, ...others]);
+  assert.ok(order.indexOf("known") < 3, `the known one came as number ${order.indexOf("known")}`);
+  assert.ok(order.indexOf("stranger") < 20, `the stranger came as number ${order.indexOf("stranger")}`);
+});

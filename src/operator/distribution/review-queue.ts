@@ -1,27 +1,58 @@
 /**
- * Tokens that wait for the API server to say whose they are. So many are asked about at a time, so many wait, few of them for one peer;
- * those of addresses that an agent was let in from before go first. Whoever finds no place is told to come back.
+ * Tokens that wait for the API server to say whose they are. So many are asked about at a time, so many wait, few of them for one address;
+ * those of addresses that an agent was let in from before go first, addresses take turns, and who is not known has a turn now and then
+ * whatever the others want. Whoever finds no place is told to come back.
  */
 import { status as GrpcStatus } from "@grpc/grpc-js";
 import { StreamRefusal } from "./authentication.ts";
-
-interface Waiting {
-  address: string;
-  start: () => void;
-}
 
 /** Asked about at a time; who takes longer than this many milliseconds no longer counts. */
 const REVIEWS = 16;
 const REVIEW_MS = 5_000;
 const WAITING_MAX = 512;
 const WAITING_BY_PEER = 64;
+/** One turn of so many is that of somebody who is not known. */
+const STRANGERS_TURN = 8;
+
+/** Who waits, by address. */
+class Turns {
+  readonly #waiting = new Map<string, (() => void)[]>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  of(address: string): number {
+    return this.#waiting.get(address)?.length ?? 0;
+  }
+
+  add(address: string, start: () => void): void {
+    const others = this.#waiting.get(address);
+    if (others === undefined) this.#waiting.set(address, [start]);
+    else others.push(start);
+    this.#size += 1;
+  }
+
+  /** The next one; its address goes to the end. */
+  take(): (() => void) | undefined {
+    const [first] = this.#waiting;
+    if (first === undefined) return undefined;
+    const [address, starts] = first;
+    const start = starts.shift();
+    this.#waiting.delete(address);
+    if (starts.length > 0) this.#waiting.set(address, starts);
+    this.#size -= 1;
+    return start;
+  }
+}
 
 export class ReviewQueue {
   /** Of addresses that are known, and the others. */
-  readonly #known: Waiting[] = [];
-  readonly #strangers: Waiting[] = [];
-  readonly #counts = new Map<string, number>();
+  readonly #known = new Turns();
+  readonly #strangers = new Turns();
   #running = 0;
+  #turns = 0;
 
   /**
    * Does something for a peer once it is its turn.
@@ -48,27 +79,22 @@ export class ReviewQueue {
   }
 
   #turn(address: string, isKnown: boolean): Promise<void> {
-    const queue = isKnown ? this.#known : this.#strangers;
-    const count = this.#counts.get(address) ?? 0;
-    if (queue.length >= WAITING_MAX || (!isKnown && count >= WAITING_BY_PEER)) {
+    const turns = isKnown ? this.#known : this.#strangers;
+    if (turns.size >= WAITING_MAX || turns.of(address) >= WAITING_BY_PEER) {
       throw new StreamRefusal(GrpcStatus.RESOURCE_EXHAUSTED, "too many tokens wait to be checked; connect again later");
     }
-    this.#counts.set(address, count + 1);
     const { promise, resolve } = Promise.withResolvers<void>();
-    queue.push({ address, start: resolve });
+    turns.add(address, resolve);
     return promise;
   }
 
   /** Gives a place on. */
   #next(): void {
-    const next = this.#known.shift() ?? this.#strangers.shift();
-    if (next === undefined) {
-      this.#running -= 1;
-      return;
-    }
-    const count = (this.#counts.get(next.address) ?? 1) - 1;
-    if (count === 0) this.#counts.delete(next.address);
-    else this.#counts.set(next.address, count);
-    next.start();
+    this.#turns += 1;
+    const isStrangers = this.#turns % STRANGERS_TURN === 0;
+    const [first, second] = isStrangers ? [this.#strangers, this.#known] : [this.#known, this.#strangers];
+    const start = first.take() ?? second.take();
+    if (start === undefined) this.#running -= 1;
+    else start();
   }
 }

@@ -9,6 +9,7 @@ import {
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
+import { TokenBuckets } from "../../kube/token-buckets.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
 import { ConnectionLimits, type DropReason } from "../../net/connection-limits.ts";
@@ -79,7 +80,17 @@ const CONNECTION_GRACE_MS = 5_000;
 const FULL_STATES = 32;
 const FULL_STATE_MS = 1_000;
 /** Until an agent has shown its token it is anybody; nodes may share an address behind a load balancer. */
-const CONNECTIONS = { strangers: 512, strangersByPeer: 64, burst: 64, perSecond: 10, patience: 20_000 };
+const CONNECTIONS = {
+  strangers: 512,
+  strangersByPeer: 64,
+  burst: 64,
+  perSecond: 10,
+  patience: 20_000,
+  // A token, and what HTTP/2 lets through of the first message before somebody reads it: 64 KiB (RFC 9113, section 6.9.2).
+  bytes: 128 * 1024,
+};
+/** Streams of one node with a good token: so many at once, and so many a second. An agent that comes back waits longer each time. */
+const ARRIVALS = { burst: 20, perSecond: 0.5 };
 /** An agent has one stream. What is beyond is refused by HTTP/2 itself, and a connection on which that goes on is closed. */
 const STREAMS_PER_CONNECTION = 4;
 /** What HTTP/2 may keep for one connection, of heads and of what waits to be sent, in megabytes. A full state is larger than most. */
@@ -89,6 +100,9 @@ export class DistributionServer {
   readonly #options: DistributionOptions;
   readonly #server: Server;
   readonly #sessions = new Map<string, Session>();
+  /** By node: one that has not said hello yet. */
+  readonly #waiting = new Map<string, Session>();
+  readonly #arrivals = new TokenBuckets(ARRIVALS.burst, ARRIVALS.perSecond);
   readonly #fullStates = new Gate(FULL_STATES, FULL_STATE_MS);
   readonly #reviews = new ReviewQueue();
   readonly #limits: ConnectionLimits;
@@ -132,6 +146,11 @@ export class DistributionServer {
   /** Connections on which no agent has been let in yet. */
   get strangers(): number {
     return this.#limits.strangers;
+  }
+
+  /** All that are open. */
+  get connections(): number {
+    return this.#limits.size;
   }
 
   /** @throws ListenError, UnreadableError, UsageError */
@@ -196,8 +215,9 @@ export class DistributionServer {
         authenticate(stream.metadata, authentication),
       );
       if (stream.cancelled) return;
+      if (!this.#arrivals.of(node).take()) throw new StreamRefusal(GrpcStatus.RESOURCE_EXHAUSTED, tooOften(node));
       this.#limits.trust(peer);
-      this.#accept(stream, node);
+      this.#accept(stream, node, peer);
     } catch (cause) {
       const refusal =
         cause instanceof StreamRefusal
@@ -215,7 +235,8 @@ export class DistributionServer {
     }
   }
 
-  #accept(stream: AgentStream, node: string): void {
+  /** Of a node one stream at a time may wait to say hello: each costs memory, and a token may be stolen. */
+  #accept(stream: AgentStream, node: string, peer: string): void {
     const { version, records, watchers, wanted, isPlanning, agents, observer, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
@@ -227,9 +248,12 @@ export class DistributionServer {
       agents,
       fullStates: this.#fullStates,
       log,
-      onHello: (hello) => this.#enter(session, hello, stream.getPeer()),
+      onHello: (hello) => this.#enter(session, hello, peer),
       onObservations: (observations) => watchers.observed(node, observations),
       onEnd: () => {
+        // An agent has one stream on a connection.
+        this.#limits.dismiss(peer);
+        if (this.#waiting.get(node) === session) this.#waiting.delete(node);
         if (this.#sessions.get(node) !== session) return;
         this.#sessions.delete(node);
         records.disconnect(node);
@@ -238,14 +262,17 @@ export class DistributionServer {
         log.info({ node }, "an agent has gone");
       },
     });
+    this.#waiting.get(node)?.refuse(replaced(node));
+    this.#waiting.set(node, session);
   }
 
   /** The latest agent of a node is the one that counts. */
   #enter(session: Session, { version, observes }: Hello, peer: string): void {
     const { node } = session;
     const before = this.#sessions.get(node);
+    this.#waiting.delete(node);
     this.#sessions.set(node, session);
-    before?.refuse(new StreamRefusal(GrpcStatus.ABORTED, `another agent of node ${node} has connected`));
+    before?.refuse(replaced(node));
     this.#options.watchers.connected(node, { version, observes, watch: (watches) => session.watch(watches) });
     this.#options.observer.connection("accepted");
     this.#options.log.info({ node, peer }, "an agent has connected");
@@ -260,6 +287,14 @@ export class DistributionServer {
     const reason = this.#options.notServing();
     return reason === null ? null : new StreamRefusal(GrpcStatus.UNAVAILABLE, reason.message);
   }
+}
+
+function replaced(node: string): StreamRefusal {
+  return new StreamRefusal(GrpcStatus.ABORTED, `another agent of node ${node} has connected`);
+}
+
+function tooOften(node: string): string {
+  return `agents of node ${node} connect too often; connect again later`;
 }
 
 const DISMISSED = new StreamRefusal(GrpcStatus.UNAVAILABLE, "this operator is about to end; connect again");

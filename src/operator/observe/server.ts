@@ -45,7 +45,14 @@ const BODY_BYTES_MAX = 16 * 1024;
  */
 const REQUESTS_BURST = 50;
 const REQUESTS_PER_SECOND = 10;
-const CONNECTIONS = { strangers: 128, strangersByPeer: 32, burst: 64, perSecond: 10, patience: 15_000 };
+const CONNECTIONS = {
+  strangers: 128,
+  strangersByPeer: 32,
+  burst: 64,
+  perSecond: 10,
+  patience: 15_000,
+  bytes: 128 * 1024,
+};
 const RECHECK_MS = 60_000;
 /** Observers come anew after this long, with fresh tokens. */
 const STREAM_MS = 60 * 60_000;
