@@ -112,7 +112,7 @@ test("§9 a neighbour's flood of refused first fragments: the rest of a datagram
     ...["sendhex", first ?? "", "wait", "sendhex", second ?? "", "sleep", "200"],
   ]);
   await sender.line("waiting");
-  await flood(stranger, `raw4 255 firstparts 6000 ${SERVER}`);
+  await flood(stranger, `raw4 255 firstparts 40000 ${SERVER}`);
   sender.tell();
   assert.equal((await sender.finish()).code, 0);
   const tag = parts[0] === undefined ? "" : Buffer.from(parts[0].slice(28)).toString("latin1");

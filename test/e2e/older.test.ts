@@ -1,13 +1,22 @@
 /** Section 3: processes and sockets that were there before the agent are found and bound, without a restart. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { text as bytesOf } from "../packets/bytes.ts";
+import { ip } from "../packets/ip.ts";
+import { icmp, udp } from "../packets/transport.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { entry, profile } from "./harness/profiles.ts";
+import { leaves } from "./harness/sniffing.ts";
+import type { WorkloadPlace } from "./harness/topology.ts";
 
 const SERVER = "198.51.100.1";
+const IP_HEADER = 20;
 
-const lab = await Lab.start("older", { apps: ["shop"], startAgent: false });
+const lab = await Lab.start("older", { apps: ["shop", "free"], startAgent: false });
 const shop = lab.workload("shop");
+/** No profile selects it: what is sent from there shows that an attack itself works. */
+const free = lab.workload("free");
 const { outside } = lab.topology;
 const asker = lab.program("asker");
 const stranger = lab.program("stranger");
@@ -33,6 +42,17 @@ function begin(program: string) {
   });
 }
 
+const ASKING = 42_000;
+const HIDDEN = lab.tag();
+
+/** Sends an ICMP error, with a text in it, that is about a datagram which asker's peer might have sent. */
+function sendError(from: WorkloadPlace, text: string): string {
+  const quoted = ip({ from: SERVER, to: from.ipv4 }, udp({ from: 7000, to: ASKING }, "x"));
+  const error = ip({ from: from.ipv4, to: SERVER }, icmp({ type: 3, code: 3 }, [...quoted, ...bytesOf(text)]));
+  return `connect ${SERVER} 0 sendhex ${Buffer.from(error.slice(IP_HEADER)).toString("hex")}`;
+}
+
+const hidden = lab.start(shop, stranger, `raw4 1 hide wait unhide ${sendError(shop, HIDDEN)}`);
 const listed = begin(asker);
 const others = begin(stranger);
 const listener = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8080 listen echo");
@@ -42,6 +62,7 @@ await Promise.all([listener, otherListener, accepted].map((running) => running.l
 const visitor = lab.start(outside, lab.program("visitor"), `timeout 20000 tcp4 connect ${shop.ipv4} 8082 echo`);
 await Promise.all([...listed, ...others].map(({ running }) => running.line("waiting")));
 await accepted.line("waiting");
+await hidden.line("waiting");
 
 lab.agent.write(
   profile("shop", [
@@ -88,4 +109,15 @@ test("§3 older than the agent, an accepted connection: judged as ingress, and g
   const { code, stderr } = await accepted.finish();
   assert.equal(code, 0, stderr);
   await visitor.kill();
+});
+
+test("§3 attack: a raw socket that no process had open when the agent started does not pass for the kernel's", async () => {
+  const control = (text: string) => lab.run(free, stranger, `raw4 1 hide unhide ${sendError(free, text)}`);
+  assert.ok(await leaves(lab, stranger, control), "without the product it leaves");
+  await lab.passes(shop, asker, `udp4 bind 0.0.0.0 ${ASKING} sendto ${SERVER} 7000 x recv`);
+  const sniffing = lab.start(outside, stranger, `timeout ${patiently(5000)} sniff eth0 ${HIDDEN}`);
+  await sniffing.line("sniffing");
+  hidden.tell();
+  await hidden.finish();
+  assert.equal(await sniffing.succeeds(400), false);
 });

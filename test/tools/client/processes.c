@@ -330,28 +330,51 @@ union control {
 	struct cmsghdr header;
 };
 
-/* Hands the current socket to whoever connects to the path (SCM_RIGHTS), and goes on when that one is done. */
-static void pass(struct client *client, char **arguments)
+/* Sends a descriptor to the other end of a local socket (SCM_RIGHTS). */
+static void send_descriptor(int peer, int descriptor)
 {
-	struct sockaddr_un address;
-	int listener = unix_socket(arguments[0], &address), peer;
 	union control control = {};
 	char byte = 0;
 	struct iovec data = { &byte, 1 };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
 				  .msg_controllen = sizeof(control) };
 
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
+	if (sendmsg(peer, &message, 0) != 1)
+		fail("sendmsg");
+}
+
+static int receive_descriptor(int peer)
+{
+	union control control = {};
+	int descriptor;
+	char byte;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	if (recvmsg(peer, &message, 0) != 1 || control.header.cmsg_type != SCM_RIGHTS)
+		fail("recvmsg");
+	memcpy(&descriptor, CMSG_DATA(&control.header), sizeof(int));
+	return descriptor;
+}
+
+/* Hands the current socket to whoever connects to the path, and goes on when that one is done. */
+static void pass(struct client *client, char **arguments)
+{
+	struct sockaddr_un address;
+	int listener = unix_socket(arguments[0], &address), peer;
+	char byte;
+
 	unlink(arguments[0]);
 	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 1))
 		fail(arguments[0]);
 	say("offering");
 	peer = accept(listener, NULL, NULL);
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &client->socket, sizeof(int));
-	if (sendmsg(peer, &message, 0) != 1)
-		fail("sendmsg");
+	send_descriptor(peer, client->socket);
 	if (read(peer, &byte, 1) < 0)
 		fail("read");
 }
@@ -361,17 +384,27 @@ static void take(struct client *client, char **arguments)
 {
 	struct sockaddr_un address;
 	int peer = unix_socket(arguments[0], &address);
-	union control control = {};
-	char byte;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
 
 	if (connect(peer, (struct sockaddr *)&address, sizeof(address)))
 		fail(arguments[0]);
-	if (recvmsg(peer, &message, 0) != 1 || control.header.cmsg_type != SCM_RIGHTS)
-		fail("recvmsg");
-	memcpy(&client->socket, CMSG_DATA(&control.header), sizeof(int));
+	client->socket = receive_descriptor(peer);
+}
+
+static int hiding_place[2];
+
+/* Puts the current socket where no process has it open: into a message that nobody has read. */
+static void hide(struct client *client, char **arguments)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, hiding_place))
+		fail("socketpair");
+	send_descriptor(hiding_place[0], client->socket);
+	close(client->socket);
+	client->socket = -1;
+}
+
+static void unhide(struct client *client, char **arguments)
+{
+	client->socket = receive_descriptor(hiding_place[1]);
 }
 
 /* Takes a descriptor out of another process of the same user. */
@@ -433,6 +466,8 @@ const struct verb process_verbs[] = {
 	{ "fd", 1, "NUMBER", take_descriptor },
 	{ "pass", 1, "PATH", pass },
 	{ "take", 1, "PATH", take },
+	{ "hide", 0, "", hide },
+	{ "unhide", 0, "", unhide },
 	{ "steal", 2, "PID NUMBER", steal },
 	{ "descriptor", 0, "", print_descriptor },
 	{ "ownmounts", 0, "", own_mounts },
