@@ -92,12 +92,13 @@ static __always_inline void describe_script(struct path_scratch *scratch, struct
 {
 	resolve_script((__u64)BPF_CORE_READ(binary, filename));
 	process->script_id = scratch->script_id;
+	process->script_changed = scratch->script_changed;
 	process->flags |= scratch->script_flags;
 	if (scratch->script_id && is_env(BPF_CORE_READ(binary, interp)))
 		process->flags |= PROCESS_LED_BY_ENV;
 }
 
-/* What was env until now, for a script, stays the script. A changed env has executed whatever it likes. */
+/* What was env until now, for a script, stays the script. A changed env has executed whatever it likes: then the script counts as changed. */
 static __always_inline void keep_script(struct task_struct *task, struct linux_binprm *binary,
 					const struct process *before, struct process *process)
 {
@@ -105,6 +106,7 @@ static __always_inline void keep_script(struct task_struct *task, struct linux_b
 	    !is_led_to_interpreter(task, BPF_CORE_READ(binary, file)))
 		return;
 	process->script_id = before->script_id;
+	process->script_changed = before->changed > before->script_changed ? before->changed : before->script_changed;
 	if (before->flags & (PROCESS_MOUNTED | PROCESS_SCRIPT_MOUNTED))
 		process->flags |= PROCESS_SCRIPT_MOUNTED;
 }
@@ -123,6 +125,7 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 	process->variables = scratch->variables;
 	resolve_executable(scratch, task, BPF_CORE_READ(binary, file), &executable);
 	process->path_id = executable.path_id;
+	process->changed = executable.changed;
 	process->flags = executable.flags;
 	if (is_script(binary))
 		describe_script(scratch, binary, process);
@@ -178,6 +181,7 @@ static __always_inline void describe_running(struct task_struct *task, struct pr
 	scratch = take_scratch(task);
 	resolve_executable(scratch, task, BPF_CORE_READ(task, mm, exe_file), &executable);
 	process->path_id = executable.path_id;
+	process->changed = executable.changed;
 	process->flags = executable.flags;
 	give_scratch_back();
 }
@@ -203,6 +207,8 @@ int process_forked(struct bpf_raw_tracepoint_args *ctx)
 		process.flags = known->flags;
 		process.lineage = known->lineage;
 		process.variables = known->variables;
+		process.changed = known->changed;
+		process.script_changed = known->script_changed;
 	} else {
 		describe_running(child, &process);
 	}

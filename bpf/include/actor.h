@@ -43,7 +43,7 @@ static __always_inline void actor_of(struct task_struct *task, void *socket, str
 	out->cgroup_id = process->cgroup_id;
 	out->path_id = process->path_id;
 	out->script_id = process->script_id;
-	out->flags = process->flags;
+	out->flags = flags_of(process);
 	out->lineage = process->lineage;
 }
 

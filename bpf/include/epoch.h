@@ -14,7 +14,7 @@
 #ifndef PORTCULLIS_EPOCH_H
 #define PORTCULLIS_EPOCH_H
 
-#include "maps.h"
+#include "container.h"
 
 #define EPOCH_NONE 0xffffffffffffffffULL /* of what is judged again with the next packet */
 
@@ -63,7 +63,7 @@ static __always_inline int is_current(const struct actor *actor)
 	if (!process || process->start_time != actor->start_time)
 		return 1;
 	return process->lineage == actor->lineage && process->path_id == actor->path_id &&
-	       process->script_id == actor->script_id && process->flags == actor->flags &&
+	       process->script_id == actor->script_id && flags_of(process) == actor->flags &&
 	       process->cgroup_id == actor->cgroup_id;
 }
 

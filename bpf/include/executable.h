@@ -8,6 +8,7 @@
 #include "path.h"
 
 struct executable {
+	__u64 changed; /* see struct process */
 	__u32 path_id;
 	__u32 flags; /* enum process_flag */
 };
@@ -25,6 +26,36 @@ static __always_inline int has_upper_layer(struct inode *inode)
 	if (bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode)))
 		return 1;
 	return upper != NULL;
+}
+
+/* Where an inode keeps its change time: from 6.11 on, from 6.6 on, and before. */
+struct inode___parts {
+	__s64 i_ctime_sec;
+	__u32 i_ctime_nsec;
+};
+struct inode___hidden {
+	struct timespec64 __i_ctime;
+};
+struct inode___plain {
+	struct timespec64 i_ctime;
+};
+
+#define NSEC_PER_SEC 1000000000ULL
+
+/* When a file was changed last, ns since 1970; 0 on an overlay, which has its layers. */
+static __always_inline __u64 change_time(struct inode *inode)
+{
+	struct inode___hidden *hidden = (void *)inode;
+	struct inode___parts *parts = (void *)inode;
+	struct inode___plain *plain = (void *)inode;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_MAGIC)
+		return 0;
+	if (bpf_core_field_exists(parts->i_ctime_sec))
+		return BPF_CORE_READ(parts, i_ctime_sec) * NSEC_PER_SEC + BPF_CORE_READ(parts, i_ctime_nsec);
+	if (bpf_core_field_exists(hidden->__i_ctime))
+		return BPF_CORE_READ(hidden, __i_ctime.tv_sec) * NSEC_PER_SEC + BPF_CORE_READ(hidden, __i_ctime.tv_nsec);
+	return BPF_CORE_READ(plain, i_ctime.tv_sec) * NSEC_PER_SEC + BPF_CORE_READ(plain, i_ctime.tv_nsec);
 }
 
 /* No name leads to it any more: i_nlink is 0 (also for a memfd), or this one of its names was removed. */
@@ -67,10 +98,12 @@ static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct tas
 static __noinline int resolve_executable(struct path_scratch *scratch, struct task_struct *task, struct file *file,
 					 struct executable *out)
 {
+	out->changed = 0;
 	out->path_id = 0;
 	out->flags = PROCESS_PATH_UNKNOWN;
 	if (!scratch || !file)
 		return 0;
+	out->changed = change_time(BPF_CORE_READ(file, f_inode));
 	out->path_id = path_id_of(scratch, task, file);
 	out->flags = file_flags(task, file) | scratch->flags | (out->path_id ? 0 : PROCESS_PATH_UNKNOWN);
 	return 0;

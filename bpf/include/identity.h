@@ -31,21 +31,29 @@ static __always_inline int current_actor(const struct actor *snapshot, struct ac
 	out->cgroup_id = process->cgroup_id;
 	out->path_id = process->path_id;
 	out->script_id = process->script_id;
-	out->flags = process->flags;
+	out->flags = flags_of(process);
 	out->lineage = process->lineage;
 	return 1;
 }
 
-/* The container of a cgroup, 0 if it is none that policy knows by name. */
-static __always_inline __u32 container_of_cgroup(__u64 cgroup_id)
+/*
+ * Enters the actor's container, 0 if it is none that policy knows by name. Returns whether what is listed for any is for it: one
+ * that is not known yet may be an ephemeral one.
+ */
+static __always_inline int take_container(const struct actor *actor, const struct workload *workload,
+					  struct subject *out)
 {
-	__u32 *container = bpf_map_lookup_elem(&containers, &cgroup_id);
+	__u64 cgroup_id = actor->cgroup_id;
+	struct container *container = bpf_map_lookup_elem(&containers, &cgroup_id);
 
-	return container ? *container : 0;
+	out->container_id = container ? container->id : 0;
+	if (!(workload->flags & WORKLOAD_WITHOUT_EPHEMERAL))
+		return 1;
+	return container && !(container->flags & CONTAINER_EPHEMERAL);
 }
 
-/* The table's entry for a path: the one for this container if there is one, else the one for any. */
-static __always_inline struct binary *find_binary(__u32 table_id, __u32 path_id, __u32 container_id)
+/* The table's entry for a path: the one for this container if there is one, else the one for any, if that counts. */
+static __always_inline struct binary *find_binary(__u32 table_id, __u32 path_id, __u32 container_id, int any)
 {
 	struct binary_key key = { .table_id = table_id, .path_id = path_id, .container_id = container_id };
 	struct binary *binary;
@@ -58,7 +66,7 @@ static __always_inline struct binary *find_binary(__u32 table_id, __u32 path_id,
 			return binary;
 		key.container_id = 0;
 	}
-	return bpf_map_lookup_elem(&binaries, &key);
+	return any ? bpf_map_lookup_elem(&binaries, &key) : NULL;
 }
 
 /*
@@ -88,6 +96,8 @@ static __always_inline __u32 script_of(const struct actor *actor, const struct w
 {
 	if ((actor->flags & PROCESS_SCRIPT_MOUNTED) && (workload->flags & WORKLOAD_OWN_ROOTS))
 		return 0;
+	if (actor->flags & PROCESS_SCRIPT_CHANGED)
+		return 0;
 	return actor->script_id;
 }
 
@@ -102,14 +112,14 @@ static __noinline void subject_of(const struct actor *actor, const struct worklo
 {
 	int modified = is_modified(actor->flags, workload->flags);
 	__u32 path_id = actor->path_id, script_id = script_of(actor, workload);
+	int any = take_container(actor, workload, out);
 	struct binary *binary;
 
-	out->container_id = container_of_cgroup(actor->cgroup_id);
-	binary = find_binary(workload->table_id, script_id, out->container_id);
+	binary = find_binary(workload->table_id, script_id, out->container_id, any);
 	if (binary)
 		path_id = script_id;
 	else
-		binary = find_binary(workload->table_id, path_id, out->container_id);
+		binary = find_binary(workload->table_id, path_id, out->container_id, any);
 	out->path_id = modified ? path_id | PATH_ID_MODIFIED : path_id;
 	if (binary) {
 		out->ruleset = by_direction(binary->ruleset, direction);

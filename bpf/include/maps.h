@@ -66,7 +66,7 @@ PINNED_MAP_WITH_FLAGS(path_texts, BPF_MAP_TYPE_HASH, __u32, struct named_path, 1
 PINNED_MAP(path_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
 PINNED_MAP(claims, BPF_MAP_TYPE_LRU_HASH, struct claim_key, struct claim, 16384);
 PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 131072);
-PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, __u32, 16384, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, struct container, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket_owner, 0,
 		      BPF_F_NO_PREALLOC | BPF_F_CLONE);
 

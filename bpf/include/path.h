@@ -43,6 +43,7 @@ struct path_scratch {
 	__u32 named;                     /* components so far that are neither "." nor ".." */
 	__u32 script_id;                 /* see script.h: the script that was found, and what is to be said of it */
 	__u32 script_flags;
+	__u64 script_changed;
 	struct callback_head *work;      /* see executed_file.h */
 	struct file *file;
 	struct named_path entry;         /* of `path_texts` */

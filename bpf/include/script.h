@@ -141,7 +141,7 @@ static __always_inline int is_walked_name(struct path_scratch *scratch)
 
 /*
  * Enters into the scratch that was taken the script that its task has just executed by the name `filename`: its path id, 0
- * where the task goes by its interpreter, and PROCESS_SCRIPT_MOUNTED. Global, and of numbers, so that it is verified once.
+ * where the task goes by its interpreter, PROCESS_SCRIPT_MOUNTED, and when it was changed. Global, and of numbers, so that it is verified once.
  */
 __noinline int resolve_script(__u64 filename)
 {
@@ -155,6 +155,7 @@ __noinline int resolve_script(__u64 filename)
 	task = scratch->task;
 	scratch->script_id = 0;
 	scratch->script_flags = 0;
+	scratch->script_changed = 0;
 	if (!has_own_directories(task) || !take_typed_path(scratch, task, (void *)filename))
 		return 0;
 	file = find_executed_file(scratch, task);
@@ -171,6 +172,7 @@ __noinline int resolve_script(__u64 filename)
 		return 0;
 	scratch->script_id = intern(scratch, task);
 	scratch->script_flags = flags ? PROCESS_SCRIPT_MOUNTED : 0;
+	scratch->script_changed = change_time(BPF_CORE_READ(file, f_inode));
 	return 0;
 }
 

@@ -27,7 +27,15 @@ import {
 } from "./rules.ts";
 import { kubernetesRule, listOf, objectOf, oneOf, type SchemaNode, setOf } from "./schema-node.ts";
 import { LABEL_SELECTOR, podPeers, servicePeers } from "./schema-selectors.ts";
-import { ACTIONS, ATTACKS, BINARY_MODES, L3_PROTOCOLS, L4_PROTOCOL_NAMES, L7_PROTOCOLS } from "./types.ts";
+import {
+  ACTIONS,
+  ATTACKS,
+  BINARY_MODES,
+  EPHEMERAL_MODES,
+  L3_PROTOCOLS,
+  L4_PROTOCOL_NAMES,
+  L7_PROTOCOLS,
+} from "./types.ts";
 
 /** The rule against duplicates compares every two: 128 entries with the longest paths cost 0.8 of its 10^6 units. */
 export const MAX_PROCESSES = 128;
@@ -218,6 +226,10 @@ export const SPEC_SCHEMA: SchemaNode = objectOf(
       ACTIONS.length,
     ),
     attacks: setOf("Attacks to look for, whatever the rules say.", oneOf(ATTACKS), ATTACKS.length),
+    ephemeralContainers: oneOf(
+      EPHEMERAL_MODES,
+      "Include (the default): entries without a container are for ephemeral containers too (kubectl debug), which may have any image. Exclude: only for the pod's own containers; one such profile of a pod is enough.",
+    ),
     default: network(
       "Rules for traffic that belongs to no listed process. Absent: neighbour discovery (ARP, ICMPv6 133 to 136) for the pod's own addresses, and nothing else.",
     ),

@@ -35,6 +35,10 @@ export type L7Protocol = (typeof L7_PROTOCOLS)[number];
 export const BINARY_MODES = ["Image", "Any"] as const;
 export type BinaryMode = (typeof BINARY_MODES)[number];
 
+/** Whether what is listed for every container is for ephemeral ones (`kubectl debug`) too. */
+export const EPHEMERAL_MODES = ["Include", "Exclude"] as const;
+export type EphemeralMode = (typeof EPHEMERAL_MODES)[number];
+
 export interface ProtocolPort {
   protocol: "tcp" | "udp" | "sctp";
   port: number;
@@ -116,6 +120,7 @@ export interface SecurityProfileSpec {
   labelSelector?: LabelSelector;
   actions?: Action[];
   attacks?: Attack[];
+  ephemeralContainers?: EphemeralMode;
   /** Traffic that belongs to no listed process; absent: neighbour discovery only. */
   default?: Network;
   processes?: ProcessRules[];

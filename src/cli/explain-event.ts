@@ -60,6 +60,8 @@ function subjectOf({ process, reason }: VerdictEvent): Subject | null {
     path: process.path ?? null,
     script: process.script ?? null,
     container: process.container ?? null,
+    // The event does not say it.
+    ephemeral: false,
     modified: process.modified ?? reason === "BinaryModified",
   };
 }

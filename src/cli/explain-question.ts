@@ -17,6 +17,7 @@ export interface ExplainOptions extends PeerOptions {
   unattributed: boolean;
   script?: string;
   container?: string;
+  ephemeral: boolean;
   modified: boolean;
   to?: string;
   from?: string;
@@ -38,9 +39,9 @@ export function parseQuestion(options: ExplainOptions): Question {
 }
 
 function parseProcess(options: ExplainOptions): Subject | null {
-  const { process: path, script, container, modified, unattributed } = options;
+  const { process: path, script, container, ephemeral, modified, unattributed } = options;
   if (unattributed) {
-    const given = path ?? script ?? container ?? (modified || undefined);
+    const given = path ?? script ?? container ?? (ephemeral || modified || undefined);
     if (given !== undefined)
       throw new UsageError("--unattributed is traffic of no process; leave the other options of the process out");
     return null;
@@ -53,7 +54,7 @@ function parseProcess(options: ExplainOptions): Subject | null {
     if (value !== undefined && !value.startsWith("/"))
       throw new UsageError(`${option} ${value}: write an absolute path`);
   }
-  return { path, script: script ?? null, container: container ?? null, modified };
+  return { path, script: script ?? null, container: container ?? null, ephemeral, modified };
 }
 
 function parseTraffic(options: ExplainOptions): Traffic {

@@ -52,6 +52,7 @@ function questionText({ workload, process, traffic }: Question): string {
           process.script ?? process.path,
           ...(process.script ? [`run by ${process.path}`] : []),
           ...(process.container ? [`in container ${process.container}`] : []),
+          ...(process.ephemeral ? ["(ephemeral container)"] : []),
           ...(process.modified ? ["(changed file)"] : []),
         ].join(" ");
   return `${who}, in a workload of ${workload.namespace} with ${labels.join(",") || "no labels"}: ${trafficText(traffic)}`;

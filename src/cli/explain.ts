@@ -79,6 +79,7 @@ export function addQuestionOptions(command: Command): Command {
     .option("--unattributed", "traffic of no process (ARP and ND aside: kernel-made, AF_PACKET)", false)
     .option("--script <path>", "the script that the executable was started for by its first line (#!)")
     .option("-c, --container <name>", "the container that the process is in")
+    .option("--ephemeral", "its container was added to the pod for debugging", false)
     .option("--modified", "the file was created or changed after its container started", false)
     .option(
       "--to <address:port/protocol>",

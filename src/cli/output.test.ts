@@ -247,7 +247,7 @@ function explained(path: string): (width: number) => string {
   const profiles = validProfiles(readProfileSet([{ source: "web.yaml", text: MANIFEST }]));
   const question: Question = {
     workload: { namespace: "shop", labels: { app: "web", "app.kubernetes.io/part-of": "the-shop" } },
-    process: { path, script: null, container: null, modified: false },
+    process: { path, script: null, container: null, ephemeral: false, modified: false },
     traffic: {
       ...{ direction: "egress", resolved: null, question: null, application: "unknown" },
       peer: { remote: parseIp("10.244.100.200") ?? assert.fail(), protocol: 6, port: 6443 },

@@ -87,11 +87,12 @@ export function podRecord(object: KubeObject): PodRecord | null {
 function containersOf(spec: NonNullable<PodObject["spec"]>, status: NonNullable<PodObject["status"]>): Container[] {
   const statuses = [status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses];
   const ids = new Map(statuses.flatMap((list) => list ?? []).map(({ name, containerID }) => [name, containerID]));
-  const listed = [spec.initContainers, spec.containers, spec.ephemeralContainers].flatMap((list) => list ?? []);
-  return listed.map(({ name }) => {
-    const id = (ids.get(name) ?? "").replace(/^[^:]*:\/\//, "");
-    return { $typeName: "portcullis.agent.v1.Container", name: sharedText(name), id };
-  });
+  const record = (ephemeral: boolean) => (container: { name: string }) => {
+    const id = (ids.get(container.name) ?? "").replace(/^[^:]*:\/\//, "");
+    return { $typeName: "portcullis.agent.v1.Container" as const, name: sharedText(container.name), id, ephemeral };
+  };
+  const own = [spec.initContainers, spec.containers].flatMap((list) => list ?? []);
+  return [...own.map(record(false)), ...(spec.ephemeralContainers ?? []).map(record(true))];
 }
 
 const SHARED_WEAKNESSES = new Map<string, readonly Weakness[]>();

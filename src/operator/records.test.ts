@@ -29,9 +29,9 @@ test("of a pod its node, addresses and containers are kept, init and ephemeral o
   );
   assert.deepEqual(record.addresses, ["10.0.0.1", "2001:db8::1"]);
   assert.deepEqual(record.containers, [
-    { $typeName: "portcullis.agent.v1.Container", name: "setup", id: "" },
-    { $typeName: "portcullis.agent.v1.Container", name: "app", id: "abc" },
-    { $typeName: "portcullis.agent.v1.Container", name: "debug", id: "def" },
+    { $typeName: "portcullis.agent.v1.Container", name: "setup", id: "", ephemeral: false },
+    { $typeName: "portcullis.agent.v1.Container", name: "app", id: "abc", ephemeral: false },
+    { $typeName: "portcullis.agent.v1.Container", name: "debug", id: "def", ephemeral: true },
   ]);
   assert.equal(podRecord({ metadata, status: { phase: "Failed" } }), null);
 });

@@ -6,6 +6,7 @@ import { findBinary, nameMasks, originsOf, peerMask, portMask } from "./lookup.t
 import { reverseName } from "./names.ts";
 import { bytesToNumber } from "./prefixes.ts";
 import { EMPTY_RULESET } from "./rulesets.ts";
+import { parseTable, serializeTable } from "./serialize.ts";
 import type { Ruleset, RuleTable } from "./tables.ts";
 import { egressProfile, ingressProfile, processOf, profileOf } from "./testing/profiles.ts";
 
@@ -125,10 +126,30 @@ test("a process in a named container has what the path has in any container, too
       ["/bin/only", "side"],
     ],
   );
-  assert.equal(findBinary(table, "/bin/app", "side")?.rules.egress.blocks.length, 2);
-  assert.equal(findBinary(table, "/bin/app", "main")?.rules.egress.blocks.length, 1);
-  assert.equal(findBinary(table, "/bin/only", "main"), null);
-  assert.equal(findBinary(table, "/bin/only", null), null);
+  assert.equal(findBinary(table, "/bin/app", { container: "side", ephemeral: false })?.rules.egress.blocks.length, 2);
+  assert.equal(findBinary(table, "/bin/app", { container: "main", ephemeral: false })?.rules.egress.blocks.length, 1);
+  assert.equal(findBinary(table, "/bin/only", { container: "main", ephemeral: false }), null);
+  assert.equal(findBinary(table, "/bin/only", { container: null, ephemeral: false }), null);
+});
+
+test("one profile that leaves ephemeral containers out is enough, and only names let them in", () => {
+  const processes = [
+    processOf("/bin/app", { egress: { cidr4: ["10.0.0.0/8"] } }),
+    processOf("/bin/app", { egress: { cidr4: ["11.0.0.0/8"] } }, { container: "debug" }),
+  ];
+  const including = compile(profileOf("a", { processes }));
+  const excluding = compile(profileOf("a", { processes }), profileOf("b", { ephemeralContainers: "Exclude" }));
+  const found = (table: RuleTable, container: string, ephemeral: boolean) =>
+    findBinary(table, "/bin/app", { container, ephemeral })?.rules.egress.blocks.length ?? 0;
+  assert.deepEqual(
+    [including, excluding].map(({ ephemeralContainers }) => ephemeralContainers),
+    ["Include", "Exclude"],
+  );
+  assert.notEqual(including.hash, compile(profileOf("a", { processes, ephemeralContainers: "Exclude" })).hash);
+  assert.deepEqual([found(including, "other", true), found(including, "debug", true)], [1, 2]);
+  assert.deepEqual([found(excluding, "other", true), found(excluding, "debug", true)], [0, 2]);
+  assert.deepEqual([found(excluding, "other", false), found(excluding, "debug", false)], [1, 2]);
+  assert.deepEqual(parseTable(serializeTable(excluding)), excluding);
 });
 
 test("binary: Any is a matter of its block alone", () => {

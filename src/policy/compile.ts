@@ -69,6 +69,7 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
     profiles: names,
     actions: ACTIONS.filter((action) => profiles.some((profile) => profile.spec.actions?.includes(action))),
     attacks: ATTACKS.filter((attack) => profiles.some((profile) => profile.spec.attacks?.includes(attack))),
+    ephemeralContainers: profiles.some(({ spec }) => spec.ephemeralContainers === "Exclude") ? "Exclude" : "Include",
     default: defaults.length === 0 ? null : unite(defaults, "default", context),
     binaries: compileBinaries(
       withFiles(
@@ -108,6 +109,8 @@ export function tableHash(table: Omit<RuleTable, "hash">): string {
     table.attacks,
     table.default && [side(table.default.egress), side(table.default.ingress)],
     table.binaries.map((binary) => [binary.path, binary.container, side(binary.egress), side(binary.ingress)]),
+    // Left out where it says nothing, so that tables of former versions keep their hashes.
+    ...(table.ephemeralContainers === "Exclude" ? ["Exclude"] : []),
   ]);
 }
 

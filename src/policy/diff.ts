@@ -1,5 +1,6 @@
 /** What changes from one rule table to the next, for `revision` events and dry runs. */
 import { DIRECTIONS } from "../api/reasons.ts";
+import type { EphemeralMode } from "../api/types.ts";
 import { type RuleEntry, ruleEntries } from "./entries.ts";
 import { compareText } from "./names.ts";
 import type { Ruleset, RuleTable } from "./tables.ts";
@@ -34,6 +35,7 @@ export interface TableDiff {
   profiles: SetChange;
   actions: SetChange;
   attacks: SetChange;
+  ephemeralContainers: { before: EphemeralMode; after: EphemeralMode };
   /** Only those that change; `default` first, then by path and container. */
   processes: ProcessChange[];
 }
@@ -54,6 +56,7 @@ export function diffTables(before: RuleTable | null, after: RuleTable): TableDif
     profiles: diffSets(before?.profiles ?? [], after.profiles),
     actions: diffSets(before?.actions ?? [], after.actions),
     attacks: diffSets(before?.attacks ?? [], after.attacks),
+    ephemeralContainers: { before: before?.ephemeralContainers ?? "Include", after: after.ephemeralContainers },
     processes: keys
       .map((key) => diffProcess(old.get(key), fresh.get(key)))
       .filter((change): change is ProcessChange => change !== null),
@@ -66,10 +69,15 @@ export function describeDiff(diff: TableDiff): string[] {
     ...describeSet("profile", diff.profiles),
     ...describeSet("action", diff.actions),
     ...describeSet("attack", diff.attacks),
+    ...describeEphemeral(diff.ephemeralContainers),
     ...diff.processes.flatMap(describeProcess),
   ];
   if (lines.length > 0) return lines;
   return [diff.identical ? "no change" : "no change of what is allowed; rules have moved within their profiles"];
+}
+
+function describeEphemeral({ before, after }: TableDiff["ephemeralContainers"]): string[] {
+  return before === after ? [] : [`ephemeral containers: ${before} becomes ${after}`];
 }
 
 function sidesOf(table: RuleTable | null): Map<string, Sides> {

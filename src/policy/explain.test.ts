@@ -9,7 +9,7 @@ import type { Subject } from "./state.ts";
 import { egressProfile, ingressProfile, processOf, profileOf } from "./testing/profiles.ts";
 import { Random } from "./testing/random.ts";
 
-const APP: Subject = { path: "/bin/app", script: null, container: null, modified: false };
+const APP: Subject = { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false };
 const WORKLOAD = { namespace: "default", labels: { app: "web" } };
 const { tcp: TCP, icmp: ICMP } = PROTOCOL_NUMBERS;
 

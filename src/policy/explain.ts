@@ -146,7 +146,7 @@ function explainJudge(table: RuleTable, rights: Rights, links: readonly string[]
     : "no profile has a default, so only neighbour discovery passes";
   if (subject === null) return `it belongs to no process: ${fallback}`;
   const path = subject.path ?? "the executable (its path is not known)";
-  const listed = subject.path !== null && findBinary(table, subject.path, subject.container) !== null;
+  const listed = subject.path !== null && findBinary(table, subject.path, subject) !== null;
   if (listed) return `${path} is listed, but the file was changed and no entry has binary: Any: ${fallback}`;
   const meant =
     subject.path === null

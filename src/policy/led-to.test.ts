@@ -75,7 +75,11 @@ function tableOf(): RuleTable {
   return compileTable([profileOf("web", { processes: listed })], { searchDomains: [] });
 }
 
-const links = (name: string, map: Record<string, string>) => ({ name, fileOf: (path: string) => map[path] ?? path });
+const links = (name: string, map: Record<string, string>) => ({
+  name,
+  ephemeral: false,
+  fileOf: (path: string) => map[path] ?? path,
+});
 
 test("a link gives its rights to the file that it leads to, in its container only", () => {
   const table = tableOf();
@@ -102,4 +106,16 @@ test("what is listed for another container leads nowhere in this one", () => {
   assert.equal(tableLedTo(table, [links("app", { "/bin/nc": "/bin/busybox" })]), table);
   const fitted = tableLedTo(table, [links("tools", { "/bin/nc": "/bin/toolbox" })]);
   assert.ok(fitted.binaries.some(({ path, container }) => path === "/bin/toolbox" && container === "tools"));
+});
+
+test("where ephemeral containers are left out, a link in one has what is listed for it by name", () => {
+  const table: RuleTable = { ...tableOf(), ephemeralContainers: "Exclude" };
+  const debug = { ...links("app", { "/bin/wget": "/bin/busybox" }), ephemeral: true };
+  assert.equal(tableLedTo(table, [debug]), table);
+  const tools = { ...links("tools", { "/bin/nc": "/bin/toolbox", "/bin/wget": "/bin/toolbox" }), ephemeral: true };
+  const [added] = tableLedTo(table, [tools]).binaries.filter(({ path }) => path === "/bin/toolbox");
+  assert.deepEqual(
+    added?.egress.blocks.map(({ field }) => field),
+    ["spec.processes[2].network.egress"],
+  );
 });

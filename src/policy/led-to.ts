@@ -3,6 +3,7 @@
  * that it leads to has its rights, there.
  */
 import { tableHash } from "./compile.ts";
+import { findBinary } from "./lookup.ts";
 import { compareText } from "./names.ts";
 import type { BinaryRules, RuleTable } from "./tables.ts";
 import { uniteRulesets } from "./unite-rulesets.ts";
@@ -10,6 +11,7 @@ import { uniteRulesets } from "./unite-rulesets.ts";
 /** A container of a workload, and what its paths lead to. */
 export interface ContainerFiles {
   name: string;
+  ephemeral: boolean;
   /** The file that a path leads to in this container; the path itself where it is no link, or leads nowhere. */
   fileOf: (path: string) => string;
 }
@@ -19,7 +21,7 @@ export interface ContainerFiles {
  * @throws CompileError if more than 64 blocks meet in one file
  */
 export function tableLedTo(table: RuleTable, containers: readonly ContainerFiles[]): RuleTable {
-  const added = containers.flatMap((container) => entriesOf(table.binaries, container));
+  const added = containers.flatMap((container) => entriesOf(table, container));
   if (added.length === 0) return table;
   const kept = table.binaries.filter(({ path, container }) => !added.some((entry) => isOf(entry, path, container)));
   const { hash: _, ...rest } = table;
@@ -28,16 +30,15 @@ export function tableLedTo(table: RuleTable, containers: readonly ContainerFiles
 }
 
 /** The entries that links of one container call for. */
-function entriesOf(binaries: readonly BinaryRules[], { name, fileOf }: ContainerFiles): BinaryRules[] {
-  const paths = [...new Set(binaries.map(({ path }) => path))].filter(
-    (path) => effective(binaries, path, name) !== null,
-  );
+function entriesOf(table: RuleTable, { name, ephemeral, fileOf }: ContainerFiles): BinaryRules[] {
+  const effective = (path: string) => findBinary(table, path, { container: name, ephemeral })?.rules ?? null;
+  const paths = [...new Set(table.binaries.map(({ path }) => path))].filter((path) => effective(path) !== null);
   const links = Map.groupBy(
     paths.filter((path) => fileOf(path) !== path),
     fileOf,
   );
   return [...links].map(([file, listed]) => {
-    const sources = [file, ...listed].map((path) => effective(binaries, path, name)).filter((entry) => entry !== null);
+    const sources = [file, ...listed].map(effective).filter((entry) => entry !== null);
     const subject = `${file} of container ${name}`;
     return {
       path: file,
@@ -52,13 +53,6 @@ function entriesOf(binaries: readonly BinaryRules[], { name, fileOf }: Container
       ),
     };
   });
-}
-
-/** What the kernel would find for a path in a container. */
-function effective(binaries: readonly BinaryRules[], path: string, container: string): BinaryRules | null {
-  return (
-    binaries.find((entry) => isOf(entry, path, container)) ?? binaries.find((entry) => isOf(entry, path, null)) ?? null
-  );
 }
 
 function isOf(entry: BinaryRules, path: string, container: string | null): boolean {

@@ -4,6 +4,7 @@
  */
 import { compareText } from "./names.ts";
 import { contains, type Family, type Prefix, parsePrefix } from "./prefixes.ts";
+import type { Subject } from "./state.ts";
 import type { BinaryRules, BlockMask, BlockOrigin, NameRule, PeerRule, Ruleset, RuleTable } from "./tables.ts";
 
 /** The binary of a process and its id in the table, from 1. */
@@ -12,9 +13,18 @@ export interface FoundBinary {
   rules: BinaryRules;
 }
 
-/** The entry for this container, else the one for any container; null if the table does not list the path. */
-export function findBinary(table: RuleTable, path: string, container: string | null): FoundBinary | null {
-  for (const wanted of container === null ? [null] : [container, null]) {
+/**
+ * The entry for this container, else the one for any container; null if the table does not list the path for it.
+ * @param container name of the process's container, null where there is none
+ */
+export function findBinary(
+  table: RuleTable,
+  path: string,
+  { container, ephemeral }: Pick<Subject, "container" | "ephemeral">,
+): FoundBinary | null {
+  const named = container === null ? [] : [container];
+  const isOwn = table.ephemeralContainers === "Include" || !ephemeral;
+  for (const wanted of isOwn ? [...named, null] : named) {
     const index = table.binaries.findIndex((binary) => binary.path === path && binary.container === wanted);
     if (index >= 0) return { id: index + 1, rules: table.binaries[index] as BinaryRules };
   }

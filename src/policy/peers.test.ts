@@ -87,7 +87,7 @@ test("explain says by which selector an address is allowed", () => {
     [profile],
     {
       workload: { namespace: "default", labels: { app: "web" } },
-      process: { path: "/bin/app", script: null, container: null, modified: false },
+      process: { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false },
       traffic: {
         direction: "egress",
         peer: { remote, protocol: 6, port: 80 },

@@ -11,7 +11,7 @@ import { egressProfile, ingressProfile, profileOf } from "./testing/profiles.ts"
 import { Random } from "./testing/random.ts";
 
 const { tcp: TCP, udp: UDP, icmp: ICMP } = PROTOCOL_NUMBERS;
-const APP: Subject = { path: "/bin/app", script: null, container: null, modified: false };
+const APP: Subject = { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false };
 const SHELL: Subject = { ...APP, path: "/bin/sh" };
 const OPTIONS = { searchDomains: [] };
 const WEB: EgressRules = {

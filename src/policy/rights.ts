@@ -19,9 +19,9 @@ export interface Destination {
 
 /** The rules of a subject; null stands for traffic of no process. A rule set of `default` where nothing else applies. */
 export function rightsOf(table: RuleTable, subject: Subject | null, direction: Direction): Rights {
-  const scripted = subject?.script ? findBinary(table, subject.script, subject.container) : null;
+  const scripted = subject?.script ? findBinary(table, subject.script, subject) : null;
   const path = scripted ? (subject?.script ?? null) : (subject?.path ?? null);
-  const binary = scripted ?? (subject?.path ? findBinary(table, subject.path, subject.container) : null);
+  const binary = scripted ?? (subject?.path ? findBinary(table, subject.path, subject) : null);
   if (binary !== null) {
     const ruleset = binary.rules[direction];
     const mask = subject?.modified ? ruleset.anyBinary : allBlocks(ruleset);

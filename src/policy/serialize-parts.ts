@@ -2,7 +2,7 @@
  * Rule tables in parts, for the wire: each rule set by itself, and the table with rule sets by their hashes. What has a
  * hash is checked against it on reading.
  */
-import { ACTIONS, ATTACKS } from "../api/types.ts";
+import { ACTIONS, ATTACKS, EPHEMERAL_MODES } from "../api/types.ts";
 import { tableHash } from "./compile.ts";
 import { TableFormatError } from "./errors.ts";
 import { EMPTY_RULESET, rulesetHash } from "./rulesets.ts";
@@ -121,6 +121,10 @@ export function tableOf(
     profiles: array(root.profiles, "profiles").map((name, index) => string(name, `profiles[${index}]`)),
     actions: array(root.actions, "actions").map((action) => oneOf(action, ACTIONS, "actions")),
     attacks: array(root.attacks, "attacks").map((attack) => oneOf(attack, ATTACKS, "attacks")),
+    ephemeralContainers:
+      root.ephemeralContainers === undefined
+        ? "Include"
+        : oneOf(root.ephemeralContainers, EPHEMERAL_MODES, "ephemeralContainers"),
     default: fallback && {
       egress: resolve(fallback.egress, "default.egress"),
       ingress: resolve(fallback.ingress, "default.ingress"),

@@ -12,6 +12,8 @@ export interface Subject {
   script: string | null;
   /** Name of its container, null where there is none. */
   container: string | null;
+  /** That container was added to the pod later, for debugging, or is not known (yet). */
+  ephemeral: boolean;
   /** The file was changed after the container started, is deleted, or a memfd. */
   modified: boolean;
 }

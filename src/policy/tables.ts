@@ -2,7 +2,7 @@
  * Rule tables: what a workload's profiles come to, in the shape in which the kernel looks things up
  * (bpf/include/abi/rules.h). Pure data, JSON-serialisable but for the bigint masks (see `serializeTable`).
  */
-import type { Action, Attack } from "../api/types.ts";
+import type { Action, Attack, EphemeralMode } from "../api/types.ts";
 
 /** Blocks of a rule set, one bit each, bit n for `blocks[n]`. At most 64. */
 export type BlockMask = bigint;
@@ -76,6 +76,8 @@ export interface RuleTable {
   profiles: string[];
   actions: Action[];
   attacks: Attack[];
+  /** `Exclude` where one of the profiles says so. */
+  ephemeralContainers: EphemeralMode;
   /** null: no profile has a `default`; only neighbour discovery for the workload's own addresses passes. */
   default: { egress: Ruleset; ingress: Ruleset } | null;
   /** Index + 1 is the binary id in the kernel; 0 is `default`. */

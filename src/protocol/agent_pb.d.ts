@@ -456,6 +456,13 @@ export declare type Container = Message<"portcullis.agent.v1.Container"> & {
    * @generated from field: string id = 2;
    */
   id: string;
+
+  /**
+   * Added to the pod later, for debugging (spec.ephemeralContainers).
+   *
+   * @generated from field: bool ephemeral = 3;
+   */
+  ephemeral: boolean;
 };
 
 /**

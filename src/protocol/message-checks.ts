@@ -147,7 +147,7 @@ const welcome: FieldChecks<Welcome> = {
 };
 const ruleset: FieldChecks<Ruleset> = { hash, baseHash: hash, content: bytes(MAX_MESSAGE_BYTES) };
 const table: FieldChecks<Table> = { hash, content: bytes(MAX_MESSAGE_BYTES) };
-const container: FieldChecks<Container> = { name, id: text(256) };
+const container: FieldChecks<Container> = { name, id: text(256), ephemeral: flag };
 const binding: FieldChecks<Binding> = {
   podUid: uid,
   namespace: name,

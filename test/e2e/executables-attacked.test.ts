@@ -1,11 +1,22 @@
 /** Section 3: whoever wants to be taken for a listed executable without being it. Each attack works without what stops it. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { CLOCK, readClock } from "../../src/node-agent/ffi/libc.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
+import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
@@ -43,6 +54,15 @@ lab.agent.write(
 const [forgedTag, forged] = startForged();
 await forged.line("waiting");
 await lab.agent.start();
+
+/** Change times are as of the last tick of the clock, 100 to 1,000 of them a second. */
+const COARSE_CLOCK_MS = 20;
+
+function ownCgroupId(): bigint {
+  const [, path] = /^0::(.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8")) ?? [];
+  assert.ok(path !== undefined);
+  return statSync(join(cgroupRoot(), path), { bigint: true }).ino;
+}
 
 /** Older than the agent, which has to believe the kernel of it. */
 function startForged() {
@@ -166,6 +186,27 @@ test("§3 a container's root that is no overlay is its own, too", async () => {
   makeImage(plain, { "opt/app/run": { copyOf: app } });
   bindMount(plain, plain);
   await lab.passes(shop, stranger, `pivot ${plain} exec /opt/app/run ${SEND}`);
+});
+
+test("§3 attack: without an overlay, a listed file is written over after the container's start", async () => {
+  using containers = openMap(lab.agent.pinRoot, "containers");
+  const written = lab.path("written");
+  makeImage(written, { "opt/app/run": { copyOf: app } });
+  bindMount(written, written);
+  const started = readClock(CLOCK.REALTIME);
+  await new Promise((settle) => setTimeout(settle, COARSE_CLOCK_MS));
+  copyFileSync(stranger, `${written}/opt/app/run`);
+  utimesSync(`${written}/opt/app/run`, 0, 0);
+  const verbs = `pivot ${written} exec /opt/app/run ${SEND}`;
+  // It works where no start is known. The tests' own cgroup stands for a container of which it is.
+  await lab.passes(shop, stranger, verbs);
+  containers.set(ownCgroupId(), { started, id: 1, flags: 0 });
+  try {
+    await lab.stops(shop, stranger, verbs, { reason: "BinaryModified", path: "/opt/app/run" });
+    await lab.passes(shop, app, SEND);
+  } finally {
+    containers.delete(ownCgroupId());
+  }
 });
 
 test("§3 attack: a listed program is started by somebody who answers its system calls (seccomp), and hands it another library", async () => {

@@ -6,7 +6,7 @@ import { parsePacket } from "../../src/policy/packet-parser.ts";
 import { createState, type Subject, type WorkloadState } from "../../src/policy/state.ts";
 import type { RuleTable } from "../../src/policy/tables.ts";
 import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
-import type { ClassifierRig, Outcome, ProcessRef } from "../rig/classifier-rig.ts";
+import { type ClassifierRig, EPHEMERAL_CONTAINER, type Outcome, type ProcessRef } from "../rig/classifier-rig.ts";
 import { compileCase, type FuzzCase, type PacketStep } from "./case.ts";
 import { compareCounters, type ExpectedCounters } from "./compare-counters.ts";
 import { compareStates } from "./compare-states.ts";
@@ -173,7 +173,13 @@ export function compareCase(rig: ClassifierRig, fuzzCase: FuzzCase, judge: Evalu
 }
 
 function subjectOf({ path, modified }: ProcessRef, container: string | null): Subject {
-  return { path, script: null, container, modified: modified ?? false };
+  return {
+    path,
+    script: null,
+    container,
+    ephemeral: container === null || container === EPHEMERAL_CONTAINER,
+    modified: modified ?? false,
+  };
 }
 
 function describe(outcome: Outcome | null): string {

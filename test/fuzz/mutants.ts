@@ -125,6 +125,10 @@ export const MUTANTS: Record<string, Evaluate> = {
     const subjects = context.subjects.map((subject) => ({ ...subject, container: null }));
     return evaluate(state, table, packet, { ...context, subjects }, time);
   },
+  "ephemeral containers are not told apart": (state, table, packet, context, time) => {
+    const subjects = context.subjects.map((subject) => ({ ...subject, ephemeral: false }));
+    return evaluate(state, table, packet, { ...context, subjects }, time);
+  },
   "attacks are ignored": (state, table, packet, context, time) =>
     evaluate(state, { ...table, attacks: [] }, packet, context, time),
   "the last byte of the payload is lost": ofPacket((packet) =>

@@ -1,5 +1,5 @@
 /** Random profiles, as their authors would write them. Most are valid; those that are not are passed over. */
-import { API_VERSION, KIND } from "../../src/api/types.ts";
+import { API_VERSION, EPHEMERAL_MODES, KIND } from "../../src/api/types.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 import type { Policy } from "./case.ts";
 import { CONTAINERS, PATHS, PATTERNS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6, SEARCH_DOMAINS } from "./world.ts";
@@ -26,6 +26,7 @@ function randomProfile(random: Random, name: string): unknown {
     processes: distinctProcesses(random),
   };
   if (random.chance(0.3)) spec.attacks = some(random, ATTACKS);
+  if (random.chance(0.3)) spec.ephemeralContainers = random.pick(EPHEMERAL_MODES);
   if (random.chance(0.5)) spec.default = randomNetwork(random);
   return { apiVersion: API_VERSION, kind: KIND, metadata: { name, labels: { app: name } }, spec };
 }

@@ -2,6 +2,7 @@
 import type { Direction } from "../../src/api/reasons.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 import { BROADCAST_MAC, HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { EPHEMERAL_CONTAINER } from "../rig/classifier-rig.ts";
 import type { PacketStep } from "./case.ts";
 import { padded } from "./mutate.ts";
 import { PATHS, STRANGER } from "./world.ts";
@@ -54,7 +55,7 @@ export function randomOwner(random: Random): Owner {
     process: process(),
     ...(random.chance(0.12) ? { creator: process() } : {}),
     ...(random.chance(0.08) ? { former: process() } : {}),
-    ...(random.chance(0.3) ? { container: random.pick(["app", "sidecar"]) } : {}),
+    ...(random.chance(0.3) ? { container: random.pick(["app", "sidecar", EPHEMERAL_CONTAINER]) } : {}),
     ...(random.chance(0.1) ? { socketId: random.below(3) } : {}),
     ...(random.chance(0.1) ? { accepted: true } : {}),
     ...(random.chance(0.3) ? { connected: true } : {}),

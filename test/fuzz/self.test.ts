@@ -8,7 +8,7 @@ import { fuzz, packetWorld } from "./session.ts";
 const rig = new ClassifierRig({ name: "self" });
 after(() => rig[Symbol.dispose]());
 
-const SEED = 6_000_000;
+const SEED = 7_000_000;
 const MILLISECONDS_MAX = 20_000;
 
 for (const [fault, judge] of Object.entries(MUTANTS)) {

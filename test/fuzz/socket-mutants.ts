@@ -62,7 +62,7 @@ function hasEnds({ family, protocol, localPort, remote, remotePort }: Socket, pa
 
 const isNothing = (exit: Exit) => exit === "nothing";
 const isOf = (kind: Socket["kind"]) => (exit: Exit) => typeof exit !== "string" && exit.kind === kind;
-const STRANGER: Subject = { path: "/nobody", script: null, container: null, modified: false };
+const STRANGER: Subject = { path: "/nobody", script: null, container: null, ephemeral: false, modified: false };
 
 export const SOCKET_MUTANTS: Record<string, SocketJudge> = {
   "a listener lends its rights to what leaves without a socket": bySender(isNothing, lentBy("listener")),

@@ -226,5 +226,5 @@ function subjectsOf({ creator, user, former }: Owners): Pick<Socket, "creator" |
 }
 
 function subjectOf({ path, modified }: ProcessRef): Subject {
-  return { path, script: null, container: null, modified: modified ?? false };
+  return { path, script: null, container: null, ephemeral: false, modified: modified ?? false };
 }

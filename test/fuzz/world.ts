@@ -1,4 +1,6 @@
 /** The small world that random cases live in: few enough of everything that things meet. */
+import { EPHEMERAL_CONTAINER } from "../rig/classifier-rig.ts";
+
 export const OWN4 = "10.0.0.2";
 export const OWN6 = "fd00::2";
 export const OWN_LINK_LOCAL = "fe80::2";
@@ -21,7 +23,7 @@ export const PATHS = ["/bin/app", "/bin/dig", "/usr/bin/curl"] as const;
 /** A path that no profile lists. */
 export const STRANGER = "/tmp/stranger";
 
-export const CONTAINERS = [null, "app", "sidecar"] as const;
+export const CONTAINERS = [null, "app", "sidecar", EPHEMERAL_CONTAINER] as const;
 
 const LABEL_63 = "l".repeat(63);
 /** 253 bytes, the longest there is. */

@@ -12,7 +12,13 @@ import { PathNames } from "../../src/node-agent/enforce/path-names.ts";
 import { RuleStore } from "../../src/node-agent/enforce/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/settings.ts";
 import { workloadValue } from "../../src/node-agent/enforce/workload-value.ts";
-import { type AddressKey, ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/node-agent/kernel/abi.gen.ts";
+import {
+  type AddressKey,
+  ContainerFlag,
+  ErrorKind,
+  Event,
+  PATH_ID_MODIFIED,
+} from "../../src/node-agent/kernel/abi.gen.ts";
 import {
   BPFFS_PATH,
   ensureBpffs,
@@ -37,7 +43,10 @@ const LOOPBACK = 1;
 const INSTANCES = 4096;
 
 /** Where test runs are: on no veth, and in no namespace. */
-const NOWHERE: RigPlace = { netnsInum: 1, nsid: -1, hostIfindex: LOOPBACK };
+const NOWHERE: RigPlace = { netnsInum: 1, nsid: -1, hostIfindex: LOOPBACK, podUid: "pod" };
+
+/** Name of the container that counts as an ephemeral one. */
+export const EPHEMERAL_CONTAINER = "debug";
 
 /** Small enough to be read whole after every sequence; what is not here keeps its size. */
 export const MAP_SIZES = {
@@ -132,6 +141,8 @@ export interface RigPlace {
   netnsInum: number;
   nsid: number;
   hostIfindex: number;
+  /** Of a pod, which has containers. */
+  podUid?: string;
 }
 
 export interface WorkloadOptions {
@@ -321,7 +332,11 @@ export class ClassifierRig implements Disposable {
     const known = this.#cgroups.get(container) ?? this.#cgroups.size + 1;
     if (!this.#cgroups.has(container)) {
       this.#cgroups.set(container, known);
-      this.maps.containers.set(BigInt(known), containerId(container));
+      this.maps.containers.set(BigInt(known), {
+        id: containerId(container),
+        started: 0n,
+        flags: container === EPHEMERAL_CONTAINER ? ContainerFlag.EPHEMERAL : 0,
+      });
     }
     return known;
   }

@@ -52,6 +52,7 @@ enum process_flag {
 	PROCESS_MOUNTED = 8,          /* the file is not on the mount that its root directory is on */
 	PROCESS_SCRIPT_MOUNTED = 16,  /* the script's is not */
 	PROCESS_LED_BY_ENV = 32,      /* its script begins with #!/usr/bin/env, which is about to execute the interpreter */
+	PROCESS_SCRIPT_CHANGED = 64,  /* the script was changed after its container's start (container.h) */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
@@ -60,6 +61,8 @@ struct process {
 	__u64 start_time;     /* group leader's start_boottime (start_time where there is none), ns */
 	__u64 cgroup_id;      /* on the cgroup v2 hierarchy */
 	__u64 owner;          /* whose claim the entry is, see struct claim_key */
+	__u64 changed;        /* ns since 1970: when its file was changed last (ctime); 0 on an overlay, where layers tell */
+	__u64 script_changed; /* the same of its script */
 	__u32 path_id;
 	__u32 script_id;      /* the script that its interpreter runs; 0 if it was not executed through a shebang */
 	__u32 flags;          /* enum process_flag */
@@ -71,7 +74,14 @@ struct process {
 	char comm[COMM_MAX];
 };
 
-/* `containers`: HASH, cgroup v2 id (__u64) -> container id (__u32). */
+enum container_flag { CONTAINER_EPHEMERAL = 1 };
+
+/* `containers`: HASH, cgroup v2 id (__u64) -> */
+struct container {
+	__u64 started;        /* ns since 1970; 0: not known, and nothing counts as changed since */
+	__u32 id;             /* FNV-1a of its name */
+	__u32 flags;          /* enum container_flag */
+};
 
 /* Who used a socket, as a snapshot: it outlives the process. */
 struct actor {

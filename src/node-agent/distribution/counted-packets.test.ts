@@ -22,7 +22,9 @@ test("packets are counted for the profiles that list their process, else for the
 });
 
 test("a file that a listed link leads to is counted under the listed name", () => {
-  const fitted = tableLedTo(table, [{ name: "main", fileOf: (path) => (path === "/bin/sh" ? "/bin/busybox" : path) }]);
+  const fitted = tableLedTo(table, [
+    { name: "main", ephemeral: false, fileOf: (path) => (path === "/bin/sh" ? "/bin/busybox" : path) },
+  ]);
   const files = { "main:/bin/sh": "/bin/busybox", "main:/bin/web": "/bin/web" };
   assert.deepEqual(subjectsOf(fitted, "/bin/busybox", files), [
     { profile: "default/base", path: "/bin/sh", container: "main" },

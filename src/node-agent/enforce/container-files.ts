@@ -33,6 +33,7 @@ interface Listed {
 
 interface Container {
   name: string;
+  ephemeral: boolean;
   prefix: string;
   root: string;
 }
@@ -62,8 +63,9 @@ export class ContainerFiles {
     const looks = containers.map((container) => this.#look(workload, container, missing(table, container, files)));
     if (looks.includes("looking")) return null;
     this.#found.delete(workloadKey(workload));
-    const rooted = containers.map(({ name, prefix }) => ({
+    const rooted = containers.map(({ name, ephemeral, prefix }) => ({
       name,
+      ephemeral,
       fileOf: (path: string) => files[prefix + path] ?? path,
     }));
     return { table: tableLedTo(table, rooted), files };
@@ -129,8 +131,10 @@ function isAny({ egress, ingress }: BinaryRules): boolean {
 /** One entry for each container; the others are cgroups that it has made below its own. */
 function firstOfEach(containers: readonly WorkloadContainer[]): Container[] {
   const found = new Map<string, Container>();
-  for (const { name, cgroupId, root } of containers) {
-    if (root !== undefined && !found.has(name)) found.set(name, { name, prefix: `${name}@${cgroupId}:`, root });
+  for (const { name, cgroupId, root, isEphemeral: ephemeral = false } of containers) {
+    if (root !== undefined && !found.has(name)) {
+      found.set(name, { name, ephemeral, prefix: `${name}@${cgroupId}:`, root });
+    }
   }
   return [...found.values()];
 }

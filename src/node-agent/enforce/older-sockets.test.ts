@@ -12,6 +12,8 @@ const SELF: Process = {
   startTime: 77n,
   cgroupId: 5n,
   owner: 5n,
+  changed: 0n,
+  scriptChanged: 0n,
   pathId: 3,
   scriptId: 0,
   flags: 0,

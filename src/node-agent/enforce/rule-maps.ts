@@ -3,6 +3,7 @@ import type {
   AddressKey,
   Binary,
   BinaryKey,
+  Container,
   NameKey,
   NameRule,
   PathText,
@@ -51,5 +52,5 @@ export interface WorkloadMaps {
   interfacesHigh: RuleMap<number, number>;
   namespaces: RuleMap<number, number>;
   addresses: RuleMap<AddressKey, number>;
-  containers: RuleMap<bigint, number>;
+  containers: RuleMap<bigint, Container>;
 }

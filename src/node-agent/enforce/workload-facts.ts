@@ -1,5 +1,6 @@
 /** What the kernel is told of a workload beside its rules: its own addresses, of IP and hardware, and which cgroup is which container. */
-import type { Workload } from "../workload/workload.ts";
+import { type Container, ContainerFlag } from "../kernel/abi.gen.ts";
+import type { Workload, WorkloadContainer } from "../workload/workload.ts";
 import { containerId, hardwareAddress, mappedAddress } from "./entries.ts";
 import type { WorkloadMaps } from "./rule-maps.ts";
 
@@ -31,10 +32,14 @@ export class WorkloadFacts {
   writeContainers(workloads: readonly Pick<Workload, "containers">[]): void {
     const wanted = new Map(
       workloads.flatMap(({ containers }) =>
-        containers.map(({ name, cgroupId }) => [cgroupId, containerId(name)] as const),
+        containers.map((container) => [container.cgroupId, containerValue(container)] as const),
       ),
     );
-    for (const [cgroupId, id] of wanted) this.#maps.containers.set(cgroupId, id);
+    for (const [cgroupId, value] of wanted) {
+      // The clock may have been set since: what was first written down holds.
+      const started = this.#maps.containers.get(cgroupId)?.started ?? 0n;
+      this.#maps.containers.set(cgroupId, started === 0n ? value : { ...value, started });
+    }
     const gone = [...this.#maps.containers.entries()].map(([cgroupId]) => cgroupId).filter((key) => !wanted.has(key));
     this.#maps.containers.deleteAll(gone);
   }
@@ -48,4 +53,8 @@ export class WorkloadFacts {
     const gone = [...this.#maps.addresses.entries()].map(([key]) => key).filter((key) => !live.has(key.workloadId));
     this.#maps.addresses.deleteAll(gone);
   }
+}
+
+function containerValue({ name, started, isEphemeral }: WorkloadContainer): Container {
+  return { id: containerId(name), started: started ?? 0n, flags: isEphemeral ? ContainerFlag.EPHEMERAL : 0 };
 }

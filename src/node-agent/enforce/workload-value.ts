@@ -1,6 +1,7 @@
 /** A workload and its rule table as `struct workload`. Pure. */
 import { ACTIONS, type Action, type Attack } from "../../api/types.ts";
 import { joinsGroups } from "../../policy/link-control.ts";
+import type { RuleTable } from "../../policy/tables.ts";
 import {
   AttackFlag,
   ModeFlag,
@@ -56,12 +57,18 @@ export function workloadValue(
     flags:
       (fallback === null ? WorkloadFlag.DEFAULT_ABSENT : 0) |
       (workload.podUid === undefined ? 0 : WorkloadFlag.OWN_ROOTS) |
-      (joinsGroups(table) ? WorkloadFlag.GROUPS : 0),
+      (joinsGroups(table) ? WorkloadFlag.GROUPS : 0) |
+      (leavesOut(table, workload) ? WorkloadFlag.WITHOUT_EPHEMERAL : 0),
     mode: table.actions.reduce((flags, action) => flags | MODES[action], 0),
     attacks: table.attacks.reduce((flags, attack) => flags | (ATTACKS[attack] ?? 0), 0),
     defaultRuleset:
       fallback === null ? [0, 0] : [rulesetId(rulesets, fallback.egress), rulesetId(rulesets, fallback.ingress)],
   };
+}
+
+/** What is no pod has no containers that could be left out. */
+function leavesOut(table: RuleTable, { podUid }: Pick<Workload, "podUid">): boolean {
+  return podUid !== undefined && table.ephemeralContainers === "Exclude";
 }
 
 /** The actions behind a workload's `mode`. */

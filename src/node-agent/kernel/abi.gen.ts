@@ -125,6 +125,7 @@ export const WorkloadFlag = {
   DEFAULT_ABSENT: 4,
   OWN_ROOTS: 8,
   GROUPS: 16,
+  WITHOUT_EPHEMERAL: 32,
 } as const;
 
 /** `enum veth_flag` */
@@ -154,6 +155,12 @@ export const ProcessFlag = {
   MOUNTED: 8,
   SCRIPT_MOUNTED: 16,
   LED_BY_ENV: 32,
+  SCRIPT_CHANGED: 64,
+} as const;
+
+/** `enum container_flag` */
+export const ContainerFlag = {
+  EPHEMERAL: 1,
 } as const;
 
 /** `enum socket_flag` */
@@ -768,12 +775,14 @@ export const NamedPath: Codec<NamedPath> = {
   },
 };
 
-/** `struct process`, 80 bytes */
+/** `struct process`, 96 bytes */
 export interface Process {
   variables: bigint;
   startTime: bigint;
   cgroupId: bigint;
   owner: bigint;
+  changed: bigint;
+  scriptChanged: bigint;
   pathId: number;
   scriptId: number;
   flags: number;
@@ -785,21 +794,23 @@ export interface Process {
 }
 
 export const Process: Codec<Process> = {
-  SIZE: 80,
-  encode(value: Process, buffer: Buffer = Buffer.alloc(80), offset = 0): Buffer {
+  SIZE: 96,
+  encode(value: Process, buffer: Buffer = Buffer.alloc(96), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.variables, offset);
     buffer.writeBigUInt64LE(value.startTime, offset + 8);
     buffer.writeBigUInt64LE(value.cgroupId, offset + 16);
     buffer.writeBigUInt64LE(value.owner, offset + 24);
-    buffer.writeUInt32LE(value.pathId, offset + 32);
-    buffer.writeUInt32LE(value.scriptId, offset + 36);
-    buffer.writeUInt32LE(value.flags, offset + 40);
-    buffer.writeUInt32LE(value.netnsInum, offset + 44);
-    buffer.writeUInt32LE(value.parentTgid, offset + 48);
-    buffer.writeUInt32LE(value.parentPathId, offset + 52);
-    buffer.writeUInt32LE(value.lineage, offset + 56);
-    writeText(buffer, value.comm, offset + 64, 16, "Process.comm");
-    buffer.fill(0, offset + 60, offset + 64);
+    buffer.writeBigUInt64LE(value.changed, offset + 32);
+    buffer.writeBigUInt64LE(value.scriptChanged, offset + 40);
+    buffer.writeUInt32LE(value.pathId, offset + 48);
+    buffer.writeUInt32LE(value.scriptId, offset + 52);
+    buffer.writeUInt32LE(value.flags, offset + 56);
+    buffer.writeUInt32LE(value.netnsInum, offset + 60);
+    buffer.writeUInt32LE(value.parentTgid, offset + 64);
+    buffer.writeUInt32LE(value.parentPathId, offset + 68);
+    buffer.writeUInt32LE(value.lineage, offset + 72);
+    writeText(buffer, value.comm, offset + 80, 16, "Process.comm");
+    buffer.fill(0, offset + 76, offset + 80);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Process {
@@ -808,14 +819,40 @@ export const Process: Codec<Process> = {
       startTime: buffer.readBigUInt64LE(offset + 8),
       cgroupId: buffer.readBigUInt64LE(offset + 16),
       owner: buffer.readBigUInt64LE(offset + 24),
-      pathId: buffer.readUInt32LE(offset + 32),
-      scriptId: buffer.readUInt32LE(offset + 36),
-      flags: buffer.readUInt32LE(offset + 40),
-      netnsInum: buffer.readUInt32LE(offset + 44),
-      parentTgid: buffer.readUInt32LE(offset + 48),
-      parentPathId: buffer.readUInt32LE(offset + 52),
-      lineage: buffer.readUInt32LE(offset + 56),
-      comm: readText(buffer, offset + 64, 16),
+      changed: buffer.readBigUInt64LE(offset + 32),
+      scriptChanged: buffer.readBigUInt64LE(offset + 40),
+      pathId: buffer.readUInt32LE(offset + 48),
+      scriptId: buffer.readUInt32LE(offset + 52),
+      flags: buffer.readUInt32LE(offset + 56),
+      netnsInum: buffer.readUInt32LE(offset + 60),
+      parentTgid: buffer.readUInt32LE(offset + 64),
+      parentPathId: buffer.readUInt32LE(offset + 68),
+      lineage: buffer.readUInt32LE(offset + 72),
+      comm: readText(buffer, offset + 80, 16),
+    };
+  },
+};
+
+/** `struct container`, 16 bytes */
+export interface Container {
+  started: bigint;
+  id: number;
+  flags: number;
+}
+
+export const Container: Codec<Container> = {
+  SIZE: 16,
+  encode(value: Container, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.started, offset);
+    buffer.writeUInt32LE(value.id, offset + 8);
+    buffer.writeUInt32LE(value.flags, offset + 12);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Container {
+    return {
+      started: buffer.readBigUInt64LE(offset),
+      id: buffer.readUInt32LE(offset + 8),
+      flags: buffer.readUInt32LE(offset + 12),
     };
   },
 };

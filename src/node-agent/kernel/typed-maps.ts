@@ -7,6 +7,7 @@ import {
   BinaryKey,
   Claim,
   ClaimKey,
+  Container,
   Counter,
   CounterKey,
   DeviceKey,
@@ -94,7 +95,7 @@ const TYPES = {
   pathSequence: of(u32, u64),
   claims: of(ClaimKey, Claim),
   processes: of(u32, Process),
-  containers: of(u64, u32),
+  containers: of(u64, Container),
   /** Key: file descriptor of a socket in this process. */
   socketOwners: of(s32, SocketOwner),
   registrations: of(RegistrationKey, Registration),

@@ -9,7 +9,7 @@ export interface PodFacts {
   name: string;
   labels: Readonly<Record<string, string>>;
   /** Init, sidecar and ephemeral containers too. `id` as in the cgroup's path; empty until it is known. */
-  containers: readonly { name: string; id: string }[];
+  containers: readonly { name: string; id: string; ephemeral?: boolean }[];
   /** It shares the node's network namespace: there is no workload to make of it. */
   hostNetwork: boolean;
 }

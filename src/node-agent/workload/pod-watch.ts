@@ -12,7 +12,7 @@ import type { PodFacts } from "./pod-facts.ts";
 import { PodFiles, type PodFilesParts } from "./pod-files.ts";
 import { processNetns, processStart } from "./pod-processes.ts";
 import type { RouteConnection } from "./route-connection.ts";
-import type { Workload, WorkloadContainer } from "./workload.ts";
+import type { Workload } from "./workload.ts";
 
 /** A process that stands for the pod, or for one container of it, as long as it lives. */
 interface Witness {
@@ -160,7 +160,14 @@ export class PodWatch implements Disposable {
     const known = [...processes].flatMap(([{ id, cgroupIds }, pids]) => {
       const { name, witness } = this.#identify(id, pids, facts);
       if (name === null) unnamed += 1;
-      return name === null ? [] : cgroupIds.map((cgroupId) => containerOf(name, cgroupId, witness));
+      return name === null
+        ? []
+        : cgroupIds.map((cgroupId) => ({
+            name,
+            cgroupId,
+            ...(witness === null ? {} : { root: `/proc/${witness}/root` }),
+            ...(isEphemeral(name, facts) ? { isEphemeral: true } : {}),
+          }));
     });
     return { known, settled: unnamed <= 1 && known.every(({ root }) => root !== undefined) && known.length > 0 };
   }
@@ -190,10 +197,6 @@ function oldestFirst(pids: readonly number[]): Witness[] {
   return alive.sort((a, b) => a.start - b.start || a.pid - b.pid);
 }
 
-function containerOf(name: string, cgroupId: bigint, witness: number | null): WorkloadContainer {
-  return witness === null ? { name, cgroupId } : { name, cgroupId, root: `/proc/${witness}/root` };
-}
-
 function starting(uid: string, facts: PodFacts | null): WorkloadError {
   const name = facts === null ? uid : `${facts.namespace}/${facts.name}`;
   return new WorkloadError(
@@ -208,4 +211,11 @@ function onHostNetwork({ namespace, name }: PodFacts): WorkloadError {
     `pod ${namespace}/${name} shares the node's network namespace, where its packets cannot be told from others: ` +
       "it is not protected. Run it without hostNetwork",
   );
+}
+
+/** What the pod's specification does not list (yet) was added to it. */
+function isEphemeral(name: string, facts: PodFacts | null): boolean {
+  if (facts === null) return false;
+  const listed = facts.containers.find((container) => container.name === name);
+  return listed === undefined || listed.ephemeral === true;
 }

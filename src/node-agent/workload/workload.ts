@@ -24,6 +24,10 @@ export interface WorkloadContainer {
    * Absent: it has no process (yet), or shares this machine's files.
    */
   root?: string;
+  /** When its first process began, ns since 1970, as the clock was when it was first seen. Absent: it is not known (yet). */
+  started?: bigint;
+  /** Added to the pod later, for debugging. Absent: it is not. */
+  isEphemeral?: boolean;
 }
 
 /** A workload as its source sees it at this moment. `workloadKey` is what stays the same through its life. */

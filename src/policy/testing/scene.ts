@@ -17,7 +17,7 @@ export const SYN = 0x02;
 export const SYN_ACK = 0x12;
 export const ACK = 0x18;
 
-export const APP: Subject = { path: "/bin/app", script: null, container: null, modified: false };
+export const APP: Subject = { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false };
 export const SHELL: Subject = { ...APP, path: "/bin/sh" };
 
 /** One workload and the profiles that select it. */

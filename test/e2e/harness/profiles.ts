@@ -3,6 +3,7 @@ import type {
   Action,
   Attack,
   EgressRules,
+  EphemeralMode,
   IngressRules,
   Network,
   ProcessRules,
@@ -13,6 +14,7 @@ export interface ProfileParts {
   name?: string;
   actions?: Action[];
   attacks?: Attack[];
+  ephemeralContainers?: EphemeralMode;
   default?: Network;
 }
 

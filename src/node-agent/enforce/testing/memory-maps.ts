@@ -4,6 +4,7 @@ import {
   AddressKey,
   Binary,
   BinaryKey,
+  Container,
   NameKey,
   NameRule,
   PathText,
@@ -98,6 +99,6 @@ export function memoryMaps() {
     interfacesHigh: new MemoryMap("interfaces_high", u32, u32, 100),
     namespaces: new MemoryMap("namespaces", u32, u32, 100),
     addresses: new MemoryMap("addresses", AddressKey, u8, 100),
-    containers: new MemoryMap("containers", u64, u32, 100),
+    containers: new MemoryMap("containers", u64, Container, 100),
   } satisfies RuleMaps & PathMaps & WorkloadMaps;
 }
