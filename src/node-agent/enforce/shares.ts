@@ -39,7 +39,7 @@ export interface ShareType {
   size: number;
   /** A full share pushes entries out; otherwise it takes no more. */
   evicts: boolean;
-  /** What becomes of what is pushed out, or not taken. */
+  /** What becomes of what is pushed out, or not taken. Empty: nothing, for it has served its purpose. */
   consequence: string;
 }
 
@@ -69,13 +69,8 @@ export const SHARES: readonly ShareType[] = [
     FRAGMENTS_SHARE,
     "the rest of the oldest datagrams is refused as Fragment",
   ),
-  ring(
-    ShareKind.ICMP_REQUESTS,
-    "ICMP requests",
-    ["icmpRequests", IcmpRequestKey],
-    ICMP_REQUESTS_SHARE,
-    "late replies to the oldest are dropped",
-  ),
+  // The kernel replies at once: by the time that so many others have come, a request has had its reply.
+  ring(ShareKind.ICMP_REQUESTS, "ICMP requests", ["icmpRequests", IcmpRequestKey], ICMP_REQUESTS_SHARE, ""),
   ring(
     ShareKind.DNS_QUERIES,
     "DNS questions",
@@ -139,12 +134,12 @@ export interface FullShare {
   consequence: string;
 }
 
-/** Shares that have been full, by workload. */
+/** Shares that have been full, at a cost, by workload. */
 export function fullShares(shares: Maps["shares"]): Map<number, FullShare[]> {
   const full = new Map<number, FullShare[]>();
   for (const [{ workloadId, kind }, { lost }] of shares.entries()) {
     const type = SHARES.find((candidate) => candidate.kind === kind);
-    if (type === undefined || lost === 0n) continue;
+    if (type === undefined || type.consequence === "" || lost === 0n) continue;
     const { name, size, consequence } = type;
     full.set(workloadId, [...(full.get(workloadId) ?? []), { name, size, lost: Number(lost), consequence }]);
   }

@@ -1,0 +1,36 @@
+/** What the kernel answers is held against the requests that have come in, of which a workload has a share. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { fullShares } from "../../src/node-agent/enforce/shares.ts";
+import { ICMP_REQUESTS_SHARE } from "../../src/node-agent/kernel/abi.gen.ts";
+import { ping, pong } from "../../test/packets/transport.ts";
+import { appSpec, PEER, Scene } from "../../test/rig/scene.ts";
+
+const scene = new Scene("answers");
+after(() => scene[Symbol.dispose]());
+
+const KERNEL = { kernel: true };
+
+function begin(): void {
+  scene.begin({ ...appSpec(null), default: { ingress: { cidr4: ["0.0.0.0/0"], l4: { protocols: ["icmp"] } } } });
+}
+
+test("a reply of the kernel repeats a request of the last ten seconds", () => {
+  begin();
+  assert.equal(scene.out(PEER, pong(1, 1), KERNEL), "Unattributed");
+  assert.equal(scene.in(PEER, ping(1, 1)), "Allowed");
+  assert.equal(scene.out(PEER, pong(1, 1), KERNEL), "Allowed");
+  assert.equal(scene.out(PEER, pong(1, 2), KERNEL), "Unattributed");
+  scene.rig.advance(11);
+  assert.equal(scene.out(PEER, pong(1, 1), KERNEL), "Unattributed");
+});
+
+test("a pod that is pinged for long has lost nothing by it", () => {
+  begin();
+  for (let sequence = 0; sequence < 2 * ICMP_REQUESTS_SHARE; sequence += 1) {
+    assert.equal(scene.in(PEER, ping(1, sequence)), "Allowed");
+    assert.equal(scene.out(PEER, pong(1, sequence), KERNEL), "Allowed");
+  }
+  assert.equal(scene.out(PEER, pong(1, 1), KERNEL), "Unattributed", "the oldest have gone");
+  assert.deepEqual([...fullShares(scene.rig.maps.shares)], []);
+});
