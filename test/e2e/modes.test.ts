@@ -207,3 +207,28 @@ test("§6 each verdict is counted by process, direction and reason", async () =>
   assert.equal(await packets(counted, "Allowed", "allowed"), 2, "a question and its echo");
   assert.equal(await packets(counted, "Port", "dropped"), 1);
 });
+
+test("§7 status and events name what profiles do: enforced, watching, learning, or nothing at all", async () => {
+  const state = async () => {
+    const { stdout } = await lab.agent.command("status", ...lab.agent.pinOptions);
+    return /State: +(.*?)(?: since .*)?$/m.exec(stdout)?.[1];
+  };
+  const states: [Action[], string][] = [
+    [["alert", "enforce"], "enforced"],
+    [["alert"], "watching"],
+    [[], "watching"],
+    [["learn"], "learning"],
+  ];
+  await mode("enforce");
+  const mark = lab.agent.events.mark();
+  for (const [actions, words] of states) {
+    await mode(...actions);
+    assert.equal(await state(), words, actions.join());
+  }
+  await lab.agent.apply({ ...rules(lab, ["enforce"]), metadata: { name: "other", labels: { app: "other" } } });
+  assert.equal(await state(), "not restricted: no profile selects it");
+  const told = lab.agent.events.since(mark).map((event) => (event.type === "workload" ? [event.state] : []));
+  assert.deepEqual(told.flat(), ["watching", "learning", "unrestricted"]);
+  await lab.agent.apply();
+  assert.match(lab.agent.diagnostics, /there is no SecurityProfile: no workload is restricted/);
+});

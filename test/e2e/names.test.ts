@@ -374,7 +374,8 @@ test("§5 port 53 exempts nothing from layers 1 to 3", async () => {
 
 test("§5 a message on port 53 that is not well-formed DNS is a violation", async () => {
   await stops("names", `udp4 sendto ${DNS} 53 TAG recv`, "DnsMalformed");
-  await stops("names", `udp4 connect ${DNS} 53 sendhex 00 recv`, "DnsMalformed");
+  const short = await stops("names", `udp4 connect ${DNS} 53 sendhex 00 recv`, "DnsMalformed");
+  assert.deepEqual(short.malformed, { fault: "header", offset: 1 }, "what was wrong is in the event");
 });
 
 test("§5 other DNS ports are an option of the agent", async () => {
