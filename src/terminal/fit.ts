@@ -20,6 +20,7 @@ export function shorten(text: string, width: number): string {
 export function shortenPath(path: string, width: number): string {
   if (path.length <= width) return path;
   const file = path.lastIndexOf("/");
+  if (file < 0) return shorten(path, width);
   const tail = `${ELLIPSIS}${path.slice(file)}`;
   for (let end = path.lastIndexOf("/", file - 1); end > 0; end = path.lastIndexOf("/", end - 1)) {
     if (end + 1 + tail.length <= width) return `${path.slice(0, end)}/${tail}`;

@@ -23,6 +23,7 @@ test("a path gives up folders before the name of its file", () => {
   assert.equal(shortenPath(path, 12), "/usr/…/nginx");
   assert.equal(shortenPath(path, 8), "…/nginx");
   assert.equal(shortenPath("/a/very-long-file-name", 11), "very-…-name");
+  assert.equal(shortenPath("db.prod.svc.cluster.local", 11), "db.pr…local", "a name is no path");
   for (let width = 1; width < 40; width += 1) assert.ok(shortenPath(path, width).length <= width, `${width}`);
 });
 
