@@ -96,6 +96,7 @@ export class NodeGuard {
     this.#gate = new Gate(maps, options.log);
     this.#containerFiles = new ContainerFiles({
       files: options.files,
+      processesOf: (cgroupId) => this.enforcement.processesOf(cgroupId),
       onLooked: () => this.attempt("bring the kernel in line", reconcile),
       onError: (workload, cause) =>
         options.log.warn({ workload: workloadName(workload), err: cause }, "cannot follow its listed links"),
@@ -148,7 +149,7 @@ export class NodeGuard {
   /** Workloads whose files cannot be looked at, and why. */
   fileProblems(): { workload: Workload; problem: PortcullisError }[] {
     return this.#options.workloads.snapshot().workloads.flatMap((workload) => {
-      const problem = this.#options.files.problemOf(workloadKey(workload));
+      const problem = this.#fileProblem(workload);
       return problem === null ? [] : [{ workload, problem }];
     });
   }
@@ -210,9 +211,13 @@ export class NodeGuard {
 
   /** What stands in the state file, for `status`, beside what the source of workloads has found. */
   #withProblems(entry: DesiredWorkload): DesiredWorkload {
-    const problem = this.#options.files.problemOf(workloadKey(entry.workload));
+    const problem = this.#fileProblem(entry.workload);
     if (problem === null) return entry;
     return { ...entry, workload: { ...entry.workload, problems: [...entry.workload.problems, problem] } };
+  }
+
+  #fileProblem(workload: Workload): PortcullisError | null {
+    return this.#options.files.problemOf(workloadKey(workload)) ?? this.#containerFiles.problemOf(workload);
   }
 
   #schedule(delay: number): void {

@@ -1,6 +1,6 @@
 /** What is wrong on the node as a whole: hooks that the kernel does not have, and maps that were full. */
 import { create } from "@bufbuild/protobuf";
-import type { PortcullisError } from "../../api/errors.ts";
+import { InternalError, type PortcullisError } from "../../api/errors.ts";
 import { type Problem, ProblemSchema } from "../../protocol/agent_pb.js";
 import type { Enforcement } from "../enforce/enforcement.ts";
 import { ErrorKind } from "../kernel/abi.gen.ts";
@@ -35,10 +35,14 @@ const NAMED_MAX = 3;
 
 /** Pods whose files cannot be looked at. What is in force for them is less than their rights, never more. */
 export function fileProblems(pods: readonly { workload: Workload; problem: PortcullisError }[]): Problem[] {
+  return [...Map.groupBy(pods, ({ problem }) => problem.code).values()].map(fileProblem);
+}
+
+function fileProblem(pods: readonly { workload: Workload; problem: PortcullisError }[]): Problem {
   const [first] = pods;
-  if (first === undefined) return [];
+  if (first === undefined) throw new InternalError("a problem of no pod");
   const names = pods.slice(0, NAMED_MAX).map(({ workload }) => workloadName(workload));
   const more = pods.length > NAMED_MAX ? ` and ${pods.length - NAMED_MAX} more` : "";
   const message = `${names.join(", ")}${more}: ${first.problem.message}`;
-  return [create(ProblemSchema, { code: first.problem.code, message, reducesEnforcement: false })];
+  return create(ProblemSchema, { code: first.problem.code, message, reducesEnforcement: false });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -43,6 +44,7 @@ after(() => files.close());
 let looked = Promise.withResolvers<void>();
 const fitting = new ContainerFiles({
   files,
+  processesOf: () => [],
   onLooked: () => looked.resolve(),
   onError: (_, error) => assert.fail(String(error)),
 });
@@ -106,9 +108,76 @@ test("while files hang, listed paths are themselves", async () => {
     problemOf: () => (isHung ? problem : null),
   };
   const ended = Promise.withResolvers<void>();
-  const hanging = new ContainerFiles({ files: refusing, onLooked: () => ended.resolve(), onError: () => {} });
+  const hanging = new ContainerFiles({
+    files: refusing,
+    processesOf: () => [],
+    onLooked: () => ended.resolve(),
+    onError: () => {},
+  });
   const workload = listing({ name: "app", cgroupId: 11n, root: rootWithLink("hung") });
   assert.equal(hanging.fit(table, workload, {}), null);
   await ended.promise;
   assert.deepEqual(hanging.fit(table, workload, {}), { table, files: {} });
+});
+
+/** As nobody: its root is shut off from who has no CAP_SYS_PTRACE. The second one is root's, and open to who is root. */
+function startProcesses(): [ChildProcess, ChildProcess] {
+  const sleep = (...how: string[]) => spawn("setpriv", [...how, "sleep", "60"], { stdio: "ignore" });
+  return [sleep("--reuid=65534", "--regid=65534", "--clear-groups"), sleep("--bounding-set=-sys_ptrace")];
+}
+
+/** What fitting comes to for an agent without CAP_SYS_PTRACE, with the processes of a container: paths listed, and the problem. */
+function fitWithout(pids: readonly number[], path: string): { listed: string[]; problem: string | null } {
+  const program = `
+    const { ContainerFiles } = await import("${import.meta.dirname}/container-files.ts");
+    const { ForeignFiles } = await import("${import.meta.dirname}/../foreign-files/foreign-files.ts");
+    const { compileTable } = await import("${import.meta.dirname}/../../policy/compile.ts");
+    const { egressProfile } = await import("${import.meta.dirname}/../../policy/testing/profiles.ts");
+    const { SILENT, testWorkload } = await import("${import.meta.dirname}/testing/workloads.ts");
+    const files = new ForeignFiles({ log: SILENT });
+    const profile = egressProfile({ cidr4: ["10.0.0.0/8"] }, ${JSON.stringify(path)});
+    for (const process of profile.spec.processes) process.binary = "Any";
+    const table = compileTable([profile], { searchDomains: [] });
+    const workload = testWorkload(1, { podUid: "a", containers: [{ name: "app", cgroupId: 1n, root: "/proc/${pids[0]}/root" }] });
+    const looked = Promise.withResolvers();
+    const fitting = new ContainerFiles({ files, processesOf: () => ${JSON.stringify(pids)}, onLooked: looked.resolve, onError: () => {} });
+    fitting.fit(table, workload, {});
+    await looked.promise;
+    const fitted = fitting.fit(table, workload, {});
+    const listed = fitted.table.binaries.map(({ path }) => path);
+    console.log(JSON.stringify({ listed, problem: fitting.problemOf?.(workload)?.message ?? null }));
+    files.close();`;
+  const text = execFileSync(
+    "setpriv",
+    [
+      "--bounding-set=-sys_ptrace",
+      process.execPath,
+      "--disable-warning=ExperimentalWarning",
+      "--input-type=module",
+      "--eval",
+      program,
+    ],
+    { encoding: "utf8" },
+  );
+  return JSON.parse(text) as { listed: string[]; problem: string | null };
+}
+
+test("a root that the agent may not look into is told, unless another process of the container lets it in", async () => {
+  const link = join(folder, "link");
+  symlinkSync("/usr/bin/env", link);
+  const processes = startProcesses();
+  try {
+    const [shut, open] = processes.map(({ pid }) => pid ?? assert.fail("it does not start")) as [number, number];
+    // Until it is nobody's.
+    while (statSync(`/proc/${shut}`).uid !== 65534) await new Promise((settle) => setTimeout(settle, 5));
+    const alone = fitWithout([shut], link);
+    assert.deepEqual(alone.listed, [link]);
+    assert.match(
+      alone.problem ?? "",
+      new RegExp(`no process of the container .*/proc/${shut}/root: EACCES.*CAP_SYS_PTRACE`),
+    );
+    assert.deepEqual(fitWithout([shut, open], link), { listed: ["/usr/bin/env", link].sort(), problem: null });
+  } finally {
+    for (const process of processes) process.kill("SIGKILL");
+  }
 });

@@ -8,6 +8,7 @@
 import { tableLedTo } from "../../policy/led-to.ts";
 import { allBlocks } from "../../policy/lookup.ts";
 import type { BinaryRules, RuleTable } from "../../policy/tables.ts";
+import { ForeignFileError } from "../foreign-files/errors.ts";
 import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import type { Ask } from "../foreign-files/questions.ts";
 import { type Workload, type WorkloadContainer, workloadKey } from "../workload/workload.ts";
@@ -20,6 +21,8 @@ export interface FittedTable {
 
 export interface ContainerFilesParts {
   files: Pick<ForeignFiles, "ask" | "problemOf">;
+  /** Processes of a container, by its cgroup: one of them may let the agent look where the first does not. */
+  processesOf(cgroupId: bigint): readonly number[];
   /** Called when a look has come to its end: fitting has another result from now on. */
   onLooked(): void;
   onError(workload: Workload, error: unknown): void;
@@ -34,9 +37,14 @@ interface Listed {
 interface Container {
   name: string;
   ephemeral: boolean;
+  cgroupId: bigint;
   prefix: string;
   root: string;
+  rootMount: string | null;
 }
+
+/** Processes of a container that are tried. */
+const TRIED_MAX = 16;
 
 /** A look that failed is repeated after this long, or once files that hang answer again; listed paths are themselves meanwhile. */
 const AGAIN_MS = 2_000;
@@ -47,9 +55,17 @@ export class ContainerFiles {
   readonly #found = new Map<string, Record<string, string>>();
   /** Containers that are being looked at (infinity), or could not be: until when nobody looks again. */
   readonly #notBefore = new Map<string, number>();
+  /** Why a container could not be looked at. */
+  readonly #problems = new Map<string, ForeignFileError>();
 
   constructor(parts: ContainerFilesParts) {
     this.#parts = parts;
+  }
+
+  /** Why links of a workload's image are not followed, null if they are. */
+  problemOf(workload: Workload): ForeignFileError | null {
+    const keys = firstOfEach(workload.containers).map((container) => containerKey(workload, container));
+    return keys.map((key) => this.#problems.get(key)).find((problem) => problem !== undefined) ?? null;
   }
 
   /**
@@ -73,13 +89,14 @@ export class ContainerFiles {
 
   #look(workload: Workload, container: Container, { paths, planted }: Listed): "done" | "looking" {
     if (paths.length === 0) return "done";
-    const { root } = container;
     const key = containerKey(workload, container);
     const notBefore = this.#notBefore.get(key) ?? 0;
     if (notBefore === Number.POSITIVE_INFINITY) return "looking";
     if (notBefore > Date.now() || this.#parts.files.problemOf(workloadKey(workload)) !== null) return "done";
     this.#notBefore.set(key, Number.POSITIVE_INFINITY);
-    void this.#ask(workload, container, { root, paths, planted });
+    const others = this.#parts.processesOf(container.cgroupId).slice(0, TRIED_MAX);
+    const roots = [...new Set([container.root, ...others.map((pid) => `/proc/${pid}/root`)])];
+    void this.#ask(workload, container, { roots, rootMount: container.rootMount, paths, planted });
     return "looking";
   }
 
@@ -90,8 +107,10 @@ export class ContainerFiles {
       const named = Object.entries(found).map(([path, file]) => [container.prefix + path, file] as const);
       this.#found.set(key, { ...this.#found.get(key), ...Object.fromEntries(named) });
       this.#notBefore.delete(containerKey(workload, container));
+      this.#problems.delete(containerKey(workload, container));
     } catch (error) {
       this.#notBefore.set(containerKey(workload, container), Date.now() + AGAIN_MS);
+      if (error instanceof ForeignFileError) this.#problems.set(containerKey(workload, container), error);
       this.#parts.onError(workload, error);
     }
     this.#parts.onLooked();
@@ -103,7 +122,9 @@ export class ContainerFiles {
       workloads.flatMap((workload) => firstOfEach(workload.containers).map((one) => containerKey(workload, one))),
     );
     const keys = new Set(workloads.map(workloadKey));
-    for (const key of this.#notBefore.keys()) if (!containers.has(key)) this.#notBefore.delete(key);
+    for (const kept of [this.#notBefore, this.#problems]) {
+      for (const key of kept.keys()) if (!containers.has(key)) kept.delete(key);
+    }
     for (const key of this.#found.keys()) if (!keys.has(key)) this.#found.delete(key);
   }
 }
@@ -131,9 +152,9 @@ function isAny({ egress, ingress }: BinaryRules): boolean {
 /** One entry for each container; the others are cgroups that it has made below its own. */
 function firstOfEach(containers: readonly WorkloadContainer[]): Container[] {
   const found = new Map<string, Container>();
-  for (const { name, cgroupId, root, isEphemeral: ephemeral = false } of containers) {
+  for (const { name, cgroupId, root, rootMount = null, isEphemeral: ephemeral = false } of containers) {
     if (root !== undefined && !found.has(name)) {
-      found.set(name, { name, ephemeral, prefix: `${name}@${cgroupId}:`, root });
+      found.set(name, { name, ephemeral, cgroupId, prefix: `${name}@${cgroupId}:`, root, rootMount });
     }
   }
   return [...found.values()];

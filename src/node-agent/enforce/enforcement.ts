@@ -74,6 +74,13 @@ export class Enforcement implements Disposable {
     this.maps.settings.set(0, { ...settings, flags: others | (on ? SettingFlag.REPORT_ALLOWED : 0) });
   }
 
+  /** Processes of a cgroup, as the kernel side has seen them. */
+  processesOf(cgroupId: bigint): number[] {
+    return [...this.maps.processes.entries()]
+      .filter(([, process]) => process.cgroupId === cgroupId)
+      .map(([pid]) => pid);
+  }
+
   /** Gives back what the kernel has evicted of registered sockets, if somebody has many. */
   recountSockets(): void {
     if (isClaimShort(this.maps.claims, ClaimKind.REGISTRATIONS)) recountClaims(this.maps);

@@ -22,7 +22,7 @@ test("spaces and commas in mount information are read back", () => {
   assert.deepEqual(mount?.options, ["rw", "upperdir=/a,b", "workdir=/w"]);
 });
 
-test("in an overlay, what the upper layer has is not the image's, nor is anything if the layer cannot be seen", async () => {
+test("in an overlay, what the upper layer has is not the image's, and where the layer is out of reach what was changed since", async () => {
   const upper = mkdtempSync(join(tmpdir(), "pc-upper-"));
   try {
     mkdirSync(join(upper, "app"));
@@ -31,7 +31,9 @@ test("in an overlay, what the upper layer has is not the image's, nor is anythin
     const seen = container(`rw,lowerdir=/l,upperdir=${upper},workdir=/w`);
     assert.equal(await isOfImage("/app/changed.py", 1, seen), false);
     assert.equal(await isOfImage("/app/run.py", 1, seen), true);
-    assert.equal(await isOfImage("/app/run.py", 1, container("rw,upperdir=/does/not/exist")), false);
+    const unreachable = { ...container("rw,upperdir=/does/not/exist"), started: 1000 };
+    assert.equal(await isOfImage("/app/run.py", 1000, unreachable), true);
+    assert.equal(await isOfImage("/app/run.py", 1001, unreachable), false);
     assert.equal(await isOfImage("/app/run.py", 1, container("ro,lowerdir=/l")), true);
   } finally {
     rmSync(upper, { recursive: true, force: true });

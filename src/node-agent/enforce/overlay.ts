@@ -9,6 +9,8 @@ import { causeCode } from "../../api/errors.ts";
 
 /** One line of /proc/PID/mountinfo (proc_pid_mountinfo(5)). */
 export interface Mount {
+  /** Of this mount and no other, as long as it is there. */
+  id: string;
   /** `major:minor` of the file system. */
   device: string;
   /** Folder of the file system that is mounted. */
@@ -29,12 +31,13 @@ export function parseMountInfo(text: string): Mount[] {
     .flatMap((line) => {
       const fields = line.split(" ");
       const separator = fields.indexOf("-");
-      const [device, root, mountPoint] = [fields[2], fields[3], fields[4]];
+      const [id, device, root, mountPoint] = [fields[0], fields[2], fields[3], fields[4]];
       const [type, options] = [fields[separator + 1], fields[separator + 3]];
-      if (separator < 0 || device === undefined || root === undefined) return [];
+      if (separator < 0 || id === undefined || device === undefined || root === undefined) return [];
       if (mountPoint === undefined || type === undefined) return [];
       return [
         {
+          id,
           device,
           root: unescapeOctal(root),
           mountPoint: unescapeOctal(mountPoint),
@@ -56,9 +59,10 @@ export function mountOf(mounts: Mount[], path: string): Mount | null {
 }
 
 /**
- * Whether what is at a path is as the image has it: on the container's root, and not changed since. What cannot be looked at is not.
+ * Whether what is at a path is as the image has it: on the container's root, and not changed since.
  * @param path absolute, in the process's root
- * @param changed when it was last changed (ctime), ms since 1970; what counts where the root is no overlay
+ * @param changed when it was last changed (ctime), ms since 1970; what counts where the root is no overlay, or its upper layer is out of
+ *   reach: nobody inside can set it
  * @param container what a process in it tells: its mounts, and when it started
  */
 export async function isOfImage(
@@ -76,7 +80,7 @@ export async function isOfImage(
   for (const folder of [upper, posix.join(NODE_ROOT, upper)]) {
     if (await isThere(folder)) return !(await isThere(posix.join(folder, mount.root, path)));
   }
-  return false;
+  return changed <= started;
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -42,7 +42,9 @@ async function inOwnMounts(script: string): Promise<{ pid: number; end: () => Pr
 }
 
 const links = (workload: string, root: string, path: string) =>
-  files.ask(workload, "links", { root, paths: [path], planted: [path] }).then((found) => found[path]);
+  files
+    .ask(workload, "links", { roots: [root], rootMount: null, paths: [path], planted: [path] })
+    .then((found) => found[path]);
 
 test("who has hung files waits for himself alone, is told so, and is looked at again when they answer", {
   skip: !HAS_FUSE && "no FUSE here",
@@ -78,8 +80,8 @@ test("a process ends although a look of its helper hangs", { skip: !HAS_FUSE && 
     import { ForeignFiles } from "${join(import.meta.dirname, "foreign-files.ts")}";
     const log = { warn() {}, error() {} };
     const files = new ForeignFiles({ log, limit: 100 });
-    await files.ask("b", "links", { root: "/", paths: ["/"], planted: [] });
-    await files.ask("a", "links", { root: "/proc/${hung.pid}/root${root}", paths: ["/etc/x"], planted: [] }).catch(({ code }) => console.log(code));
+    await files.ask("b", "links", { roots: ["/"], rootMount: null, paths: ["/"], planted: [] });
+    await files.ask("a", "links", { roots: ["/proc/${hung.pid}/root${root}"], rootMount: null, paths: ["/etc/x"], planted: [] }).catch(({ code }) => console.log(code));
     files.close();`;
   const args = ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", program];
   assert.equal(execFileSync(process.execPath, args, { timeout: 5000 }).toString().trim(), "PC_FILES_HUNG");

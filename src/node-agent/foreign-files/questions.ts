@@ -4,16 +4,22 @@
  */
 import { dirname } from "node:path";
 import { resolveInRoot } from "../enforce/files.ts";
-import { imageLinks, type PodProcessMounts, processMounts, processSearchDomains } from "../workload/process-files.ts";
+import {
+  imageLinks,
+  type PodProcessMounts,
+  processMounts,
+  processSearchDomains,
+  readableRoot,
+} from "../workload/process-files.ts";
 
 /** Each kind of question: what is asked, and what is answered. */
 export interface Questions {
   /**
-   * The files that paths lead to inside a root (`/proc/PID/root`), by path: by links of the image alone, but for paths that are
-   * `planted` as well.
+   * The files that paths lead to inside a container's root, by path: by links of the image alone, but for paths that are `planted` as
+   * well. `roots` and `rootMount`: see `readableRoot`.
    */
   links: {
-    ask: { root: string; paths: readonly string[]; planted: readonly string[] };
+    ask: { roots: readonly string[]; rootMount: string | null; paths: readonly string[]; planted: readonly string[] };
     answer: Record<string, string>;
   };
   /** What the mounts of a pod's process tell of its container. */
@@ -29,8 +35,9 @@ export type Answer<K extends QuestionKind> = Questions[K]["answer"];
 type Answering = { [K in QuestionKind]: (ask: Ask<K>) => Promise<Answer<K>> };
 
 const ANSWERING: Answering = {
-  links: async ({ root, paths, planted }) => {
+  links: async ({ roots, rootMount, paths, planted }) => {
     const files: Record<string, string> = {};
+    const root = await readableRoot(roots, rootMount);
     const ofImage = imageLinks(dirname(root));
     for (const path of paths)
       files[path] = await resolveInRoot(root, path, planted.includes(path) ? undefined : ofImage);

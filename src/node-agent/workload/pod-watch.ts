@@ -25,6 +25,8 @@ interface KnownContainer {
   name: string | null;
   /** A process in there whose root is the container's. */
   witness: number | null;
+  /** The mount that is the container's root: a process that has another one later is no witness. */
+  rootMount: string | null;
 }
 
 /**
@@ -158,7 +160,7 @@ export class PodWatch implements Disposable {
     for (const id of this.#containers.keys()) if (!ids.has(id)) this.#containers.delete(id);
     let unnamed = 0;
     const known = [...processes].flatMap(([{ id, cgroupIds }, pids]) => {
-      const { name, witness } = this.#identify(id, pids, facts);
+      const { name, witness, rootMount } = this.#identify(id, pids, facts);
       if (name === null) unnamed += 1;
       return name === null
         ? []
@@ -166,6 +168,7 @@ export class PodWatch implements Disposable {
             name,
             cgroupId,
             ...(witness === null ? {} : { root: `/proc/${witness}/root` }),
+            ...(rootMount === null ? {} : { rootMount }),
             ...(isEphemeral(name, facts) ? { isEphemeral: true } : {}),
           }));
     });
@@ -173,7 +176,7 @@ export class PodWatch implements Disposable {
   }
 
   #identify(id: string, pids: readonly number[], facts: PodFacts | null): KnownContainer {
-    const known = this.#containers.get(id) ?? { name: null, witness: null };
+    const known = this.#containers.get(id) ?? { name: null, witness: null, rootMount: null };
     this.#containers.set(id, known);
     if (known.witness !== null && pids.includes(known.witness)) return known;
     known.witness = null;
@@ -181,7 +184,9 @@ export class PodWatch implements Disposable {
       const mounts = this.#files.mounts(pid);
       if (mounts === null || mounts.container === null) continue;
       known.name ??= mounts.container;
-      if (mounts.isRootMade) known.witness ??= pid;
+      if (!mounts.isRootMade) continue;
+      known.rootMount ??= mounts.rootMount;
+      if (mounts.rootMount === known.rootMount) known.witness ??= pid;
     }
     known.name = facts?.containers.find((container) => container.id === id)?.name ?? known.name;
     return known;

@@ -1,7 +1,7 @@
 /** What the mounts and files of a pod's process tell about its container. Somebody else's files: see ForeignFiles. */
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, stat } from "node:fs/promises";
 import { uptime } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
 import { type LinkFilter, resolveInRoot } from "../enforce/files.ts";
 import { isOfImage, type Mount, parseMountInfo } from "../enforce/overlay.ts";
@@ -34,6 +34,8 @@ export interface PodProcessMounts {
   isRootMade: boolean;
   /** Whether its root is another than the node's. */
   hasOwnRoot: boolean;
+  /** The mount that is its root; null where none is, as in a plain chroot. */
+  rootMount: string | null;
 }
 
 /** Looks at them; null where the process has ended, or has more mounts than are read. */
@@ -45,7 +47,8 @@ export async function processMounts(pid: number, podUid: string): Promise<PodPro
   return {
     container: container?.name ?? null,
     isRootMade: container?.ownRoot ?? false,
-    hasOwnRoot: node === null || rootMount(mounts) !== rootMount(node),
+    hasOwnRoot: node === null || rootFolder(mounts) !== rootFolder(node),
+    rootMount: rootMount(mounts),
   };
 }
 
@@ -66,10 +69,57 @@ function isBeingMade(mounts: readonly Mount[], mountPoint: string): boolean {
   });
 }
 
+function mountedRoot(mounts: readonly Mount[]): Mount | null {
+  return mounts.findLast(({ mountPoint }) => mountPoint === "/") ?? null;
+}
+
 /** Device and folder of what is mounted at `/`; null where nothing is, as in a plain chroot. */
+function rootFolder(mounts: readonly Mount[]): string | null {
+  const root = mountedRoot(mounts);
+  return root === null ? null : `${root.device} ${root.root}`;
+}
+
+/** The same, and which mount of it: a copy in another mount namespace is another one. */
 function rootMount(mounts: readonly Mount[]): string | null {
-  const root = mounts.findLast(({ mountPoint }) => mountPoint === "/");
-  return root === undefined ? null : `${root.device} ${root.root}`;
+  const root = mountedRoot(mounts);
+  return root === null ? null : `${root.id} ${root.device} ${root.root}`;
+}
+
+/** Roots of which why they are of no use is told. */
+const TOLD_MAX = 3;
+
+/**
+ * The first of some processes' roots that is their container's, and can be looked into: who traces, or keeps the agent out, keeps it
+ * out of one process only.
+ * @param roots `/proc/PID/root`, the best first
+ * @param wanted the container's root, as `rootMount` of a process in it; null where it is not known
+ * @throws Error that says why none is
+ */
+export async function readableRoot(roots: readonly string[], wanted: string | null): Promise<string> {
+  const reasons: string[] = [];
+  for (const root of roots) {
+    const reason = await whyUnreadable(root, wanted);
+    if (reason === null) return root;
+    reasons.push(`${root}: ${reason}`);
+  }
+  const more = reasons.length > TOLD_MAX ? `, and ${reasons.length - TOLD_MAX} more` : "";
+  throw new Error(
+    `no process of the container lets the agent look into the container's root (${reasons.slice(0, TOLD_MAX).join(", ")}${more}). ` +
+      "Listed paths that are links of its image are not followed, and what they lead to has no rights. The agent needs CAP_SYS_PTRACE, " +
+      "and no AppArmor or SELinux policy that keeps it out",
+  );
+}
+
+async function whyUnreadable(root: string, wanted: string | null): Promise<string | null> {
+  try {
+    const mounts = wanted === null ? null : await readMounts(dirname(root));
+    if (wanted !== null && (mounts === null || rootMount(mounts) !== wanted))
+      return "another root than the container's";
+    await stat(join(root, "."));
+    return null;
+  } catch (cause) {
+    return causeCode(cause) ?? String(cause);
+  }
 }
 
 /**

@@ -24,6 +24,8 @@ export interface WorkloadContainer {
    * Absent: it has no process (yet), or shares this machine's files.
    */
   root?: string;
+  /** The mount that is its root, as that process had it when it was first seen. */
+  rootMount?: string;
   /** When its first process began, ns since 1970, as the clock was when it was first seen. Absent: it is not known (yet). */
   started?: bigint;
   /** Added to the pod later, for debugging. Absent: it is not. */
