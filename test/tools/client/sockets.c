@@ -199,6 +199,18 @@ static void send_more(struct client *client, char **arguments)
 		fail("send");
 }
 
+/* As `sendmore`, from a pipe. */
+static void splice_more(struct client *client, char **arguments)
+{
+	ssize_t size = strlen(arguments[0]);
+	int ends[2];
+
+	if (pipe(ends) || write(ends[1], arguments[0], size) != size)
+		fail("pipe");
+	if (splice(ends[0], NULL, client->socket, NULL, size, SPLICE_F_MORE) != size)
+		fail("splice");
+}
+
 static void send_to_more(struct client *client, char **arguments)
 {
 	struct sockaddr_storage address;
@@ -416,6 +428,7 @@ const struct verb socket_verbs[] = {
 	{ "send", 1, "TEXT", do_send },
 	{ "sendhex", 1, "BYTES", send_hex },
 	{ "sendmore", 1, "TEXT", send_more },
+	{ "splicemore", 1, "TEXT", splice_more },
 	{ "sendtomore", 3, "ADDRESS PORT TEXT", send_to_more },
 	{ "sendsize", 2, "SIZE TEXT", send_size },
 	{ "sendto", 3, "ADDRESS PORT TEXT", send_to },
