@@ -18,20 +18,22 @@ const STANDARD_INPUT = 0;
 export function readManifestTexts(path: string): ManifestText[] {
   try {
     if (path === "-") return [{ source: path, text: readFileSync(STANDARD_INPUT, "utf8") }];
-    if (!statSync(path).isDirectory()) return [{ source: path, text: readManifestFile(path) }];
-    return readFolder(path);
+    return manifestPaths(path).map((source) => ({ source, text: readManifestFile(source) }));
   } catch (cause) {
     throw cause instanceof PortcullisError ? cause : new UnreadableError(path, cause);
   }
 }
 
-function readFolder(folder: string): ManifestText[] {
-  const names = readdirSync(folder).filter((name) => MANIFEST_FILE.test(name));
+/**
+ * The files that a path stands for: itself, or the manifests of a folder in the order of their names.
+ *
+ * @throws PortcullisError PC_NO_MANIFESTS for a folder without manifests
+ */
+export function manifestPaths(path: string): string[] {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path];
+  const names = readdirSync(path).filter((name) => MANIFEST_FILE.test(name));
   if (names.length === 0) {
-    throw new PortcullisError("PC_NO_MANIFESTS", `${folder} holds no file that ends in .yaml, .yml or .json`);
+    throw new PortcullisError("PC_NO_MANIFESTS", `${path} holds no file that ends in .yaml, .yml or .json`);
   }
-  return names.sort().map((name) => {
-    const source = join(folder, name);
-    return { source, text: readManifestFile(source) };
-  });
+  return names.sort().map((name) => join(path, name));
 }

@@ -11,18 +11,22 @@ import { readCounters, type TrafficCount } from "../node-agent/enforce/counters.
 import { deadPinRoots, detachAll } from "../node-agent/enforce/detach.ts";
 import { acquireLock } from "../node-agent/enforce/lock.ts";
 import { defaultStateDirectory } from "../node-agent/enforce/state.ts";
-import type { EventSink, OutputFormat } from "../node-agent/events/sinks.ts";
+import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { TeeSink } from "../node-agent/events/tee.ts";
 import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
 import { type ReadManifests, readFiles, revisionOf } from "../node-agent/profiles/manifests.ts";
 import type { ProfileRevision } from "../node-agent/profiles/source.ts";
 import { findCommand, SignalRelay } from "../node-agent/workload/guest-process.ts";
 import { createPrivateNamespace, type PrivateNamespace } from "../node-agent/workload/private-namespace.ts";
+import type { PublishedPort } from "../node-agent/workload/private-ruleset.ts";
 import type { WorkloadSource } from "../node-agent/workload/workload.ts";
 import { effectiveSelector, selects } from "../policy/selection.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { lineWidth } from "../terminal/width.ts";
+import { Conversations } from "./conversations.ts";
 import { errorLine } from "./error-line.ts";
 import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
+import { manifestPaths } from "./manifest-files.ts";
 import { requireRoot } from "./node-access.ts";
 import {
   addLogOption,
@@ -33,6 +37,7 @@ import {
   type SettingOptions,
   settingsOf,
 } from "./node-options.ts";
+import { collectPublished } from "./published-port.ts";
 import { RUN_FOLDER, RUN_PREFIX, runPins } from "./run-pins.ts";
 import { trafficLines } from "./traffic-table.ts";
 import { setReportText } from "./validate-report.ts";
@@ -42,6 +47,7 @@ interface RunOptions extends SettingOptions {
   label?: Record<string, string>;
   output: OutputFormat;
   events?: string;
+  publish?: PublishedPort[];
   quiet: boolean;
   privileged: boolean;
   logLevel: LogLevel;
@@ -50,7 +56,7 @@ interface RunOptions extends SettingOptions {
 const EXAMPLES = `
 Examples:
   portcullis run --profile curl.yaml -- curl -s https://example.com/
-  portcullis run --profile web.yaml -o json --events web.json -- ./server --port 8080
+  portcullis run --profile web.yaml --publish 8080 -o json --events web.json -- ./server --port 8080
 
 The command gets the signals that \`run\` gets (INT, TERM, HUP, QUIT, USR1, USR2), and its end is
 waited for; what it has started ends with it. It has the capabilities of a container, whoever runs
@@ -75,7 +81,7 @@ export function runCommand(): Command {
       "Makes a network namespace with a way to the outside and a resolver, puts profiles in force on it, and runs a command in it.",
     )
     .addOption(
-      new Option("--profile <file>", "SecurityProfile manifests; repeatable")
+      new Option("--profile <path>", "SecurityProfile manifests, a file or a folder of them; repeatable")
         .argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
         .makeOptionMandatory(),
     )
@@ -84,6 +90,12 @@ export function runCommand(): Command {
         "--label <key=value>",
         "label of the workload; repeatable (default: those that the profiles select)",
       ).argParser(collectLabel),
+    )
+    .addOption(
+      new Option(
+        "--publish <port>",
+        "lead a TCP port of this machine to the command: PORT, HOSTPORT:PORT or PORT/udp; repeatable",
+      ).argParser(collectPublished),
     )
     .option("-q, --quiet", "no events, only the summary", false)
     .option("--events <file>", "where events and summary go, instead of standard error")
@@ -104,10 +116,10 @@ async function run(command: [string, ...string[]], options: RunOptions): Promise
   using signals = new SignalRelay();
   try {
     findCommand(command[0]);
-    const manifests = readFiles(options.profile, { mustExist: true });
+    const manifests = readFiles(options.profile.flatMap(manifestPaths), { mustExist: true });
     const revision = revisionOf(manifests);
     refuseErrors(revision, manifests);
-    await using place = await createPrivateNamespace(workloadOptions(revision.profiles, options.label, command[0]));
+    await using place = await createPrivateNamespace(workloadOptions(revision.profiles, options, command[0]));
     collectDeadRuns(log);
     for (const { code, message } of place.warnings) log.warn({ code }, message);
     process.exitCode = await runGuarded({ place, revision, command, signals, options, log });
@@ -133,6 +145,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
   const lock = acquireLock(stateDirectory, pinRoot);
   const stream = reportStream(options.events);
   const output = lineSink(stream, options.output, true);
+  const conversations = new Conversations();
   try {
     using files = new ForeignFiles({ log });
     const agent = new Agent({
@@ -140,7 +153,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
       profiles: { current: () => revision, subscribe: () => () => {}, close: () => {} },
       workloads: onlyWorkload(place),
       files,
-      sink: options.quiet ? QUIET : output,
+      sink: options.quiet ? conversations : new TeeSink([output, conversations]),
       startupFailurePolicy: "Block",
       startupTimeout: 0,
     });
@@ -150,7 +163,8 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
       await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
       agent.drainEvents();
       const traffic = readCounters(agent.enforcement.maps.counters, (id) => agent.enforcement.paths.text(id));
-      stream.write(summary(traffic, exitCode, options.output, lineWidth(stream)));
+      const summary = { traffic, conversations, exitCode };
+      stream.write(options.output === "json" ? summaryJson(summary) : summaryText(summary, lineWidth(stream)));
       return exitCode;
     } finally {
       agent.close();
@@ -197,9 +211,9 @@ function requireInForce(agent: Agent): void {
   );
 }
 
-function workloadOptions(profiles: SecurityProfile[], given: Record<string, string> | undefined, command: string) {
+function workloadOptions(profiles: SecurityProfile[], { label, publish = [] }: RunOptions, command: string) {
   const labels =
-    given ?? Object.assign({}, ...profiles.map((profile) => effectiveSelector(profile)?.matchLabels ?? {}));
+    label ?? Object.assign({}, ...profiles.map((profile) => effectiveSelector(profile)?.matchLabels ?? {}));
   const namespace = profiles[0]?.metadata.namespace ?? "default";
   for (const profile of profiles) {
     const selection = selects(profile, { namespace, labels });
@@ -209,7 +223,7 @@ function workloadOptions(profiles: SecurityProfile[], given: Record<string, stri
       `profile ${name} does not select the command's workload: ${selection.reason}. Give --label key=value`,
     );
   }
-  return { name: command.split("/").at(-1) ?? command, namespace, labels };
+  return { name: command.split("/").at(-1) ?? command, namespace, labels, published: publish };
 }
 
 /** Profiles with errors are reported as `portcullis validate` does. */
@@ -245,16 +259,29 @@ function onlyWorkload({ workload }: PrivateNamespace): WorkloadSource {
   };
 }
 
-const QUIET: EventSink = { write: () => {}, end: async () => {} };
+interface Summary {
+  traffic: TrafficCount[];
+  conversations: Conversations;
+  exitCode: number;
+}
 
-function summary(traffic: TrafficCount[], exitCode: number, format: OutputFormat, width: number): string {
-  if (format === "json") {
-    const processes = traffic.map(({ workloadId: _, ...count }) => count);
-    return `${JSON.stringify({ time: new Date().toISOString(), type: "summary", exitCode, traffic: processes })}\n`;
-  }
-  const lines = trafficLines(traffic, width, "  ");
-  const table = lines.length === 0 ? ["  no packet"] : lines;
-  return `\nPackets by process (exit status ${exitCode}):\n\n${table.join("\n")}\n`;
+function summaryJson({ traffic, conversations, exitCode }: Summary): string {
+  const processes = traffic.map(({ workloadId: _, ...count }) => count);
+  const what = { traffic: processes, conversations: conversations.list() };
+  return `${JSON.stringify({ time: new Date().toISOString(), type: "summary", exitCode, ...what })}\n`;
+}
+
+function summaryText({ traffic, conversations, exitCode }: Summary, width: number): string {
+  const packets = trafficLines(traffic, width, "  ");
+  const talks = conversations.lines(width, "  ");
+  return [
+    "",
+    `Packets by process (exit status ${exitCode}):`,
+    "",
+    ...(packets.length === 0 ? ["  no packet"] : packets),
+    ...(talks.length === 0 ? [] : ["", "Who talked to whom:", "", ...talks]),
+    "",
+  ].join("\n");
 }
 
 function collectLabel(text: string, before: Record<string, string> | undefined): Record<string, string> {

@@ -20,7 +20,7 @@ export interface PrivateLink {
   /** A default route for IPv6 too. */
   ipv6Outside: boolean;
   /** The host's resolver listens on loopback, and is reached through this link. */
-  loopbackResolver: boolean;
+  routesLoopback: boolean;
 }
 
 /**
@@ -54,10 +54,10 @@ export function buildPrivateLink(own: RouteConnection, link: PrivateLink): void 
   setUpInsideEnd(link);
 }
 
-function setUpHostEnd(own: RouteConnection, { hostInterface, addresses, loopbackResolver }: PrivateLink): void {
+function setUpHostEnd(own: RouteConnection, { hostInterface, addresses, routesLoopback }: PrivateLink): void {
   quieten(hostInterface);
   writeIpv4Setting(hostInterface, "forwarding", 1);
-  if (loopbackResolver) writeIpv4Setting(hostInterface, "route_localnet", 1);
+  if (routesLoopback) writeIpv4Setting(hostInterface, "route_localnet", 1);
   const linkIndex = indexOf(own, hostInterface);
   const { gateway4, prefixLength4, ipv6 } = addresses;
   addAddress(own, { linkIndex, address: gateway4, prefixLength: prefixLength4 });

@@ -27,7 +27,7 @@ import {
   type ResolverMapping,
   SYSTEMD_RESOLVED_SERVERS,
 } from "./private-resolver.ts";
-import { rulesetText } from "./private-ruleset.ts";
+import { type PublishedPort, rulesetText } from "./private-ruleset.ts";
 import { claimFreeSlot, exclusively, type Slot, slotsInUse } from "./private-slots.ts";
 import { formatResolvConf, type ResolverConfiguration, searchDomains } from "./resolv-conf.ts";
 import { readResolvConf } from "./resolv-conf-file.ts";
@@ -48,6 +48,8 @@ export interface PrivateNamespaceOptions {
   /** Kubernetes namespace; `default` where absent. */
   namespace?: string;
   labels: Readonly<Record<string, string>>;
+  /** Ports of the host's IPv4 addresses that lead to the command. */
+  published?: readonly PublishedPort[];
   /** Where numbers and notes are kept; one per host, `PRIVATE_FOLDER` where absent. */
   folder?: string;
 }
@@ -182,12 +184,16 @@ function furnish(own: RouteConnection, host: HostNetwork, slot: Slot, options: P
   writeFileSync(names.resolvConf, formatResolvConf(insideConfiguration(host.resolvConf, resolvers)), { mode: 0o644 });
   const netnsPath = addBoundNamespace(names.namespace);
   const { hostInterface, table } = names;
-  const loopbackResolver = resolvers.some(({ loopback }) => loopback);
+  const { published = [] } = options;
+  // Both lead from or to addresses of loopback over the link.
+  const routesLoopback = published.length > 0 || resolvers.some(({ loopback }) => loopback);
   // First the rules, then the link: there is no moment in which the link leads where it must not.
   const openedInterfaces = forwarding(folder).open(host.uplinks);
   const inside6 = ipv6Outside ? (addresses.ipv6?.inside ?? null) : null;
-  applyRuleset(rulesetText({ table, hostInterface, inside4: addresses.inside4, inside6, resolvers, openedInterfaces }));
-  buildPrivateLink(own, { hostInterface, netnsPath, addresses, mtu, ipv6Outside, loopbackResolver });
+  applyRuleset(
+    rulesetText({ table, hostInterface, inside4: addresses.inside4, inside6, resolvers, published, openedInterfaces }),
+  );
+  buildPrivateLink(own, { hostInterface, netnsPath, addresses, mtu, ipv6Outside, routesLoopback });
   const searched = searchDomains(host.resolvConf, hostname());
   return { slot, resolvers, workload: describe(own, netnsPath, addresses, searched, options) };
 }

@@ -8,6 +8,7 @@ const ruleset = {
   inside4: "10.213.208.14",
   inside6: null,
   resolvers: [{ inside: "169.254.53.53", host: "192.0.2.1", loopback: false }],
+  published: [],
   openedInterfaces: [],
 };
 
@@ -27,6 +28,14 @@ test("addresses are translated to the outside and to the resolver; loopback and 
     assert.ok(text.includes(`\t\t${rule}\n`), rule);
   }
   assert.doesNotMatch(text, /snat|ip6|nfproto/);
+});
+
+test("a published port leads in, from outside and from the host itself, and nothing else does", () => {
+  assert.doesNotMatch(rulesetText(ruleset), /ct status|fib/);
+  const text = rulesetText({ ...ruleset, published: [{ protocol: "tcp", hostPort: 8080, port: 80 }] });
+  const rule = 'iifname != "pcr3" fib daddr type local tcp dport 8080 dnat ip to 10.213.208.14:80';
+  assert.equal(text.split(rule).length, 3, "prerouting and output");
+  assert.match(text, /oifname "pcr3" ct status dnat accept\n\t\toifname "pcr3" ct state/);
 });
 
 test("a resolver on loopback sees a loopback address", () => {
