@@ -64,6 +64,8 @@ function normalizeEgress(written: WrittenRules, path: FieldPath, warnings: Locat
   if (fqdns.length > 0) rules.fqdns = fqdns;
   const services = distinct(written.services ?? [], serviceText, [...path, "services"], warnings);
   if (services.length > 0) rules.services = structuredClone(services);
+  const peers = distinct(written.peers ?? [], String, [...path, "peers"], warnings);
+  if (peers.length > 0) rules.peers = [...peers];
   const dns = written.l7?.dns ?? written.dns;
   if (dns === undefined) return rules;
   const at = written.l7?.dns ? [...path, "l7", "dns"] : [...path, "dns"];

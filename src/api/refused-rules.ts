@@ -51,6 +51,27 @@ const PEERS: RefusedProfile[] = [
     /pods, cidr4 or cidr6/,
   ),
   refused(
+    "peers on ingress",
+    profileWithIngress({ peers: ["resolver"] }),
+    `${INGRESS}.peers`,
+    "PC_INGRESS_NAMES",
+    /pods, cidr4 or cidr6/,
+  ),
+  refused(
+    "a peer by a name that is none",
+    profileWithEgress({ peers: ["resolvers"] }),
+    `${EGRESS}.peers[0]`,
+    "PC_VALUE_UNKNOWN",
+    /resolver/,
+  ),
+  refused(
+    "the resolver without an IP family",
+    profileWithEgress({ peers: ["resolver"], l3: { protocols: ["arp"] } }),
+    `${EGRESS}.peers`,
+    "PC_FAMILY_CONFLICT",
+    /ipv4 or ipv6/,
+  ),
+  refused(
     "pods without an IP family",
     profileWithEgress({ pods: [{ podSelector: {} }], l3: { protocols: ["arp"] } }),
     `${EGRESS}.pods`,

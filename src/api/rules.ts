@@ -61,7 +61,7 @@ export const DNS_TWICE_RULE: CelRule = {
 
 /** A list of destinations whose family `l3.protocols` rules out. */
 function familyRule(
-  list: "cidr4" | "cidr6" | "fqdns" | "pods" | "services",
+  list: "cidr4" | "cidr6" | "fqdns" | "pods" | "services" | "peers",
   families: readonly ("ipv4" | "ipv6")[],
 ): CelRule {
   const listed = families.map((family) => `'${family}' in self.l3.protocols`).join(" || ");
@@ -80,6 +80,7 @@ export const CIDR6_FAMILY_RULE: CelRule = familyRule("cidr6", ["ipv6"]);
 export const FQDNS_FAMILY_RULE: CelRule = familyRule("fqdns", ["ipv4", "ipv6"]);
 export const PODS_FAMILY_RULE: CelRule = familyRule("pods", ["ipv4", "ipv6"]);
 export const SERVICES_FAMILY_RULE: CelRule = familyRule("services", ["ipv4", "ipv6"]);
+export const PEERS_FAMILY_RULE: CelRule = familyRule("peers", ["ipv4", "ipv6"]);
 
 export const POD_PEER_RULE: CelRule = {
   code: "PC_PEER_EMPTY",
@@ -94,6 +95,14 @@ export const INGRESS_SERVICES_RULE: CelRule = {
   remedy: "list the peers under pods, cidr4 or cidr6",
   rule: "!has(self.services)",
   fieldPath: ".services",
+};
+
+export const INGRESS_PEERS_RULE: CelRule = {
+  code: "PC_INGRESS_NAMES",
+  message: "peers says what may be connected to, which is egress only",
+  remedy: "list the peers under pods, cidr4 or cidr6",
+  rule: "!has(self.peers)",
+  fieldPath: ".peers",
 };
 
 export const INGRESS_FQDNS_RULE: CelRule = {

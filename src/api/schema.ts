@@ -18,9 +18,11 @@ import {
   INGRESS_DNS_RULE,
   INGRESS_FQDNS_RULE,
   INGRESS_L7_DNS_RULE,
+  INGRESS_PEERS_RULE,
   INGRESS_SERVICES_RULE,
   LEARN_RULE,
   PATH_RULE,
+  PEERS_FAMILY_RULE,
   PODS_FAMILY_RULE,
   PORT_RANGE_RULE,
   SERVICES_FAMILY_RULE,
@@ -35,6 +37,7 @@ import {
   L3_PROTOCOLS,
   L4_PROTOCOL_NAMES,
   L7_PROTOCOLS,
+  NAMED_PEERS,
 } from "./types.ts";
 
 /** The rule against duplicates compares every two: 128 entries with the longest paths cost 0.8 of its 10^6 units. */
@@ -134,6 +137,13 @@ const destinations = (whose: string): Record<string, SchemaNode> => ({
   cidr6: listOf(`IPv6 prefixes ${whose}, e.g. 2001:db8::/32.`, CIDR6, MAX_CIDRS),
 });
 
+const namedPeers = (description: string): SchemaNode =>
+  setOf(
+    `${description} resolver: the name servers of its resolv.conf, and in a cluster those of the Service kube-dns.`,
+    oneOf(NAMED_PEERS),
+    NAMED_PEERS.length,
+  );
+
 const EGRESS = objectOf(
   "What may be sent, and answered. Absent: nothing.",
   {
@@ -141,6 +151,7 @@ const EGRESS = objectOf(
     ...destinations("that may be connected to"),
     pods: podPeers("that may be connected to"),
     services: servicePeers("Services that may be connected to."),
+    peers: namedPeers("Peers that may be connected to, by what they are to the workload."),
     l3: L3,
     l4: L4,
     l7: L7,
@@ -154,6 +165,7 @@ const EGRESS = objectOf(
       FQDNS_FAMILY_RULE,
       PODS_FAMILY_RULE,
       SERVICES_FAMILY_RULE,
+      PEERS_FAMILY_RULE,
     ],
   },
 );
@@ -171,6 +183,7 @@ const INGRESS = objectOf(
     services: servicePeers(
       "Refused here: services are for egress only. Known, so that it is never dropped in silence.",
     ),
+    peers: namedPeers("Refused here: peers are for egress only. Known, so that it is never dropped in silence."),
   },
   {
     rules: [
@@ -181,6 +194,7 @@ const INGRESS = objectOf(
       INGRESS_DNS_RULE,
       INGRESS_L7_DNS_RULE,
       INGRESS_SERVICES_RULE,
+      INGRESS_PEERS_RULE,
     ],
   },
 );

@@ -76,6 +76,10 @@ export interface ServicePeer {
   namespace?: string;
 }
 
+/** Peers that each workload has its own addresses of. `resolver`: the name servers of its resolv.conf. */
+export const NAMED_PEERS = ["resolver"] as const;
+export type NamedPeer = (typeof NAMED_PEERS)[number];
+
 export interface IngressRules {
   cidr4?: string[];
   cidr6?: string[];
@@ -89,6 +93,7 @@ export interface EgressRules extends IngressRules {
   /** Names whose addresses may be connected to. */
   fqdns?: string[];
   services?: ServicePeer[];
+  peers?: NamedPeer[];
 }
 
 export interface Network {

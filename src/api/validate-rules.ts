@@ -12,8 +12,10 @@ import {
   INGRESS_DNS_RULE,
   INGRESS_FQDNS_RULE,
   INGRESS_L7_DNS_RULE,
+  INGRESS_PEERS_RULE,
   INGRESS_SERVICES_RULE,
   LEARN_RULE,
+  PEERS_FAMILY_RULE,
   POD_PEER_RULE,
   PODS_FAMILY_RULE,
   PORT_RANGE_RULE,
@@ -101,13 +103,14 @@ const FAMILY_RULES = [
   { list: "fqdns", families: ["ipv4", "ipv6"], finding: FQDNS_FAMILY_RULE },
   { list: "pods", families: ["ipv4", "ipv6"], finding: PODS_FAMILY_RULE },
   { list: "services", families: ["ipv4", "ipv6"], finding: SERVICES_FAMILY_RULE },
+  { list: "peers", families: ["ipv4", "ipv6"], finding: PEERS_FAMILY_RULE },
 ] as const;
 
 function brokenFamilies({ path, direction, rules }: PlacedRules<WrittenRules>): Located[] {
   const protocols: readonly L3Protocol[] | undefined = rules.l3?.protocols;
   if (protocols === undefined) return [];
   return FAMILY_RULES.flatMap(({ list, families, finding }) => {
-    if ((list === "fqdns" || list === "services") && direction === "ingress") return [];
+    if ((list === "fqdns" || list === "services" || list === "peers") && direction === "ingress") return [];
     const listed = (rules[list] ?? []).length > 0;
     return listed && !families.some((family) => protocols.includes(family)) ? [{ path: [...path, list], finding }] : [];
   });
@@ -140,6 +143,7 @@ function namesOnIngress({ path, rules }: PlacedRules<WrittenRules>): Located[] {
     ...(rules.fqdns ? [{ path: [...path, "fqdns"], finding: INGRESS_FQDNS_RULE }] : []),
     ...(rules.dns ? [{ path: [...path, "dns"], finding: INGRESS_DNS_RULE }] : []),
     ...(rules.services ? [{ path: [...path, "services"], finding: INGRESS_SERVICES_RULE }] : []),
+    ...(rules.peers ? [{ path: [...path, "peers"], finding: INGRESS_PEERS_RULE }] : []),
     ...(rules.l7?.dns ? [{ path: [...path, "l7", "dns"], finding: INGRESS_L7_DNS_RULE }] : []),
   ];
 }

@@ -33,7 +33,7 @@ function usedFamilies(profile: SecurityProfile): Set<"ipv4" | "ipv6"> {
     const named = (rules.fqdns ?? []).length > 0;
     const listed = rules.l3?.protocols;
     // Which families pods and services have is not known here; most clusters have IPv4.
-    const selected = (rules.pods ?? []).length > 0 || (rules.services ?? []).length > 0;
+    const selected = [rules.pods, rules.services, rules.peers].some((list) => (list ?? []).length > 0);
     if (selected && (listed?.includes("ipv4") ?? true)) families.add("ipv4");
     if ((rules.cidr4 ?? []).length > 0 || (named && (listed?.includes("ipv4") ?? true))) families.add("ipv4");
     if ((rules.cidr6 ?? []).length > 0 || (named && (listed?.includes("ipv6") ?? false))) families.add("ipv6");

@@ -38,8 +38,8 @@ type Rules = PlacedRules<EgressRules>;
 const hasEntries = (list: readonly unknown[] | undefined): boolean => (list ?? []).length > 0;
 
 /** Peers whose addresses, of either family, are found out as they come. */
-function hasSelectedPeers({ pods, services }: EgressRules): boolean {
-  return hasEntries(pods) || hasEntries(services);
+function hasSelectedPeers({ pods, services, peers }: EgressRules): boolean {
+  return hasEntries(pods) || hasEntries(services) || hasEntries(peers);
 }
 
 function never(path: (string | number)[], message: string, remedy: string): Located {
@@ -51,7 +51,7 @@ function neverMatches({ path, direction, rules }: Rules): Located[] {
   const hasPeer =
     hasEntries(rules.cidr4) || hasEntries(rules.cidr6) || hasEntries(rules.fqdns) || hasSelectedPeers(rules);
   const hasPort = hasEntries(rules.l4?.protocols) || hasEntries(rules.l4?.protocolPorts);
-  const peerFields = direction === "egress" ? "cidr4, cidr6, fqdns, pods or services" : "cidr4, cidr6 or pods";
+  const peerFields = direction === "egress" ? "cidr4, cidr6, fqdns, pods, services or peers" : "cidr4, cidr6 or pods";
   const found: Located[] = [];
   if (hasPort && !hasPeer) {
     found.push(never([...path, "l4"], "allows ports, but no peer is listed, so nothing passes", `add ${peerFields}`));
@@ -154,7 +154,7 @@ function unresolvable({ path, rules }: Rules): Located[] {
   if (!hasEntries(rules.cidr4) && !hasEntries(rules.cidr6) && !hasSelectedPeers(rules)) {
     return warn(
       "lists names, but no resolver can be reached",
-      "add the resolver's address to cidr4 or cidr6, or its Service to services",
+      "add peers: [resolver], or the resolver's address to cidr4 or cidr6",
     );
   }
   if (!allowsDnsPort(rules)) {

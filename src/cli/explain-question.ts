@@ -25,6 +25,7 @@ export interface ExplainOptions extends PeerOptions {
   resolved?: string;
   application?: Application | "none";
   searchDomain: string[];
+  resolver: string[];
   link: string[];
   output: "text" | "json";
 }

@@ -6,7 +6,7 @@ import { printableLines } from "../api/printable.ts";
 import { isValidSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
 import type { SecurityProfile } from "../api/types.ts";
 import type { VerdictEvent } from "../node-agent/events/event.ts";
-import { formatIp } from "../policy/addresses.ts";
+import { formatIp, parseIp } from "../policy/addresses.ts";
 import { type Explanation, explain, type Question } from "../policy/explain.ts";
 import type { Traffic } from "../policy/explain-layers.ts";
 import { type Remedy, remedyOf } from "../policy/remedy.ts";
@@ -62,7 +62,9 @@ export function explainCommand(): Command {
 
 /** As `answer`, with a note where the kernel's reason was another one. @throws UsageError */
 export function answerEvent(profiles: SecurityProfile[], event: VerdictEvent, options: ExplainOptions): void {
-  const { reason } = answer(profiles, questionOfEvent(event), options);
+  const question = questionOfEvent(event);
+  const resolver = [...options.resolver, ...askedResolver(event)];
+  const { reason } = answer(profiles, question, { ...options, resolver });
   if (reason !== "BinaryUnknown" || event.reason === reason || event.process === null) return;
   process.stderr.write(
     printableLines(
@@ -102,6 +104,7 @@ export function addQuestionOptions(command: Command): Command {
       [],
     )
     .option("--search-domain <domain>", "of the workload's resolv.conf; may be repeated", collect, [])
+    .option("--resolver <address>", "a name server of the workload's resolv.conf; may be repeated", collect, [])
     .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"));
 }
 
@@ -109,6 +112,7 @@ export function addQuestionOptions(command: Command): Command {
 export function answer(profiles: SecurityProfile[], question: Question, options: ExplainOptions): Explanation {
   const circumstances = {
     searchDomains: options.searchDomain,
+    resolvers: options.resolver.map(resolverAddress),
     files: linkedFiles(options.link),
     peers: remotePeer(options, question.traffic.peer?.remote ?? null),
   };
@@ -123,6 +127,17 @@ export function answer(profiles: SecurityProfile[], question: Question, options:
   const isRestricted = explanation.judgedBy !== "unrestricted";
   process.exitCode = isRestricted && explanation.allowed ? ExitStatus.GOOD : ExitStatus.NO;
   return explanation;
+}
+
+/** What a refused question was sent to, where the kernel had nothing against that: it is what the profile calls a resolver. */
+function askedResolver({ dns, direction, reason, dst }: VerdictEvent): string[] {
+  return dns !== undefined && dns.rcode === undefined && direction === "egress" && reason !== "Peer" ? [dst.ip] : [];
+}
+
+/** @throws UsageError */
+function resolverAddress(text: string): string {
+  if (parseIp(text) === null) throw new UsageError(`--resolver ${text}: write an address, e.g. 10.96.0.10`);
+  return text;
 }
 
 /** `--link` options as what a listed path stands for besides itself. @throws UsageError */

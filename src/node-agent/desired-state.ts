@@ -64,12 +64,13 @@ function desiredPolicy(
   const selected = selectProfiles(profiles, { namespace, labels: { ...labels } });
   if (selected.length === 0) return { kind: "unrestricted" };
   const searchDomains = [...(workload.searchDomains ?? [])];
+  const { resolvers } = workload;
   if (workload.podUid !== undefined) {
-    const fitted = fit(compileTable(selected, { searchDomains }), workload);
+    const fitted = fit(compileTable(selected, { searchDomains, resolvers }), workload);
     return fitted === null ? { kind: "unchanged" } : { kind: "table", ...fitted };
   }
   // Named network namespaces share the machine's files. A listed name counts as itself too: what runs in a root of its own may have a file of that name.
   const files = new ListedFiles(known);
-  const table = compileTable(selected, { searchDomains, files: (path) => [files.fileOf(path)] });
+  const table = compileTable(selected, { searchDomains, resolvers, files: (path) => [files.fileOf(path)] });
   return { kind: "table", table, files: files.entries() };
 }

@@ -134,6 +134,21 @@ test("pods and services as peers are followed, and only the difference is sent",
   await eventually("an endpoint", () => peersOf(agent, "web").includes("10.2.0.1"));
 });
 
+test("the resolver as a peer is the cluster's DNS Service, as it moves", async () => {
+  cluster.pod("web");
+  const dns = (clusterIP: string) =>
+    cluster.server.put(SERVICES, { metadata: { name: "kube-dns", namespace: "kube-system" }, spec: { clusterIP } });
+  dns("10.96.0.10");
+  const spec = allowing();
+  Object.assign(spec.processes[0]?.network.egress ?? {}, { cidr4: undefined, peers: ["resolver"] });
+  cluster.profile("web", JSON.parse(JSON.stringify(spec)));
+  const operator = await cluster.operator();
+  const agent = cluster.agent(operator, "n1");
+  await eventually("its address", () => peersOf(agent, "web").join() === "10.96.0.10");
+  dns("10.96.0.11");
+  await eventually("the other address", () => peersOf(agent, "web").join() === "10.96.0.11");
+});
+
 test("a namespace that is labelled brings its pods along", async () => {
   cluster.pod("web");
   cluster.pod("db", { namespace: "other", ip: "10.9.0.1", node: "n2" });

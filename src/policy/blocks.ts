@@ -4,11 +4,12 @@
  */
 import type { Direction } from "../api/reasons.ts";
 import type { EgressRules, IngressRules, L3Protocol, L4Protocol, L7Protocol, Network } from "../api/types.ts";
+import { familyAddress, familyOf, parseIp } from "./addresses.ts";
 import { CompileError } from "./errors.ts";
 import { compareText, expandPattern, type NameGrant } from "./names.ts";
-import { describePodPeer, describeServicePeer, type PeerPrefixes, type PeerResolver } from "./peers.ts";
+import { CLUSTER_DNS, describePodPeer, describeServicePeer, type PeerPrefixes, type PeerResolver } from "./peers.ts";
 import { PORT_MAX, PROTOCOL_NUMBERS } from "./ports.ts";
-import { type Prefix, parsePrefix } from "./prefixes.ts";
+import { ADDRESS_BITS, type Family, type Prefix, parsePrefix } from "./prefixes.ts";
 import type { BlockOrigin } from "./tables.ts";
 
 /** A range of ports of one protocol, all of it, or (null) every protocol. */
@@ -32,7 +33,7 @@ export interface Block {
   families: L3Protocol[];
   cidrs4: Prefix[];
   cidrs6: Prefix[];
-  /** Pods and services. */
+  /** Pods, services and the resolver. */
   selected: SelectedPeer[];
   ports: PortRange[];
   /** Null: the payload is not looked at. */
@@ -58,6 +59,8 @@ export interface BlockContext {
   field: string;
   anyBinary: boolean;
   searchDomains: string[];
+  /** Addresses of the name servers in the workload's resolv.conf. */
+  resolvers: readonly string[];
   /** Absent where nobody knows the cluster. */
   peers?: PeerResolver | undefined;
 }
@@ -75,7 +78,7 @@ export function blockOf(network: Network | undefined, direction: Direction, cont
     families: familiesOf(rules, fqdns),
     cidrs4: (rules.cidr4 ?? []).map((cidr) => parsePrefix(cidr, "ipv4")),
     cidrs6: (rules.cidr6 ?? []).map((cidr) => parsePrefix(cidr, "ipv6")),
-    selected: selectedPeers(rules, direction, context),
+    selected: [...selectedPeers(rules, direction, context), ...namedPeers(rules, direction, context)],
     ports: portsOf(rules),
     applications: applicationsOf(rules),
     ask: direction === "egress" ? askOf(rules, fqdns, context.searchDomains) : null,
@@ -123,8 +126,8 @@ export function nameGrants(block: Block, mask: bigint): NameGrant[] {
 function familiesOf(rules: IngressRules, fqdns: string[]): L3Protocol[] {
   if (rules.l3?.protocols !== undefined) return distinct(rules.l3.protocols);
   // What comes by name or by selector may have either family, now or later.
-  const isOpen =
-    fqdns.length > 0 || (rules.pods ?? []).length > 0 || ((rules as EgressRules).services ?? []).length > 0;
+  const { pods, services, peers }: EgressRules = rules;
+  const isOpen = [fqdns, pods, services, peers].some((list) => (list ?? []).length > 0);
   const has4 = (rules.cidr4 ?? []).length > 0 || isOpen;
   const has6 = (rules.cidr6 ?? []).length > 0 || isOpen;
   if (!has4 && !has6) return ["ipv4", "ipv6"];
@@ -154,6 +157,26 @@ function selectedPeers(rules: EgressRules, direction: Direction, context: BlockC
       ...peers.service(peer, namespace),
     })),
   ];
+}
+
+/** `resolver`: what the workload's resolv.conf names, and what the cluster has for all. */
+function namedPeers({ peers = [] }: EgressRules, direction: Direction, context: BlockContext): SelectedPeer[] {
+  if (direction === "ingress") return [];
+  const { resolvers, peers: cluster, namespace } = context;
+  return peers.map((text, index) => {
+    const { cidrs4, cidrs6 } = cluster?.service(CLUSTER_DNS, namespace) ?? { cidrs4: [], cidrs6: [] };
+    const own = resolvers.map(parseIp).filter((address) => address !== null);
+    const ofFamily = (family: Family) =>
+      own
+        .filter((address) => familyOf(address) === family)
+        .map((address) => ({ address: familyAddress(address, family), length: ADDRESS_BITS[family] }));
+    return {
+      field: `peers[${index}]`,
+      text,
+      cidrs4: [...ofFamily("ipv4"), ...cidrs4],
+      cidrs6: [...ofFamily("ipv6"), ...cidrs6],
+    };
+  });
 }
 
 function portsOf(rules: IngressRules): PortRange[] {

@@ -24,17 +24,17 @@ type KnownBlocks = Partial<Record<Direction, KnownBlock>>;
 const entriesByProfile = new WeakMap<SecurityProfile, Entry[]>();
 
 export class CompileMemory {
-  #domains = "";
+  #resolving = "";
   #blocks = new WeakMap<Entry, KnownBlocks>();
   /** By the first of their blocks: no two rule sets of a table have it in common, but for those of several containers. */
   #rulesets = new Map<Block, { blocks: readonly Block[]; ruleset: Ruleset }[]>();
   #next = new Map<Block, { blocks: readonly Block[]; ruleset: Ruleset }[]>();
 
-  /** Another search list makes all blocks other ones. */
-  begin(searchDomains: readonly string[]): void {
-    const domains = searchDomains.join(" ");
-    if (domains !== this.#domains) this.#blocks = new WeakMap();
-    this.#domains = domains;
+  /** Another way to resolve names makes all blocks other ones. */
+  begin({ searchDomains, resolvers }: { searchDomains: readonly string[]; resolvers: readonly string[] }): void {
+    const resolving = JSON.stringify([searchDomains, resolvers]);
+    if (resolving !== this.#resolving) this.#blocks = new WeakMap();
+    this.#resolving = resolving;
     this.#next = new Map();
   }
 

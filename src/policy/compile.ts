@@ -16,6 +16,8 @@ export const PATH_MAX = 255;
 export interface CompileOptions {
   /** Search list of the workload's resolv.conf; names expanded by it may be asked too. */
   searchDomains: string[];
+  /** Addresses of the name servers in the workload's resolv.conf, which the peer `resolver` means; none where absent. */
+  resolvers?: readonly string[];
   /** Further paths that a listed one stands for: the file that it leads to where it is a link. None where absent. */
   files?: (path: string) => readonly string[];
   /** Addresses of selected peers; absent where there is no cluster, and such peers are refused then. */
@@ -37,7 +39,7 @@ export interface Entry {
 }
 
 /** What rules depend on beside themselves. */
-interface Surroundings extends Pick<BlockContext, "searchDomains" | "peers"> {
+interface Surroundings extends Pick<BlockContext, "searchDomains" | "resolvers" | "peers"> {
   memory: CompileMemory | undefined;
 }
 
@@ -61,7 +63,7 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
   if (twice !== undefined) throw new CompileError(`profile ${twice} is given twice; rename one of the two`);
   const context = contextOf(options);
   const { memory } = options;
-  memory?.begin(context.searchDomains);
+  memory?.begin(context);
   const entriesOf = memory === undefined ? entriesOfProfile : memory.entries(entriesOfProfile);
   const entries = profiles.flatMap(entriesOf);
   const defaults = entries.filter(({ path }) => path === null);
@@ -154,6 +156,7 @@ function freshBlock(entry: Entry, direction: Direction, context: Surroundings): 
     field: entry.field,
     anyBinary: entry.binary === "Any",
     searchDomains: context.searchDomains,
+    resolvers: context.resolvers,
     peers: context.peers,
   });
 }
@@ -204,8 +207,8 @@ function withFiles(entries: Entry[], { files }: CompileOptions): Entry[] {
   });
 }
 
-function contextOf({ searchDomains, peers, memory }: CompileOptions): Surroundings {
-  return { searchDomains: normalizeDomains(searchDomains), peers, memory };
+function contextOf({ searchDomains, resolvers = [], peers, memory }: CompileOptions): Surroundings {
+  return { searchDomains: normalizeDomains(searchDomains), resolvers, peers, memory };
 }
 
 /** Lower case, without trailing dot, each once; the root, which expands nothing, left out. */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PodPeer } from "../api/types.ts";
 import { parseIp } from "./addresses.ts";
-import { compileTable } from "./compile.ts";
+import { type CompileOptions, compileTable } from "./compile.ts";
+import { CompileMemory } from "./compile-memory.ts";
 import { explain } from "./explain.ts";
 import { describePodPeer, matchesPodPeer, type PeerResolver } from "./peers.ts";
 import { parsePrefix } from "./prefixes.ts";
@@ -101,4 +102,37 @@ test("explain says by which selector an address is allowed", () => {
   assert.equal(explanation.allowed, true);
   const layer = explanation.blocks[0]?.layers.find((item) => item.layer === "peer");
   assert.deepEqual([layer?.field, layer?.value], ["pods[0]", "pods app=web of namespace default"]);
+});
+
+const resolving = egressProfile({
+  fqdns: ["www.example.com"],
+  peers: ["resolver"],
+  l4: { protocolPorts: [{ protocol: "udp", port: 53 }] },
+});
+const resolverPeers = (options: Partial<CompileOptions>) => {
+  const [ruleset] = rulesetsOf(compileTable([resolving], { searchDomains: [], ...options })).values();
+  assert.ok(ruleset);
+  return [...ruleset.peers4, ...ruleset.peers6].map(({ address, prefixLength }) => `${address}/${prefixLength}`);
+};
+
+test("the resolver is what resolv.conf names, and in a cluster its DNS Service, which is asked for by its name", () => {
+  assert.deepEqual(resolverPeers({}), []);
+  assert.deepEqual(resolverPeers({ resolvers: ["10.96.0.10", "2001:db8::53"] }), ["10.96.0.10/32", "2001:db8::53/128"]);
+  const asked: object[] = [];
+  const peers: PeerResolver = {
+    pods: () => assert.fail("no pods are selected"),
+    service: (service) => {
+      asked.push(service);
+      return { cidrs4: [parsePrefix("10.96.0.10/32", "ipv4")], cidrs6: [] };
+    },
+  };
+  assert.deepEqual(resolverPeers({ peers }), ["10.96.0.10/32"]);
+  assert.deepEqual(asked, [{ namespace: "kube-system", name: "kube-dns" }]);
+});
+
+test("other name servers make another table, with what was compiled before at hand or not", () => {
+  const memory = new CompileMemory();
+  const first = resolverPeers({ resolvers: ["10.0.0.1"], memory });
+  const second = resolverPeers({ resolvers: ["10.0.0.2"], memory });
+  assert.deepEqual([first, second], [["10.0.0.1/32"], ["10.0.0.2/32"]]);
 });

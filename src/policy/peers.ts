@@ -15,6 +15,9 @@ export interface PeerResolver {
   service(peer: ServicePeer, namespace: string): PeerPrefixes;
 }
 
+/** The cluster's DNS, where Kubernetes' own installers put it. */
+export const CLUSTER_DNS: ServicePeer = { namespace: "kube-system", name: "kube-dns" };
+
 /** A pod as a selector sees it. */
 export interface LabelledPod {
   namespace: string;

@@ -4,7 +4,7 @@
  */
 import type { Reason } from "../api/reasons.ts";
 import type { EgressRules, L4ProtocolName, L7Protocol, Network, ProcessRules, SecurityProfile } from "../api/types.ts";
-import { familyOf, formatIp } from "./addresses.ts";
+import { familyOf, formatIp, parseIp } from "./addresses.ts";
 import { type CompileOptions, profileName } from "./compile.ts";
 import { type BlockReport, type Explanation, explain, type Question } from "./explain.ts";
 import type { Layer, Traffic } from "./explain-layers.ts";
@@ -45,7 +45,7 @@ export function remedyOf(profiles: SecurityProfile[], question: Question, option
   let changed = profiles;
   let add: object = {};
   for (let round = 0; round < ROUNDS_MAX && !explanation.allowed; round++) {
-    const addition = additionFor(target, explanation, question, changed);
+    const addition = additionFor(target, explanation, question, changed, options.resolvers ?? []);
     if (addition === null) return null;
     add = append(add, addition) as object;
     changed = profiles.map((profile) =>
@@ -110,18 +110,19 @@ function additionFor(
   explanation: Explanation,
   { process, traffic }: Question,
   profiles: SecurityProfile[],
+  resolvers: readonly string[],
 ): object | null {
   const block = explanation.blocks.find(
     ({ profile, field }) => profile === target.profile && entryField(field) === target.field,
   );
-  if (target.field === "spec") return { processes: [newEntry(process as Subject, traffic)] };
+  if (target.field === "spec") return { processes: [newEntry(process as Subject, traffic, resolvers)] };
   // Until then the file is judged by `default`, whose denials say nothing of the entry's.
   if (process?.modified === true && target.field !== "spec.default" && !hasAnyBinary(profiles, target)) {
     return { binary: "Any" };
   }
   const failed = block?.layers.filter(({ passed }) => !passed).map(({ layer }) => layer) ?? allLayers(traffic);
   const rules = failed.reduce<EgressRules>(
-    (sum, layer) => append(sum, ruleFor(layer, traffic, block)) as EgressRules,
+    (sum, layer) => append(sum, ruleFor(layer, traffic, block, resolvers)) as EgressRules,
     {},
   );
   if (Object.keys(rules).length === 0) return null;
@@ -129,9 +130,9 @@ function additionFor(
   return target.field === "spec.default" ? network : { network };
 }
 
-function newEntry(process: Subject, traffic: Traffic): ProcessRules {
+function newEntry(process: Subject, traffic: Traffic, resolvers: readonly string[]): ProcessRules {
   const rules = allLayers(traffic).reduce<EgressRules>(
-    (sum, layer) => append(sum, ruleFor(layer, traffic, undefined)) as EgressRules,
+    (sum, layer) => append(sum, ruleFor(layer, traffic, undefined, resolvers)) as EgressRules,
     {},
   );
   return {
@@ -148,12 +149,17 @@ function allLayers({ peer, question }: Traffic): Layer[] {
 }
 
 /** What a block would have to list for one layer to pass. */
-function ruleFor(layer: Layer, traffic: Traffic, block: BlockReport | undefined): EgressRules {
+function ruleFor(
+  layer: Layer,
+  traffic: Traffic,
+  block: BlockReport | undefined,
+  resolvers: readonly string[],
+): EgressRules {
   switch (layer) {
     case "ethertype":
       return familyRule(traffic, block);
     case "peer":
-      return peerRule(traffic);
+      return peerRule(traffic, resolvers);
     case "port":
       return portRule(traffic);
     case "application":
@@ -171,9 +177,10 @@ function familyRule({ peer }: Traffic, block: BlockReport | undefined): EgressRu
   return peer === null || !isListed ? {} : { l3: { protocols: [familyOf(peer.remote)] } };
 }
 
-/** By name where the process has resolved one: an address may move. */
-function peerRule({ peer, resolved, direction }: Traffic): EgressRules {
+/** By name where the process has resolved one, and the resolver by what it is: an address may move. */
+function peerRule({ peer, resolved, direction }: Traffic, resolvers: readonly string[]): EgressRules {
   if (peer === null) return {};
+  if (direction === "egress" && resolvers.some((text) => parseIp(text) === peer.remote)) return { peers: ["resolver"] };
   if (resolved !== null && direction === "egress") return { fqdns: [resolved] };
   const address = formatIp(peer.remote);
   return familyOf(peer.remote) === "ipv4" ? { cidr4: [`${address}/32`] } : { cidr6: [`${address}/128`] };

@@ -5,11 +5,12 @@ import { UsageError } from "../../api/errors.ts";
 import { printable } from "../../api/printable.ts";
 import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
+import { CLUSTER_DNS } from "../../policy/peers.ts";
 import { exitStatusHelp } from "../exit-status.ts";
 import { addQuestionOptions, answer, answerEvent } from "../explain.ts";
 import { readVerdictEvent } from "../explain-event.ts";
 import { type ExplainOptions, parseQuestion } from "../explain-question.ts";
-import { Kubectl, type KubeObject } from "./kubectl.ts";
+import { Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
 import { addClusterAccess, type ClusterAccess, namespaceArguments } from "./options.ts";
 
 const EXAMPLES = `
@@ -44,15 +45,35 @@ export function explainPodCommand(): Command {
 
 function explainEvent(kubectl: Kubectl, file: string, options: ExplainOptions & ClusterAccess): void {
   const event = readVerdictEvent(file);
-  answerEvent(profilesOf(kubectl, event.workload.namespace), event, options);
+  answerEvent(profilesOf(kubectl, event.workload.namespace), event, withResolver(kubectl, options));
 }
 
 function explainPod(kubectl: Kubectl, name: string, options: ExplainOptions & ClusterAccess): void {
   const { metadata } = kubectl.object("pod", name, ...namespaceArguments(options));
   const namespace = metadata.namespace ?? "default";
   const label = Object.entries(metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const complete = { ...options, namespace, label };
+  const complete = { ...withResolver(kubectl, options), namespace, label };
   answer(profilesOf(kubectl, namespace), parseQuestion(complete), complete);
+}
+
+/** With the addresses that the peer `resolver` means in the cluster, unless some are given. */
+function withResolver<Options extends ExplainOptions>(kubectl: Kubectl, options: Options): Options {
+  if (options.resolver.length > 0) return options;
+  const { namespace = "", name } = CLUSTER_DNS;
+  try {
+    const addresses = kubectl.text(
+      "get",
+      "service",
+      name,
+      `--namespace=${namespace}`,
+      "-o=jsonpath={.spec.clusterIPs[*]}",
+    );
+    return { ...options, resolver: addresses.split(" ").filter((text) => text !== "") };
+  } catch (cause) {
+    if (!(cause instanceof KubectlError)) throw cause;
+    // Not everybody may look there; the peer `resolver` means nobody then, unless --resolver is given.
+    return options;
+  }
 }
 
 /** Those that are valid. What is not is not in force either, and is told. */

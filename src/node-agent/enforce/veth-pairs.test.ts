@@ -30,6 +30,7 @@ function workload(...hostIfindexes: number[]): Workload {
     interfaces: hostIfindexes.map((hostIfindex) => ({ name: "eth0", mac: "", hostIfindex, hostIfname: "veth0" })),
     addresses: [],
     searchDomains: [],
+    resolvers: [],
     containers: [],
     problems: [],
   };

@@ -11,7 +11,7 @@ import { WorkloadError } from "./errors.ts";
 import { type Link, listLinks } from "./links.ts";
 import type { NamedNamespace } from "./namespace-argument.ts";
 import { NamespaceObserver } from "./namespace-observer.ts";
-import { searchDomains } from "./resolv-conf.ts";
+import { nameServers, searchDomains } from "./resolv-conf.ts";
 import { readResolvConf } from "./resolv-conf-file.ts";
 import { RouteConnection, RouteWatch } from "./route-connection.ts";
 import type { UnresolvedWorkload, Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "./workload.ts";
@@ -140,7 +140,7 @@ export class NamedNamespaces implements WorkloadSource, Disposable {
       ...seen,
       netnsPath: namespacePath(named.name),
       netnsInum: observer.inum,
-      searchDomains: namespaceSearchDomains(named.name),
+      ...resolverOf(named.name),
       containers: [],
       problems,
     };
@@ -190,10 +190,11 @@ function refuseRepetition(namespaces: readonly NamedNamespace[]): void {
   }
 }
 
-/** Search domains of what runs in a named namespace, which sees /etc/netns/NAME/resolv.conf if there is one. */
-function namespaceSearchDomains(name: string): string[] {
+/** How names are resolved by what runs in a named namespace, which sees /etc/netns/NAME/resolv.conf if there is one. */
+function resolverOf(name: string): Pick<Workload, "searchDomains" | "resolvers"> {
   const configuration = readResolvConf(`/etc/netns/${name}/resolv.conf`) ?? readResolvConf("/etc/resolv.conf");
-  return configuration === null ? [] : searchDomains(configuration, hostname());
+  if (configuration === null) return { searchDomains: [], resolvers: [] };
+  return { searchDomains: searchDomains(configuration, hostname()), resolvers: nameServers(configuration) };
 }
 
 /** For comparison only: errors by what they say, big integers by their digits. */

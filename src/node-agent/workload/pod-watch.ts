@@ -91,6 +91,7 @@ export class PodWatch implements Disposable {
         netnsPath: `/proc/${pid}/ns/net`,
         netnsInum: this.#observer?.inum ?? 0,
         searchDomains: this.#searchDomains,
+        resolvers: [],
         containers: containers.known,
         problems,
       },

@@ -194,8 +194,9 @@ function furnish(own: RouteConnection, host: HostNetwork, slot: Slot, options: P
     rulesetText({ table, hostInterface, inside4: addresses.inside4, inside6, resolvers, published, openedInterfaces }),
   );
   buildPrivateLink(own, { hostInterface, netnsPath, addresses, mtu, ipv6Outside, routesLoopback });
+  const asked = resolvers.map(({ inside }) => inside);
   const searched = searchDomains(host.resolvConf, hostname());
-  return { slot, resolvers, workload: describe(own, netnsPath, addresses, searched, options) };
+  return { slot, resolvers, workload: describe(own, netnsPath, addresses, searched, asked, options) };
 }
 
 function describe(
@@ -203,6 +204,7 @@ function describe(
   netnsPath: string,
   addresses: PrivateAddresses,
   searched: string[],
+  resolvers: string[],
   { name, namespace = "default", labels }: PrivateNamespaceOptions,
 ): Workload {
   const netnsInum = boundNamespaceInum(netnsPath);
@@ -218,6 +220,7 @@ function describe(
       ...{ name, namespace, labels, netnsPath, netnsInum, nsid, interfaces, problems },
       addresses: [inside4, ...own6],
       searchDomains: searched,
+      resolvers,
       containers: [],
     };
   } finally {

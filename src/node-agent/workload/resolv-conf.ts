@@ -1,5 +1,7 @@
 /** resolv.conf, as resolv.conf(5) has it. Pure. */
 
+import { isIP } from "node:net";
+
 export interface ResolverConfiguration {
   /** Addresses in order, as written; glibc asks the first three. */
   nameservers: string[];
@@ -37,6 +39,12 @@ export function searchDomains(configuration: ResolverConfiguration, hostname: st
   const domains = configuration.search ?? (dot < 0 ? [] : [hostname.slice(dot + 1)]);
   const normalized = domains.map((domain) => domain.toLowerCase().replace(/\.$/, "")).filter((domain) => domain !== "");
   return [...new Set(normalized)];
+}
+
+/** Addresses of its name servers that are any, without zones: what a resolver may ask. */
+export function nameServers({ nameservers }: ResolverConfiguration): string[] {
+  const addresses = nameservers.map((written) => written.replace(/%.*$/, "")).filter((text) => isIP(text) !== 0);
+  return [...new Set(addresses)];
 }
 
 /** The text of a resolv.conf that says this. */

@@ -52,6 +52,11 @@ export interface Workload {
   addresses: readonly string[];
   /** Search domains of its resolv.conf, in order, lower case, without the trailing dot; null while they are not known. */
   searchDomains: readonly string[] | null;
+  /**
+   * Addresses of its name servers, as its maker has them. None for pods: a container may write to the resolv.conf that it sees, and must
+   * not widen its rights by that; the operator knows the cluster's.
+   */
+  resolvers: readonly string[];
   containers: readonly WorkloadContainer[];
   /** What cannot be guarded although the workload as a whole is: e.g. a macvlan beside the veth. */
   problems: readonly PortcullisError[];

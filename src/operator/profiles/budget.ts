@@ -47,7 +47,7 @@ export function costOf({ spec }: SecurityProfile, bytes: number): ProfileCost {
       rules?.l4?.protocolPorts,
       rules?.pods,
     ]);
-    const named = [egress?.fqdns, egress?.l7?.dns, egress?.services];
+    const named = [egress?.fqdns, egress?.l7?.dns, egress?.services, egress?.peers];
     cost.rules += [...lists, ...named].reduce((sum, list) => sum + (list?.length ?? 0), 0);
     cost.selectors += (egress?.pods?.length ?? 0) + (ingress?.pods?.length ?? 0);
   }

@@ -2,6 +2,7 @@
 import { fieldErrorText } from "../../api/fields.ts";
 import type { Action, LabelSelector, PodPeer, SecurityProfile, ServicePeer } from "../../api/types.ts";
 import type { ValidationResult } from "../../api/validate.ts";
+import { CLUSTER_DNS } from "../../policy/peers.ts";
 import { effectiveSelector } from "../../policy/selection.ts";
 import type { ProfileStatus } from "../status/profile-status.ts";
 import type { ProfileDraft } from "./draft.ts";
@@ -89,7 +90,9 @@ function acceptedRevision(profile: SecurityProfile, generation: number, digest: 
     for (const rules of [network?.egress, network?.ingress]) {
       for (const peer of rules?.pods ?? []) pods.set(JSON.stringify(peer), peer);
     }
-    for (const peer of network?.egress?.services ?? []) services.set(JSON.stringify(peer), peer);
+    const { services: listedServices = [], peers = [] } = network?.egress ?? {};
+    const named = peers.length > 0 ? [CLUSTER_DNS] : [];
+    for (const peer of [...listedServices, ...named]) services.set(JSON.stringify(peer), peer);
   }
   return {
     generation,

@@ -21,6 +21,7 @@ export function testWorkload(number: number, changes: Partial<Workload> = {}): W
     ],
     addresses: [`10.0.0.${number}`],
     searchDomains: [],
+    resolvers: [],
     containers: [],
     problems: [],
     ...changes,
