@@ -48,11 +48,11 @@ async function takeLock(folder: string): Promise<number> {
 }
 
 function tryToTake(folder: string): number | null {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     return openLocked(`${folder}/${LOCK_FILE}`);
   } catch (cause) {
-    // Who had the lock has just removed the folder.
+    // Who had the lock has just removed the folder, or does so while it is made.
     if (causeCode(cause) === "ENOENT") return null;
     throw cause;
   }
@@ -72,8 +72,9 @@ function removeFolder(folder: string): void {
   try {
     rmdirSync(folder);
   } catch (cause) {
-    // The next one has made its lock there already.
-    if (causeCode(cause) !== "ENOTEMPTY") throw cause;
+    // The next one has made its lock there already, or has come and gone.
+    const code = causeCode(cause);
+    if (code !== "ENOTEMPTY" && code !== "ENOENT") throw cause;
   }
 }
 
