@@ -75,6 +75,21 @@ export function names(cluster: Cluster): void {
       assert.equal(get(scene, scene.pod("pong"), "/usr/bin/curl", ping.status.podIP), TIMED_OUT);
     });
 
+    test("the resolver is listed as what it is, and the cluster's DNS Service is meant", async () => {
+      const ping = readFileSync(join(EXAMPLES, "ping.yaml"), "utf8");
+      const [pod] = pods();
+      assert.ok(pod);
+      const resolver = / {10}cidr4:\n.*# the resolver\n/;
+      assert.match(ping, resolver);
+      cluster.apply(ping.replace(resolver, ""));
+      await eventually("names not to be resolved without it", () => get(scene, pod, MY_APP, "pong") !== 0);
+      cluster.apply(ping.replace(resolver, "          peers: [resolver]\n"));
+      for (const each of pods()) await answered(scene, each, MY_APP, "pong");
+      const misspelled = ping.replace(resolver, "          peers: [resolvers]\n");
+      assert.throws(() => cluster.apply(misspelled), /peers\[0\].*resolver/s);
+      cluster.apply(ping);
+    });
+
     test("the attacker does nothing, and is reported", async () => {
       const attacker = scene.pod("attacker");
       const address = scene.pod("pong").status.podIP;
