@@ -1,7 +1,7 @@
 /** What is shipped works where it is put: `make install`, completions of shells, manual pages, the npm package. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -99,6 +99,25 @@ test("kubectl's completion gets the plugin's words, as kubectl reads them", () =
   assert.match(complete("obs").stdout, /^observe\t.*\n:4\n$/);
   assert.match(complete("observe", "--direction", "").stdout, /^egress\ningress\n:4\n$/);
   assert.match(complete("validate", "").stdout, /^:0\n$/);
+});
+
+test("names of pods, profiles and nodes are the cluster's, in the namespace that is typed", () => {
+  const bin = mkdtempSync(join(tmpdir(), "pc-kubectl-"));
+  try {
+    const names =
+      '#!/bin/sh\n[ "$2" = pods ] || exit 1\ncase "$*" in *"-n shop"*) echo pod/web-0; echo pod/web-1;; esac\n';
+    writeFileSync(join(bin, "kubectl"), names, { mode: 0o755 });
+    const complete = (...words: string[]) =>
+      spawnSync(join(root, "bin/kubectl_complete-portcullis"), words, {
+        encoding: "utf8",
+        env: { PATH: `${bin}:/usr/bin:/bin` },
+      }).stdout;
+    assert.equal(complete("observe", "-n", "shop", "web"), "web-0\nweb-1\n:4\n");
+    assert.equal(complete("observe", "-n", "shop", "web-1"), "web-1\n:4\n");
+    assert.equal(complete("doctor", ""), ":4\n", "a cluster that cannot be asked has no names");
+  } finally {
+    rmSync(bin, { recursive: true });
+  }
 });
 
 test("the npm package has commands, sources and BPF objects, and nothing that only tests need", () => {

@@ -90,9 +90,9 @@ esac
   return bin;
 }
 
-function plugin(args: string[], answers: Answers = {}, input = "") {
+function plugin(args: string[], answers: Answers = {}, input = "", environment: NodeJS.ProcessEnv = {}) {
   const main = join(import.meta.dirname, "main.ts");
-  const env = { ...process.env, PATH: `${kubectl(answers)}:${process.env.PATH}` };
+  const env = { ...process.env, ...environment, PATH: `${kubectl(answers)}:${process.env.PATH}` };
   return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env, input });
 }
 
@@ -178,6 +178,20 @@ test("status tells of profiles that are not in force, also to programs", () => {
     [false, "Enforced is False: node n: away", [{ name: "node-1", problem: null }]],
   );
   assert.equal(JSON.parse(plugin(["status", "-o", "json"]).stdout).ok, true);
+});
+
+test("status: its own sentences fit the terminal", () => {
+  const message = Array.from({ length: 40 }, () => "words").join(" ");
+  const conditions = [{ type: "Accepted", status: "False", reason: "Invalid", message }];
+  const status = { observedGeneration: 1, conditions };
+  const failing = { ...profile, metadata: { ...profile.metadata, generation: 1 }, status };
+  const { stdout } = plugin(["status"], { profiles: [failing] }, "", { COLUMNS: "80" });
+  const [, sentences = ""] = stdout.split(/(?=not in force as asked)/);
+  assert.match(sentences, /words/);
+  assert.deepEqual(
+    sentences.split("\n").filter((line) => line.length > 80),
+    [],
+  );
 });
 
 test("status of one profile", () => {

@@ -4,6 +4,8 @@ import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { printableLines } from "../../api/printable.ts";
 import { OPERATOR_AWAY } from "../../operator/status/profile-status.ts";
+import { fold } from "../../terminal/fit.ts";
+import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { agents, isForbidden, Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
 import { type OperatorState, operatorState } from "./operator-lease.ts";
@@ -80,7 +82,7 @@ function showOne(kubectl: Kubectl, name: string, options: StatusOptions, operato
   if (options.output === "json") printJson({ ...state, operator });
   else {
     const described = kubectl.text("describe", "securityprofile", name, ...namespaceArguments(options));
-    process.stdout.write(printableLines([described.trimEnd(), ...operatorLines(operator), ""].join("\n")));
+    process.stdout.write(`${printableLines([described.trimEnd(), ...folded(operatorLines(operator))].join("\n"))}\n`);
   }
   process.exitCode = exitStatus([state], operator);
 }
@@ -94,9 +96,8 @@ function showAll(kubectl: Kubectl, options: StatusOptions, operator: OperatorSta
   if (options.output === "json") printJson({ ok, profiles, nodes, operator } satisfies StatusReport);
   else {
     const table = profiles.length === 0 ? "" : kubectl.text("get", "securityprofiles", ...scope, "--output=wide");
-    process.stdout.write(
-      printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${textOf(profiles, nodes, operator)}\n`),
-    );
+    const lines = folded(reportLines(profiles, nodes, operator)).join("\n");
+    process.stdout.write(printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${lines}\n`));
   }
   process.exitCode = exitStatus(states, operator);
 }
@@ -153,11 +154,17 @@ function nodeProblem(name: string, pods: readonly KubeObject[]): string | null {
   return ready ? null : `${agent.metadata.name} is not ready (${agent.status?.phase ?? "unknown"})`;
 }
 
-function textOf(
+/** Sentences of our own, to the width of the terminal. The table above them is kubectl's. */
+function folded(lines: readonly string[]): string[] {
+  const width = lineWidth(process.stdout);
+  return lines.flatMap((line) => fold(line, width, 4));
+}
+
+function reportLines(
   profiles: readonly ProfileState[],
   nodes: StatusReport["nodes"],
   operator: StatusReport["operator"],
-): string {
+): string[] {
   const listed = (lines: string[]) => lines.map((line) => `  ${line}`);
   const wrong = (unknown: boolean) =>
     profiles.flatMap(({ namespace, name, problem, isUnknown }) =>
@@ -174,7 +181,7 @@ function textOf(
         ? ["every node has an agent that is connected"]
         : ["nodes that changes do not reach:", ...listed(cutOff)]),
     ...operatorLines(operator),
-  ].join("\n");
+  ];
 }
 
 function operatorLines(operator: OperatorState | null): string[] {
