@@ -51,7 +51,7 @@ zone example.com { type primary; file "zone"; };
 `,
 );
 const named = lab.start(pod, lab.path("bin", "named"), ["-g", "-c", lab.path("zone", "conf")]);
-for (let tries = 0; !named.stderr.includes("running"); tries += 1) {
+for (let tries = 0; !/ running$/m.test(named.stderr); tries += 1) {
   assert.ok(tries < 100, named.stderr);
   await new Promise((settle) => setTimeout(settle, 100));
 }
@@ -76,8 +76,12 @@ for (const cookies of [1, 2]) {
     runIn(pod.name, "sh", "-c", `echo ${cookies} > /proc/sys/net/ipv4/tcp_syncookies`);
     return lab.agent.events.mark();
   };
+  // On several processors one segment may overtake another: it is refused, and comes again.
   const refused = (mark: number) =>
-    lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
+    lab.agent.events.since(
+      mark,
+      (event) => isVerdict(event) && event.verdict !== "allowed" && event.malformed?.fault !== "gap",
+    );
 
   test(`a zone is transferred, ${how}`, async () => {
     const mark = prepare();
@@ -98,7 +102,7 @@ test("another program at that port answers nobody", async () => {
   await named.kill();
   const stranger = lab.program("stranger", "/usr/sbin/named");
   const other = lab.start(pod, stranger, ["-g", "-c", lab.path("zone", "conf")]);
-  for (let tries = 0; !other.stderr.includes("running"); tries += 1) {
+  for (let tries = 0; !/ running$/m.test(other.stderr); tries += 1) {
     assert.ok(tries < 100, other.stderr);
     await new Promise((settle) => setTimeout(settle, 100));
   }

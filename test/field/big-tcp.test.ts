@@ -67,10 +67,18 @@ peer.close()
 
 const ADDRESS = "198.51.100.1";
 
-test("a bulk transfer with segments above 64 KiB arrives whole", async () => {
-  for (const [place, name] of INTERFACES) {
-    runIn(place, PYTHON, "-c", ALLOW_LARGE_SEGMENTS, name, SIZE);
+/** False where the kernel does not know them: IPv6's are from 5.19 on, IPv4's from 6.3. */
+function allowLargeSegments(): boolean {
+  try {
+    for (const [place, name] of INTERFACES) runIn(place, PYTHON, "-c", ALLOW_LARGE_SEGMENTS, name, SIZE);
+    return true;
+  } catch {
+    return false;
   }
+}
+const skip = !allowLargeSegments() && "this kernel has no segments above 64 KiB";
+
+test("a bulk transfer with segments above 64 KiB arrives whole", { skip }, async () => {
   const mark = lab.agent.events.mark();
   const receiver = lab.start(outside, PYTHON, ["-c", RECEIVER, ADDRESS]);
   await receiver.line("listening");
