@@ -111,11 +111,14 @@ function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | nul
   // What the kernel answers within a flow is the flow's, but the flow stays its socket's.
   if (direction === "egress" && !(isKernelReply(item, packet) && flow.socket !== null)) flow.socket = socketOf(item);
   if (known === null || flow.reason !== "Allowed") flow.allowedSince = item.socket.connectedSince ?? time;
-  const rights = subjectsOf(item, packet, known).map((subject) => rightsOf(table, subject, flow.direction));
+  const owners = subjectsOf(item, packet, known);
+  const rights = owners.map((subject) => rightsOf(table, subject, flow.direction));
   // A verdict without the former user's is not for what goes out.
   const epoch = direction === "ingress" && item.socket.former !== undefined ? null : state.epoch;
   Object.assign(flow, { rights, tableHash: table.hash, epoch, lastSeen: time });
-  flow.reason = ipAttack(table.attacks, state, packet, item) ?? judgeRights(item, packet, tuple, flow);
+  // The kernel's answer within a process's flow is no less an attack than what the process has sent.
+  const sender = { ...item, subjects: owners.filter((owner) => owner !== null) };
+  flow.reason = ipAttack(table.attacks, state, packet, sender) ?? judgeRights(item, packet, tuple, flow);
   const isDecided = !flow.isDns && !flow.awaitsPayload && flow.application !== "undecided";
   if (flow.reason === "Allowed" && isDecided) flow.reason = judgeFlowApplication(table, flow);
   return flow;
