@@ -5,7 +5,7 @@ import type { Cluster } from "../harness/cluster.ts";
 import { DEMO_IMAGE } from "../harness/images.ts";
 import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { containerId, request, Scene } from "../harness/scene.ts";
+import { request, Scene } from "../harness/scene.ts";
 import { type Server, WEB_PORT } from "../harness/servers.ts";
 
 const DEBUGGER = "debugger";
@@ -94,34 +94,6 @@ export function containers(cluster: Cluster, server: Server): void {
       });
       await scene.becomesAllowed(server, pod, "proxy", "/bin/app");
       scene.refused(server, pod, "proxy", "/bin/other");
-    });
-
-    test("a listed name that is a link leads where the image has it, also after the container was started again", async () => {
-      const path = "/bin/nc";
-      scene.apply(profile("linked", [{ path, network: { egress: toServer } }]));
-      await scene.deploy(deployment("linked", { containers: [container("web")] }));
-      await scene.enforced("linked");
-      const linked = () => scene.pod("linked");
-      const talks = () =>
-        scene.exec(linked(), "web", "/bin/sh", "-c", `echo | ${path} -w 2 ${server.address} ${WEB_PORT}`) === 0;
-      await eventually("the link's file to be allowed", talks, {
-        timeout: 20_000,
-        describe: () => scene.describe("sp"),
-      });
-      scene.refused(server, linked(), "web", "/bin/other");
-      // Led elsewhere from inside, it leads to nothing new.
-      scene.exec(linked(), "web", "/bin/busybox", "ln", "-sf", "/bin/other", path);
-      scene.refused(server, linked(), "web", "/bin/other");
-      scene.refused(server, linked(), "web", path);
-      const life = () => linked().status.containerStatuses[0]?.restartCount ?? 0;
-      const before = life();
-      scene.nodeOf(linked()).ctr("task", "kill", "-s", "SIGKILL", containerId(linked(), "web"));
-      await eventually("the container to be started again", () => life() > before, { timeout: 40_000 });
-      await eventually("the link's file to be allowed again", talks, {
-        timeout: 20_000,
-        describe: () => scene.describe("sp"),
-      });
-      scene.refused(server, linked(), "web", "/bin/other");
     });
 
     test("a pod on its node's network is counted as unprotected, with the reason", async () => {

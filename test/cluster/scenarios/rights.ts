@@ -140,7 +140,7 @@ export function rights(cluster: Cluster): void {
         for (const status of [
           { dropped: 7 },
           { mode: "Learn" },
-          { processes: [] },
+          { processes: [{ path: "/bin/made-up" }] },
           { observedGeneration: 9 },
           { pods: null },
         ]) {
