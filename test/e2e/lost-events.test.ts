@@ -1,0 +1,73 @@
+/**
+ * Section 9: more events than the kernel's buffer holds, while the agent does not read them. What is lost is counted, and told as soon as
+ * somebody reads again.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AgentMetrics } from "../../src/node-agent/distribution/agent-metrics.ts";
+import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
+import type { AgentEvent, LostEvent } from "../../src/node-agent/events/event.ts";
+import { ErrorKind, EVENTS_SHARE } from "../../src/node-agent/kernel/abi.gen.ts";
+import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
+import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
+import { egress, profile } from "./harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+/** Each has its share of the events: together they fill the buffer (4 MiB) in three seconds. */
+const APPS = ["one", "two", "three", "four"];
+const FULL_TIMEOUT_MS = patiently(60_000);
+/** As many as a busy machine still loses in one go. */
+const LOST_MIN = EVENTS_SHARE / 10;
+
+/** Sends to other ports all the time, which nothing allows: each packet is of a kind of its own. */
+const SCATTER = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print("begun", flush=True)
+while True:
+    for port in range(1, 65536):
+        try: s.sendto(b"x", ("${SERVER}", port))
+        except OSError: pass`;
+
+const lab = await Lab.start("lost", {
+  apps: APPS,
+  profiles: (lab) => APPS.map((app) => profile(app, [egress(lab.program("asker"), { cidr4: [`${SERVER}/32`] })])),
+});
+const python = lab.program("python", "/usr/bin/python3");
+const stranger = lab.program("stranger");
+
+const isLost = (event: AgentEvent): event is LostEvent => event.type === "lost" && event.where === "kernel";
+
+test("§9 events of several workloads, while the agent is stopped: what the buffer cannot hold is counted and told", async () => {
+  using errors = openMap(lab.agent.pinRoot, "errors");
+  const lost = () => Number(errors.get(ErrorKind.EVENTS_LOST) ?? 0n);
+  const mark = lab.agent.events.mark();
+  assert.equal(lost(), 0);
+  process.kill(lab.agent.pid, "SIGSTOP");
+  const floods = APPS.map((app) => lab.start(lab.workload(app), python, ["-c", SCATTER]));
+  try {
+    const deadline = performance.now() + FULL_TIMEOUT_MS;
+    while (lost() < LOST_MIN) {
+      assert.ok(performance.now() < deadline, `${lost()} events are lost`);
+      await new Promise((settle) => setTimeout(settle, 50));
+    }
+  } finally {
+    for (const flood of floods) await flood.kill();
+    process.kill(lab.agent.pid, "SIGCONT");
+  }
+  const told = await lab.agent.events.waitFor("lost events", isLost, { from: mark, timeout: FULL_TIMEOUT_MS });
+  assert.equal(told.count, lost(), "all of them at once: nobody has lost any since");
+
+  const status = inspectNode(lab.agent.pinRoot, lab.agent.stateFolder);
+  assert.deepEqual(
+    status.errors.filter(({ name }) => name === "events_lost"),
+    [{ name: "events_lost", count: lost() }],
+  );
+  const metrics = new AgentMetrics();
+  metrics.write(told);
+  assert.match(await metrics.registry.metrics(), new RegExp(`events_lost_total{where="kernel"} ${lost()}\n`));
+});
+
+test("§9 an agent that reads again tells of the next violation", async () => {
+  await lab.stops(lab.workload("one"), stranger, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
+});
