@@ -2,6 +2,7 @@
  * A copy of a collection, kept up to date: a list, then a watch from there, again and again. Whatever the API server does
  * (ends watches, breaks them, forgets versions, refuses, goes away), the copy stays as last seen and is mended when it is back.
  */
+import { steadyNow } from "../api/steady-time.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Backoff, type BackoffOptions } from "./backoff.ts";
 import type { KubeConnection } from "./connection.ts";
@@ -98,7 +99,7 @@ export class Informer<T> {
 
   /** Milliseconds since the API server was last heard of; infinite before that. */
   get age(): number {
-    return this.#lastContact === 0 ? Number.POSITIVE_INFINITY : Date.now() - this.#lastContact;
+    return this.#lastContact === 0 ? Number.POSITIVE_INFINITY : steadyNow() - this.#lastContact;
   }
 
   /** Settles when the collection has been read once; never, if it is stopped before. */
@@ -210,7 +211,7 @@ export class Informer<T> {
       seconds: Math.round(WATCH_SECONDS * (1 + Math.random())),
       silence: this.#options.silence ?? SILENCE_MS,
       onOpen: () => {
-        opened = Date.now();
+        opened = steadyNow();
       },
     });
     try {
@@ -227,10 +228,10 @@ export class Informer<T> {
       }
     } finally {
       // A watch that has lived for a while was none of the failures before, even if there was nothing to tell.
-      if (Date.now() - opened >= SHORT_WATCH_MS) this.#resetBackoff();
+      if (steadyNow() - opened >= SHORT_WATCH_MS) this.#resetBackoff();
     }
     this.#contact();
-    if (Date.now() - opened < SHORT_WATCH_MS) await sleep(this.#backoff.next(), this.#ending.signal);
+    if (steadyNow() - opened < SHORT_WATCH_MS) await sleep(this.#backoff.next(), this.#ending.signal);
   }
 
   #resetBackoff(): void {
@@ -280,7 +281,7 @@ export class Informer<T> {
   }
 
   #contact(): void {
-    this.#lastContact = Date.now();
+    this.#lastContact = steadyNow();
     this.#problem = null;
   }
 }

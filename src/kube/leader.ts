@@ -2,7 +2,9 @@
  * Leader election by a Lease, as in Kubernetes' own components: who has written the Lease last leads, for as long as the
  * others see it written again in time. Times are compared on one's own clock only.
  */
+
 import { causeText } from "../api/errors.ts";
+import { steadyNow } from "../api/steady-time.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isConflict, isNotFound } from "./errors.ts";
@@ -48,7 +50,7 @@ export class LeaderElection {
   readonly #ending = new AbortController();
   #running: Promise<void> | null = null;
   #leading = false;
-  #renewed = 0;
+  #renewed = { steady: 0, set: 0 };
   /** The Lease as last seen, and when that was new to us. */
   #seen: { text: string; at: number } | null = null;
   #leader: { identity: string; address: string } | null = null;
@@ -98,13 +100,15 @@ export class LeaderElection {
   }
 
   #endIfLate(renewDeadline: number): void {
-    if (!this.#leading || Date.now() - this.#renewed <= renewDeadline) return;
+    // Only the clock that can be set goes on while the machine sleeps.
+    const late = Math.max(steadyNow() - this.#renewed.steady, Date.now() - this.#renewed.set);
+    if (!this.#leading || late <= renewDeadline) return;
     this.#options.log.error({}, `the Lease could not be renewed for ${renewDeadline} ms: no longer leading`);
     this.#end();
   }
 
   #begin(): void {
-    this.#renewed = Date.now();
+    this.#renewed = { steady: steadyNow(), set: Date.now() };
     if (this.#leading) return;
     this.#leading = true;
     this.#options.log.info({ identity: this.#options.identity }, "leading");
@@ -136,12 +140,12 @@ export class LeaderElection {
     const address = lease.metadata.annotations?.[ADDRESS_ANNOTATION] ?? "";
     this.#leader = identity === "" ? null : { identity, address };
     const text = JSON.stringify(lease.spec);
-    if (this.#seen?.text !== text) this.#seen = { text, at: Date.now() };
+    if (this.#seen?.text !== text) this.#seen = { text, at: steadyNow() };
   }
 
   #isExpired({ spec }: Lease): boolean {
     const duration = (spec?.leaseDurationSeconds ?? 0) * 1000 || this.#options.leaseDuration;
-    return this.#seen !== null && Date.now() - this.#seen.at > duration;
+    return this.#seen !== null && steadyNow() - this.#seen.at > duration;
   }
 
   async #read(): Promise<Lease | null> {

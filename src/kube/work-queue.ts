@@ -3,6 +3,7 @@
  * goes to the end if it is added meanwhile: none can hold up the others. Groups of keys take turns, so that one with many holds up
  * no other either. After a failure a key comes back, later each time.
  */
+import { steadyNow } from "../api/steady-time.ts";
 import { Backoff, type BackoffOptions } from "./backoff.ts";
 
 export const DEFAULT_BACKOFF: BackoffOptions = { initial: 20, maximum: 60_000 };
@@ -60,7 +61,7 @@ export class WorkQueue {
   /** Adds the key after so many milliseconds; the soonest of several times counts. */
   addAfter(key: string, milliseconds: number): void {
     if (this.#closed) return;
-    const at = Date.now() + milliseconds;
+    const at = steadyNow() + milliseconds;
     const earlier = this.#timers.get(key);
     if (earlier !== undefined && earlier.at <= at) return;
     if (earlier !== undefined) clearTimeout(earlier.timer);

@@ -2,9 +2,11 @@
  * What every agent does, wherever its policies come from: the kernel kept in line with what is wanted for the
  * workloads of this node, events read, the gate looked after, and everything looked at again before long.
  */
+
 import { join } from "node:path";
 import ipaddr from "ipaddr.js";
 import type { PortcullisError } from "../api/errors.ts";
+import { steadyNow } from "../api/steady-time.ts";
 import type { RuleTable } from "../policy/tables.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { AgentReports } from "./agent-reports.ts";
@@ -189,10 +191,10 @@ export class NodeGuard {
     const key = `${workloadKey(workload)}@${workload.netnsInum}`;
     const since = this.#firstSeen.get(key);
     if (since === undefined) {
-      this.#firstSeen.set(key, Date.now());
+      this.#firstSeen.set(key, steadyNow());
       setTimeout(() => this.#reconcile(), startupTimeout + 1).unref();
     }
-    if ((since ?? Date.now()) + startupTimeout > Date.now()) return { kind: "pending" };
+    if ((since ?? steadyNow()) + startupTimeout > steadyNow()) return { kind: "pending" };
     const last = after?.() ?? null;
     if (last !== null) return last;
     if ((policy ?? startupFailurePolicy) === "Block") return { kind: "pending" };

@@ -37,6 +37,21 @@ function dropped(agent: TestAgent, sequence: bigint, packets: bigint): void {
   agent.send({ case: "counters", value: create(CountersSchema, { sequence, processes }) });
 }
 
+test("a definition that has lost its status is told of, and no status counts as written", async () => {
+  cluster.pod("web");
+  cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/bin/app" }] });
+  cluster.server.fail(/PATCH .*\/status/, 404, 1000);
+  const operator = await cluster.operator();
+  cluster.agent(operator, "n1");
+  await eventually(
+    "it is told",
+    () => cluster.log.some((line) => /PC_STATUS_UNWRITABLE|cannot be written/.test(line)),
+    10_000,
+  );
+  const metrics = await operator.telemetry.registry.metrics();
+  assert.doesNotMatch(metrics, /status_writes_total\{result="ok"\} [1-9]/);
+});
+
 test("counts and times of transitions go on at a failover", async () => {
   cluster.pod("web");
   cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/bin/app" }] });

@@ -1,5 +1,7 @@
 /** The operator: keeps every node's agent told what its pods are to have, and every profile's status true. */
+
 import { causeText } from "../api/errors.ts";
+import { steadyNow } from "../api/steady-time.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { LeaderElection } from "../kube/leader.ts";
@@ -190,7 +192,7 @@ export class Operator {
 
   #lead(leading: boolean): void {
     this.#leading = leading;
-    this.#servingSince = leading ? Date.now() : null;
+    this.#servingSince = leading ? steadyNow() : null;
     // Again once agents that have not connected by then are worth telling of.
     if (leading) {
       this.#status.lead();
@@ -226,7 +228,7 @@ export class Operator {
 
   #forgetNodes(): void {
     for (const { node, connected, lastSeen } of [...this.records.all()]) {
-      const isGone = !connected && Date.now() - lastSeen > FORGET_MS;
+      const isGone = !connected && steadyNow() - lastSeen > FORGET_MS;
       if (isGone && this.plan.nodes.bindings(node).size === 0) this.records.forget(node);
     }
   }

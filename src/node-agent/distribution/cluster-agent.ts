@@ -2,7 +2,9 @@
  * The agent of one node of a cluster: pods found on the node, policies from the operator, and the kernel kept in line
  * with both. Without an operator it goes on with what it was told last, also after a start.
  */
+
 import { causeCode, causeText } from "../../api/errors.ts";
+import { steadyNow } from "../../api/steady-time.ts";
 import { type Binding, type PodState, PolicyKind } from "../../protocol/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
 import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
@@ -208,7 +210,7 @@ export class ClusterAgent {
   #desired(workload: Workload): DesiredWorkload {
     const key = keyOf(workload);
     const refused = this.#refused.get(key);
-    if (refused !== undefined && refused.until > Date.now())
+    if (refused !== undefined && refused.until > steadyNow())
       return { workload, policy: this.#policies.unknown(workload) };
     this.#refused.delete(key);
     return { workload, policy: this.#attemptPolicy(workload) };
@@ -227,7 +229,7 @@ export class ClusterAgent {
   #refuse(workload: Workload, { code, message }: Problem): void {
     const uid = workload.podUid ?? "";
     const tableHash = this.#options.bindings.bindingOf(uid)?.tableHash ?? "";
-    this.#refused.set(keyOf(workload), { tableHash, code, message, until: Date.now() + REFUSED_MS });
+    this.#refused.set(keyOf(workload), { tableHash, code, message, until: steadyNow() + REFUSED_MS });
   }
 
   #tell(outcomes: readonly PodOutcome[]): void {

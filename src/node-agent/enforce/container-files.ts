@@ -5,6 +5,7 @@
  * command by then.
  */
 
+import { steadyNow } from "../../api/steady-time.ts";
 import { tableLedTo } from "../../policy/led-to.ts";
 import { allBlocks } from "../../policy/lookup.ts";
 import type { BinaryRules, RuleTable } from "../../policy/tables.ts";
@@ -92,7 +93,7 @@ export class ContainerFiles {
     const key = containerKey(workload, container);
     const notBefore = this.#notBefore.get(key) ?? 0;
     if (notBefore === Number.POSITIVE_INFINITY) return "looking";
-    if (notBefore > Date.now() || this.#parts.files.problemOf(workloadKey(workload)) !== null) return "done";
+    if (notBefore > steadyNow() || this.#parts.files.problemOf(workloadKey(workload)) !== null) return "done";
     this.#notBefore.set(key, Number.POSITIVE_INFINITY);
     const others = this.#parts.processesOf(container.cgroupId).slice(0, TRIED_MAX);
     const roots = [...new Set([container.root, ...others.map((pid) => `/proc/${pid}/root`)])];
@@ -109,7 +110,7 @@ export class ContainerFiles {
       this.#notBefore.delete(containerKey(workload, container));
       this.#problems.delete(containerKey(workload, container));
     } catch (error) {
-      this.#notBefore.set(containerKey(workload, container), Date.now() + AGAIN_MS);
+      this.#notBefore.set(containerKey(workload, container), steadyNow() + AGAIN_MS);
       if (error instanceof ForeignFileError) this.#problems.set(containerKey(workload, container), error);
       this.#parts.onError(workload, error);
     }

@@ -2,7 +2,9 @@
  * The one reconcile: what is wanted for every workload against what is in the kernel. Safe to call at any time with
  * the whole truth; what is as it should be is not touched.
  */
+
 import { causeCode, causeText } from "../../api/errors.ts";
+import { steadyNow } from "../../api/steady-time.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type Workload, workloadKey } from "../workload/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
@@ -96,7 +98,7 @@ export class Enforcer {
   }
 
   /** Removes what was replaced, once nothing can be looking at it. True if there is more to come. */
-  collect(now = Date.now()): boolean {
+  collect(now = steadyNow()): boolean {
     const { store, instances, log } = this.#parts;
     const waiting = store.collect(GRACE_MS, now) + instances.collect(GRACE_MS, now);
     if (!this.#orphansCollected && this.#orphansFrom !== null && now - this.#orphansFrom >= GRACE_MS) {

@@ -2,7 +2,9 @@
  * Instances of `struct workload`: the policy of an interface is the instance that `interfaces[ifindex]` names, so that
  * one store puts a new one in force for packets of both directions.
  */
+
 import { InternalError } from "../../api/errors.ts";
+import { steadyNow } from "../../api/steady-time.ts";
 import type { Workload as WorkloadValue } from "../kernel/abi.gen.ts";
 import { CapacityError } from "./errors.ts";
 import type { RuleMap, WorkloadMaps } from "./rule-maps.ts";
@@ -41,7 +43,7 @@ export class Instances {
   }
 
   /** Puts a value in force on its interface, unless it is; true if something changed. @throws CapacityError */
-  publish(value: WorkloadValue, now = Date.now()): boolean {
+  publish(value: WorkloadValue, now = steadyNow()): boolean {
     const { ifindex } = value;
     const current = this.current(ifindex);
     if (current !== null && sameWorkloadValue(current, value)) return false;
@@ -61,7 +63,7 @@ export class Instances {
   }
 
   /** An interface has no policy any more. */
-  withdraw(ifindex: number, now = Date.now()): void {
+  withdraw(ifindex: number, now = steadyNow()): void {
     if (ifindex < LOW_INTERFACES) this.#maps.interfaces.set(ifindex, 0);
     else this.#maps.interfacesHigh.delete(ifindex);
     this.#retire(ifindex, now);
@@ -75,7 +77,7 @@ export class Instances {
   }
 
   /** Instances that were replaced this long ago are free: no packet can be looking at them. */
-  collect(graceMs: number, now = Date.now()): number {
+  collect(graceMs: number, now = steadyNow()): number {
     for (const [instance, since] of this.#retired) if (now - since >= graceMs) this.#retired.delete(instance);
     return this.#retired.size;
   }

@@ -2,7 +2,9 @@
  * Rule tables in the kernel. A table is written whole, under a number that nothing refers to yet, and taken away when
  * nothing refers to it any more: what judges packets never changes under them.
  */
+
 import { InternalError } from "../../api/errors.ts";
+import { steadyNow } from "../../api/steady-time.ts";
 import type { Ruleset, RuleTable } from "../../policy/tables.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import type { BinaryKey } from "../kernel/abi.gen.ts";
@@ -78,7 +80,7 @@ export class RuleStore {
   }
 
   /** Gives a hold back. Without holders a table is collected once packets on their way are past it. */
-  release(id: number, now = Date.now()): void {
+  release(id: number, now = steadyNow()): void {
     const table = this.#tables.get(id);
     if (table === undefined) return;
     table.holders -= 1;
@@ -86,7 +88,7 @@ export class RuleStore {
   }
 
   /** Removes the tables without holders that have been so for `graceMs`. Returns how many are waiting still. */
-  collect(graceMs: number, now = Date.now()): number {
+  collect(graceMs: number, now = steadyNow()): number {
     for (const table of this.#tables.values()) {
       if (table.holders <= 0 && !this.#retired.has(table.id)) this.#retired.set(table.id, now);
     }

@@ -1,4 +1,5 @@
 /** What is known of each node's agent: what it holds, and what it has reported. Outlives its streams for a while. */
+import { steadyNow } from "../../api/steady-time.ts";
 import { unconfined } from "../../net/confine.ts";
 import type {
   Counters,
@@ -100,7 +101,7 @@ export class AgentRecords {
     record.searchDomains = [...hello.searchDomains];
     record.connected = true;
     record.turnedAway = null;
-    record.lastSeen = Date.now();
+    record.lastSeen = steadyNow();
     this.#records.set(node, record);
     this.#listener.reported(node, null);
     if (!isSameList(before, record.searchDomains)) this.#listener.domainsReported(node, null);
@@ -127,7 +128,7 @@ export class AgentRecords {
     if (record === undefined) return;
     record.connected = false;
     record.waitingSince = null;
-    record.lastSeen = Date.now();
+    record.lastSeen = steadyNow();
     this.#listener.reported(node, null);
   }
 
@@ -201,7 +202,7 @@ function changedUids(before: Bindings, after: Bindings): Set<string> {
 }
 
 function isOverdue({ waitingSince }: AgentRecord): boolean {
-  return waitingSince !== null && Date.now() - waitingSince > ANSWER_MS;
+  return waitingSince !== null && steadyNow() - waitingSince > ANSWER_MS;
 }
 
 /** @throws BadMessageError where it is more than a node can have; what is there by then stays */

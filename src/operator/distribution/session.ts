@@ -2,8 +2,10 @@
  * One agent's stream. At most one revision is under way: what changes while the agent is busy is in the next one, so that a slow
  * agent makes nobody wait and costs no memory.
  */
+
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus, type ServerDuplexStream } from "@grpc/grpc-js";
+import { steadyNow } from "../../api/steady-time.ts";
 import { TokenBucket } from "../../kube/token-bucket.ts";
 import {
   type AgentMessage,
@@ -128,7 +130,7 @@ export class Session {
   /** The node is to have something else. */
   notify(): void {
     if (this.#ended || this.#instance === null) return;
-    this.#dirtySince ??= Date.now();
+    this.#dirtySince ??= steadyNow();
     this.#sendLater(COALESCE_MS);
   }
 
@@ -247,7 +249,7 @@ export class Session {
     });
     this.#write({ case: "welcome", value: welcome });
     this.#options.onHello(hello);
-    this.#dirtySince = Date.now();
+    this.#dirtySince = steadyNow();
     this.#sendLater(HELLO_MS);
   }
 
@@ -264,7 +266,7 @@ export class Session {
     this.#answered();
     this.#refusals = 0;
     this.#held = heldAfter(state);
-    this.#options.observer.acknowledged((Date.now() - since) / 1000);
+    this.#options.observer.acknowledged((steadyNow() - since) / 1000);
     this.#options.records.acknowledged(this.node, state.bindings);
     if (this.#dirtySince !== null) this.#sendLater(0);
   }
@@ -273,7 +275,7 @@ export class Session {
     if (this.#underWay?.revision !== refusal.revision) return;
     this.#answered();
     this.#held = NOTHING;
-    this.#dirtySince ??= Date.now();
+    this.#dirtySince ??= steadyNow();
     this.#options.observer.refused();
     // The two sides disagree on what is held: that is mended by a full state, and no fault of anybody's profile.
     const isDisagreement = refusal.code === STATE_HASH_CODE && this.#refusals === 0;
@@ -293,7 +295,7 @@ export class Session {
     if (this.#timer !== null || this.#underWay !== null || this.#ended) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      const isFresh = this.#dirtySince !== null && Date.now() - this.#dirtySince < PLANNING_MS;
+      const isFresh = this.#dirtySince !== null && steadyNow() - this.#dirtySince < PLANNING_MS;
       if (isFresh && this.#options.isPlanning()) this.#sendLater(COALESCE_MS);
       else if (this.#held.bindings === null) this.#leave ??= this.#options.fullStates.enter(() => this.#send());
       else this.#send();
@@ -310,7 +312,7 @@ export class Session {
     this.#underWay = { revision: this.#revision, state, since: this.#dirtySince };
     this.#dirtySince = null;
     const record = records.get(this.node);
-    if (record !== undefined) record.waitingSince = Date.now();
+    if (record !== undefined) record.waitingSince = steadyNow();
     if (this.#overdue !== null) clearTimeout(this.#overdue);
     this.#overdue = setTimeout(() => records.overdue(this.node), ANSWER_MS + LATE_MS);
     for (const message of messages) this.#write({ case: "state", value: message });

@@ -1,4 +1,5 @@
 /** What an observer should know of the pod: where it is, what selects it, and why perhaps nothing will be seen. */
+import { steadyNow } from "../../api/steady-time.ts";
 import { PolicyKind } from "../../protocol/agent_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
 import type { AgentRecords } from "../distribution/agent-records.ts";
@@ -36,8 +37,8 @@ export function describePod(
   }
   const agent = records().get(pod.nodeName);
   const { protectable, failure } = judgePod(planned, agent, {
-    now: Date.now(),
-    servingSince: servingSince() ?? Date.now(),
+    now: steadyNow(),
+    servingSince: servingSince() ?? steadyNow(),
   });
   if (!protectable && failure !== null) throw new ObserveRefusal("Conflict", failure.message);
   const { policy, binding } = planned;

@@ -2,7 +2,9 @@
  * What goes to one observer: lines. One who reads too slowly is told how much was left out, and one who does not read at all is let
  * go; neither costs more than a buffer.
  */
+
 import type { Writable } from "node:stream";
+import { steadyNow } from "../../api/steady-time.ts";
 import type { ObserveRecord } from "../../protocol/observe.ts";
 
 export interface RecordStreamOptions {
@@ -26,7 +28,7 @@ export class RecordStream {
   readonly #alive: NodeJS.Timeout;
   readonly #onEnd: () => void;
   #lost = 0;
-  #lastLine = Date.now();
+  #lastLine = steadyNow();
   /** Since when the reader has taken nothing; null: there is room. */
   #stalledSince: number | null = null;
   #ended = false;
@@ -51,7 +53,7 @@ export class RecordStream {
     if (this.#ended) return;
     if (this.#output.writableLength > this.#options.bufferLimit) {
       this.#lost += 1;
-      this.#stalledSince ??= Date.now();
+      this.#stalledSince ??= steadyNow();
       return;
     }
     this.#tellLost();
@@ -73,8 +75,8 @@ export class RecordStream {
   }
 
   #write(line: string): void {
-    this.#lastLine = Date.now();
-    if (!this.#output.write(`${line}\n`)) this.#stalledSince ??= Date.now();
+    this.#lastLine = steadyNow();
+    if (!this.#output.write(`${line}\n`)) this.#stalledSince ??= steadyNow();
   }
 
   #drained(): void {
@@ -91,10 +93,10 @@ export class RecordStream {
 
   #look(): void {
     const { stallLimit, aliveInterval } = this.#options;
-    if (this.#stalledSince !== null && Date.now() - this.#stalledSince > stallLimit) {
+    if (this.#stalledSince !== null && steadyNow() - this.#stalledSince > stallLimit) {
       this.#output.destroy();
       this.#finish();
-    } else if (this.#stalledSince === null && Date.now() - this.#lastLine >= aliveInterval) {
+    } else if (this.#stalledSince === null && steadyNow() - this.#lastLine >= aliveInterval) {
       this.record({ type: "alive", time: now() });
     }
   }

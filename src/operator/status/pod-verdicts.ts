@@ -90,15 +90,17 @@ function agentFailure(agent: AgentRecord | undefined, clock: Clock, isKnown: boo
   const meanwhile = isKnown
     ? "what was in force stays in force"
     : "it has never said anything of this pod: unless the node has a gate that holds new pods back, nothing judges it, and its traffic passes";
+  // An agent that is known may have been sent away by this operator itself, when it did not lead for a while.
+  const mayConnect = now - servingSince < SERVING_GRACE_MS;
   if (agent === undefined) {
-    if (now - servingSince < SERVING_GRACE_MS) return null;
+    if (mayConnect) return null;
     const message = expired ?? "no agent has connected from this node; is the agent's DaemonSet running there?";
     return { reason: "AgentMissing", message };
   }
   if (!agent.connected && agent.turnedAway !== null) {
     return { reason: "AgentIncompatible", message: `its agent was not let in: ${agent.turnedAway}; ${meanwhile}` };
   }
-  if (!agent.connected && now - agent.lastSeen > AGENT_GRACE_MS) {
+  if (!agent.connected && !mayConnect && now - agent.lastSeen > AGENT_GRACE_MS) {
     const silence = `its agent has not been heard of since ${timeText(agent.lastSeen)}; ${meanwhile}`;
     const message = expired === null ? silence : `${silence}; ${expired}`;
     return { reason: "AgentMissing", message };

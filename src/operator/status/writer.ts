@@ -2,6 +2,8 @@
  * Writes profiles' status: soon after something changed, at most once in five seconds for one profile, and only if it says something
  * else than before. Packets that are allowed are counted all the time: where nothing else is new, that waits for a minute. What nodes report costs the API server nothing by itself.
  */
+import { PortcullisError } from "../../api/errors.ts";
+import { steadyNow } from "../../api/steady-time.ts";
 import type { Weakness } from "../../api/weaknesses.ts";
 import { applyStatus } from "../../kube/apply.ts";
 import type { KubeConnection } from "../../kube/connection.ts";
@@ -62,6 +64,17 @@ const WORKERS = 4;
 const LATER_MS = 1_000;
 /** Should something have been missed, it is seen after this long. */
 const RESYNC_MS = 60_000;
+
+/** The API server has a profile and takes no status of it. Code PC_STATUS_UNWRITABLE. */
+class StatusUnwritableError extends PortcullisError {
+  constructor(profile: string) {
+    const why = "the definition of SecurityProfiles has no `subresources.status` any more";
+    super(
+      "PC_STATUS_UNWRITABLE",
+      `the status of ${profile} cannot be written, and stays as it was: ${why}; install it again`,
+    );
+  }
+}
 
 export class StatusWriter {
   readonly controller: Controller;
@@ -138,7 +151,7 @@ export class StatusWriter {
     }
     if (servingSince() === null) return;
     const written = (this.#written.get(key)?.at ?? 0) + INTERVAL_MS;
-    const due = Math.max(written, this.#again.get(key) ?? 0) - Date.now();
+    const due = Math.max(written, this.#again.get(key) ?? 0) - steadyNow();
     if (due > 0 || !this.#bucket.has()) this.controller.queue.addAfter(key, Math.max(due, LATER_MS));
     else if (await this.#find(profile)) await this.#write(profile);
   }
@@ -156,7 +169,7 @@ export class StatusWriter {
 
   async #write(profile: StoredProfile, isLast = false): Promise<void> {
     const { connection, log, onWritten } = this.#options;
-    this.#again.set(profile.key, Date.now() + LOOK_MS);
+    this.#again.set(profile.key, steadyNow() + LOOK_MS);
     const previous = this.#previous(profile);
     const status = this.#build(profile, previous);
     if (status === null) return;
@@ -168,7 +181,7 @@ export class StatusWriter {
     try {
       const { refused } = await writeWhatIsTaken(status, async (part) => {
         const isThere = await applyStatus(connection, SECURITY_PROFILES, profile, part, FIELD_MANAGER);
-        if (!isThere) log.debug({ profile: profile.key }, "the profile is gone; its status is not needed");
+        if (!isThere) await this.#lookForGone(profile);
       });
       onWritten?.(refused.length > 0);
       if (refused.length > 0) log.error({ profile: profile.key, refused }, "the API server refuses parts of a status");
@@ -176,7 +189,17 @@ export class StatusWriter {
       onWritten?.(true);
       throw cause;
     }
-    this.#written.set(profile.key, { uid: profile.uid, at: Date.now(), status, text });
+    this.#written.set(profile.key, { uid: profile.uid, at: steadyNow(), status, text });
+  }
+
+  /**
+   * The API server does not find the status of a profile.
+   * @throws StatusUnwritableError where it has the profile
+   */
+  async #lookForGone({ key, uid }: StoredProfile): Promise<void> {
+    const found = await this.#options.readStatus(key);
+    if (found?.uid === uid) throw new StatusUnwritableError(key);
+    this.#options.log.debug({ profile: key }, "the profile is gone; its status is not needed");
   }
 
   /**
@@ -184,17 +207,17 @@ export class StatusWriter {
    * Unknown just as this operator read it.
    */
   #isUnconfirmed({ key }: StoredProfile): boolean {
-    const settled = (this.#options.servingSince() ?? Date.now()) + SERVING_GRACE_MS;
-    return Date.now() > settled && (this.#written.get(key)?.at ?? 0) <= settled;
+    const settled = (this.#options.servingSince() ?? steadyNow()) + SERVING_GRACE_MS;
+    return steadyNow() > settled && (this.#written.get(key)?.at ?? 0) <= settled;
   }
 
   /** Only more packets were allowed since the last write, and that was not long ago: comes back later. */
   #mayWait({ key }: StoredProfile, previous: Partial<ProfileStatus>, status: ProfileStatus): boolean {
     if (canonical(withoutAllowed(previous)) !== canonical(withoutAllowed(status))) return false;
     const last = this.#written.get(key)?.at ?? this.#options.servingSince() ?? 0;
-    const due = last + COUNTS_MS - Date.now();
+    const due = last + COUNTS_MS - steadyNow();
     if (due <= 0) return false;
-    this.#again.set(key, Date.now() + INTERVAL_MS);
+    this.#again.set(key, steadyNow() + INTERVAL_MS);
     this.controller.queue.addAfter(key, due);
     return true;
   }
@@ -211,21 +234,21 @@ export class StatusWriter {
   #build(profile: StoredProfile, previous: Partial<ProfileStatus>): ProfileStatus | null {
     const { planner, records, totals, servingSince, weaknessesOf } = this.#options;
     const plans = planner.plansOf(profile.key);
-    const now = Date.now();
+    const now = steadyNow();
     const expiry = this.#options.certificateExpiresAt?.() ?? null;
-    const certificateExpired = expiry !== null && expiry < now ? expiry : null;
+    const certificateExpired = expiry !== null && expiry < Date.now() ? expiry : null;
     const clock = { now, servingSince: servingSince() ?? now, certificateExpired };
     const isEarly = clock.now - clock.servingSince < SERVING_GRACE_MS;
     const isKnown = previous.observedGeneration === profile.generation;
-    if (isEarly && isKnown && plans.some(({ node }) => records.get(node) === undefined)) {
+    if (isEarly && isKnown && plans.some(({ node }) => records.get(node)?.connected !== true)) {
       this.controller.queue.addAfter(profile.key, LATER_MS);
       return null;
     }
     const folded = foldPods(plans, (node) => records.get(node), clock, weaknessesOf);
     this.#options.onUnjudged?.(folded.unjudged);
     const { key, uid, status: known } = profile;
-    const status = buildStatus(profile, folded, totals.of({ key, uid, status: known }), previous, new Date(clock.now));
-    this.#noteEnforced(profile, status, clock.now);
+    const status = buildStatus(profile, folded, totals.of({ key, uid, status: known }), previous, new Date());
+    this.#noteEnforced(profile, status, Date.now());
     return status;
   }
 

@@ -1,0 +1,84 @@
+/** Somebody sets the machine's clock, by an hour: who leads, and what statuses say, goes on as if nothing had been. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { LeaderElection } from "../kube/leader.ts";
+import { LEASES } from "../kube/resources.ts";
+import { eventually, silentLogger } from "../kube/testing/silence.ts";
+import { TestCluster } from "./testing/cluster.ts";
+
+const HOUR_MS = 3_600_000;
+
+let cluster: TestCluster;
+const elections: LeaderElection[] = [];
+
+beforeEach(async () => {
+  cluster = await TestCluster.start();
+});
+afterEach(async () => {
+  mock.restoreAll();
+  for (const election of elections.splice(0)) await election.stop();
+  await cluster.close();
+});
+
+function setClock(by: number): void {
+  const { now } = Date;
+  mock.method(Date, "now", () => now() + by);
+}
+
+function candidate(identity: string, changes: string[] = []): LeaderElection {
+  const election = new LeaderElection(cluster.server.connection(), {
+    namespace: "system",
+    name: "portcullis",
+    identity,
+    address: `${identity}:8443`,
+    leaseDuration: 1_000,
+    renewDeadline: 600,
+    retryPeriod: 50,
+    onStarted: () => changes.push("leads"),
+    onStopped: () => changes.push("stops"),
+    log: silentLogger(),
+  });
+  elections.push(election);
+  election.start();
+  return election;
+}
+
+for (const [what, by] of [
+  ["back", -HOUR_MS],
+  ["forward", HOUR_MS],
+] as const) {
+  test(`set ${what}, a leader that dies is followed in the lease's time, and not before`, async () => {
+    cluster.server.put(LEASES, {
+      metadata: { namespace: "system", name: "portcullis" },
+      spec: { holderIdentity: "dead", leaseDurationSeconds: 1 },
+    });
+    const next = candidate("next");
+    await eventually("it has looked", () => next.leader?.identity === "dead");
+    setClock(by);
+    await new Promise((settle) => setTimeout(settle, 300));
+    assert.equal(next.isLeader, false);
+    await eventually("it leads", () => next.isLeader);
+  });
+}
+
+test("set back, a leader that cannot renew its Lease stops in time", async () => {
+  const leader = candidate("leader");
+  await eventually("it leads", () => leader.isLeader);
+  setClock(-HOUR_MS);
+  cluster.server.fail(/leases/, 500, 1000);
+  await eventually("it stops", () => !leader.isLeader, 2_000);
+});
+
+test("set back, statuses are written, and an agent that goes is missed", async () => {
+  const spec = { actions: ["enforce" as const], processes: [{ path: "/bin/app" }] };
+  cluster.pod("web");
+  cluster.profile("web", spec);
+  const operator = await cluster.operator();
+  const agent = cluster.agent(operator, "n1");
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  setClock(-HOUR_MS);
+  cluster.profile("web", spec, 2);
+  await eventually("the edit is in the status", () => cluster.status("web")?.observedGeneration === 2, 10_000);
+  agent.disconnect();
+  await eventually("it is missed", () => cluster.condition("web", "Enforced") === "False NodesFailing", 25_000);
+});
