@@ -1,9 +1,18 @@
 /** The agent of a node on the real kernel: pods that are network namespaces, and an operator on loopback. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -46,8 +55,8 @@ class RunningAgent {
   readonly agent: ClusterAgent;
   readonly files = new ForeignFiles({ log: SILENT, limit: 3000 });
 
-  constructor(port: number, startupTimeout = 60_000) {
-    const kept = new KeptState(stateDirectory);
+  constructor(port: number, startupTimeout = 60_000, keptDirectory = stateDirectory) {
+    const kept = new KeptState(keptDirectory);
     const bindings = new PodBindings(kept.load() ?? undefined, join(folder, "no-logs"));
     this.workloads = new PretendedPods(PODS, bindings, (name) => roots.get(name) ?? root);
     const address = {
@@ -246,6 +255,76 @@ test("a pod whose files hang is told of, and everybody else is served", {
     roots.clear();
   }
   await until("it answers again", () => status(WEB)?.problems.length === 0);
+});
+
+const nodeProblem = (code: string) =>
+  (operator.said("nodeProblems").at(-1)?.problems ?? []).find((problem) => problem.code === code);
+
+/** A small file system in a folder, which is filled in between. */
+async function onSmallDisk(disk: string, work: (fill: () => void, free: () => void) => Promise<void>): Promise<void> {
+  mkdirSync(disk, { recursive: true });
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "none", disk]);
+  const file = join(disk, "filling");
+  const fill = () => {
+    const { status: written } = spawnSync("dd", ["if=/dev/zero", `of=${file}`, "bs=4k"], { stdio: "ignore" });
+    assert.notEqual(written, 0, "it is full");
+  };
+  try {
+    await work(fill, () => rmSync(file));
+  } finally {
+    execFileSync("umount", ["--lazy", disk]);
+  }
+}
+
+test("where the disk is full, what the operator says is in force, and nothing older is after a start without it", () =>
+  onSmallDisk(join(folder, "kept"), async (fill, free) => {
+    running?.close();
+    const connections = operator.connections.length;
+    running = new RunningAgent(operator.port, 60_000, join(folder, "kept"));
+    await until("a connection", () => operator.connections.length > connections);
+    const [first, second] = [tableFor("/bin/app"), tableFor("/bin/app", "10.99.0.2/32")];
+    push([first], bindingOf(WEB, first), bindingOf(SHOP, null));
+    await until("the first", () => status(WEB)?.table === first.hash);
+    fill();
+    push([second], bindingOf(WEB, second), bindingOf(SHOP, null));
+    await until("the second", () => status(WEB)?.table === second.hash);
+    await until("it is told", () => nodeProblem("PC_STATE_KEPT")?.message.includes("ENOSPC"));
+    assert.equal(nodeProblem("PC_STATE_KEPT")?.reducesEnforcement, false);
+    assert.equal(operator.said("refusal").length, 0);
+    running.close();
+    running = new RunningAgent(1, 200, join(folder, "kept"));
+    await sleep(400);
+    assert.equal(status(WEB)?.table, second.hash);
+    running.close();
+    free();
+    const before = operator.connections.length;
+    running = new RunningAgent(operator.port, 60_000, join(folder, "kept"));
+    await until("a connection", () => operator.connections.length > before);
+    push([second], bindingOf(WEB, second), bindingOf(SHOP, null));
+    await until("it is kept", () => existsSync(join(folder, "kept", "operator-state.bin")));
+    assert.equal(existsSync(join(folder, "kept", "operator-state.outdated.bin")), false);
+    await until("and no problem any more", () => nodeProblem("PC_STATE_KEPT") === undefined);
+  }));
+
+test("why the kernel is not in line with what is wanted is told, until it is", async () => {
+  running?.close();
+  const connections = operator.connections.length;
+  running = new RunningAgent(operator.port);
+  await until("a connection", () => operator.connections.length > connections);
+  const kept = join(folder, "elsewhere");
+  renameSync(stateDirectory, kept);
+  try {
+    // A file where the folder has to be: nothing can be written.
+    writeFileSync(stateDirectory, "");
+    const table = tableFor("/bin/app", "10.99.0.3/32");
+    push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
+    const problem = await until("it is told", () => nodeProblem("PC_KERNEL_BEHIND"));
+    assert.equal(problem.reducesEnforcement, true);
+  } finally {
+    rmSync(stateDirectory);
+    renameSync(kept, stateDirectory);
+  }
+  await until("it is in line", () => nodeProblem("PC_KERNEL_BEHIND") === undefined);
 });
 
 test("without an operator the agent starts with what it knew, and changes nothing", async () => {

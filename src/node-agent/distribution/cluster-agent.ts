@@ -5,7 +5,7 @@
 
 import { causeCode, causeText } from "../../api/errors.ts";
 import { steadyNow } from "../../api/steady-time.ts";
-import { type Binding, type PodState, PolicyKind } from "../../protocol/agent_pb.js";
+import { type Binding, type Problem as NodeProblem, type PodState, PolicyKind } from "../../protocol/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
 import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
 import { TeeSink } from "../events/tee.ts";
@@ -16,7 +16,7 @@ import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
 import { countedPackets } from "./counted-packets.ts";
 import { CounterReport } from "./counter-report.ts";
 import type { KeptState } from "./kept-state.ts";
-import { fileProblems, nodeProblems } from "./node-problems.ts";
+import { behindProblem, fileProblems, nodeProblems, notKeptProblem } from "./node-problems.ts";
 import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";
@@ -57,6 +57,10 @@ export class ClusterAgent {
   readonly #letThrough = new Map<string, number>();
   /** When the revision was received that is not in force yet. */
   #revisionAt: number | null = null;
+  /** What was kept is older than what is in force, and the operator has said nothing since. */
+  #isOutdated: boolean;
+  #notKept: NodeProblem | null = null;
+  #behind: NodeProblem | null = null;
   #soon: NodeJS.Immediate | null = null;
 
   /**
@@ -65,7 +69,8 @@ export class ClusterAgent {
    */
   constructor(options: ClusterAgentOptions) {
     this.#options = options;
-    const { bindings, metrics, operator, workloads, log } = options;
+    const { bindings, kept, metrics, operator, workloads, log } = options;
+    this.#isOutdated = kept.isOutdated;
     const podUid = (namespace: string, name: string) => this.#uidOf(namespace, name);
     const violations = new ViolationQueue(podUid);
     const watches = new PodWatches({ podUid, onAllowedWanted: (wanted) => this.#reportAllowed(wanted) });
@@ -118,7 +123,8 @@ export class ClusterAgent {
   }
 
   #problems() {
-    return [...nodeProblems(this.#guard.enforcement), ...fileProblems(this.#guard.fileProblems())];
+    const own = [this.#behind, this.#notKept].filter((problem) => problem !== null);
+    return [...own, ...nodeProblems(this.#guard.enforcement), ...fileProblems(this.#guard.fileProblems())];
   }
 
   #uidOf(namespace: string, name: string): string | null {
@@ -134,10 +140,11 @@ export class ClusterAgent {
     );
   }
 
-  /** A revision: kept at once, put in force right after it is acknowledged. */
+  /** A revision: kept at once, put in force right after it is acknowledged. A disk that is full keeps nothing from being in force. */
   #take(state: HeldState): void {
-    const { kept, bindings, metrics } = this.#options;
-    kept.save(state);
+    const { bindings, metrics } = this.#options;
+    this.#keep(state);
+    this.#isOutdated = false;
     this.#revisionAt ??= performance.now();
     this.#refused.clear();
     metrics.revision("acknowledged", "");
@@ -148,21 +155,43 @@ export class ClusterAgent {
     });
   }
 
+  #keep(state: HeldState): void {
+    const { kept, log } = this.#options;
+    try {
+      kept.save(state);
+      this.#notKept = null;
+    } catch (cause) {
+      log.error({ err: cause }, "what the operator says cannot be kept for a start without it");
+      this.#notKept = notKeptProblem(causeText(cause));
+    }
+  }
+
   #reconcile(): void {
-    const started = performance.now();
     this.#guard.attempt("bring the kernel in line", () => {
-      const { workloads } = this.#options.workloads.snapshot();
-      this.#guard.forgetWaiting(workloads);
-      // Counters of pods that are gone go with them.
-      this.#counters.sample();
-      const outcomes = this.#applyAll(workloads);
-      this.#tell(outcomes);
-      this.#reporter.setProblems(this.#problems());
-      this.#options.metrics.reconciled((performance.now() - started) / 1000);
-      if (this.#revisionAt === null) return;
-      this.#options.metrics.enforced((performance.now() - this.#revisionAt) / 1000);
-      this.#revisionAt = null;
+      try {
+        this.#bringInLine();
+      } catch (cause) {
+        this.#behind = behindProblem(causeText(cause));
+        this.#reporter.setProblems(this.#problems());
+        throw cause;
+      }
     });
+  }
+
+  #bringInLine(): void {
+    const started = performance.now();
+    const { workloads } = this.#options.workloads.snapshot();
+    this.#guard.forgetWaiting(workloads);
+    // Counters of pods that are gone go with them.
+    this.#counters.sample();
+    const outcomes = this.#applyAll(workloads);
+    this.#behind = null;
+    this.#tell(outcomes);
+    this.#reporter.setProblems(this.#problems());
+    this.#options.metrics.reconciled((performance.now() - started) / 1000);
+    if (this.#revisionAt === null) return;
+    this.#options.metrics.enforced((performance.now() - this.#revisionAt) / 1000);
+    this.#revisionAt = null;
   }
 
   /** Puts in force what can be; a table that does not fit leaves all others alone. */
@@ -217,6 +246,7 @@ export class ClusterAgent {
   }
 
   #attemptPolicy(workload: Workload): DesiredPolicy {
+    if (this.#isOutdated && this.#guard.enforcement.enforcer.isKnown(workload)) return { kind: "unchanged" };
     try {
       return this.#policies.policyOf(workload);
     } catch (cause) {

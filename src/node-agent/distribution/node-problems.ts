@@ -30,6 +30,18 @@ export function nodeProblems({ programs, maps }: Pick<Enforcement, "programs" | 
   return [...missing, ...full];
 }
 
+/** What is wanted could not be put in force, and is tried again. */
+export function behindProblem(why: string): Problem {
+  const message = `the kernel cannot be brought in line with what is wanted: ${why}`;
+  return create(ProblemSchema, { code: "PC_KERNEL_BEHIND", message, reducesEnforcement: true });
+}
+
+/** What the operator says is in force, and will not be known to an agent that starts without an operator. */
+export function notKeptProblem(why: string): Problem {
+  const message = `what the operator says is in force, and cannot be kept for a start without it: ${why}`;
+  return create(ProblemSchema, { code: "PC_STATE_KEPT", message, reducesEnforcement: false });
+}
+
 /** Files of many pods may hang for one reason: so many are named. */
 const NAMED_MAX = 3;
 

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { causeText } from "../../api/errors.ts";
+import { causeCode, causeText } from "../../api/errors.ts";
 import {
   AcknowledgementSchema,
   HelloSchema,
@@ -12,7 +12,6 @@ import {
   RefusalSchema,
   type State,
 } from "../../protocol/agent_pb.js";
-import { StateError } from "../../protocol/errors.ts";
 import { type HeldState, StateParts } from "../../protocol/held-state.ts";
 import { checkOperatorMessage } from "../../protocol/message-checks.ts";
 import { PROTOCOL_VERSION } from "../../protocol/service.ts";
@@ -165,7 +164,7 @@ export class OperatorClient {
       this.#options.onRevision(this.#options.held().applied(parts));
       this.#stream?.write(message({ case: "acknowledgement", value: create(AcknowledgementSchema, { revision }) }));
     } catch (cause) {
-      const code = cause instanceof StateError ? cause.code : "PC_STATE_KEPT";
+      const code = causeCode(cause) ?? "PC_UNEXPECTED";
       this.#options.log.error({ err: cause, revision: revision.toString() }, "a revision of the operator is refused");
       this.#options.onRefusal?.(code);
       const refusal = create(RefusalSchema, { revision, code, message: causeText(cause) });

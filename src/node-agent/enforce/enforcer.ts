@@ -82,7 +82,7 @@ export class Enforcer {
     this.#state.workloads = [...steps.map(({ state }) => state), ...(others.get("stays") ?? [])];
     this.#save();
     this.#clean(steps, gone.length > 0);
-    if (steps.every((step) => !isKept(step))) this.#orphansFrom ??= now.getTime();
+    if (steps.every((step) => !isKept(step))) this.#orphansFrom ??= steadyNow();
     return [...steps.map((step) => outcomeOf(step, this.#parts.store)), ...gone];
   }
 

@@ -17,6 +17,8 @@ const STATE_VERSION = 1;
 export const STATE_FILE = "state.json";
 /** In a cluster: the operator's last state, which may be in a folder of its own. See src/node-agent/distribution. */
 export const KEPT_STATE_FILE = "operator-state.bin";
+/** The same, where a later one could not be written. */
+export const OUTDATED_STATE_FILE = "operator-state.outdated.bin";
 /** And how far the kernel's counters are reported. */
 export const REPORTED_COUNTS_FILE = "reported-counts.json";
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf/portcullis";
@@ -126,13 +128,13 @@ export function saveState(directory: string, state: AgentState, last: { text: st
 
 /** Removes the state; the folder too, if nothing else is in it. */
 export function removeState(directory: string): void {
-  for (const name of [STATE_FILE, KEPT_STATE_FILE, REPORTED_COUNTS_FILE])
+  for (const name of [STATE_FILE, KEPT_STATE_FILE, OUTDATED_STATE_FILE, REPORTED_COUNTS_FILE])
     rmSync(join(directory, name), { force: true });
 }
 
 /** Removes an operator's last state; the folder too, if nothing else is in it. */
 export function removeKeptState(directory: string): void {
-  rmSync(join(directory, KEPT_STATE_FILE), { force: true });
+  for (const name of [KEPT_STATE_FILE, OUTDATED_STATE_FILE]) rmSync(join(directory, name), { force: true });
   removeIfEmpty(directory);
 }
 
