@@ -35,6 +35,7 @@ lab.write(
     udpTo("/bin/linked", 7000),
     { ...udpTo("/volume/any", 7000), binary: "Any" },
   ]),
+  profile("strict", [udpTo("/bin/app", 7000), udpTo("/bin/other", 7001, "known")], { ephemeralContainers: "Exclude" }),
 );
 await lab.startAgent();
 const shop = lab.addPod("shop");
@@ -144,6 +145,20 @@ test("a file that is mounted on a listed path is not the image's, whatever it is
   await stops(mounted, "web", 7000, ["/bin/other"], { reason: "BinaryModified", path: "/bin/other" });
   await passes(mounted, "web", 7000, "/volume/any");
   lab.removePod(mounted);
+});
+
+test("a container that was added to the pod has what is listed for any, unless a profile leaves it out", async () => {
+  shop.start("debugger");
+  await known(shop, "debugger", 7000, "/bin/other");
+  const strict = lab.addPod("strict");
+  for (const container of ["web", "debugger", "known"]) strict.start(container);
+  await stateOf(strict, "enforced");
+  await known(strict, "web", 7000, "/bin/app");
+  await known(strict, "known", 7001, "/bin/other");
+  for (const container of ["debugger", "known"]) {
+    await stops(strict, container, 7000, ["/bin/app"], { reason: "BinaryUnknown", path: "/bin/app" });
+  }
+  lab.removePod(strict);
 });
 
 test("a container has no more than its rights from its first packet on, and all of them a moment later", async () => {
