@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import { Lab } from "../e2e/harness/lab.ts";
+import { patiently } from "../e2e/harness/patience.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
 
@@ -41,10 +42,9 @@ server.bind((sys.argv[1], int(sys.argv[2])))
 server.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 5)
 server.listen()
 print("listening", flush=True)
-server.settimeout(2)
+server.settimeout(float(sys.argv[3]))
 try:
     peer, _ = server.accept()
-    peer.settimeout(1)
     print("got " + peer.recv(100).decode(), flush=True)
     peer.send(b"answer")
 except TimeoutError:
@@ -54,16 +54,16 @@ except TimeoutError:
 const SENDER = `
 import socket, sys
 client = socket.socket()
-client.settimeout(1)
+client.settimeout(float(sys.argv[4]))
 client.sendto(sys.argv[3].encode(), 0x20000000, (sys.argv[1], int(sys.argv[2])))
 client.recv(100)
 print("in the SYN" if client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[5] & 32 else "later")
 `;
 
 async function exchange(text: string) {
-  const receiver = lab.start(outside, PYTHON, ["-c", RECEIVER, ADDRESS, String(PORT)]);
+  const receiver = lab.start(outside, PYTHON, ["-c", RECEIVER, ADDRESS, String(PORT), String(patiently(2000) / 1000)]);
   await receiver.line("listening");
-  const sent = await lab.run(app, PYTHON, ["-c", SENDER, ADDRESS, String(PORT), text]);
+  const sent = await lab.run(app, PYTHON, ["-c", SENDER, ADDRESS, String(PORT), text, String(patiently(1000) / 1000)]);
   return { sent, received: (await receiver.finish()).stdout };
 }
 

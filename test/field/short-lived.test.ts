@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Lab } from "../e2e/harness/lab.ts";
+import { patiently } from "../e2e/harness/patience.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
@@ -64,7 +65,9 @@ test(`${EACH} datagrams of processes that end at once are each their own program
 
 test("a web client that runs for a moment is itself, also where its connection ends after it", async () => {
   const mark = lab.agent.events.mark();
-  const fetches = Array.from({ length: EACH }, () => lab.run(app, curl, ["-s", "-m", "5", `http://${SERVER}/`]));
+  const fetches = Array.from({ length: EACH }, () =>
+    lab.run(app, curl, ["-s", "-m", String(patiently(5000) / 1000), `http://${SERVER}/`]),
+  );
   const others = Array.from({ length: 5 }, () =>
     lab.run(app, unlisted, ["-c", `timeout 0.3 ${unlisted} -c 'echo > /dev/tcp/${SERVER}/80'`]),
   );
