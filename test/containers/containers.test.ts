@@ -11,7 +11,7 @@ import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import type { Finished } from "../e2e/harness/processes.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
-import { ContainerLab } from "./harness/container-lab.ts";
+import { ContainerLab, NEWER_IMAGE } from "./harness/container-lab.ts";
 import { missingForContainers } from "./harness/containerd.ts";
 import type { TestPod } from "./harness/pods.ts";
 
@@ -121,6 +121,18 @@ test("what is listed for no container holds in each", async () => {
 
 test("a listed link stands for the file that it leads to in the container's image", async () => {
   await passes(shop, "web", 7000, "/bin/linked");
+});
+
+test("a container that is restarted in place with another image: the listed link is followed anew", async () => {
+  const other = lab.addPod("restarted", { app: "shop" });
+  await stateOf(other, "enforced");
+  other.start("web");
+  await known(other, "web", 7000, "/bin/linked");
+  await stops(other, "web", 7000, ["/bin/linked-2.0"], { reason: "BinaryUnknown", path: "/bin/linked-2.0" });
+  other.restart("web", NEWER_IMAGE);
+  await known(other, "web", 7000, "/bin/linked");
+  await stops(other, "web", 7000, ["/bin/linked-1.0"], { reason: "BinaryUnknown", path: "/bin/linked-1.0" });
+  lab.removePod(other);
 });
 
 test("a shell in a container has no rights, and no more of them by what it starts", async () => {

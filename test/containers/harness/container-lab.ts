@@ -14,6 +14,9 @@ import { type CgroupStyle, TestPod } from "./pods.ts";
 const AGENT = join(import.meta.dirname, "pod-agent.ts");
 const CLIENT = join(import.meta.dirname, "../../../build/test/client");
 const IMAGE = "registry.local/portcullis-test:1";
+export const NEWER_IMAGE = "registry.local/portcullis-test:2";
+/** Image -> version of the program that its link `/bin/linked` leads to. */
+const VERSIONS = { [IMAGE]: "1.0", [NEWER_IMAGE]: "2.0" };
 const START_TIMEOUT_MS = 30_000;
 
 export interface AddPodOptions {
@@ -44,7 +47,8 @@ export class ContainerLab {
     removeLeftoverCgroups();
     mkdirSync(join(cgroupRoot(), lab.name, "kubepods"), { recursive: true });
     const containerd = await Containerd.start(lab.path("containerd"), lab.topology.node.name);
-    containerd.importImage(await makeImage(lab));
+    for (const [image, version] of Object.entries(VERSIONS))
+      containerd.importImage(await makeImage(lab, image, version));
     running = new ContainerLab(lab, containerd);
     return running;
   }
@@ -120,17 +124,17 @@ export class ContainerLab {
   }
 }
 
-/** An image with busybox, and the test client under three names: a file, another file, and a link to a third. */
-async function makeImage(lab: Lab): Promise<string> {
-  const root = lab.path("image");
+/** An image with busybox, and the test client under four names: a file, another file, and two versions of a third, to one of which a link leads. */
+async function makeImage(lab: Lab, reference: string, version: string): Promise<string> {
+  const root = lab.path(`image-${version}`);
   mkdirSync(join(root, "bin"), { recursive: true });
   mkdirSync(join(root, "tmp"));
   copyFileSync("/bin/busybox", join(root, "bin/busybox"));
   symlinkSync("busybox", join(root, "bin/sh"));
-  for (const name of ["app", "other", "linked-1.0"]) copyFileSync(CLIENT, join(root, "bin", name));
-  symlinkSync("/bin/linked-1.0", join(root, "bin/linked"));
-  const file = lab.path("image.tar");
-  await writeImage({ root, reference: IMAGE, command: ["/bin/sh"] }, file);
+  for (const name of ["app", "other", "linked-1.0", "linked-2.0"]) copyFileSync(CLIENT, join(root, "bin", name));
+  symlinkSync(`/bin/linked-${version}`, join(root, "bin/linked"));
+  const file = lab.path(`image-${version}.tar`);
+  await writeImage({ root, reference, command: ["/bin/sh"] }, file);
   return file;
 }
 

@@ -83,6 +83,15 @@ export class TestPod {
     });
   }
 
+  /** As a kubelet restarts it: in the same pod, with another root. @param image by default the pod's own */
+  restart(name: string, image?: string): void {
+    const before = this.#containers.get(name);
+    if (before !== undefined) this.#place.containerd.remove(before);
+    const id = containerId();
+    this.#containers.set(name, id);
+    this.#run(id, ["/bin/busybox", "sleep", "3600"], { [this.#terminationLog(name)]: "/dev/termination-log" }, image);
+  }
+
   exec(container: string, ...command: string[]): RunningProcess {
     const id = this.#containers.get(container);
     if (id === undefined) throw new Error(`pod ${this.name} has no container ${container}`);
@@ -100,8 +109,8 @@ export class TestPod {
     return `/run/netns/${this.#netns}`;
   }
 
-  #run(id: string, command: readonly string[], mounts: Record<string, string>): void {
-    const { containerd, image, lab, cgroups } = this.#place;
+  #run(id: string, command: readonly string[], mounts: Record<string, string>, image = this.#place.image): void {
+    const { containerd, lab, cgroups } = this.#place;
     const cgroup = `/${lab}/kubepods/${CGROUPS[cgroups](this.uid, id)}`;
     containerd.run({ id, image, cgroup, netns: this.#netnsPath, command, mounts });
   }
