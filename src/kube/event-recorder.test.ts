@@ -17,6 +17,12 @@ const event = (note: string, name = "pod"): RecordedEvent => ({
   note,
 });
 
+/** Of an object in another namespace. */
+const elsewhere = (recorded: RecordedEvent): RecordedEvent => ({
+  ...recorded,
+  regarding: { ...recorded.regarding, namespace: "b" },
+});
+
 beforeEach(async () => {
   server = await FakeApiServer.start();
   suppressed = 0;
@@ -53,6 +59,25 @@ test("the same again is one event with a count", async () => {
   );
 });
 
+test("a namespace that has something to tell all the time leaves others their events", async () => {
+  for (let pod = 0; pod < 300; pod += 1) {
+    for (let index = 0; index < 10; index += 1) recorder.record(event(`no ${index}`, `pod-${pod}`));
+  }
+  recorder.record(elsewhere(event("no", "other")));
+  await recorder.flush();
+  const namespaces = server.list(EVENTS).map(({ metadata }) => metadata.namespace);
+  assert.equal(namespaces.filter((namespace) => namespace === "b").length, 1);
+  assert.ok(namespaces.length < 50, `${namespaces.length} events`);
+});
+
+test("an event of an object whose name is cut at a dot is written", async () => {
+  const name = `${"a".repeat(199)}.${"b".repeat(20)}`;
+  recorder.record(event("no", name));
+  await recorder.flush();
+  const [first] = server.list(EVENTS);
+  assert.match(first?.metadata.name ?? "", /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/);
+});
+
 test("an object has a limited number of events, and others have theirs", async () => {
   for (let index = 0; index < 30; index += 1) recorder.record(event(`no ${index}`));
   recorder.record(event("no", "second"));
@@ -65,7 +90,7 @@ test("one source has a share of all events, new ones and counts alike, and other
   const flood = () => {
     for (let pod = 0; pod < 60; pod += 1) {
       for (let index = 0; index < 5; index += 1)
-        recorder.record({ ...event(`no ${index}`, `bad-${pod}`), source: "bad" });
+        recorder.record(elsewhere({ ...event(`no ${index}`, `bad-${pod}`), source: "bad" }));
     }
   };
   for (let turn = 0; turn < 4; turn += 1) {

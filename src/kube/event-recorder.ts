@@ -1,7 +1,7 @@
 /**
  * Events on objects, for `kubectl describe` and `kubectl get events`. The same thing again raises the count of its event, which
- * is written at intervals; each object has a limited number of them, each source of events has, and all together too. What is left
- * out is counted.
+ * is written at intervals; each object has a limited number of them, each source of events and each namespace has, and all together too. What is
+ * left out is counted.
  */
 
 import { randomBytes } from "node:crypto";
@@ -60,9 +60,9 @@ interface Series {
 /** Events of one object: this many at once, and one more each minute. */
 const OBJECT_BURST = 10;
 const OBJECT_PER_SECOND = 1 / 60;
-/** Events that are one source's word, and writes of their counts. */
-const SOURCE_BURST = 25;
-const SOURCE_PER_SECOND = 1;
+/** Events that are one source's word, or of one namespace's objects, and writes of their counts. */
+const SHARE_BURST = 25;
+const SHARE_PER_SECOND = 1;
 /** All events: the API server has other things to do. */
 const TOTAL_BURST = 100;
 const TOTAL_PER_SECOND = 10;
@@ -81,7 +81,8 @@ export class EventRecorder {
   readonly #options: RecorderOptions;
   readonly #series = new Map<string, Series>();
   readonly #objects = new Map<string, TokenBucket>();
-  readonly #sources = new Map<string, TokenBucket>();
+  /** Of sources and namespaces. */
+  readonly #shares = new Map<string, TokenBucket>();
   readonly #total = new TokenBucket(TOTAL_BURST, TOTAL_PER_SECOND);
   readonly #timer: NodeJS.Timeout;
   #flushing: Promise<void> = Promise.resolve();
@@ -125,16 +126,18 @@ export class EventRecorder {
   }
 
   /** A new event; it counts if so. */
-  #mayWrite({ regarding: { uid }, source }: RecordedEvent): boolean {
-    const object = bucketOf(this.#objects, uid, OBJECT_BURST, OBJECT_PER_SECOND);
-    return object.has() && this.#takePlace(source) && object.take();
+  #mayWrite(event: RecordedEvent): boolean {
+    const object = bucketOf(this.#objects, event.regarding.uid, OBJECT_BURST, OBJECT_PER_SECOND);
+    return object.has() && this.#takePlace(event) && object.take();
   }
 
-  /** A place among a source's events, and among all. */
-  #takePlace(source: string | undefined): boolean {
-    if (source === undefined) return this.#total.take();
-    const share = bucketOf(this.#sources, source, SOURCE_BURST, SOURCE_PER_SECOND);
-    return share.has() && this.#total.take() && share.take();
+  /** A place among a source's events, among those of a namespace, and among all. */
+  #takePlace({ regarding: { namespace }, source }: RecordedEvent): boolean {
+    const names = [`namespace ${namespace}`, ...(source === undefined ? [] : [`source ${source}`])];
+    const shares = names.map((name) => bucketOf(this.#shares, name, SHARE_BURST, SHARE_PER_SECOND));
+    if (!shares.every((share) => share.has()) || !this.#total.take()) return false;
+    for (const share of shares) share.take();
+    return true;
   }
 
   #flushLater(): void {
@@ -146,10 +149,10 @@ export class EventRecorder {
     for (const [key, series] of this.#series) {
       const isNew = series.name === null;
       const isDue = isNew || (series.count > series.written && now - series.last.getTime() < SERIES_MS);
-      if (isDue && (isNew || this.#takePlace(series.event.source))) await this.#write(key, series);
+      if (isDue && (isNew || this.#takePlace(series.event))) await this.#write(key, series);
       if (now - series.last.getTime() > SERIES_MS) this.#series.delete(key);
     }
-    for (const buckets of [this.#objects, this.#sources]) {
+    for (const buckets of [this.#objects, this.#shares]) {
       for (const [name, bucket] of buckets) if (bucket.isFull()) buckets.delete(name);
     }
   }
@@ -173,7 +176,8 @@ export class EventRecorder {
 
   async #create(series: Series): Promise<void> {
     const { regarding, related, type, reason, action, note } = series.event;
-    const name = `${regarding.name.slice(0, 200)}.${randomBytes(8).toString("hex")}`;
+    // A name that is cut may end in what no part of a name ends in (RFC 1123).
+    const name = `${regarding.name.slice(0, 200).replace(/[^a-z0-9]+$/, "")}.${randomBytes(8).toString("hex")}`;
     const body = {
       apiVersion: apiVersionOf(EVENTS),
       kind: EVENTS.kind,
