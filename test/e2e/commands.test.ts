@@ -1,10 +1,10 @@
 /** The commands as a user runs them: run, status, doctor, validate, explain. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Lab } from "./harness/lab.ts";
-import { BPFFS } from "./harness/leftovers.ts";
+import { deadRuns } from "./harness/leftovers.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { networkState } from "./harness/traces.ts";
@@ -49,7 +49,6 @@ async function portcullis(...args: string[]): Promise<Finished> {
   return await running.finish(20_000);
 }
 
-const runs = () => readdirSync(BPFFS).filter((name) => name.startsWith("portcullis-run"));
 const pristine = networkState(node.name);
 
 test("run: the command's output and exit status, with names, a way to the outside, and a summary by process", async () => {
@@ -126,8 +125,8 @@ test("run: 128 and the signal's number, for a command that a signal ended", asyn
   assert.equal(code, 137);
 });
 
-test("run: leaves nothing behind", () => {
-  assert.deepEqual(runs(), []);
+test("run: leaves nothing behind", async () => {
+  assert.deepEqual(await deadRuns(), []);
   assert.equal(networkState(node.name), pristine);
 });
 

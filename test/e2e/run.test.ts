@@ -1,11 +1,11 @@
 /** `portcullis run` as what it runs would like to escape it: by capabilities, by outliving it, by signals. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Lab } from "./harness/lab.ts";
-import { BPFFS } from "./harness/leftovers.ts";
+import { deadRuns } from "./harness/leftovers.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { networkState } from "./harness/traces.ts";
@@ -32,11 +32,8 @@ const run = (...args: string[]): Promise<Finished> => start(...args).finish(20_0
 const shell = (script: string) => ["--", "sh", "-c", script];
 const send = (program: string, tag: string) => `${program} timeout 300 udp4 sendto ${SERVER} 7000 ${tag} recv`;
 
-function leavesNothing(): void {
-  assert.deepEqual(
-    readdirSync(BPFFS).filter((name) => name.startsWith("portcullis-run")),
-    [],
-  );
+async function leavesNothing(): Promise<void> {
+  assert.deepEqual(await deadRuns(), []);
   assert.equal(networkState(node.name), pristine);
 }
 
@@ -72,7 +69,7 @@ test("what the command leaves behind is guarded until it has ended, and ends wit
   assert.deepEqual(await lab.servers.received(tag), []);
   assert.match(stderr, /BinaryUnknown/);
   assert.equal(existsSync(marker), false);
-  leavesNothing();
+  await leavesNothing();
 });
 
 test("what the command leaves behind in namespaces of its own ends with it, too", async () => {
@@ -82,7 +79,7 @@ test("what the command leaves behind in namespaces of its own ends with it, too"
   assert.equal(code, 0);
   await sleep(3500);
   assert.equal(existsSync(marker), false);
-  leavesNothing();
+  await leavesNothing();
 });
 
 test("the command takes no socket out of a process outside, though both have one user and equal rights", async () => {
@@ -116,7 +113,7 @@ test("kill -9 ends what runs in there with it", async () => {
   )
     assert.ok(performance.now() < deadline, "something goes on");
   await run("-q", "--", "true");
-  leavesNothing();
+  await leavesNothing();
 });
 
 for (const [signal, number] of [
@@ -134,14 +131,14 @@ for (const [signal, number] of [
     assert.equal(code, 9, stderr);
     assert.match(stdout, /^ended$/m);
     assert.match(stderr, /Packets by process \(exit status 9\)/);
-    leavesNothing();
+    await leavesNothing();
     const plain = start(...shell("echo ready; exec sleep 60"));
     await plain.line("ready");
     plain.child.kill(signal);
     const finished = await plain.finish(20_000);
     assert.equal(finished.code, 128 + number);
     assert.match(finished.stderr, new RegExp(`exit status ${128 + number}`));
-    leavesNothing();
+    await leavesNothing();
   });
 }
 
@@ -153,7 +150,7 @@ test("a second signal reaches the command too", async () => {
   await running.line("once");
   running.child.kill("SIGTERM");
   assert.equal((await running.finish(20_000)).code, 11);
-  leavesNothing();
+  await leavesNothing();
 });
 
 test("Ctrl-C at a terminal interrupts the command once, and run ends in order", async () => {
@@ -175,7 +172,7 @@ test("Ctrl-C at a terminal interrupts the command once, and run ends in order", 
   assert.equal(code, 6, stdout);
   assert.equal(stdout.match(/interrupted/g)?.length, 1, stdout);
   assert.match(stdout, /Packets by process/);
-  leavesNothing();
+  await leavesNothing();
 });
 
 test("a signal at any time of the start leaves nothing behind", async () => {
@@ -186,7 +183,7 @@ test("a signal at any time of the start leaves nothing behind", async () => {
     const { code } = await running.finish(20_000);
     // Null: before Node had begun. 0: the command was done already.
     assert.ok(code === null || code === 143 || code === 0, `${delay} ms: ${code}`);
-    leavesNothing();
+    await leavesNothing();
   }
 });
 

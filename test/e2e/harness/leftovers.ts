@@ -6,13 +6,29 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { RUN_FOLDER, RUN_PREFIX } from "../../../src/cli/run-pins.ts";
+import { deadPinRoots } from "../../../src/node-agent/enforce/detach.ts";
+import { defaultStateDirectory } from "../../../src/node-agent/enforce/state.ts";
 
 const PREFIX = "pc-e2e";
 const NAME_PATTERN = /^pc-e2e-(\d+)-/;
 
 export const BPFFS = "/sys/fs/bpf";
+const RUN_END_MS = 5_000;
 const NAMED_NAMESPACES = "/run/netns";
 const NAMESPACE_FILES = "/etc/netns";
+
+/**
+ * Pins of `portcullis run` without a run that owns them. Test files beside this one may run some, whose last moments, without a lock but
+ * with pins, are waited for.
+ */
+export async function deadRuns(): Promise<string[]> {
+  const dead = () => deadPinRoots(RUN_FOLDER, RUN_PREFIX, defaultStateDirectory);
+  const deadline = Date.now() + RUN_END_MS;
+  while (dead().length > 0 && Date.now() < deadline) await sleep(50);
+  return dead();
+}
 
 /** Of what belongs to a lab of this process. */
 export function labName(label: string): string {
