@@ -36,7 +36,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const CACHE = join(ROOT, ".cache/kernels");
 const OUTPUT = resolve(ROOT, process.env.KERNELS_OUTPUT ?? "build/kernels");
 const MINUTE = 60_000;
-const DEFAULT_MINUTES = 60;
+const DEFAULT_MINUTES = 120;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
