@@ -162,7 +162,9 @@ export class WorkloadSockets {
       ({ kind, family, localPort }) =>
         kind === "listener" && family === packet.family && localPort === packet.sourcePort,
     );
-    return isListenedOn ? null : "kernel";
+    if (isListenedOn) return null;
+    // Over IPv6 what refuses a connection that nobody waits for has no socket at all.
+    return packet.family === "ipv6" ? "nothing" : "kernel";
   }
 
   #make(step: OpenStep): number | null {
