@@ -50,7 +50,8 @@ class RandomSockets {
     const steps: SocketStep[] = [this.#forger()];
     if (random.chance(0.5)) steps.push({ kind: "offload", on: false });
     const length = steps.length + 1 + random.below(STEPS_MAX);
-    if (random.chance(0.4)) steps.push(...random.pick([this.#takeOver, this.#middle]).call(this));
+    if (random.chance(0.4))
+      steps.push(...random.pick([this.#takeOver, this.#middle, this.#handOver, this.#group]).call(this));
     while (steps.length < length) steps.push(...this.#steps(policies.length));
     return { policies, steps };
   }
@@ -159,6 +160,34 @@ class RandomSockets {
     return [first, asked, ...ends, second, asked];
   }
 
+  /** Several listen to one group. */
+  #group(): SocketStep[] {
+    const family = this.#family();
+    const local = { address: ANY[family], port: SERVICES[0] };
+    const members = [0, 1].map((slot): OpenStep => {
+      return { kind: "open", slot, what: "datagram", local, group: GROUPS[family], owners: this.#owners(false) };
+    });
+    this.#opened.push(...members);
+    this.#arrivals += 1;
+    const said = udp({ from: CLIENTS[0], to: SERVICES[0] }, HTTP_REQUEST);
+    const packet = ip({ from: PEERS[family][0] as string, to: GROUPS[family] }, said);
+    const bytes = frame(packet, { source: HOST_MAC, destination: BROADCAST_MAC });
+    return [...members, { kind: "deliver", frame: bytes.toString("hex") }];
+  }
+
+  /** A socket is used by one after the other, and the first has left something to be sent. */
+  #handOver(): SocketStep[] {
+    const random = this.#random;
+    const family = this.#family();
+    const owner = { path: random.pick(PATHS) };
+    const local = { address: ANY[family], port: SERVICES[0] };
+    const open: OpenStep = { kind: "open", slot: 0, what: "datagram", local, owners: { creator: owner, user: owner } };
+    this.#opened.push(open);
+    const send: SocketStep = { kind: "send", slot: 0, payload: hex(HTTP_REQUEST), to: this.#peer(family) };
+    const owners = { creator: owner, user: owner, former: this.#process() };
+    return [open, send, { kind: "hand", slot: 0, owners }, send];
+  }
+
   /** A connection goes on, whose flow has been forgotten. */
   #middle(): SocketStep[] {
     const random = this.#random;
@@ -186,7 +215,13 @@ class RandomSockets {
         ? { kind: "go-on", slot, payload: hex(payload) }
         : { kind: "send", slot, payload: hex(payload) };
     const forgets: SocketStep[] = random.chance(0.7) ? [{ kind: "evict" }] : [];
-    const begins: SocketStep[] = [listener, { kind: "call", ...call }, { kind: "go-on", slot, payload: "" }];
+    const cookies: SocketStep[] = random.chance(0.3) ? [{ kind: "cookies", on: true }] : [];
+    const begins: SocketStep[] = [
+      listener,
+      ...cookies,
+      { kind: "call", ...call },
+      { kind: "go-on", slot, payload: "" },
+    ];
     return [...begins, { kind: "go-on", slot, payload: hex(HTTP_REQUEST) }, ...forgets, says(SSH_BANNER)];
   }
 

