@@ -20,7 +20,7 @@ import { findCommand, SignalRelay } from "../node-agent/workload/guest-process.t
 import { createPrivateNamespace, type PrivateNamespace } from "../node-agent/workload/private-namespace.ts";
 import type { PublishedPort } from "../node-agent/workload/private-ruleset.ts";
 import type { WorkloadSource } from "../node-agent/workload/workload.ts";
-import { effectiveSelector, selects } from "../policy/selection.ts";
+import { effectiveSelector, selects } from "../policy/table/selection.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { lineWidth } from "../terminal/width.ts";
 import { Conversations } from "./conversations.ts";

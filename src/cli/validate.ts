@@ -5,7 +5,7 @@ import { PortcullisError } from "../api/errors.ts";
 import type { ManifestProblem } from "../api/manifest.ts";
 import { isValidSet, type ManifestText, type ProfileSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
 import { podWeaknesses, weaknessText } from "../api/weaknesses.ts";
-import { selectProfiles } from "../policy/selection.ts";
+import { selectProfiles } from "../policy/table/selection.ts";
 import { lineWidth } from "../terminal/width.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { readManifestTexts } from "./manifest-files.ts";

@@ -1,7 +1,7 @@
 /** What the agent says of itself: each thing once, when it changes. */
 
 import type { PortcullisError } from "../api/errors.ts";
-import { isEffect } from "../policy/effect.ts";
+import { isEffect } from "../policy/table/effect.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { RevisionError, RevisionEvent, WorkloadEvent } from "./events/event.ts";

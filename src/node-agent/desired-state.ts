@@ -1,9 +1,9 @@
 /** What profiles and workloads come to: the rule table that is wanted for each workload. */
 import { causeText } from "../api/errors.ts";
 import type { SecurityProfile } from "../api/types.ts";
-import { compileTable } from "../policy/compile.ts";
-import { selectProfiles } from "../policy/selection.ts";
-import type { RuleTable } from "../policy/tables.ts";
+import { compileTable } from "../policy/compile/compile.ts";
+import { selectProfiles } from "../policy/table/selection.ts";
+import type { RuleTable } from "../policy/table/tables.ts";
 import type { FittedTable } from "./enforce/container-files.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
 import { ListedFiles } from "./enforce/files.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import ipaddr from "ipaddr.js";
 import type { PortcullisError } from "../api/errors.ts";
 import { steadyNow } from "../api/steady-time.ts";
-import type { RuleTable } from "../policy/tables.ts";
+import type { RuleTable } from "../policy/table/tables.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { AgentReports } from "./agent-reports.ts";
 import { ContainerFiles, type FittedTable } from "./enforce/container-files.ts";

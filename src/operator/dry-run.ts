@@ -1,8 +1,9 @@
 /** What the operator would tell the nodes, without telling anybody: `portcullis operator --dry-run`. */
-import { describeDiff, diffTables } from "../policy/diff.ts";
-import { compareText } from "../policy/names.ts";
-import { parseRuleset, parseSkeleton } from "../policy/serialize-parts.ts";
-import type { RuleTable } from "../policy/tables.ts";
+
+import { parseRuleset, parseSkeleton } from "../policy/serialize/serialize-parts.ts";
+import { describeDiff, diffTables } from "../policy/table/diff.ts";
+import { compareText } from "../policy/table/names.ts";
+import type { RuleTable } from "../policy/table/tables.ts";
 import { type Binding, PolicyKind } from "../protocol/agent_pb.js";
 import { stateMessages } from "../protocol/state-message.ts";
 import type { PlanLoop } from "./plan-loop.ts";

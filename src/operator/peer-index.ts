@@ -4,8 +4,8 @@
  */
 import type { PodPeer, ServicePeer } from "../api/types.ts";
 import { splitKey } from "../kube/resources.ts";
-import { matchesPodPeer } from "../policy/peers.ts";
-import { matchesSelector } from "../policy/selection.ts";
+import { matchesPodPeer } from "../policy/table/peers.ts";
+import { matchesSelector } from "../policy/table/selection.ts";
 import { podSetKey, serviceOf, serviceSetKey } from "./peer-sets.ts";
 import type { PodIndex } from "./pod-index.ts";
 import type { PodRecord } from "./pod-record.ts";

@@ -1,7 +1,7 @@
 /** Profiles as planned with, and which of them select a pod. */
 import type { LabelSelector } from "../api/types.ts";
 import { splitKey } from "../kube/resources.ts";
-import { matchesSelector } from "../policy/selection.ts";
+import { matchesSelector } from "../policy/table/selection.ts";
 import type { StoredProfile } from "./profiles/stored-profile.ts";
 
 /** What a change of a profile means to others. */

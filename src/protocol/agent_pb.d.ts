@@ -357,7 +357,7 @@ export declare type Ruleset = Message<"portcullis.agent.v1.Ruleset"> & {
   baseHash: string;
 
   /**
-   * As src/policy/serialize-parts.ts writes it: JSON.
+   * As src/policy/serialize/serialize-parts.ts writes it: JSON.
    *
    * @generated from field: bytes content = 3;
    */
@@ -380,7 +380,7 @@ export declare type Table = Message<"portcullis.agent.v1.Table"> & {
   hash: string;
 
   /**
-   * As src/policy/serialize-parts.ts writes it: JSON, with rule sets by their hashes.
+   * As src/policy/serialize/serialize-parts.ts writes it: JSON, with rule sets by their hashes.
    *
    * @generated from field: bytes content = 2;
    */

@@ -1,7 +1,7 @@
 /** What has to be said for an agent that holds one thing to hold another. Used by the operator. */
 import { create } from "@bufbuild/protobuf";
-import { rulesetsOf, serializeRuleset, serializeSkeleton } from "../policy/serialize-parts.ts";
-import type { RuleTable } from "../policy/tables.ts";
+import { rulesetsOf, serializeRuleset, serializeSkeleton } from "../policy/serialize/serialize-parts.ts";
+import type { RuleTable } from "../policy/table/tables.ts";
 import {
   type Binding,
   NamespacesSchema,

@@ -4,11 +4,11 @@ import { containerId } from "../../src/node-agent/enforce/entries.ts";
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
 import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../../src/node-agent/kernel/abi.gen.ts";
 import { Application, FlowFlag } from "../../src/node-agent/kernel/abi.gen.ts";
-import { formatIp } from "../../src/policy/addresses.ts";
-import { effectOf } from "../../src/policy/effect.ts";
-import { bytesToNumber } from "../../src/policy/prefixes.ts";
-import type { Flow, Rights, StreamPosition, WorkloadState } from "../../src/policy/state.ts";
-import type { RuleTable } from "../../src/policy/tables.ts";
+import type { Flow, Rights, StreamPosition, WorkloadState } from "../../src/policy/reference/state.ts";
+import { formatIp } from "../../src/policy/table/addresses.ts";
+import { effectOf } from "../../src/policy/table/effect.ts";
+import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
+import type { RuleTable } from "../../src/policy/table/tables.ts";
 import type { ClassifierRig } from "../rig/classifier-rig.ts";
 
 export interface StateDifference {

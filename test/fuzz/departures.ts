@@ -1,7 +1,7 @@
 /** What has left a workload, and what has made it leave. */
-import type { IpPacket, Packet } from "../../src/policy/packet.ts";
-import { parsePacket } from "../../src/policy/packet-parser.ts";
-import type { Exit, Socket } from "../../src/policy/sockets.ts";
+import type { IpPacket, Packet } from "../../src/policy/reference/packet.ts";
+import { parsePacket } from "../../src/policy/reference/packet-parser.ts";
+import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
 
 /** Whether a step by which a socket sends has made this packet leave. */
 export function isSentBy({ kind, protocol, family, localPort, remote, remotePort }: Socket, packet: IpPacket): boolean {

@@ -1,7 +1,7 @@
 /** Random packets outside of conversations: echo, errors, neighbours, and things that no honest host sends. */
 
-import { formatIp, mapIpv4 } from "../../src/policy/addresses.ts";
-import { bytesToNumber } from "../../src/policy/prefixes.ts";
+import { formatIp, mapIpv4 } from "../../src/policy/table/addresses.ts";
+import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 import { addressBytes } from "../packets/bytes.ts";
 import { arp, ETHERTYPE, frame, HOST_MAC, SECOND_MAC, tagged, WORKLOAD_MAC } from "../packets/ethernet.ts";

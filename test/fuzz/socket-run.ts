@@ -1,14 +1,14 @@
 /** Runs a case with real sockets through the kernel and the reference evaluator, and tells where they differ. */
 import type { Direction, Verdict } from "../../src/api/reasons.ts";
-import { formatIp, parseIp } from "../../src/policy/addresses.ts";
-import { evaluate } from "../../src/policy/evaluate.ts";
-import { evaluateReceiver } from "../../src/policy/evaluate-receiver.ts";
-import type { IpPacket, Packet } from "../../src/policy/packet.ts";
-import { parsePacket } from "../../src/policy/packet-parser.ts";
-import type { Exit, Socket } from "../../src/policy/sockets.ts";
-import * as sockets from "../../src/policy/sockets.ts";
-import { createState, type WorkloadState } from "../../src/policy/state.ts";
-import type { RuleTable } from "../../src/policy/tables.ts";
+import { evaluate } from "../../src/policy/reference/evaluate.ts";
+import { evaluateReceiver } from "../../src/policy/reference/evaluate-receiver.ts";
+import type { IpPacket, Packet } from "../../src/policy/reference/packet.ts";
+import { parsePacket } from "../../src/policy/reference/packet-parser.ts";
+import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
+import * as sockets from "../../src/policy/reference/sockets.ts";
+import { createState, type WorkloadState } from "../../src/policy/reference/state.ts";
+import { formatIp, parseIp } from "../../src/policy/table/addresses.ts";
+import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { PROTOCOL } from "../packets/transport.ts";
 import type { LiveRig } from "../rig/live-rig.ts";

@@ -1,5 +1,5 @@
 /** Bytes of packets: numbers, addresses and the internet checksum. */
-import { numberToBytes, parseAddress } from "../../src/policy/prefixes.ts";
+import { numberToBytes, parseAddress } from "../../src/policy/table/prefixes.ts";
 
 export type Bytes = readonly number[] | Uint8Array;
 

@@ -30,7 +30,7 @@ import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
 import { runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
 import { EVENTS_PIN, type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
-import type { RuleTable } from "../../src/policy/tables.ts";
+import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { age } from "./kernel-time.ts";
 

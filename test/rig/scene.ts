@@ -9,8 +9,8 @@ import {
   type SecurityProfileSpec,
 } from "../../src/api/types.ts";
 import { validateProfile } from "../../src/api/validate.ts";
-import { compileTable } from "../../src/policy/compile.ts";
-import type { RuleTable } from "../../src/policy/tables.ts";
+import { compileTable } from "../../src/policy/compile/compile.ts";
+import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { type AnswerFields, answer, type MessageFields, type NameField, question } from "../packets/dns.ts";
 import { frame, HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { ip } from "../packets/ip.ts";

@@ -5,7 +5,7 @@ import { UsageError } from "../../api/errors.ts";
 import { printable } from "../../api/printable.ts";
 import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
-import { CLUSTER_DNS } from "../../policy/peers.ts";
+import { CLUSTER_DNS } from "../../policy/table/peers.ts";
 import { exitStatusHelp } from "../exit-status.ts";
 import { addQuestionOptions, answer, answerEvent } from "../explain.ts";
 import { readVerdictEvent } from "../explain-event.ts";

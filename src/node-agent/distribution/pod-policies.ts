@@ -1,6 +1,6 @@
 /** What the operator's bindings come to on this node: a policy for each workload. */
 import { InternalError } from "../../api/errors.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
 import type { FittedTable } from "../enforce/container-files.ts";
 import type { DesiredPolicy } from "../enforce/desired.ts";

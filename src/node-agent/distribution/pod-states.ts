@@ -1,7 +1,7 @@
 /** What became of the node's pods, in the words of the protocol. Pure. */
 
 import { create } from "@bufbuild/protobuf";
-import { isEffect } from "../../policy/effect.ts";
+import { isEffect } from "../../policy/table/effect.ts";
 import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../protocol/agent_pb.js";
 import type { WorkloadOutcome } from "../enforce/desired.ts";
 import type { UnresolvedWorkload, Workload } from "../workload/workload.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { PortcullisError } from "../../api/errors.ts";
-import { compileTable } from "../../policy/compile.ts";
+import { compileTable } from "../../policy/compile/compile.ts";
 import { egressProfile } from "../../policy/testing/profiles.ts";
 import { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import type { Workload, WorkloadContainer } from "../workload/workload.ts";

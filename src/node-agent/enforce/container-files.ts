@@ -6,9 +6,9 @@
  */
 
 import { steadyNow } from "../../api/steady-time.ts";
-import { tableLedTo } from "../../policy/led-to.ts";
-import { allBlocks } from "../../policy/lookup.ts";
-import type { BinaryRules, RuleTable } from "../../policy/tables.ts";
+import { tableLedTo } from "../../policy/compile/symlinks.ts";
+import { allBlocks } from "../../policy/table/lookup.ts";
+import type { BinaryRules, RuleTable } from "../../policy/table/tables.ts";
 import { ForeignFileError } from "../foreign-files/errors.ts";
 import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import type { Ask } from "../foreign-files/questions.ts";

@@ -1,6 +1,6 @@
 /** What is wanted for a workload, and what came of it. */
-import type { Effect } from "../../policy/effect.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import type { Effect } from "../../policy/table/effect.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import type { Workload } from "../workload/workload.ts";
 
 export type DesiredPolicy =

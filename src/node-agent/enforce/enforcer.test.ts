@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RuleTable } from "../../policy/tables.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import { ModeFlag, WorkloadFlag } from "../kernel/abi.gen.ts";
 import type { Workload } from "../workload/workload.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./desired.ts";

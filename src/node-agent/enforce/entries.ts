@@ -1,6 +1,6 @@
 /** Rule sets as the entries of the kernel's maps (bpf/include/abi/rules.h). Pure. */
 import ipaddr from "ipaddr.js";
-import type { Ruleset as PolicyRuleset } from "../../policy/tables.ts";
+import type { Ruleset as PolicyRuleset } from "../../policy/table/tables.ts";
 import {
   ADDRESS_LENGTH,
   HARDWARE_ADDRESS_PREFIX,

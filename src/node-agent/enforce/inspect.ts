@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import type { Action } from "../../api/types.ts";
 import { processWeaknesses, type Weakness } from "../../api/weaknesses.ts";
-import { type Effect, effectOf } from "../../policy/effect.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import { type Effect, effectOf } from "../../policy/table/effect.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
 import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../kernel/abi.gen.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules, SecurityProfile } from "../../api/types.ts";
-import { compileTable } from "../../policy/compile.ts";
+import { compileTable } from "../../policy/compile/compile.ts";
 import { CapacityError } from "./errors.ts";
 import { PathNames } from "./path-names.ts";
 import { RuleStore } from "./rule-store.ts";

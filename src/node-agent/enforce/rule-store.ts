@@ -5,7 +5,7 @@
 
 import { InternalError } from "../../api/errors.ts";
 import { steadyNow } from "../../api/steady-time.ts";
-import type { Ruleset, RuleTable } from "../../policy/tables.ts";
+import type { Ruleset, RuleTable } from "../../policy/table/tables.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import type { BinaryKey } from "../kernel/abi.gen.ts";
 import { containerId, type RulesetEntries, rulesetEntries } from "./entries.ts";

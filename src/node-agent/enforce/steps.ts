@@ -1,6 +1,6 @@
 /** One workload's way through a reconcile: what is known of it, and what came of it. Pure. */
-import { effectOf } from "../../policy/effect.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import { effectOf } from "../../policy/table/effect.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import { UNGUARDED } from "../workload/errors.ts";
 import { workloadKey } from "../workload/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";

@@ -1,7 +1,7 @@
 /** A workload and its rule table as `struct workload`. Pure. */
 import { ACTIONS, type Action, type Attack } from "../../api/types.ts";
-import { joinsGroups } from "../../policy/link-control.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import { joinsGroups } from "../../policy/reference/link-control.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import {
   AttackFlag,
   ModeFlag,

@@ -1,5 +1,5 @@
 /** What the numbers in the kernel's records stand for, from the state of the agent and the kernel's own maps. */
-import type { RuleTable } from "../../policy/tables.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import { containerId } from "../enforce/entries.ts";
 import type { PathNames } from "../enforce/path-names.ts";
 import type { AgentState, TableState } from "../enforce/state.ts";

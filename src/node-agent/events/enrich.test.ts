@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SecurityProfile } from "../../api/types.ts";
-import { compileTable } from "../../policy/compile.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import { compileTable } from "../../policy/compile/compile.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import { mappedAddress } from "../enforce/entries.ts";
 import { Direction, Event, EventType, ProcessFlag, Reason, Verdict } from "../kernel/abi.gen.ts";
 import { type Directory, profilesBehind, verdictEvent } from "./enrich.ts";

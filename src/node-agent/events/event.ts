@@ -4,7 +4,7 @@
  */
 
 import type { Direction, DnsFault, Reason, Verdict } from "../../api/reasons.ts";
-import type { Effect } from "../../policy/effect.ts";
+import type { Effect } from "../../policy/table/effect.ts";
 
 export interface WorkloadReference {
   name: string;

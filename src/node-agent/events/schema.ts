@@ -5,7 +5,7 @@
 import { Ajv, type ErrorObject } from "ajv";
 import { PortcullisError } from "../../api/errors.ts";
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../../api/reasons.ts";
-import { EFFECTS } from "../../policy/effect.ts";
+import { EFFECTS } from "../../policy/table/effect.ts";
 import type { AgentEvent } from "./event.ts";
 
 /** An object that is not an event: the message names the field, and what it should be. */

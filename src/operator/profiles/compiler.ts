@@ -1,12 +1,17 @@
 /** Compiles tables in the profiles' thread, each upon what was compiled for its policy before. */
 import type { SecurityProfile } from "../../api/types.ts";
-import { compileTable } from "../../policy/compile.ts";
-import { CompileMemory } from "../../policy/compile-memory.ts";
-import { CompileError } from "../../policy/errors.ts";
-import type { PeerPrefixes, PeerResolver } from "../../policy/peers.ts";
-import { serializeRulesetDelta } from "../../policy/ruleset-delta.ts";
-import { rulesetsOf, type SharedRuleset, serializeRuleset, serializeSkeleton } from "../../policy/serialize-parts.ts";
-import type { RuleTable } from "../../policy/tables.ts";
+import { compileTable } from "../../policy/compile/compile.ts";
+import { CompileMemory } from "../../policy/compile/compile-memory.ts";
+import { serializeRulesetDelta } from "../../policy/serialize/ruleset-delta.ts";
+import {
+  rulesetsOf,
+  type SharedRuleset,
+  serializeRuleset,
+  serializeSkeleton,
+} from "../../policy/serialize/serialize-parts.ts";
+import { CompileError } from "../../policy/table/errors.ts";
+import type { PeerPrefixes, PeerResolver } from "../../policy/table/peers.ts";
+import type { RuleTable } from "../../policy/table/tables.ts";
 import { prefixesOf } from "../addresses.ts";
 import { podSetKey, serviceOf, serviceSetKey } from "../peer-sets.ts";
 import type { CompiledContent, CompiledRuleset, CompileOrder, CompileResult } from "./messages.ts";

@@ -2,8 +2,8 @@
 import { fieldErrorText } from "../../api/fields.ts";
 import type { Action, LabelSelector, PodPeer, SecurityProfile, ServicePeer } from "../../api/types.ts";
 import type { ValidationResult } from "../../api/validate.ts";
-import { CLUSTER_DNS } from "../../policy/peers.ts";
-import { effectiveSelector } from "../../policy/selection.ts";
+import { CLUSTER_DNS } from "../../policy/table/peers.ts";
+import { effectiveSelector } from "../../policy/table/selection.ts";
 import type { ProfileStatus } from "../status/profile-status.ts";
 import type { ProfileDraft } from "./draft.ts";
 

@@ -1,6 +1,6 @@
 /** Frames for tests, byte by byte. Not for production: no checksums, and nothing is validated. */
-import { formatMac } from "../packet-parser.ts";
-import { numberToBytes, parseAddress } from "../prefixes.ts";
+import { formatMac } from "../reference/packet-parser.ts";
+import { numberToBytes, parseAddress } from "../table/prefixes.ts";
 
 export const OWN_MAC = [2, 0, 0, 0, 0, 1];
 export const OTHER_MAC = [2, 0, 0, 0, 0, 2];

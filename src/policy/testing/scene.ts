@@ -1,11 +1,11 @@
 /** Scenes for tests of the evaluator: a workload, its profiles, and packets that come and go. */
 import type { Direction, Reason } from "../../api/reasons.ts";
 import type { SecurityProfile } from "../../api/types.ts";
-import { parseIp } from "../addresses.ts";
-import { compileTable } from "../compile.ts";
-import { evaluate, type Judgement, type PacketContext } from "../evaluate.ts";
-import { parsePacket } from "../packet-parser.ts";
-import { createState, type Standing, type Subject } from "../state.ts";
+import { compileTable } from "../compile/compile.ts";
+import { evaluate, type Judgement, type PacketContext } from "../reference/evaluate.ts";
+import { parsePacket } from "../reference/packet-parser.ts";
+import { createState, type Standing, type Subject } from "../reference/state.ts";
+import { parseIp } from "../table/addresses.ts";
 import { ipv4, OWN_MAC_TEXT, tcp, text } from "./frames.ts";
 
 export const OWN = "10.0.0.1";

@@ -1,8 +1,8 @@
 /** Workloads and tables to test with. */
 import pino from "pino";
 import type { SecurityProfile } from "../../../api/types.ts";
-import { compileTable } from "../../../policy/compile.ts";
-import type { RuleTable } from "../../../policy/tables.ts";
+import { compileTable } from "../../../policy/compile/compile.ts";
+import type { RuleTable } from "../../../policy/table/tables.ts";
 import type { Workload } from "../../workload/workload.ts";
 
 export const SILENT = pino({ level: "silent" });

@@ -1,0 +1,211 @@
+/** Profiles that select one workload -> its rule table. */
+import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
+import { DIRECTIONS, type Direction } from "../../api/reasons.ts";
+import { ACTIONS, ATTACKS, type BinaryMode, type Network, type SecurityProfile } from "../../api/types.ts";
+import { type Block, type BlockContext, blockOf } from "../table/blocks.ts";
+import { CompileError } from "../table/errors.ts";
+import { compareText } from "../table/names.ts";
+import type { PeerResolver } from "../table/peers.ts";
+import { buildRuleset } from "../table/rulesets.ts";
+import { tableHash } from "../table/table-hash.ts";
+import type { BinaryRules, Ruleset, RuleTable } from "../table/tables.ts";
+import type { CompileMemory } from "./compile-memory.ts";
+
+/** Longest executable path in bytes: `PATH_TEXT_MAX` of the kernel without its terminating zero. */
+export const PATH_MAX = 255;
+
+export interface CompileOptions {
+  /** Search list of the workload's resolv.conf; names expanded by it may be asked too. */
+  searchDomains: string[];
+  /** Addresses of the name servers in the workload's resolv.conf, which the peer `resolver` means; none where absent. */
+  resolvers?: readonly string[];
+  /** Further paths that a listed one stands for: the file that it leads to where it is a link. None where absent. */
+  files?: (path: string) => readonly string[];
+  /** Addresses of selected peers; absent where there is no cluster, and such peers are refused then. */
+  peers?: PeerResolver;
+  /** What an earlier compilation of the same workload's table has left: only what differs from it is compiled again. */
+  memory?: CompileMemory;
+}
+
+/** One entry that gives rights: a process of a profile, or (path null) its `default`. */
+export interface Entry {
+  profile: string;
+  /** Namespace of the profile. */
+  namespace: string;
+  field: string;
+  path: string | null;
+  container: string | null;
+  binary: BinaryMode;
+  network: Network | undefined;
+}
+
+/** What rules depend on beside themselves. */
+interface Surroundings extends Pick<BlockContext, "searchDomains" | "resolvers" | "peers"> {
+  memory: CompileMemory | undefined;
+}
+
+/** `namespace/name`; profiles without a namespace live in `default`, as kubectl has it. */
+export function profileName(profile: SecurityProfile): string {
+  return `${namespaceOf(profile)}/${profile.metadata.name}`;
+}
+
+function namespaceOf(profile: SecurityProfile): string {
+  return profile.metadata.namespace ?? DEFAULT_NAMESPACE;
+}
+
+/**
+ * Unites normalised profiles into the table of a workload that all of them select. The same profiles give the same
+ * table and hash, in whatever order they and their lists come.
+ * @throws CompileError if they cannot be united, or one name is given twice.
+ */
+export function compileTable(profiles: SecurityProfile[], options: CompileOptions): RuleTable {
+  const names = profiles.map(profileName).sort(compareText);
+  const twice = names.find((name, index) => name === names[index + 1]);
+  if (twice !== undefined) throw new CompileError(`profile ${twice} is given twice; rename one of the two`);
+  const context = contextOf(options);
+  const { memory } = options;
+  memory?.begin(context);
+  const entriesOf = memory === undefined ? entriesOfProfile : memory.entries(entriesOfProfile);
+  const entries = profiles.flatMap(entriesOf);
+  const defaults = entries.filter(({ path }) => path === null);
+  const content: Omit<RuleTable, "hash"> = {
+    profiles: names,
+    actions: ACTIONS.filter((action) => profiles.some((profile) => profile.spec.actions?.includes(action))),
+    attacks: ATTACKS.filter((attack) => profiles.some((profile) => profile.spec.attacks?.includes(attack))),
+    ephemeralContainers: profiles.some(({ spec }) => spec.ephemeralContainers === "Exclude") ? "Exclude" : "Include",
+    default: defaults.length === 0 ? null : unite(defaults, "default", context),
+    binaries: compileBinaries(
+      withFiles(
+        entries.filter(({ path }) => path !== null),
+        options,
+      ),
+      context,
+    ),
+  };
+  memory?.end();
+  return { hash: tableHash(content), ...content };
+}
+
+/**
+ * The blocks that `compileTable` unites for a binary of the table, or (null) for `default`, in no particular order.
+ * @param binary path and container of its entry in the table; a listed link's file has the blocks of the link.
+ */
+export function blocksOf(
+  profiles: SecurityProfile[],
+  binary: { path: string; container: string | null } | null,
+  direction: Direction,
+  options: CompileOptions,
+): Block[] {
+  const entries = binary
+    ? applyingEntries(withFiles(profiles.flatMap(processEntries), options), binary.path, binary.container)
+    : profiles.filter((profile) => profile.spec.default !== undefined).map(defaultEntry);
+  const context = contextOf(options);
+  return entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);
+}
+
+function compileBinaries(entries: Entry[], context: Surroundings): BinaryRules[] {
+  const groups = Map.groupBy(entries, (entry) => entry.path as string);
+  return [...groups.keys()].sort(compareText).flatMap((path) => {
+    const ofPath = groups.get(path) as Entry[];
+    const containers = [...new Set(ofPath.map((entry) => entry.container))].sort(compareContainers);
+    return containers.map((container) => {
+      const applying = applyingEntries(ofPath, path, container);
+      return { path, container, ...unite(applying, path, context) };
+    });
+  });
+}
+
+/** What holds in any container holds in a named one too. */
+function applyingEntries(entries: Entry[], path: string, container: string | null): Entry[] {
+  return entries.filter((entry) => entry.path === path && (entry.container === container || entry.container === null));
+}
+
+function unite(entries: Entry[], subject: string, context: Surroundings): Record<Direction, Ruleset> {
+  const { memory } = context;
+  const [egress, ingress] = DIRECTIONS.map((direction) => {
+    const blocks = entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);
+    const build = () => buildRuleset(blocks, `${direction} of ${subject}`);
+    return memory === undefined ? build() : memory.ruleset(blocks, build);
+  }) as [Ruleset, Ruleset];
+  return { egress, ingress };
+}
+
+function entryBlock(entry: Entry, direction: Direction, context: Surroundings): Block | null {
+  const { memory } = context;
+  if (memory === undefined) return freshBlock(entry, direction, context);
+  return memory.block(entry, direction, context.peers, (peers) => freshBlock(entry, direction, { ...context, peers }));
+}
+
+function freshBlock(entry: Entry, direction: Direction, context: Surroundings): Block | null {
+  return blockOf(entry.network, direction, {
+    profile: entry.profile,
+    namespace: entry.namespace,
+    field: entry.field,
+    anyBinary: entry.binary === "Any",
+    searchDomains: context.searchDomains,
+    resolvers: context.resolvers,
+    peers: context.peers,
+  });
+}
+
+/** All that a profile gives: its `default` first, if it has one. */
+function entriesOfProfile(profile: SecurityProfile): Entry[] {
+  return [...(profile.spec.default === undefined ? [] : [defaultEntry(profile)]), ...processEntries(profile)];
+}
+
+function defaultEntry(profile: SecurityProfile): Entry {
+  return {
+    profile: profileName(profile),
+    namespace: namespaceOf(profile),
+    field: "spec.default",
+    path: null,
+    container: null,
+    binary: "Image",
+    network: profile.spec.default,
+  };
+}
+
+function processEntries(profile: SecurityProfile): Entry[] {
+  return (profile.spec.processes ?? []).map((process, index) => {
+    const field = `spec.processes[${index}]`;
+    if (Buffer.byteLength(process.path) > PATH_MAX) {
+      throw new CompileError(
+        `${profileName(profile)}: ${field}.path is longer than ${PATH_MAX} bytes; use a shorter path`,
+      );
+    }
+    return {
+      profile: profileName(profile),
+      namespace: namespaceOf(profile),
+      field: `${field}.network`,
+      path: process.path,
+      container: process.container ?? null,
+      binary: process.binary ?? "Image",
+      network: process.network,
+    };
+  });
+}
+
+/** Each entry once for every path that it stands for. Paths that lead to one file meet there: their rights are united. */
+function withFiles(entries: Entry[], { files }: CompileOptions): Entry[] {
+  if (files === undefined) return entries;
+  return entries.flatMap((entry) => {
+    const path = entry.path as string;
+    return [...new Set([path, ...files(path)])].map((file) => ({ ...entry, path: file }));
+  });
+}
+
+function contextOf({ searchDomains, resolvers = [], peers, memory }: CompileOptions): Surroundings {
+  return { searchDomains: normalizeDomains(searchDomains), resolvers, peers, memory };
+}
+
+/** Lower case, without trailing dot, each once; the root, which expands nothing, left out. */
+function normalizeDomains(domains: string[]): string[] {
+  const normalized = domains.map((domain) => domain.toLowerCase().replace(/\.$/, ""));
+  return [...new Set(normalized)].filter((domain) => domain !== "");
+}
+
+/** Null (any container) before the named ones. */
+function compareContainers(left: string | null, right: string | null): number {
+  if (left === null || right === null) return Number(left !== null) - Number(right !== null);
+  return compareText(left, right);
+}

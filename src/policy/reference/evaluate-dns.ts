@@ -1,0 +1,206 @@
+/** DNS in the reference evaluator: what may be asked, and what answers teach. Section 5 of the contract. */
+import type { Direction, Reason } from "../../api/reasons.ts";
+import { effectOf } from "../table/effect.ts";
+import type { RuleTable } from "../table/tables.ts";
+import { type DnsMessage, MESSAGE_MAX, mayContinue, OPCODE, parseDns, readAnswers, readCarried } from "./dns.ts";
+import { type IpPacket, TCP_FLAGS } from "./packet.ts";
+import { connectsTo, judgeQuestion, toldReason } from "./rights.ts";
+import { type Flow, learn, learnerKey, type Query, type StreamPosition, type WorkloadState } from "./state.ts";
+
+const HEADER_LENGTH = 12;
+/** Of the subjects of a flow, so many profit from what they ask; a former user of the socket that is one more does not. */
+const LEARNERS_MAX = 2;
+/** For so long an answer is awaited, in seconds. */
+const QUESTION_LIFETIME = 30;
+/** Bytes of a question over TCP that may leave before the rest of it has come. */
+const QUESTION_PART_MAX = 300;
+/** More than fit into 64 KiB. */
+const MESSAGES_MAX = 4096;
+
+/** One packet on a DNS port, as part of its flow. */
+export interface DnsPacket {
+  packet: IpPacket;
+  /** Of the packet; the flow has its own. */
+  direction: Direction;
+  flow: Flow;
+  /** Key of the flow: an answer has to come over the flow of its question. */
+  flowKey: string;
+  table: RuleTable;
+  time: number;
+}
+
+/** A message cut out of a packet. `cut`: its end is not there, for good or (`continues`) until the next segment. */
+interface Message {
+  bytes: Uint8Array;
+  cut: boolean;
+  continues?: boolean;
+}
+
+/** A verdict; `isAwaited`: the message is an answer of which the next segment is needed. */
+interface Judgement {
+  reason: Reason;
+  isAwaited: boolean;
+}
+
+/** Judges every message of the packet; the first that fails gives the reason. */
+export function judgeDns(state: WorkloadState, dns: DnsPacket): Reason {
+  const { packet } = dns;
+  if (packet.tcp !== null) return judgeSegment(state, dns, packet.tcp.sequence);
+  for (const bytes of datagramsOf(packet)) {
+    const { reason } = judgeMessage(state, dns, { bytes, cut: packet.fragment !== null });
+    if (reason !== "Allowed") return reason;
+  }
+  return "Allowed";
+}
+
+/** The datagrams that segmentation offload will make of a packet. */
+function datagramsOf({ payload, segments, segmentSize = 0 }: IpPacket): Uint8Array[] {
+  if (segments <= 1 || segmentSize === 0 || payload.length <= segmentSize) return [payload];
+  const count = Math.ceil(payload.length / segmentSize);
+  return Array.from({ length: count }, (_, index) => payload.subarray(index * segmentSize, (index + 1) * segmentSize));
+}
+
+/**
+ * Judges the messages of a TCP segment. What belongs to a message that began in an earlier segment and is not awaited, or
+ * was seen before, is skipped; a gap before the segment cannot be.
+ */
+function judgeSegment(state: WorkloadState, dns: DnsPacket, sequence: number): Reason {
+  const { flow, direction } = dns;
+  const size = dns.packet.payload.length;
+  const position = { ...(flow.dnsStream[direction] ?? beginning(sequence)) };
+  // Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen.
+  if (((dns.packet.tcp?.flags ?? 0) & TCP_FLAGS.syn) !== 0) flow.dnsStream[direction] = { ...position };
+  if (size === 0) return "Allowed";
+  const isAnswer = direction !== flow.direction;
+  if (isAnswer && position.held.length > 0 && position.length > 0 && ((position.next - sequence) | 0) < 0) {
+    // Part of an answer is missing: it is given up.
+    skipMessage(position);
+    flow.dnsStream[direction] = { ...position };
+  }
+  const skip = (position.next - sequence) | 0;
+  if (skip >= size) return "Allowed";
+  const reason = skip < 0 ? "DnsMalformed" : judgeMessages(state, dns, position, skip);
+  if (reason === "Allowed") flow.dnsStream[direction] = position;
+  // What is watched and not dropped goes on; with the next segment, behind what could not be read.
+  else if (skip >= 0 && !dns.table.actions.includes("enforce")) {
+    flow.dnsStream[direction] = beginning(sequence + size);
+  }
+  return reason;
+}
+
+function beginning(sequence: number): StreamPosition {
+  return { next: sequence >>> 0, length: 0, held: new Uint8Array() };
+}
+
+/** The rest of the message is not looked at: the next one begins behind it. */
+function skipMessage(position: StreamPosition): void {
+  Object.assign(position, beginning(position.next + position.length - position.held.length));
+}
+
+/** Judges the messages from `offset` on and moves `position` behind them. */
+function judgeMessages(state: WorkloadState, dns: DnsPacket, position: StreamPosition, offset: number): Reason {
+  const { payload } = dns.packet;
+  const take = (bytes: number) => {
+    const taken = payload.subarray(offset, offset + bytes);
+    offset += taken.length;
+    position.next = (position.next + taken.length) >>> 0;
+    return Uint8Array.from([...position.held, ...taken]);
+  };
+  for (let count = 0; offset < payload.length; count += 1) {
+    if (count === MESSAGES_MAX) return "DnsMalformed";
+    if (position.length === 0) {
+      const prefix = take(2 - position.held.length);
+      if (prefix.length < 2) {
+        // Half a length; the other half begins the next segment.
+        position.held = prefix;
+        return "Allowed";
+      }
+      position.held = new Uint8Array();
+      position.length = ((prefix[0] as number) << 8) | (prefix[1] as number);
+      if (position.length < HEADER_LENGTH) return "DnsMalformed";
+      // The prefix came alone; its message begins the next segment.
+      if (offset === payload.length) return "Allowed";
+    }
+    const bytes = take(position.length - position.held.length);
+    const continues = bytes.length < position.length;
+    const { reason, isAwaited } = judgeMessage(state, dns, { bytes, cut: continues, continues });
+    if (reason !== "Allowed") return reason;
+    position.held = bytes;
+    if (!isAwaited) skipMessage(position);
+  }
+  return "Allowed";
+}
+
+/** Who began the flow asks, and the other side answers. */
+function judgeMessage(state: WorkloadState, dns: DnsPacket, whole: Message): Judgement {
+  const { bytes } = whole;
+  const message = { ...whole, bytes: bytes.subarray(0, MESSAGE_MAX), cut: whole.cut || bytes.length > MESSAGE_MAX };
+  const parsed = parseDns(message.bytes);
+  const asks = dns.direction === dns.flow.direction;
+  const isEarly = !asks || bytes.length <= QUESTION_PART_MAX;
+  if (parsed === null && isEarly && message.continues && mayContinue(message.bytes)) {
+    return { reason: "Allowed", isAwaited: true };
+  }
+  if (parsed === null || asks === parsed.response) return { reason: "DnsMalformed", isAwaited: false };
+  dns.flow.application = "dns";
+  const judged = asks ? judgeQuery(state, dns, parsed, message) : judgeResponse(state, dns, parsed, message);
+  // Whoever is not judged may ask what he likes, and the packet's next message is of interest too.
+  return judged.reason !== "DnsMalformed" && effectOf(dns.table.actions) === "learning"
+    ? { ...judged, reason: "Allowed" }
+    : judged;
+}
+
+/** A question that goes out, allowed or merely watched, is remembered until its time is up. */
+function judgeQuery(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, message: Message): Judgement {
+  const { flow, table } = dns;
+  // Of an update over TCP, which may be long, as much is needed as tells its zone.
+  const isBeginning = message.cut && parsed.opcode !== OPCODE.query && dns.packet.tcp !== null;
+  // Of another question over TCP, a few bytes may leave before the rest of it has come.
+  const isAwaited = !isBeginning && message.continues === true && message.bytes.length <= QUESTION_PART_MAX;
+  if (message.cut && !isBeginning && !isAwaited) return { reason: "DnsMalformed", isAwaited: false };
+  const carries = isBeginning ? "records" : isAwaited ? "nothing" : readCarried(message.bytes, parsed);
+  if (carries === null) return { reason: "DnsMalformed", isAwaited: false };
+  const reasons = flow.rights.map((rights) => toldReason(table, rights, judgeQuestion(rights, parsed.name, carries)));
+  const reason = reasons.find((item) => item !== "Allowed") ?? "Allowed";
+  if (isAwaited) return { reason, isAwaited };
+  if (flow.direction === "egress" && (reason === "Allowed" || !table.actions.includes("enforce"))) {
+    // Who only learns is to know the names of all peers.
+    const connecting = flow.rights
+      .slice(0, LEARNERS_MAX)
+      .filter((rights) => table.actions.includes("learn") || connectsTo(rights, parsed.name));
+    const learners = [...new Set(connecting.map(learnerKey))];
+    const { name, type } = parsed;
+    state.queries.set(queryKey(dns.flowKey, parsed), { name, type, asked: dns.time, learners });
+  }
+  return { reason, isAwaited: false };
+}
+
+/**
+ * An answer counts if its question was asked: by this flow, with this id, name and type, and not long ago. What nobody
+ * asked for is an attack if the profile lists it. What the workload answers to others teaches nothing.
+ */
+function judgeResponse(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, message: Message): Judgement {
+  if (dns.flow.direction === "ingress") return { reason: "Allowed", isAwaited: false };
+  const query = state.queries.get(queryKey(dns.flowKey, parsed));
+  if (query === undefined || !isAnswerTo(query, parsed, dns.time)) {
+    return { reason: dns.table.attacks.includes("dns-spoofing") ? "DnsSpoofing" : "Allowed", isAwaited: false };
+  }
+  if (!parsed.hasQuestion || parsed.opcode !== OPCODE.query) return { reason: "Allowed", isAwaited: false };
+  if (message.continues && query.learners.length > 0) return { reason: "Allowed", isAwaited: true };
+  const answers = readAnswers(message.bytes, parsed);
+  const { fqdnMinTtl, fqdnMaxTtl, fqdnGrace } = state.settings;
+  for (const { address, ttl } of answers.addresses) {
+    const expires = dns.time + Math.min(Math.max(ttl, fqdnMinTtl), fqdnMaxTtl) + fqdnGrace;
+    for (const learner of query.learners) learn(state, learner, address, { name: parsed.name, expires });
+  }
+  return { reason: answers.complete || message.cut || parsed.truncated ? "Allowed" : "DnsMalformed", isAwaited: false };
+}
+
+function isAnswerTo(query: Query, { hasQuestion, name, type }: DnsMessage, time: number): boolean {
+  if (time - query.asked > QUESTION_LIFETIME) return false;
+  return !hasQuestion || (query.name === name && query.type === type);
+}
+
+function queryKey(flowKey: string, message: DnsMessage): string {
+  return `${flowKey} ${message.id}`;
+}
