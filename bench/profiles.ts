@@ -1,7 +1,7 @@
 /** Profiles for the benchmarks' workloads. */
 import { LANE_PORTS, TRAFFIC } from "./traffic.ts";
 
-/** Limits of the API on the lists of one entry (src/api/schema.ts): more rules take more profiles. */
+/** Limits of the API on the lists of one entry (src/api/schema/schema.ts): more rules take more profiles. */
 const MAX_PORTS = 1024;
 const MAX_NAMES = 10_000;
 

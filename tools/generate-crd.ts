@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
-import { customResourceDefinition, PLURAL } from "../src/api/crd.ts";
+import { customResourceDefinition, PLURAL } from "../src/api/schema/crd.ts";
 import { API_GROUP } from "../src/api/types.ts";
 
 const CRD_NAME = `crds/${API_GROUP}_${PLURAL}.yaml`;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fieldError, fieldErrorText, fieldText } from "./fields.ts";
 import { checkDnsLabel, checkLabelKey, checkLabelValue, isBookkeepingLabel, selectingLabels } from "./labels.ts";
 import { nameCovers, normalizeName } from "./names.ts";
-import { editDistance, nearest } from "./nearest.ts";
+import { editDistance, nearest } from "./validation/nearest.ts";
 
 test("fields are written as users write them", () => {
   assert.equal(

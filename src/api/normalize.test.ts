@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { profileWith, profileWithEgress } from "./refused-case.ts";
+import { profileWith, profileWithEgress } from "./testing/refused-case.ts";
 import type { EgressRules } from "./types.ts";
-import { validateProfile } from "./validate.ts";
+import { validateProfile } from "./validation/validate.ts";
 
 /** Listing 1 of the paper, where `dns` stands beside `l7`. */
 const LISTING_1 = readFileSync(new URL("testdata/listing-1.yaml", import.meta.url), "utf8");

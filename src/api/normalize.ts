@@ -6,7 +6,6 @@ import { type AddressFamily, cidrText, parseCidr } from "./cidr.ts";
 import { InternalError } from "./errors.ts";
 import type { FieldPath, Finding } from "./fields.ts";
 import { normalizeName } from "./names.ts";
-import type { Located } from "./structure.ts";
 import type {
   EgressRules,
   IngressRules,
@@ -19,6 +18,7 @@ import type {
   SecurityProfileSpec,
   ServicePeer,
 } from "./types.ts";
+import type { Located } from "./validation/structure.ts";
 import type { WrittenNetwork, WrittenProcess, WrittenProfile, WrittenRules } from "./written-profile.ts";
 
 /** Namespace of an object that names none, as with kubectl. */

@@ -3,7 +3,7 @@ import { type FieldError, fieldError } from "./fields.ts";
 import { type Manifest, type ManifestProblem, parseManifests } from "./manifest.ts";
 import type { PodTemplate } from "./pod-templates.ts";
 import type { SecurityProfile } from "./types.ts";
-import { validateProfile } from "./validate.ts";
+import { validateProfile } from "./validation/validate.ts";
 
 /** A manifest's text and the name of the file that it is from. */
 export interface ManifestText {

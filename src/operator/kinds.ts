@@ -1,5 +1,5 @@
 /** Kinds of objects that the operator reads. */
-import { PLURAL } from "../api/crd.ts";
+import { PLURAL } from "../api/schema/crd.ts";
 import { API_GROUP, KIND } from "../api/types.ts";
 import type { ResourceKind } from "../kube/resources.ts";
 

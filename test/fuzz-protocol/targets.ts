@@ -14,7 +14,7 @@ import tls from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Ajv } from "ajv";
 import { PortcullisError } from "../../src/api/errors.ts";
-import { STATUS_SCHEMA } from "../../src/api/schema-status.ts";
+import { STATUS_SCHEMA } from "../../src/api/schema/schema-status.ts";
 import { eventually, silentLogger } from "../../src/kube/testing/silence.ts";
 import { ObserveServer } from "../../src/operator/observe/server.ts";
 import type { Operator } from "../../src/operator/operator.ts";

@@ -1,6 +1,6 @@
 /** One case: a workload, its policies, and what happens to it. Plain JSON, so that it can be kept. */
 import type { Direction } from "../../src/api/reasons.ts";
-import { validateProfile } from "../../src/api/validate.ts";
+import { validateProfile } from "../../src/api/validation/validate.ts";
 import { compileTable } from "../../src/policy/compile/compile.ts";
 import type { EvaluatorSettings } from "../../src/policy/reference/state.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";

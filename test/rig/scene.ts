@@ -8,7 +8,7 @@ import {
   KIND,
   type SecurityProfileSpec,
 } from "../../src/api/types.ts";
-import { validateProfile } from "../../src/api/validate.ts";
+import { validateProfile } from "../../src/api/validation/validate.ts";
 import { compileTable } from "../../src/policy/compile/compile.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { type AnswerFields, answer, type MessageFields, type NameField, question } from "../packets/dns.ts";

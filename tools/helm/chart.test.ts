@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Command } from "commander";
-import { STATUS_SCHEMA } from "../../src/api/schema-status.ts";
+import { STATUS_SCHEMA } from "../../src/api/schema/schema-status.ts";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { operatorCommand } from "../../src/cli/operator.ts";
 import { uninstallCommand } from "../../src/cli/uninstall.ts";

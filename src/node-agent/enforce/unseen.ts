@@ -1,5 +1,5 @@
 /** Listed executables of which nothing has been seen: a path that was mistyped, or a program that has not run yet. */
-import { nearestPath } from "../../api/nearest.ts";
+import { nearestPath } from "../../api/validation/nearest.ts";
 
 export interface UnseenExecutable {
   /** As a profile lists it. */

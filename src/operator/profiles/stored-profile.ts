@@ -1,7 +1,7 @@
 /** A profile as the operator's main thread knows it: all but its rules, which may be megabytes and stay in the profiles' own thread. */
 import { fieldErrorText } from "../../api/fields.ts";
 import type { Action, LabelSelector, PodPeer, SecurityProfile, ServicePeer } from "../../api/types.ts";
-import type { ValidationResult } from "../../api/validate.ts";
+import type { ValidationResult } from "../../api/validation/validate.ts";
 import { CLUSTER_DNS } from "../../policy/table/peers.ts";
 import { effectiveSelector } from "../../policy/table/selection.ts";
 import type { ProfileStatus } from "../status/profile-status.ts";

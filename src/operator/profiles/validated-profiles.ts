@@ -3,7 +3,7 @@
  * namespace's budget has room for. What is kept is text, which takes a fifth of what it takes as objects.
  */
 import type { SecurityProfile } from "../../api/types.ts";
-import { validateProfile } from "../../api/validate.ts";
+import { validateProfile } from "../../api/validation/validate.ts";
 import { type KubeObject, splitKey } from "../../kube/resources.ts";
 import { type Budgets, costOf } from "./budget.ts";
 import { isSameRevision, type ProfileDraft, type ProfileMetadata, profileDraft } from "./draft.ts";

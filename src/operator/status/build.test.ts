@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { STATUS_SCHEMA } from "../../api/schema-status.ts";
+import { STATUS_SCHEMA } from "../../api/schema/schema-status.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
 import { profileObject, storedProfile } from "../testing/stored-profile.ts";
 import { buildStatus, modeText } from "./build.ts";

@@ -1,6 +1,6 @@
 /** The status of one profile, from everything that is known of it. Pure. */
 import { printable } from "../../api/printable.ts";
-import { MAX_FAILING_NODES } from "../../api/schema-status.ts";
+import { MAX_FAILING_NODES } from "../../api/schema/schema-status.ts";
 import type { Action } from "../../api/types.ts";
 import { WEAKNESSES, type Weakness, weaknessText } from "../../api/weaknesses.ts";
 import type { AcceptedRevision, StoredProfile } from "../profiles/stored-profile.ts";

@@ -1,4 +1,4 @@
-/** The status of a SecurityProfile as it is written; the schema is in src/api/schema-status.ts. */
+/** The status of a SecurityProfile as it is written; the schema is in src/api/schema/schema-status.ts. */
 import type { Reason } from "../../api/reasons.ts";
 
 export const CONDITION_TYPES = ["Accepted", "Programmed", "Enforced", "Hardened"] as const;

@@ -99,7 +99,7 @@ function sumOf(left: number, right: number): number {
   return Math.min(left + right, Number.MAX_SAFE_INTEGER);
 }
 
-/** What the status has room for (src/api/schema-status.ts). */
+/** What the status has room for (src/api/schema/schema-status.ts). */
 const PROCESS_LENGTH = 1024;
 const REMOTE_LENGTH = 512;
 

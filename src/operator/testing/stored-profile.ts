@@ -1,5 +1,5 @@
 /** For tests: profiles as the profiles' thread makes them, without the thread. */
-import { validateProfile } from "../../api/validate.ts";
+import { validateProfile } from "../../api/validation/validate.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import { profileDraft } from "../profiles/draft.ts";
 import { judged, type StoredProfile } from "../profiles/stored-profile.ts";

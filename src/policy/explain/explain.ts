@@ -2,9 +2,10 @@
  * "Would this process of a workload with these labels reach that, and which rule says so?" The answer is the reference
  * evaluator's; the reports per block say how it comes about.
  */
-import { nearestPath } from "../../api/nearest.ts";
+
 import type { Reason, Verdict } from "../../api/reasons.ts";
 import type { Action, SecurityProfile } from "../../api/types.ts";
+import { nearestPath } from "../../api/validation/nearest.ts";
 import { blocksOf, type CompileOptions, compileTable, profileName } from "../compile/compile.ts";
 import type { Application } from "../reference/applications.ts";
 import { verdictOf } from "../reference/evaluate.ts";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
-import { REFUSED_PROFILES } from "../../../src/api/refused-profiles.ts";
+import { REFUSED_PROFILES } from "../../../src/api/testing/refused-profiles.ts";
 import type { Cluster } from "../harness/cluster.ts";
 
 const PROJECT = join(import.meta.dirname, "../../..");

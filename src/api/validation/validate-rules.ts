@@ -1,6 +1,6 @@
 /** The rules of rules.ts in TypeScript, and those about metadata that the API server checks for every object. */
-import type { FieldPath } from "./fields.ts";
-import { checkDnsLabel, checkLabelKey, checkLabelValue, checkObjectName } from "./labels.ts";
+import type { FieldPath } from "../fields.ts";
+import { checkDnsLabel, checkLabelKey, checkLabelValue, checkObjectName } from "../labels.ts";
 import {
   ATTACKS_NOT_IMPLEMENTED,
   ATTACKS_RULE,
@@ -21,10 +21,10 @@ import {
   PORT_RANGE_RULE,
   SELECTOR_VALUES_RULE,
   SERVICES_FAMILY_RULE,
-} from "./rules.ts";
+} from "../rules.ts";
+import type { L3Protocol, LabelSelector } from "../types.ts";
+import { type PlacedRules, placedRules, type WrittenProfile, type WrittenRules } from "../written-profile.ts";
 import type { Located } from "./structure.ts";
-import type { L3Protocol, LabelSelector } from "./types.ts";
-import { type PlacedRules, placedRules, type WrittenProfile, type WrittenRules } from "./written-profile.ts";
 
 /** What breaks a rule. The profile's types must have been checked. */
 export function brokenRules(profile: WrittenProfile): Located[] {

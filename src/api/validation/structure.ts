@@ -1,11 +1,11 @@
 /** The structure of an object against the schema: types, fields, sizes and single values, with ajv. */
 import { Ajv, type AnySchema, type ErrorObject, type FuncKeywordDefinition } from "ajv";
+import type { FieldPath, Finding } from "../fields.ts";
+import { SPEC_SCHEMA } from "../schema/schema.ts";
+import type { SchemaNode } from "../schema/schema-node.ts";
+import { API_VERSION, KIND } from "../types.ts";
 import { CHECKS, type CheckName } from "./checks.ts";
-import type { FieldPath, Finding } from "./fields.ts";
-import { SPEC_SCHEMA } from "./schema.ts";
-import type { SchemaNode } from "./schema-node.ts";
 import { describeError } from "./structure-words.ts";
-import { API_VERSION, KIND } from "./types.ts";
 
 /** A finding and where it is. */
 export interface Located {

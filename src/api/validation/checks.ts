@@ -2,13 +2,13 @@
  * Checks of single values. Each belongs to fields of the schema (`x-portcullis-check`), where it stands in for the
  * pattern that the API server checks, with better words. A check refuses at least what the pattern refuses.
  */
-import { parseCidr } from "./cidr.ts";
-import type { Finding } from "./fields.ts";
-import { checkDnsLabel, checkLabelKey, checkLabelValue } from "./labels.ts";
-import { checkName } from "./names.ts";
+import { parseCidr } from "../cidr.ts";
+import type { Finding } from "../fields.ts";
+import { checkDnsLabel, checkLabelKey, checkLabelValue } from "../labels.ts";
+import { checkName } from "../names.ts";
+import { PATH_RULE } from "../rules.ts";
+import { L4_PROTOCOL_NAMES } from "../types.ts";
 import { nearest } from "./nearest.ts";
-import { PATH_RULE } from "./rules.ts";
-import { L4_PROTOCOL_NAMES } from "./types.ts";
 
 export const CHECKS = {
   path: checkPath,

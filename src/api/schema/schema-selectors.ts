@@ -1,6 +1,6 @@
 /** The parts of the schema that select objects of the cluster: pods by labels, and Services by name. */
-import { DNS_LABEL_PATTERN, LABEL_VALUE_PATTERN } from "./labels.ts";
-import { POD_PEER_RULE, SELECTOR_VALUES_RULE } from "./rules.ts";
+import { DNS_LABEL_PATTERN, LABEL_VALUE_PATTERN } from "../labels.ts";
+import { POD_PEER_RULE, SELECTOR_VALUES_RULE } from "../rules.ts";
 import { listOf, objectOf, oneOf, type SchemaNode } from "./schema-node.ts";
 
 export const MAX_POD_PEERS = 32;

@@ -2,9 +2,10 @@
  * Test data: profiles that are refused, one for each rule, with the finding that must be reported. They are plain
  * objects, so that the API server (with the CRD) can be asked about the same ones as the validator.
  */
+
+import { API_VERSION, KIND } from "../types.ts";
 import { profileWith, profileWithEgress, type RefusedProfile, refused, refusedLater } from "./refused-case.ts";
 import { REFUSED_RULES } from "./refused-rules.ts";
-import { API_VERSION, KIND } from "./types.ts";
 
 const EGRESS = "spec.processes[0].network.egress";
 

@@ -1,7 +1,8 @@
 /** A `default` is the whole truth, neighbour discovery included: warns where it leaves a workload unable to find its gateway. */
+
+import type { EgressRules, IngressRules, SecurityProfile } from "../types.ts";
+import { placedRules } from "../written-profile.ts";
 import type { Located } from "./structure.ts";
-import type { EgressRules, IngressRules, SecurityProfile } from "./types.ts";
-import { placedRules } from "./written-profile.ts";
 
 const ICMPV6 = 58;
 

@@ -5,9 +5,9 @@
  * Sizes are bounded so that the API server can bound the cost of the rules (estimated: 10^7 units a rule, 10^8 a CRD;
  * as run: 10^6 a rule, 10^7 an object; k8s.io/apiserver, pkg/apis/cel), and so that 50,000 prefixes fit into one profile.
  */
-import { MAX_PATH_LENGTH } from "./checks.ts";
-import { CIDR4_PATTERN, CIDR6_PATTERN } from "./cidr.ts";
-import { MAX_NAME_LENGTH, NAME_PATTERN } from "./names.ts";
+
+import { CIDR4_PATTERN, CIDR6_PATTERN } from "../cidr.ts";
+import { MAX_NAME_LENGTH, NAME_PATTERN } from "../names.ts";
 import {
   ATTACKS_RULE,
   CIDR4_FAMILY_RULE,
@@ -26,9 +26,7 @@ import {
   PODS_FAMILY_RULE,
   PORT_RANGE_RULE,
   SERVICES_FAMILY_RULE,
-} from "./rules.ts";
-import { kubernetesRule, listOf, objectOf, oneOf, type SchemaNode, setOf } from "./schema-node.ts";
-import { LABEL_SELECTOR, podPeers, servicePeers } from "./schema-selectors.ts";
+} from "../rules.ts";
 import {
   ACTIONS,
   ATTACKS,
@@ -38,7 +36,10 @@ import {
   L4_PROTOCOL_NAMES,
   L7_PROTOCOLS,
   NAMED_PEERS,
-} from "./types.ts";
+} from "../types.ts";
+import { MAX_PATH_LENGTH } from "../validation/checks.ts";
+import { kubernetesRule, listOf, objectOf, oneOf, type SchemaNode, setOf } from "./schema-node.ts";
+import { LABEL_SELECTOR, podPeers, servicePeers } from "./schema-selectors.ts";
 
 /** The rule against duplicates compares every two: 128 entries with the longest paths cost 0.8 of its 10^6 units. */
 export const MAX_PROCESSES = 128;

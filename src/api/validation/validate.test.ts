@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { profileWith, profileWithEgress, profileWithIngress } from "./refused-case.ts";
-import { REFUSED_PROFILES } from "./refused-profiles.ts";
-import type { SecurityProfile } from "./types.ts";
+import { profileWith, profileWithEgress, profileWithIngress } from "../testing/refused-case.ts";
+import { REFUSED_PROFILES } from "../testing/refused-profiles.ts";
+import type { SecurityProfile } from "../types.ts";
 import { validateProfile } from "./validate.ts";
 
 /** The profile, which must have no errors. */

@@ -1,6 +1,7 @@
 /** The part of OpenAPI v3 that Kubernetes calls structural, and short ways to write it. */
-import type { CheckName } from "./checks.ts";
-import { type CelRule, ruleText } from "./rules.ts";
+
+import { type CelRule, ruleText } from "../rules.ts";
+import type { CheckName } from "../validation/checks.ts";
 
 /** One `x-kubernetes-validations` entry. */
 export interface KubernetesRule {

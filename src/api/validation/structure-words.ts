@@ -1,10 +1,10 @@
 /** What ajv found, in words that name the remedy. */
 import type { ErrorObject } from "ajv";
-import type { FieldPath, Finding } from "./fields.ts";
+import type { FieldPath, Finding } from "../fields.ts";
+import { SPEC_SCHEMA } from "../schema/schema.ts";
+import type { SchemaNode } from "../schema/schema-node.ts";
+import { API_VERSION, KIND } from "../types.ts";
 import { nearest } from "./nearest.ts";
-import { SPEC_SCHEMA } from "./schema.ts";
-import type { SchemaNode } from "./schema-node.ts";
-import { API_VERSION, KIND } from "./types.ts";
 
 /** A finding about the value at a path, or about a child of it. */
 export interface Described extends Finding {

@@ -1,10 +1,10 @@
 /** What a valid profile says and its author may not have meant. All are about the normalised profile. */
-import { selectingLabels } from "./labels.ts";
-import { nameCovers } from "./names.ts";
+import { selectingLabels } from "../labels.ts";
+import { nameCovers } from "../names.ts";
+import type { EgressRules, L4Protocol, SecurityProfile } from "../types.ts";
+import { type PlacedRules, placedRules } from "../written-profile.ts";
 import type { Located } from "./structure.ts";
-import type { EgressRules, L4Protocol, SecurityProfile } from "./types.ts";
 import { neighbourWarnings } from "./warnings-neighbours.ts";
-import { type PlacedRules, placedRules } from "./written-profile.ts";
 
 export function profileWarnings(profile: SecurityProfile): Located[] {
   return [

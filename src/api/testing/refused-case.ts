@@ -1,5 +1,5 @@
 /** Test data: how a case of a refused profile is written; the cases are in refused-profiles.ts and refused-rules.ts. */
-import { API_VERSION, KIND } from "./types.ts";
+import { API_VERSION, KIND } from "../types.ts";
 
 export interface RefusedProfile {
   /** What is wrong. */

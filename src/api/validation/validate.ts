@@ -3,13 +3,13 @@
  * same words. It checks structure and single values (structure.ts), rules across fields (validate-rules.ts), and
  * warns of what is valid but hardly meant (warnings.ts).
  */
-import { type FieldError, fieldError, type ManifestSource } from "./fields.ts";
-import { normalizeProfile } from "./normalize.ts";
+import { type FieldError, fieldError, type ManifestSource } from "../fields.ts";
+import { normalizeProfile } from "../normalize.ts";
+import type { SecurityProfile } from "../types.ts";
+import type { WrittenProfile } from "../written-profile.ts";
 import { checkStructure, type Located } from "./structure.ts";
-import type { SecurityProfile } from "./types.ts";
 import { brokenRules } from "./validate-rules.ts";
 import { profileWarnings } from "./warnings.ts";
-import type { WrittenProfile } from "./written-profile.ts";
 
 export interface ValidationResult {
   /** Normalised (see normalize.ts); null where there are errors. */

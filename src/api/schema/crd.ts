@@ -1,8 +1,9 @@
 /** The CustomResourceDefinition, as `kubectl apply` takes it. */
+
+import { API_GROUP, KIND } from "../types.ts";
 import { SPEC_SCHEMA } from "./schema.ts";
 import type { SchemaNode } from "./schema-node.ts";
 import { STATUS_SCHEMA } from "./schema-status.ts";
-import { API_GROUP, KIND } from "./types.ts";
 
 export const PLURAL = "securityprofiles";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { profileWith, profileWithEgress, profileWithIngress } from "./refused-case.ts";
+import { profileWith, profileWithEgress, profileWithIngress } from "../testing/refused-case.ts";
 import { validateProfile } from "./validate.ts";
 
 /** `field code` of each warning; fields below the one process's network are shortened. */
