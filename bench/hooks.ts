@@ -3,7 +3,7 @@
  * while they are off, so they are attached and detached between rounds, in place of the agent's own.
  */
 import { join } from "node:path";
-import { socketConstants } from "../src/node-agent/enforce/programs.ts";
+import { socketConstants } from "../src/node-agent/enforce/attach/programs.ts";
 import { listPins } from "../src/node-agent/kernel/bpffs.ts";
 import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links.ts";
 import { BpfObject, type LoadedProgram } from "../src/node-agent/kernel/objects.ts";

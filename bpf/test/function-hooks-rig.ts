@@ -1,7 +1,7 @@
 /** For tests of programs on the kernel's functions: one set of them at a time, as the agent attaches them. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { FunctionHooks, type HookSet, type HookSets } from "../../src/node-agent/enforce/function-hooks.ts";
+import { FunctionHooks, type HookSet, type HookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { pinObject } from "../../src/node-agent/ffi/bpf.ts";
 import { bytes, u64 } from "../../src/node-agent/kernel/codec.ts";
 import { PinFolder, testObject } from "../../src/node-agent/kernel/lab.ts";

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { statSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import ipaddr from "ipaddr.js";
-import { exhaustedClaims } from "../../src/node-agent/enforce/claims.ts";
-import { HOOK_SETS } from "../../src/node-agent/enforce/function-hooks.ts";
+import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts";
+import { exhaustedClaims } from "../../src/node-agent/enforce/tables/claims.ts";
 import {
   REGISTRATIONS_CLAIM,
   type Registration,

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { test } from "node:test";
-import { HOOK_SETS } from "../../src/node-agent/enforce/function-hooks.ts";
-import { DEFAULT_SETTINGS, settingsValue } from "../../src/node-agent/enforce/settings.ts";
+import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts";
+import { DEFAULT_SETTINGS, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
 import type { VethEnd } from "../../src/node-agent/kernel/abi.gen.ts";
 import { addBoundNamespace, removeBoundNamespace } from "../../src/node-agent/workload/bound-namespaces.ts";
 import { createVethPair, deleteLink, findLink, moveLink } from "../../src/node-agent/workload/links.ts";

@@ -2,8 +2,8 @@
 import { Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { Agent } from "../node-agent/agent.ts";
-import { gateCgroup } from "../node-agent/enforce/gate.ts";
-import { acquireLock } from "../node-agent/enforce/lock.ts";
+import { gateCgroup } from "../node-agent/enforce/attach/gate.ts";
+import { acquireLock } from "../node-agent/enforce/state/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { exitNow } from "../node-agent/ffi/libc.ts";
 import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";

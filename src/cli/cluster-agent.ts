@@ -6,7 +6,7 @@ import { AgentMetrics } from "../node-agent/distribution/agent-metrics.ts";
 import { ClusterAgent } from "../node-agent/distribution/cluster-agent.ts";
 import { KeptState } from "../node-agent/distribution/kept-state.ts";
 import { PodBindings } from "../node-agent/distribution/pod-bindings.ts";
-import { gateCgroup } from "../node-agent/enforce/gate.ts";
+import { gateCgroup } from "../node-agent/enforce/attach/gate.ts";
 import { exitNow } from "../node-agent/ffi/libc.ts";
 import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
 import { PodWorkloads } from "../node-agent/workload/pods.ts";

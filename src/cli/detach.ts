@@ -11,7 +11,7 @@ import {
   type Removal,
   removedSomething,
 } from "../node-agent/enforce/detach.ts";
-import { DEFAULT_PIN_ROOT, defaultStateDirectory, removeKeptState } from "../node-agent/enforce/state.ts";
+import { DEFAULT_PIN_ROOT, defaultStateDirectory, removeKeptState } from "../node-agent/enforce/state/state.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-namespaces.ts";
 import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";

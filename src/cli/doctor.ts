@@ -2,7 +2,7 @@
 import { release } from "node:os";
 import { styleText } from "node:util";
 import { Command, Option } from "commander";
-import { expectedHookSets, type HookSets } from "../node-agent/enforce/function-hooks.ts";
+import { expectedHookSets, type HookSets } from "../node-agent/enforce/attach/function-hooks.ts";
 import { KernelError } from "../node-agent/ffi/errno.ts";
 import type { FeatureReport } from "../node-agent/kernel/probes.ts";
 import { canEnforce, probeFeatures } from "../node-agent/kernel/probes.ts";

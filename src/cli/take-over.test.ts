@@ -8,7 +8,7 @@ import { after, test } from "node:test";
 import { silentLogger } from "../kube/testing/silence.ts";
 import { detachAll } from "../node-agent/enforce/detach.ts";
 import { Enforcement } from "../node-agent/enforce/enforcement.ts";
-import { DEFAULT_SETTINGS } from "../node-agent/enforce/settings.ts";
+import { DEFAULT_SETTINGS } from "../node-agent/enforce/tables/settings.ts";
 import { takeOver } from "./take-over.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-to-"));

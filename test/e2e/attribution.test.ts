@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
-import { attachedHookSets } from "../../src/node-agent/enforce/function-hooks.ts";
+import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
 import { frame } from "../packets/ethernet.ts";
 import { ipv4 } from "../packets/ip.ts";

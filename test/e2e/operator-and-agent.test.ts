@@ -26,7 +26,7 @@ import {
 } from "../../src/node-agent/distribution/testing/pretended-pods.ts";
 import { detachAll } from "../../src/node-agent/enforce/detach.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
-import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/settings.ts";
+import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/tables/settings.ts";
 import type { AgentEvent, VerdictEvent } from "../../src/node-agent/events/event.ts";
 import { ForeignFiles } from "../../src/node-agent/foreign-files/foreign-files.ts";
 import { hasFeature } from "../../src/node-agent/kernel/probes.ts";

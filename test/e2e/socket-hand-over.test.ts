@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EgressRules } from "../../src/api/types.ts";
-import { attachedHookSets } from "../../src/node-agent/enforce/function-hooks.ts";
+import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
 import { ANY_PROCESS, Lab } from "./harness/lab.ts";
 import { egress, profile } from "./harness/profiles.ts";

@@ -7,11 +7,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
-import { containerId, hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/entries.ts";
-import { PathNames } from "../../src/node-agent/enforce/path-names.ts";
-import { RuleStore } from "../../src/node-agent/enforce/rule-store.ts";
-import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/settings.ts";
-import { workloadValue } from "../../src/node-agent/enforce/workload-value.ts";
+import { containerId, hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/tables/entries.ts";
+import { PathNames } from "../../src/node-agent/enforce/tables/path-names.ts";
+import { RuleStore } from "../../src/node-agent/enforce/tables/rule-store.ts";
+import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
+import { workloadValue } from "../../src/node-agent/enforce/tables/workload-value.ts";
 import {
   type AddressKey,
   ContainerFlag,

@@ -2,10 +2,10 @@
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../protocol/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
 import { createMetrics, type MetricsOf } from "../../telemetry/metrics.ts";
-import { exhaustedClaims } from "../enforce/claims.ts";
 import type { Enforcement } from "../enforce/enforcement.ts";
-import { type MapFill, mapFills } from "../enforce/map-fill.ts";
-import { fullShares } from "../enforce/shares.ts";
+import { exhaustedClaims } from "../enforce/tables/claims.ts";
+import { type MapFill, mapFills } from "../enforce/tables/map-fill.ts";
+import { fullShares } from "../enforce/tables/shares.ts";
 import type { AgentEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { LookCounts } from "../foreign-files/foreign-files.ts";

@@ -23,7 +23,7 @@ import { processOf, profileOf } from "../../policy/testing/profiles.ts";
 import { type Binding, PodPhase, type PodState } from "../../protocol/agent_pb.js";
 import { detachAll, NOTHING_REMOVED } from "../enforce/detach.ts";
 import { inspectNode } from "../enforce/inspect.ts";
-import { DEFAULT_SETTINGS } from "../enforce/settings.ts";
+import { DEFAULT_SETTINGS } from "../enforce/tables/settings.ts";
 import { SILENT } from "../enforce/testing/workloads.ts";
 import { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import { HAS_FUSE, hangAt, OWN_FILES } from "../foreign-files/testing/hung-files.ts";

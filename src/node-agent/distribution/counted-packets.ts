@@ -1,7 +1,7 @@
 /** The kernel's packet counters, as profiles' processes: who is asked for what was counted. */
 import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
 import type { BinaryRules, RuleTable } from "../../policy/table/tables.ts";
-import type { WorkloadState } from "../enforce/state.ts";
+import type { WorkloadState } from "../enforce/state/state.ts";
 import { type Counter, type CounterKey, PATH_ID_MODIFIED } from "../kernel/abi.gen.ts";
 import type { CountedPackets } from "./counter-report.ts";
 

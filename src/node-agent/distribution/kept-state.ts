@@ -10,8 +10,8 @@ import { causeCode, causeText } from "../../api/errors.ts";
 import { NamespacesSchema, type State, StateSchema } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { sentTables, stateMessages } from "../../protocol/state-message.ts";
-import { KEPT_STATE_FILE, OUTDATED_STATE_FILE } from "../enforce/state.ts";
-import { writeWholeFile } from "../enforce/whole-file.ts";
+import { KEPT_STATE_FILE, OUTDATED_STATE_FILE } from "../enforce/state/state.ts";
+import { writeWholeFile } from "../enforce/state/whole-file.ts";
 import { KeptStateError } from "./errors.ts";
 
 const NOTHING_HELD = { bindings: null, tables: new Set<string>(), rulesets: new Set<string>(), enforcing: null };

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import type { DesiredPolicy, WorkloadOutcome } from "../enforce/desired.ts";
-import { KEPT_STATE_FILE } from "../enforce/state.ts";
+import { KEPT_STATE_FILE } from "../enforce/state/state.ts";
 import { testTable, testWorkload } from "../enforce/testing/workloads.ts";
 import type { StartupFailurePolicy } from "../node-guard.ts";
 import { KeptState } from "./kept-state.ts";

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { REPORTED_COUNTS_FILE } from "../enforce/state.ts";
-import { writeWholeFile } from "../enforce/whole-file.ts";
+import { REPORTED_COUNTS_FILE } from "../enforce/state/state.ts";
+import { writeWholeFile } from "../enforce/state/whole-file.ts";
 
 export class ReportedCounts {
   readonly #path: string;

@@ -9,13 +9,13 @@ import { detachClassifiers } from "../kernel/classifiers.ts";
 import { detachPinned } from "../kernel/links.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
-import { removeIfEmpty } from "./empty-folder.ts";
 import { OtherNamespaceError, PinsIncompleteError } from "./errors.ts";
-import { forgetWorkloads } from "./garbage.ts";
-import { Instances } from "./instances.ts";
-import { acquireLock, removeLockFile, runningAgent } from "./lock.ts";
-import { type AgentState, loadState, removeState, saveState } from "./state.ts";
-import { WorkloadFacts } from "./workload-facts.ts";
+import { removeIfEmpty } from "./state/empty-folder.ts";
+import { acquireLock, removeLockFile, runningAgent } from "./state/lock.ts";
+import { type AgentState, loadState, removeState, saveState } from "./state/state.ts";
+import { forgetWorkloads } from "./tables/garbage.ts";
+import { Instances } from "./tables/instances.ts";
+import { WorkloadFacts } from "./tables/workload-facts.ts";
 
 /** What was removed, for the user. */
 export interface Removal {

@@ -8,7 +8,7 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { detachAll, NOTHING_REMOVED, removedSomething } from "./detach.ts";
 import { Enforcement } from "./enforcement.ts";
-import { DEFAULT_SETTINGS } from "./settings.ts";
+import { DEFAULT_SETTINGS } from "./tables/settings.ts";
 import { SILENT, testTable } from "./testing/workloads.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-en-"));

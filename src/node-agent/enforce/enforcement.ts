@@ -8,18 +8,18 @@ import { ClaimKind, SettingFlag } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
-import { isClaimShort, recountClaims } from "./claims.ts";
+import type { HookSet } from "./attach/function-hooks.ts";
+import { Programs } from "./attach/programs.ts";
 import { Enforcer } from "./enforcer.ts";
 import { OtherNamespaceError, StateUnreadableError } from "./errors.ts";
-import type { HookSet } from "./function-hooks.ts";
-import { collectPaths, forgetWorkloads } from "./garbage.ts";
-import { Instances } from "./instances.ts";
-import { PathNames } from "./path-names.ts";
-import { Programs } from "./programs.ts";
-import { RuleStore } from "./rule-store.ts";
-import { type NodeSettings, settingsValue } from "./settings.ts";
-import { type AgentState, freshState, loadState, STATE_FILE, saveState } from "./state.ts";
-import { WorkloadFacts } from "./workload-facts.ts";
+import { type AgentState, freshState, loadState, STATE_FILE, saveState } from "./state/state.ts";
+import { isClaimShort, recountClaims } from "./tables/claims.ts";
+import { collectPaths, forgetWorkloads } from "./tables/garbage.ts";
+import { Instances } from "./tables/instances.ts";
+import { PathNames } from "./tables/path-names.ts";
+import { RuleStore } from "./tables/rule-store.ts";
+import { type NodeSettings, settingsValue } from "./tables/settings.ts";
+import { WorkloadFacts } from "./tables/workload-facts.ts";
 
 export interface EnforcementOptions {
   pinRoot: string;

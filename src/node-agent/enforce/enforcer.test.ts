@@ -5,13 +5,13 @@ import { ModeFlag, WorkloadFlag } from "../kernel/abi.gen.ts";
 import type { Workload } from "../workload/workload.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./desired.ts";
 import { Enforcer } from "./enforcer.ts";
-import { Instances } from "./instances.ts";
-import { PathNames } from "./path-names.ts";
-import { RuleStore } from "./rule-store.ts";
-import { type AgentState, encodeState, freshState } from "./state.ts";
+import { type AgentState, encodeState, freshState } from "./state/state.ts";
+import { Instances } from "./tables/instances.ts";
+import { PathNames } from "./tables/path-names.ts";
+import { RuleStore } from "./tables/rule-store.ts";
+import { WorkloadFacts } from "./tables/workload-facts.ts";
 import { memoryMaps } from "./testing/memory-maps.ts";
 import { SILENT, testTable, testWorkload } from "./testing/workloads.ts";
-import { WorkloadFacts } from "./workload-facts.ts";
 
 /** A kernel in memory, and an agent on it; `restart` makes the next agent. */
 function setUp() {

@@ -8,12 +8,12 @@ import { steadyNow } from "../../api/steady-time.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type Workload, workloadKey } from "../workload/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
-import type { Instances } from "./instances.ts";
-import type { RuleStore } from "./rule-store.ts";
-import type { AgentState, WorkloadState } from "./state.ts";
+import type { AgentState, WorkloadState } from "./state/state.ts";
 import { goneOutcome, isKept, nextState, outcomeOf, type Step, tableIdOf } from "./steps.ts";
-import type { WorkloadFacts } from "./workload-facts.ts";
-import { type PolicyInForce, workloadValue } from "./workload-value.ts";
+import type { Instances } from "./tables/instances.ts";
+import type { RuleStore } from "./tables/rule-store.ts";
+import type { WorkloadFacts } from "./tables/workload-facts.ts";
+import { type PolicyInForce, workloadValue } from "./tables/workload-value.ts";
 
 /** The programs on interfaces. Attaching what is attached, and detaching what is not, is nothing. */
 export interface Attachments {

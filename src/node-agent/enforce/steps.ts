@@ -4,9 +4,9 @@ import type { RuleTable } from "../../policy/table/tables.ts";
 import { UNGUARDED } from "../workload/errors.ts";
 import { workloadKey } from "../workload/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
-import type { RuleStore } from "./rule-store.ts";
-import type { WorkloadState } from "./state.ts";
-import type { PolicyInForce } from "./workload-value.ts";
+import type { WorkloadState } from "./state/state.ts";
+import type { RuleStore } from "./tables/rule-store.ts";
+import type { PolicyInForce } from "./tables/workload-value.ts";
 
 /** A workload on its way through a reconcile. */
 export interface Step {

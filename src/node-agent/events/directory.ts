@@ -1,8 +1,8 @@
 /** What the numbers in the kernel's records stand for, from the state of the agent and the kernel's own maps. */
 import type { RuleTable } from "../../policy/table/tables.ts";
-import { containerId } from "../enforce/entries.ts";
-import type { PathNames } from "../enforce/path-names.ts";
-import type { AgentState, TableState } from "../enforce/state.ts";
+import type { AgentState, TableState } from "../enforce/state/state.ts";
+import { containerId } from "../enforce/tables/entries.ts";
+import type { PathNames } from "../enforce/tables/path-names.ts";
 import { type ClockOffsets, clockOffsets, wallTime, wallTimeOfBoot } from "../kernel/clock.ts";
 import type { Maps } from "../kernel/typed-maps.ts";
 import type { Directory } from "./enrich.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { SecurityProfile } from "../../api/types.ts";
 import { compileTable } from "../../policy/compile/compile.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
-import { mappedAddress } from "../enforce/entries.ts";
+import { mappedAddress } from "../enforce/tables/entries.ts";
 import { Direction, Event, EventType, ProcessFlag, Reason, Verdict } from "../kernel/abi.gen.ts";
 import { type Directory, profilesBehind, verdictEvent } from "./enrich.ts";
 import { nameFromReversed, nameHash } from "./names.ts";

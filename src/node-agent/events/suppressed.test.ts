@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mappedAddress } from "../enforce/entries.ts";
+import { mappedAddress } from "../enforce/tables/entries.ts";
 import { Event, EventType, type Limit, LimitKey, Reason, Verdict } from "../kernel/abi.gen.ts";
 import type { Directory } from "./enrich.ts";
 import type { VerdictEvent } from "./event.ts";

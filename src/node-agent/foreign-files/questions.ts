@@ -3,7 +3,6 @@
  * in the helper process (helper.ts) and nowhere else: any of these calls may last for ever.
  */
 import { dirname } from "node:path";
-import { resolveInRoot } from "../enforce/files.ts";
 import {
   imageLinks,
   type PodProcessMounts,
@@ -11,6 +10,7 @@ import {
   processSearchDomains,
   readableRoot,
 } from "../workload/process-files.ts";
+import { resolveInRoot } from "./files.ts";
 
 /** Each kind of question: what is asked, and what is answered. */
 export interface Questions {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseMountInfo } from "../enforce/overlay.ts";
+import { parseMountInfo } from "../foreign-files/overlay.ts";
 import { containerOfMounts } from "./process-files.ts";
 
 const UID = "8f7a1c1e-5c0b-4d8e-9d3d-2f0a0b6f6f11";

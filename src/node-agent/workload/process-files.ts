@@ -3,8 +3,8 @@ import { open, readFile, stat } from "node:fs/promises";
 import { uptime } from "node:os";
 import { dirname, join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
-import { type LinkFilter, resolveInRoot } from "../enforce/files.ts";
-import { isOfImage, type Mount, parseMountInfo } from "../enforce/overlay.ts";
+import { type LinkFilter, resolveInRoot } from "../foreign-files/files.ts";
+import { isOfImage, type Mount, parseMountInfo } from "../foreign-files/overlay.ts";
 import { readRegularFile } from "./regular-file.ts";
 import { parseResolvConf, searchDomains } from "./resolv-conf.ts";
 

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { causeCode } from "../../api/errors.ts";
 import type { SeenProcess } from "../../api/weaknesses.ts";
-import { parseMountInfo } from "../enforce/overlay.ts";
+import { parseMountInfo } from "../foreign-files/overlay.ts";
 import { processNetns } from "./pod-processes.ts";
 
 /** Of mountinfo: the root is among the first. */

@@ -7,8 +7,8 @@
 import { existsSync, readFileSync, statSync, watchFile } from "node:fs";
 import { join } from "node:path";
 import { Agent } from "../../../src/node-agent/agent.ts";
-import { acquireLock } from "../../../src/node-agent/enforce/lock.ts";
-import { DEFAULT_SETTINGS } from "../../../src/node-agent/enforce/settings.ts";
+import { acquireLock } from "../../../src/node-agent/enforce/state/lock.ts";
+import { DEFAULT_SETTINGS } from "../../../src/node-agent/enforce/tables/settings.ts";
 import { LineSink } from "../../../src/node-agent/events/sinks.ts";
 import { ForeignFiles } from "../../../src/node-agent/foreign-files/foreign-files.ts";
 import { cgroupHierarchies } from "../../../src/node-agent/kernel/mounts.ts";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RUN_FOLDER, RUN_PREFIX } from "../../../src/cli/run-pins.ts";
 import { deadPinRoots } from "../../../src/node-agent/enforce/detach.ts";
-import { defaultStateDirectory } from "../../../src/node-agent/enforce/state.ts";
+import { defaultStateDirectory } from "../../../src/node-agent/enforce/state/state.ts";
 
 const PREFIX = "pc-e2e";
 const NAME_PATTERN = /^pc-e2e-(\d+)-/;

@@ -1,7 +1,7 @@
 /** Which programs this kernel takes. One that is refused is left out, so that it hides no other. */
 import { readdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { Programs } from "../../../src/node-agent/enforce/programs.ts";
+import { Programs } from "../../../src/node-agent/enforce/attach/programs.ts";
 import { LoadError } from "../../../src/node-agent/ffi/libbpf.ts";
 import { BpfObject } from "../../../src/node-agent/kernel/objects.ts";
 import { verifiedInstructions } from "../../rig/verified-instructions.ts";

@@ -15,7 +15,7 @@ import {
   Workload,
 } from "../../kernel/abi.gen.ts";
 import { type Codec, u8, u32, u64 } from "../../kernel/codec.ts";
-import type { PathMaps, RuleMap, RuleMaps, WorkloadMaps } from "../rule-maps.ts";
+import type { PathMaps, RuleMap, RuleMaps, WorkloadMaps } from "../tables/rule-maps.ts";
 
 export class MemoryMap<K, V> implements RuleMap<K, V> {
   readonly name: string;

@@ -1,0 +1,106 @@
+/** Rule sets as the entries of the kernel's maps (bpf/include/abi/rules.h). Pure. */
+import ipaddr from "ipaddr.js";
+import type { Ruleset as PolicyRuleset } from "../../../policy/table/tables.ts";
+import {
+  ADDRESS_LENGTH,
+  HARDWARE_ADDRESS_PREFIX,
+  type NameKey,
+  type NameRule,
+  type Peer4Key,
+  type Peer6Key,
+  type PortKey,
+  type Ruleset,
+} from "../../kernel/abi.gen.ts";
+
+/** All that one rule set puts into the kernel. */
+export interface RulesetEntries {
+  peers4: [Peer4Key, bigint][];
+  peers6: [Peer6Key, bigint][];
+  ports: [PortKey, bigint][];
+  names: [NameKey, NameRule][];
+  ruleset: Ruleset;
+}
+
+/** Bits before the part that the trie matches: `ruleset`, and `ruleset` with 16 bits for names. */
+const RULESET_BITS = 32;
+const NAME_RULESET_BITS = 16;
+const PROTOCOL_BITS = 16;
+
+/** The entries of a rule set under a number. */
+export function rulesetEntries(rules: PolicyRuleset, id: number): RulesetEntries {
+  return {
+    peers4: rules.peers4.map(({ address, prefixLength, mask }) => [
+      { prefixlen: RULESET_BITS + prefixLength, ruleset: id, address: addressBytes(address) },
+      mask,
+    ]),
+    peers6: rules.peers6.map(({ address, prefixLength, mask }) => [
+      { prefixlen: RULESET_BITS + prefixLength, ruleset: id, address: addressBytes(address) },
+      mask,
+    ]),
+    ports: rules.ports.map((rule) => [
+      {
+        prefixlen: rule.protocol === null ? RULESET_BITS : RULESET_BITS + PROTOCOL_BITS + rule.portPrefix,
+        ruleset: id,
+        protocol: rule.protocol ?? 0,
+        port: networkOrder(rule.port),
+      },
+      rule.mask,
+    ]),
+    names: rules.names.map((rule) => [
+      { prefixlen: NAME_RULESET_BITS + 8 * rule.text.length, ruleset: id, text: rule.text },
+      {
+        exactAsk: rule.exactAsk,
+        exactConnect: rule.exactConnect,
+        belowAsk: rule.belowAsk,
+        belowConnect: rule.belowConnect,
+        length: rule.text.length,
+      },
+    ]),
+    ruleset: rulesetValue(rules),
+  };
+}
+
+/** The container id of the kernel: FNV-1a (32 bits) of the name in UTF-8; 0 for any container. */
+export function containerId(name: string | null): number {
+  if (name === null) return 0;
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(name, "utf8")) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  // 0 means "any"; a name that hashes to it would be taken for that.
+  return hash === 0 ? 1 : hash;
+}
+
+/** 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+export function mappedAddress(text: string): Buffer {
+  const address = ipaddr.parse(text);
+  const full = address.kind() === "ipv4" ? (address as ipaddr.IPv4).toIPv4MappedAddress() : address;
+  return Buffer.from(full.toByteArray());
+}
+
+/** An interface's hardware address as `addresses` has it. @param mac text with colons */
+export function hardwareAddress(mac: string): Buffer {
+  const address = Buffer.alloc(ADDRESS_LENGTH);
+  address.writeUInt16BE(HARDWARE_ADDRESS_PREFIX, 0);
+  Buffer.from(mac.replaceAll(":", ""), "hex").copy(address, ADDRESS_LENGTH - 6);
+  return address;
+}
+
+function rulesetValue(rules: PolicyRuleset): Ruleset {
+  return {
+    ethertype: [rules.ethertype.ipv4, rules.ethertype.ipv6, rules.ethertype.arp],
+    anyApplication: rules.anyApplication,
+    application: [rules.application.dns, rules.application.http, rules.application.tls],
+    askAny: rules.askAny,
+    askRecords: rules.askRecords,
+    fqdn: rules.fqdn,
+    anyBinary: rules.anyBinary,
+  };
+}
+
+function addressBytes(text: string): Buffer {
+  return Buffer.from(ipaddr.parse(text).toByteArray());
+}
+
+/** The codecs write numbers as the machine does; the kernel side wants ports in network byte order. */
+function networkOrder(port: number): number {
+  return ((port & 0xff) << 8) | (port >> 8);
+}

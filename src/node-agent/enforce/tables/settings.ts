@@ -1,0 +1,64 @@
+/** Settings of the node, as options of the agent and as `struct settings`. */
+import { UsageError } from "../../../api/errors.ts";
+import { DNS_PORTS_MAX, SettingFlag, type Settings } from "../../kernel/abi.gen.ts";
+
+/** Times in milliseconds. */
+export interface NodeSettings {
+  /** A learned address lives at least this long, whatever its TTL says. */
+  fqdnMinTtl: number;
+  fqdnMaxTtl: number;
+  /** And this long after that. */
+  fqdnGrace: number;
+  /** Between two events of one kind; those in between are counted. */
+  eventInterval: number;
+  /** Silence after which a UDP or ICMP flow counts as a new one. */
+  udpIdle: number;
+  /** What goes to or comes from these ports is DNS. */
+  dnsPorts: number[];
+  /** Report the first packet of every allowed flow too. */
+  reportAllowed: boolean;
+}
+
+export const DEFAULT_SETTINGS: NodeSettings = {
+  fqdnMinTtl: 60_000,
+  fqdnMaxTtl: 3_600_000,
+  fqdnGrace: 30_000,
+  eventInterval: 1_000,
+  udpIdle: 120_000,
+  dnsPorts: [53],
+  reportAllowed: true,
+};
+
+const NS_PER_MS = 1_000_000n;
+
+/**
+ * @param hostNetns inode number of the network namespace that the agent works in
+ * @throws UsageError for settings that contradict each other
+ */
+export function settingsValue(settings: NodeSettings, hostNetns: number): Settings {
+  checkSettings(settings);
+  const [first = 0, second = 0, third = 0, fourth = 0] = settings.dnsPorts;
+  return {
+    fqdnMinTtl: BigInt(settings.fqdnMinTtl) * NS_PER_MS,
+    fqdnMaxTtl: BigInt(settings.fqdnMaxTtl) * NS_PER_MS,
+    fqdnGrace: BigInt(settings.fqdnGrace) * NS_PER_MS,
+    eventInterval: BigInt(settings.eventInterval) * NS_PER_MS,
+    udpIdle: BigInt(settings.udpIdle) * NS_PER_MS,
+    flags: settings.reportAllowed ? SettingFlag.REPORT_ALLOWED : 0,
+    dnsPorts: [first, second, third, fourth],
+    hostNetns,
+  };
+}
+
+function checkSettings({ fqdnMinTtl, fqdnMaxTtl, dnsPorts }: NodeSettings): void {
+  if (fqdnMinTtl > fqdnMaxTtl) {
+    throw new UsageError(
+      `--fqdn-min-ttl (${fqdnMinTtl} ms) is more than --fqdn-max-ttl (${fqdnMaxTtl} ms); the floor has to be below the ceiling`,
+    );
+  }
+  if (dnsPorts.length > DNS_PORTS_MAX) {
+    throw new UsageError(
+      `at most ${DNS_PORTS_MAX} ports can be DNS ports, 53 among them, and --dns-port makes it ${dnsPorts.length}`,
+    );
+  }
+}
