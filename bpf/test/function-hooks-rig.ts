@@ -10,7 +10,7 @@ import { BpfMap } from "../../src/node-agent/kernel/maps.ts";
 import { BpfObject, readObjectPrograms } from "../../src/node-agent/kernel/objects.ts";
 import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/program-probes.ts";
 import { type Maps, openMaps } from "../../src/node-agent/kernel/typed-maps.ts";
-import { ensureVethDriver } from "../../src/node-agent/workload/veth-driver.ts";
+import { ensureVethDriver } from "../../src/node-agent/netlink/veth-driver.ts";
 
 const PROBES = { fentry: probeFunctionTracing, kprobes: probeKprobes } as const;
 

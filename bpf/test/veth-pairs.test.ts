@@ -5,12 +5,12 @@
 import assert from "node:assert/strict";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { test } from "node:test";
+import { addBoundNamespace, removeBoundNamespace } from "../../src/node-agent/discovery/namespaces/bound-namespaces.ts";
 import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { DEFAULT_SETTINGS, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
 import type { VethEnd } from "../../src/node-agent/kernel/abi.gen.ts";
-import { addBoundNamespace, removeBoundNamespace } from "../../src/node-agent/workload/bound-namespaces.ts";
-import { createVethPair, deleteLink, findLink, moveLink } from "../../src/node-agent/workload/links.ts";
-import { RouteConnection } from "../../src/node-agent/workload/route-connection.ts";
+import { RouteConnection } from "../../src/node-agent/netlink/connection.ts";
+import { createVethPair, deleteLink, findLink, moveLink } from "../../src/node-agent/netlink/links.ts";
 import { FunctionHooksRig, lacksForModules } from "./function-hooks-rig.ts";
 
 /** For the set that a kernel's agent uses; a tenth of it for the other one. */

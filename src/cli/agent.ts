@@ -2,6 +2,8 @@
 import { Command, Option } from "commander";
 import { UsageError } from "../api/errors.ts";
 import { Agent } from "../node-agent/agent.ts";
+import { NamedNamespaces } from "../node-agent/discovery/namespaces/named-namespaces.ts";
+import { parseNamedNamespace } from "../node-agent/discovery/namespaces/namespace-argument.ts";
 import { gateCgroup } from "../node-agent/enforce/attach/gate.ts";
 import { acquireLock } from "../node-agent/enforce/state/lock.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
@@ -9,8 +11,6 @@ import { exitNow } from "../node-agent/ffi/libc.ts";
 import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
 import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/node-guard.ts";
 import { ProfileFolder } from "../node-agent/profiles/folder.ts";
-import { NamedNamespaces } from "../node-agent/workload/named-namespaces.ts";
-import { parseNamedNamespace } from "../node-agent/workload/namespace-argument.ts";
 import type { Logger, LogLevel } from "../telemetry/logger.ts";
 import { addClusterOptions, type ClusterAgentCommandOptions } from "./cluster-options.ts";
 import { formatDuration, parseDuration } from "./durations.ts";

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { PortcullisError, UsageError } from "../api/errors.ts";
 import { printable } from "../api/printable.ts";
+import { boundNamespaceInum, namespacePath } from "../node-agent/discovery/namespaces/bound-namespaces.ts";
 import {
   deadPinRoots,
   detachAll,
@@ -13,10 +14,9 @@ import {
 } from "../node-agent/enforce/detach.ts";
 import { DEFAULT_PIN_ROOT, defaultStateDirectory, removeKeptState } from "../node-agent/enforce/state/state.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
-import { boundNamespaceInum, namespacePath } from "../node-agent/workload/bound-namespaces.ts";
-import { PRIVATE_FOLDER } from "../node-agent/workload/private-namespace.ts";
-import { collectLeftovers } from "../node-agent/workload/private-remains.ts";
-import { exclusively } from "../node-agent/workload/private-slots.ts";
+import { PRIVATE_FOLDER } from "../node-agent/sandbox/private-namespace.ts";
+import { collectLeftovers } from "../node-agent/sandbox/private-remains.ts";
+import { exclusively } from "../node-agent/sandbox/private-slots.ts";
 import { fold } from "../terminal/fit.ts";
 import { lineWidth } from "../terminal/width.ts";
 import { endSignal } from "./end-signal.ts";

@@ -1,6 +1,6 @@
 /** `--publish [HOSTPORT:]PORT[/udp]` of `portcullis run`. */
 import { UsageError } from "../api/errors.ts";
-import type { PublishedPort } from "../node-agent/workload/private-ruleset.ts";
+import type { PublishedPort } from "../node-agent/sandbox/private-ruleset.ts";
 import { PORT_MAX } from "../policy/table/ports.ts";
 
 /** Appends a port to those before it. @throws UsageError */

@@ -4,11 +4,11 @@ import type { SecurityProfile } from "../api/types.ts";
 import { compileTable } from "../policy/compile/compile.ts";
 import { selectProfiles } from "../policy/table/selection.ts";
 import type { RuleTable } from "../policy/table/tables.ts";
+import { type Workload, workloadName } from "./discovery/workload.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
 import type { FittedTable } from "./enforce/images/container-files.ts";
 import type { RevisionError } from "./events/event.ts";
 import { ListedFiles } from "./foreign-files/files.ts";
-import { type Workload, workloadName } from "./workload/workload.ts";
 
 /** Called for a workload while no profile is known: what to do with it meanwhile. */
 export type WithoutProfiles = (workload: Workload) => DesiredPolicy;

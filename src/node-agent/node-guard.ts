@@ -10,6 +10,8 @@ import { steadyNow } from "../api/steady-time.ts";
 import type { RuleTable } from "../policy/table/tables.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { AgentReports } from "./agent-reports.ts";
+import { ownNamespaceInum } from "./discovery/namespaces/bound-namespaces.ts";
+import { type Workload, type WorkloadSource, workloadKey, workloadName } from "./discovery/workload.ts";
 import { Gate } from "./enforce/attach/gate.ts";
 import { objectFolder } from "./enforce/attach/programs.ts";
 import { VethPairs } from "./enforce/attach/veth-pairs.ts";
@@ -21,8 +23,6 @@ import { EventPipeline } from "./events/pipeline.ts";
 import type { EventSink } from "./events/sinks.ts";
 import type { ForeignFiles } from "./foreign-files/foreign-files.ts";
 import { EVENTS_PIN } from "./kernel/typed-maps.ts";
-import { ownNamespaceInum } from "./workload/bound-namespaces.ts";
-import { type Workload, type WorkloadSource, workloadKey, workloadName } from "./workload/workload.ts";
 
 /** Auto: Block where profiles enforced when the operator was last heard of, Allow elsewhere. Without an operator it is Allow. */
 export const STARTUP_FAILURE_POLICIES = ["Auto", "Allow", "Block"] as const;

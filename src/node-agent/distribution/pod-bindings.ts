@@ -6,7 +6,7 @@ import { readdirSync } from "node:fs";
 import { causeCode } from "../../api/errors.ts";
 import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
-import { POD_LOGS, type PodDirectory, type PodFacts } from "../workload/pod-facts.ts";
+import { POD_LOGS, type PodDirectory, type PodFacts } from "../discovery/pods/pod-facts.ts";
 
 /** Uids of pods that the kubelet has from a file: a hash, and not that of the pod which stands for it at the API server. */
 const STATIC_POD_UID = /^[0-9a-f]{32}$/;

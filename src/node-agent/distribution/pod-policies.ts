@@ -2,10 +2,10 @@
 import { InternalError } from "../../api/errors.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
+import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy } from "../enforce/desired.ts";
 import type { FittedTable } from "../enforce/images/container-files.ts";
 import type { StartupFailurePolicy } from "../node-guard.ts";
-import type { Workload } from "../workload/workload.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 
 export interface PodPoliciesOptions {

@@ -3,8 +3,8 @@
 import { create } from "@bufbuild/protobuf";
 import { isEffect } from "../../policy/table/effect.ts";
 import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../protocol/agent_pb.js";
+import type { UnresolvedWorkload, Workload } from "../discovery/workload.ts";
 import type { WorkloadOutcome } from "../enforce/desired.ts";
-import type { UnresolvedWorkload, Workload } from "../workload/workload.ts";
 
 export interface Problem {
   code: string;

@@ -1,7 +1,7 @@
 /** What is wanted for a workload, and what came of it. */
 import type { Effect } from "../../policy/table/effect.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
-import type { Workload } from "../workload/workload.ts";
+import type { Workload } from "../discovery/workload.ts";
 
 export type DesiredPolicy =
   | { kind: "table"; table: RuleTable; files: Record<string, string> }

@@ -2,13 +2,13 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
+import { ownNamespaceInum } from "../discovery/namespaces/bound-namespaces.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
 import { listPins, removePinFolder } from "../kernel/bpffs.ts";
 import { detachClassifiers } from "../kernel/classifiers.ts";
 import { detachPinned } from "../kernel/links.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
-import { ownNamespaceInum } from "../workload/bound-namespaces.ts";
 import { OtherNamespaceError, PinsIncompleteError } from "./errors.ts";
 import { removeIfEmpty } from "./state/empty-folder.ts";
 import { acquireLock, removeLockFile, runningAgent } from "./state/lock.ts";

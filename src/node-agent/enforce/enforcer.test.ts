@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RuleTable } from "../../policy/table/tables.ts";
+import type { Workload } from "../discovery/workload.ts";
 import { ModeFlag, WorkloadFlag } from "../kernel/abi.gen.ts";
-import type { Workload } from "../workload/workload.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./desired.ts";
 import { Enforcer } from "./enforcer.ts";
 import { type AgentState, encodeState, freshState } from "./state/state.ts";

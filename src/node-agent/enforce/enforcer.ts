@@ -6,7 +6,7 @@
 import { causeCode, causeText } from "../../api/errors.ts";
 import { steadyNow } from "../../api/steady-time.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { type Workload, workloadKey } from "../workload/workload.ts";
+import { type Workload, workloadKey } from "../discovery/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
 import type { AgentState, WorkloadState } from "./state/state.ts";
 import { goneOutcome, isKept, nextState, outcomeOf, type Step, tableIdOf } from "./steps.ts";

@@ -1,8 +1,8 @@
 /** One workload's way through a reconcile: what is known of it, and what came of it. Pure. */
 import { effectOf } from "../../policy/table/effect.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
-import { UNGUARDED } from "../workload/errors.ts";
-import { workloadKey } from "../workload/workload.ts";
+import { workloadKey } from "../discovery/workload.ts";
+import { UNGUARDED } from "../netlink/errors.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
 import type { WorkloadState } from "./state/state.ts";
 import type { RuleStore } from "./tables/rule-store.ts";

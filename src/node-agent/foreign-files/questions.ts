@@ -3,14 +3,14 @@
  * in the helper process (helper.ts) and nowhere else: any of these calls may last for ever.
  */
 import { dirname } from "node:path";
+import { resolveInRoot } from "./files.ts";
 import {
   imageLinks,
   type PodProcessMounts,
   processMounts,
   processSearchDomains,
   readableRoot,
-} from "../workload/process-files.ts";
-import { resolveInRoot } from "./files.ts";
+} from "./process-files.ts";
 
 /** Each kind of question: what is asked, and what is answered. */
 export interface Questions {

@@ -2,8 +2,8 @@
 import { copyFileSync, globSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
+import type { PodFacts } from "../../../src/node-agent/discovery/pods/pod-facts.ts";
 import { cgroupRoot } from "../../../src/node-agent/kernel/mounts.ts";
-import type { PodFacts } from "../../../src/node-agent/workload/pod-facts.ts";
 import { writeImage } from "../../../tools/image/oci-image.ts";
 import { EventStream } from "../../e2e/harness/event-stream.ts";
 import { Lab } from "../../e2e/harness/lab.ts";

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { PodFacts } from "../../../src/node-agent/workload/pod-facts.ts";
+import type { PodFacts } from "../../../src/node-agent/discovery/pods/pod-facts.ts";
 import type { RunningProcess } from "../../e2e/harness/processes.ts";
 import { CNI_PLUGINS, type Containerd } from "./containerd.ts";
 

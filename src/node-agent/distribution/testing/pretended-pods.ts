@@ -1,7 +1,7 @@
 /** For tests: named network namespaces as the pods of a node, each with one container of the same image. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { NamedNamespaces } from "../../workload/named-namespaces.ts";
-import type { Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "../../workload/workload.ts";
+import { NamedNamespaces } from "../../discovery/namespaces/named-namespaces.ts";
+import type { Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "../../discovery/workload.ts";
 import type { PodBindings } from "../pod-bindings.ts";
 
 export interface PretendedPod {

@@ -11,7 +11,7 @@ import type { Finding } from "../../kernel/finding.ts";
 import { attachPinned, detachPinned, type Link } from "../../kernel/links.ts";
 import type { BpfObject, LoadedProgram } from "../../kernel/objects.ts";
 import { probeFunctionTracing, probeKprobes, probeLsm } from "../../kernel/program-probes.ts";
-import { ensureVethDriver } from "../../workload/veth-driver.ts";
+import { ensureVethDriver } from "../../netlink/veth-driver.ts";
 
 /** How programs get to functions: by trampolines, or by breakpoints, which cost more. */
 export const HOOK_SETS = ["fentry", "kprobes"] as const;

@@ -6,14 +6,14 @@ import { statfsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { causeText, PortcullisError } from "../../../api/errors.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
+import { ownNamespaceInum } from "../../discovery/namespaces/bound-namespaces.ts";
+import { namespaceCookie } from "../../discovery/namespaces/namespace-cookie.ts";
+import { liveNamespaces } from "../../discovery/namespaces/namespace-processes.ts";
 import { GateFlag } from "../../kernel/abi.gen.ts";
 import { attachPinned, detachPinned } from "../../kernel/links.ts";
 import { cgroupRoot } from "../../kernel/mounts.ts";
 import { BpfObject } from "../../kernel/objects.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";
-import { ownNamespaceInum } from "../../workload/bound-namespaces.ts";
-import { namespaceCookie } from "../../workload/namespace-cookie.ts";
-import { liveNamespaces } from "../../workload/namespace-processes.ts";
 import { returnStranger } from "../tables/claims.ts";
 
 /** Programs of gate.bpf.o, and the names of their pins. */

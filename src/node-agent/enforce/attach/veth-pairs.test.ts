@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import type { Workload } from "../../discovery/workload.ts";
 import { type VethEnd, VethFlag } from "../../kernel/abi.gen.ts";
 import { inNewNamespace, PinFolder, run, testObject } from "../../kernel/lab.ts";
 import { BpfObject } from "../../kernel/objects.ts";
 import { openMaps } from "../../kernel/typed-maps.ts";
-import type { Workload } from "../../workload/workload.ts";
 import { VethPairs } from "./veth-pairs.ts";
 
 const OWN = 1000;

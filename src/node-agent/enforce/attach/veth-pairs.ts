@@ -2,14 +2,15 @@
  * Veth pairs as the programs of bpf/devices.bpf.c have seen them: a second source beside rtnetlink, which is not lossy,
  * and knows the network namespace of either end. What the two say has to agree.
  */
+
+import { type Workload, workloadName } from "../../discovery/workload.ts";
 import { UPDATE } from "../../ffi/bpf.ts";
 import { ERRNO, isKernelError } from "../../ffi/errno.ts";
 import type { DeviceKey, VethEnd } from "../../kernel/abi.gen.ts";
 import { VethFlag } from "../../kernel/abi.gen.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";
-import { type Link, listLinks } from "../../workload/links.ts";
-import { RouteConnection } from "../../workload/route-connection.ts";
-import { type Workload, workloadName } from "../../workload/workload.ts";
+import { RouteConnection } from "../../netlink/connection.ts";
+import { type Link, listLinks } from "../../netlink/links.ts";
 
 type VethMaps = Pick<Maps, "devices" | "deviceChanges">;
 

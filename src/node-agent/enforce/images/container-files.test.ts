@@ -7,8 +7,8 @@ import { after, test } from "node:test";
 import { PortcullisError } from "../../../api/errors.ts";
 import { compileTable } from "../../../policy/compile/compile.ts";
 import { egressProfile } from "../../../policy/testing/profiles.ts";
+import type { Workload, WorkloadContainer } from "../../discovery/workload.ts";
 import { ForeignFiles } from "../../foreign-files/foreign-files.ts";
-import type { Workload, WorkloadContainer } from "../../workload/workload.ts";
 import { SILENT, testWorkload } from "../testing/workloads.ts";
 import { ContainerFiles, type FittedTable, listedName } from "./container-files.ts";
 

@@ -9,10 +9,10 @@ import { steadyNow } from "../../../api/steady-time.ts";
 import { tableLedTo } from "../../../policy/compile/symlinks.ts";
 import { allBlocks } from "../../../policy/table/lookup.ts";
 import type { BinaryRules, RuleTable } from "../../../policy/table/tables.ts";
+import { type Workload, type WorkloadContainer, workloadKey } from "../../discovery/workload.ts";
 import { ForeignFileError } from "../../foreign-files/errors.ts";
 import type { ForeignFiles } from "../../foreign-files/foreign-files.ts";
 import type { Ask } from "../../foreign-files/questions.ts";
-import { type Workload, type WorkloadContainer, workloadKey } from "../../workload/workload.ts";
 
 export interface FittedTable {
   table: RuleTable;

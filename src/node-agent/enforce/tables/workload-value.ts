@@ -2,6 +2,7 @@
 import { ACTIONS, type Action, type Attack } from "../../../api/types.ts";
 import { joinsGroups } from "../../../policy/reference/link-control.ts";
 import type { RuleTable } from "../../../policy/table/tables.ts";
+import type { Workload, WorkloadInterface } from "../../discovery/workload.ts";
 import {
   AttackFlag,
   ModeFlag,
@@ -9,7 +10,6 @@ import {
   WorkloadFlag,
   type Workload as WorkloadValue,
 } from "../../kernel/abi.gen.ts";
-import type { Workload, WorkloadInterface } from "../../workload/workload.ts";
 import type { TableState } from "../state/state.ts";
 import { rulesetId } from "./rule-store.ts";
 

@@ -3,7 +3,7 @@ import pino from "pino";
 import type { SecurityProfile } from "../../../api/types.ts";
 import { compileTable } from "../../../policy/compile/compile.ts";
 import type { RuleTable } from "../../../policy/table/tables.ts";
-import type { Workload } from "../../workload/workload.ts";
+import type { Workload } from "../../discovery/workload.ts";
 
 export const SILENT = pino({ level: "silent" });
 

@@ -1,0 +1,28 @@
+/** What a process of a pod tells about the pod, by way of /proc. */
+import { readFileSync, statSync } from "node:fs";
+import { causeCode } from "../../../api/errors.ts";
+
+/** What a process that has ended, or is about to, answers with. */
+const GONE: ReadonlySet<string> = new Set(["ENOENT", "ESRCH", "EACCES", "EINVAL"]);
+/** Inode number of a process's network namespace; null once it has ended. */
+export function processNetns(pid: number): number | null {
+  return ifAlive(() => statSync(`/proc/${pid}/ns/net`).ino);
+}
+
+/** When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); null once it has ended. */
+export function processStart(pid: number): number | null {
+  return ifAlive(() => {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The second field is the command, which may have blanks and parentheses in it.
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  });
+}
+
+function ifAlive<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (error) {
+    if (GONE.has(causeCode(error) ?? "")) return null;
+    throw error;
+  }
+}
