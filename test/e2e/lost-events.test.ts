@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AgentMetrics } from "../../src/node-agent/distribution/agent-metrics.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import type { AgentEvent, LostEvent } from "../../src/node-agent/events/event.ts";
 import { ErrorKind, EVENTS_SHARE } from "../../src/node-agent/kernel/abi.gen.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
+import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
 import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";

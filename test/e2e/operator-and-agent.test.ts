@@ -12,24 +12,24 @@ import { after, before, test } from "node:test";
 import type { SecurityProfileSpec } from "../../src/api/types.ts";
 import { EVENTS } from "../../src/kube/resources.ts";
 import { eventually, silentLogger } from "../../src/kube/testing/silence.ts";
-import { AgentMetrics } from "../../src/node-agent/distribution/agent-metrics.ts";
-import { ClusterAgent } from "../../src/node-agent/distribution/cluster-agent.ts";
-import { KeptState } from "../../src/node-agent/distribution/kept-state.ts";
-import { PodBindings } from "../../src/node-agent/distribution/pod-bindings.ts";
-import { makeCertificates } from "../../src/node-agent/distribution/testing/certificates.ts";
-import {
-  makePods,
-  type PretendedPod,
-  PretendedPods,
-  ping,
-  removePods,
-} from "../../src/node-agent/distribution/testing/pretended-pods.ts";
 import { detachAll } from "../../src/node-agent/enforce/detach.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/tables/settings.ts";
 import type { AgentEvent, VerdictEvent } from "../../src/node-agent/events/event.ts";
 import { ForeignFiles } from "../../src/node-agent/foreign-files/foreign-files.ts";
 import { hasFeature } from "../../src/node-agent/kernel/probes.ts";
+import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
+import { ClusterAgent } from "../../src/node-agent/uplink/cluster-agent.ts";
+import { KeptState } from "../../src/node-agent/uplink/kept-state.ts";
+import { PodBindings } from "../../src/node-agent/uplink/pod-bindings.ts";
+import { makeCertificates } from "../../src/node-agent/uplink/testing/certificates.ts";
+import {
+  makePods,
+  type PretendedPod,
+  PretendedPods,
+  ping,
+  removePods,
+} from "../../src/node-agent/uplink/testing/fake-pods.ts";
 import { SECURITY_PROFILES } from "../../src/operator/kinds.ts";
 import { Operator } from "../../src/operator/operator.ts";
 import { TestCluster } from "../../src/operator/testing/cluster.ts";

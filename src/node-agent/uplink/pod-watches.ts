@@ -14,7 +14,7 @@ import {
 import type { AgentEvent, LostEvent, VerdictEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import { message } from "./message.ts";
-import type { ReportStream } from "./reporter.ts";
+import type { ReportStream } from "./reports/reporter.ts";
 
 export interface PodWatchesOptions {
   /** Uid of the pod of a name on this node, null if there is none any more. */

@@ -13,18 +13,18 @@ import { TeeSink } from "../events/tee.ts";
 import { WithoutAllowed } from "../events/without-allowed.ts";
 import { NodeGuard, type NodeGuardOptions } from "../node-guard.ts";
 import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
-import { countedPackets } from "./counted-packets.ts";
-import { CounterReport } from "./counter-report.ts";
 import type { KeptState } from "./kept-state.ts";
-import { behindProblem, fileProblems, nodeProblems, notKeptProblem } from "./node-problems.ts";
 import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";
-import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./pod-states.ts";
 import { PodWatches } from "./pod-watches.ts";
-import { ReportedCounts } from "./reported-counts.ts";
-import { Reporter } from "./reporter.ts";
-import { ViolationQueue } from "./violation-queue.ts";
+import { countedPackets } from "./reports/counted-packets.ts";
+import { CounterReport } from "./reports/counter-report.ts";
+import { behindProblem, fileProblems, nodeProblems, notKeptProblem } from "./reports/node-problems.ts";
+import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./reports/pod-states.ts";
+import { ReportedCounts } from "./reports/reported-counts.ts";
+import { Reporter } from "./reports/reporter.ts";
+import { ViolationQueue } from "./reports/violation-queue.ts";
 
 export interface ClusterAgentOptions extends NodeGuardOptions {
   operator: Pick<OperatorClientOptions, "address" | "nodeName" | "version" | "searchDomains" | "backoff">;

@@ -1,10 +1,10 @@
 /** What became of the node's pods, in the words of the protocol. Pure. */
 
 import { create } from "@bufbuild/protobuf";
-import { isEffect } from "../../policy/table/effect.ts";
-import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../protocol/agent_pb.js";
-import type { UnresolvedWorkload, Workload } from "../discovery/workload.ts";
-import type { WorkloadOutcome } from "../enforce/desired.ts";
+import { isEffect } from "../../../policy/table/effect.ts";
+import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../../protocol/agent_pb.js";
+import type { UnresolvedWorkload, Workload } from "../../discovery/workload.ts";
+import type { WorkloadOutcome } from "../../enforce/desired.ts";
 
 export interface Problem {
   code: string;

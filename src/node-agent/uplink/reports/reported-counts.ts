@@ -1,10 +1,10 @@
 /** The kernel's counters as the operator has them, kept from one agent to the next: what is counted between is not lost. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { causeCode } from "../../api/errors.ts";
-import type { Logger } from "../../telemetry/logger.ts";
-import { REPORTED_COUNTS_FILE } from "../enforce/state/state.ts";
-import { writeWholeFile } from "../enforce/state/whole-file.ts";
+import { causeCode } from "../../../api/errors.ts";
+import type { Logger } from "../../../telemetry/logger.ts";
+import { REPORTED_COUNTS_FILE } from "../../enforce/state/state.ts";
+import { writeWholeFile } from "../../enforce/state/whole-file.ts";
 
 export class ReportedCounts {
   readonly #path: string;

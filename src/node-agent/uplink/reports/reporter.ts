@@ -12,9 +12,9 @@ import {
   type Problem,
   type Violation,
   ViolationsSchema,
-} from "../../protocol/agent_pb.js";
+} from "../../../protocol/agent_pb.js";
+import { message } from "../message.ts";
 import type { CounterReport } from "./counter-report.ts";
-import { message } from "./message.ts";
 import type { ViolationQueue } from "./violation-queue.ts";
 
 export interface ReportStream {

@@ -20,7 +20,7 @@ import { message } from "./message.ts";
 import { type OperatorAddress, OperatorStream, type StreamEnd } from "./operator-stream.ts";
 import type { PodWatches } from "./pod-watches.ts";
 import { type BackoffOptions, DEFAULT_BACKOFF, Reconnect } from "./reconnect.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter } from "./reports/reporter.ts";
 
 export type ConnectionState = "connecting" | "connected" | "waiting" | "closed";
 

@@ -11,14 +11,14 @@ import { PodPhase, PodStateSchema, WatchesSchema, WatchSchema } from "../../prot
 import { HeldState } from "../../protocol/held-state.ts";
 import { SILENT, testTable } from "../enforce/testing/workloads.ts";
 import type { VerdictEvent } from "../events/event.ts";
-import { type CountedPackets, CounterReport } from "./counter-report.ts";
 import { OperatorClient } from "./operator-client.ts";
 import { PodWatches } from "./pod-watches.ts";
-import { Reporter } from "./reporter.ts";
+import { type CountedPackets, CounterReport } from "./reports/counter-report.ts";
+import { Reporter } from "./reports/reporter.ts";
+import { ViolationQueue } from "./reports/violation-queue.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates, type TestCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
-import { ViolationQueue } from "./violation-queue.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-oc-"));
 const certificates = makeCertificates(folder, "operator.test");

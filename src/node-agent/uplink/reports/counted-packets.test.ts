@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compileTable } from "../../policy/compile/compile.ts";
-import { tableLedTo } from "../../policy/compile/symlinks.ts";
-import { processOf, profileOf } from "../../policy/testing/profiles.ts";
+import { compileTable } from "../../../policy/compile/compile.ts";
+import { tableLedTo } from "../../../policy/compile/symlinks.ts";
+import { processOf, profileOf } from "../../../policy/testing/profiles.ts";
 import { subjectsOf } from "./counted-packets.ts";
 import { type CountedPackets, CounterReport } from "./counter-report.ts";
 

@@ -10,8 +10,8 @@ import type { AgentEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { LookCounts } from "../foreign-files/foreign-files.ts";
 import { ErrorKind } from "../kernel/abi.gen.ts";
-import type { CountedPackets } from "./counter-report.ts";
 import type { ConnectionState } from "./operator-client.ts";
+import type { CountedPackets } from "./reports/counter-report.ts";
 
 /** How full the kernel's maps are, and what has failed there. */
 export interface NodeFigures {

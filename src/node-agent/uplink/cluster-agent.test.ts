@@ -34,7 +34,7 @@ import { PodBindings } from "./pod-bindings.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
-import { makePods, type PretendedPod, PretendedPods, ping, removePods } from "./testing/pretended-pods.ts";
+import { makePods, type PretendedPod, PretendedPods, ping, removePods } from "./testing/fake-pods.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-ca-"));
 const pinRoot = `/sys/fs/bpf/pc-ca-test-${process.pid}`;

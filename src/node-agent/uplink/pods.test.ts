@@ -13,7 +13,7 @@ import type { StartupFailurePolicy } from "../node-guard.ts";
 import { KeptState } from "./kept-state.ts";
 import { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";
-import { absentPodState, type PodOutcome, podStateOf } from "./pod-states.ts";
+import { absentPodState, type PodOutcome, podStateOf } from "./reports/pod-states.ts";
 import { heldState, testBinding } from "./testing/bindings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-pb-"));
