@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { reviewToken } from "./access/token-review.ts";
 import { applyStatus } from "./apply.ts";
 import { KubeConnection } from "./connection.ts";
 import { collectionPath, objectPath, type ResourceKind, splitKey, TOKEN_REVIEWS } from "./resources.ts";
 import { FakeApiServer } from "./testing/fake-api-server.ts";
-import { reviewToken } from "./token-review.ts";
 
 const THINGS: ResourceKind = { group: "g.io", version: "v1", plural: "things", kind: "Thing", namespaced: true };
 

@@ -8,9 +8,9 @@ import https from "node:https";
 import type { Socket } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type ApiAccess, plainAccess } from "./access.ts";
+import { type ApiAccess, plainAccess } from "./access/access.ts";
+import { PodAccess } from "./access/pod-access.ts";
 import { ApiError, KubeConfigError, SilentError, TooLargeError, UnreachableError } from "./errors.ts";
-import { PodAccess } from "./pod-access.ts";
 
 export interface ConnectionOptions {
   /** File; KUBECONFIG, ~/.kube/config or the pod's own service account where absent, as with kubectl. */
@@ -76,7 +76,7 @@ export class KubeConnection {
     // The client would try a server at localhost:8080, as kubectl does.
     if (!hasFile)
       throw new KubeConfigError("no cluster is configured; set KUBECONFIG, give --kubeconfig, or run in a pod");
-    const { kubeconfigAccess } = await import("./kubeconfig-access.ts");
+    const { kubeconfigAccess } = await import("./access/kubeconfig-access.ts");
     return new KubeConnection(kubeconfigAccess(options), version, { options: given });
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../timing/backoff.ts";
 import { Controller } from "./controller.ts";
 import { eventually, silentLogger } from "./testing/silence.ts";
 import { WorkQueue } from "./work-queue.ts";

@@ -1,7 +1,7 @@
 /** The loop of a controller: takes keys from its queue and brings what they stand for in line, one key independent of all others. */
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "../telemetry/logger.ts";
-import type { BackoffOptions } from "./backoff.ts";
+import type { BackoffOptions } from "../timing/backoff.ts";
 import { retryAfterOf } from "./errors.ts";
 import { WorkQueue } from "./work-queue.ts";
 

@@ -7,10 +7,10 @@
 import { randomBytes } from "node:crypto";
 import { printable } from "../api/printable.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { TokenBucket } from "../timing/token-bucket.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isNotFound } from "./errors.ts";
 import { apiVersionOf, collectionPath, EVENTS, objectPath } from "./resources.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** What an event is about. */
 export interface ObjectReference {

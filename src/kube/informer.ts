@@ -2,14 +2,15 @@
  * A copy of a collection, kept up to date: a list, then a watch from there, again and again. Whatever the API server does
  * (ends watches, breaks them, forgets versions, refuses, goes away), the copy stays as last seen and is mended when it is back.
  */
-import { steadyNow } from "../api/steady-time.ts";
+
 import type { Logger } from "../telemetry/logger.ts";
-import { Backoff, type BackoffOptions } from "./backoff.ts";
+import { Backoff, type BackoffOptions } from "../timing/backoff.ts";
+import { sleep } from "../timing/sleep.ts";
+import { steadyNow } from "../timing/steady-time.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isGone, retryAfterOf, SilentError } from "./errors.ts";
 import { currentVersion, listPages, type Scope } from "./list.ts";
 import { type KubeObject, objectKey } from "./resources.ts";
-import { sleep } from "./sleep.ts";
 import { watch } from "./watch.ts";
 
 /** A change of one object; null: it was not there before, or is not any more. */

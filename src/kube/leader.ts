@@ -4,12 +4,12 @@
  */
 
 import { causeText } from "../api/errors.ts";
-import { steadyNow } from "../api/steady-time.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { sleep } from "../timing/sleep.ts";
+import { steadyNow } from "../timing/steady-time.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isConflict, isNotFound } from "./errors.ts";
 import { apiVersionOf, collectionPath, type KubeObject, LEASES, objectPath } from "./resources.ts";
-import { sleep } from "./sleep.ts";
 
 export interface LeaderOptions {
   namespace: string;

@@ -3,8 +3,9 @@
  * goes to the end if it is added meanwhile: none can hold up the others. Groups of keys take turns, so that one with many holds up
  * no other either. After a failure a key comes back, later each time.
  */
-import { steadyNow } from "../api/steady-time.ts";
-import { Backoff, type BackoffOptions } from "./backoff.ts";
+
+import { Backoff, type BackoffOptions } from "../timing/backoff.ts";
+import { steadyNow } from "../timing/steady-time.ts";
 
 export const DEFAULT_BACKOFF: BackoffOptions = { initial: 20, maximum: 60_000 };
 

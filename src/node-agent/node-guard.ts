@@ -6,9 +6,9 @@
 import { join } from "node:path";
 import ipaddr from "ipaddr.js";
 import type { PortcullisError } from "../api/errors.ts";
-import { steadyNow } from "../api/steady-time.ts";
 import type { RuleTable } from "../policy/table/tables.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { steadyNow } from "../timing/steady-time.ts";
 import { AgentReports } from "./agent-reports.ts";
 import { ownNamespaceInum } from "./discovery/namespaces/bound-namespaces.ts";
 import { type Workload, type WorkloadSource, workloadKey, workloadName } from "./discovery/workload.ts";

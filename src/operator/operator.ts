@@ -1,13 +1,13 @@
 /** The operator: keeps every node's agent told what its pods are to have, and every profile's status true. */
 
 import { causeText } from "../api/errors.ts";
-import { steadyNow } from "../api/steady-time.ts";
+import { reviewToken } from "../kube/access/token-review.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { LeaderElection } from "../kube/leader.ts";
-import { reviewToken } from "../kube/token-review.ts";
 import { TOKEN_AUDIENCE } from "../protocol/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { steadyNow } from "../timing/steady-time.ts";
 import { Cluster, DEFAULT_PROFILES_HEAP } from "./cluster.ts";
 import { DeletionGuard } from "./deletion-guard.ts";
 import { AgentRecords } from "./distribution/agent-records.ts";

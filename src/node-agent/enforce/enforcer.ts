@@ -4,8 +4,8 @@
  */
 
 import { causeCode, causeText } from "../../api/errors.ts";
-import { steadyNow } from "../../api/steady-time.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
 import { type Workload, workloadKey } from "../discovery/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
 import type { AgentState, WorkloadState } from "./state/state.ts";

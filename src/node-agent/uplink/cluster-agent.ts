@@ -4,9 +4,9 @@
  */
 
 import { causeCode, causeText } from "../../api/errors.ts";
-import { steadyNow } from "../../api/steady-time.ts";
 import { type Binding, type Problem as NodeProblem, type PodState, PolicyKind } from "../../protocol/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
 import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
 import { TeeSink } from "../events/tee.ts";

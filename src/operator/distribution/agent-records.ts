@@ -1,5 +1,5 @@
 /** What is known of each node's agent: what it holds, and what it has reported. Outlives its streams for a while. */
-import { steadyNow } from "../../api/steady-time.ts";
+
 import { unconfined } from "../../net/confine.ts";
 import type {
   Counters,
@@ -12,6 +12,7 @@ import type {
 } from "../../protocol/agent_pb.js";
 import type { Bindings } from "../../protocol/bindings.ts";
 import { BadMessageError } from "../../protocol/field-checks.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
 import { sharedText } from "../shared-values.ts";
 
 /** A revision may be unanswered for so many milliseconds before that is worth telling. */

@@ -1,7 +1,7 @@
 /** Who is at the other end of a stream: an agent's service account, on the node that its token is bound to. */
 import { status as GrpcStatus, type Metadata } from "@grpc/grpc-js";
 import { causeText, PortcullisError } from "../../api/errors.ts";
-import type { TokenUser } from "../../kube/token-review.ts";
+import type { TokenUser } from "../../kube/access/token-review.ts";
 
 /** A stream is ended with this. */
 export class StreamRefusal extends PortcullisError {

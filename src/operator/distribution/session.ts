@@ -5,8 +5,6 @@
 
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus, type ServerDuplexStream } from "@grpc/grpc-js";
-import { steadyNow } from "../../api/steady-time.ts";
-import { TokenBucket } from "../../kube/token-bucket.ts";
 import {
   type AgentMessage,
   CountersAcknowledgementSchema,
@@ -25,6 +23,8 @@ import { checkAgentMessage } from "../../protocol/message-checks.ts";
 import { PROTOCOL_VERSION, receivedBytes } from "../../protocol/service.ts";
 import { exactly, type HeldHashes, heldAfter, type NodeState, stateMessages } from "../../protocol/state-message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
+import { TokenBucket } from "../../timing/token-bucket.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
 import type { Gate } from "./gate.ts";

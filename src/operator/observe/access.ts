@@ -1,8 +1,8 @@
 /** Who wants to look at a pod, and may they. Both are the API server's to say. */
 import { causeText } from "../../api/errors.ts";
-import { reviewAccess } from "../../kube/access-review.ts";
+import { reviewAccess } from "../../kube/access/access-review.ts";
+import { reviewToken, type TokenUser } from "../../kube/access/token-review.ts";
 import type { KubeConnection } from "../../kube/connection.ts";
-import { reviewToken, type TokenUser } from "../../kube/token-review.ts";
 import { OBSERVE_AUDIENCE, OBSERVE_PERMISSION } from "../../protocol/observe.ts";
 import { ObserveRefusal } from "./refusal.ts";
 

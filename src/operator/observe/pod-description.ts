@@ -1,7 +1,8 @@
 /** What an observer should know of the pod: where it is, what selects it, and why perhaps nothing will be seen. */
-import { steadyNow } from "../../api/steady-time.ts";
+
 import { PolicyKind } from "../../protocol/agent_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
 import type { AgentRecords } from "../distribution/agent-records.ts";
 import type { PlanLoop } from "../plan-loop.ts";
 import { judgePod } from "../status/pod-verdicts.ts";

@@ -4,8 +4,8 @@
  */
 
 import type { Writable } from "node:stream";
-import { steadyNow } from "../../api/steady-time.ts";
 import type { ObserveRecord } from "../../protocol/observe.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
 
 export interface RecordStreamOptions {
   /** Bytes that may wait for the reader. */

@@ -3,7 +3,7 @@
  * user is meant to meet it. What is over it is not taken: the revision before stays in force.
  */
 import type { SecurityProfile } from "../../api/types.ts";
-import { TokenBucket } from "../../kube/token-bucket.ts";
+import { TokenBucket } from "../../timing/token-bucket.ts";
 
 /** Of one namespace. */
 export interface BudgetLimits {

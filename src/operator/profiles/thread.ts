@@ -4,10 +4,10 @@
  */
 import { Worker } from "node:worker_threads";
 import { causeText, PortcullisError } from "../../api/errors.ts";
-import { Backoff } from "../../kube/backoff.ts";
 import type { ConnectionOrigin } from "../../kube/connection.ts";
 import type { InformerObserver } from "../../kube/informer.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { Backoff } from "../../timing/backoff.ts";
 import { SECURITY_PROFILES } from "../kinds.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type {

@@ -3,13 +3,13 @@
  * else than before. Packets that are allowed are counted all the time: where nothing else is new, that waits for a minute. What nodes report costs the API server nothing by itself.
  */
 import { PortcullisError } from "../../api/errors.ts";
-import { steadyNow } from "../../api/steady-time.ts";
 import type { Weakness } from "../../api/weaknesses.ts";
 import { applyStatus } from "../../kube/apply.ts";
 import type { KubeConnection } from "../../kube/connection.ts";
 import { Controller, type ControllerObserver } from "../../kube/controller.ts";
-import { TokenBucket } from "../../kube/token-bucket.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
+import { TokenBucket } from "../../timing/token-bucket.ts";
 import type { AgentRecords } from "../distribution/agent-records.ts";
 import { SECURITY_PROFILES } from "../kinds.ts";
 import type { Planner } from "../planner.ts";

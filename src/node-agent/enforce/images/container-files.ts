@@ -5,10 +5,10 @@
  * command by then.
  */
 
-import { steadyNow } from "../../../api/steady-time.ts";
 import { tableLedTo } from "../../../policy/compile/symlinks.ts";
 import { allBlocks } from "../../../policy/table/lookup.ts";
 import type { BinaryRules, RuleTable } from "../../../policy/table/tables.ts";
+import { steadyNow } from "../../../timing/steady-time.ts";
 import { type Workload, type WorkloadContainer, workloadKey } from "../../discovery/workload.ts";
 import { ForeignFileError } from "../../foreign-files/errors.ts";
 import type { ForeignFiles } from "../../foreign-files/foreign-files.ts";

@@ -4,7 +4,7 @@
  */
 
 import { InternalError } from "../../../api/errors.ts";
-import { steadyNow } from "../../../api/steady-time.ts";
+import { steadyNow } from "../../../timing/steady-time.ts";
 import type { Workload as WorkloadValue } from "../../kernel/abi.gen.ts";
 import { CapacityError } from "../errors.ts";
 import type { RuleMap, WorkloadMaps } from "./rule-maps.ts";

@@ -4,8 +4,8 @@
  */
 
 import { InternalError } from "../../../api/errors.ts";
-import { steadyNow } from "../../../api/steady-time.ts";
 import type { Ruleset, RuleTable } from "../../../policy/table/tables.ts";
+import { steadyNow } from "../../../timing/steady-time.ts";
 import { ERRNO, isKernelError } from "../../ffi/errno.ts";
 import type { BinaryKey } from "../../kernel/abi.gen.ts";
 import { CapacityError } from "../errors.ts";

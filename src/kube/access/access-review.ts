@@ -1,6 +1,6 @@
 /** May this user do that? */
-import type { KubeConnection } from "./connection.ts";
-import { apiVersionOf, collectionPath, SUBJECT_ACCESS_REVIEWS } from "./resources.ts";
+import type { KubeConnection } from "../connection.ts";
+import { apiVersionOf, collectionPath, SUBJECT_ACCESS_REVIEWS } from "../resources.ts";
 import type { TokenUser } from "./token-review.ts";
 
 /** As in a role: what is to be done, and to what. */

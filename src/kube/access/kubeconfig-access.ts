@@ -1,9 +1,9 @@
 /** Access by a kubeconfig, with all that it may say (certificates, tokens, exec plugins, proxies): the Kubernetes client's affair. */
 import type { RequestOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
-import { causeText } from "../api/errors.ts";
+import { causeText } from "../../api/errors.ts";
+import { KubeConfigError } from "../errors.ts";
 import type { ApiAccess } from "./access.ts";
-import { KubeConfigError } from "./errors.ts";
 
 export interface KubeconfigOptions {
   /** File; KUBECONFIG or ~/.kube/config where absent, as with kubectl. */

@@ -47,7 +47,7 @@ test("a connection that needs no kubeconfig goes without the Kubernetes client, 
         return next(name, context);
       },
     });
-    const { KubeConnection } = await import(${JSON.stringify(join(import.meta.dirname, "connection.ts"))});
+    const { KubeConnection } = await import(${JSON.stringify(join(import.meta.dirname, "../connection.ts"))});
     KubeConnection.plain("http://127.0.0.1:1");
     // What does need the client shows that the hook works.
     const load = KubeConnection.load({ kubeconfig: "/missing", version: "1" });

@@ -1,6 +1,6 @@
 /** Whose token is this? */
-import type { KubeConnection } from "./connection.ts";
-import { apiVersionOf, collectionPath, TOKEN_REVIEWS } from "./resources.ts";
+import type { KubeConnection } from "../connection.ts";
+import { apiVersionOf, collectionPath, TOKEN_REVIEWS } from "../resources.ts";
 
 /** An authenticated user; null means that the token is not good for the audience. */
 export interface TokenUser {
