@@ -5,7 +5,7 @@ import { API_VERSION, KIND } from "../api/types.ts";
 import { EVENTS } from "../kube/resources.ts";
 import { eventually } from "../kube/testing/silence.ts";
 import { PolicyKind } from "../protocol/agent_pb.js";
-import { DEFINITION, DEFINITIONS, SECURITY_PROFILES } from "./kinds.ts";
+import { DEFINITION, DEFINITIONS, SECURITY_PROFILES } from "./cluster/kinds.ts";
 import type { Operator } from "./operator.ts";
 import type { TestAgent } from "./testing/agent.ts";
 import { TestCluster } from "./testing/cluster.ts";

@@ -4,12 +4,12 @@ import type { InformerObserver } from "../kube/informer.ts";
 import type { DropReason } from "../net/connection-limits.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { OPERATOR_METRICS } from "../telemetry/operator-metrics.ts";
-import type { Cluster } from "./cluster.ts";
-import type { DeletionGuard } from "./deletion-guard.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import type { DeletionGuard } from "./cluster/deletion-guard.ts";
 import type { AgentRecords } from "./distribution/agent-records.ts";
 import type { DistributionObserver } from "./distribution/server.ts";
 import type { ObserverHub } from "./observe/hub.ts";
-import type { PlanLoop } from "./plan-loop.ts";
+import type { PlanLoop } from "./plan/plan-loop.ts";
 import type { StatusWriter } from "./status/writer.ts";
 
 export interface OperatorObserver extends ControllerObserver, InformerObserver, DistributionObserver {

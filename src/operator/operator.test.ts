@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { eventually } from "../kube/testing/silence.ts";
 import { NodeProblemsSchema, PolicyKind } from "../protocol/agent_pb.js";
 import { HeldState } from "../protocol/held-state.ts";
-import { ENDPOINT_SLICES, PODS, SECURITY_PROFILES, SERVICES } from "./kinds.ts";
+import { ENDPOINT_SLICES, PODS, SECURITY_PROFILES, SERVICES } from "./cluster/kinds.ts";
 import { TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster;

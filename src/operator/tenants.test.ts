@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { PODS } from "./kinds.ts";
+import { PODS } from "./cluster/kinds.ts";
 import type { TestAgent } from "./testing/agent.ts";
 import { TestCluster } from "./testing/cluster.ts";
 import { HonestNamespace } from "./testing/honest-namespace.ts";

@@ -5,7 +5,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import type { Worker } from "node:worker_threads";
 import type { SecurityProfileSpec } from "../api/types.ts";
 import { eventually } from "../kube/testing/silence.ts";
-import { SECURITY_PROFILES } from "./kinds.ts";
+import { SECURITY_PROFILES } from "./cluster/kinds.ts";
 import type { TestAgent } from "./testing/agent.ts";
 import { TestCluster } from "./testing/cluster.ts";
 

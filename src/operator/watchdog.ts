@@ -11,8 +11,8 @@ import { listPages } from "../kube/list.ts";
 import type { KubeObject } from "../kube/resources.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { sleep } from "../timing/sleep.ts";
-import { SECURITY_PROFILES } from "./kinds.ts";
-import { type Condition, type ConditionType, OPERATOR_AWAY, type ProfileStatus } from "./status/profile-status.ts";
+import { SECURITY_PROFILES } from "./cluster/kinds.ts";
+import { type Condition, type ConditionType, OPERATOR_AWAY, type ProfileStatus } from "./profiles/profile-status.ts";
 import { wholeSeconds } from "./status/totals.ts";
 
 export const WATCHDOG_FIELD_MANAGER = "portcullis-watchdog";

@@ -30,7 +30,7 @@ import {
   ping,
   removePods,
 } from "../../src/node-agent/uplink/testing/fake-pods.ts";
-import { SECURITY_PROFILES } from "../../src/operator/kinds.ts";
+import { SECURITY_PROFILES } from "../../src/operator/cluster/kinds.ts";
 import { Operator } from "../../src/operator/operator.ts";
 import { TestCluster } from "../../src/operator/testing/cluster.ts";
 import { OBSERVE_PATH } from "../../src/protocol/observe.ts";

@@ -3,7 +3,7 @@
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { printableLines } from "../../api/printable.ts";
-import { OPERATOR_AWAY } from "../../operator/status/profile-status.ts";
+import { OPERATOR_AWAY } from "../../operator/profiles/profile-status.ts";
 import { fold } from "../../terminal/fit.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";

@@ -13,7 +13,7 @@ import type {
 import type { Bindings } from "../../protocol/bindings.ts";
 import { BadMessageError } from "../../protocol/field-checks.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
-import { sharedText } from "../shared-values.ts";
+import { sharedText } from "../cluster/shared-values.ts";
 
 /** A revision may be unanswered for so many milliseconds before that is worth telling. */
 export const ANSWER_MS = 15_000;

@@ -8,7 +8,7 @@ import { collectionPath, SUBJECT_ACCESS_REVIEWS } from "../../kube/resources.ts"
 import { eventually } from "../../kube/testing/silence.ts";
 import { ObservationsSchema, type Watches } from "../../protocol/agent_pb.js";
 import { OBSERVE_PATH } from "../../protocol/observe.ts";
-import { PODS } from "../kinds.ts";
+import { PODS } from "../cluster/kinds.ts";
 import type { Operator } from "../operator.ts";
 import type { TestAgent } from "../testing/agent.ts";
 import { TestCluster } from "../testing/cluster.ts";

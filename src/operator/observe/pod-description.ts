@@ -4,7 +4,7 @@ import { PolicyKind } from "../../protocol/agent_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import type { AgentRecords } from "../distribution/agent-records.ts";
-import type { PlanLoop } from "../plan-loop.ts";
+import type { PlanLoop } from "../plan/plan-loop.ts";
 import { judgePod } from "../status/pod-verdicts.ts";
 import { ObserveRefusal } from "./refusal.ts";
 

@@ -12,8 +12,8 @@ import {
 import { CompileError } from "../../policy/table/errors.ts";
 import type { PeerPrefixes, PeerResolver } from "../../policy/table/peers.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
-import { prefixesOf } from "../addresses.ts";
-import { podSetKey, serviceOf, serviceSetKey } from "../peer-sets.ts";
+import { prefixesOf } from "../cluster/addresses.ts";
+import { podSetKey, serviceOf, serviceSetKey } from "../cluster/peer-sets.ts";
 import type { CompiledContent, CompiledRuleset, CompileOrder, CompileResult } from "./messages.ts";
 
 interface Remembered {

@@ -1,7 +1,7 @@
 /** SecurityProfiles as the API server has them: what is watched of them, and what is read when that has changed. */
 import { createHash } from "node:crypto";
 import type { KubeObject } from "../../kube/resources.ts";
-import type { ProfileStatus } from "../status/profile-status.ts";
+import type { ProfileStatus } from "./profile-status.ts";
 
 /** What is watched: little, however much a profile says. */
 export interface ProfileMetadata {

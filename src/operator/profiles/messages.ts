@@ -4,8 +4,8 @@
  */
 import type { ConnectionOrigin } from "../../kube/connection.ts";
 import type { RulesetDelta } from "../../protocol/state-message.ts";
-import type { ProfileStatus } from "../status/profile-status.ts";
 import type { BudgetLimits } from "./budget.ts";
+import type { ProfileStatus } from "./profile-status.ts";
 import type { StoredProfile } from "./stored-profile.ts";
 
 /** What the thread is started with. */

@@ -4,8 +4,8 @@ import type { Action, LabelSelector, PodPeer, SecurityProfile, ServicePeer } fro
 import type { ValidationResult } from "../../api/validation/validate.ts";
 import { CLUSTER_DNS } from "../../policy/table/peers.ts";
 import { effectiveSelector } from "../../policy/table/selection.ts";
-import type { ProfileStatus } from "../status/profile-status.ts";
 import type { ProfileDraft } from "./draft.ts";
+import type { ProfileStatus } from "./profile-status.ts";
 
 /** Findings of which the words are kept. */
 const MAX_TEXTS = 5;

@@ -8,7 +8,7 @@ import type { ConnectionOrigin } from "../../kube/connection.ts";
 import type { InformerObserver } from "../../kube/informer.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { Backoff } from "../../timing/backoff.ts";
-import { SECURITY_PROFILES } from "../kinds.ts";
+import { SECURITY_PROFILES } from "../cluster/kinds.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type {
   CompileOrder,

@@ -8,12 +8,12 @@ import { Informer } from "../../kube/informer.ts";
 import { type KubeObject, objectPath, splitKey } from "../../kube/resources.ts";
 import { WorkQueue } from "../../kube/work-queue.ts";
 import { createLogger } from "../../telemetry/logger.ts";
-import { SECURITY_PROFILES } from "../kinds.ts";
-import type { ProfileStatus } from "../status/profile-status.ts";
+import { SECURITY_PROFILES } from "../cluster/kinds.ts";
 import { Budgets } from "./budget.ts";
 import { Compiler } from "./compiler.ts";
 import { isSameRevision, type ProfileMetadata, profileMetadata } from "./draft.ts";
 import type { CompileOrder, FromProfileThread, ProfileThreadData, ReadStatus, ToProfileThread } from "./messages.ts";
+import type { ProfileStatus } from "./profile-status.ts";
 import { ValidatedProfiles } from "./validated-profiles.ts";
 
 /** How often the main thread is told how the watch does. */

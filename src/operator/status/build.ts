@@ -3,9 +3,6 @@ import { printable } from "../../api/printable.ts";
 import { MAX_FAILING_NODES } from "../../api/schema/schema-status.ts";
 import type { Action } from "../../api/types.ts";
 import { WEAKNESSES, type Weakness, weaknessText } from "../../api/weaknesses.ts";
-import type { AcceptedRevision, StoredProfile } from "../profiles/stored-profile.ts";
-import { OVER_BUDGET } from "../violation-events.ts";
-import type { Folded } from "./fold.ts";
 import {
   CONDITION_TYPES,
   type Condition,
@@ -13,8 +10,11 @@ import {
   type FailingNode,
   type ProcessStatus,
   type ProfileStatus,
-} from "./profile-status.ts";
+} from "../profiles/profile-status.ts";
+import type { AcceptedRevision, StoredProfile } from "../profiles/stored-profile.ts";
+import type { Folded } from "./fold.ts";
 import { type Totals, wholeSeconds } from "./totals.ts";
+import { OVER_BUDGET } from "./violation-events.ts";
 
 /** A condition before it is known since when it holds. */
 type State = Pick<Condition, "status" | "reason" | "message">;

@@ -1,9 +1,9 @@
 /** All pods of a profile, summed up by node. */
 import type { Weakness } from "../../api/weaknesses.ts";
 import type { AgentRecord } from "../distribution/agent-records.ts";
-import type { PodPlan } from "../planner.ts";
+import type { PodPlan } from "../plan/planner.ts";
+import type { FailingNode } from "../profiles/profile-status.ts";
 import { type Clock, COMPILE_FAILED, type Failure, judgePod, limitOf } from "./pod-verdicts.ts";
-import type { FailingNode } from "./profile-status.ts";
 import { wholeSeconds } from "./totals.ts";
 
 export interface Folded {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
 import type { AgentRecord } from "../distribution/agent-records.ts";
-import type { PodPlan } from "../planner.ts";
+import type { PodPlan } from "../plan/planner.ts";
 import { judgePod } from "./pod-verdicts.ts";
 
 const SECOND = 1_000;

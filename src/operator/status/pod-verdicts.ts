@@ -1,7 +1,7 @@
 /** How far one pod has come: from the plan, over what its node's agent holds, to what the agent reports of it. */
 import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
 import { AGENT_GRACE_MS, type AgentRecord, ANSWER_MS } from "../distribution/agent-records.ts";
-import type { PodPlan } from "../planner.ts";
+import type { PodPlan } from "../plan/planner.ts";
 import { wholeSeconds } from "./totals.ts";
 
 /** Why something is not as it should be. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "../../kube/errors.ts";
-import type { ProfileStatus } from "./profile-status.ts";
+import type { ProfileStatus } from "../profiles/profile-status.ts";
 import { writeWhatIsTaken } from "./refused-parts.ts";
 
 const STATUS: ProfileStatus = {

@@ -3,7 +3,7 @@
  * status is taken apart: what a profile's state is comes first, and each of the other parts goes in if it is taken.
  */
 import { ApiError } from "../../kube/errors.ts";
-import type { ProfileStatus } from "./profile-status.ts";
+import type { ProfileStatus } from "../profiles/profile-status.ts";
 
 /** Parts that come from what nodes report, and without which a status is still one. */
 const PARTS = ["lastViolation", "failingNodes", "processes", "dropped", "alerted"] as const;

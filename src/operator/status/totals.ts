@@ -1,7 +1,7 @@
 /** What a profile has done so far: counts that go on from those in its status, and its latest violation. */
 import { printable } from "../../api/printable.ts";
 import type { ProcessCounters, Violation } from "../../protocol/agent_pb.js";
-import type { LastViolation, ProcessStatus, ProfileStatus } from "./profile-status.ts";
+import type { LastViolation, ProcessStatus, ProfileStatus } from "../profiles/profile-status.ts";
 
 export interface ProcessTotals {
   path: string;

@@ -6,10 +6,10 @@ import { FakeApiServer } from "../../kube/testing/fake-api-server.ts";
 import { eventually, silentLogger } from "../../kube/testing/silence.ts";
 import { OBSERVE_AUDIENCE } from "../../protocol/observe.ts";
 import { TOKEN_AUDIENCE } from "../../protocol/service.ts";
-import { DEFINITION, DEFINITIONS, NAMESPACES, PODS, SECURITY_PROFILES } from "../kinds.ts";
+import { DEFINITION, DEFINITIONS, NAMESPACES, PODS, SECURITY_PROFILES } from "../cluster/kinds.ts";
 import { type ElectionOptions, Operator } from "../operator.ts";
 import { type BudgetLimits, DEFAULT_BUDGET } from "../profiles/budget.ts";
-import type { ProfileStatus } from "../status/profile-status.ts";
+import type { ProfileStatus } from "../profiles/profile-status.ts";
 import { TestAgent, type TestAgentOptions } from "./agent.ts";
 
 export interface PodOptions {

@@ -1,6 +1,6 @@
 /** For tests and benchmarks: what one who may write SecurityProfiles in one namespace can do to an operator, on a made-up cluster. */
 import { setTimeout as wait } from "node:timers/promises";
-import { SECURITY_PROFILES } from "../kinds.ts";
+import { SECURITY_PROFILES } from "../cluster/kinds.ts";
 import type { TestCluster } from "./cluster.ts";
 import { profileObject } from "./stored-profile.ts";
 

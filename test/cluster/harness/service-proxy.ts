@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { KubeConnection } from "../../../src/kube/connection.ts";
 import { Informer } from "../../../src/kube/informer.ts";
 import type { KubeObject, ResourceKind } from "../../../src/kube/resources.ts";
-import { ENDPOINT_SLICES, SERVICES } from "../../../src/operator/kinds.ts";
+import { ENDPOINT_SLICES, SERVICES } from "../../../src/operator/cluster/kinds.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { DNS_FOLDER } from "./dns.ts";
 import { nodePlace, routeServices } from "./network.ts";

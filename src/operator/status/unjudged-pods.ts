@@ -1,6 +1,6 @@
 /** Pods that nothing is known to judge are told of on the pods themselves, each once. */
-import type { EventRecorder } from "../kube/event-recorder.ts";
-import type { Folded } from "./status/fold.ts";
+import type { EventRecorder } from "../../kube/event-recorder.ts";
+import type { Folded } from "./fold.ts";
 import { recordUnjudged } from "./violation-events.ts";
 
 /** So many are remembered; should there be more, some are told of again. */

@@ -1,5 +1,5 @@
 /** Names of the sets of addresses that selected peers stand for: equal for equal peers, whoever selects them. */
-import type { PodPeer, ServicePeer } from "../api/types.ts";
+import type { PodPeer, ServicePeer } from "../../api/types.ts";
 
 export function podSetKey(peer: PodPeer, namespace: string): string {
   // With a namespace selector the profile's own namespace does not matter: profiles of all namespaces share the set.

@@ -1,6 +1,6 @@
 /** What each node is to have: the bindings of its pods. */
-import type { Binding } from "../protocol/agent_pb.js";
-import { type Bindings, bindingDigest } from "../protocol/bindings.ts";
+import type { Binding } from "../../protocol/agent_pb.js";
+import { type Bindings, bindingDigest } from "../../protocol/bindings.ts";
 
 interface Node {
   bindings: Map<string, Binding>;

@@ -2,9 +2,9 @@
  * Policies: each distinct set of profiles with a search list is compiled once, for all pods that have it, and again when one of
  * the profiles or a peer's addresses change. Compiling is done elsewhere; what was compiled last counts until it is there.
  */
-import type { PeerIndex } from "./peer-index.ts";
-import type { CompileOrder, CompileResult } from "./profiles/messages.ts";
-import type { StoredProfile } from "./profiles/stored-profile.ts";
+import type { PeerIndex } from "../cluster/peer-index.ts";
+import type { CompileOrder, CompileResult } from "../profiles/messages.ts";
+import type { StoredProfile } from "../profiles/stored-profile.ts";
 import type { StoredTable, TableStore } from "./table-store.ts";
 
 export interface Policy {

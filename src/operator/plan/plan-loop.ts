@@ -1,19 +1,19 @@
 /** The controllers that keep the plan in line with the cluster: profiles, pods, policies. */
 import { setTimeout as wait } from "node:timers/promises";
-import { Controller, type ControllerObserver } from "../kube/controller.ts";
-import { splitKey } from "../kube/resources.ts";
-import type { Logger } from "../telemetry/logger.ts";
-import type { Cluster } from "./cluster.ts";
-import type { DeletionGuard } from "./deletion-guard.ts";
-import { EnforcingNamespaces } from "./enforcing-namespaces.ts";
+import { Controller, type ControllerObserver } from "../../kube/controller.ts";
+import { splitKey } from "../../kube/resources.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import type { DeletionGuard } from "../cluster/deletion-guard.ts";
+import { EnforcingNamespaces } from "../cluster/enforcing-namespaces.ts";
+import { PeerIndex } from "../cluster/peer-index.ts";
+import { PodIndex } from "../cluster/pod-index.ts";
+import type { PodRecord } from "../cluster/pod-record.ts";
+import { ProfileIndex } from "../cluster/profile-index.ts";
+import type { StoredProfile } from "../profiles/stored-profile.ts";
 import { NodeStates } from "./node-states.ts";
-import { PeerIndex } from "./peer-index.ts";
 import { Planner, type PodPlan } from "./planner.ts";
-import { PodIndex } from "./pod-index.ts";
-import type { PodRecord } from "./pod-record.ts";
 import { Policies } from "./policies.ts";
-import { ProfileIndex } from "./profile-index.ts";
-import type { StoredProfile } from "./profiles/stored-profile.ts";
 import { TableStore } from "./table-store.ts";
 
 export interface PlanLoopOptions {

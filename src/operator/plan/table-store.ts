@@ -1,6 +1,6 @@
 /** Tables that some policy or pod has, as they go over the wire. Rule sets that several tables refer to are kept once. */
-import type { SentRuleset, SentTable } from "../protocol/state-message.ts";
-import type { CompiledContent } from "./profiles/messages.ts";
+import type { SentRuleset, SentTable } from "../../protocol/state-message.ts";
+import type { CompiledContent } from "../profiles/messages.ts";
 
 export interface StoredTable extends SentTable {
   /** Keys. */

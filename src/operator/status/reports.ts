@@ -2,15 +2,15 @@
  * What agents report, put where it belongs. An agent is believed about its own node only: what it says of pods of other nodes, or of
  * profiles that its node has nothing of, is left out.
  */
-import { REASONS } from "../api/reasons.ts";
-import type { EventRecorder } from "../kube/event-recorder.ts";
-import { splitKey } from "../kube/resources.ts";
-import type { Counters, Violation, Violations } from "../protocol/agent_pb.js";
-import type { AgentRecords, ReportListener } from "./distribution/agent-records.ts";
-import { PacketAllowance } from "./packet-allowance.ts";
-import type { PlanLoop } from "./plan-loop.ts";
-import type { PodPlan } from "./planner.ts";
-import { addCounts, addViolation, type ProfileTotals, type Totals } from "./status/totals.ts";
+import { REASONS } from "../../api/reasons.ts";
+import type { EventRecorder } from "../../kube/event-recorder.ts";
+import { splitKey } from "../../kube/resources.ts";
+import type { Counters, Violation, Violations } from "../../protocol/agent_pb.js";
+import type { AgentRecords, ReportListener } from "../distribution/agent-records.ts";
+import { PacketAllowance } from "../plan/packet-allowance.ts";
+import type { PlanLoop } from "../plan/plan-loop.ts";
+import type { PodPlan } from "../plan/planner.ts";
+import { addCounts, addViolation, type ProfileTotals, type Totals } from "./totals.ts";
 import { recordViolation } from "./violation-events.ts";
 
 export interface ReportsOptions {

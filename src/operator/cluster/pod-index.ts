@@ -1,5 +1,5 @@
 /** Pods by namespace, and by each of their labels. */
-import type { LabelSelector } from "../api/types.ts";
+import type { LabelSelector } from "../../api/types.ts";
 import type { PodRecord } from "./pod-record.ts";
 
 type Pods = Map<string, PodRecord>;

@@ -1,8 +1,8 @@
 /** Profiles as planned with, and which of them select a pod. */
-import type { LabelSelector } from "../api/types.ts";
-import { splitKey } from "../kube/resources.ts";
-import { matchesSelector } from "../policy/table/selection.ts";
-import type { StoredProfile } from "./profiles/stored-profile.ts";
+import type { LabelSelector } from "../../api/types.ts";
+import { splitKey } from "../../kube/resources.ts";
+import { matchesSelector } from "../../policy/table/selection.ts";
+import type { StoredProfile } from "../profiles/stored-profile.ts";
 
 /** What a change of a profile means to others. */
 export interface ProfileChange {

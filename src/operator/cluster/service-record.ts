@@ -1,5 +1,5 @@
 /** What is kept of Services, of their endpoints, and of namespaces. */
-import type { KubeObject } from "../kube/resources.ts";
+import type { KubeObject } from "../../kube/resources.ts";
 import { canonicalAddresses } from "./addresses.ts";
 
 /** A Service's own addresses: cluster, external and load balancer. Canonical text. */

@@ -3,9 +3,9 @@
  * is dropped on arrival.
  */
 
-import { podWeaknesses, type SecuredPodSpec, type Weakness } from "../api/weaknesses.ts";
-import type { KubeObject } from "../kube/resources.ts";
-import type { Container } from "../protocol/agent_pb.js";
+import { podWeaknesses, type SecuredPodSpec, type Weakness } from "../../api/weaknesses.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import type { Container } from "../../protocol/agent_pb.js";
 import { canonicalAddresses } from "./addresses.ts";
 import { sharedLabels, sharedText } from "./shared-values.ts";
 

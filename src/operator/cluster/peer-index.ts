@@ -2,10 +2,10 @@
  * Addresses of the peers that profiles select. Each distinct peer is one set; a pod that comes, goes or changes is matched against
  * the sets that may mean it, and only sets whose addresses change are told of.
  */
-import type { PodPeer, ServicePeer } from "../api/types.ts";
-import { splitKey } from "../kube/resources.ts";
-import { matchesPodPeer } from "../policy/table/peers.ts";
-import { matchesSelector } from "../policy/table/selection.ts";
+import type { PodPeer, ServicePeer } from "../../api/types.ts";
+import { splitKey } from "../../kube/resources.ts";
+import { matchesPodPeer } from "../../policy/table/peers.ts";
+import { matchesSelector } from "../../policy/table/selection.ts";
 import { podSetKey, serviceOf, serviceSetKey } from "./peer-sets.ts";
 import type { PodIndex } from "./pod-index.ts";
 import type { PodRecord } from "./pod-record.ts";

@@ -1,11 +1,11 @@
 /** Copies of what the operator reads of the cluster. */
-import type { KubeConnection } from "../kube/connection.ts";
-import { Informer, type InformerObserver } from "../kube/informer.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { KubeConnection } from "../../kube/connection.ts";
+import { Informer, type InformerObserver } from "../../kube/informer.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { BudgetLimits } from "../profiles/budget.ts";
+import { ProfileThread } from "../profiles/thread.ts";
 import { ENDPOINT_SLICES, NAMESPACES, PODS, SERVICES } from "./kinds.ts";
 import { LIVE_PODS, type PodRecord, podRecord } from "./pod-record.ts";
-import type { BudgetLimits } from "./profiles/budget.ts";
-import { ProfileThread } from "./profiles/thread.ts";
 import {
   type NamespaceRecord,
   namespaceRecord,

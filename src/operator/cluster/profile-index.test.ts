@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { profileObject, storedProfile } from "../testing/stored-profile.ts";
 import { ProfileIndex } from "./profile-index.ts";
-import { profileObject, storedProfile } from "./testing/stored-profile.ts";
 
 const WEB = { namespace: "shop", labels: { app: "web", tier: "front" } };
 const profile = (spec: object, metadata: object = {}) => storedProfile(profileObject(spec, metadata));

@@ -1,7 +1,7 @@
 /** Kinds of objects that the operator reads. */
-import { PLURAL } from "../api/schema/crd.ts";
-import { API_GROUP, KIND } from "../api/types.ts";
-import type { ResourceKind } from "../kube/resources.ts";
+import { PLURAL } from "../../api/schema/crd.ts";
+import { API_GROUP, KIND } from "../../api/types.ts";
+import type { ResourceKind } from "../../kube/resources.ts";
 
 export const SECURITY_PROFILES: ResourceKind = {
   group: API_GROUP,

@@ -2,13 +2,13 @@
  * From the cluster to what each node is to have: profiles select pods, the profiles of a pod make its policy, the policy's table is
  * bound to the pod on its node. Everything is looked up anew by key; only what depends on a change is looked at.
  */
-import { type Binding, PolicyKind } from "../protocol/agent_pb.js";
-import { bindingDigest } from "../protocol/bindings.ts";
+import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
+import { bindingDigest } from "../../protocol/bindings.ts";
+import type { PodIndex } from "../cluster/pod-index.ts";
+import type { PodRecord } from "../cluster/pod-record.ts";
+import { type ProfileChange, type ProfileIndex, selectsWorkload } from "../cluster/profile-index.ts";
 import type { NodeStates } from "./node-states.ts";
-import type { PodIndex } from "./pod-index.ts";
-import type { PodRecord } from "./pod-record.ts";
 import type { Policies, Policy } from "./policies.ts";
-import { type ProfileChange, type ProfileIndex, selectsWorkload } from "./profile-index.ts";
 import type { StoredTable, TableStore } from "./table-store.ts";
 
 /** What is planned for one pod that has a node. */

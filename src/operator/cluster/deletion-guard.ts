@@ -2,11 +2,11 @@
  * Profiles that disappear in numbers, or with their definition, are more likely a mistake than a wish, and what they had kept shut would
  * be open within seconds. They are held: what they say stays in force, loudly, until they are back. One that is deleted, or a few, go at once.
  */
-import { causeText } from "../api/errors.ts";
-import type { KubeConnection } from "../kube/connection.ts";
-import { isNotFound } from "../kube/errors.ts";
-import { type KubeObject, objectPath, splitKey } from "../kube/resources.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import { causeText } from "../../api/errors.ts";
+import type { KubeConnection } from "../../kube/connection.ts";
+import { isNotFound } from "../../kube/errors.ts";
+import { type KubeObject, objectPath, splitKey } from "../../kube/resources.ts";
+import type { Logger } from "../../telemetry/logger.ts";
 import { DEFINITION, DEFINITIONS } from "./kinds.ts";
 
 export interface DeletionGuardOptions {

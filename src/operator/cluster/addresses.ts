@@ -1,7 +1,7 @@
 /** Addresses as the API server writes them, in one form for each. */
-import { formatIp, parseIp } from "../policy/table/addresses.ts";
-import type { PeerPrefixes } from "../policy/table/peers.ts";
-import { ADDRESS_BITS, type Prefix, parsePrefix } from "../policy/table/prefixes.ts";
+import { formatIp, parseIp } from "../../policy/table/addresses.ts";
+import type { PeerPrefixes } from "../../policy/table/peers.ts";
+import { ADDRESS_BITS, type Prefix, parsePrefix } from "../../policy/table/prefixes.ts";
 
 /** Canonical texts of those that are addresses, each once, sorted. */
 export function canonicalAddresses(texts: readonly string[]): string[] {

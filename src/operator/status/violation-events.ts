@@ -1,10 +1,10 @@
 /** Violations as Kubernetes Events on the pods that they are of. */
-import { API_VERSION, KIND } from "../api/types.ts";
-import type { EventRecorder, ObjectReference } from "../kube/event-recorder.ts";
-import { splitKey } from "../kube/resources.ts";
-import type { Violation } from "../protocol/agent_pb.js";
-import type { StoredProfile } from "./profiles/stored-profile.ts";
-import { remoteText } from "./status/totals.ts";
+import { API_VERSION, KIND } from "../../api/types.ts";
+import type { EventRecorder, ObjectReference } from "../../kube/event-recorder.ts";
+import { splitKey } from "../../kube/resources.ts";
+import type { Violation } from "../../protocol/agent_pb.js";
+import type { StoredProfile } from "../profiles/stored-profile.ts";
+import { remoteText } from "./totals.ts";
 
 export interface ViolatingPod {
   namespace: string;
