@@ -1,6 +1,6 @@
 /** What the agent itself takes: memory and processor time, with nothing to do and with many events to report. */
 import { setTimeout as pause } from "node:timers/promises";
-import { ErrorKind } from "../src/node-agent/kernel/abi.gen.ts";
+import { ErrorKind } from "../src/gen/abi.gen.ts";
 import { openMap } from "../src/node-agent/kernel/typed-maps.ts";
 import { PIN_ROOT, type Usage } from "./agent-process.ts";
 import { Bed } from "./bed.ts";

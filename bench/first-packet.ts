@@ -1,6 +1,6 @@
 /** What a packet costs that begins a flow, so that its process and all layers are looked up. */
 
-import { SettingFlag } from "../src/node-agent/kernel/abi.gen.ts";
+import { SettingFlag } from "../src/gen/abi.gen.ts";
 import { openMap } from "../src/node-agent/kernel/typed-maps.ts";
 import { PIN_ROOT } from "./agent-process.ts";
 import { Bed } from "./bed.ts";

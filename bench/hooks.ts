@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { socketConstants } from "../src/node-agent/enforce/attach/programs.ts";
 import { listPins } from "../src/node-agent/kernel/bpffs.ts";
-import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links.ts";
+import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links/links.ts";
 import { BpfObject, type LoadedProgram } from "../src/node-agent/kernel/objects.ts";
 
 const OBJECTS = ["sockets", "receivers"];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { interfaceIndex } from "../src/node-agent/ffi/libc.ts";
 import { inNetworkNamespace } from "../src/node-agent/ffi/namespaces.ts";
 import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../src/node-agent/kernel/bpffs.ts";
-import { attachClassifiers } from "../src/node-agent/kernel/classifiers.ts";
+import { attachClassifiers } from "../src/node-agent/kernel/links/classifiers.ts";
 import { BpfObject } from "../src/node-agent/kernel/objects.ts";
 import { OBJECTS } from "./agent-process.ts";
 import { BenchError } from "./errors.ts";

@@ -49,8 +49,8 @@ const PREAMBLE = `/**
  * Numbers are as the struct has them: where abi.h says network byte order (ports), a field read here holds the
  * bytes swapped. u64 is bigint, arrays of bytes are Buffers, texts are strings, padding is left out.
  */
-import type { Codec } from "./codec.ts";
-import { readBytes, readText, writeBytes, writeText } from "./codec.ts";`;
+import type { Codec } from "../node-agent/kernel/codec.ts";
+import { readBytes, readText, writeBytes, writeText } from "../node-agent/kernel/codec.ts";`;
 
 function declared(header: string, kind: "struct" | "enum"): string[] {
   return [...header.matchAll(new RegExp(`^${kind} (\\w+) \\{`, "gm"))].map((match) => match[1] ?? "");

@@ -1,5 +1,5 @@
 /**
- * Writes src/node-agent/kernel/abi.gen.ts, the TypeScript side of bpf/include/abi.h, from the BTF of
+ * Writes src/gen/abi.gen.ts, the TypeScript side of bpf/include/abi.h, from the BTF of
  * build/bpf/layout.bpf.o. `--check` writes nothing and exits 1 if the file is not up to date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { generateCodecs } from "./abi-codecs.ts";
 const ROOT = join(import.meta.dirname, "..");
 const HEADER = join(ROOT, "bpf/include/abi.h");
 const OBJECT = join(ROOT, "build/bpf/layout.bpf.o");
-const OUTPUT = join(ROOT, "src/node-agent/kernel/abi.gen.ts");
+const OUTPUT = join(ROOT, "src/gen/abi.gen.ts");
 
 /** The header's text, with the files that it includes in their places. */
 function readHeader(): string {
@@ -39,7 +39,7 @@ function main(check: boolean): number {
     return 0;
   }
   if (text === readOutput()) return 0;
-  process.stderr.write("src/node-agent/kernel/abi.gen.ts is not up to date: run `make generate`\n");
+  process.stderr.write("src/gen/abi.gen.ts is not up to date: run `make generate`\n");
   return 1;
 }
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
 import type { Action } from "../../src/api/types.ts";
+import { Application, EventType, NAME_TEXT_MAX, Reason, Verdict } from "../../src/gen/abi.gen.ts";
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
-import { Application, EventType, NAME_TEXT_MAX, Reason, Verdict } from "../../src/node-agent/kernel/abi.gen.ts";
 import { formatIp } from "../../src/policy/table/addresses.ts";
 import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
 import { addressRecord, answer, DNS_TYPE, prefixed, question } from "../../test/packets/dns.ts";

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { FunctionHooks, type HookSet, type HookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { pinObject } from "../../src/node-agent/ffi/bpf.ts";
 import { bytes, u64 } from "../../src/node-agent/kernel/codec.ts";
-import { PinFolder, testObject } from "../../src/node-agent/kernel/lab.ts";
-import { attachPinned } from "../../src/node-agent/kernel/links.ts";
+import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/features/program-probes.ts";
+import { attachPinned } from "../../src/node-agent/kernel/links/links.ts";
 import { BpfMap } from "../../src/node-agent/kernel/maps.ts";
 import { BpfObject, readObjectPrograms } from "../../src/node-agent/kernel/objects.ts";
-import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/program-probes.ts";
+import { PinFolder, testObject } from "../../src/node-agent/kernel/testing/program-fixture.ts";
 import { type Maps, openMaps } from "../../src/node-agent/kernel/typed-maps.ts";
 import { ensureVethDriver } from "../../src/node-agent/netlink/veth-driver.ts";
 

@@ -1,8 +1,8 @@
 /** What the kernel answers is held against the requests that have come in, of which a workload has a share. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { ICMP_REQUESTS_SHARE } from "../../src/gen/abi.gen.ts";
 import { fullShares } from "../../src/node-agent/enforce/tables/shares.ts";
-import { ICMP_REQUESTS_SHARE } from "../../src/node-agent/kernel/abi.gen.ts";
 import { ping, pong } from "../../test/packets/transport.ts";
 import { appSpec, PEER, Scene } from "../../test/rig/scene.ts";
 

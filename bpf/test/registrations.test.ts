@@ -5,15 +5,15 @@ import { once } from "node:events";
 import { statSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import ipaddr from "ipaddr.js";
-import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts";
-import { exhaustedClaims } from "../../src/node-agent/enforce/tables/claims.ts";
 import {
   REGISTRATIONS_CLAIM,
   type Registration,
   RegistrationFlag,
   type RegistrationKey,
-} from "../../src/node-agent/kernel/abi.gen.ts";
-import { inNewNamespace, run } from "../../src/node-agent/kernel/lab.ts";
+} from "../../src/gen/abi.gen.ts";
+import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts";
+import { exhaustedClaims } from "../../src/node-agent/enforce/tables/claims.ts";
+import { inNewNamespace, run } from "../../src/node-agent/kernel/testing/program-fixture.ts";
 import { FunctionHooksRig, lacks } from "./function-hooks-rig.ts";
 
 const ICMP = 1;

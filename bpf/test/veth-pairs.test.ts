@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { test } from "node:test";
+import type { VethEnd } from "../../src/gen/abi.gen.ts";
 import { addBoundNamespace, removeBoundNamespace } from "../../src/node-agent/discovery/namespaces/bound-namespaces.ts";
 import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { DEFAULT_SETTINGS, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
-import type { VethEnd } from "../../src/node-agent/kernel/abi.gen.ts";
 import { RouteConnection } from "../../src/node-agent/netlink/connection.ts";
 import { createVethPair, deleteLink, findLink, moveLink } from "../../src/node-agent/netlink/links.ts";
 import { FunctionHooksRig, lacksForModules } from "./function-hooks-rig.ts";

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { API_VERSION, KIND } from "../api/types.ts";
+import { PolicyKind } from "../gen/agent_pb.js";
 import { EVENTS } from "../kube/resources.ts";
 import { eventually } from "../kube/testing/silence.ts";
-import { PolicyKind } from "../protocol/agent_pb.js";
 import { DEFINITION, DEFINITIONS, SECURITY_PROFILES } from "./cluster/kinds.ts";
 import type { Operator } from "./operator.ts";
 import type { TestAgent } from "./testing/agent.ts";

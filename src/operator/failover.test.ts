@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
+import { CountersSchema } from "../gen/agent_pb.js";
 import { eventually } from "../kube/testing/silence.ts";
-import { CountersSchema } from "../protocol/agent_pb.js";
 import type { TestAgent } from "./testing/agent.ts";
 import { TestCluster } from "./testing/cluster.ts";
 

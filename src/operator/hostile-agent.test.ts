@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus } from "@grpc/grpc-js";
-import { eventually } from "../kube/testing/silence.ts";
 import {
   type AgentMessage,
   CountersSchema,
@@ -11,7 +10,8 @@ import {
   PodStatesSchema,
   ViolationSchema,
   ViolationsSchema,
-} from "../protocol/agent_pb.js";
+} from "../gen/agent_pb.js";
+import { eventually } from "../kube/testing/silence.ts";
 import type { Operator } from "./operator.ts";
 import type { TestAgent } from "./testing/agent.ts";
 import { TestCluster } from "./testing/cluster.ts";

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus } from "@grpc/grpc-js";
+import { CountersSchema, ViolationsSchema } from "../gen/agent_pb.js";
 import { EVENTS } from "../kube/resources.ts";
 import { eventually } from "../kube/testing/silence.ts";
-import { CountersSchema, ViolationsSchema } from "../protocol/agent_pb.js";
 import { LEADER_METADATA, PROTOCOL_VERSION } from "../protocol/service.ts";
 import { TestCluster } from "./testing/cluster.ts";
 

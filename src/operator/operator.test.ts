@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
+import { NodeProblemsSchema, PolicyKind } from "../gen/agent_pb.js";
 import { eventually } from "../kube/testing/silence.ts";
-import { NodeProblemsSchema, PolicyKind } from "../protocol/agent_pb.js";
 import { HeldState } from "../protocol/held-state.ts";
 import { ENDPOINT_SLICES, PODS, SECURITY_PROFILES, SERVICES } from "./cluster/kinds.ts";
 import { TestCluster } from "./testing/cluster.ts";

@@ -1,6 +1,6 @@
 /** Bindings by pod, and the hash by which both sides know that they mean the same. */
 import { hash } from "node:crypto";
-import type { Binding } from "./agent_pb.js";
+import type { Binding } from "../gen/agent_pb.js";
 
 /** Bindings by the uid of their pods. */
 export type Bindings = ReadonlyMap<string, Binding>;

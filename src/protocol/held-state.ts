@@ -1,9 +1,9 @@
 /** What an agent holds: bindings, and the tables that they lead to. Used by the agent, and by whatever stands in for one. */
 import { causeText, PortcullisError } from "../api/errors.ts";
+import type { Binding, Ruleset, State } from "../gen/agent_pb.js";
 import { applyRulesetDelta } from "../policy/serialize/ruleset-delta.ts";
 import { parseRuleset, parseSkeleton, rulesetsOf, type SharedRuleset } from "../policy/serialize/serialize-parts.ts";
 import type { RuleTable } from "../policy/table/tables.ts";
-import type { Binding, Ruleset, State } from "./agent_pb.js";
 import { type Bindings, stateHash } from "./bindings.ts";
 import { StateError } from "./errors.ts";
 

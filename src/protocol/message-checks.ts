@@ -33,7 +33,7 @@ import type {
   Watches,
   WatchLoss,
   Welcome,
-} from "./agent_pb.js";
+} from "../gen/agent_pb.js";
 import {
   bytes,
   type Check,

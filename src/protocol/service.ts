@@ -1,7 +1,7 @@
 /** The service as gRPC takes it, and the words that both ends have to agree on. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { ServiceDefinition } from "@grpc/grpc-js";
-import { type AgentMessage, AgentMessageSchema, type OperatorMessage, OperatorMessageSchema } from "./agent_pb.js";
+import { type AgentMessage, AgentMessageSchema, type OperatorMessage, OperatorMessageSchema } from "../gen/agent_pb.js";
 
 /** Raised with every change that older sides cannot live with. */
 export const PROTOCOL_VERSION = 1;

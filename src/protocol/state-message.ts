@@ -1,7 +1,5 @@
 /** What has to be said for an agent that holds one thing to hold another. Used by the operator. */
 import { create } from "@bufbuild/protobuf";
-import { rulesetsOf, serializeRuleset, serializeSkeleton } from "../policy/serialize/serialize-parts.ts";
-import type { RuleTable } from "../policy/table/tables.ts";
 import {
   type Binding,
   NamespacesSchema,
@@ -11,7 +9,9 @@ import {
   StateSchema,
   type Table,
   TableSchema,
-} from "./agent_pb.js";
+} from "../gen/agent_pb.js";
+import { rulesetsOf, serializeRuleset, serializeSkeleton } from "../policy/serialize/serialize-parts.ts";
+import type { RuleTable } from "../policy/table/tables.ts";
 import { type Bindings, bindingDigest, stateHash } from "./bindings.ts";
 import { MAX_PART_BYTES } from "./service.ts";
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type Binding, BindingSchema, PolicyKind, type State, StateSchema } from "../gen/agent_pb.js";
 import { compileTable } from "../policy/compile/compile.ts";
 import { serializeRulesetDelta } from "../policy/serialize/ruleset-delta.ts";
 import { rulesetsOf } from "../policy/serialize/serialize-parts.ts";
 import type { RuleTable } from "../policy/table/tables.ts";
 import { egressProfile } from "../policy/testing/profiles.ts";
-import { type Binding, BindingSchema, PolicyKind, type State, StateSchema } from "./agent_pb.js";
 import { HeldState, StateParts } from "./held-state.ts";
 import { heldAfter, type NodeState, sentTables, stateMessages } from "./state-message.ts";
 

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { openProcess, takeDescriptor } from "../../src/node-agent/ffi/foreign-sockets.ts";
 import { closeFd } from "../../src/node-agent/ffi/libc.ts";
-import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/program-probes.ts";
+import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/features/program-probes.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { Lab } from "./harness/lab.ts";
 import type { RunningProcess } from "./harness/processes.ts";

@@ -15,19 +15,19 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Ajv } from "ajv";
 import { PortcullisError } from "../../src/api/errors.ts";
 import { STATUS_SCHEMA } from "../../src/api/schema/schema-status.ts";
-import { eventually, silentLogger } from "../../src/kube/testing/silence.ts";
-import { ObserveServer } from "../../src/operator/observe/server.ts";
-import type { Operator } from "../../src/operator/operator.ts";
-import type { TestAgent } from "../../src/operator/testing/agent.ts";
-import { TestCluster } from "../../src/operator/testing/cluster.ts";
-import type { Random } from "../../src/policy/testing/random.ts";
 import {
   AgentMessageSchema,
   HelloSchema,
   type OperatorMessage,
   OperatorMessageSchema,
   type State,
-} from "../../src/protocol/agent_pb.js";
+} from "../../src/gen/agent_pb.js";
+import { eventually, silentLogger } from "../../src/kube/testing/silence.ts";
+import { ObserveServer } from "../../src/operator/observe/server.ts";
+import type { Operator } from "../../src/operator/operator.ts";
+import type { TestAgent } from "../../src/operator/testing/agent.ts";
+import { TestCluster } from "../../src/operator/testing/cluster.ts";
+import type { Random } from "../../src/policy/testing/random.ts";
 import { HeldState, StateParts } from "../../src/protocol/held-state.ts";
 import { checkOperatorMessage } from "../../src/protocol/message-checks.ts";
 import { OBSERVE_PATH } from "../../src/protocol/observe.ts";

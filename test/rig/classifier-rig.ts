@@ -7,18 +7,12 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
+import { type AddressKey, ContainerFlag, ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/gen/abi.gen.ts";
 import { containerId, hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/tables/entries.ts";
 import { PathNames } from "../../src/node-agent/enforce/tables/path-names.ts";
 import { RuleStore } from "../../src/node-agent/enforce/tables/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
 import { workloadValue } from "../../src/node-agent/enforce/tables/workload-value.ts";
-import {
-  type AddressKey,
-  ContainerFlag,
-  ErrorKind,
-  Event,
-  PATH_ID_MODIFIED,
-} from "../../src/node-agent/kernel/abi.gen.ts";
 import {
   BPFFS_PATH,
   ensureBpffs,

@@ -5,11 +5,11 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { EPOCHS, ProcessFlag, SocketFlag, type SocketOwner } from "../../src/gen/abi.gen.ts";
 import { closeFd, interfaceIndex } from "../../src/node-agent/ffi/libc.ts";
 import { inNetworkNamespace } from "../../src/node-agent/ffi/namespaces.ts";
-import { EPOCHS, ProcessFlag, SocketFlag, type SocketOwner } from "../../src/node-agent/kernel/abi.gen.ts";
-import { attachClassifiers, detachClassifiers } from "../../src/node-agent/kernel/classifiers.ts";
-import { attach, type Link } from "../../src/node-agent/kernel/links.ts";
+import { attachClassifiers, detachClassifiers } from "../../src/node-agent/kernel/links/classifiers.ts";
+import { attach, type Link } from "../../src/node-agent/kernel/links/links.ts";
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";

@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { causeText } from "../../api/errors.ts";
+import { ClaimKind, SettingFlag } from "../../gen/abi.gen.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { ownNamespaceInum } from "../discovery/namespaces/bound-namespaces.ts";
 import { listInterfaces } from "../ffi/libc.ts";
-import { ClaimKind, SettingFlag } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import type { HookSet } from "./attach/function-hooks.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ModeFlag, WorkloadFlag } from "../../gen/abi.gen.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import type { Workload } from "../discovery/workload.ts";
-import { ModeFlag, WorkloadFlag } from "../kernel/abi.gen.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./desired.ts";
 import { Enforcer } from "./enforcer.ts";
 import { type AgentState, encodeState, freshState } from "./state/state.ts";

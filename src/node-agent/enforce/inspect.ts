@@ -2,16 +2,16 @@
 import { join } from "node:path";
 import type { Action } from "../../api/types.ts";
 import { processWeaknesses, type Weakness } from "../../api/weaknesses.ts";
+import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../../gen/abi.gen.ts";
 import { type Effect, effectOf } from "../../policy/table/effect.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { ownNamespaceInum } from "../discovery/namespaces/bound-namespaces.ts";
 import { seenProcesses } from "../discovery/seen-processes.ts";
 import { ERRNO, isKernelError } from "../ffi/errno.ts";
 import { listInterfaces } from "../ffi/libc.ts";
-import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../kernel/abi.gen.ts";
 import { listPins } from "../kernel/bpffs.ts";
-import { listClassifiers } from "../kernel/classifiers.ts";
 import { LayoutError } from "../kernel/codec.ts";
+import { listClassifiers } from "../kernel/links/classifiers.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { UNGUARDED } from "../netlink/errors.ts";
 import { attachedHookSets, type HookSets } from "./attach/function-hooks.ts";

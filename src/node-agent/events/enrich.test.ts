@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SecurityProfile } from "../../api/types.ts";
+import { Direction, Event, EventType, ProcessFlag, Reason, Verdict } from "../../gen/abi.gen.ts";
 import { compileTable } from "../../policy/compile/compile.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { mappedAddress } from "../enforce/tables/entries.ts";
-import { Direction, Event, EventType, ProcessFlag, Reason, Verdict } from "../kernel/abi.gen.ts";
 import { type Directory, profilesBehind, verdictEvent } from "./enrich.ts";
 import { nameFromReversed, nameHash } from "./names.ts";
 

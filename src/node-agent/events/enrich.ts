@@ -1,7 +1,7 @@
 /** Kernel records -> events: numbers become names. */
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag, Reason } from "../../gen/abi.gen.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
-import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag, Reason } from "../kernel/abi.gen.ts";
 import { addressText } from "./addresses.ts";
 import type {
   DnsMalformedPart,

@@ -1,7 +1,7 @@
 /** From the kernel's ring buffer to the sink: decode, give names to numbers, hand on. */
 import { causeText } from "../../api/errors.ts";
+import { ErrorKind, Event, type Limit, type LimitKey } from "../../gen/abi.gen.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { ErrorKind, Event, type Limit, type LimitKey } from "../kernel/abi.gen.ts";
 import { monotonicNow } from "../kernel/clock.ts";
 import { RingBuffer } from "../kernel/ring-buffer.ts";
 import { type Directory, verdictEvent } from "./enrich.ts";

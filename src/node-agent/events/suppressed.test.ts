@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Event, EventType, type Limit, LimitKey, Reason, Verdict } from "../../gen/abi.gen.ts";
 import { mappedAddress } from "../enforce/tables/entries.ts";
-import { Event, EventType, type Limit, LimitKey, Reason, Verdict } from "../kernel/abi.gen.ts";
 import type { Directory } from "./enrich.ts";
 import type { VerdictEvent } from "./event.ts";
 import { nameHash } from "./names.ts";

@@ -11,7 +11,7 @@ import {
   LimitKey as LimitKeyCodec,
   PATH_ID_MODIFIED,
   ProcessFlag,
-} from "../kernel/abi.gen.ts";
+} from "../../gen/abi.gen.ts";
 import { addressText } from "./addresses.ts";
 import type { Directory } from "./enrich.ts";
 import type { Endpoint, VerdictEvent } from "./event.ts";

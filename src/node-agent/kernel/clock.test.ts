@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { CLOCK } from "../ffi/libc.ts";
 import { clockOffsets, monotonicNow, wallTime, wallTimeOfBoot } from "./clock.ts";
-import { FRAME, testObject } from "./lab.ts";
 import { BpfObject } from "./objects.ts";
 import { runOnPacket } from "./test-run.ts";
+import { FRAME, testObject } from "./testing/program-fixture.ts";
 
 const object = BpfObject.load(testObject("kernel_api"));
 after(() => object.close());

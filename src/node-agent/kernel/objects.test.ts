@@ -5,10 +5,10 @@ import { after, test } from "node:test";
 import { LoadError } from "../ffi/libbpf.ts";
 import { BPFFS_PATH, listPins } from "./bpffs.ts";
 import { u32, u64 } from "./codec.ts";
-import { FRAME, PinFolder, testObject } from "./lab.ts";
 import { BpfMap } from "./maps.ts";
 import { BpfObject, ObjectError } from "./objects.ts";
 import { runOnPacket } from "./test-run.ts";
+import { FRAME, PinFolder, testObject } from "./testing/program-fixture.ts";
 
 const pins = new PinFolder("objects");
 after(() => pins[Symbol.dispose]());

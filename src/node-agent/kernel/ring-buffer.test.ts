@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FRAME, PinFolder, testObject } from "./lab.ts";
 import { BpfObject } from "./objects.ts";
 import type { RingBufferError, RingBufferOptions } from "./ring-buffer.ts";
 import { RingBuffer } from "./ring-buffer.ts";
 import { runOnPacket } from "./test-run.ts";
+import { FRAME, PinFolder, testObject } from "./testing/program-fixture.ts";
 
 const pins = new PinFolder("ring");
 const object = BpfObject.load(testObject("kernel_api"), { pinRoot: pins.path });

@@ -48,7 +48,7 @@ import {
   SocketOwner,
   VethEnd,
   Workload,
-} from "./abi.gen.ts";
+} from "../../gen/abi.gen.ts";
 import type { Codec } from "./codec.ts";
 import { bytes, s32, u8, u32, u64 } from "./codec.ts";
 import { BpfMap, perCpu } from "./maps.ts";

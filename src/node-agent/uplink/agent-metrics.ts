@@ -1,5 +1,7 @@
 /** What the agent measures of itself. */
-import { type PodPhase, PodPhaseSchema, type PodState } from "../../protocol/agent_pb.js";
+
+import { ErrorKind } from "../../gen/abi.gen.ts";
+import { type PodPhase, PodPhaseSchema, type PodState } from "../../gen/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
 import { createMetrics, type MetricsOf } from "../../telemetry/metrics.ts";
 import type { Enforcement } from "../enforce/enforcement.ts";
@@ -9,7 +11,6 @@ import { fullShares } from "../enforce/tables/shares.ts";
 import type { AgentEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { LookCounts } from "../foreign-files/foreign-files.ts";
-import { ErrorKind } from "../kernel/abi.gen.ts";
 import type { ConnectionState } from "./operator-client.ts";
 import type { CountedPackets } from "./reports/counter-report.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import { causeCode, causeText } from "../../api/errors.ts";
-import { type Binding, type Problem as NodeProblem, type PodState, PolicyKind } from "../../protocol/agent_pb.js";
+import { type Binding, type Problem as NodeProblem, type PodState, PolicyKind } from "../../gen/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import type { Workload } from "../discovery/workload.ts";

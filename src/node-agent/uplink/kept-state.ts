@@ -7,7 +7,7 @@ import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { causeCode, causeText } from "../../api/errors.ts";
-import { NamespacesSchema, type State, StateSchema } from "../../protocol/agent_pb.js";
+import { NamespacesSchema, type State, StateSchema } from "../../gen/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { sentTables, stateMessages } from "../../protocol/state-message.ts";
 import { KEPT_STATE_FILE, OUTDATED_STATE_FILE } from "../enforce/state/state.ts";

@@ -7,7 +7,7 @@ import { after, afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
-import { PodPhase, PodStateSchema, WatchesSchema, WatchSchema } from "../../protocol/agent_pb.js";
+import { PodPhase, PodStateSchema, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { SILENT, testTable } from "../enforce/testing/workloads.ts";
 import type { VerdictEvent } from "../events/event.ts";

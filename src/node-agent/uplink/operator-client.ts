@@ -1,5 +1,5 @@
 /**
- * The agent's side of the protocol (src/protocol/agent.proto): connects, says what it holds, takes revisions, and reports.
+ * The agent's side of the protocol (proto/portcullis/agent/v1/agent.proto): connects, says what it holds, takes revisions, and reports.
  * It knows nothing of the kernel; what a revision means is its owner's affair.
  */
 import { randomUUID } from "node:crypto";
@@ -11,7 +11,7 @@ import {
   type OperatorMessage,
   RefusalSchema,
   type State,
-} from "../../protocol/agent_pb.js";
+} from "../../gen/agent_pb.js";
 import { type HeldState, StateParts } from "../../protocol/held-state.ts";
 import { checkOperatorMessage } from "../../protocol/message-checks.ts";
 import { PROTOCOL_VERSION } from "../../protocol/service.ts";

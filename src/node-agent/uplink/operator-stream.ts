@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type ClientDuplexStream, credentials, Metadata, makeGenericClientConstructor, status } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
-import type { AgentMessage, OperatorMessage } from "../../protocol/agent_pb.js";
+import type { AgentMessage, OperatorMessage } from "../../gen/agent_pb.js";
 import {
   DISTRIBUTION_SERVICE,
   KEEPALIVE_MS,

@@ -4,7 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { causeCode } from "../../api/errors.ts";
-import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
+import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { POD_LOGS, type PodDirectory, type PodFacts } from "../discovery/pods/pod-facts.ts";
 

@@ -1,7 +1,7 @@
 /** What the operator's bindings come to on this node: a policy for each workload. */
 import { InternalError } from "../../api/errors.ts";
+import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
 import type { RuleTable } from "../../policy/table/tables.ts";
-import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
 import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy } from "../enforce/desired.ts";
 import type { FittedTable } from "../enforce/images/container-files.ts";

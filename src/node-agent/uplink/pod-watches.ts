@@ -10,7 +10,7 @@ import {
   type Watch,
   type Watches,
   WatchLossSchema,
-} from "../../protocol/agent_pb.js";
+} from "../../gen/agent_pb.js";
 import type { AgentEvent, LostEvent, VerdictEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import { message } from "./message.ts";

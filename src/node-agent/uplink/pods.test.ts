@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
+import { PodPhase, PolicyKind } from "../../gen/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import type { DesiredPolicy, WorkloadOutcome } from "../enforce/desired.ts";
 import { KEPT_STATE_FILE } from "../enforce/state/state.ts";

@@ -4,8 +4,8 @@
  */
 
 import { podWeaknesses, type SecuredPodSpec, type Weakness } from "../../api/weaknesses.ts";
+import type { Container } from "../../gen/agent_pb.js";
 import type { KubeObject } from "../../kube/resources.ts";
-import type { Container } from "../../protocol/agent_pb.js";
 import { canonicalAddresses } from "./addresses.ts";
 import { sharedLabels, sharedText } from "./shared-values.ts";
 

@@ -1,6 +1,6 @@
 /** What an agent says first, and whether it may. */
 import { status as GrpcStatus } from "@grpc/grpc-js";
-import type { Hello } from "../../protocol/agent_pb.js";
+import type { Hello } from "../../gen/agent_pb.js";
 import { PROTOCOL_VERSION } from "../../protocol/service.ts";
 import { StreamRefusal } from "./authentication.ts";
 

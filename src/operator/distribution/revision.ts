@@ -1,5 +1,5 @@
 /** One revision, as a session sends it. */
-import type { State } from "../../protocol/agent_pb.js";
+import type { State } from "../../gen/agent_pb.js";
 
 /** Roughly, without making the bytes. */
 export function sizeOf({ rulesets, tables, bindings, removed }: State): number {

@@ -9,11 +9,11 @@ import {
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
+import type { Hello, Observations, Watches } from "../../gen/agent_pb.js";
 import { TokenBuckets } from "../../kube/token-buckets.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
 import { ConnectionLimits, type DropReason } from "../../net/connection-limits.ts";
-import type { Hello, Observations, Watches } from "../../protocol/agent_pb.js";
 import {
   DISTRIBUTION_SERVICE,
   HEARTBEAT_MS,

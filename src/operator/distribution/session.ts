@@ -15,7 +15,7 @@ import {
   type Refusal,
   type Watches,
   WelcomeSchema,
-} from "../../protocol/agent_pb.js";
+} from "../../gen/agent_pb.js";
 import { stateHash } from "../../protocol/bindings.ts";
 import { STATE_HASH_CODE } from "../../protocol/errors.ts";
 import { BadMessageError } from "../../protocol/field-checks.ts";

@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { causeText } from "../../api/errors.ts";
-import { type Observations, type Watch, WatchesSchema, WatchSchema } from "../../protocol/agent_pb.js";
+import { type Observations, type Watch, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
 import type { AgentWatchers, WatchableAgent } from "../distribution/server.ts";
 import type { PodDescription } from "./pod-description.ts";

@@ -1,6 +1,6 @@
 /** What an observer should know of the pod: where it is, what selects it, and why perhaps nothing will be seen. */
 
-import { PolicyKind } from "../../protocol/agent_pb.js";
+import { PolicyKind } from "../../gen/agent_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import type { AgentRecords } from "../distribution/agent-records.ts";

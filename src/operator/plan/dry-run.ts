@@ -1,10 +1,10 @@
 /** What the operator would tell the nodes, without telling anybody: `portcullis operator --dry-run`. */
 
+import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
 import { parseRuleset, parseSkeleton } from "../../policy/serialize/serialize-parts.ts";
 import { describeDiff, diffTables } from "../../policy/table/diff.ts";
 import { compareText } from "../../policy/table/names.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
-import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
 import { stateMessages } from "../../protocol/state-message.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
 import type { PlanLoop } from "./plan-loop.ts";

@@ -1,5 +1,5 @@
 /** What each node is to have: the bindings of its pods. */
-import type { Binding } from "../../protocol/agent_pb.js";
+import type { Binding } from "../../gen/agent_pb.js";
 import { type Bindings, bindingDigest } from "../../protocol/bindings.ts";
 
 interface Node {

@@ -2,7 +2,7 @@
  * From the cluster to what each node is to have: profiles select pods, the profiles of a pod make its policy, the policy's table is
  * bound to the pod on its node. Everything is looked up anew by key; only what depends on a change is looked at.
  */
-import { type Binding, PolicyKind } from "../../protocol/agent_pb.js";
+import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
 import { bindingDigest } from "../../protocol/bindings.ts";
 import type { PodIndex } from "../cluster/pod-index.ts";
 import type { PodRecord } from "../cluster/pod-record.ts";

@@ -1,7 +1,7 @@
 /** Whether a pod is said to be judged while its node's agent is not connected. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
+import { PodPhase, PolicyKind } from "../../gen/agent_pb.js";
 import type { AgentRecord } from "../distribution/agent-records.ts";
 import type { PodPlan } from "../plan/planner.ts";
 import { judgePod } from "./pod-verdicts.ts";

@@ -1,5 +1,5 @@
 /** How far one pod has come: from the plan, over what its node's agent holds, to what the agent reports of it. */
-import { PodPhase, PolicyKind } from "../../protocol/agent_pb.js";
+import { PodPhase, PolicyKind } from "../../gen/agent_pb.js";
 import { AGENT_GRACE_MS, type AgentRecord, ANSWER_MS } from "../distribution/agent-records.ts";
 import type { PodPlan } from "../plan/planner.ts";
 import { wholeSeconds } from "./totals.ts";

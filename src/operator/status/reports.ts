@@ -3,9 +3,9 @@
  * profiles that its node has nothing of, is left out.
  */
 import { REASONS } from "../../api/reasons.ts";
+import type { Counters, Violation, Violations } from "../../gen/agent_pb.js";
 import type { EventRecorder } from "../../kube/event-recorder.ts";
 import { splitKey } from "../../kube/resources.ts";
-import type { Counters, Violation, Violations } from "../../protocol/agent_pb.js";
 import type { AgentRecords, ReportListener } from "../distribution/agent-records.ts";
 import { PacketAllowance } from "../plan/packet-allowance.ts";
 import type { PlanLoop } from "../plan/plan-loop.ts";

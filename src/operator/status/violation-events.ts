@@ -1,8 +1,8 @@
 /** Violations as Kubernetes Events on the pods that they are of. */
 import { API_VERSION, KIND } from "../../api/types.ts";
+import type { Violation } from "../../gen/agent_pb.js";
 import type { EventRecorder, ObjectReference } from "../../kube/event-recorder.ts";
 import { splitKey } from "../../kube/resources.ts";
-import type { Violation } from "../../protocol/agent_pb.js";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
 import { remoteText } from "./totals.ts";
 

@@ -19,7 +19,7 @@ import {
   PodStateSchema,
   PolicyKind,
   type State,
-} from "../../protocol/agent_pb.js";
+} from "../../gen/agent_pb.js";
 import { HeldState, StateParts } from "../../protocol/held-state.ts";
 import { DISTRIBUTION_SERVICE, MAX_MESSAGE_BYTES, PROTOCOL_VERSION } from "../../protocol/service.ts";
 

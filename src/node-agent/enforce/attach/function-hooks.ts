@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { causeText } from "../../../api/errors.ts";
 import { findKernelType } from "../../ffi/libbpf.ts";
 import { listPins } from "../../kernel/bpffs.ts";
-import type { Finding } from "../../kernel/finding.ts";
-import { attachPinned, detachPinned, type Link } from "../../kernel/links.ts";
+import type { Finding } from "../../kernel/features/finding.ts";
+import { probeFunctionTracing, probeKprobes, probeLsm } from "../../kernel/features/program-probes.ts";
+import { attachPinned, detachPinned, type Link } from "../../kernel/links/links.ts";
 import type { BpfObject, LoadedProgram } from "../../kernel/objects.ts";
-import { probeFunctionTracing, probeKprobes, probeLsm } from "../../kernel/program-probes.ts";
 import { ensureVethDriver } from "../../netlink/veth-driver.ts";
 
 /** How programs get to functions: by trampolines, or by breakpoints, which cost more. */

@@ -5,12 +5,12 @@
 import { statfsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { causeText, PortcullisError } from "../../../api/errors.ts";
+import { GateFlag } from "../../../gen/abi.gen.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import { ownNamespaceInum } from "../../discovery/namespaces/bound-namespaces.ts";
 import { namespaceCookie } from "../../discovery/namespaces/namespace-cookie.ts";
 import { liveNamespaces } from "../../discovery/namespaces/namespace-processes.ts";
-import { GateFlag } from "../../kernel/abi.gen.ts";
-import { attachPinned, detachPinned } from "../../kernel/links.ts";
+import { attachPinned, detachPinned } from "../../kernel/links/links.ts";
 import { cgroupRoot } from "../../kernel/mounts.ts";
 import { BpfObject } from "../../kernel/objects.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";

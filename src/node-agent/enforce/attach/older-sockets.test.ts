@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
+import { type Process, SocketFlag, type SocketOwner } from "../../../gen/abi.gen.ts";
 import { describeInternetSocket } from "../../ffi/foreign-sockets.ts";
-import { type Process, SocketFlag, type SocketOwner } from "../../kernel/abi.gen.ts";
 import { adoptOlderSockets, type OlderSocketParts } from "./older-sockets.ts";
 
 const SELF: Process = {

@@ -6,6 +6,7 @@
  */
 import { fstatSync, readdirSync, readlinkSync } from "node:fs";
 import { causeCode } from "../../../api/errors.ts";
+import { type Actor, type Process, SocketFlag, type SocketOwner } from "../../../gen/abi.gen.ts";
 import {
   describeInternetSocket,
   openProcess,
@@ -13,7 +14,6 @@ import {
   takeDescriptor,
 } from "../../ffi/foreign-sockets.ts";
 import { closeFd } from "../../ffi/libc.ts";
-import { type Actor, type Process, SocketFlag, type SocketOwner } from "../../kernel/abi.gen.ts";
 
 export interface OlderSocketParts {
   /** The entry of a process in `processes`. */

@@ -2,13 +2,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { EPOCHS } from "../../../gen/abi.gen.ts";
 import { findKernelType, LoadError } from "../../ffi/libbpf.ts";
-import { EPOCHS } from "../../kernel/abi.gen.ts";
 import { ensureBpffs, ensurePinFolder } from "../../kernel/bpffs.ts";
-import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../../kernel/classifiers.ts";
-import { attachPinned, runIterator } from "../../kernel/links.ts";
+import { probeSocketIterators } from "../../kernel/features/program-probes.ts";
+import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../../kernel/links/classifiers.ts";
+import { attachPinned, runIterator } from "../../kernel/links/links.ts";
 import { BpfObject, readObjectPrograms } from "../../kernel/objects.ts";
-import { probeSocketIterators } from "../../kernel/program-probes.ts";
 import { type MapName, openMap } from "../../kernel/typed-maps.ts";
 import type { Attachments } from "../enforcer.ts";
 import { ObjectsMissingError, PinsIncompatibleError } from "../errors.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { type VethEnd, VethFlag } from "../../../gen/abi.gen.ts";
 import type { Workload } from "../../discovery/workload.ts";
-import { type VethEnd, VethFlag } from "../../kernel/abi.gen.ts";
-import { inNewNamespace, PinFolder, run, testObject } from "../../kernel/lab.ts";
 import { BpfObject } from "../../kernel/objects.ts";
+import { inNewNamespace, PinFolder, run, testObject } from "../../kernel/testing/program-fixture.ts";
 import { openMaps } from "../../kernel/typed-maps.ts";
 import { VethPairs } from "./veth-pairs.ts";
 

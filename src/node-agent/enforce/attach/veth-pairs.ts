@@ -3,11 +3,11 @@
  * and knows the network namespace of either end. What the two say has to agree.
  */
 
+import type { DeviceKey, VethEnd } from "../../../gen/abi.gen.ts";
+import { VethFlag } from "../../../gen/abi.gen.ts";
 import { type Workload, workloadName } from "../../discovery/workload.ts";
 import { UPDATE } from "../../ffi/bpf.ts";
 import { ERRNO, isKernelError } from "../../ffi/errno.ts";
-import type { DeviceKey, VethEnd } from "../../kernel/abi.gen.ts";
-import { VethFlag } from "../../kernel/abi.gen.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";
 import { RouteConnection } from "../../netlink/connection.ts";
 import { type Link, listLinks } from "../../netlink/links.ts";

@@ -9,7 +9,7 @@ import {
   PROCESSES_CLAIM,
   REGISTRATIONS_CLAIM,
   STRANGERS_CLAIM,
-} from "../../kernel/abi.gen.ts";
+} from "../../../gen/abi.gen.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";
 import type { FullShare } from "./shares.ts";
 

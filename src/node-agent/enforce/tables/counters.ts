@@ -1,6 +1,6 @@
 /** The kernel's packet counters, by process: exact, unlike events, which are held back and may be lost. */
 import { DIRECTIONS, type Direction, REASONS, type Reason, VERDICTS, type Verdict } from "../../../api/reasons.ts";
-import { type Counter, type CounterKey, PATH_ID_MODIFIED } from "../../kernel/abi.gen.ts";
+import { type Counter, type CounterKey, PATH_ID_MODIFIED } from "../../../gen/abi.gen.ts";
 
 export interface TrafficCount {
   workloadId: number;

@@ -1,6 +1,5 @@
 /** Rule sets as the entries of the kernel's maps (bpf/include/abi/rules.h). Pure. */
 import ipaddr from "ipaddr.js";
-import type { Ruleset as PolicyRuleset } from "../../../policy/table/tables.ts";
 import {
   ADDRESS_LENGTH,
   HARDWARE_ADDRESS_PREFIX,
@@ -10,7 +9,8 @@ import {
   type Peer6Key,
   type PortKey,
   type Ruleset,
-} from "../../kernel/abi.gen.ts";
+} from "../../../gen/abi.gen.ts";
+import type { Ruleset as PolicyRuleset } from "../../../policy/table/tables.ts";
 
 /** All that one rule set puts into the kernel. */
 export interface RulesetEntries {

@@ -1,6 +1,6 @@
 /** What the kernel side remembers of workloads and paths that are no more. */
 
-import { PATH_ID_MODIFIED } from "../../kernel/abi.gen.ts";
+import { PATH_ID_MODIFIED } from "../../../gen/abi.gen.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";
 import { recountClaims } from "./claims.ts";
 import type { PathNames } from "./path-names.ts";

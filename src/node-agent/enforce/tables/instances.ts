@@ -4,8 +4,8 @@
  */
 
 import { InternalError } from "../../../api/errors.ts";
+import type { Workload as WorkloadValue } from "../../../gen/abi.gen.ts";
 import { steadyNow } from "../../../timing/steady-time.ts";
-import type { Workload as WorkloadValue } from "../../kernel/abi.gen.ts";
 import { CapacityError } from "../errors.ts";
 import type { RuleMap, WorkloadMaps } from "./rule-maps.ts";
 import { sameWorkloadValue } from "./workload-value.ts";

@@ -1,6 +1,6 @@
 /** Paths have numbers in the kernel. Both sides give them out, from ranges of their own; the first one to come counts. */
 import { InternalError } from "../../../api/errors.ts";
-import { PATH_ID_USER } from "../../kernel/abi.gen.ts";
+import { PATH_ID_USER } from "../../../gen/abi.gen.ts";
 import type { PathMaps } from "./rule-maps.ts";
 
 export class PathNames {

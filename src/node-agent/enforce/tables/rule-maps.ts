@@ -12,7 +12,7 @@ import type {
   PortKey,
   Ruleset,
   Workload,
-} from "../../kernel/abi.gen.ts";
+} from "../../../gen/abi.gen.ts";
 
 export interface RuleMap<K, V> {
   readonly name: string;

@@ -4,10 +4,10 @@
  */
 
 import { InternalError } from "../../../api/errors.ts";
+import type { BinaryKey } from "../../../gen/abi.gen.ts";
 import type { Ruleset, RuleTable } from "../../../policy/table/tables.ts";
 import { steadyNow } from "../../../timing/steady-time.ts";
 import { ERRNO, isKernelError } from "../../ffi/errno.ts";
-import type { BinaryKey } from "../../kernel/abi.gen.ts";
 import { CapacityError } from "../errors.ts";
 import type { TableState } from "../state/state.ts";
 import { containerId, type RulesetEntries, rulesetEntries } from "./entries.ts";

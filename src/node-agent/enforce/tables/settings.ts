@@ -1,6 +1,6 @@
 /** Settings of the node, as options of the agent and as `struct settings`. */
 import { UsageError } from "../../../api/errors.ts";
-import { DNS_PORTS_MAX, SettingFlag, type Settings } from "../../kernel/abi.gen.ts";
+import { DNS_PORTS_MAX, SettingFlag, type Settings } from "../../../gen/abi.gen.ts";
 
 /** Times in milliseconds. */
 export interface NodeSettings {

@@ -22,7 +22,7 @@ import {
   LimitKey,
   type PlaceKey,
   ShareKind,
-} from "../../kernel/abi.gen.ts";
+} from "../../../gen/abi.gen.ts";
 import { bytes, type Codec } from "../../kernel/codec.ts";
 import type { BpfMap } from "../../kernel/maps.ts";
 import type { MapName, Maps } from "../../kernel/typed-maps.ts";

@@ -1,7 +1,7 @@
 /** What the kernel is told of a workload beside its rules: its own addresses, of IP and hardware, and which cgroup is which container. */
 
+import { type Container, ContainerFlag } from "../../../gen/abi.gen.ts";
 import type { Workload, WorkloadContainer } from "../../discovery/workload.ts";
-import { type Container, ContainerFlag } from "../../kernel/abi.gen.ts";
 import { containerId, hardwareAddress, mappedAddress } from "./entries.ts";
 import type { WorkloadMaps } from "./rule-maps.ts";
 

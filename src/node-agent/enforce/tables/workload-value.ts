@@ -1,15 +1,15 @@
 /** A workload and its rule table as `struct workload`. Pure. */
 import { ACTIONS, type Action, type Attack } from "../../../api/types.ts";
-import { joinsGroups } from "../../../policy/reference/link-control.ts";
-import type { RuleTable } from "../../../policy/table/tables.ts";
-import type { Workload, WorkloadInterface } from "../../discovery/workload.ts";
 import {
   AttackFlag,
   ModeFlag,
   Workload as WorkloadCodec,
   WorkloadFlag,
   type Workload as WorkloadValue,
-} from "../../kernel/abi.gen.ts";
+} from "../../../gen/abi.gen.ts";
+import { joinsGroups } from "../../../policy/reference/link-control.ts";
+import type { RuleTable } from "../../../policy/table/tables.ts";
+import type { Workload, WorkloadInterface } from "../../discovery/workload.ts";
 import type { TableState } from "../state/state.ts";
 import { rulesetId } from "./rule-store.ts";
 

@@ -1,5 +1,5 @@
 /** The kernel's maps in memory, with its rules: sizes that are kept, arrays whose elements are always there. For tests. */
-import { ERRNO, KernelError } from "../../ffi/errno.ts";
+
 import {
   AddressKey,
   Binary,
@@ -13,7 +13,8 @@ import {
   PortKey,
   Ruleset,
   Workload,
-} from "../../kernel/abi.gen.ts";
+} from "../../../gen/abi.gen.ts";
+import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { type Codec, u8, u32, u64 } from "../../kernel/codec.ts";
 import type { PathMaps, RuleMap, RuleMaps, WorkloadMaps } from "../tables/rule-maps.ts";
 

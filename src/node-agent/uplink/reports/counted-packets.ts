@@ -1,8 +1,8 @@
 /** The kernel's packet counters, as profiles' processes: who is asked for what was counted. */
 import { DIRECTIONS, REASONS, VERDICTS } from "../../../api/reasons.ts";
+import { type Counter, type CounterKey, PATH_ID_MODIFIED } from "../../../gen/abi.gen.ts";
 import type { BinaryRules, RuleTable } from "../../../policy/table/tables.ts";
 import type { WorkloadState } from "../../enforce/state/state.ts";
-import { type Counter, type CounterKey, PATH_ID_MODIFIED } from "../../kernel/abi.gen.ts";
 import type { CountedPackets } from "./counter-report.ts";
 
 export interface CountingParts {

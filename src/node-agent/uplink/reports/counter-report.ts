@@ -10,7 +10,7 @@ import {
   type ProcessCounters,
   ProcessCountersSchema,
   VerdictCountSchema,
-} from "../../../protocol/agent_pb.js";
+} from "../../../gen/agent_pb.js";
 
 /** One of the kernel's counters, and who it is to be reported for. */
 export interface CountedPackets {

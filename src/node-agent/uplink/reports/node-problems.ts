@@ -1,10 +1,10 @@
 /** What is wrong on the node as a whole: hooks that the kernel does not have, and maps that were full. */
 import { create } from "@bufbuild/protobuf";
 import { InternalError, type PortcullisError } from "../../../api/errors.ts";
-import { type Problem, ProblemSchema } from "../../../protocol/agent_pb.js";
+import { ErrorKind } from "../../../gen/abi.gen.ts";
+import { type Problem, ProblemSchema } from "../../../gen/agent_pb.js";
 import { type Workload, workloadName } from "../../discovery/workload.ts";
 import type { Enforcement } from "../../enforce/enforcement.ts";
-import { ErrorKind } from "../../kernel/abi.gen.ts";
 
 /** What it means that one of these has been counted. Others cost an event or a lookup, and no verdict. */
 const FULL: readonly (readonly [keyof typeof ErrorKind, string])[] = [

@@ -12,7 +12,7 @@ import {
   type Problem,
   type Violation,
   ViolationsSchema,
-} from "../../../protocol/agent_pb.js";
+} from "../../../gen/agent_pb.js";
 import { message } from "../message.ts";
 import type { CounterReport } from "./counter-report.ts";
 import type { ViolationQueue } from "./violation-queue.ts";

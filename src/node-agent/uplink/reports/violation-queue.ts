@@ -1,6 +1,6 @@
 /** Violations on their way to the operator: so many as it takes, the rest is a number. */
 import { create } from "@bufbuild/protobuf";
-import { type Violation, ViolationSchema } from "../../../protocol/agent_pb.js";
+import { type Violation, ViolationSchema } from "../../../gen/agent_pb.js";
 import type { AgentEvent, VerdictEvent } from "../../events/event.ts";
 import type { EventSink } from "../../events/sinks.ts";
 

@@ -1,7 +1,7 @@
 /** Bindings and states for tests. */
 import { create } from "@bufbuild/protobuf";
+import { type Binding, BindingSchema, PolicyKind, type State } from "../../../gen/agent_pb.js";
 import type { RuleTable } from "../../../policy/table/tables.ts";
-import { type Binding, BindingSchema, PolicyKind, type State } from "../../../protocol/agent_pb.js";
 import { HeldState } from "../../../protocol/held-state.ts";
 import { type HeldHashes, sentTables, stateMessages } from "../../../protocol/state-message.ts";
 

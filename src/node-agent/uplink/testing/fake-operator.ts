@@ -10,7 +10,7 @@ import {
   type State,
   type Watches,
   WelcomeSchema,
-} from "../../../protocol/agent_pb.js";
+} from "../../../gen/agent_pb.js";
 import { DISTRIBUTION_SERVICE, LEADER_METADATA, PROTOCOL_VERSION } from "../../../protocol/service.ts";
 import type { TestCertificates } from "./certificates.ts";
 

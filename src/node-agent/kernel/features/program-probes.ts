@@ -1,18 +1,18 @@
 /** Probes that load programs, create maps and attach to hooks. Numbers are those of linux/bpf.h. */
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { iteratorCreate, linkCreate, mapCreate, mapLookupBatch, rawTracepointOpen } from "../ffi/bpf.ts";
-import { ERRNO, errnoName } from "../ffi/errno.ts";
-import { findKernelType } from "../ffi/libbpf.ts";
-import { closeFd, unshareNetworkNamespace } from "../ffi/libc.ts";
-import { inNetworkNamespace } from "../ffi/namespaces.ts";
-import { openFunctionProbe } from "../ffi/perf-events.ts";
-import { hasHelper, hasMapType, loadProgram } from "../ffi/programs.ts";
-import { attachFilter, createClsact, TC_HOOK } from "../ffi/traffic-control.ts";
+import { iteratorCreate, linkCreate, mapCreate, mapLookupBatch, rawTracepointOpen } from "../../ffi/bpf.ts";
+import { ERRNO, errnoName } from "../../ffi/errno.ts";
+import { findKernelType } from "../../ffi/libbpf.ts";
+import { closeFd, unshareNetworkNamespace } from "../../ffi/libc.ts";
+import { inNetworkNamespace } from "../../ffi/namespaces.ts";
+import { openFunctionProbe } from "../../ffi/perf-events.ts";
+import { hasHelper, hasMapType, loadProgram } from "../../ffi/programs.ts";
+import { attachFilter, createClsact, TC_HOOK } from "../../ffi/traffic-control.ts";
+import { RETURN_ALLOW, RETURN_NEXT, RETURN_ZERO, SOCKET_OF_FILE } from "../instructions.ts";
+import { hasTcx } from "../links/tcx.ts";
+import { MAP_TYPE } from "../maps.ts";
+import { cgroupRoot } from "../mounts.ts";
 import type { Finding } from "./finding.ts";
-import { RETURN_ALLOW, RETURN_NEXT, RETURN_ZERO, SOCKET_OF_FILE } from "./instructions.ts";
-import { MAP_TYPE } from "./maps.ts";
-import { cgroupRoot } from "./mounts.ts";
-import { hasTcx } from "./tcx.ts";
 
 const PROGRAM = {
   KPROBE: 2,

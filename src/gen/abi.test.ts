@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { REASONS, VERDICTS } from "../../api/reasons.ts";
+import { REASONS, VERDICTS } from "../api/reasons.ts";
+import type { Codec } from "../node-agent/kernel/codec.ts";
+import { LayoutError } from "../node-agent/kernel/codec.ts";
 import * as abi from "./abi.gen.ts";
-import type { Codec } from "./codec.ts";
-import { LayoutError } from "./codec.ts";
 
-const ROOT = join(import.meta.dirname, "../../..");
+const ROOT = join(import.meta.dirname, "../..");
 
 /** Every codec of the generated file, by the struct's name in C. */
 const CODECS = Object.entries(abi)

@@ -4,12 +4,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openPin } from "../ffi/bpf.ts";
-import { u32, u64 } from "./codec.ts";
-import { PinFolder, testObject } from "./lab.ts";
+import { openPin } from "../../ffi/bpf.ts";
+import { u32, u64 } from "../codec.ts";
+import { BpfMap, perCpu } from "../maps.ts";
+import { BpfObject } from "../objects.ts";
+import { PinFolder, testObject } from "../testing/program-fixture.ts";
 import { attach, attachPinned, detachPinned, Link, runIterator } from "./links.ts";
-import { BpfMap, perCpu } from "./maps.ts";
-import { BpfObject } from "./objects.ts";
 
 const pins = new PinFolder("links");
 after(() => pins[Symbol.dispose]());

@@ -4,8 +4,8 @@
  * Numbers are as the struct has them: where abi.h says network byte order (ports), a field read here holds the
  * bytes swapped. u64 is bigint, arrays of bytes are Buffers, texts are strings, padding is left out.
  */
-import type { Codec } from "./codec.ts";
-import { readBytes, readText, writeBytes, writeText } from "./codec.ts";
+import type { Codec } from "../node-agent/kernel/codec.ts";
+import { readBytes, readText, writeBytes, writeText } from "../node-agent/kernel/codec.ts";
 
 export const PATH_TEXT_MAX = 256;
 export const NAME_TEXT_MAX = 254;

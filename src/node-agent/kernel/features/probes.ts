@@ -3,9 +3,9 @@
  * the smallest thing of its kind and takes it away again.
  */
 
-import { causeText } from "../../api/errors.ts";
-import { libbpfVersion } from "../ffi/libbpf-library.ts";
-import { assertPlatform } from "../ffi/library.ts";
+import { causeText } from "../../../api/errors.ts";
+import { libbpfVersion } from "../../ffi/libbpf-library.ts";
+import { assertPlatform } from "../../ffi/library.ts";
 import type { Finding } from "./finding.ts";
 import {
   probeBpffs,

@@ -2,10 +2,10 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { setNetworkNamespace, unshareNetworkNamespace } from "../ffi/libc.ts";
-import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "./bpffs.ts";
+import { setNetworkNamespace, unshareNetworkNamespace } from "../../ffi/libc.ts";
+import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../bpffs.ts";
 
-const ROOT = join(import.meta.dirname, "../../..");
+const ROOT = join(import.meta.dirname, "../../../..");
 
 /** Path of a built object under bpf/test; built if it is not up to date. */
 export function testObject(name: string): string {

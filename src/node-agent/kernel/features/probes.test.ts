@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
-import { libbpfVersion } from "../ffi/libbpf-library.ts";
+import { libbpfVersion } from "../../ffi/libbpf-library.ts";
 import { effectiveCapabilities, lockdownMode } from "./node-probes.ts";
 import type { FeatureReport } from "./probes.ts";
 import { canEnforce, hasFeature, probeFeatures } from "./probes.ts";

@@ -1,8 +1,8 @@
 /** The TC filters on an interface, whosever they are: RTM_GETTFILTER (linux/rtnetlink.h, linux/pkt_sched.h). */
-import type { TcHook } from "../ffi/traffic-control.ts";
-import { TC_HOOK } from "../ffi/traffic-control.ts";
-import { RouteConnection } from "../netlink/connection.ts";
-import { attributeInteger, attributeText, decodeAttributes } from "../netlink/message.ts";
+import type { TcHook } from "../../ffi/traffic-control.ts";
+import { TC_HOOK } from "../../ffi/traffic-control.ts";
+import { RouteConnection } from "../../netlink/connection.ts";
+import { attributeInteger, attributeText, decodeAttributes } from "../../netlink/message.ts";
 
 export interface TcFilter {
   /** Lower ones see packets first. */

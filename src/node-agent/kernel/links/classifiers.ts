@@ -6,12 +6,12 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { linkCreate, linkUpdate, openPinIfThere, queryPrograms } from "../ffi/bpf.ts";
-import { ERRNO, isKernelError, KernelError } from "../ffi/errno.ts";
-import { closeFd, listInterfaces } from "../ffi/libc.ts";
-import type { TcHook } from "../ffi/traffic-control.ts";
-import { attachFilter, createClsact, destroyClsact, detachFilter, TC_HOOK } from "../ffi/traffic-control.ts";
-import { ensurePinFolder, listPins, removePin, removePinFolder } from "./bpffs.ts";
+import { linkCreate, linkUpdate, openPinIfThere, queryPrograms } from "../../ffi/bpf.ts";
+import { ERRNO, isKernelError, KernelError } from "../../ffi/errno.ts";
+import { closeFd, listInterfaces } from "../../ffi/libc.ts";
+import type { TcHook } from "../../ffi/traffic-control.ts";
+import { attachFilter, createClsact, destroyClsact, detachFilter, TC_HOOK } from "../../ffi/traffic-control.ts";
+import { ensurePinFolder, listPins, removePin, removePinFolder } from "../bpffs.ts";
 import { detachPinned, Link, linkInfo } from "./links.ts";
 import type { TcFilter } from "./tc-filters.ts";
 import { listFilters } from "./tc-filters.ts";

@@ -1,9 +1,9 @@
 /** Whether this kernel has TCX (6.6 and later, unless built without). */
-import { linkCreate } from "../ffi/bpf.ts";
-import { ERRNO, isKernelError, KernelError } from "../ffi/errno.ts";
-import { closeFd } from "../ffi/libc.ts";
-import { loadProgram } from "../ffi/programs.ts";
-import { RETURN_NEXT } from "./instructions.ts";
+import { linkCreate } from "../../ffi/bpf.ts";
+import { ERRNO, isKernelError, KernelError } from "../../ffi/errno.ts";
+import { closeFd } from "../../ffi/libc.ts";
+import { loadProgram } from "../../ffi/programs.ts";
+import { RETURN_NEXT } from "../instructions.ts";
 
 const SCHED_CLS = 3;
 const TCX_INGRESS = 46;

@@ -13,14 +13,14 @@ import {
   openPinIfThere,
   pinObject,
   rawTracepointOpen,
-} from "../ffi/bpf.ts";
-import { ERRNO, isKernelError } from "../ffi/errno.ts";
-import { closeFd } from "../ffi/libc.ts";
-import { attachToProbe, openFunctionProbe } from "../ffi/perf-events.ts";
-import { ensurePinFolder, removePin } from "./bpffs.ts";
-import { cgroupRoot } from "./mounts.ts";
-import type { LoadedProgram } from "./objects.ts";
-import { ObjectError } from "./objects.ts";
+} from "../../ffi/bpf.ts";
+import { ERRNO, isKernelError } from "../../ffi/errno.ts";
+import { closeFd } from "../../ffi/libc.ts";
+import { attachToProbe, openFunctionProbe } from "../../ffi/perf-events.ts";
+import { ensurePinFolder, removePin } from "../bpffs.ts";
+import { cgroupRoot } from "../mounts.ts";
+import type { LoadedProgram } from "../objects.ts";
+import { ObjectError } from "../objects.ts";
 
 /** enum bpf_prog_type, as far as links are made for it. */
 const PROGRAM_TYPE = {

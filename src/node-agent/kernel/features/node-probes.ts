@@ -1,8 +1,8 @@
 /** Probes that look at the node: mounts, capabilities, files under /proc and /sys. */
 import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
-import { BPFFS_PATH, isBpffs } from "./bpffs.ts";
+import { BPFFS_PATH, isBpffs } from "../bpffs.ts";
+import { findCgroupRoot } from "../mounts.ts";
 import type { Finding } from "./finding.ts";
-import { findCgroupRoot } from "./mounts.ts";
 
 /** Bits of capabilities(7). */
 const CAPABILITY = { NET_ADMIN: 12, SYS_ADMIN: 21, PERFMON: 38, BPF: 39 } as const;
