@@ -5,7 +5,7 @@
  */
 import { chmodSync, copyFileSync, cpSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { completionScript } from "../src/cli/completion.ts";
+import { completionScript } from "../src/cli/completion/completion.ts";
 import { packageVersion } from "../src/cli/package-version.ts";
 import { wholeProgram } from "../src/cli/program.ts";
 import { manPages } from "./package/man-page.ts";

@@ -19,11 +19,11 @@ import { collectLeftovers } from "../node-agent/sandbox/private-remains.ts";
 import { exclusively } from "../node-agent/sandbox/private-slots.ts";
 import { fold } from "../terminal/fit.ts";
 import { lineWidth } from "../terminal/width.ts";
+import { addOutputOption, addPinOptions, keptDirectoryOf, type PinOptions, pinsOf } from "./agent/node-options.ts";
 import { endSignal } from "./end-signal.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
-import { addOutputOption, addPinOptions, keptDirectoryOf, type PinOptions, pinsOf } from "./node-options.ts";
-import { RUN_FOLDER, RUN_PREFIX } from "./run-pins.ts";
+import { RUN_FOLDER, RUN_PREFIX } from "./run/run-pins.ts";
 
 interface DetachOptions extends PinOptions {
   all?: boolean;

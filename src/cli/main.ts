@@ -5,7 +5,7 @@
  */
 import { CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../api/errors.ts";
-import { candidates, candidatesText } from "./candidates.ts";
+import { candidates, candidatesText } from "./completion/candidates.ts";
 import { errorLine } from "./error-line.ts";
 import { ExitStatus } from "./exit-status.ts";
 import { program } from "./program.ts";

@@ -17,10 +17,10 @@ import { remedyOf } from "../policy/explain/remedy.ts";
 import { parseIp } from "../policy/table/addresses.ts";
 import { visibleLength } from "../terminal/fit.ts";
 import { reportText } from "./doctor.ts";
-import { explanationText } from "./explain-text.ts";
+import { explanationText } from "./explain/explain-text.ts";
 import { statusText } from "./status.ts";
-import { validatePaths } from "./validate.ts";
-import { setReportText } from "./validate-report.ts";
+import { validatePaths } from "./validate/validate.ts";
+import { setReportText } from "./validate/validate-report.ts";
 
 process.env.TZ = "UTC";
 process.env.NO_COLOR = "1";

@@ -12,12 +12,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: "validate",
     summary: "check SecurityProfile manifests",
-    load: async () => (await import("./validate.ts")).validateCommand(),
+    load: async () => (await import("./validate/validate.ts")).validateCommand(),
   },
   {
     name: "explain",
     summary: "say whether traffic would be allowed, and by which rule",
-    load: async () => (await import("./explain.ts")).explainCommand(),
+    load: async () => (await import("./explain/explain.ts")).explainCommand(),
   },
   {
     name: "doctor",
@@ -27,12 +27,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: "agent",
     summary: "enforce profiles on this node: a cluster's, or a folder's",
-    load: async () => (await import("./agent.ts")).agentCommand(),
+    load: async () => (await import("./agent/agent.ts")).agentCommand(),
   },
   {
     name: "run",
     summary: "run one command under its profile",
-    load: async () => (await import("./run.ts")).runCommand(),
+    load: async () => (await import("./run/run.ts")).runCommand(),
   },
   {
     name: "operator",
@@ -62,7 +62,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: "completion",
     summary: "print the completions of a shell",
-    load: async () => (await import("./completion.ts")).completionCommand(),
+    load: async () => (await import("./completion/completion.ts")).completionCommand(),
   },
   {
     name: "version",

@@ -7,11 +7,11 @@ import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { factLines } from "../terminal/facts.ts";
 import { tableLines } from "../terminal/table.ts";
 import { lineWidth } from "../terminal/width.ts";
+import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./agent/node-options.ts";
 import { formatDuration } from "./durations.ts";
 import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
-import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./node-options.ts";
-import { trafficLines } from "./traffic-table.ts";
+import { trafficLines } from "./run/traffic-table.ts";
 
 const EXIT_STATUS = `
 ${exitStatusHelp({

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Command } from "commander";
 import { STATUS_SCHEMA } from "../../src/api/schema/schema-status.ts";
-import { agentCommand } from "../../src/cli/agent.ts";
+import { agentCommand } from "../../src/cli/agent/agent.ts";
 import { operatorCommand } from "../../src/cli/operator.ts";
 import { uninstallCommand } from "../../src/cli/uninstall.ts";
 import { watchdogCommand } from "../../src/cli/watchdog.ts";

@@ -5,7 +5,7 @@ import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { SHELLS } from "../../src/cli/completion.ts";
+import { SHELLS } from "../../src/cli/completion/completion.ts";
 import { PROJECT } from "./project.ts";
 
 const destination = mkdtempSync(join(tmpdir(), "pc-install-"));

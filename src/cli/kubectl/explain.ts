@@ -7,9 +7,9 @@ import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import { CLUSTER_DNS } from "../../policy/table/peers.ts";
 import { exitStatusHelp } from "../exit-status.ts";
-import { addQuestionOptions, answer, answerEvent } from "../explain.ts";
-import { readVerdictEvent } from "../explain-event.ts";
-import { type ExplainOptions, parseQuestion } from "../explain-question.ts";
+import { addQuestionOptions, answer, answerEvent } from "../explain/explain.ts";
+import { readVerdictEvent } from "../explain/explain-event.ts";
+import { type ExplainOptions, parseQuestion } from "../explain/explain-question.ts";
 import { Kubectl, KubectlError, type KubeObject } from "./kubectl.ts";
 import { addClusterAccess, type ClusterAccess, namespaceArguments } from "./options.ts";
 

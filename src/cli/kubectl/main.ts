@@ -2,11 +2,11 @@
 
 import { Command, CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../../api/errors.ts";
-import { candidates, candidatesText } from "../candidates.ts";
+import { candidates, candidatesText } from "../completion/candidates.ts";
 import { errorLine } from "../error-line.ts";
 import { ExitStatus } from "../exit-status.ts";
 import { packageVersion } from "../package-version.ts";
-import { validateCommand } from "../validate.ts";
+import { validateCommand } from "../validate/validate.ts";
 import { doctorNodeCommand } from "./doctor.ts";
 import { explainPodCommand } from "./explain.ts";
 import { Kubectl, KubectlError } from "./kubectl.ts";

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { RUN_FOLDER, RUN_PREFIX } from "../../../src/cli/run-pins.ts";
+import { RUN_FOLDER, RUN_PREFIX } from "../../../src/cli/run/run-pins.ts";
 import { deadPinRoots } from "../../../src/node-agent/enforce/detach.ts";
 import { defaultStateDirectory } from "../../../src/node-agent/enforce/state/state.ts";
 

@@ -1,7 +1,7 @@
 /** `--publish [HOSTPORT:]PORT[/udp]` of `portcullis run`. */
-import { UsageError } from "../api/errors.ts";
-import type { PublishedPort } from "../node-agent/sandbox/private-ruleset.ts";
-import { PORT_MAX } from "../policy/table/ports.ts";
+import { UsageError } from "../../api/errors.ts";
+import type { PublishedPort } from "../../node-agent/sandbox/private-ruleset.ts";
+import { PORT_MAX } from "../../policy/table/ports.ts";
 
 /** Appends a port to those before it. @throws UsageError */
 export function collectPublished(text: string, before: PublishedPort[] = []): PublishedPort[] {

@@ -1,6 +1,6 @@
 /** `portcullis completion`: what a shell has to read to complete command lines. The candidates come from the command itself. */
 import { Argument, Command } from "commander";
-import { exitStatusHelp } from "./exit-status.ts";
+import { exitStatusHelp } from "../exit-status.ts";
 
 const BASH = `# bash completion for portcullis
 _portcullis() {

@@ -1,8 +1,8 @@
 /** Packet counters as a table: per process and direction how many were allowed, alerted and dropped, and why. */
-import { REASON_WORDS } from "../api/reasons.ts";
-import type { TrafficCount } from "../node-agent/enforce/tables/counters.ts";
-import { fold } from "../terminal/fit.ts";
-import { tableLines } from "../terminal/table.ts";
+import { REASON_WORDS } from "../../api/reasons.ts";
+import type { TrafficCount } from "../../node-agent/enforce/tables/counters.ts";
+import { fold } from "../../terminal/fit.ts";
+import { tableLines } from "../../terminal/table.ts";
 
 const HEADING = ["PROCESS", "DIRECTION", "VERDICT", "PACKETS", "REASON"];
 

@@ -1,24 +1,24 @@
 /** `portcullis agent --operator`: the agent of a node of a cluster. */
 import { hostname } from "node:os";
-import { UsageError } from "../api/errors.ts";
-import { formatHostPort, parseHostPort } from "../net/host-port.ts";
-import { PodWorkloads } from "../node-agent/discovery/pods/pods.ts";
-import { searchDomains } from "../node-agent/discovery/resolv-conf.ts";
-import { readResolvConf } from "../node-agent/discovery/resolv-conf-file.ts";
-import { gateCgroup } from "../node-agent/enforce/attach/gate.ts";
-import { exitNow } from "../node-agent/ffi/libc.ts";
-import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
-import { AgentMetrics } from "../node-agent/uplink/agent-metrics.ts";
-import { ClusterAgent } from "../node-agent/uplink/cluster-agent.ts";
-import { KeptState } from "../node-agent/uplink/kept-state.ts";
-import { PodBindings } from "../node-agent/uplink/pod-bindings.ts";
-import type { HeldState } from "../protocol/held-state.ts";
-import { type Endpoints, serveEndpoints } from "../telemetry/endpoints.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import { UsageError } from "../../api/errors.ts";
+import { formatHostPort, parseHostPort } from "../../net/host-port.ts";
+import { PodWorkloads } from "../../node-agent/discovery/pods/pods.ts";
+import { searchDomains } from "../../node-agent/discovery/resolv-conf.ts";
+import { readResolvConf } from "../../node-agent/discovery/resolv-conf-file.ts";
+import { gateCgroup } from "../../node-agent/enforce/attach/gate.ts";
+import { exitNow } from "../../node-agent/ffi/libc.ts";
+import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
+import { AgentMetrics } from "../../node-agent/uplink/agent-metrics.ts";
+import { ClusterAgent } from "../../node-agent/uplink/cluster-agent.ts";
+import { KeptState } from "../../node-agent/uplink/kept-state.ts";
+import { PodBindings } from "../../node-agent/uplink/pod-bindings.ts";
+import type { HeldState } from "../../protocol/held-state.ts";
+import { type Endpoints, serveEndpoints } from "../../telemetry/endpoints.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { endSignal } from "../end-signal.ts";
+import { packageVersion } from "../package-version.ts";
 import type { ClusterAgentCommandOptions } from "./cluster-options.ts";
-import { endSignal } from "./end-signal.ts";
 import { hookSetsOf, keptDirectoryOf, loggerOf, pinsOf, settingsOf, standardOutput } from "./node-options.ts";
-import { packageVersion } from "./package-version.ts";
 import { takeOver } from "./take-over.ts";
 
 /** Runs until a signal ends it. */

@@ -1,14 +1,20 @@
 /** `portcullis validate`: what the API server and the agent would say to manifests, without either. */
 
 import { Command, Option } from "commander";
-import { PortcullisError } from "../api/errors.ts";
-import type { ManifestProblem } from "../api/manifest.ts";
-import { isValidSet, type ManifestText, type ProfileSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
-import { podWeaknesses, weaknessText } from "../api/weaknesses.ts";
-import { selectProfiles } from "../policy/table/selection.ts";
-import { lineWidth } from "../terminal/width.ts";
-import { exitStatusHelp } from "./exit-status.ts";
-import { readManifestTexts } from "./manifest-files.ts";
+import { PortcullisError } from "../../api/errors.ts";
+import type { ManifestProblem } from "../../api/manifest.ts";
+import {
+  isValidSet,
+  type ManifestText,
+  type ProfileSet,
+  readProfileSet,
+  validProfiles,
+} from "../../api/profile-set.ts";
+import { podWeaknesses, weaknessText } from "../../api/weaknesses.ts";
+import { selectProfiles } from "../../policy/table/selection.ts";
+import { lineWidth } from "../../terminal/width.ts";
+import { exitStatusHelp } from "../exit-status.ts";
+import { readManifestTexts } from "../manifest-files.ts";
 import { setReportText, type UnreadPath, type ValidateOutcome } from "./validate-report.ts";
 
 interface ValidateOptions {

@@ -2,32 +2,27 @@
 import { createWriteStream, openSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { Command, Option } from "commander";
-import { causeText, PortcullisError, UsageError } from "../api/errors.ts";
-import { checkLabelKey, checkLabelValue } from "../api/labels.ts";
-import { readProfileSet } from "../api/profile-set.ts";
-import type { SecurityProfile } from "../api/types.ts";
-import { Agent } from "../node-agent/agent.ts";
-import type { WorkloadSource } from "../node-agent/discovery/workload.ts";
-import { deadPinRoots, detachAll } from "../node-agent/enforce/detach.ts";
-import { acquireLock } from "../node-agent/enforce/state/lock.ts";
-import { defaultStateDirectory } from "../node-agent/enforce/state/state.ts";
-import { readCounters, type TrafficCount } from "../node-agent/enforce/tables/counters.ts";
-import type { OutputFormat } from "../node-agent/events/sinks.ts";
-import { TeeSink } from "../node-agent/events/tee.ts";
-import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
-import { type ReadManifests, readFiles, revisionOf } from "../node-agent/profiles/manifests.ts";
-import type { ProfileRevision } from "../node-agent/profiles/source.ts";
-import { findCommand, SignalRelay } from "../node-agent/sandbox/guest-process.ts";
-import { createPrivateNamespace, type PrivateNamespace } from "../node-agent/sandbox/private-namespace.ts";
-import type { PublishedPort } from "../node-agent/sandbox/private-ruleset.ts";
-import { effectiveSelector, selects } from "../policy/table/selection.ts";
-import type { Logger, LogLevel } from "../telemetry/logger.ts";
-import { lineWidth } from "../terminal/width.ts";
-import { Conversations } from "./conversations.ts";
-import { errorLine } from "./error-line.ts";
-import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
-import { manifestPaths } from "./manifest-files.ts";
-import { requireRoot } from "./node-access.ts";
+import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
+import { checkLabelKey, checkLabelValue } from "../../api/labels.ts";
+import { readProfileSet } from "../../api/profile-set.ts";
+import type { SecurityProfile } from "../../api/types.ts";
+import { Agent } from "../../node-agent/agent.ts";
+import type { WorkloadSource } from "../../node-agent/discovery/workload.ts";
+import { deadPinRoots, detachAll } from "../../node-agent/enforce/detach.ts";
+import { acquireLock } from "../../node-agent/enforce/state/lock.ts";
+import { defaultStateDirectory } from "../../node-agent/enforce/state/state.ts";
+import { readCounters, type TrafficCount } from "../../node-agent/enforce/tables/counters.ts";
+import type { OutputFormat } from "../../node-agent/events/sinks.ts";
+import { TeeSink } from "../../node-agent/events/tee.ts";
+import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
+import { type ReadManifests, readFiles, revisionOf } from "../../node-agent/profiles/manifests.ts";
+import type { ProfileRevision } from "../../node-agent/profiles/source.ts";
+import { findCommand, SignalRelay } from "../../node-agent/sandbox/guest-process.ts";
+import { createPrivateNamespace, type PrivateNamespace } from "../../node-agent/sandbox/private-namespace.ts";
+import type { PublishedPort } from "../../node-agent/sandbox/private-ruleset.ts";
+import { effectiveSelector, selects } from "../../policy/table/selection.ts";
+import type { Logger, LogLevel } from "../../telemetry/logger.ts";
+import { lineWidth } from "../../terminal/width.ts";
 import {
   addLogOption,
   addOutputOption,
@@ -36,11 +31,16 @@ import {
   loggerOf,
   type SettingOptions,
   settingsOf,
-} from "./node-options.ts";
+} from "../agent/node-options.ts";
+import { errorLine } from "../error-line.ts";
+import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
+import { manifestPaths } from "../manifest-files.ts";
+import { requireRoot } from "../node-access.ts";
+import { setReportText } from "../validate/validate-report.ts";
+import { Conversations } from "./conversations.ts";
 import { collectPublished } from "./published-port.ts";
 import { RUN_FOLDER, RUN_PREFIX, runPins } from "./run-pins.ts";
 import { trafficLines } from "./traffic-table.ts";
-import { setReportText } from "./validate-report.ts";
 
 interface RunOptions extends SettingOptions {
   profile: string[];

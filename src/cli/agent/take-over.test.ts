@@ -5,10 +5,10 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { silentLogger } from "../kube/testing/silence.ts";
-import { detachAll } from "../node-agent/enforce/detach.ts";
-import { Enforcement } from "../node-agent/enforce/enforcement.ts";
-import { DEFAULT_SETTINGS } from "../node-agent/enforce/tables/settings.ts";
+import { silentLogger } from "../../kube/testing/silence.ts";
+import { detachAll } from "../../node-agent/enforce/detach.ts";
+import { Enforcement } from "../../node-agent/enforce/enforcement.ts";
+import { DEFAULT_SETTINGS } from "../../node-agent/enforce/tables/settings.ts";
 import { takeOver } from "./take-over.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-to-"));

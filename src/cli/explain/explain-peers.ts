@@ -1,8 +1,13 @@
 /** Selected peers in `portcullis explain`: whose the remote address is, as the caller says. */
-import { UsageError } from "../api/errors.ts";
-import { type Address, familyAddress, familyOf } from "../policy/table/addresses.ts";
-import { matchesPodPeer, NAMESPACE_NAME_LABEL, type PeerPrefixes, type PeerResolver } from "../policy/table/peers.ts";
-import { ADDRESS_BITS } from "../policy/table/prefixes.ts";
+import { UsageError } from "../../api/errors.ts";
+import { type Address, familyAddress, familyOf } from "../../policy/table/addresses.ts";
+import {
+  matchesPodPeer,
+  NAMESPACE_NAME_LABEL,
+  type PeerPrefixes,
+  type PeerResolver,
+} from "../../policy/table/peers.ts";
+import { ADDRESS_BITS } from "../../policy/table/prefixes.ts";
 
 export interface PeerOptions {
   namespace: string;

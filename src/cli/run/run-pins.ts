@@ -1,6 +1,6 @@
 /** Where `portcullis run` pins: each run has a folder of its own, beside the agent's. */
 import { dirname, join } from "node:path";
-import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../node-agent/enforce/state/state.ts";
+import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../../node-agent/enforce/state/state.ts";
 
 export const RUN_PREFIX = "portcullis-run-";
 export const RUN_FOLDER = dirname(DEFAULT_PIN_ROOT);

@@ -1,22 +1,22 @@
 /** `portcullis agent`: the agent of one machine without a cluster, or (--operator) of a node of one. */
 import { Command, Option } from "commander";
-import { UsageError } from "../api/errors.ts";
-import { Agent } from "../node-agent/agent.ts";
-import { NamedNamespaces } from "../node-agent/discovery/namespaces/named-namespaces.ts";
-import { parseNamedNamespace } from "../node-agent/discovery/namespaces/namespace-argument.ts";
-import { gateCgroup } from "../node-agent/enforce/attach/gate.ts";
-import { acquireLock } from "../node-agent/enforce/state/lock.ts";
-import type { OutputFormat } from "../node-agent/events/sinks.ts";
-import { exitNow } from "../node-agent/ffi/libc.ts";
-import { ForeignFiles } from "../node-agent/foreign-files/foreign-files.ts";
-import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../node-agent/node-guard.ts";
-import { ProfileFolder } from "../node-agent/profiles/folder.ts";
-import type { Logger, LogLevel } from "../telemetry/logger.ts";
+import { UsageError } from "../../api/errors.ts";
+import { Agent } from "../../node-agent/agent.ts";
+import { NamedNamespaces } from "../../node-agent/discovery/namespaces/named-namespaces.ts";
+import { parseNamedNamespace } from "../../node-agent/discovery/namespaces/namespace-argument.ts";
+import { gateCgroup } from "../../node-agent/enforce/attach/gate.ts";
+import { acquireLock } from "../../node-agent/enforce/state/lock.ts";
+import type { OutputFormat } from "../../node-agent/events/sinks.ts";
+import { exitNow } from "../../node-agent/ffi/libc.ts";
+import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
+import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../../node-agent/node-guard.ts";
+import { ProfileFolder } from "../../node-agent/profiles/folder.ts";
+import type { Logger, LogLevel } from "../../telemetry/logger.ts";
+import { formatDuration, parseDuration } from "../durations.ts";
+import { endSignal } from "../end-signal.ts";
+import { exitStatusHelp } from "../exit-status.ts";
+import { requireRoot } from "../node-access.ts";
 import { addClusterOptions, type ClusterAgentCommandOptions } from "./cluster-options.ts";
-import { formatDuration, parseDuration } from "./durations.ts";
-import { endSignal } from "./end-signal.ts";
-import { exitStatusHelp } from "./exit-status.ts";
-import { requireRoot } from "./node-access.ts";
 import {
   addHookOption,
   addLogOption,

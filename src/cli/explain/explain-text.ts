@@ -2,15 +2,15 @@
 
 import { styleText } from "node:util";
 import { stringify } from "yaml";
-import { printable } from "../api/printable.ts";
-import { REASON_WORDS } from "../api/reasons.ts";
-import type { BlockReport, Explanation, Question } from "../policy/explain/explain.ts";
-import type { Layer, LayerReport, Traffic } from "../policy/explain/explain-layers.ts";
-import type { Remedy } from "../policy/explain/remedy.ts";
-import { familyOf, formatIp } from "../policy/table/addresses.ts";
-import { protocolName } from "../policy/table/ports.ts";
-import { fold } from "../terminal/fit.ts";
-import { tableLines } from "../terminal/table.ts";
+import { printable } from "../../api/printable.ts";
+import { REASON_WORDS } from "../../api/reasons.ts";
+import type { BlockReport, Explanation, Question } from "../../policy/explain/explain.ts";
+import type { Layer, LayerReport, Traffic } from "../../policy/explain/explain-layers.ts";
+import type { Remedy } from "../../policy/explain/remedy.ts";
+import { familyOf, formatIp } from "../../policy/table/addresses.ts";
+import { protocolName } from "../../policy/table/ports.ts";
+import { fold } from "../../terminal/fit.ts";
+import { tableLines } from "../../terminal/table.ts";
 
 const LAYER_NAMES = {
   binary: "Binary",

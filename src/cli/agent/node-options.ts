@@ -2,15 +2,15 @@
 import { basename, join, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { type Command, Option } from "commander";
-import { UsageError } from "../api/errors.ts";
-import { HOOK_SETS, type HookSet } from "../node-agent/enforce/attach/function-hooks.ts";
-import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../node-agent/enforce/state/state.ts";
-import { DEFAULT_SETTINGS, type NodeSettings } from "../node-agent/enforce/tables/settings.ts";
-import { LineSink, OUTPUT_FORMATS, type OutputFormat } from "../node-agent/events/sinks.ts";
-import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
-import { wantsColours } from "../terminal/colours.ts";
-import { lineWidth } from "../terminal/width.ts";
-import { formatDuration, parseDuration } from "./durations.ts";
+import { UsageError } from "../../api/errors.ts";
+import { HOOK_SETS, type HookSet } from "../../node-agent/enforce/attach/function-hooks.ts";
+import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../../node-agent/enforce/state/state.ts";
+import { DEFAULT_SETTINGS, type NodeSettings } from "../../node-agent/enforce/tables/settings.ts";
+import { LineSink, OUTPUT_FORMATS, type OutputFormat } from "../../node-agent/events/sinks.ts";
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../../telemetry/logger.ts";
+import { wantsColours } from "../../terminal/colours.ts";
+import { lineWidth } from "../../terminal/width.ts";
+import { formatDuration, parseDuration } from "../durations.ts";
 
 export interface SettingOptions {
   dnsPort?: number[];

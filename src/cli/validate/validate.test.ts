@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const PORTCULLIS = fileURLToPath(new URL("../../bin/portcullis", import.meta.url));
-const EXAMPLES = fileURLToPath(new URL("../../examples", import.meta.url));
+const PORTCULLIS = fileURLToPath(new URL("../../../bin/portcullis", import.meta.url));
+const EXAMPLES = fileURLToPath(new URL("../../../examples", import.meta.url));
 const GOOD =
   "apiVersion: security.datadoghq.com/v1\nkind: SecurityProfile\nmetadata: {name: a, labels: {app: a}}\nspec: {}\n";
 const BAD = GOOD.replace("spec: {}", "spec: {actions: [alrt]}");

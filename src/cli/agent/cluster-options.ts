@@ -1,10 +1,10 @@
 /** The options of `portcullis agent` in a cluster. What they lead to is loaded only where they are used. */
 import { hostname } from "node:os";
 import type { Command } from "commander";
-import { POD_LOGS } from "../node-agent/discovery/pods/pod-facts.ts";
-import type { OutputFormat } from "../node-agent/events/sinks.ts";
-import type { StartupFailurePolicy } from "../node-agent/node-guard.ts";
-import type { LogLevel } from "../telemetry/logger.ts";
+import { POD_LOGS } from "../../node-agent/discovery/pods/pod-facts.ts";
+import type { OutputFormat } from "../../node-agent/events/sinks.ts";
+import type { StartupFailurePolicy } from "../../node-agent/node-guard.ts";
+import type { LogLevel } from "../../telemetry/logger.ts";
 import type { HookOptions, PinOptions, SettingOptions } from "./node-options.ts";
 
 export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, HookOptions {

@@ -1,22 +1,22 @@
 /** `portcullis explain`: what profiles mean for one packet, without a kernel, an agent or a cluster. */
 import { Command, Option } from "commander";
-import { causeText, PortcullisError, UsageError } from "../api/errors.ts";
-import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
-import { printableLines } from "../api/printable.ts";
-import { isValidSet, readProfileSet, validProfiles } from "../api/profile-set.ts";
-import type { SecurityProfile } from "../api/types.ts";
-import type { VerdictEvent } from "../node-agent/events/event.ts";
-import { type Explanation, explain, type Question } from "../policy/explain/explain.ts";
-import type { Traffic } from "../policy/explain/explain-layers.ts";
-import { type Remedy, remedyOf } from "../policy/explain/remedy.ts";
-import { formatIp, parseIp } from "../policy/table/addresses.ts";
-import { lineWidth } from "../terminal/width.ts";
-import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
+import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
+import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
+import { printableLines } from "../../api/printable.ts";
+import { isValidSet, readProfileSet, validProfiles } from "../../api/profile-set.ts";
+import type { SecurityProfile } from "../../api/types.ts";
+import type { VerdictEvent } from "../../node-agent/events/event.ts";
+import { type Explanation, explain, type Question } from "../../policy/explain/explain.ts";
+import type { Traffic } from "../../policy/explain/explain-layers.ts";
+import { type Remedy, remedyOf } from "../../policy/explain/remedy.ts";
+import { formatIp, parseIp } from "../../policy/table/addresses.ts";
+import { lineWidth } from "../../terminal/width.ts";
+import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
+import { readManifestTexts } from "../manifest-files.ts";
 import { questionOfEvent, readVerdictEvent } from "./explain-event.ts";
 import { remotePeer } from "./explain-peers.ts";
 import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
 import { explanationText } from "./explain-text.ts";
-import { readManifestTexts } from "./manifest-files.ts";
 
 const EXAMPLES = `
 Examples:

@@ -1,8 +1,8 @@
 /** How an agent begins where another version has left its pins. */
-import { detachAll } from "../node-agent/enforce/detach.ts";
-import { PinsIncompatibleError } from "../node-agent/enforce/errors.ts";
-import { type AgentLock, acquireLock } from "../node-agent/enforce/state/lock.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import { detachAll } from "../../node-agent/enforce/detach.ts";
+import { PinsIncompatibleError } from "../../node-agent/enforce/errors.ts";
+import { type AgentLock, acquireLock } from "../../node-agent/enforce/state/lock.ts";
+import type { Logger } from "../../telemetry/logger.ts";
 
 import { lockRemade } from "./node-options.ts";
 
