@@ -15,6 +15,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Ajv } from "ajv";
 import { PortcullisError } from "../../src/api/errors.ts";
 import { STATUS_SCHEMA } from "../../src/api/schema/schema-status.ts";
+import { type Endpoints, serveEndpoints } from "../../src/endpoints/endpoints.ts";
 import {
   AgentMessageSchema,
   HelloSchema,
@@ -32,7 +33,6 @@ import { HeldState, StateParts } from "../../src/protocol/held-state.ts";
 import { checkOperatorMessage } from "../../src/protocol/message-checks.ts";
 import { OBSERVE_PATH } from "../../src/protocol/observe.ts";
 import { DISTRIBUTION_SERVICE } from "../../src/protocol/service.ts";
-import { type Endpoints, serveEndpoints } from "../../src/telemetry/endpoints.ts";
 import { mutated, randomMessage } from "./random-message.ts";
 
 const nothing = () => {};

@@ -1,6 +1,7 @@
 /** `portcullis agent --operator`: the agent of a node of a cluster. */
 import { hostname } from "node:os";
 import { UsageError } from "../../api/errors.ts";
+import { type Endpoints, serveEndpoints } from "../../endpoints/endpoints.ts";
 import { formatHostPort, parseHostPort } from "../../net/host-port.ts";
 import { PodWorkloads } from "../../node-agent/discovery/pods/pods.ts";
 import { searchDomains } from "../../node-agent/discovery/resolv-conf.ts";
@@ -13,7 +14,6 @@ import { ClusterAgent } from "../../node-agent/uplink/cluster-agent.ts";
 import { KeptState } from "../../node-agent/uplink/kept-state.ts";
 import { PodBindings } from "../../node-agent/uplink/pod-bindings.ts";
 import type { HeldState } from "../../protocol/held-state.ts";
-import { type Endpoints, serveEndpoints } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { endSignal } from "../end-signal.ts";
 import { packageVersion } from "../package-version.ts";

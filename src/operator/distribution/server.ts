@@ -9,6 +9,7 @@ import {
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
+import { ListenError, parseListenAddress } from "../../endpoints/endpoints.ts";
 import type { Hello, Observations, Watches } from "../../gen/agent_pb.js";
 import { TokenBuckets } from "../../kube/token-buckets.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
@@ -23,7 +24,6 @@ import {
   MAX_MESSAGE_BYTES,
 } from "../../protocol/service.ts";
 import type { NodeState } from "../../protocol/state-message.ts";
-import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";

@@ -3,6 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { causeText } from "../../api/errors.ts";
+import { ListenError, parseListenAddress } from "../../endpoints/endpoints.ts";
 import type { TokenUser } from "../../kube/access/token-review.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
@@ -10,7 +11,6 @@ import { ConnectionLimits, type DropReason, peerOf } from "../../net/connection-
 import { parseHostPort } from "../../net/host-port.ts";
 import { HTTP_SERVER_OPTIONS, limitHttpServer } from "../../net/http-limits.ts";
 import { OBSERVE_PATH, type ObserveRequest } from "../../protocol/observe.ts";
-import { ListenError, parseListenAddress } from "../../telemetry/endpoints.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { TokenBucket } from "../../timing/token-bucket.ts";
 import type { ObserverAccess } from "./access.ts";

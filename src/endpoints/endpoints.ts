@@ -7,8 +7,8 @@ import { Worker } from "node:worker_threads";
 import type { Registry } from "prom-client";
 import { causeText, PortcullisError, UnreadableError, UsageError } from "../api/errors.ts";
 import type { DropReason } from "../net/connection-limits.ts";
-import type { EndpointsWorkerData, FromWorker, ToWorker } from "./endpoints-messages.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { EndpointsWorkerData, FromWorker, ToWorker } from "./messages.ts";
 
 /** What is wrong, in words, one line each; none: all is well. */
 export type HealthCheck = () => string[];
@@ -89,7 +89,7 @@ class EndpointsThread {
   }
 
   #spawn(): Promise<{ probePort: number; metricsPort: number }> {
-    const worker = new Worker(new URL("./endpoints-worker.ts", import.meta.url), {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData: this.#data,
       resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 },
     });

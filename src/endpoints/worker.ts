@@ -5,7 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { causeText } from "../api/errors.ts";
 import { type ConnectionLimitOptions, ConnectionLimits, peerOf } from "../net/connection-limits.ts";
 import { HTTP_SERVER_OPTIONS, limitHttpServer } from "../net/http-limits.ts";
-import type { EndpointListener, EndpointsWorkerData, FromWorker, ToWorker } from "./endpoints-messages.ts";
+import type { EndpointListener, EndpointsWorkerData, FromWorker, ToWorker } from "./messages.ts";
 import { MetricsText } from "./metrics-text.ts";
 import { TokenVerdicts } from "./token-verdicts.ts";
 
@@ -90,7 +90,7 @@ async function metricsServer(): Promise<http.Server> {
   // An agent has no use for these, and a thread of its own costs memory on every node.
   const { default: https } = await import("node:https");
   const { CertificateFiles } = await import("../net/certificate-files.ts");
-  const { createLogger } = await import("./logger.ts");
+  const { createLogger } = await import("../telemetry/logger.ts");
   const server = https.createServer(HTTP_SERVER_OPTIONS, take);
   const files = new CertificateFiles(data.tls, createLogger());
   files.addIdentityCertificateListener((pair) => {

@@ -9,10 +9,10 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { eventually } from "../kube/testing/silence.ts";
 import { busyTurns } from "../net/testing/loop-turns.ts";
+import { createLogger } from "../telemetry/logger.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
+import { OPERATOR_METRICS } from "../telemetry/operator-metrics.ts";
 import { type EndpointOptions, isLoopback, parseListenAddress, serveEndpoints } from "./endpoints.ts";
-import { createLogger } from "./logger.ts";
-import { createMetrics } from "./metrics.ts";
-import { OPERATOR_METRICS } from "./operator-metrics.ts";
 
 const log = createLogger({ write: () => {} });
 const closing: (() => unknown)[] = [];
