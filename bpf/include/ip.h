@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * From bytes to `struct packet`: Ethernet, IPv4 with options (RFC 791), IPv6 with extension headers (RFC 8200), fragments. The
- * rules for what is ill-formed are stated a second time, independently, in src/policy/reference/packet-ip.ts, and fuzzed against these.
+ * rules for what is ill-formed are stated a second time, independently, in src/policy/packet/packet-ip.ts, and fuzzed against these.
  */
 #ifndef PORTCULLIS_IP_H
 #define PORTCULLIS_IP_H

@@ -5,8 +5,8 @@
  * one that was let in may have been taken over since.
  */
 import type { Socket } from "node:net";
-import { TokenBuckets } from "../kube/token-buckets.ts";
 import type { TokenBucket } from "../timing/token-bucket.ts";
+import { TokenBuckets } from "../timing/token-buckets.ts";
 
 export interface ConnectionLimitOptions {
   /** Connections of strangers, in all and of one peer. */

@@ -4,7 +4,7 @@
  */
 
 import type { SecurityProfile } from "../api/types.ts";
-import { describeDiff, diffTables } from "../policy/table/diff.ts";
+import { describeDiff, diffTables } from "../policy/explain/diff.ts";
 import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { Enforcement } from "./enforce/enforcement.ts";

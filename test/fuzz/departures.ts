@@ -1,6 +1,6 @@
 /** What has left a workload, and what has made it leave. */
-import type { IpPacket, Packet } from "../../src/policy/reference/packet.ts";
-import { parsePacket } from "../../src/policy/reference/packet-parser.ts";
+import type { IpPacket, Packet } from "../../src/policy/packet/packet.ts";
+import { parsePacket } from "../../src/policy/packet/packet-parser.ts";
 import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
 
 /** Whether a step by which a socket sends has made this packet leave. */

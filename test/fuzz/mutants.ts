@@ -1,8 +1,9 @@
 /** Evaluators with one fault each. Fuzzing that does not find all of them would not find such a fault in the kernel either. */
+
+import type { Packet } from "../../src/policy/packet/packet.ts";
 import { evaluate, type PacketContext } from "../../src/policy/reference/evaluate.ts";
 import { isIcmpError, quotedEnds, type SocketFacts } from "../../src/policy/reference/flows.ts";
 import { isNeighbourDiscovery } from "../../src/policy/reference/link-control.ts";
-import type { Packet } from "../../src/policy/reference/packet.ts";
 import type { Flow, WorkloadState } from "../../src/policy/reference/state.ts";
 import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/table/tables.ts";
 import type { Evaluate } from "./compare.ts";

@@ -1,5 +1,5 @@
 /** Turns well-formed frames into others. */
-import { ETHERTYPES } from "../../src/policy/reference/packet.ts";
+import { ETHERTYPES } from "../../src/policy/packet/packet.ts";
 import type { Random } from "../../src/policy/testing/random.ts";
 
 const ETHERNET_LENGTH = 14;

@@ -1,6 +1,6 @@
 /** The other ends of a case's connections: they know their sequence numbers, and say what they are told to. */
 
-import type { IpPacket } from "../../src/policy/reference/packet.ts";
+import type { IpPacket } from "../../src/policy/packet/packet.ts";
 import { parseIp } from "../../src/policy/table/addresses.ts";
 import { frame, HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { ip } from "../packets/ip.ts";

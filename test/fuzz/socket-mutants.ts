@@ -1,5 +1,5 @@
 /** Judges of sockets with one fault each, by what is wrong. Each is the fault behind an attack that has succeeded once. */
-import type { Packet } from "../../src/policy/reference/packet.ts";
+import type { Packet } from "../../src/policy/packet/packet.ts";
 import {
   contextOf,
   type Exit,
@@ -8,7 +8,7 @@ import {
   type SocketContext,
   senderOf,
 } from "../../src/policy/reference/sockets.ts";
-import type { Subject } from "../../src/policy/reference/state.ts";
+import type { Subject } from "../../src/policy/table/subject.ts";
 import { REFERENCE, type SocketJudge } from "./socket-run.ts";
 
 type SenderOf = SocketJudge["senderOf"];

@@ -1,9 +1,9 @@
 /** Runs a case with real sockets through the kernel and the reference evaluator, and tells where they differ. */
 import type { Direction, Verdict } from "../../src/api/reasons.ts";
+import type { IpPacket, Packet } from "../../src/policy/packet/packet.ts";
+import { parsePacket } from "../../src/policy/packet/packet-parser.ts";
 import { evaluate } from "../../src/policy/reference/evaluate.ts";
 import { evaluateReceiver } from "../../src/policy/reference/evaluate-receiver.ts";
-import type { IpPacket, Packet } from "../../src/policy/reference/packet.ts";
-import { parsePacket } from "../../src/policy/reference/packet-parser.ts";
 import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
 import * as sockets from "../../src/policy/reference/sockets.ts";
 import { createState, type WorkloadState } from "../../src/policy/reference/state.ts";

@@ -1,10 +1,10 @@
 /** The sockets of a case: each as the kernel has it, and as the reference evaluator knows it. */
 
 import { closeFd } from "../../src/node-agent/ffi/libc.ts";
-import { type IpPacket, TCP_FLAGS } from "../../src/policy/reference/packet.ts";
+import { type IpPacket, TCP_FLAGS } from "../../src/policy/packet/packet.ts";
 import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
-import type { Subject } from "../../src/policy/reference/state.ts";
 import { parseIp } from "../../src/policy/table/addresses.ts";
+import type { Subject } from "../../src/policy/table/subject.ts";
 import { WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { PROTOCOL } from "../packets/transport.ts";
 import type { ProcessRef } from "../rig/classifier-rig.ts";

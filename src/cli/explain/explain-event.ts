@@ -5,9 +5,9 @@ import type { AgentEvent, VerdictEvent } from "../../node-agent/events/event.ts"
 import { checkEvent } from "../../node-agent/events/schema.ts";
 import type { Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
-import type { Subject } from "../../policy/reference/state.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../../policy/table/ports.ts";
+import type { Subject } from "../../policy/table/subject.ts";
 
 const STANDARD_INPUT = "-";
 const APPLICATIONS = ["dns", "http", "tls"] as const;

@@ -4,9 +4,9 @@ import { checkName, normalizeName } from "../../api/names.ts";
 import type { Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import type { Application } from "../../policy/reference/applications.ts";
-import type { Subject } from "../../policy/reference/state.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
 import { PORT_MAX, PROTOCOL_NUMBERS } from "../../policy/table/ports.ts";
+import type { Subject } from "../../policy/table/subject.ts";
 import { labelsOf, type PeerOptions } from "./explain-peers.ts";
 
 export interface ExplainOptions extends PeerOptions {

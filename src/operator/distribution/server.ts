@@ -11,7 +11,6 @@ import {
 import { causeText } from "../../api/errors.ts";
 import { ListenError, parseListenAddress } from "../../endpoints/endpoints.ts";
 import type { Hello, Observations, Watches } from "../../gen/agent_pb.js";
-import { TokenBuckets } from "../../kube/token-buckets.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
 import { ConnectionLimits, type DropReason } from "../../net/connection-limits.ts";
@@ -25,6 +24,7 @@ import {
 } from "../../protocol/service.ts";
 import type { NodeState } from "../../protocol/state-message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { TokenBuckets } from "../../timing/token-buckets.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
 import { Gate } from "./gate.ts";

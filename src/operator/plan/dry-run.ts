@@ -1,8 +1,8 @@
 /** What the operator would tell the nodes, without telling anybody: `portcullis operator --dry-run`. */
 
 import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
+import { describeDiff, diffTables } from "../../policy/explain/diff.ts";
 import { parseRuleset, parseSkeleton } from "../../policy/serialize/serialize-parts.ts";
-import { describeDiff, diffTables } from "../../policy/table/diff.ts";
 import { compareText } from "../../policy/table/names.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { stateMessages } from "../../protocol/state-message.ts";

@@ -10,13 +10,14 @@ import { blocksOf, type CompileOptions, compileTable, profileName } from "../com
 import type { Application } from "../reference/applications.ts";
 import { verdictOf } from "../reference/evaluate.ts";
 import { judgeApplication, judgeLayers, judgeQuestion, rightsOf, toldReason } from "../reference/rights.ts";
-import { createState, learn, learnerKey, type Rights, type Subject } from "../reference/state.ts";
+import { createState, learn, learnerKey, type Rights } from "../reference/state.ts";
 import { familyOf } from "../table/addresses.ts";
 import type { Block } from "../table/blocks.ts";
 import { effectOf } from "../table/effect.ts";
 import { findBinary, originsOf } from "../table/lookup.ts";
 import { compareText } from "../table/names.ts";
 import { type SelectableWorkload, selects } from "../table/selection.ts";
+import type { Subject } from "../table/subject.ts";
 import type { BlockOrigin, RuleTable } from "../table/tables.ts";
 import { explainLayers, hasApplication, type LayerReport, type Traffic } from "./explain-layers.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules, SecurityProfile } from "../../api/types.ts";
-import type { Subject } from "../reference/state.ts";
 import { parseIp } from "../table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
+import type { Subject } from "../table/subject.ts";
 import { egressProfile, ingressProfile, profileOf } from "../testing/profiles.ts";
 import { Random } from "../testing/random.ts";
 import { explain, type Question } from "./explain.ts";

@@ -12,10 +12,10 @@ import type {
   SecurityProfile,
 } from "../../api/types.ts";
 import { type CompileOptions, profileName } from "../compile/compile.ts";
-import type { Subject } from "../reference/state.ts";
 import { familyOf, formatIp, parseIp } from "../table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import { selects } from "../table/selection.ts";
+import type { Subject } from "../table/subject.ts";
 import { type BlockReport, type Explanation, explain, type Question } from "./explain.ts";
 import type { Layer, Traffic } from "./explain-layers.ts";
 

@@ -1,11 +1,11 @@
 /** Attacks that a profile may list (section 8 of the contract). The workload's kernel is the origin of none. */
 import type { Reason } from "../../api/reasons.ts";
 import type { Attack } from "../../api/types.ts";
+import type { ArpPacket, IpPacket } from "../packet/packet.ts";
 import { type Address, mapIpv4 } from "../table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import { bytesToNumber } from "../table/prefixes.ts";
 import { icmpv6Type, isNeighbourDiscovery, ND } from "./link-control.ts";
-import type { ArpPacket, IpPacket } from "./packet.ts";
 import { isFromKernel, type Sender } from "./provenance.ts";
 import type { WorkloadState } from "./state.ts";
 

@@ -1,17 +1,18 @@
 /** Flows in the reference evaluator: one judgement for a conversation, for as long as what it rests on holds. */
 import type { Direction, Reason } from "../../api/reasons.ts";
+import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
 import { effectOf } from "../table/effect.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
+import type { Subject } from "../table/subject.ts";
 import type { RuleTable } from "../table/tables.ts";
 import { type Application, recognizeApplication } from "./applications.ts";
 import { ipAttack } from "./evaluate-attacks.ts";
 import { judgeDns } from "./evaluate-dns.ts";
 import { beginsConnection, flowKeyOf, initiatorOf, isDnsFlow, isStateful, servicePort, type Tuple } from "./flows.ts";
 import { isLinkControl } from "./link-control.ts";
-import { type IpPacket, TCP_FLAGS } from "./packet.ts";
 import { isCookieAnswer, isKernelReply, type Sender } from "./provenance.ts";
 import { judgeApplication, judgeLayers, rightsOf, toldReason } from "./rights.ts";
-import { type Flow, learnerKey, type Rights, type Subject, type WorkloadState } from "./state.ts";
+import { type Flow, learnerKey, type Rights, type WorkloadState } from "./state.ts";
 
 /** One packet's circumstances: everything that its judgement depends on beside its bytes. */
 export interface Case extends Sender {

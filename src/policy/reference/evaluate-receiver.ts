@@ -3,12 +3,12 @@
  * socket; who gets the packet may be another one, each member of a group, or a raw socket that listens along.
  */
 import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
+import type { IpPacket } from "../packet/packet.ts";
 import { effectOf } from "../table/effect.ts";
 import type { RuleTable } from "../table/tables.ts";
 import { recognizeApplication } from "./applications.ts";
 import { judgeOwnersApplication } from "./evaluate-flow.ts";
 import { flowKeyOf, servicePort, tupleOf } from "./flows.ts";
-import type { IpPacket } from "./packet.ts";
 import { judgeLayers, rightsOf, toldReason } from "./rights.ts";
 import { ownersOf, type Socket } from "./sockets.ts";
 import { type Flow, learnerKey, type Rights, type WorkloadState } from "./state.ts";

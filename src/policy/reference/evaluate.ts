@@ -4,17 +4,18 @@
  */
 import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
 import type { Action } from "../../api/types.ts";
+import type { ArpPacket, IpPacket, Packet } from "../packet/packet.ts";
 import { effectOf } from "../table/effect.ts";
 import { allBlocks, originsOf } from "../table/lookup.ts";
+import type { Subject } from "../table/subject.ts";
 import type { BlockOrigin, RuleTable } from "../table/tables.ts";
 import { arpAttack, ipAttack } from "./evaluate-attacks.ts";
 import { type Case, isAlive, judgeAfresh, judgePayload, noteEnd, socketOf, standingOf } from "./evaluate-flow.ts";
 import { flowKeyOf, isForGroup, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
 import { answersNobody, rememberRequest } from "./kernel-answer.ts";
 import { isArpSound, isLinkArp } from "./link-control.ts";
-import type { ArpPacket, IpPacket, Packet } from "./packet.ts";
 import { isFromKernel } from "./provenance.ts";
-import type { Flow, Rights, Subject, WorkloadState } from "./state.ts";
+import type { Flow, Rights, WorkloadState } from "./state.ts";
 
 /** What is known about a packet beside its bytes. */
 export interface PacketContext {

@@ -1,11 +1,12 @@
 /** Which flow a packet belongs to, and who began it. */
 import type { Direction } from "../../api/reasons.ts";
+import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
+import { behindExtensions } from "../packet/packet-ip.ts";
 import { type Address, formatIp, isMapped, mapIpv4 } from "../table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import { bytesToNumber, type Family } from "../table/prefixes.ts";
-import { type IpPacket, TCP_FLAGS } from "./packet.ts";
-import { behindExtensions } from "./packet-ip.ts";
-import type { EvaluatorSettings, Subject } from "./state.ts";
+import type { Subject } from "../table/subject.ts";
+import type { EvaluatorSettings } from "./state.ts";
 
 const { icmp: ICMP, icmpv6: ICMPV6, tcp: TCP, udp: UDP } = PROTOCOL_NUMBERS;
 

@@ -3,11 +3,11 @@
  * can put a question to it in another's name, so that an answer counts only if somebody outside has asked.
  */
 
+import type { IpPacket } from "../packet/packet.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import type { Family } from "../table/prefixes.ts";
 import type { Case } from "./evaluate-flow.ts";
 import { isIcmpError } from "./flows.ts";
-import type { IpPacket } from "./packet.ts";
 import { isBareTcp, isFromKernel } from "./provenance.ts";
 
 /** Echo and, in IPv4, timestamp (RFC 792). An extended echo (RFC 8335) is replied to, and not taken for a request. */

@@ -3,9 +3,9 @@
  * 3376). Where no profile gives a `default`, it passes if the kernel says it, or a neighbour does.
  */
 
+import type { ArpPacket, IpPacket } from "../packet/packet.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import type { RuleTable } from "../table/tables.ts";
-import type { ArpPacket, IpPacket } from "./packet.ts";
 import { isFromKernel, isIgmp, type Sender } from "./provenance.ts";
 import type { WorkloadState } from "./state.ts";
 

@@ -1,9 +1,10 @@
 /** Who has made a packet: what a process sends, and what the workload's kernel sends by itself. */
 import type { Direction } from "../../api/reasons.ts";
+import { type ArpPacket, type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
+import type { Subject } from "../table/subject.ts";
 import type { SocketFacts } from "./flows.ts";
-import { type ArpPacket, type IpPacket, TCP_FLAGS } from "./packet.ts";
-import type { Flow, Subject } from "./state.ts";
+import type { Flow } from "./state.ts";
 
 /** What is known of a packet's sender. */
 export interface Sender {

@@ -5,9 +5,10 @@ import { allBlocks, findBinary, nameMasks, peerMask, portMask } from "../table/l
 import { reverseName } from "../table/names.ts";
 import type { Family } from "../table/prefixes.ts";
 import { EMPTY_RULESET } from "../table/rulesets.ts";
+import type { Subject } from "../table/subject.ts";
 import type { BlockMask, RuleTable } from "../table/tables.ts";
 import type { Application } from "./applications.ts";
-import { learnedKey, learnerKey, type Rights, type Subject, type WorkloadState } from "./state.ts";
+import { learnedKey, learnerKey, type Rights, type WorkloadState } from "./state.ts";
 
 /** What the layers up to L4 look at. `port` is the service's: remote for egress, local for ingress. */
 export interface Destination {

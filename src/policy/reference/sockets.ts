@@ -1,10 +1,11 @@
 /** The workload's sockets: whose the packets are that leave by them, and who would receive one that comes in. */
+
+import type { IpPacket, Packet } from "../packet/packet.ts";
 import type { Address } from "../table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import type { Family } from "../table/prefixes.ts";
+import type { Subject } from "../table/subject.ts";
 import type { SocketFacts } from "./flows.ts";
-import type { IpPacket, Packet } from "./packet.ts";
-import type { Subject } from "./state.ts";
 
 export interface Socket {
   /** Tells sockets apart. A half-open connection has the one that its socket will have. */

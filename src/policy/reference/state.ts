@@ -1,22 +1,9 @@
 /** What the reference evaluator remembers about one workload: the kernel's maps, as plain collections. */
 import type { Direction, Reason } from "../../api/reasons.ts";
 import { type Address, formatIp } from "../table/addresses.ts";
+import type { Subject } from "../table/subject.ts";
 import type { BlockMask, Ruleset } from "../table/tables.ts";
 import type { Application } from "./applications.ts";
-
-/** A process as far as policy tells processes apart. */
-export interface Subject {
-  /** Resolved path of the executable; null if it could not be told. */
-  path: string | null;
-  /** Path of a script that was executed directly and verified, else null. */
-  script: string | null;
-  /** Name of its container, null where there is none. */
-  container: string | null;
-  /** That container was added to the pod later, for debugging, or is not known (yet). */
-  ephemeral: boolean;
-  /** The file was changed after the container started, is deleted, or a memfd. */
-  modified: boolean;
-}
 
 /** Which rules judge a subject, and which of their blocks still allow the flow. */
 export interface Rights {

@@ -3,9 +3,9 @@
  * The reference evaluator and `explain` are built on these; nothing here is fast, all of it is easy to check.
  */
 
-import type { Subject } from "../reference/state.ts";
 import { compareText } from "./names.ts";
 import { contains, type Family, type Prefix, parsePrefix } from "./prefixes.ts";
+import type { Subject } from "./subject.ts";
 import type { BinaryRules, BlockMask, BlockOrigin, NameRule, PeerRule, Ruleset, RuleTable } from "./tables.ts";
 
 /** The binary of a process and its id in the table, from 1. */

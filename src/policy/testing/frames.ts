@@ -1,5 +1,5 @@
 /** Frames for tests, byte by byte. Not for production: no checksums, and nothing is validated. */
-import { formatMac } from "../reference/packet-parser.ts";
+import { formatMac } from "../packet/packet-parser.ts";
 import { numberToBytes, parseAddress } from "../table/prefixes.ts";
 
 export const OWN_MAC = [2, 0, 0, 0, 0, 1];

@@ -2,10 +2,11 @@
 import type { Direction, Reason } from "../../api/reasons.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import { compileTable } from "../compile/compile.ts";
+import { parsePacket } from "../packet/packet-parser.ts";
 import { evaluate, type Judgement, type PacketContext } from "../reference/evaluate.ts";
-import { parsePacket } from "../reference/packet-parser.ts";
-import { createState, type Standing, type Subject } from "../reference/state.ts";
+import { createState, type Standing } from "../reference/state.ts";
 import { parseIp } from "../table/addresses.ts";
+import type { Subject } from "../table/subject.ts";
 import { ipv4, OWN_MAC_TEXT, tcp, text } from "./frames.ts";
 
 export const OWN = "10.0.0.1";

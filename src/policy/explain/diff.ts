@@ -1,9 +1,9 @@
 /** What changes from one rule table to the next, for `revision` events and dry runs. */
 import { DIRECTIONS } from "../../api/reasons.ts";
 import type { EphemeralMode } from "../../api/types.ts";
-import { type RuleEntry, ruleEntries } from "./entries.ts";
-import { compareText } from "./names.ts";
-import type { Ruleset, RuleTable } from "./tables.ts";
+import { type RuleEntry, ruleEntries } from "../table/entries.ts";
+import { compareText } from "../table/names.ts";
+import type { Ruleset, RuleTable } from "../table/tables.ts";
 
 export type Change = "added" | "removed" | "changed";
 

@@ -1,5 +1,5 @@
 /** A bucket for each of many: peers, nodes. Those that were used last are remembered, the others begin anew. */
-import { TokenBucket } from "../timing/token-bucket.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 /** So many; the oldest go first. */
 const REMEMBERED = 4096;
