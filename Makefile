@@ -7,6 +7,7 @@ CLANG ?= clang
 HOST_ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
 # make build ARCH=arm64: the objects for the other kind of machine, in a folder of their own.
 ARCH := $(HOST_ARCH)
+UNIT_TESTS := $(foreach room,api policy kube/access timing terminal protocol operator/status cli/explain cli/validate,'src/$(room)/**/*.test.ts') 'tools/check-rooms.test.ts'
 BUILD := build/bpf$(if $(filter-out $(HOST_ARCH),$(ARCH)),-$(ARCH))
 OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers processes gate devices flows layout noop))
 BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/abi/*.h)
@@ -88,10 +89,25 @@ generate: build ## Write the generated files again: CRD, ABI codecs, protocol, d
 	$(NODE) tools/generate-events.ts
 	$(NODE) tools/helm/generate-config.ts
 
-.PHONY: verify
-verify: build ## Type check, lint, and check that generated files are up to date
+.PHONY: lint
+lint: setup ## Check types, style, and that rooms import only what they may (tools/rooms.ts)
 	node_modules/.bin/tsc --noEmit
 	node_modules/.bin/biome check --error-on-warnings .
+	$(NODE) tools/check-rooms.ts
+
+.PHONY: format
+format: setup ## Format the source, and sort its imports
+	node_modules/.bin/biome check --write .
+
+.PHONY: test-unit
+test-unit: setup ## Run the tests that need neither root nor BPF
+	@$(NODE) --disable-warning=ExperimentalWarning --test --test-reporter=dot --test-force-exit $(UNIT_TESTS)
+
+.PHONY: check
+check: lint test-unit ## Lint and unit tests: what to run before a commit
+
+.PHONY: verify
+verify: build lint ## Lint, and check that generated files are up to date
 	$(NODE) tools/generate-crd.ts --check
 	$(NODE) tools/generate-abi.ts --check
 	$(NODE) tools/generate-protocol.ts --check

@@ -1,0 +1,62 @@
+/** The rooms of src/, and what each may import. docs/architecture.md says what is in them. */
+
+/**
+ * What a room may import beside itself and the rooms in it: other rooms, with all that is in them, or single files. A file
+ * belongs to the longest name here that it lies below.
+ */
+export const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  api: [],
+  timing: [],
+  terminal: ["api"],
+  // The generated codecs use the functions that read and write numbers.
+  gen: ["node-agent/kernel/codec.ts"],
+  telemetry: ["api"],
+  net: ["api", "telemetry", "timing"],
+  endpoints: ["api", "net", "telemetry"],
+  kube: ["api", "telemetry", "timing"],
+
+  "policy/table": ["api"],
+  "policy/serialize": ["api", "policy/table"],
+  "policy/compile": ["api", "policy/table"],
+  "policy/packet": ["api", "policy/table"],
+  "policy/reference": ["api", "policy/packet", "policy/table"],
+  "policy/explain": ["api", "policy/compile", "policy/packet", "policy/reference", "policy/table"],
+
+  protocol: ["api", "gen", "policy/serialize", "policy/table"],
+
+  operator: ["api", "endpoints", "gen", "kube", "net", "policy", "protocol", "telemetry", "timing"],
+
+  "node-agent": ["api", "endpoints", "gen", "net", "policy", "protocol", "telemetry", "terminal", "timing"],
+  "node-agent/ffi": ["api"],
+  "node-agent/netlink": ["api", "node-agent/ffi"],
+  "node-agent/kernel": ["api", "gen", "node-agent/ffi", "node-agent/netlink"],
+
+  cli: ["api", "endpoints", "kube", "net", "node-agent", "operator", "policy", "protocol", "telemetry", "terminal"],
+};
+
+/** Packages that one room alone may import. */
+export const PACKAGE_ROOMS: Readonly<Record<string, string>> = {
+  koffi: "node-agent/ffi",
+  "@kubernetes/client-node": "kube",
+  commander: "cli",
+};
+
+/** Rooms that compute and nothing else: no files, no processes, no network. */
+export const PURE_ROOMS: readonly string[] = ["api", "policy", "gen"];
+
+/** Modules of Node that reach outside; `node:net` is left out, because it tells addresses apart. */
+export const INPUT_OUTPUT: readonly string[] = [
+  "child_process",
+  "cluster",
+  "dgram",
+  "dns",
+  "fs",
+  "http",
+  "http2",
+  "https",
+  "tls",
+  "worker_threads",
+];
+
+/** More files than this beside their tests are a sign of rooms within. */
+export const FOLDER_FILES_MAX = 16;
