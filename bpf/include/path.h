@@ -30,6 +30,7 @@ struct path_scratch {
 	struct mount *mount;
 	struct dentry *stop_dentry;
 	struct mount *stop_mount;
+	struct mount *root_mount;        /* what the task's root directory is on */
 	__u32 position;                  /* of the text's first byte in `name`, which is filled from its end */
 	__u32 skip;                      /* components to leave out first, one for each leading ".." */
 	__u32 flags;                     /* enum process_flag: what the way up says of the file that it began at */
@@ -137,6 +138,12 @@ static __always_inline enum walk_result prepend(struct path_scratch *scratch, st
 	return WALK_ON;
 }
 
+/* A container's root lies upon the top of its mount tree (pivot_root), where nothing that is mounted in there can lie. */
+static __always_inline int is_root_of_container(struct path_scratch *scratch, struct mount *mount, struct mount *below)
+{
+	return mount == scratch->root_mount && BPF_CORE_READ(mount, mnt_mountpoint) == BPF_CORE_READ(below, mnt.mnt_root);
+}
+
 static __always_inline enum walk_result step(struct path_scratch *scratch)
 {
 	struct dentry *dentry = scratch->dentry;
@@ -155,7 +162,8 @@ static __always_inline enum walk_result step(struct path_scratch *scratch)
 			return WALK_ROOT;
 		scratch->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 		scratch->mount = below;
-		scratch->flags |= PROCESS_MOUNTED;
+		if (!is_root_of_container(scratch, mount, below))
+			scratch->flags |= PROCESS_MOUNTED;
 		return WALK_ON;
 	}
 	if (is_renamed_folder(dentry))
@@ -179,6 +187,7 @@ static __always_inline void set_stop(struct path_scratch *scratch, struct task_s
 	struct dentry *dentry = BPF_CORE_READ(task, fs, root.dentry);
 	struct mount *mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
 
+	scratch->root_mount = mount;
 	if (!is_overlay_root(dentry, mount))
 		return;
 	scratch->stop_dentry = dentry;

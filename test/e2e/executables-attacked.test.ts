@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import { CLOCK, readClock } from "../../src/node-agent/ffi/libc.ts";
+import { ProcessFlag } from "../../src/node-agent/kernel/abi.gen.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";
@@ -54,6 +55,18 @@ lab.agent.write(
 const [forgedTag, forged] = startForged();
 await forged.line("waiting");
 await lab.agent.start();
+
+/** What the kernel side says of the file that a process comes to run. */
+async function flagsOf(verbs: string, comm: string): Promise<number | undefined> {
+  using processes = openMap(lab.agent.pinRoot, "processes");
+  const running = lab.start(shop, stranger, verbs);
+  try {
+    await running.line("waiting");
+    return [...processes.entries()].find(([, process]) => process.comm === comm)?.[1].flags;
+  } finally {
+    await running.kill();
+  }
+}
 
 /** Change times are as of the last tick of the clock, 100 to 1,000 of them a second. */
 const COARSE_CLOCK_MS = 20;
@@ -186,6 +199,15 @@ test("§3 a container's root that is no overlay is its own, too", async () => {
   makeImage(plain, { "opt/app/run": { copyOf: app } });
   bindMount(plain, plain);
   await lab.passes(shop, stranger, `pivot ${plain} exec /opt/app/run ${SEND}`);
+  assert.equal(
+    await flagsOf(`pivot ${plain} exec /opt/app/run wait`, "run"),
+    0,
+    "as in a pod, where what is mounted counts",
+  );
+  mkdirSync(join(plain, "volume"));
+  makeImage(lab.path("other"), { run: { copyOf: app } });
+  bindMount(lab.path("other"), join(plain, "volume"));
+  assert.equal(await flagsOf(`pivot ${plain} exec /volume/run wait`, "run"), ProcessFlag.MOUNTED);
 });
 
 test("§3 attack: without an overlay, a listed file is written over after the container's start", async () => {
