@@ -41,6 +41,8 @@ struct inode___plain {
 };
 
 #define NSEC_PER_SEC 1000000000ULL
+/* From 6.13 on the highest bit says whether somebody has asked (I_CTIME_QUERIED, include/linux/fs.h). */
+#define CTIME_NSEC_MASK 0x3fffffff
 
 /* When a file was changed last, ns since 1970; 0 on an overlay, which has its layers. */
 static __always_inline __u64 change_time(struct inode *inode)
@@ -52,7 +54,8 @@ static __always_inline __u64 change_time(struct inode *inode)
 	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_MAGIC)
 		return 0;
 	if (bpf_core_field_exists(parts->i_ctime_sec))
-		return BPF_CORE_READ(parts, i_ctime_sec) * NSEC_PER_SEC + BPF_CORE_READ(parts, i_ctime_nsec);
+		return BPF_CORE_READ(parts, i_ctime_sec) * NSEC_PER_SEC +
+		       (BPF_CORE_READ(parts, i_ctime_nsec) & CTIME_NSEC_MASK);
 	if (bpf_core_field_exists(hidden->__i_ctime))
 		return BPF_CORE_READ(hidden, __i_ctime.tv_sec) * NSEC_PER_SEC + BPF_CORE_READ(hidden, __i_ctime.tv_nsec);
 	return BPF_CORE_READ(plain, i_ctime.tv_sec) * NSEC_PER_SEC + BPF_CORE_READ(plain, i_ctime.tv_nsec);
