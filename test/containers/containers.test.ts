@@ -147,6 +147,26 @@ test("a binary that was changed in the container is not the image's", async () =
   await passes(shop, "sidecar", 7000, "/bin/other");
 });
 
+/** Ways to lead a listed path to another file where the root is no overlay; times are set back as far as one may. */
+const CHANGES: Readonly<Record<string, string>> = {
+  "written over": "cat /bin/app > /bin/other && touch -d @0 /bin/other",
+  renamed: "cp /bin/app /tmp/new && touch -d @0 /tmp/new && mv /tmp/new /bin/other",
+  linked: "ln -f /bin/linked-1.0 /bin/other",
+};
+
+test("attack: without an overlay, a file that is changed after the container's start is not the image's", async () => {
+  const copied = lab.addPod("copied", { app: "shop" });
+  copied.startCopied("web");
+  await stateOf(copied, "enforced");
+  await known(copied, "web", 7000, "/bin/other");
+  for (const change of Object.values(CHANGES)) {
+    const changed = ["/bin/sh", "-c", `${change} && exec /bin/other "$@"`, "sh"];
+    await stops(copied, "web", 7000, changed, { reason: "BinaryModified", path: "/bin/other" });
+  }
+  await passes(copied, "web", 7000, "/bin/app");
+  lab.removePod(copied);
+});
+
 test("a file that is mounted on a listed path is not the image's, whatever it is", async () => {
   const mounted = lab.addPod("mounted", { app: "shop" });
   const program = lab.lab.program("volume");

@@ -14,8 +14,8 @@ import {
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { ProcessFlag } from "../../src/gen/abi.gen.ts";
 import { CLOCK, readClock } from "../../src/node-agent/ffi/libc.ts";
-import { ProcessFlag } from "../../src/node-agent/kernel/abi.gen.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";

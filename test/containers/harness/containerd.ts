@@ -31,6 +31,8 @@ export interface ContainerOptions {
   command: readonly string[];
   /** Host path -> path inside. */
   mounts?: Readonly<Record<string, string>>;
+  /** What its root is made by; an overlay unless given. `native` copies the image's files. */
+  snapshotter?: "native";
 }
 
 export class Containerd {
@@ -59,13 +61,14 @@ export class Containerd {
   }
 
   /** Starts a container, and returns when its process has been started. */
-  run({ id, image, cgroup, netns, command, mounts = {} }: ContainerOptions): void {
+  run({ id, image, cgroup, netns, command, mounts = {}, snapshotter }: ContainerOptions): void {
     const bound = Object.entries(mounts).flatMap(([source, target]) => [
       "--mount",
       `type=bind,src=${source},dst=${target},options=rbind:rw`,
     ]);
     const place = ["--cgroup", cgroup, "--with-ns", `network:${netns}`];
-    this.#ctr("run", "--detach", ...place, ...bound, image, id, ...command);
+    const made = snapshotter === undefined ? [] : ["--snapshotter", snapshotter];
+    this.#ctr("run", "--detach", ...made, ...place, ...bound, image, id, ...command);
   }
 
   /** Runs a command in a container, as `kubectl exec` does. */

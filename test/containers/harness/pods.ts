@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PodFacts } from "../../../src/node-agent/discovery/pods/pod-facts.ts";
 import type { RunningProcess } from "../../e2e/harness/processes.ts";
-import { CNI_PLUGINS, type Containerd } from "./containerd.ts";
+import { CNI_PLUGINS, type Containerd, type ContainerOptions } from "./containerd.ts";
 
 const SUBNET = "10.88.200.0/24";
 
@@ -89,7 +89,20 @@ export class TestPod {
     if (before !== undefined) this.#place.containerd.remove(before);
     const id = containerId();
     this.#containers.set(name, id);
-    this.#run(id, ["/bin/busybox", "sleep", "3600"], { [this.#terminationLog(name)]: "/dev/termination-log" }, image);
+    this.#run(
+      id,
+      ["/bin/busybox", "sleep", "3600"],
+      { [this.#terminationLog(name)]: "/dev/termination-log" },
+      image === undefined ? {} : { image },
+    );
+  }
+
+  /** Starts a container that does nothing, whose root is no overlay but a copy of the image's files. */
+  startCopied(name: string): void {
+    const id = containerId();
+    this.#containers.set(name, id);
+    const mounts = { [this.#terminationLog(name)]: "/dev/termination-log" };
+    this.#run(id, ["/bin/busybox", "sleep", "3600"], mounts, { snapshotter: "native" });
   }
 
   exec(container: string, ...command: string[]): RunningProcess {
@@ -109,10 +122,15 @@ export class TestPod {
     return `/run/netns/${this.#netns}`;
   }
 
-  #run(id: string, command: readonly string[], mounts: Record<string, string>, image = this.#place.image): void {
-    const { containerd, lab, cgroups } = this.#place;
+  #run(
+    id: string,
+    command: readonly string[],
+    mounts: Record<string, string>,
+    made: Pick<ContainerOptions, "snapshotter"> & { image?: string } = {},
+  ): void {
+    const { containerd, image, lab, cgroups } = this.#place;
     const cgroup = `/${lab}/kubepods/${CGROUPS[cgroups](this.uid, id)}`;
-    containerd.run({ id, image, cgroup, netns: this.#netnsPath, command, mounts });
+    containerd.run({ id, image, cgroup, netns: this.#netnsPath, command, mounts, ...made });
   }
 
   /** The file that a kubelet makes for each container, and mounts into it. */

@@ -12,7 +12,7 @@ import type { Workload } from "../workload.ts";
 import { type ContainerCgroup, containerProcesses, type PodCgroups } from "./pod-cgroups.ts";
 import type { PodFacts } from "./pod-facts.ts";
 import { PodFiles, type PodFilesParts } from "./pod-files.ts";
-import { processNetns, processStart } from "./pod-processes.ts";
+import { firstStarted, processNetns, processStart } from "./pod-processes.ts";
 
 /** A process that stands for the pod, or for one container of it, as long as it lives. */
 interface Witness {
@@ -27,6 +27,8 @@ interface KnownContainer {
   witness: number | null;
   /** The mount that is the container's root: a process that has another one later is no witness. */
   rootMount: string | null;
+  /** When its first process began, ns since 1970: what is changed in its root later is not the image's any more. */
+  started: bigint | null;
 }
 
 /**
@@ -161,7 +163,7 @@ export class PodWatch implements Disposable {
     for (const id of this.#containers.keys()) if (!ids.has(id)) this.#containers.delete(id);
     let unnamed = 0;
     const known = [...processes].flatMap(([{ id, cgroupIds }, pids]) => {
-      const { name, witness, rootMount } = this.#identify(id, pids, facts);
+      const { name, witness, rootMount, started } = this.#identify(id, pids, facts);
       if (name === null) unnamed += 1;
       return name === null
         ? []
@@ -170,6 +172,7 @@ export class PodWatch implements Disposable {
             cgroupId,
             ...(witness === null ? {} : { root: `/proc/${witness}/root` }),
             ...(rootMount === null ? {} : { rootMount }),
+            ...(started === null ? {} : { started }),
             ...(isEphemeral(name, facts) ? { isEphemeral: true } : {}),
           }));
     });
@@ -177,8 +180,9 @@ export class PodWatch implements Disposable {
   }
 
   #identify(id: string, pids: readonly number[], facts: PodFacts | null): KnownContainer {
-    const known = this.#containers.get(id) ?? { name: null, witness: null, rootMount: null };
+    const known = this.#containers.get(id) ?? { name: null, witness: null, rootMount: null, started: null };
     this.#containers.set(id, known);
+    known.started ??= firstStarted(pids);
     if (known.witness !== null && pids.includes(known.witness)) return known;
     known.witness = null;
     for (const { pid } of oldestFirst(pids).slice(0, ASKED_MAX)) {

@@ -15,7 +15,7 @@ import { writeWholeFile } from "./whole-file.ts";
 
 const STATE_VERSION = 1;
 export const STATE_FILE = "state.json";
-/** In a cluster: the operator's last state, which may be in a folder of its own. See src/node-agent/distribution. */
+/** In a cluster: the operator's last state, which may be in a folder of its own. See src/node-agent/uplink. */
 export const KEPT_STATE_FILE = "operator-state.bin";
 /** The same, where a later one could not be written. */
 export const OUTDATED_STATE_FILE = "operator-state.outdated.bin";
