@@ -45,6 +45,8 @@ const QUOTED_HEADERS_MAX = 60;
 interface Finding {
   reason: Reason;
   flow?: Flow;
+  /** Of a first fragment: the later ones are without it. */
+  isForgotten?: true;
 }
 
 /**
@@ -114,7 +116,8 @@ function judgeIp(item: Case, packet: IpPacket): Finding {
   const key = `${direction} ${sender} ${packet.source} ${packet.destination} ${packet.protocol} ${fragment.identification}`;
   if (fragment.part === "later") return { reason: judgeLaterFragment(item, key, fragment.start) };
   const finding = judgeDatagram(item, packet);
-  state.fragments.set(key, { tableHash: table.hash, reason: finding.reason, seen: time, end: fragment.end });
+  if (!finding.isForgotten)
+    state.fragments.set(key, { tableHash: table.hash, reason: finding.reason, seen: time, end: fragment.end });
   return finding;
 }
 
@@ -136,7 +139,7 @@ function judgeDatagram(item: Case, packet: IpPacket): Finding {
   if (direction === "ingress" && isForGroup(packet, state.addresses)) return { reason: "Allowed" };
   const tuple = tupleOf(packet, direction);
   const known = isStateful(packet) ? state.flows.get(flowKeyOf(tuple)) : undefined;
-  if (answersNobody(item, packet, known !== undefined)) return { reason: "Unattributed" };
+  if (answersNobody(item, packet, known !== undefined)) return { reason: "Unattributed", isForgotten: true };
   if (known === undefined) return judgeAfresh(item, packet, tuple, { standing: "new" });
   const standing = standingOf(item, packet, known);
   if (standing === "valid" || standing === "stale") noteEnd(item, packet, known);
@@ -153,7 +156,7 @@ function judgeIcmpError(item: Case, packet: IpPacket): Finding {
   if (attack !== null) return { reason: attack };
   const flow = relatedFlow(item, packet);
   if (flow?.reason === "Allowed" && flow.tableHash === table.hash) return { reason: "Allowed", flow };
-  if (answersNobody(item, packet, false)) return { reason: "Unattributed" };
+  if (answersNobody(item, packet, false)) return { reason: "Unattributed", isForgotten: true };
   return judgeAfresh(item, packet, tupleOf(packet, direction), { standing: "new" });
 }
 
