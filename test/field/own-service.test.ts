@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
+import type { Direction } from "../../src/api/reasons.ts";
+import type { AgentEvent } from "../../src/node-agent/events/event.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Lab } from "../e2e/harness/lab.ts";
 import { egress, ingress, profile } from "../e2e/harness/profiles.ts";
@@ -65,16 +67,17 @@ async function fetchFrom(app: string, program = CURL) {
 test("a pod reaches itself by its Service, and either end is named rightly", async () => {
   const { place, mark, status } = await fetchFrom("web");
   assert.equal(status, "200");
-  const events = lab.agent.events.since(mark, isVerdict).filter(isVerdict);
-  const seen = new Set(
-    events.map(({ verdict, direction, process, src, dst }) =>
-      [verdict, direction, process?.path, direction === "egress" ? dst.ip : src.ip].join(" "),
-    ),
-  );
-  assert.deepEqual([...seen].sort(), [
-    `allowed egress ${CURL} ${SERVICE}`,
-    `allowed ingress ${PYTHON} ${place.gateway4}`,
-  ]);
+  const seen = (event: AgentEvent, direction: Direction, path: string, peer: string) =>
+    isVerdict(event) &&
+    event.verdict === "allowed" &&
+    event.direction === direction &&
+    event.process?.path === path &&
+    (direction === "egress" ? event.dst.ip : event.src.ip) === peer;
+  const { events } = lab.agent;
+  await events.waitFor("curl to the Service", (event) => seen(event, "egress", CURL, SERVICE), { from: mark });
+  const server = (event: AgentEvent) => seen(event, "ingress", PYTHON, place.gateway4);
+  await events.waitFor("the server from the node's address", server, { from: mark });
+  assert.ok(events.since(mark, isVerdict).every((event) => isVerdict(event) && event.verdict === "allowed"));
 });
 
 test("a server that may not be reached from there is not, also by its own pod", async () => {

@@ -204,7 +204,7 @@ test("with its state lost an agent writes everything anew under new numbers, and
   assert.equal(inForce(11)?.id, outcome?.id, "what it has learned stays its own");
   assert.ok((inForce(11)?.tableId ?? 0) > before);
   assert.equal(maps.binaries.size, 2);
-  next.collect();
+  next.collect(Date.now() + 5000);
   assert.deepEqual([maps.binaries.size, maps.rulesets.size], [1, 1]);
 });
 

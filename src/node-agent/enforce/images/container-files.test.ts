@@ -130,10 +130,10 @@ function startProcesses(): [ChildProcess, ChildProcess] {
 function fitWithout(pids: readonly number[], path: string): { listed: string[]; problem: string | null } {
   const program = `
     const { ContainerFiles } = await import("${import.meta.dirname}/container-files.ts");
-    const { ForeignFiles } = await import("${import.meta.dirname}/../foreign-files/foreign-files.ts");
-    const { compileTable } = await import("${import.meta.dirname}/../../policy/compile.ts");
-    const { egressProfile } = await import("${import.meta.dirname}/../../policy/testing/profiles.ts");
-    const { SILENT, testWorkload } = await import("${import.meta.dirname}/testing/workloads.ts");
+    const { ForeignFiles } = await import("${import.meta.dirname}/../../foreign-files/foreign-files.ts");
+    const { compileTable } = await import("${import.meta.dirname}/../../../policy/compile/compile.ts");
+    const { egressProfile } = await import("${import.meta.dirname}/../../../policy/testing/profiles.ts");
+    const { SILENT, testWorkload } = await import("${import.meta.dirname}/../testing/workloads.ts");
     const files = new ForeignFiles({ log: SILENT });
     const profile = egressProfile({ cidr4: ["10.0.0.0/8"] }, ${JSON.stringify(path)});
     for (const process of profile.spec.processes) process.binary = "Any";

@@ -47,7 +47,7 @@ interface Container {
 /** Processes of a container that are tried. */
 const TRIED_MAX = 16;
 
-/** A look that failed is repeated after this long, or once files that hang answer again; listed paths are themselves meanwhile. */
+/** A look that failed is repeated after this long, one that hung once the files answer again; listed paths are themselves meanwhile. */
 const AGAIN_MS = 2_000;
 
 export class ContainerFiles {
@@ -110,7 +110,7 @@ export class ContainerFiles {
       this.#notBefore.delete(containerKey(workload, container));
       this.#problems.delete(containerKey(workload, container));
     } catch (error) {
-      this.#notBefore.set(containerKey(workload, container), steadyNow() + AGAIN_MS);
+      this.#notBefore.set(containerKey(workload, container), steadyNow() + (isHung(error) ? 0 : AGAIN_MS));
       if (error instanceof ForeignFileError) this.#problems.set(containerKey(workload, container), error);
       this.#parts.onError(workload, error);
     }
@@ -148,6 +148,11 @@ function missing(table: RuleTable, { prefix }: Container, files: Readonly<Record
 /** Every profile that lists it says `binary: Any`. */
 function isAny({ egress, ingress }: BinaryRules): boolean {
   return [egress, ingress].every((ruleset) => ruleset.anyBinary === allBlocks(ruleset));
+}
+
+/** Nobody looks again before these files answer, and then at once. */
+function isHung(error: unknown): boolean {
+  return error instanceof ForeignFileError && error.code === "PC_FILES_HUNG";
 }
 
 /** One entry for each container; the others are cgroups that it has made below its own. */
