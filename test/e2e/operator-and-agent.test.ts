@@ -92,7 +92,7 @@ const files = new ForeignFiles({ log });
 
 function startAgent(port: number, caFile: string): ClusterAgent {
   const bindings = new PodBindings(undefined, join(folder, "no-logs"));
-  workloads = new PretendedPods([WEB], bindings, () => join(folder, "root"));
+  workloads = new PretendedPods([WEB], bindings, () => ({ cgroupId: 1n, root: join(folder, "root") }));
   return new ClusterAgent({
     pinRoot,
     stateDirectory,

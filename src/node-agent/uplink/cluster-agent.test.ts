@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -34,7 +35,14 @@ import { PodBindings } from "./pod-bindings.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
-import { makePods, type PretendedPod, PretendedPods, ping, removePods } from "./testing/fake-pods.ts";
+import {
+  makePods,
+  type PretendedContainer,
+  type PretendedPod,
+  PretendedPods,
+  ping,
+  removePods,
+} from "./testing/fake-pods.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-ca-"));
 const pinRoot = `/sys/fs/bpf/pc-ca-test-${process.pid}`;
@@ -58,7 +66,7 @@ class RunningAgent {
   constructor(port: number, startupTimeout = 60_000, keptDirectory = stateDirectory) {
     const kept = new KeptState(keptDirectory);
     const bindings = new PodBindings(kept.load() ?? undefined, join(folder, "no-logs"));
-    this.workloads = new PretendedPods(PODS, bindings, (name) => roots.get(name) ?? root);
+    this.workloads = new PretendedPods(PODS, bindings, (name) => containers.get(name) ?? { cgroupId: 1n, root });
     const address = {
       target: `127.0.0.1:${port}`,
       serverName: "operator.test",
@@ -97,8 +105,8 @@ class RunningAgent {
   }
 }
 
-/** Of pods whose container has another root than the others. */
-const roots = new Map<string, string>();
+/** Of pods whose container is another than the others'. */
+const containers = new Map<string, PretendedContainer>();
 
 let operator: FakeOperator;
 let running: RunningAgent | null = null;
@@ -204,6 +212,31 @@ test("a link in the image gives its rights to its file, and is told", async () =
   assert.deepEqual(status(WEB)?.sharedFiles, [{ listed: "main:/bin/one", file: "/bin/busybox" }]);
 });
 
+test("a container that is restarted in place, with a link that leads elsewhere, has that link followed anew", async () => {
+  const restarted = join(folder, "restarted/root");
+  mkdirSync(join(restarted, "bin"), { recursive: true });
+  for (const file of ["mountinfo", "stat"]) copyFileSync(join(folder, file), join(restarted, "..", file));
+  writeFileSync(join(restarted, "bin/nginx"), "");
+  symlinkSync("nginx", join(restarted, "bin/one"));
+  containers.set(WEB, { cgroupId: 2n, root: restarted });
+  try {
+    const table = tableFor("/bin/one");
+    push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
+    const state = await until("the other file", () => {
+      const files = told(WEB)?.sharedFiles ?? [];
+      return files.some(({ names }) => names.includes("/bin/nginx")) && files;
+    });
+    assert.deepEqual(
+      state.map(({ path, names }) => [path, names]),
+      [["/bin/one", ["/bin/nginx"]]],
+      "what it led to before has no rights any more",
+    );
+    assert.deepEqual(status(WEB)?.sharedFiles, [{ listed: "main:/bin/one", file: "/bin/nginx" }]);
+  } finally {
+    containers.clear();
+  }
+});
+
 test("a table that does not fit leaves the pod's old one in force, and others alone", async () => {
   const before = status(WEB)?.table;
   const many = Array.from({ length: 33 }, (_, n) =>
@@ -233,7 +266,7 @@ test("a pod whose files hang is told of, and everybody else is served", {
   try {
     await once(hung.stdout, "data");
     const pid = readFileSync(`/proc/${hung.pid}/task/${hung.pid}/children`, "utf8").trim();
-    roots.set(WEB, `/proc/${pid}/root${hungRoot}`);
+    containers.set(WEB, { cgroupId: 1n, root: `/proc/${pid}/root${hungRoot}` });
     const table = tableFor("/bin/hanging");
     push([table], bindingOf(WEB, table), bindingOf(SHOP, table));
     await until("the other pod has it", () => status(SHOP)?.table === table.hash);
@@ -252,7 +285,7 @@ test("a pod whose files hang is told of, and everybody else is served", {
     assert.match((await running?.metrics.registry.metrics()) ?? "", /portcullis_agent_file_looks\{result="hung"\} 1/);
   } finally {
     hung.kill("SIGKILL");
-    roots.clear();
+    containers.clear();
   }
   await until("it answers again", () => status(WEB)?.problems.length === 0);
 });

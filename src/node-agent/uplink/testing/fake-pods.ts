@@ -12,21 +12,26 @@ export interface PretendedPod {
   subnet: number;
 }
 
+/** The one container of a pod, as it runs now: one that is started again has another cgroup. */
+export interface PretendedContainer {
+  cgroupId: bigint;
+  root: string;
+}
+
 export class PretendedPods implements WorkloadSource {
   readonly #names: NamedNamespaces;
   readonly #bindings: PodBindings;
   readonly #uids: ReadonlyMap<string, string>;
-  readonly #rootOf: (pod: string) => string;
+  readonly #containerOf: (pod: string) => PretendedContainer;
 
-  /** @param rootOf what the container of a pod has for a root */
-  constructor(pods: readonly PretendedPod[], bindings: PodBindings, rootOf: (pod: string) => string) {
+  constructor(pods: readonly PretendedPod[], bindings: PodBindings, containerOf: (pod: string) => PretendedContainer) {
     const named = pods.map(({ name }) => ({ name, namespace: "default", labels: {} }));
     const onError = (error: unknown) => {
       throw error;
     };
     this.#uids = new Map(pods.map(({ name, uid }) => [name, uid]));
     this.#bindings = bindings;
-    this.#rootOf = rootOf;
+    this.#containerOf = containerOf;
     this.#names = new NamedNamespaces(named, { onError });
   }
 
@@ -55,7 +60,7 @@ export class PretendedPods implements WorkloadSource {
         ...workload,
         ...known,
         podUid,
-        containers: [{ name: "main", cgroupId: 1n, root: this.#rootOf(workload.name) }],
+        containers: [{ name: "main", ...this.#containerOf(workload.name) }],
       };
     };
     return {
