@@ -30,7 +30,7 @@ struct path_scratch {
 	struct mount *mount;
 	struct dentry *stop_dentry;
 	struct mount *stop_mount;
-	struct mount *root_mount;        /* what the task's root directory is on */
+	struct mount *root_mount;        /* what the task's root directory is on, and then what that lies upon */
 	__u32 position;                  /* of the text's first byte in `name`, which is filled from its end */
 	__u32 skip;                      /* components to leave out first, one for each leading ".." */
 	__u32 flags;                     /* enum process_flag: what the way up says of the file that it began at */
@@ -138,10 +138,16 @@ static __always_inline enum walk_result prepend(struct path_scratch *scratch, st
 	return WALK_ON;
 }
 
-/* A container's root lies upon the top of its mount tree (pivot_root), where nothing that is mounted in there can lie. */
+/*
+ * A container's root lies upon the top of its mount tree (pivot_root), where nothing that is mounted in there can lie. That top
+ * may be a pile itself: from 7.0 on, an empty file system is below the first one.
+ */
 static __always_inline int is_root_of_container(struct path_scratch *scratch, struct mount *mount, struct mount *below)
 {
-	return mount == scratch->root_mount && BPF_CORE_READ(mount, mnt_mountpoint) == BPF_CORE_READ(below, mnt.mnt_root);
+	if (mount != scratch->root_mount || BPF_CORE_READ(mount, mnt_mountpoint) != BPF_CORE_READ(below, mnt.mnt_root))
+		return 0;
+	scratch->root_mount = below;
+	return 1;
 }
 
 static __always_inline enum walk_result step(struct path_scratch *scratch)

@@ -440,6 +440,14 @@ static void pivot(struct client *client, char **arguments)
 		fail(arguments[0]);
 }
 
+/* As switch_root(8) and runtimes without pivot_root do: the folder lies upon the root before it. */
+static void move_root(struct client *client, char **arguments)
+{
+	own_mounts(client, arguments);
+	if (chdir(arguments[0]) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
+		fail(arguments[0]);
+}
+
 static void change_root(struct client *client, char **arguments)
 {
 	if (chroot(arguments[0]) || chdir("/"))
@@ -472,6 +480,7 @@ const struct verb process_verbs[] = {
 	{ "descriptor", 0, "", print_descriptor },
 	{ "ownmounts", 0, "", own_mounts },
 	{ "pivot", 1, "FOLDER", pivot },
+	{ "moveroot", 1, "FOLDER", move_root },
 	{ "chroot", 1, "FOLDER", change_root },
 	{ NULL, 0, NULL, NULL },
 };
