@@ -115,10 +115,8 @@ static __always_inline int load_message(struct __sk_buff *skb, __u32 offset, __u
 		size = DNS_MESSAGE_MAX;
 	if (!size)
 		return 0;
-	if (read_bytes(skb, offset, bytes->at, size, DNS_MESSAGE_MASK) < 0) {
-		count_error(ERROR_PACKET_READ);
+	if (read_bytes(skb, offset, bytes->at, size, DNS_MESSAGE_MASK) < 0)
 		return -1;
-	}
 	return size;
 }
 

@@ -109,10 +109,8 @@ static __always_inline int gather_message(struct __sk_buff *skb, struct scratch 
 		__u32 fits = size > DNS_MESSAGE_MAX - held ? DNS_MESSAGE_MAX - held : size;
 
 		barrier_var(at);
-		if (read_bytes(skb, s->stream.offset, part->at + at, fits, DNS_MESSAGE_MASK) < 0) {
-			count_error(ERROR_PACKET_READ);
+		if (read_bytes(skb, s->stream.offset, part->at + at, fits, DNS_MESSAGE_MASK) < 0)
 			return -1;
-		}
 	}
 	if (bpf_map_update_elem(&dns_bytes, &zero, part, BPF_ANY) < 0) {
 		count_error(ERROR_SCRATCH);

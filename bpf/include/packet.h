@@ -80,7 +80,10 @@ static __always_inline long read_bytes(struct __sk_buff *skb, __u32 offset, void
 	barrier_var(length);
 	length = (length - 1) & mask;
 	barrier_var(length);
-	return bpf_skb_load_bytes(skb, offset, to, length + 1);
+	if (bpf_skb_load_bytes(skb, offset, to, length + 1) == 0)
+		return 0;
+	count_error(ERROR_PACKET_READ);
+	return -1;
 }
 
 /* Headers lie in the packet's first piece of memory almost always, and near its beginning. */
