@@ -197,15 +197,15 @@ export class SocketRun {
     sendTo(fd, bytes, socket.remote === null ? destination : null);
   }
 
-  /** What a frame is cut into has no socket, but for the last piece. */
+  /** What a TCP frame is cut into has no socket, but for the last piece; of UDP each has it (__udp_gso_segment). */
   #forge({ slot, frame: hex, offload }: Extract<SocketStep, { kind: "forge" }>): void {
     const held = this.#sockets.get(slot);
     if (held === undefined || held.socket.kind !== "packet") return;
     const bytes = Buffer.from(hex, "hex");
     const forged = parsePacket(bytes);
     this.#sender = (packet, isLast) => {
-      if (forged.kind !== "ip" || !haveSameEnds(forged, packet)) return null;
-      return isLast ? held.socket : "nothing";
+      if (forged.kind !== "ip" || packet.kind !== "ip" || !haveSameEnds(forged, packet)) return null;
+      return isLast || packet.protocol === PROTOCOL.udp ? held.socket : "nothing";
     };
     const header = offloadHeader(bytes, offload);
     sendTo(held.fd, Buffer.concat([header, bytes]), linkAddress(this.#live.insideIfindex, HOST_MAC));
