@@ -10,7 +10,7 @@ ARCH := $(HOST_ARCH)
 UNIT_TESTS := $(foreach room,api policy kube/access timing terminal protocol operator/status cli/explain cli/validate,'src/$(room)/**/*.test.ts') 'tools/check-rooms.test.ts'
 BUILD := build/bpf$(if $(filter-out $(HOST_ARCH),$(ARCH)),-$(ARCH))
 OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers processes gate devices flows layout noop))
-BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/abi/*.h)
+BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/*/*.h)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector \
 	$(if $(filter-out $(HOST_ARCH),$(ARCH)),-include bpf/include/registers.h)

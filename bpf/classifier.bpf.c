@@ -10,10 +10,10 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "fragment.h"
-#include "ip.h"
-#include "kernel_answer.h"
-#include "open_flow.h"
+#include "packet/fragment.h"
+#include "packet/ip.h"
+#include "packet/kernel_answer.h"
+#include "verdict/open_flow.h"
 
 #define MODE_REPORTS (MODE_ALERT | MODE_TRACE_DNS)
 

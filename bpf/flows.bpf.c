@@ -11,10 +11,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "claim.h"
-#include "packet.h"
-#include "registration.h"
-#include "user.h"
+#include "memory/claim.h"
+#include "packet/packet.h"
+#include "socket/registration.h"
+#include "socket/user.h"
 
 #define TYPE_STREAM 1 /* SOCK_STREAM */
 #define TYPE_RAW 3    /* SOCK_RAW */

@@ -7,7 +7,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-#include "claim.h"
+#include "memory/claim.h"
 
 #define PASS 1
 #define DROP 0

@@ -8,13 +8,13 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "claim.h"
-#include "env.h"
-#include "epoch.h"
-#include "executable.h"
-#include "script.h"
-#include "started.h"
-#include "task.h"
+#include "memory/claim.h"
+#include "memory/epoch.h"
+#include "process/env.h"
+#include "process/executable.h"
+#include "process/script.h"
+#include "process/started.h"
+#include "process/task.h"
 
 /* What comes from the task itself, whatever it runs. */
 static __always_inline void describe_task(struct task_struct *task, struct process *process)

@@ -12,8 +12,8 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "ip.h"
-#include "open_flow.h"
+#include "packet/ip.h"
+#include "verdict/open_flow.h"
 
 #define PASS 1
 #define DROP 0

@@ -8,10 +8,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "listen.h"
-#include "maps.h"
-#include "packet.h"
-#include "user.h"
+#include "memory/maps.h"
+#include "packet/packet.h"
+#include "socket/listen.h"
+#include "socket/user.h"
 
 #define TYPE_DATAGRAM 2          /* SOCK_DGRAM */
 #define GO_ON 1

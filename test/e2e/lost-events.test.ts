@@ -18,7 +18,7 @@ const SERVER = "198.51.100.1";
 /** Each has its share of the events: together they fill the buffer (4 MiB) in three seconds. */
 const APPS = ["one", "two", "three", "four"];
 const FULL_TIMEOUT_MS = patiently(60_000);
-/** For so long a workload's share of the events counts (bpf/include/share.h). */
+/** For so long a workload's share of the events counts (bpf/include/memory/share.h). */
 const EVENTS_SECOND_MS = 1100;
 /** As many as a busy machine still loses in one go. */
 const LOST_MIN = EVENTS_SHARE / 10;

@@ -28,7 +28,7 @@ export interface PacketStep {
   note?: string;
 }
 
-/** What the kernel may forget for want of room: see bpf/include/share.h. */
+/** What the kernel may forget for want of room: see bpf/include/memory/share.h. */
 export const EVICTABLE = ["flows", "fragments", "queries", "learned"] as const;
 export type Evictable = (typeof EVICTABLE)[number];
 

@@ -78,7 +78,7 @@ const USED_MAPS = [
 /** The maps that the classifier works on. */
 export type RigMaps = Pick<Maps, (typeof USED_MAPS)[number]>;
 
-/** `owner_flags` of bpf/include/scratch.h: what a socket tells beside whose it is. */
+/** `owner_flags` of bpf/include/verdict/scratch.h: what a socket tells beside whose it is. */
 const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, spoken: 32, socketless: 512 } as const;
 const TEST_JUDGED = 0x10000;
 const DROP = 2;

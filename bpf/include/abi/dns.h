@@ -26,7 +26,7 @@ enum dns_fault {
 	DNS_FAULT_COUNT,
 };
 
-/* `dns_queries`: HASH of questions. They are outstanding for DNS_QUESTION_LIFETIME (bpf/include/dns_flow.h). */
+/* `dns_queries`: HASH of questions. They are outstanding for DNS_QUESTION_LIFETIME (bpf/include/dns/flow.h). */
 struct dns_query_key {
 	struct flow_key flow;
 	__u16 id;

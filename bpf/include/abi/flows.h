@@ -85,7 +85,7 @@ struct fragment {
 	__u8 padding[3];
 };
 
-/* `icmp_requests`: HASH of requests that have come in and may be answered -> when (__u64). See kernel_answer.h. */
+/* `icmp_requests`: HASH of requests that have come in and may be answered -> when (__u64). See packet/kernel_answer.h. */
 struct icmp_request_key {
 	__u64 hash;
 	__u32 workload_id;

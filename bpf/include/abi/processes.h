@@ -8,7 +8,7 @@
 
 /*
  * What one owner may have of the node's memory for processes, for paths that no profile lists, and for sockets that are
- * registered by their addresses (bpf/include/claim.h).
+ * registered by their addresses (bpf/include/memory/claim.h).
  */
 #define PROCESSES_CLAIM 4096
 #define PATHS_CLAIM 1024
@@ -46,18 +46,18 @@ struct named_path {
 };
 
 enum process_flag {
-	PROCESS_MODIFIED = 1,         /* not the image's own file, or not run as that: see executable.h */
+	PROCESS_MODIFIED = 1,         /* not the image's own file, or not run as that: see process/executable.h */
 	PROCESS_DELETED = 2,          /* the file has no name any more; memfd too */
 	PROCESS_PATH_UNKNOWN = 4,     /* too long, too deep, or `paths` is full */
 	PROCESS_MOUNTED = 8,          /* the file is not on the mount that its root directory is on */
 	PROCESS_SCRIPT_MOUNTED = 16,  /* the script's is not */
 	PROCESS_LED_BY_ENV = 32,      /* its script begins with #!/usr/bin/env, which is about to execute the interpreter */
-	PROCESS_SCRIPT_CHANGED = 64,  /* the script was changed after its container's start (container.h) */
+	PROCESS_SCRIPT_CHANGED = 64,  /* the script was changed after its container's start (process/container.h) */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
 struct process {
-	__u64 variables;      /* bit per variable that names code to be loaded (started.h); all if they were not seen */
+	__u64 variables;      /* bit per variable that names code to be loaded (process/started.h); all if they were not seen */
 	__u64 start_time;     /* group leader's start_boottime (start_time where there is none), ns */
 	__u64 cgroup_id;      /* on the cgroup v2 hierarchy */
 	__u64 owner;          /* whose claim the entry is, see struct claim_key */

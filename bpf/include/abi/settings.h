@@ -24,7 +24,7 @@ struct settings {
 
 /*
  * `process_epochs`, `namespace_epochs`: ARRAY[EPOCHS] of __u64, which only grow. A verdict that is remembered rests on who
- * a process is and on which sockets a network namespace has; it is good until either begins a new epoch (bpf/include/epoch.h).
+ * a process is and on which sockets a network namespace has; it is good until either begins a new epoch (bpf/include/memory/epoch.h).
  */
 #define EPOCHS 262144
 

@@ -4,7 +4,7 @@
 #define PORTCULLIS_ABI_SHARES_H
 
 /*
- * A workload's share of each map that traffic fills (bpf/include/share.h): so many entries. As many workloads as fit in the
+ * A workload's share of each map that traffic fills (bpf/include/memory/share.h): so many entries. As many workloads as fit in the
  * maps' sizes may have filled their shares at once.
  */
 #define FLOWS_SHARE 8192

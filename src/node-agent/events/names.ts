@@ -18,7 +18,7 @@ export function nameFromReversed(text: Uint8Array): string {
     .join("");
 }
 
-/** What stood in the label: bpf/include/name.h, `fold`. */
+/** What stood in the label: bpf/include/dns/name.h, `fold`. */
 function wireByte(byte: number): number {
   if (byte === NAME_DOT_IN_LABEL) return DOT;
   return byte === NAME_ZERO ? 0 : byte;

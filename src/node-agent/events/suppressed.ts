@@ -72,7 +72,7 @@ export class SuppressedEvents {
     return events;
   }
 
-  /** The keys under which the kernel may have limited this record (limit_key_of in bpf/include/report.h). */
+  /** The keys under which the kernel may have limited this record (limit_key_of in bpf/include/verdict/report.h). */
   #keysOf(record: Event): LimitKey[] {
     const { actor } = record;
     const modified = (actor.flags & (ProcessFlag.MODIFIED | ProcessFlag.DELETED)) !== 0 ? PATH_ID_MODIFIED : 0;

@@ -1,4 +1,4 @@
-/** Every map of bpf/include/maps.h, pinned under a root by its name, with the types of its keys and values. */
+/** Every map of bpf/include/memory/maps.h, pinned under a root by its name, with the types of its keys and values. */
 import { join } from "node:path";
 import {
   Actor,

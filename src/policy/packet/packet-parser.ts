@@ -1,6 +1,6 @@
 /**
  * From the bytes of a frame to what the contract judges. This is a second statement of the parsing rules, made
- * independently of bpf/include/ip.h; fuzzing compares the two. Layouts: RFC 826 (ARP), 791, 8200, 9293, 768,
+ * independently of bpf/include/packet/ip.h; fuzzing compares the two. Layouts: RFC 826 (ARP), 791, 8200, 9293, 768,
  * 792, 4443.
  */
 import { mapIpv4 } from "../table/addresses.ts";

@@ -1,6 +1,6 @@
 /**
  * Which protocol a flow speaks, told by the bytes of its first payload and never by its port. Stated independently of
- * bpf/include/application.h; fuzzing compares the two.
+ * bpf/include/verdict/application.h; fuzzing compares the two.
  */
 import { parseDns } from "./dns.ts";
 

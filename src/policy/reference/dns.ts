@@ -1,6 +1,6 @@
 /**
  * DNS messages (RFC 1035, 4.1): one question or zone, what a question carries beside it, and what answers teach. Stated
- * independently of bpf/include/dns*.h; fuzzing compares the two.
+ * independently of bpf/include/dns/; fuzzing compares the two.
  */
 import { type Address, mapIpv4 } from "../table/addresses.ts";
 import { bytesToNumber } from "../table/prefixes.ts";

@@ -18,7 +18,7 @@ import { closeFd } from "../../ffi/libc.ts";
 export interface OlderSocketParts {
   /** The entry of a process in `processes`. */
   process(tgid: number): Process | undefined;
-  /** Of the processes of a lineage; see bpf/include/epoch.h. */
+  /** Of the processes of a lineage; see bpf/include/memory/epoch.h. */
   epoch(lineage: number): bigint;
   /** Stores the owner of the socket behind a descriptor; false if it has one. */
   addOwner(fd: number, owner: SocketOwner): boolean;

@@ -1,4 +1,4 @@
-/** Owners' claims on the memory for processes, paths and registered sockets (bpf/include/claim.h). */
+/** Owners' claims on the memory for processes, paths and registered sockets (bpf/include/memory/claim.h). */
 import {
   CLAIM_OWNER_ALL,
   type Claim,

@@ -1,4 +1,4 @@
-/** Workloads' shares of what may be evicted (bpf/include/share.h): how full they are, and taking them away. */
+/** Workloads' shares of what may be evicted (bpf/include/memory/share.h): how full they are, and taking them away. */
 import {
   COUNTERS_SHARE,
   CounterKey,

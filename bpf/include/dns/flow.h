@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Flows on a DNS port: every message is parsed, questions are judged by name, answers teach. A packet may hold many: over TCP, and
+ * with segmentation offload, where a packet stands for several datagrams.
+ */
+#ifndef PORTCULLIS_DNS_FLOW_H
+#define PORTCULLIS_DNS_FLOW_H
+
+#include "dns/stream.h"
+
+/* More than 64 KiB of the shortest messages: two loops of as many turns. */
+#define MESSAGES_TURNS 64
+
+static __always_inline int is_dns_port(__u16 port)
+{
+	struct settings *set = get_settings();
+	__u16 host = bpf_ntohs(port);
+
+	if (!set || !host)
+		return host == 53;
+	for (int i = 0; i < DNS_PORTS_MAX; i++)
+		if (set->dns_ports[i] == host)
+			return 1;
+	return 0;
+}
+
+static __always_inline int on_dns_port(struct scratch *s)
+{
+	if (s->packet.protocol != PROTOCOL_TCP && s->packet.protocol != PROTOCOL_UDP)
+		return 0;
+	return is_dns_port(s->flow.direction == DIRECTION_EGRESS ? s->key.remote_port : s->key.local_port);
+}
+
+static __always_inline int judge_next_datagram(struct __sk_buff *skb, struct scratch *s, struct dns_message *m)
+{
+	__u32 offset = s->stream.offset, size = s->packet.end - offset;
+	int loaded;
+
+	if (offset >= s->packet.end && offset != s->packet.payload_offset)
+		return MESSAGES_DONE;
+	s->dns_reported = 0;
+	if (skb->gso_segs > 1 && skb->gso_size && skb->gso_size < size)
+		size = skb->gso_size;
+	loaded = load_message(skb, offset, size);
+	if (loaded < 0)
+		return malformed(m, DNS_FAULT_HEADER, 0);
+	m->cut = (s->packet.flags & PACKET_FIRST_FRAGMENT) || size > DNS_MESSAGE_MAX;
+	s->stream.offset = offset + size;
+	return judge_message(s, m, loaded, 0);
+}
+
+/* Judges the message at s->stream.offset, and moves on. Returns a reason, or MESSAGES_DONE if there is none any more. */
+__noinline int judge_next_message(struct __sk_buff *skb)
+{
+	struct dns_message *m = get_dns_message();
+	struct scratch *s = get_scratch();
+	int reason;
+
+	if (!m || !s)
+		return REASON_DNS_MALFORMED;
+	if (s->packet.protocol == PROTOCOL_UDP) {
+		reason = judge_next_datagram(skb, s, m);
+		/* The report of the packet is about the message before, of which nothing has been forgotten. */
+		if (reason == MESSAGES_DONE)
+			return reason;
+	} else {
+		s->dns_reported = 0;
+		reason = judge_next_in_stream(skb, s, m);
+	}
+	trace_dns(skb, s, reason < 0 ? REASON_ALLOWED : reason);
+	return reason;
+}
+
+__noinline int judge_messages(struct __sk_buff *skb)
+{
+	int reason = REASON_ALLOWED;
+
+	for (int i = 0; i < MESSAGES_TURNS; i++) {
+		reason = judge_next_message(skb);
+		if (reason)
+			break;
+	}
+	return reason;
+}
+
+/* Judges the packet's messages until there is none any more, or one fails. */
+static __always_inline int judge_all_messages(struct __sk_buff *skb)
+{
+	struct dns_message *m = get_dns_message();
+	int reason = REASON_ALLOWED;
+
+	for (int i = 0; i < MESSAGES_TURNS; i++) {
+		reason = judge_messages(skb);
+		if (reason)
+			break;
+	}
+	if (reason)
+		return reason < 0 ? REASON_ALLOWED : reason;
+	return m ? malformed(m, DNS_FAULT_COUNTS, 0) : REASON_DNS_MALFORMED;
+}
+
+/*
+ * Where the segment's first new byte is. A gap before it means that part of an answer is missing: the answer is given up,
+ * and whatever lies behind has to wait.
+ */
+static __always_inline __s32 seen_bytes(struct scratch *s)
+{
+	__s32 skip = s->stream.next - s->packet.sequence;
+
+	if (skip >= 0 || !s->stream.held || !s->stream.length || s->direction == s->flow.direction)
+		return skip;
+	count_error(ERROR_DNS_ANSWERS_TRUNCATED);
+	skip_message(s);
+	store_stream(s);
+	return s->stream.next - s->packet.sequence;
+}
+
+static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scratch *s)
+{
+	struct dns_message *m = get_dns_message();
+	__u32 size = s->packet.end - s->packet.payload_offset;
+	int reason;
+	__s32 skip;
+
+	if (!m)
+		return REASON_DNS_MALFORMED;
+	load_stream(s);
+	/* Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen. */
+	if (s->packet.tcp_flags & TCP_SYN)
+		store_stream(s);
+	if (s->packet.end <= s->packet.payload_offset)
+		return REASON_ALLOWED;
+	skip = seen_bytes(s);
+	if (skip >= (__s32)size)
+		return REASON_ALLOWED; /* judged before: sent again, or the rest of an answer */
+	if (skip < 0)
+		return malformed(m, DNS_FAULT_GAP, 0); /* what lies between has not been seen */
+	s->stream.offset = s->packet.payload_offset + skip;
+	reason = judge_all_messages(skb);
+	if (!reason) {
+		store_stream(s);
+	} else if (!(s->workload.mode & MODE_ENFORCE)) {
+		/* Watched, not enforced: go on behind what could not be read, with the next segment. */
+		s->stream.next = s->packet.sequence + size;
+		s->stream.length = 0;
+		s->stream.held = 0;
+		store_stream(s);
+	}
+	return reason;
+}
+
+static __always_inline int judge_dns(struct __sk_buff *skb, struct scratch *s)
+{
+	if (s->packet.protocol != PROTOCOL_UDP)
+		return judge_dns_segment(skb, s);
+	s->stream.offset = s->packet.payload_offset;
+	return judge_all_messages(skb);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What is known of a process by its container. User space learns of a container a moment after its first process has begun, so
+ * it is asked for whenever a process is looked at, and not when it executes something.
+ */
+#ifndef PORTCULLIS_CONTAINER_H
+#define PORTCULLIS_CONTAINER_H
+
+#include "memory/maps.h"
+
+/*
+ * The flags of a process as of now. Where no layer tells, a file is not the image's any more if it was changed after its
+ * container's start: nobody inside can set a change time but by the clock.
+ */
+static __always_inline __u32 flags_of(const struct process *process)
+{
+	__u64 cgroup_id = process->cgroup_id;
+	struct container *container = bpf_map_lookup_elem(&containers, &cgroup_id);
+	__u32 flags = process->flags;
+
+	if (!container || !container->started)
+		return flags;
+	if (process->changed > container->started)
+		flags |= PROCESS_MODIFIED;
+	if (process->script_changed > container->started)
+		flags |= PROCESS_SCRIPT_CHANGED;
+	return flags;
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * A socket that changes hands may still have bytes of its former user to send: they are sent again until they have been
+ * acknowledged, or wait for more to be written. Until they have left, the former user is judged beside the new one.
+ */
+#ifndef PORTCULLIS_FORMER_H
+#define PORTCULLIS_FORMER_H
+
+#include <bpf/bpf_core_read.h>
+
+#include "memory/maps.h"
+
+#define STREAM_TYPE 1 /* SOCK_STREAM */
+#define STREAM_PROTOCOL 6 /* TCP */
+/* What the former user wrote is in the socket's queue, for as long as it takes. */
+#define FORMER_QUEUED (~0ULL)
+/* How long a datagram may take from its socket to the classifier: two softirqs, on a machine that is busy. */
+#define FORMER_GRACE 1000000000ULL
+
+/* The flags that decide about rights. */
+#define IDENTITY_FLAGS                                                                                           \
+	(PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN | PROCESS_MOUNTED | PROCESS_SCRIPT_MOUNTED)
+
+static __always_inline int is_same_identity(const struct actor *one, const struct actor *other)
+{
+	return one->path_id == other->path_id && one->script_id == other->script_id &&
+	       one->cgroup_id == other->cgroup_id && (one->flags & IDENTITY_FLAGS) == (other->flags & IDENTITY_FLAGS);
+}
+
+/*
+ * The socket as a plain address, to be read with bpf_probe_read_kernel: the verifier takes no offset from the pointers that
+ * it gives out as struct bpf_sock, which are the same.
+ */
+static __always_inline struct sock *address_of_socket(void *socket)
+{
+	struct sock *address = NULL;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &socket);
+	return address;
+}
+
+/* Not by its protocol alone: a raw socket may be of any, and has nothing of a stream's. */
+static __always_inline int is_stream(struct sock *socket)
+{
+	return BPF_CORE_READ(socket, sk_type) == STREAM_TYPE && BPF_CORE_READ(socket, sk_protocol) == STREAM_PROTOCOL;
+}
+
+static __always_inline int is_queue_empty(struct sock *socket)
+{
+	return BPF_CORE_READ(socket, sk_write_queue.qlen) == 0;
+}
+
+/* Is anything that the former user wrote still to leave? */
+static __always_inline int is_former_pending(void *pointer, struct socket_owner *owner)
+{
+	struct sock *socket;
+
+	if (!owner->former_until)
+		return 0;
+	socket = address_of_socket(pointer);
+	if (is_stream(socket))
+		return BPF_CORE_READ((struct tcp_sock *)socket, bytes_acked) < owner->former_until;
+	if (owner->former_until == FORMER_QUEUED && is_queue_empty(socket))
+		owner->former_until = bpf_ktime_get_ns() + FORMER_GRACE;
+	return bpf_ktime_get_ns() < owner->former_until;
+}
+
+/* When the socket has nothing more to send of what has been written up to now. */
+static __always_inline __u64 time_of_last_byte(struct sock *socket)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)socket;
+
+	if (!is_stream(socket))
+		return is_queue_empty(socket) ? bpf_ktime_get_ns() + FORMER_GRACE : FORMER_QUEUED;
+	return BPF_CORE_READ(tcp, bytes_acked) + (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
+}
+
+/*
+ * Before `next` takes the user's place. The creator is judged for as long as there is a socket, and `next` from now on: they
+ * need no place here.
+ */
+static __always_inline void keep_former(void *pointer, struct socket_owner *owner, const struct actor *next)
+{
+	if (is_same_identity(&owner->user, &owner->creator) || is_same_identity(&owner->user, next))
+		return;
+	if (!is_former_pending(pointer, owner))
+		owner->flags &= ~SOCKET_SEVERAL_FORMER;
+	else if (!is_same_identity(&owner->former, &owner->user) && !is_same_identity(&owner->former, next))
+		owner->flags |= SOCKET_SEVERAL_FORMER;
+	owner->former = owner->user;
+	owner->former_until = time_of_last_byte(address_of_socket(pointer));
+}
+
+/* A connection that begins has nothing of anybody to send. */
+static __always_inline void forget_former(struct socket_owner *owner)
+{
+	owner->former_until = 0;
+	owner->flags &= ~SOCKET_SEVERAL_FORMER;
+}
+
+#endif
