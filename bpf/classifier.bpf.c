@@ -64,6 +64,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 		return TC_DROP;
 	if (standing == STANDING_FOREIGN && goes_on_with_flow(skb))
 		standing = STANDING_STALE;
+	s->is_foreign = standing == STANDING_FOREIGN;
 	s->is_answer = standing == STANDING_STALE && s->flow.reason && s->direction != s->flow.direction;
 	reason = judge_flow(skb, standing);
 	if (standing == STANDING_FOREIGN && is_kernel_reply(s))
@@ -274,6 +275,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 	__builtin_memset(&s->key, 0, sizeof(s->key));
 	s->direction = direction;
 	s->is_answer = 0;
+	s->is_foreign = 0;
 	s->dns_reported = 0;
 	s->actor_count = 0;
 	s->owner_flags = 0;

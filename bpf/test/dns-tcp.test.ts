@@ -28,6 +28,8 @@ const rules = {
 const START = 1000;
 const ASKING = 5000;
 
+const OTHER = { path: "/bin/other" };
+
 /** Sequence numbers of either side behind the handshake. */
 let sent = 0;
 let received = 0;
@@ -108,6 +110,19 @@ describe("questions", () => {
     for (const byte of good) assert.equal(send([byte]), "Allowed");
     assert.equal(receive(reply), "Allowed");
     assert.equal(reaches(PEER), true);
+  });
+
+  test("what another socket sends under the connection's addresses takes no part in its questions", () => {
+    const twice = {
+      ...appSpec(rules),
+      processes: [APP, OTHER].map(({ path }) => ({ path, network: { egress: rules } })),
+    };
+    const secret = prefixed(question(NAME.replace("www", "abc")));
+    connect(twice);
+    assert.equal(send(secret.slice(0, 18)), "Allowed", "up to the first label");
+    const forged = tcp({ from: ASKING, to: 53, sequence: START + 1 }, good.slice(0, 18));
+    assert.equal(scene.out(RESOLVER, forged, { process: OTHER, socketId: 7 }), "Allowed");
+    assert.equal(send(secret.slice(18)), "DnsName");
   });
 
   test("no more than 300 bytes of a question leave before it is judged", () => {

@@ -125,6 +125,12 @@ static __noinline int put_dns_part(const struct flow_key *key, const struct dns_
 	return put(&dns_parts, SHARE_DNS_PARTS, DNS_PARTS_SHARE, key->workload_id, key, sizeof(*key), bytes);
 }
 
+/* Keeps what has come of a message that goes on. A part is its flow's: what is no packet of the flow leaves it as it is. */
+static __always_inline int keep_part(struct scratch *s, struct dns_message *m, struct dns_bytes *bytes)
+{
+	return s->is_foreign ? 0 : put_dns_part(&m->part_key, bytes);
+}
+
 /* Moves on behind the `size` bytes that have been judged, and remembers them if the message goes on. Returns a reason. */
 static __always_inline int leave_message(struct scratch *s, struct dns_message *m, struct dns_bytes *bytes, __u32 size)
 {
@@ -132,7 +138,7 @@ static __always_inline int leave_message(struct scratch *s, struct dns_message *
 
 	advance(s, size);
 	s->stream.held = held + size;
-	if (m->is_awaited && (held || put_dns_part(&m->part_key, bytes) == 0))
+	if (m->is_awaited && (held || keep_part(s, m, bytes) == 0))
 		return REASON_ALLOWED;
 	if (m->is_awaited) {
 		count_error(ERROR_DNS_PARTS_FULL);

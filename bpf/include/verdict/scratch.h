@@ -39,6 +39,7 @@ struct scratch {
 	__u32 direction;                    /* the packet's: enum direction */
 	__u32 owner_flags;                  /* enum owner_flag */
 	__u32 is_answer;                    /* against the direction of a flow that has been refused, and reported, already */
+	__u32 is_foreign;                   /* another socket's than the flow's: nothing of it is kept for the flow */
 	__u32 dns_reported;                 /* name_scratch holds the question that the verdict is about */
 	__u32 link_control;                 /* what a host says and hears to be on its link: packet/link_control.h */
 	__u32 error_length;                 /* of an ICMP error that leaves: as much as may, from ICMP's header on */
