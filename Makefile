@@ -115,6 +115,11 @@ verify: build lint ## Lint, and check that generated files are up to date
 	$(NODE) tools/generate-events.ts --check
 	@$(MAKE) -s build ARCH=arm64
 
+.PHONY: docs-test
+docs-test: build ## Run the commands of every page as printed, and check what they name (DOCS_OUTPUT=yes shows what they print)
+	@tools/setup tests
+	@$(NODE) --disable-warning=ExperimentalWarning --test --test-concurrency=1 'test/docs/*.test.ts'
+
 .PHONY: fuzz
 fuzz: build ## Differential fuzzing of the BPF programs against the reference evaluator (FUZZ_SECONDS=60 SEED=...)
 	$(NODE) test/fuzz/fuzz.ts --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))

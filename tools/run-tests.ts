@@ -11,7 +11,7 @@ import { removeLeftovers } from "../test/e2e/harness/leftovers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Units, BPF programs without a network, fuzzing for a while, the kernel matrix's parts, the demo, end to end, and what users of other tools reported. */
+/** Units, BPF programs without a network, fuzzing for a while, the kernel matrix's parts, the demo, end to end, what users of other tools reported, and the docs' commands. */
 const TESTS = [
   "src",
   "tools",
@@ -22,6 +22,7 @@ const TESTS = [
   "examples",
   "test/e2e",
   "test/field",
+  "test/docs",
 ].map((folder) => `${folder}/**/*.test.ts`);
 
 /** A test that takes longer hangs. The longest, many starts of a workload, takes half a minute. */

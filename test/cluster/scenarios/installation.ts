@@ -51,7 +51,7 @@ export function installation(cluster: Cluster): void {
 /** The block of README.md that begins with `helm install`. */
 function readmeLines(): string[] {
   const text = readFileSync(join(PROJECT, "README.md"), "utf8");
-  const block = [...text.matchAll(/```sh\n([\s\S]*?)```/g)]
+  const block = [...text.matchAll(/```sh[^\n]*\n([\s\S]*?)```/g)]
     .map(([, lines = ""]) => lines)
     .find((lines) => /^helm install/.test(lines));
   return (block ?? "").trim().split("\n");
