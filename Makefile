@@ -115,6 +115,10 @@ verify: build lint ## Lint, and check that generated files are up to date
 	$(NODE) tools/generate-events.ts --check
 	@$(MAKE) -s build ARCH=arm64
 
+.PHONY: docs
+docs: setup ## Write the documentation as a static site with a search, into build/docs
+	@$(NODE) --disable-warning=ExperimentalWarning tools/site/main.ts build/docs
+
 .PHONY: docs-test
 docs-test: build ## Run the commands of every page as printed, and check what they name (DOCS_OUTPUT=yes shows what they print)
 	@tools/setup tests
