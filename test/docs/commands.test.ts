@@ -7,7 +7,7 @@ import { faultsOf, simpleCommands } from "./command-lines.ts";
 import { type Fence, fencesOf, PAGES, ROOT } from "./pages.ts";
 
 const LANGUAGES = ["sh", "text", "yaml", "json"];
-const ATTRIBUTES = ["exit", "not-run", "shown-by", "output"];
+const ATTRIBUTES = ["exit", "until", "not-run", "shown-by", "output"];
 
 /** What is wrong with the fence itself. */
 function markFaults({ language, attributes }: Fence): string[] {

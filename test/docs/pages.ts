@@ -4,6 +4,7 @@
  *
  *     sh                        is run, and has to end with status 0
  *     sh exit=1                 is run, and has to end with this status
+ *     sh until=interrupted      is run, goes on by itself, and is ended after some seconds
  *     sh shown-by=FILE          is not run here: this test runs it
  *     sh not-run="WHY"          is not run: what it needs, or why it is only to be read
  *     text output               what the fence before it has printed, line by line; `…` stands for anything

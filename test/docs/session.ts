@@ -14,6 +14,9 @@ const ADDRESSES = { "example.com": "198.51.100.80", "example.org": "198.51.100.8
 const RESOLVER = "198.51.100.53";
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 const PAGE_TIMEOUT_MS = 120_000;
+const INTERRUPTED_AFTER_S = 5;
+/** Of `timeout`, where it had to end the command. */
+const STATUS_OF_TIMEOUT = 124;
 
 export const ZONE = Object.fromEntries(Object.entries(ADDRESSES).map(([name, address]) => [name, { a: [address] }]));
 
@@ -79,12 +82,17 @@ function copyCheckout(folder: string): void {
   for (const link of ["node_modules", "build"]) symlinkSync(join(ROOT, link), join(folder, link));
 }
 
+/** Status 0 if it went on until it was ended. */
+function interrupted(text: string): string {
+  return `timeout --signal=INT ${INTERRUPTED_AFTER_S} ${text.trim()} || test $? = ${STATUS_OF_TIMEOUT}`;
+}
+
 function scriptOf(lab: Lab, checkout: string, folder: string, fences: readonly Fence[], outputs: readonly string[]) {
   const steps = fences.flatMap(({ text, attributes }, index) => [
     `exec >'${outputs[index]}' 2>&1`,
     // A later fence may still write to the output of an earlier one: what was begun in the background does.
     attributes.has("exit") ? "set +e" : "set -e",
-    text.trimEnd(),
+    attributes.has("until") ? interrupted(text) : text.trimEnd(),
     `echo $? >'${folder}/${index}.status'`,
   ]);
   const mounts = [

@@ -2,7 +2,7 @@
 
 /**
  * The lines of the page that were not printed, each where it was looked for: behind the line before it. `…` stands for anything, spaces for any
- * number of them.
+ * number of them, a time of day and a process's number in brackets for any other.
  */
 export function unprinted(shown: string, output: string): string[] {
   const lines = output.split("\n");
@@ -20,5 +20,10 @@ export function unprinted(shown: string, output: string): string[] {
 
 function patternOf(line: string): RegExp {
   const escaped = line.trim().replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^\\s*${escaped.replaceAll("…", ".*").replaceAll(/\s+/g, "\\s+")}\\s*$`);
+  const pattern = escaped
+    .replaceAll(/\d\d:\d\d:\d\d\\\.\d{3}/g, "\\d\\d:\\d\\d:\\d\\d\\.\\d{3}")
+    .replaceAll(/\\\[\d+\\\]/g, "\\[\\d+\\]")
+    .replaceAll(/\s*…\s*/g, ".*")
+    .replaceAll(/\s+/g, "\\s+");
+  return new RegExp(`^\\s*${pattern}\\s*$`);
 }
