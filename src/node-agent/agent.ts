@@ -7,10 +7,11 @@ import type { SecurityProfile } from "../api/types.ts";
 import { describeDiff, diffTables } from "../policy/explain/diff.ts";
 import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
-import type { Enforcement } from "./enforce/enforcement.ts";
+import type { WorkloadState } from "./enforce/state/state.ts";
+import { readCounters, type TrafficCount } from "./enforce/tables/counters.ts";
 import type { RevisionError } from "./events/event.ts";
 import { trimMemory } from "./ffi/libc.ts";
-import { NodeGuard, type NodeGuardOptions } from "./node-guard.ts";
+import { NodeGuard, type NodeGuardOptions } from "./guard/node-guard.ts";
 import type { ProfileRevision, ProfileSource } from "./profiles/source.ts";
 
 export interface AgentOptions extends NodeGuardOptions {
@@ -18,7 +19,6 @@ export interface AgentOptions extends NodeGuardOptions {
 }
 
 export class Agent {
-  readonly enforcement: Enforcement;
   readonly #options: AgentOptions;
   readonly #guard: NodeGuard;
   readonly #stops: (() => void)[] = [];
@@ -33,7 +33,6 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#guard = new NodeGuard(options, () => this.#reconcile());
-    this.enforcement = this.#guard.enforcement;
     this.#takeRevision(options.profiles.current());
     this.#stops.push(
       options.profiles.subscribe((revision) =>
@@ -43,6 +42,17 @@ export class Agent {
     );
     // Loading the programs took some megabytes that nothing needs any more.
     trimMemory();
+  }
+
+  /** The workloads, and what is in force for them. */
+  get workloads(): readonly WorkloadState[] {
+    return this.#guard.enforcement.enforcer.workloads;
+  }
+
+  /** What their processes have sent and received so far. */
+  traffic(): TrafficCount[] {
+    const { maps, paths } = this.#guard.enforcement;
+    return readCounters(maps.counters, (id) => paths.text(id));
   }
 
   /** Delivers what events there are now. */
@@ -96,9 +106,9 @@ export class Agent {
     return desiredState(
       profiles,
       workloads,
-      (workload) => this.enforcement.enforcer.filesOf(workload),
-      (table, workload) => this.#guard.fit(table, workload),
-      (workload) => this.#guard.policyUnknown(workload),
+      (workload) => this.#guard.enforcement.enforcer.filesOf(workload),
+      (table, workload) => this.#guard.files.fit(table, workload),
+      (workload) => this.#guard.startup.policyOf(workload),
     );
   }
 }

@@ -9,7 +9,7 @@ import { acquireLock } from "../../node-agent/enforce/state/lock.ts";
 import type { OutputFormat } from "../../node-agent/events/sinks.ts";
 import { exitNow } from "../../node-agent/ffi/libc.ts";
 import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
-import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../../node-agent/node-guard.ts";
+import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../../node-agent/guard/startup-wait.ts";
 import { ProfileFolder } from "../../node-agent/profiles/folder.ts";
 import type { Logger, LogLevel } from "../../telemetry/logger.ts";
 import { formatDuration, parseDuration } from "../durations.ts";

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import type { Command } from "commander";
 import { POD_LOGS } from "../../node-agent/discovery/pods/pod-facts.ts";
 import type { OutputFormat } from "../../node-agent/events/sinks.ts";
-import type { StartupFailurePolicy } from "../../node-agent/node-guard.ts";
+import type { StartupFailurePolicy } from "../../node-agent/guard/startup-wait.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
 import type { HookOptions, PinOptions, SettingOptions } from "./node-options.ts";
 

@@ -11,7 +11,7 @@ import type { WorkloadSource } from "../../node-agent/discovery/workload.ts";
 import { deadPinRoots, detachAll } from "../../node-agent/enforce/detach.ts";
 import { acquireLock } from "../../node-agent/enforce/state/lock.ts";
 import { defaultStateDirectory } from "../../node-agent/enforce/state/state.ts";
-import { readCounters, type TrafficCount } from "../../node-agent/enforce/tables/counters.ts";
+import type { TrafficCount } from "../../node-agent/enforce/tables/counters.ts";
 import type { OutputFormat } from "../../node-agent/events/sinks.ts";
 import { TeeSink } from "../../node-agent/events/tee.ts";
 import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
@@ -162,7 +162,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
       const exitCode = signals.earlyExitCode ?? (await commandEnd(place, command, signals, options));
       await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
       agent.drainEvents();
-      const traffic = readCounters(agent.enforcement.maps.counters, (id) => agent.enforcement.paths.text(id));
+      const traffic = agent.traffic();
       const summary = { traffic, conversations, exitCode };
       stream.write(options.output === "json" ? summaryJson(summary) : summaryText(summary, lineWidth(stream)));
       return exitCode;
@@ -202,7 +202,7 @@ async function commandEnd(
 
 /** Nothing runs unguarded: what is not in force is an error, and the command is not started. */
 function requireInForce(agent: Agent): void {
-  const [workload] = agent.enforcement.enforcer.state.workloads;
+  const [workload] = agent.workloads;
   if (workload !== undefined && workload.tableId !== null && workload.error === null && !workload.pending) return;
   const reason = workload?.error?.message ?? "the profiles are not in force";
   throw new PortcullisError(

@@ -32,7 +32,6 @@ test("a table of thousands of prefixes is written to the kernel, found again, an
     id = enforcement.store.hold(table).id;
     assert.equal(enforcement.maps.peers4.count(), manyPrefixes.length);
     assert.equal(enforcement.maps.binaries.count(), 1);
-    enforcement.enforcer.state.tables = enforcement.store.states();
     enforcement.enforcer.reconcile([]);
   }
   using next = open();

@@ -38,6 +38,8 @@ export class Enforcement implements Disposable {
   readonly paths: PathNames;
   readonly programs: Programs;
   readonly store: RuleStore;
+  /** Odd, 64 bits: names are known to the kernel by hashes under it. */
+  readonly nameHashMultiplier: bigint;
   readonly #saved: { text: string };
 
   /**
@@ -49,9 +51,10 @@ export class Enforcement implements Disposable {
     const settings = settingsValue(options.settings, ownNamespaceInum());
     const { state, known } = readState(stateDirectory, pinRoot, log);
     this.#saved = { text: "" };
+    this.nameHashMultiplier = state.nameHashMultiplier;
     this.programs = new Programs({
       pinRoot,
-      nameHashMultiplier: state.nameHashMultiplier,
+      nameHashMultiplier: this.nameHashMultiplier,
       ...(options.objects === undefined ? {} : { objects: options.objects }),
       ...(options.hookSets === undefined ? {} : { hookSets: options.hookSets }),
     });

@@ -8,7 +8,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import { type Workload, workloadKey } from "../discovery/workload.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "./desired.ts";
-import type { AgentState, WorkloadState } from "./state/state.ts";
+import type { AgentState, TableState, WorkloadState } from "./state/state.ts";
 import { goneOutcome, isKept, nextState, outcomeOf, type Step, tableIdOf } from "./steps.ts";
 import type { Instances } from "./tables/instances.ts";
 import type { RuleStore } from "./tables/rule-store.ts";
@@ -53,8 +53,14 @@ export class Enforcer {
     for (const workload of state.workloads) if (workload.tableId !== null) parts.store.holdAdopted(workload.tableId);
   }
 
-  get state(): AgentState {
-    return this.#state;
+  /** Workloads as the last reconcile left them, or as an earlier agent did. */
+  get workloads(): readonly WorkloadState[] {
+    return this.#state.workloads;
+  }
+
+  /** Tables in force, as they were last saved. */
+  get tables(): readonly TableState[] {
+    return this.#state.tables;
   }
 
   /**

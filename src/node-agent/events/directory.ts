@@ -1,6 +1,6 @@
 /** What the numbers in the kernel's records stand for, from the state of the agent and the kernel's own maps. */
 import type { RuleTable } from "../../policy/table/tables.ts";
-import type { AgentState, TableState } from "../enforce/state/state.ts";
+import type { TableState, WorkloadState } from "../enforce/state/state.ts";
 import { containerId } from "../enforce/tables/entries.ts";
 import type { PathNames } from "../enforce/tables/path-names.ts";
 import { type ClockOffsets, clockOffsets, wallTime, wallTimeOfBoot } from "../kernel/clock.ts";
@@ -19,7 +19,8 @@ const NAMES_KEPT = 16384;
 export interface DirectoryParts {
   maps: Pick<Maps, "dnsNames">;
   paths: PathNames;
-  state(): AgentState;
+  /** What is in force, as the enforcer has it. */
+  inForce: { readonly workloads: readonly WorkloadState[]; readonly tables: readonly TableState[] };
   findTable(id: number): TableState | null;
 }
 
@@ -38,11 +39,11 @@ export class AgentDirectory implements Directory {
 
   /** To be called when the state has changed. */
   update(): void {
-    for (const { id, name, namespace, labels, containers } of this.#parts.state().workloads) {
+    for (const { id, name, namespace, labels, containers } of this.#parts.inForce.workloads) {
       const names = new Map(containers.map((container) => [containerId(container.name), container.name]));
       remember(this.#workloads, id, { reference: { name, namespace, labels }, containers: names }, REMEMBERED);
     }
-    for (const { id, table } of this.#parts.state().tables) remember(this.#tables, id, table, REMEMBERED);
+    for (const { id, table } of this.#parts.inForce.tables) remember(this.#tables, id, table, REMEMBERED);
   }
 
   workload(id: number): WorkloadReference | null {

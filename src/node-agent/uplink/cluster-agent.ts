@@ -11,7 +11,7 @@ import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
 import { TeeSink } from "../events/tee.ts";
 import { WithoutAllowed } from "../events/without-allowed.ts";
-import { NodeGuard, type NodeGuardOptions } from "../node-guard.ts";
+import { NodeGuard, type NodeGuardOptions } from "../guard/node-guard.ts";
 import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
 import type { KeptState } from "./kept-state.ts";
 import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
@@ -84,7 +84,7 @@ export class ClusterAgent {
         countedPackets({
           counters: maps.counters,
           path: (id) => paths.text(id),
-          workloads: () => enforcer.state.workloads,
+          workloads: () => enforcer.workloads,
           table: (id) => store.find(id)?.table ?? null,
         }),
       eventsLost: () => violations.kernelLost,
@@ -94,8 +94,8 @@ export class ClusterAgent {
     this.#reporter = new Reporter({ counters: this.#counters, violations, onCountersKept });
     this.#policies = new PodPolicies({
       ...options,
-      fit: (table, workload) => this.#guard.fit(table, workload),
-      unknown: (workload, after) => this.#guard.policyUnknown(workload, after),
+      fit: (table, workload) => this.#guard.files.fit(table, workload),
+      unknown: (workload, after) => this.#guard.startup.policyOf(workload, after),
     });
     metrics.watch(() => describeNode(this.#guard.enforcement, options.files.counts));
     this.#reporter.setProblems(this.#problems());
@@ -124,7 +124,11 @@ export class ClusterAgent {
 
   #problems() {
     const own = [this.#behind, this.#notKept].filter((problem) => problem !== null);
-    return [...own, ...nodeProblems(this.#guard.enforcement), ...fileProblems(this.#guard.fileProblems())];
+    return [
+      ...own,
+      ...nodeProblems(this.#guard.enforcement),
+      ...fileProblems(this.#guard.files.problems(this.#options.workloads.snapshot().workloads)),
+    ];
   }
 
   #uidOf(namespace: string, name: string): string | null {
@@ -181,7 +185,7 @@ export class ClusterAgent {
   #bringInLine(): void {
     const started = performance.now();
     const { workloads } = this.#options.workloads.snapshot();
-    this.#guard.forgetWaiting(workloads);
+    this.#guard.startup.keep(workloads);
     // Counters of pods that are gone go with them.
     this.#counters.sample();
     const outcomes = this.#applyAll(workloads);

@@ -5,7 +5,7 @@ import type { RuleTable } from "../../policy/table/tables.ts";
 import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy } from "../enforce/desired.ts";
 import type { FittedTable } from "../enforce/images/container-files.ts";
-import type { StartupFailurePolicy } from "../node-guard.ts";
+import type { StartupFailurePolicy } from "../guard/startup-wait.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 
 export interface PodPoliciesOptions {

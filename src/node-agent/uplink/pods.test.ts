@@ -9,7 +9,7 @@ import { HeldState } from "../../protocol/held-state.ts";
 import type { DesiredPolicy, WorkloadOutcome } from "../enforce/desired.ts";
 import { KEPT_STATE_FILE } from "../enforce/state/state.ts";
 import { testTable, testWorkload } from "../enforce/testing/workloads.ts";
-import type { StartupFailurePolicy } from "../node-guard.ts";
+import type { StartupFailurePolicy } from "../guard/startup-wait.ts";
 import { KeptState } from "./kept-state.ts";
 import { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";

@@ -1,13 +1,13 @@
 /** What the agent says of itself: each thing once, when it changes. */
 
-import type { PortcullisError } from "../api/errors.ts";
-import { isEffect } from "../policy/table/effect.ts";
-import type { Logger } from "../telemetry/logger.ts";
-import { type UnresolvedWorkload, type WorkloadSnapshot, workloadName } from "./discovery/workload.ts";
-import type { WorkloadOutcome } from "./enforce/desired.ts";
-import type { RevisionError, RevisionEvent, WorkloadEvent } from "./events/event.ts";
-import type { EventSink } from "./events/sinks.ts";
-import type { ProfileRevision } from "./profiles/source.ts";
+import type { PortcullisError } from "../../api/errors.ts";
+import { isEffect } from "../../policy/table/effect.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { type UnresolvedWorkload, type WorkloadSnapshot, workloadName } from "../discovery/workload.ts";
+import type { WorkloadOutcome } from "../enforce/desired.ts";
+import type { RevisionError, RevisionEvent, WorkloadEvent } from "../events/event.ts";
+import type { EventSink } from "../events/sinks.ts";
+import type { ProfileRevision } from "../profiles/source.ts";
 
 export class AgentReports {
   readonly #sink: EventSink;
