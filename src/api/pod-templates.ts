@@ -1,6 +1,6 @@
 /** Pods in manifests of other kinds: what `validate` can say of the pods that a profile is going to select. */
 import { Ajv } from "ajv";
-import type { ManifestProblem } from "./manifest.ts";
+import type { ManifestProblem } from "./document-source.ts";
 import type { SecuredPodSpec } from "./weaknesses.ts";
 
 /** A pod, or what makes pods. */

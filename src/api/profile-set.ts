@@ -1,6 +1,8 @@
 /** All profiles of some texts, as one state: what an agent puts in force, or `validate` reports on. No I/O. */
+
+import type { ManifestProblem } from "./document-source.ts";
 import { type FieldError, fieldError } from "./fields.ts";
-import { type Manifest, type ManifestProblem, parseManifests } from "./manifest.ts";
+import { type Manifest, parseManifests } from "./manifest.ts";
 import type { PodTemplate } from "./pod-templates.ts";
 import type { SecurityProfile } from "./types.ts";
 import { validateProfile } from "./validation/validate.ts";

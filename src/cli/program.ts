@@ -20,6 +20,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./explain/explain.ts")).explainCommand(),
   },
   {
+    name: "test",
+    summary: "run policy test files against profiles",
+    load: async () => (await import("./policy-test/policy-test.ts")).testCommand(),
+  },
+  {
     name: "doctor",
     summary: "check what this node can enforce",
     load: async () => (await import("./doctor.ts")).doctorCommand(),

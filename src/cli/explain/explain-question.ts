@@ -5,8 +5,8 @@ import type { Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import type { Application } from "../../policy/reference/applications.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
-import { PORT_MAX, PROTOCOL_NUMBERS } from "../../policy/table/ports.ts";
 import type { Subject } from "../../policy/table/subject.ts";
+import { FORM, parseEndpointText } from "../endpoint-text.ts";
 import { labelsOf, type PeerOptions } from "./explain-peers.ts";
 
 export interface ExplainOptions extends PeerOptions {
@@ -85,32 +85,11 @@ function parseName(text: string, option: string): string {
   return name;
 }
 
-const WITH_PORTS = new Set<number>([PROTOCOL_NUMBERS.tcp, PROTOCOL_NUMBERS.udp, PROTOCOL_NUMBERS.sctp]);
-
-/** `address[:port][/protocol]`, an IPv6 address with a port in brackets; the protocol is tcp where none is given. */
 function parseEndpoint(text: string, option: string): NonNullable<Traffic["peer"]> {
-  const [place = "", protocolText = "tcp", ...more] = text.split("/");
-  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(place) ?? /^([0-9.]+):(\d{1,5})$/.exec(place);
-  const remote = more.length > 0 ? null : parseIp(bracketed?.[1] ?? place);
-  if (remote === null) {
-    throw new UsageError(
-      `${option} ${text}: write address:port/protocol, e.g. 10.0.0.7:80/tcp or [2001:db8::1]:53/udp`,
-    );
-  }
-  const protocol = protocolNumber(protocolText, `${option} ${text}`);
-  const port = Number(bracketed?.[2] ?? 0);
-  if (port > PORT_MAX) throw new UsageError(`${option} ${text}: ports end at ${PORT_MAX}`);
-  const hasPorts = WITH_PORTS.has(protocol);
-  if (hasPorts && port === 0) throw new UsageError(`${option} ${text}: which port? write address:port/protocol`);
-  if (!hasPorts && port !== 0) throw new UsageError(`${option} ${text}: ${protocolText} has no ports`);
+  const endpoint = parseEndpointText(text);
+  if (typeof endpoint === "string") throw new UsageError(`${option} ${text}: ${endpoint}`);
+  const { host, protocol, port } = endpoint;
+  const remote = parseIp(host);
+  if (remote === null) throw new UsageError(`${option} ${text}: ${FORM}`);
   return { remote, protocol, port };
-}
-
-function protocolNumber(text: string, option: string): number {
-  const known: Record<string, number> = PROTOCOL_NUMBERS;
-  const number = Object.hasOwn(known, text) ? known[text] : /^\d{1,3}$/.test(text) ? Number(text) : undefined;
-  if (number === undefined || number > 255) {
-    throw new UsageError(`${option}: the protocol is one of ${Object.keys(known).join(", ")}, or a number to 255`);
-  }
-  return number;
 }

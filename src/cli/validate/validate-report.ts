@@ -1,8 +1,8 @@
 /** The report of `portcullis validate` for people. */
 
 import { styleText } from "node:util";
+import type { ManifestProblem } from "../../api/document-source.ts";
 import type { FieldError } from "../../api/fields.ts";
-import type { ManifestProblem } from "../../api/manifest.ts";
 import { printable } from "../../api/printable.ts";
 import type { ProfileReport, ProfileSet } from "../../api/profile-set.ts";
 import { fold } from "../../terminal/fit.ts";

@@ -1,8 +1,8 @@
 /** `portcullis validate`: what the API server and the agent would say to manifests, without either. */
 
 import { Command, Option } from "commander";
+import type { ManifestProblem } from "../../api/document-source.ts";
 import { PortcullisError } from "../../api/errors.ts";
-import type { ManifestProblem } from "../../api/manifest.ts";
 import {
   isValidSet,
   type ManifestText,
