@@ -203,7 +203,7 @@ async function serve(
     metricsAddress: options.metricsAddress,
     registry: operator.telemetry.registry,
     ready: () => operator.problems,
-    collect: () => operator.telemetry.collect(),
+    collect: () => operator.telemetry.collect(operator),
     mayRead: isGuarded ? (token) => mayReadMetrics(connection, token) : null,
     tls: isGuarded ? tls : null,
     onDropped: (reason) => operator.telemetry.observer.dropped("metrics", reason),
@@ -236,11 +236,9 @@ async function endAll(operator: Operator, endpoints: Endpoints, log: Logger): Pr
 
 async function runDry(connection: KubeConnection, options: OperatorCommandOptions, log: Logger): Promise<void> {
   const cluster = new Cluster(connection, { budget: budgetOf(options), profilesHeap: profilesHeap(), log });
-  const plan = new PlanLoop({
+  const loop = new PlanLoop({
     cluster,
     searchDomains: (pod) => searchDomainsOf(pod, options.clusterDomain, []),
-    onPlanChanged: () => {},
-    onProfileSeen: () => {},
     deletions: null,
     log,
   });
@@ -248,8 +246,8 @@ async function runDry(connection: KubeConnection, options: OperatorCommandOption
   cluster.start();
   try {
     // A cluster that cannot be read is reported once here; a serving operator would wait for it.
-    await Promise.race([plan.start(ended.signal), firstProblem(cluster)]);
-    const result = dryRun(plan);
+    await Promise.race([loop.start(ended.signal), firstProblem(cluster)]);
+    const result = dryRun(loop.plan);
     process.stdout.write(
       options.output === "json" ? `${JSON.stringify(result, null, 2)}\n` : printableLines(dryRunText(result)),
     );
@@ -257,7 +255,7 @@ async function runDry(connection: KubeConnection, options: OperatorCommandOption
     process.exitCode = isGood ? ExitStatus.GOOD : ExitStatus.NO;
   } finally {
     ended.abort();
-    await plan.stop();
+    await loop.stop();
     await cluster.stop();
     connection.close();
   }

@@ -54,7 +54,7 @@ test("a key that fails comes back and does not hold up the others", async () => 
   const controller = new Controller({
     name: "test",
     log,
-    backoff: { initial: 1, maximum: 5 },
+    queue: new WorkQueue({ initial: 1, maximum: 5 }),
     reconcile: (key) => {
       seen.push(key);
       if (key === "bad" && failures-- > 0) throw new Error("on purpose");

@@ -1,7 +1,6 @@
 /** The loop of a controller: takes keys from its queue and brings what they stand for in line, one key independent of all others. */
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "../telemetry/logger.ts";
-import type { BackoffOptions } from "../timing/backoff.ts";
 import { retryAfterOf } from "./errors.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -19,9 +18,8 @@ export interface ControllerOptions {
   reconcile: (key: string) => void | Promise<void>;
   /** Keys that may be under way at once; 1 where absent. */
   workers?: number;
-  /** Groups of keys take turns; all are of one where absent. */
-  groupOf?: (key: string) => string;
-  backoff?: BackoffOptions;
+  /** Where its keys come from; one of its own where absent. */
+  queue?: WorkQueue;
   observer?: ControllerObserver;
   log: Logger;
 }
@@ -38,7 +36,7 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.name = options.name;
     this.#options = options;
-    this.queue = new WorkQueue(options.backoff, options.groupOf);
+    this.queue = options.queue ?? new WorkQueue();
   }
 
   /** Looks at the key soon. */

@@ -1,5 +1,5 @@
 /** The operator's metrics, and who counts what. */
-import type { ControllerObserver } from "../kube/controller.ts";
+import type { Controller, ControllerObserver } from "../kube/controller.ts";
 import type { InformerObserver } from "../kube/informer.ts";
 import type { DropReason } from "../net/connection-limits.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
@@ -9,8 +9,7 @@ import type { DeletionGuard } from "./cluster/deletion-guard.ts";
 import type { AgentRecords } from "./distribution/agent-records.ts";
 import type { DistributionObserver } from "./distribution/server.ts";
 import type { ObserverHub } from "./observe/hub.ts";
-import type { PlanLoop } from "./plan/plan-loop.ts";
-import type { StatusWriter } from "./status/writer.ts";
+import type { Plan } from "./plan/plan.ts";
 
 export interface OperatorObserver extends ControllerObserver, InformerObserver, DistributionObserver {
   compiled(seconds: number, failed: boolean): void;
@@ -28,36 +27,31 @@ export interface OperatorObserver extends ControllerObserver, InformerObserver, 
 /** The parts of an operator whose state is looked up. */
 export interface OperatorParts {
   readonly cluster: Cluster;
-  readonly plan: PlanLoop;
+  readonly plan: Pick<Plan, "profiles" | "tables">;
   readonly deletions: DeletionGuard | null;
   readonly records: AgentRecords;
   readonly observers: ObserverHub;
-  readonly statusQueue: StatusWriter["controller"];
+  readonly controllers: readonly Controller[];
   readonly isLeader: boolean;
   readonly server: { readonly certificateExpiresAt: number | null };
 }
 
 export class OperatorTelemetry {
-  readonly #operator: OperatorParts;
   readonly #made = createMetrics(OPERATOR_METRICS);
   readonly observer: OperatorObserver = this.#makeObserver();
-
-  constructor(operator: OperatorParts) {
-    this.#operator = operator;
-  }
 
   get registry() {
     return this.#made.registry;
   }
 
   /** Sets what is looked up rather than counted. */
-  collect(): void {
+  collect(operator: OperatorParts): void {
     const { metrics } = this.#made;
-    const { cluster, plan, deletions, records, isLeader, statusQueue, observers } = this.#operator;
+    const { cluster, plan, controllers, deletions, records, isLeader, observers } = operator;
     metrics.isLeader.set(isLeader ? 1 : 0);
-    const expiry = this.#operator.server.certificateExpiresAt;
+    const expiry = operator.server.certificateExpiresAt;
     if (expiry !== null) metrics.certificateExpiry.set(expiry / 1000);
-    for (const { name, queue } of [...plan.controllers, statusQueue]) {
+    for (const { name, queue } of controllers) {
       metrics.queueDepth.set({ controller: name }, queue.depth + queue.delayed);
     }
     for (const { plural, size, age } of cluster.informers) {

@@ -2,50 +2,33 @@
 
 import { causeText } from "../api/errors.ts";
 import { reviewToken } from "../kube/access/token-review.ts";
-import type { KubeConnection } from "../kube/connection.ts";
+import type { Controller } from "../kube/controller.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
-import { LeaderElection } from "../kube/leader.ts";
 import { TOKEN_AUDIENCE } from "../protocol/service.ts";
-import type { Logger } from "../telemetry/logger.ts";
-import { steadyNow } from "../timing/steady-time.ts";
 import { Cluster, DEFAULT_PROFILES_HEAP } from "./cluster/cluster.ts";
 import { DeletionGuard } from "./cluster/deletion-guard.ts";
-import { type PodRecord, searchDomainsOf } from "./cluster/pod-record.ts";
 import { AgentRecords } from "./distribution/agent-records.ts";
 import { DistributionServer } from "./distribution/server.ts";
+import { Leadership, type LeadershipOptions } from "./leadership.ts";
 import { observerAccess } from "./observe/access.ts";
 import { ObserverHub } from "./observe/hub.ts";
 import { describePod } from "./observe/pod-description.ts";
 import { ObserveServer } from "./observe/server.ts";
 import { OperatorTelemetry } from "./operator-telemetry.ts";
+import type { Plan } from "./plan/plan.ts";
 import { PlanLoop } from "./plan/plan-loop.ts";
 import { type BudgetLimits, DEFAULT_BUDGET } from "./profiles/budget.ts";
-import type { StoredProfile } from "./profiles/stored-profile.ts";
 import { SERVING_GRACE_MS } from "./status/pod-verdicts.ts";
+import { ProfileFindings } from "./status/profile-findings.ts";
 import { Reports } from "./status/reports.ts";
 import { ProfileTotals } from "./status/totals.ts";
 import { UnjudgedPods } from "./status/unjudged-pods.ts";
-import { recordHeld, recordInvalid, recordOverBudget } from "./status/violation-events.ts";
 import { StatusWriter } from "./status/writer.ts";
 
-export interface ElectionOptions {
-  namespace: string;
-  leaseName: string;
-  /** Milliseconds. */
-  leaseDuration: number;
-  renewDeadline: number;
-  retryPeriod: number;
-}
-
-export interface OperatorOptions {
-  connection: KubeConnection;
+export interface OperatorOptions extends LeadershipOptions {
   version: string;
-  /** Ours; different for every replica and start. */
-  identity: string;
   /** Where agents connect: host:port to listen on. */
   listenAddress: string;
-  /** And where they find this replica. */
-  advertiseAddress: string;
   /** Where observers of pods connect, with the same port for all replicas; absent: nowhere. */
   observeAddress?: string;
   /** Null: no encryption, for tests on one machine. */
@@ -54,102 +37,88 @@ export interface OperatorOptions {
   agentServiceAccount: string;
   /** Of the cluster's DNS. */
   clusterDomain: string;
-  /** Null: this is the only replica. */
-  election: ElectionOptions | null;
   /** Profiles that disappear in numbers, or with their definition, stay in force; true where absent. */
   holdDeletions?: boolean;
   /** What each namespace may have; DEFAULT_BUDGET where absent. */
   budget?: BudgetLimits;
   /** MiB of JavaScript heap for profiles and their compilation; DEFAULT_PROFILES_HEAP where absent. */
   profilesHeap?: number;
-  log: Logger;
 }
 
 const CONTROLLER = "security.datadoghq.com/portcullis-operator";
-/** Agents of nodes without pods are forgotten after this long. */
-const FORGET_MS = 60 * 60_000;
 const FORGET_CHECK_MS = 60_000;
 
 export class Operator {
+  readonly telemetry = new OperatorTelemetry();
   readonly cluster: Cluster;
-  readonly plan: PlanLoop;
-  readonly records: AgentRecords;
+  readonly records = new AgentRecords();
+  readonly plan: Plan;
   readonly server: DistributionServer;
-  readonly telemetry: OperatorTelemetry;
   /** Null: profiles that disappear are never held. */
   readonly deletions: DeletionGuard | null;
   readonly observers: ObserverHub;
   /** Null: nobody can observe pods. */
   readonly observeServer: ObserveServer | null;
   readonly #options: OperatorOptions;
-  readonly #status: StatusWriter;
   readonly #recorder: EventRecorder;
-  readonly #election: LeaderElection | null;
-  readonly #totals = new ProfileTotals();
+  readonly #leadership: Leadership;
+  readonly #planLoop: PlanLoop;
+  readonly #status: StatusWriter;
   readonly #ending = new AbortController();
   readonly #forgetting: NodeJS.Timeout;
-  #leading = false;
-  #servingSince: number | null = null;
 
+  /** Makes the parts, each after those that it is handed, and then connects who reports with who listens. */
   constructor(options: OperatorOptions) {
     this.#options = options;
-    const { connection, log, identity, election } = options;
-    this.telemetry = new OperatorTelemetry(this);
+    const { connection, log, identity, clusterDomain } = options;
     const { observer } = this.telemetry;
-    const { budget = DEFAULT_BUDGET, profilesHeap = DEFAULT_PROFILES_HEAP } = options;
-    this.cluster = new Cluster(connection, { budget, profilesHeap, log, observer });
     this.#recorder = new EventRecorder(connection, {
       controller: CONTROLLER,
       instance: identity,
       log,
       onSuppressed: (count) => observer.suppressed(count),
     });
-    this.deletions = (options.holdDeletions ?? true) ? this.#makeDeletionGuard() : null;
-    this.plan = new PlanLoop({
+    this.#leadership = new Leadership(options);
+    const findings = new ProfileFindings({ recorder: this.#recorder, leadership: this.#leadership, log });
+    const { budget = DEFAULT_BUDGET, profilesHeap = DEFAULT_PROFILES_HEAP, holdDeletions = true } = options;
+    this.cluster = new Cluster(connection, { budget, profilesHeap, log, observer });
+    const onHeld = (profile: string, why: string) => findings.held(profile, why);
+    this.deletions = holdDeletions ? new DeletionGuard({ connection, log, onHeld }) : null;
+    this.#planLoop = new PlanLoop({
       deletions: this.deletions,
       cluster: this.cluster,
       log,
       observer,
-      searchDomains: (pod) => this.#searchDomains(pod),
-      onPlanChanged: (profile) => this.#status.enqueue(profile),
-      onProfileSeen: (profile) => this.#profileSeen(profile),
+      searchDomains: (pod) => this.records.searchDomainsOf(pod, clusterDomain),
+      onProfileSeen: (profile) => findings.seen(profile),
       onCompiled: (seconds, failed) => observer.compiled(seconds, failed),
     });
-    const reports = new Reports({
-      plan: this.plan,
-      records: () => this.records,
-      totals: this.#totals,
-      recorder: this.#recorder,
-      onChanged: (profile) => this.#status.enqueue(profile),
-      onPackets: (...counts) => observer.packets(...counts),
-      onLost: (events) => observer.lost(events),
-      onClamped: (what) => observer.clamped(what),
-    });
-    this.records = new AgentRecords(reports);
-    this.#status = this.#makeStatusWriter();
-    this.observers = this.#makeObservers();
+    this.plan = this.#planLoop.plan;
+    const sources = { plan: this.plan, records: this.records, leadership: this.#leadership };
+    this.observers = new ObserverHub({ describe: (request) => describePod(request, sources) });
     this.server = this.#makeServer();
     this.observeServer = options.observeAddress === undefined ? null : this.#makeObserveServer(options.observeAddress);
-    this.plan.nodes.subscribe((node) => this.server.notify(node));
-    this.plan.enforcing.subscribe(() => this.server.notifyAll());
-    this.#election = election === null ? null : this.#makeElection(election);
+    const totals = new ProfileTotals();
+    this.#status = this.#makeStatusWriter(totals);
+    this.records.subscribe(this.#makeReports(totals));
+    this.#connect();
     this.#forgetting = setInterval(() => this.#forgetNodes(), FORGET_CHECK_MS);
     this.#forgetting.unref();
   }
 
   get isLeader(): boolean {
-    return this.#leading;
+    return this.#leadership.isLeader;
   }
 
-  get statusQueue() {
-    return this.#status.controller;
+  get controllers(): readonly Controller[] {
+    return [...this.#planLoop.controllers, this.#status.controller];
   }
 
   /** Why this replica could not take over now, in words; none: it could, or has. */
   get problems(): string[] {
     const unsynced = this.cluster.informers.filter(({ isSynced }) => !isSynced);
     if (unsynced.length > 0) return unsynced.map(({ plural, problem }) => `not read yet: ${plural}${whyText(problem)}`);
-    return this.plan.isSettled ? [] : ["not everything is planned yet"];
+    return this.#planLoop.isSettled ? [] : ["not everything is planned yet"];
   }
 
   /**
@@ -162,7 +131,7 @@ export class Operator {
     this.cluster.start();
     this.#status.start();
     this.#options.log.info({ address: this.#options.listenAddress, port: this.server.port }, "agents can connect");
-    this.plan.start(this.#ending.signal).then(
+    this.#planLoop.start(this.#ending.signal).then(
       () => this.#settled(),
       (cause: unknown) => this.#options.log.fatal({ err: cause }, "the cluster cannot be planned"),
     );
@@ -174,78 +143,57 @@ export class Operator {
     clearInterval(this.#forgetting);
     await this.#status.stop();
     await this.#recorder.close();
-    await this.#election?.stop();
-    this.#servingSince = null;
+    await this.#leadership.stop();
     await this.observeServer?.close();
     await this.server.close();
-    await this.plan.stop();
+    await this.#planLoop.stop();
     await this.cluster.stop();
     this.#options.connection.close();
   }
 
-  #settled(): void {
-    if (!this.plan.isSettled) return;
-    this.#options.log.info({ pods: this.plan.pods.size, profiles: this.plan.profiles.size }, "all is planned");
-    if (this.#election === null) this.#lead(true);
-    else this.#election.start();
-  }
-
-  #lead(leading: boolean): void {
-    this.#leading = leading;
-    this.#servingSince = leading ? steadyNow() : null;
-    // Again once agents that have not connected by then are worth telling of.
-    if (leading) {
-      this.#status.lead();
-      setTimeout(() => this.#status.enqueueAll(), SERVING_GRACE_MS + 100).unref();
-      return;
-    }
-    this.observers.endAll("this operator does not lead any more");
-    this.server.dismiss();
-  }
-
-  #searchDomains(pod: PodRecord): string[] {
-    const agent = this.records.get(pod.nodeName);
-    const state = agent?.pods.get(pod.uid);
-    if (state?.searchDomainsKnown) return [...state.searchDomains];
-    return searchDomainsOf(pod, this.#options.clusterDomain, agent?.searchDomains ?? []);
-  }
-
-  #profileSeen(profile: StoredProfile): void {
-    const { key, generation, errors, overBudget } = profile;
-    if (overBudget !== null) {
-      this.#options.log.warn({ profile: key, generation }, `a profile is too much for its namespace: ${overBudget}`);
-      if (this.#leading) recordOverBudget(this.#recorder, profile, overBudget);
-      return;
-    }
-    if (errors.count === 0) {
-      this.#options.log.info({ profile: key, generation }, "a profile is valid");
-      return;
-    }
-    const { texts } = errors;
-    this.#options.log.warn({ profile: key, generation, errors: texts }, "a profile is not valid");
-    if (this.#leading) recordInvalid(this.#recorder, profile, texts);
-  }
-
-  #forgetNodes(): void {
-    for (const { node, connected, lastSeen } of [...this.records.all()]) {
-      const isGone = !connected && steadyNow() - lastSeen > FORGET_MS;
-      if (isGone && this.plan.nodes.bindings(node).size === 0) this.records.forget(node);
-    }
-  }
-
-  #makeDeletionGuard(): DeletionGuard {
-    const { connection, log } = this.#options;
-    return new DeletionGuard({
-      connection,
-      log,
-      onHeld: (profile, why) => {
-        log.error({ profile }, `a profile has disappeared and stays in force, because ${why}`);
-        if (this.#leading) recordHeld(this.#recorder, profile, why);
-      },
+  #connect(): void {
+    const { plan, server } = this;
+    plan.planner.subscribe((profile) => this.#status.enqueue(profile));
+    plan.nodes.subscribe((node) => server.notify(node));
+    plan.enforcing.subscribe(() => server.notifyAll());
+    this.#leadership.subscribe((isLeader) => {
+      if (isLeader) {
+        this.#status.lead();
+        // Again once agents that have not connected by then are worth telling of.
+        setTimeout(() => this.#status.enqueueAll(), SERVING_GRACE_MS + 100).unref();
+        return;
+      }
+      this.observers.endAll("this operator does not lead any more");
+      server.dismiss();
     });
   }
 
-  #makeStatusWriter(): StatusWriter {
+  #settled(): void {
+    if (!this.#planLoop.isSettled) return;
+    const { pods, profiles } = this.plan;
+    this.#options.log.info({ pods: pods.size, profiles: profiles.size }, "all is planned");
+    this.#leadership.stand();
+  }
+
+  #forgetNodes(): void {
+    this.records.forgetAbsent((node) => this.plan.nodes.bindings(node).size > 0);
+  }
+
+  #makeReports(totals: ProfileTotals): Reports {
+    const { observer } = this.telemetry;
+    return new Reports({
+      plan: this.plan,
+      records: this.records,
+      totals,
+      recorder: this.#recorder,
+      onChanged: (profile) => this.#status.enqueue(profile),
+      onPackets: (...counts) => observer.packets(...counts),
+      onLost: (events) => observer.lost(events),
+      onClamped: (what) => observer.clamped(what),
+    });
+  }
+
+  #makeStatusWriter(totals: ProfileTotals): StatusWriter {
     const { connection, log } = this.#options;
     const { observer } = this.telemetry;
     const unjudged = new UnjudgedPods(this.#recorder);
@@ -257,8 +205,8 @@ export class Operator {
       readStatus: (key) => this.cluster.profiles.readStatus(key),
       planner: this.plan.planner,
       records: this.records,
-      totals: this.#totals,
-      servingSince: () => this.#servingSince,
+      totals,
+      servingSince: () => this.#leadership.servingSince,
       certificateExpiresAt: () => this.server.certificateExpiresAt,
       weaknessesOf: (pod) => this.plan.pods.get(pod)?.weaknesses ?? [],
       onUnjudged: (pods) => unjudged.found(pods),
@@ -269,6 +217,7 @@ export class Operator {
 
   #makeServer(): DistributionServer {
     const { connection, version, listenAddress, tls, agentServiceAccount, log } = this.#options;
+    const { nodes, tables, enforcing, pods } = this.plan;
     return new DistributionServer({
       version,
       address: listenAddress,
@@ -279,27 +228,22 @@ export class Operator {
       observer: this.telemetry.observer,
       onDropped: (reason) => this.telemetry.observer.dropped("agents", reason),
       wanted: (node) => ({
-        bindings: this.plan.nodes.snapshot(node),
-        tables: this.plan.tables.tables,
-        enforcing: this.plan.enforcing.names,
+        bindings: nodes.snapshot(node),
+        tables: tables.tables,
+        enforcing: enforcing.names,
       }),
-      isPlanning: () => this.plan.isPlanning,
-      agents: () => Math.max(this.plan.nodes.size, this.server.sessions),
-      notServing: () => this.#notServing(),
+      isPlanning: () => this.#planLoop.isPlanning,
+      nodes: () => nodes.size,
+      notServing: () => this.#leadership.notServing(),
       authentication: {
         serviceAccount: agentServiceAccount,
         review: (token) => reviewToken(connection, token, TOKEN_AUDIENCE),
         nodeOfPod: (namespace, name, uid) => {
-          const pod = this.plan.pods.get(`${namespace}/${name}`);
+          const pod = pods.get(`${namespace}/${name}`);
           return pod?.uid === uid && pod.nodeName !== "" ? pod.nodeName : null;
         },
       },
     });
-  }
-
-  #makeObservers(): ObserverHub {
-    const sources = { plan: this.plan, records: () => this.records, servingSince: () => this.#servingSince };
-    return new ObserverHub({ describe: (request) => describePod(request, sources) });
   }
 
   #makeObserveServer(address: string): ObserveServer {
@@ -309,35 +253,10 @@ export class Operator {
       tls,
       hub: this.observers,
       access: observerAccess(connection),
-      notServing: () => this.#notServing(),
+      notServing: () => this.#leadership.notServing(),
       onRequest: (result) => this.telemetry.observer.observation(result),
       onDropped: (reason) => this.telemetry.observer.dropped("observe", reason),
       log,
-    });
-  }
-
-  #notServing(): { message: string; leader: string } | null {
-    if (this.#servingSince !== null) return null;
-    if (!this.plan.isSettled) return { message: "the operator is starting; connect again", leader: "" };
-    const leader = this.#election?.leader ?? null;
-    const isOther = leader !== null && leader.identity !== this.#options.identity;
-    const message = isOther
-      ? `this operator does not lead; ${leader.identity} does`
-      : "no operator leads at the moment";
-    return { message, leader: isOther ? leader.address : "" };
-  }
-
-  #makeElection({ namespace, leaseName, ...times }: ElectionOptions): LeaderElection {
-    const { connection, identity, advertiseAddress, log } = this.#options;
-    return new LeaderElection(connection, {
-      namespace,
-      name: leaseName,
-      identity,
-      address: advertiseAddress,
-      ...times,
-      log,
-      onStarted: () => this.#lead(true),
-      onStopped: () => this.#lead(false),
     });
   }
 }

@@ -38,7 +38,7 @@ export interface SelectedPeers {
 
 export class PeerIndex {
   readonly #sources: PeerSources;
-  readonly #onChange: (setKey: string) => void;
+  readonly #listeners = new Set<(setKey: string) => void>();
   readonly #sets = new Map<string, PodSet>();
   /** The same by the namespace that they are confined to; `""` for those that select namespaces. */
   readonly #byNamespace = new Map<string, Set<PodSet>>();
@@ -46,10 +46,13 @@ export class PeerIndex {
   readonly #slices = new Map<string, Map<string, SliceRecord>>();
   readonly #uses = new Map<string, number>();
 
-  /** @param onChange told the key of each set whose addresses have changed */
-  constructor(sources: PeerSources, onChange: (setKey: string) => void) {
+  constructor(sources: PeerSources) {
     this.#sources = sources;
-    this.#onChange = onChange;
+  }
+
+  /** Calls the listener with the key of each set whose addresses have changed. */
+  subscribe(listener: (setKey: string) => void): void {
+    this.#listeners.add(listener);
   }
 
   /** Addresses of the sets of these peers, as one text each with spaces in between, by the sets' keys. */
@@ -98,7 +101,7 @@ export class PeerIndex {
   }
 
   serviceChanged(key: string): void {
-    this.#onChange(serviceSetKey(key));
+    this.#changed(serviceSetKey(key));
   }
 
   sliceChanged(key: string, before: SliceRecord | null, after: SliceRecord | null): void {
@@ -109,7 +112,7 @@ export class PeerIndex {
       else slices.delete(key);
       if (slices.size === 0) this.#slices.delete(service);
       else this.#slices.set(service, slices);
-      this.#onChange(serviceSetKey(service));
+      this.#changed(serviceSetKey(service));
     }
   }
 
@@ -161,7 +164,11 @@ export class PeerIndex {
     if (after.length === 0) set.members.delete(key);
     else set.members.set(key, after);
     set.text = null;
-    this.#onChange(set.key);
+    this.#changed(set.key);
+  }
+
+  #changed(setKey: string): void {
+    for (const listener of this.#listeners) listener(setKey);
   }
 
   /** Addresses that the pod adds to the set. A host-network pod's is its node's, and so nobody's own. */

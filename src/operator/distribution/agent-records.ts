@@ -5,6 +5,7 @@ import { unconfined } from "../../net/confine.ts";
 import type { Bindings } from "../../protocol/bindings.ts";
 import { BadMessageError } from "../../protocol/field-checks.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
+import { type PodRecord, searchDomainsOf } from "../cluster/pod-record.ts";
 import { sharedText } from "../cluster/shared-values.ts";
 
 /** A revision may be unanswered for so many milliseconds before that is worth telling. */
@@ -47,6 +48,9 @@ export interface AgentRecord {
 const PODS_MAX = 5_000;
 const PODS_CHARACTERS_MAX = 8 * 1024 * 1024;
 
+/** Agents of nodes without pods are forgotten after this long. */
+const FORGET_MS = 60 * 60_000;
+
 const NO_DOMAINS: string[] = [];
 const NO_FILES: PodState["sharedFiles"] = [];
 
@@ -62,16 +66,11 @@ export interface ReportListener {
 
 export class AgentRecords {
   readonly #records = new Map<string, AgentRecord>();
-  readonly #listener: ReportListener;
+  readonly #listeners = new Set<ReportListener>();
 
-  constructor(listener: ReportListener) {
-    // What follows from a report concerns all, and not the one agent's session.
-    this.#listener = {
-      reported: (node, podUids) => unconfined(() => listener.reported(node, podUids)),
-      domainsReported: (node, podUids) => unconfined(() => listener.domainsReported(node, podUids)),
-      counted: (node, counters) => unconfined(() => listener.counted(node, counters)),
-      violated: (node, violations) => unconfined(() => listener.violated(node, violations)),
-    };
+  /** Tells the listener of reports from now on. */
+  subscribe(listener: ReportListener): void {
+    this.#listeners.add(listener);
   }
 
   get(node: string): AgentRecord | undefined {
@@ -96,8 +95,8 @@ export class AgentRecords {
     record.turnedAway = null;
     record.lastSeen = steadyNow();
     this.#records.set(node, record);
-    this.#listener.reported(node, null);
-    if (!isSameList(before, record.searchDomains)) this.#listener.domainsReported(node, null);
+    this.#notify((listener) => listener.reported(node, null));
+    if (!isSameList(before, record.searchDomains)) this.#notify((listener) => listener.domainsReported(node, null));
     return record;
   }
 
@@ -108,12 +107,12 @@ export class AgentRecords {
     // A second agent of a node, say, beside one that is at work.
     if (record.connected || record.turnedAway === why) return;
     record.turnedAway = why;
-    this.#listener.reported(node, null);
+    this.#notify((listener) => listener.reported(node, null));
   }
 
   /** Time has passed in which something should have happened. */
   overdue(node: string): void {
-    if (this.#records.has(node)) this.#listener.reported(node, null);
+    if (this.#records.has(node)) this.#notify((listener) => listener.reported(node, null));
   }
 
   disconnect(node: string): void {
@@ -122,12 +121,7 @@ export class AgentRecords {
     record.connected = false;
     record.waitingSince = null;
     record.lastSeen = steadyNow();
-    this.#listener.reported(node, null);
-  }
-
-  /** The node has no pods any more, and its agent is gone. */
-  forget(node: string): void {
-    this.#records.delete(node);
+    this.#notify((listener) => listener.reported(node, null));
   }
 
   acknowledged(node: string, bindings: Bindings): void {
@@ -139,7 +133,7 @@ export class AgentRecords {
     record.acknowledged = bindings;
     record.waitingSince = null;
     record.refusal = null;
-    if (changed === null || changed.size > 0) this.#listener.reported(node, changed);
+    if (changed === null || changed.size > 0) this.#notify((listener) => listener.reported(node, changed));
   }
 
   refused(node: string, { code, message }: Refusal): void {
@@ -147,7 +141,7 @@ export class AgentRecords {
     if (record === undefined) return;
     record.refusal = { code, message };
     record.waitingSince = null;
-    this.#listener.reported(node, null);
+    this.#notify((listener) => listener.reported(node, null));
   }
 
   podStates(node: string, { full, pods, removed }: PodStates): void {
@@ -158,9 +152,9 @@ export class AgentRecords {
     const domains = uids.map((uid) => domainsText(record.pods.get(uid)));
     if (full) setPods(record, record.pods.keys(), []);
     setPods(record, removed, pods);
-    this.#listener.reported(node, full ? null : told);
+    this.#notify((listener) => listener.reported(node, full ? null : told));
     const others = uids.filter((uid, index) => domains[index] !== domainsText(record.pods.get(uid)));
-    if (others.length > 0) this.#listener.domainsReported(node, others);
+    if (others.length > 0) this.#notify((listener) => listener.domainsReported(node, others));
   }
 
   problems(node: string, { problems }: NodeProblems): void {
@@ -168,7 +162,7 @@ export class AgentRecords {
     if (record === undefined) return;
     const isSame = problems.length === 0 && record.problems.length === 0;
     record.problems = problems;
-    if (!isSame) this.#listener.reported(node, null);
+    if (!isSame) this.#notify((listener) => listener.reported(node, null));
   }
 
   /** Takes a report of counters, once. */
@@ -178,11 +172,31 @@ export class AgentRecords {
     if (record.instance === instance && counters.sequence <= record.sequence) return;
     record.instance = instance;
     record.sequence = counters.sequence;
-    this.#listener.counted(node, counters);
+    this.#notify((listener) => listener.counted(node, counters));
+  }
+
+  /** Search list of a pod's resolv.conf: what its node's agent has read there; else what it has to be by its definition. */
+  searchDomainsOf(pod: PodRecord, clusterDomain: string): string[] {
+    const agent = this.#records.get(pod.nodeName);
+    const state = agent?.pods.get(pod.uid);
+    if (state?.searchDomainsKnown) return [...state.searchDomains];
+    return searchDomainsOf(pod, clusterDomain, agent?.searchDomains ?? []);
+  }
+
+  /** Forgets agents that have been away for an hour, of nodes without pods. */
+  forgetAbsent(hasPods: (node: string) => boolean): void {
+    for (const { node, connected, lastSeen } of [...this.#records.values()]) {
+      if (!connected && steadyNow() - lastSeen > FORGET_MS && !hasPods(node)) this.#records.delete(node);
+    }
   }
 
   violations(node: string, violations: Violations): void {
-    this.#listener.violated(node, violations);
+    this.#notify((listener) => listener.violated(node, violations));
+  }
+
+  /** What follows from a report concerns all, and not the one agent's session. */
+  #notify(report: (listener: ReportListener) => void): void {
+    for (const listener of this.#listeners) unconfined(() => report(listener));
   }
 }
 

@@ -45,10 +45,10 @@ async function serve(reviewMilliseconds = 5) {
     },
     notServing: () => null,
     watchers: { connected: nothing, disconnected: nothing, observed: nothing },
-    records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
+    records: new AgentRecords(),
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
-    agents: () => 1,
+    nodes: () => 1,
     observer: {
       connection: (result) => counts.results.set(result, (counts.results.get(result) ?? 0) + 1),
       sent: nothing,

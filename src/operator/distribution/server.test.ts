@@ -47,10 +47,10 @@ function serverWith(tls: { certificateFile: string; keyFile: string }, log = sil
     },
     notServing: () => null,
     watchers: { connected: nothing, disconnected: nothing, observed: nothing },
-    records: new AgentRecords({ reported: nothing, domainsReported: nothing, counted: nothing, violated: nothing }),
+    records: new AgentRecords(),
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
-    agents: () => 1,
+    nodes: () => 1,
     observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
     log,
   });

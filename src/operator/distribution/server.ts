@@ -64,8 +64,8 @@ export interface DistributionOptions {
   watchers: AgentWatchers;
   wanted: (node: string) => NodeState;
   isPlanning: () => boolean;
-  /** How many agents there are to be, connected or not. */
-  agents: () => number;
+  /** How many nodes there are that should have an agent. */
+  nodes: () => number;
   observer: DistributionObserver;
   /** A connection was not taken, or ended again. */
   onDropped?: (reason: DropReason) => void;
@@ -237,7 +237,7 @@ export class DistributionServer {
 
   /** Of a node one stream at a time may wait to say hello: each costs memory, and a token may be stolen. */
   #accept(stream: AgentStream, node: string, peer: string): void {
-    const { version, records, watchers, wanted, isPlanning, agents, observer, log } = this.#options;
+    const { version, records, watchers, wanted, isPlanning, nodes, observer, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
       version,
@@ -245,7 +245,7 @@ export class DistributionServer {
       observer,
       wanted: () => wanted(node),
       isPlanning,
-      agents,
+      agents: () => Math.max(nodes(), this.#sessions.size),
       fullStates: this.#fullStates,
       log,
       onHello: (hello) => this.#enter(session, hello, peer),

@@ -4,7 +4,7 @@ import { PolicyKind } from "../../gen/agent_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import type { AgentRecords } from "../distribution/agent-records.ts";
-import type { PlanLoop } from "../plan/plan-loop.ts";
+import type { Plan } from "../plan/plan.ts";
 import { judgePod } from "../status/pod-verdicts.ts";
 import { ObserveRefusal } from "./refusal.ts";
 
@@ -17,15 +17,15 @@ export interface PodDescription {
 }
 
 export interface DescriptionSources {
-  plan: PlanLoop;
-  records: () => AgentRecords;
-  servingSince: () => number | null;
+  plan: Pick<Plan, "pods" | "planner">;
+  records: Pick<AgentRecords, "get">;
+  leadership: { readonly servingSince: number | null };
 }
 
 /** @throws ObserveRefusal where there is nothing that could be observed */
 export function describePod(
   request: ObserveRequest,
-  { plan, records, servingSince }: DescriptionSources,
+  { plan, records, leadership }: DescriptionSources,
 ): PodDescription {
   const { namespace, pod: name } = request;
   const key = `${namespace}/${name}`;
@@ -36,10 +36,10 @@ export function describePod(
   if (pod.nodeName === "" || planned === undefined) {
     throw new ObserveRefusal("Conflict", `pod ${name} is on no node yet; there is nothing to be seen of it`);
   }
-  const agent = records().get(pod.nodeName);
+  const agent = records.get(pod.nodeName);
   const { protectable, failure } = judgePod(planned, agent, {
     now: steadyNow(),
-    servingSince: servingSince() ?? steadyNow(),
+    servingSince: leadership.servingSince ?? steadyNow(),
   });
   if (!protectable && failure !== null) throw new ObserveRefusal("Conflict", failure.message);
   const { policy, binding } = planned;

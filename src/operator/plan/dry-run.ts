@@ -7,7 +7,7 @@ import { compareText } from "../../policy/table/names.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { stateMessages } from "../../protocol/state-message.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
-import type { PlanLoop } from "./plan-loop.ts";
+import type { Plan } from "./plan.ts";
 import type { StoredTable } from "./table-store.ts";
 
 export interface DryRunPod {
@@ -52,7 +52,7 @@ export interface DryRun {
 }
 
 /** Reads a plan that has settled. */
-export function dryRun(plan: PlanLoop): DryRun {
+export function dryRun(plan: Plan): DryRun {
   const profiles = [...plan.profiles.all()].map((profile) => profileOf(plan, profile));
   return {
     profiles: profiles.sort((left, right) => compareText(left.profile, right.profile)),
@@ -91,7 +91,7 @@ function profileLines({ profile, valid, pods, findings, problem }: DryRunProfile
   ];
 }
 
-function profileOf(plan: PlanLoop, { key, errors, warnings, overBudget }: StoredProfile): DryRunProfile {
+function profileOf(plan: Plan, { key, errors, warnings, overBudget }: StoredProfile): DryRunProfile {
   const valid = errors.count === 0;
   const failed = [...plan.policies.ofProfile(key)].find(({ error }) => error !== null);
   return {
@@ -103,7 +103,7 @@ function profileOf(plan: PlanLoop, { key, errors, warnings, overBudget }: Stored
   };
 }
 
-function tablesOf(plan: PlanLoop): DryRunTable[] {
+function tablesOf(plan: Plan): DryRunTable[] {
   const tables = new Map<string, { table: StoredTable; pods: number }>();
   for (const { table, pods } of plan.policies.all()) {
     if (table === null) continue;
@@ -128,7 +128,7 @@ function tableOf({ content, rulesets }: StoredTable): RuleTable {
   });
 }
 
-function nodeOf(plan: PlanLoop, node: string): DryRunNode {
+function nodeOf(plan: Plan, node: string): DryRunNode {
   const bindings = plan.nodes.bindings(node);
   const { tables } = plan.tables;
   const used = new Set([...bindings.values()].map(({ tableHash }) => tableHash).filter((hash) => hash !== ""));

@@ -3,7 +3,9 @@
  * bound to the pod on its node. Everything is looked up anew by key; only what depends on a change is looked at.
  */
 import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
+import type { WorkQueue } from "../../kube/work-queue.ts";
 import { bindingDigest } from "../../protocol/bindings.ts";
+import type { Logger } from "../../telemetry/logger.ts";
 import type { PodIndex } from "../cluster/pod-index.ts";
 import type { PodRecord } from "../cluster/pod-record.ts";
 import { type ProfileChange, type ProfileIndex, selectsWorkload } from "../cluster/profile-index.ts";
@@ -33,12 +35,9 @@ export interface PlannerOptions {
   nodes: NodeStates;
   /** Search list of a pod's resolv.conf. */
   searchDomains: (pod: PodRecord) => string[];
-  /** Look at this policy soon. */
-  enqueuePolicy: (key: string) => void;
-  /** A pod could not be planned; look at it again. */
-  onPodFailed: (key: string, cause: unknown) => void;
-  /** The profile's pods, or what is wanted for them, have changed. */
-  onPlanChanged: (profile: string) => void;
+  /** What is to be looked at soon. */
+  queues: { pods: Pick<WorkQueue, "add">; policies: Pick<WorkQueue, "add"> };
+  log: Logger;
 }
 
 export class Planner {
@@ -46,9 +45,15 @@ export class Planner {
   readonly #plans = new Map<string, PodPlan>();
   readonly #byUid = new Map<string, PodPlan>();
   readonly #podsOfProfile = new Map<string, Set<string>>();
+  readonly #listeners = new Set<(profile: string) => void>();
 
   constructor(options: PlannerOptions) {
     this.#options = options;
+  }
+
+  /** Calls the listener whenever a profile's pods, or what is wanted for them, have changed. */
+  subscribe(listener: (profile: string) => void): void {
+    this.#listeners.add(listener);
   }
 
   plan(podKey: string): PodPlan | undefined {
@@ -70,15 +75,15 @@ export class Planner {
    * has, even for a moment, the new content by the old selector.
    */
   profileChanged(profile: string, change: ProfileChange): void {
-    const { enqueuePolicy, policies } = this.#options;
+    const { queues, policies } = this.#options;
     if (change.selectorChanged) for (const pod of this.#podsToLookAt(profile, change)) this.#reconcileNow(pod);
     if (change.contentChanged) {
       for (const policy of policies.ofProfile(profile)) {
         policy.isStale = true;
-        enqueuePolicy(policy.key);
+        queues.policies.add(policy.key);
       }
     }
-    this.#options.onPlanChanged(profile);
+    this.#changed(profile);
   }
 
   /** One pod's failure is that pod's: it is tried again. */
@@ -86,7 +91,9 @@ export class Planner {
     try {
       this.reconcilePod(pod);
     } catch (cause) {
-      this.#options.onPodFailed(pod, cause);
+      const { queues, log } = this.#options;
+      log.error({ err: cause, pod }, "a pod could not be planned; trying again");
+      queues.pods.add(pod);
     }
   }
 
@@ -102,24 +109,37 @@ export class Planner {
     if (after !== null && after.binding !== null) this.#options.nodes.bind(after.node, after.binding);
     if (before?.table) this.#options.tables.release(before.table);
     for (const profile of new Set([...(before?.profiles ?? []), ...(after?.profiles ?? [])])) {
-      if (!isSamePlan(before, after)) this.#options.onPlanChanged(profile);
+      if (!isSamePlan(before, after)) this.#changed(profile);
     }
   }
 
   /** Compiles a policy anew, and binds its pods to what comes out. */
   async reconcilePolicy(key: string): Promise<void> {
-    const { policies, onPlanChanged } = this.#options;
+    const { policies } = this.#options;
     const policy = policies.get(key);
     if (policy === undefined) return;
     const { error, isStale, isCompiled } = policy;
     const changed = await policies.compile(policy);
     if (policies.get(key) !== policy) return;
     if (changed || isCompiled !== policy.isCompiled) for (const pod of [...policy.pods]) this.#reconcileNow(pod);
-    if (changed || isStale !== policy.isStale || error !== policy.error) policy.profiles.forEach(onPlanChanged);
+    if (!changed && isStale === policy.isStale && error === policy.error) return;
+    for (const profile of policy.profiles) this.#changed(profile);
+  }
+
+  /** Its node has reported search lists: looks at the pod again if its policy was compiled with another one. */
+  domainsReported({ key, policy }: PodPlan): void {
+    const { pods, searchDomains, queues } = this.#options;
+    const pod = pods.get(key);
+    if (policy === null || pod === undefined) return;
+    if (searchDomains(pod).join(" ") !== policy.searchDomains.join(" ")) queues.pods.add(key);
+  }
+
+  #changed(profile: string): void {
+    for (const listener of this.#listeners) listener(profile);
   }
 
   #makePlan(key: string, pod: PodRecord, before: PodPlan | null): PodPlan {
-    const { profiles, policies, searchDomains, enqueuePolicy } = this.#options;
+    const { profiles, policies, searchDomains, queues } = this.#options;
     const selecting = profiles.selecting(pod);
     const common = { key, uid: pod.uid, node: pod.nodeName, profiles: selecting, policy: null, table: null };
     if (pod.hostNetwork) return { ...common, binding: bindingOf(pod, PolicyKind.HOST_NETWORK) };
@@ -131,7 +151,7 @@ export class Planner {
       return { ...joined, table: policy.table, binding: bindingOf(pod, PolicyKind.TABLE, policy.table.hash) };
     }
     if (policy.isCompiled) return { ...joined, binding: bindingOf(pod, PolicyKind.KEEP) };
-    enqueuePolicy(policy.key);
+    queues.policies.add(policy.key);
     // Until it is compiled, what the pod has stays; one that is new waits.
     const isSamePod = before?.uid === pod.uid && before.node === pod.nodeName;
     return { ...joined, binding: isSamePod ? before.binding : null, table: isSamePod ? before.table : null };

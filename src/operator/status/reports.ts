@@ -8,14 +8,14 @@ import type { EventRecorder } from "../../kube/event-recorder.ts";
 import { splitKey } from "../../kube/resources.ts";
 import type { AgentRecords, ReportListener } from "../distribution/agent-records.ts";
 import { PacketAllowance } from "../plan/packet-allowance.ts";
-import type { PlanLoop } from "../plan/plan-loop.ts";
+import type { Plan } from "../plan/plan.ts";
 import type { PodPlan } from "../plan/planner.ts";
 import { addCounts, addViolation, type ProfileTotals, type Totals } from "./totals.ts";
 import { recordViolation } from "./violation-events.ts";
 
 export interface ReportsOptions {
-  plan: PlanLoop;
-  records: () => AgentRecords;
+  plan: Pick<Plan, "profiles" | "planner" | "nodes" | "tables">;
+  records: Pick<AgentRecords, "get">;
   totals: ProfileTotals;
   recorder: EventRecorder;
   /** A profile's status may be another now. */
@@ -47,7 +47,7 @@ export class Reports implements ReportListener {
   }
 
   domainsReported(node: string, podUids: Iterable<string> | null): void {
-    for (const pod of this.#podsOf(node, podUids)) this.#options.plan.domainsReported(pod);
+    for (const pod of this.#podsOf(node, podUids)) this.#options.plan.planner.domainsReported(pod);
   }
 
   counted(node: string, counters: Counters): void {
@@ -128,7 +128,7 @@ export class Reports implements ReportListener {
     for (const uid of plan.nodes.bindings(node).keys()) {
       for (const profile of this.#podOf(node, uid)?.profiles ?? []) profiles.add(profile);
     }
-    for (const { tableHash } of records().get(node)?.acknowledged?.values() ?? []) {
+    for (const { tableHash } of records.get(node)?.acknowledged?.values() ?? []) {
       for (const profile of plan.tables.tables.get(tableHash)?.profiles ?? []) profiles.add(profile);
     }
     return profiles;
