@@ -20,10 +20,6 @@
 #define LOOPBACK 1 /* interface index of `lo`, in every network namespace */
 #define TO_HOST 0  /* PACKET_HOST, include/uapi/linux/if_packet.h */
 
-/* `received` of a socket whose packets are not looked at any more, but for its port; and after how many that is worth an epoch. */
-#define RECEIVES_ALONE 0x10000
-#define RECEIVED_ENOUGH 16
-
 static __always_inline struct workload *workload_of(struct socket_owner *owner, struct bpf_sock *sk)
 {
 	__u32 netns = owner ? owner->netns_inum
@@ -43,62 +39,15 @@ static __always_inline int is_flows_process(struct flow *flow, struct socket_own
 	       is_same_identity(&owner->user, &owner->creator) && !is_epoch_over(flow, owner->netns_inum);
 }
 
-/*
- * Nobody else can have the socket's port, on its addresses: the kernel would refuse to bind it. Flags can be taken back
- * after others have been let in; the group that SO_REUSEPORT makes stays.
- */
-static __always_inline int has_port_alone(struct bpf_sock *sk)
-{
-	struct sock *socket = address_of_socket(sk);
-
-	return !sk->bound_dev_if && !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuse) &&
-	       !BPF_CORE_READ_BITFIELD_PROBED(socket, __sk_common.skc_reuseport) &&
-	       !BPF_CORE_READ(socket, sk_reuseport_cb);
-}
-
 /* May the kernel give a segment to another socket than the classifier has found? */
 static __always_inline int may_be_mistaken(struct bpf_sock *sk)
 {
-	return sk->bound_dev_if ||
-	       BPF_CORE_READ_BITFIELD_PROBED(address_of_socket(sk), __sk_common.skc_reuseport);
-}
+	struct tcp_sock *stream;
 
-/* It has been counted on the port that it still has. A socket can give its port up, and share another one. */
-static __always_inline int receives_alone(struct socket_owner *owner, struct bpf_sock *sk)
-{
-	return owner->received == (RECEIVES_ALONE | sk->src_port) && has_port_alone(sk);
-}
-
-/*
- * Flows on the port that were judged for a socket before this one are judged anew in the epoch that begins, and those that
- * are judged from then on have this one's owner: there is nothing more to compare. Connecting and binding begin this anew.
- */
-static __always_inline void count_receipt(struct socket_owner *owner, struct bpf_sock *sk)
-{
-	if (owner->received >= RECEIVES_ALONE)
-		owner->received = 0;
-	if (++owner->received < RECEIVED_ENOUGH)
-		return;
-	owner->received = 0;
-	if (!has_port_alone(sk))
-		return;
-	begin_namespace_epoch(owner->netns_inum);
-	owner->received = RECEIVES_ALONE | sk->src_port;
-}
-
-/* To this workload alone? The classifier lets in for everybody what is for a group, or for all on the link. */
-static __always_inline int is_unicast(struct __sk_buff *skb)
-{
-	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
-	struct iphdr *ip = data;
-	struct ipv6hdr *ip6 = data;
-
-	if (skb->pkt_type != TO_HOST)
-		return 0;
-	if (skb->protocol == bpf_htons(ETHERTYPE_VALUE_IPV4))
-		return (void *)(ip + 1) <= data_end && (ip->daddr & bpf_htonl(0xf0000000)) != bpf_htonl(0xe0000000) &&
-		       ip->daddr != 0xffffffff;
-	return (void *)(ip6 + 1) <= data_end && ip6->daddr.in6_u.u6_addr8[0] != 0xff;
+	if (sk->bound_dev_if)
+		return 1;
+	stream = bpf_skc_to_tcp_sock(sk);
+	return !stream || BPF_CORE_READ_BITFIELD((struct sock_common *)stream, skc_reuseport);
 }
 
 /* The short way, for almost all packets: whole datagrams of a flow of this very process. Nothing is copied. */
@@ -240,7 +189,7 @@ int receiver(struct __sk_buff *skb)
 	struct socket_owner *owner;
 	struct workload *workload;
 	struct scratch *s;
-	int is_raw, is_stream, is_free, reason;
+	int is_raw, is_stream, reason;
 
 	if (!sk || skb->ifindex == LOOPBACK)
 		return PASS;
@@ -252,15 +201,11 @@ int receiver(struct __sk_buff *skb)
 	if (is_stream && !may_be_mistaken(sk))
 		return PASS;
 	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
-	if (owner && !is_raw && !is_stream && receives_alone(owner, sk) && is_unicast(skb))
-		return PASS;
 	workload = workload_of(owner, sk);
-	is_free = !workload || !workload->id || workload->flags & (WORKLOAD_PENDING | WORKLOAD_UNRESTRICTED);
-	if (is_free || (owner && is_of_own_flow(skb, workload, owner))) {
-		if (owner && !is_raw && !is_stream)
-			count_receipt(owner, sk);
+	if (!workload || !workload->id || workload->flags & (WORKLOAD_PENDING | WORKLOAD_UNRESTRICTED))
 		return PASS;
-	}
+	if (owner && is_of_own_flow(skb, workload, owner))
+		return PASS;
 	s = get_scratch();
 	if (!s) {
 		count_error(ERROR_SCRATCH);

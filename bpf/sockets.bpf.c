@@ -62,11 +62,14 @@ static __always_inline int is_sent_by_caller(struct bpf_sock *socket)
 /* Not a path of Multipath TCP, whose bytes come from another socket. */
 static __always_inline int is_plain_tcp(struct bpf_sock *socket)
 {
-	struct tcp_sock *stream = (struct tcp_sock *)address_of_socket(socket);
+	struct tcp_sock *stream;
 
-	if (!is_stream((struct sock *)stream))
+	if (socket->type != STREAM_TYPE || socket->protocol != STREAM_PROTOCOL)
 		return 0;
-	return !bpf_core_field_exists(stream->is_mptcp) || !BPF_CORE_READ_BITFIELD_PROBED(stream, is_mptcp);
+	stream = bpf_skc_to_tcp_sock(socket);
+	if (!stream)
+		return 0;
+	return !bpf_core_field_exists(stream->is_mptcp) || !BPF_CORE_READ_BITFIELD(stream, is_mptcp);
 }
 
 /*
@@ -120,7 +123,6 @@ static __always_inline int begin_connection(struct bpf_sock_addr *ctx)
 		forget_former(owner);
 	if (owner && socket->type == TYPE_DATAGRAM) {
 		owner->connected = bpf_ktime_get_ns();
-		owner->received = 0;
 	}
 	return GO_ON;
 }
@@ -157,7 +159,6 @@ static __always_inline int note_port(struct bpf_sock_addr *ctx)
 
 	if (!owner)
 		return GO_ON;
-	owner->received = 0;
 	if (ctx->user_port)
 		owner->flags |= SOCKET_PORT_ASKED;
 	else
@@ -288,13 +289,23 @@ int socket_changes(struct bpf_sock_ops *ctx)
 	return GO_ON;
 }
 
+/*
+ * Is whoever has just written to the socket known by other programs already? A datagram shows its sender when it leaves
+ * (socket_transmits), unless it still waits for more to be written, or its socket is older than the programs and has no
+ * storage yet. Fields are read in place, which costs next to nothing.
+ */
+static __always_inline int is_writer_seen(struct sock *socket)
+{
+	if (socket->sk_type == STREAM_TYPE && socket->sk_protocol == STREAM_PROTOCOL)
+		return writes_are_seen;
+	return socket->sk_type == TYPE_DATAGRAM && !socket->sk_write_queue.qlen && socket->sk_bpf_storage;
+}
+
 /* Connected sockets show their user nowhere but here. Optional: kernels before 6.3 do not have these. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *socket)
 {
-	if (writes_are_seen && is_stream(socket))
-		return 0;
-	if (is_internet(socket) && !is_user_known(socket))
+	if (is_internet(socket) && !is_writer_seen(socket) && !is_user_known(socket))
 		use_socket(socket);
 	return 0;
 }

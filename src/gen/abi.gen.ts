@@ -894,7 +894,7 @@ export const Actor: Codec<Actor> = {
   },
 };
 
-/** `struct socket_owner`, 168 bytes */
+/** `struct socket_owner`, 160 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
@@ -905,12 +905,11 @@ export interface SocketOwner {
   netnsCookie: bigint;
   flags: number;
   netnsInum: number;
-  received: number;
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 168,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(168), offset = 0): Buffer {
+  SIZE: 160,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(160), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
     Actor.encode(value.user, buffer, offset + 40);
     Actor.encode(value.former, buffer, offset + 80);
@@ -920,8 +919,6 @@ export const SocketOwner: Codec<SocketOwner> = {
     buffer.writeBigUInt64LE(value.netnsCookie, offset + 144);
     buffer.writeUInt32LE(value.flags, offset + 152);
     buffer.writeUInt32LE(value.netnsInum, offset + 156);
-    buffer.writeUInt32LE(value.received, offset + 160);
-    buffer.fill(0, offset + 164, offset + 168);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
@@ -935,7 +932,6 @@ export const SocketOwner: Codec<SocketOwner> = {
       netnsCookie: buffer.readBigUInt64LE(offset + 144),
       flags: buffer.readUInt32LE(offset + 152),
       netnsInum: buffer.readUInt32LE(offset + 156),
-      received: buffer.readUInt32LE(offset + 160),
     };
   },
 };

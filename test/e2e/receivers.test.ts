@@ -131,7 +131,7 @@ interface Takeover {
   closed?: boolean;
 }
 
-/** After so many datagrams a socket that has its port alone is not compared with the flows any more. */
+/** Datagrams of a conversation that is well under way. */
 const ENOUGH = 20;
 
 const TAKEOVERS: Record<string, Takeover> = {
@@ -228,6 +228,33 @@ for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS
     await lab.violation({ reason: "Peer", direction: "ingress", path: lodger, proto: "udp" }, mark, club);
   });
 }
+
+test("§3 a flow's packets are not for a socket that has shared its port in between", async () => {
+  const takes = async (place: WorkloadPlace) => {
+    const [at, tag] = [port++, lab.tag()];
+    const conversation = `sendto ${SERVER} 7000 x recv `.repeat(ENOUGH);
+    const other = lab.start(
+      place,
+      lodger,
+      `${LONG} udp4 bind 0.0.0.0 ${at} ${conversation} reuseaddr wait noreuseaddr hear ${tag}`,
+    );
+    await other.line("waiting");
+    const speak = `${LONG} udp4 bind 0.0.0.0 7102 print ready answer wait sendto ${place.ipv4} ${at} ${tag}`;
+    const server = lab.start(outside, visitor, speak);
+    await server.line("ready");
+    const ask = `udp4 reuseaddr bind 0.0.0.0 ${at} sendto ${outside.ipv4} 7102 hello recv`;
+    assert.equal((await lab.run(place, member, ask)).code, 0);
+    other.tell();
+    await other.line("listening");
+    server.tell();
+    await server.finish();
+    return await other.succeeds(QUIET_MS);
+  };
+  assert.equal(await takes(open), true, "it does not get them without a profile either");
+  const mark = lab.agent.events.mark();
+  assert.equal(await takes(club), false);
+  await lab.violation({ reason: "Peer", direction: "ingress", path: lodger, proto: "udp" }, mark, club);
+});
 
 test("§3 a flow's packets are not for what its process has executed since", async () => {
   const takes = async (place: WorkloadPlace) => {

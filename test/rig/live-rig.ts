@@ -119,7 +119,6 @@ export class LiveRig implements Disposable {
       netnsCookie: 0n,
       flags,
       netnsInum: this.#netnsInum,
-      received: 0,
     };
     this.#owners.set(fd, owner);
   }

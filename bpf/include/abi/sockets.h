@@ -21,8 +21,6 @@ struct socket_owner {
 	__u64 netns_cookie;   /* of its network namespace, 0 if not known */
 	__u32 flags;          /* enum socket_flag */
 	__u32 netns_inum;
-	__u32 received;       /* datagrams that were checked to be its own flows', or RECEIVES_ALONE and its port */
-	__u32 padding;
 };
 
 /*

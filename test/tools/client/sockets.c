@@ -62,13 +62,15 @@ static void reuseport(struct client *client, char **arguments)
 		fail("SO_REUSEPORT");
 }
 
-static void reuse_address(struct client *client, char **arguments)
+static void set_reuse_address(struct client *client, int on)
 {
-	int on = 1;
-
 	if (setsockopt(client->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
 		fail("SO_REUSEADDR");
 }
+
+static void reuse_address(struct client *client, char **arguments) { set_reuse_address(client, 1); }
+
+static void no_reuse_address(struct client *client, char **arguments) { set_reuse_address(client, 0); }
 
 static void bind_device(struct client *client, char **arguments)
 {
@@ -417,6 +419,7 @@ const struct verb socket_verbs[] = {
 	{ "timeout", 1, "MILLISECONDS", set_timeout },
 	{ "reuseport", 0, "", reuseport },
 	{ "reuseaddr", 0, "", reuse_address },
+	{ "noreuseaddr", 0, "", no_reuse_address },
 	{ "join", 2, "GROUP INTERFACE", join },
 	{ "multicastby", 1, "INTERFACE", multicast_by },
 	{ "binddevice", 1, "NAME", bind_device },

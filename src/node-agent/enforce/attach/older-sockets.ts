@@ -144,7 +144,6 @@ function ownerOf(
     former: actor,
     formerUntil: 0n,
     connected: 0n,
-    received: 0,
     epoch,
     flags,
     netnsInum,
