@@ -81,12 +81,13 @@ build: setup $(OBJECTS) ## Build the BPF objects
 	@true
 
 .PHONY: generate
-generate: build ## Write the generated files again: CRD, ABI codecs, protocol, docs/metrics.md, docs/events.schema.json, config/
+generate: build ## Write the generated files again: CRD, ABI codecs, protocol, docs/metrics.md, docs/errors.md, docs/events.schema.json, config/
 	$(NODE) tools/generate-crd.ts
 	$(NODE) tools/generate-abi.ts
 	$(NODE) tools/generate-protocol.ts
 	$(NODE) tools/generate-metrics.ts
 	$(NODE) tools/generate-events.ts
+	$(NODE) tools/generate-errors.ts
 	$(NODE) tools/helm/generate-config.ts
 
 .PHONY: lint
@@ -113,6 +114,7 @@ verify: build lint ## Lint, and check that generated files are up to date
 	$(NODE) tools/generate-protocol.ts --check
 	$(NODE) tools/generate-metrics.ts --check
 	$(NODE) tools/generate-events.ts --check
+	$(NODE) tools/generate-errors.ts --check
 	@$(MAKE) -s build ARCH=arm64
 
 .PHONY: docs

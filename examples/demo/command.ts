@@ -1,6 +1,5 @@
 /** Commands that the demo runs for itself: `ip`, `mount`, ... */
 import { type ChildProcess, spawn } from "node:child_process";
-import { PortcullisError } from "../../src/api/errors.ts";
 
 export interface CommandResult {
   /** Exit status; 128 and more: ended by a signal. */
@@ -10,10 +9,8 @@ export interface CommandResult {
 }
 
 /** A command of the demo's own stage did not work: nothing can be shown. */
-export class DemoSetupError extends PortcullisError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("PC_DEMO_SETUP", message, options);
-  }
+export class DemoSetupError extends Error {
+  override readonly name = "DemoSetupError";
 }
 
 export interface RunOptions {

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import { PortcullisError } from "../../src/api/errors.ts";
+import { DemoSetupError } from "./command.ts";
 import { showPicture } from "./picture.ts";
 import { Screen } from "./screen.ts";
 import { Stage } from "./stage.ts";
@@ -108,7 +109,7 @@ function explainFailure(error: unknown, screen: Screen): number {
     return error.exitCode;
   }
   if (error instanceof BrokenPromise) screen.failed(`This step did not show what it says.\n${error.message}`);
-  else if (error instanceof PortcullisError) screen.failed(error.message);
+  else if (error instanceof PortcullisError || error instanceof DemoSetupError) screen.failed(error.message);
   else screen.failed(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT_FAILED;
 }

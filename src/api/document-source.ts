@@ -1,10 +1,11 @@
 /** A YAML document as a place: where each of its fields stands in the text. No I/O. */
 import { type Document, isMap, isSeq, type LineCounter, type Node } from "yaml";
+import type { ErrorCode } from "./error-codes.ts";
 import type { FieldPath, ManifestSource, Position } from "./fields.ts";
 
 /** A document that cannot be read, or (in notes) one that is not for us. */
 export interface ManifestProblem {
-  code: string;
+  code: ErrorCode;
   message: string;
   remedy: string;
   source: string;
@@ -37,7 +38,7 @@ export class DocumentSource implements ManifestSource {
     return { line, column: col };
   }
 
-  problem(code: string, message: string, remedy: string): ManifestProblem {
+  problem(code: ErrorCode, message: string, remedy: string): ManifestProblem {
     const { line, column } = this.locate([]) ?? { line: 1, column: 1 };
     return { code, message, remedy, source: this.name, line, column };
   }

@@ -1,22 +1,15 @@
 /**
- * The errors of every room. A failure that a user may see is a `PortcullisError`: its `code` is stable and may be
- * searched for, its message says what happened, to what, and what to do about it.
+ * The errors of every room. A failure that a user may see is a `PortcullisError`: its `code` is one of error-codes.ts, its
+ * message says what happened, to what, and what to do about it.
  */
+import type { ErrorCode } from "./error-codes.ts";
 
-/** The shape of a code: `PC_` and upper-case words. */
-export const ERROR_CODE_PATTERN = /^PC_[A-Z0-9]+(?:_[A-Z0-9]+)*$/;
-
-/**
- * Base of all errors that Portcullis raises on purpose. A room with errors of its own derives a class from it.
- *
- * @throws TypeError where the code does not have the form of `ERROR_CODE_PATTERN`: codes are part of the interface.
- */
+/** Base of all errors that Portcullis raises on purpose. A room with errors of its own derives a class from it. */
 export class PortcullisError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
-    if (!ERROR_CODE_PATTERN.test(code)) throw new TypeError(`"${code}" is not an error code (PC_...)`);
     this.name = new.target.name;
     this.code = code;
   }

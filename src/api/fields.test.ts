@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fieldError, fieldErrorText, fieldText } from "./fields.ts";
+import { type Finding, fieldError, fieldErrorText, fieldText } from "./fields.ts";
 import { checkDnsLabel, checkLabelKey, checkLabelValue, isBookkeepingLabel, selectingLabels } from "./labels.ts";
 import { nameCovers, normalizeName } from "./names.ts";
 import { editDistance, nearest } from "./validation/nearest.ts";
@@ -15,7 +15,7 @@ test("fields are written as users write them", () => {
 });
 
 test("a finding at a field, as one line", () => {
-  const finding = { code: "PC_X", message: "is wrong", remedy: "right it" };
+  const finding: Finding = { code: "PC_YAML", message: "is wrong", remedy: "right it" };
   assert.equal(fieldErrorText(fieldError(["spec", "a"], finding)), "spec.a: is wrong; right it");
   const source = { name: "f", locate: () => ({ line: 2, column: 3 }) };
   assert.deepEqual(fieldError([], finding, source), { field: "", ...finding, line: 2, column: 3 });

@@ -1,12 +1,14 @@
 /** How findings about a profile are written down: which field, what is wrong with it, and what to do. */
 
+import type { ErrorCode } from "./error-codes.ts";
+
 /** Where a field stands: property names and list indexes from the root of the object. */
 export type FieldPath = readonly (string | number)[];
 
 /** What a check has found, before it is known where. */
 export interface Finding {
   /** Stable, `PC_...`. */
-  code: string;
+  code: ErrorCode;
   /** What is wrong, without the name of the field. */
   message: string;
   /** What to write instead. */

@@ -3,7 +3,7 @@ import { type Document, LineCounter, parseAllDocuments } from "yaml";
 import { DocumentSource, type ManifestProblem } from "./document-source.ts";
 import { causeText } from "./errors.ts";
 import type { ManifestSource } from "./fields.ts";
-import { type PodTemplate, podTemplateOf } from "./pod-templates.ts";
+import { type PodTemplate, podTemplateOf } from "./pods/pod-templates.ts";
 import { API_GROUP, KIND } from "./types.ts";
 
 /** One SecurityProfile of a text, not validated yet. */

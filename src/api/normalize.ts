@@ -142,7 +142,7 @@ function distinct<T>(entries: readonly T[], text: (entry: T) => string, path: Fi
   return entries.filter((entry, index) => {
     const key = text(entry);
     if (!seen.has(key)) return seen.add(key);
-    const finding = { code: "PC_ENTRY_DUPLICATE", message: `${key} is listed twice`, remedy: "take one away" };
+    const finding: Finding = { code: "PC_ENTRY_DUPLICATE", message: `${key} is listed twice`, remedy: "take one away" };
     warnings.push({ path: [...path, index], finding });
     return false;
   });

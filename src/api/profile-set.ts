@@ -1,9 +1,9 @@
 /** All profiles of some texts, as one state: what an agent puts in force, or `validate` reports on. No I/O. */
 
 import type { ManifestProblem } from "./document-source.ts";
-import { type FieldError, fieldError } from "./fields.ts";
+import { type FieldError, type Finding, fieldError } from "./fields.ts";
 import { type Manifest, parseManifests } from "./manifest.ts";
-import type { PodTemplate } from "./pod-templates.ts";
+import type { PodTemplate } from "./pods/pod-templates.ts";
 import type { SecurityProfile } from "./types.ts";
 import { validateProfile } from "./validation/validate.ts";
 
@@ -68,7 +68,7 @@ function reportOf({ object, source }: Manifest, seen: Map<string, string>): Prof
     seen.set(name, source.name);
     return { source: source.name, name, profile, errors, warnings };
   }
-  const finding = {
+  const finding: Finding = {
     code: "PC_PROFILE_DUPLICATE",
     message: `the profile ${name} is already in ${first}`,
     remedy: "rename one of them, or take it away",

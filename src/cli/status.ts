@@ -1,7 +1,7 @@
 /** `portcullis status`: what is enforced here, read from the pins; with or without an agent. */
 import { Command } from "commander";
+import { weaknessText } from "../api/pods/weaknesses.ts";
 import { printable } from "../api/printable.ts";
-import { weaknessText } from "../api/weaknesses.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { factLines } from "../terminal/facts.ts";

@@ -1,4 +1,5 @@
 /** What a valid profile says and its author may not have meant. All are about the normalised profile. */
+import type { Finding } from "../fields.ts";
 import { selectingLabels } from "../labels.ts";
 import { nameCovers } from "../names.ts";
 import type { EgressRules, L4Protocol, SecurityProfile } from "../types.ts";
@@ -29,7 +30,7 @@ function selectorWarnings({ metadata, spec }: SecurityProfile): Located[] {
   }
   if (Object.keys(selectingLabels(metadata.labels)).length > 0) return [];
   const message = "has no label that says which pods are meant, and there is no spec.labelSelector: no pod is selected";
-  const finding = { code, message, remedy: "set spec.labelSelector, or the pods' labels on the profile" };
+  const finding: Finding = { code, message, remedy: "set spec.labelSelector, or the pods' labels on the profile" };
   return [{ path: ["metadata", "labels"], finding }];
 }
 
@@ -106,7 +107,7 @@ function redundantPorts({ path, rules }: Rules): Located[] {
     if (whole === undefined) return [];
     const message = `${protocol} ${port} limits nothing, because l4.protocols allows ${whole} on every port`;
     const remedy = `take ${whole} off l4.protocols, or this entry away`;
-    const finding = { code: "PC_PORT_REDUNDANT", message, remedy };
+    const finding: Finding = { code: "PC_PORT_REDUNDANT", message, remedy };
     return [{ path: [...path, "l4", "protocolPorts", index], finding }];
   });
 }

@@ -1,5 +1,6 @@
 /** `portcullis explain`: what profiles mean for one packet, without a kernel, an agent or a cluster. */
 import { Command, Option } from "commander";
+import { codeEntry } from "../../api/error-codes.ts";
 import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { printableLines } from "../../api/printable.ts";
@@ -28,11 +29,13 @@ Examples:
   portcullis explain --profiles examples/ --label app=pong --process /usr/bin/server \\
     --from 10.0.0.7:80/tcp --peer-label app=ping
 
+  portcullis explain PC_NETNS_WITHOUT_VETH
+
   portcullis agent --profiles examples/ --netns ping:app=ping --output json > events.json
   grep BinaryUnknown events.json | portcullis explain --profiles examples/ --event -
 
 ${exitStatusHelp({
-  0: "a rule allows it",
+  0: "a rule allows it; or the meaning of a code was printed",
   1: "no rule allows it, whatever the profiles' actions; or no profile selects the workload",
 })}`;
 
@@ -45,19 +48,31 @@ export function explainCommand(): Command {
   const command = new Command("explain")
     .summary("say whether traffic would be allowed, and by which rule")
     .description(
-      "Says whether a process of a workload would be allowed to send or receive something, and which rule says so.",
+      "Says whether a process of a workload would be allowed to send or receive something, and which rule says so.\n" +
+        "With the code of an error, problem or finding (PC_...): says what it means and what to do.",
     )
-    .requiredOption("-p, --profiles <path...>", "profiles: files, folders, or - for standard input")
+    .argument("[code]", "a code, in place of a question: PC_...")
+    .option("-p, --profiles <path...>", "profiles: files, folders, or - for standard input")
     .option("--event <file>", "ask about the first verdict in this file of the agent's JSON events; -: standard input")
     .option("-n, --namespace <namespace>", "the workload's namespace", DEFAULT_NAMESPACE)
     .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, []);
   return addQuestionOptions(command)
     .addHelpText("after", EXAMPLES)
-    .action((options: ExplainOptions & { profiles: string[] }) => {
+    .action((code: string | undefined, options: ExplainOptions & { profiles?: string[] }) => {
+      if (code !== undefined) return answerCode(code);
+      if (options.profiles === undefined)
+        throw new UsageError("which profiles? give --profiles PATH, or a code: PC_...");
       const profiles = readProfiles(options.profiles);
       if (options.event === undefined) answer(profiles, parseQuestion(options), options);
       else answerEvent(profiles, readVerdictEvent(options.event), options);
     });
+}
+
+/** @throws UsageError for a code that Portcullis does not have */
+function answerCode(code: string): void {
+  const entry = codeEntry(code);
+  if (entry === null) throw new UsageError(`${code} is not a code of this version; docs/errors.md lists them`);
+  process.stdout.write(`${code}\n${entry.meaning}\n${entry.remedy}\n`);
 }
 
 /** As `answer`, with a note where the kernel's reason was another one. @throws UsageError */

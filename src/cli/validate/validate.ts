@@ -3,6 +3,7 @@
 import { Command, Option } from "commander";
 import type { ManifestProblem } from "../../api/document-source.ts";
 import { PortcullisError } from "../../api/errors.ts";
+import { podWeaknesses, weaknessText } from "../../api/pods/weaknesses.ts";
 import {
   isValidSet,
   type ManifestText,
@@ -10,7 +11,6 @@ import {
   readProfileSet,
   validProfiles,
 } from "../../api/profile-set.ts";
-import { podWeaknesses, weaknessText } from "../../api/weaknesses.ts";
 import { selectProfiles } from "../../policy/table/selection.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { exitStatusHelp } from "../exit-status.ts";

@@ -1,7 +1,7 @@
 /** What the processes of network namespaces are seen to have, by way of /proc alone: no file of theirs is touched. */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { causeCode } from "../../api/errors.ts";
-import type { SeenProcess } from "../../api/weaknesses.ts";
+import type { SeenProcess } from "../../api/pods/weaknesses.ts";
 import { parseMountInfo } from "../foreign-files/overlay.ts";
 import { processNetns } from "./pods/pod-processes.ts";
 

@@ -1,7 +1,7 @@
 /** What is in force, read from the pins and the state file alone: it needs no agent, and disturbs none. */
 import { join } from "node:path";
+import { processWeaknesses, type Weakness } from "../../api/pods/weaknesses.ts";
 import type { Action } from "../../api/types.ts";
-import { processWeaknesses, type Weakness } from "../../api/weaknesses.ts";
 import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../../gen/abi.gen.ts";
 import { type Effect, effectOf } from "../../policy/table/effect.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";

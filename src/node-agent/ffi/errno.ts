@@ -1,5 +1,6 @@
 /** Names and texts of the kernel's error numbers, and the error class of everything that asks the kernel for something. */
 import koffi from "koffi";
+import type { ErrorCode } from "../../api/error-codes.ts";
 import { PortcullisError } from "../../api/errors.ts";
 
 /** The error numbers that callers tell apart; asm-generic/errno.h, the same on x86-64 and arm64. */
@@ -79,7 +80,7 @@ export interface KernelFailure {
   /** What to do about it; there is a default per error number. */
   remedy?: string;
   /** `PC_KERNEL` unless given. */
-  code?: string;
+  code?: ErrorCode;
 }
 
 /** The kernel, or the library in front of it, refused something. */

@@ -3,7 +3,7 @@
  * is dropped on arrival.
  */
 
-import { podWeaknesses, type SecuredPodSpec, type Weakness } from "../../api/weaknesses.ts";
+import { podWeaknesses, type SecuredPodSpec, type Weakness } from "../../api/pods/weaknesses.ts";
 import type { Container } from "../../gen/agent_pb.js";
 import type { KubeObject } from "../../kube/resources.ts";
 import { canonicalAddresses } from "./addresses.ts";

@@ -1,8 +1,9 @@
 /** The status of one profile, from everything that is known of it. Pure. */
+
+import { WEAKNESSES, type Weakness, weaknessText } from "../../api/pods/weaknesses.ts";
 import { printable } from "../../api/printable.ts";
 import { MAX_FAILING_NODES } from "../../api/schema/schema-status.ts";
 import type { Action } from "../../api/types.ts";
-import { WEAKNESSES, type Weakness, weaknessText } from "../../api/weaknesses.ts";
 import {
   CONDITION_TYPES,
   type Condition,

@@ -1,5 +1,5 @@
 /** All pods of a profile, summed up by node. */
-import type { Weakness } from "../../api/weaknesses.ts";
+import type { Weakness } from "../../api/pods/weaknesses.ts";
 import type { AgentRecord } from "../distribution/agent-records.ts";
 import type { PodPlan } from "../plan/planner.ts";
 import type { FailingNode } from "../profiles/profile-status.ts";

@@ -3,7 +3,7 @@
  * else than before. Packets that are allowed are counted all the time: where nothing else is new, that waits for a minute. What nodes report costs the API server nothing by itself.
  */
 import { PortcullisError } from "../../api/errors.ts";
-import type { Weakness } from "../../api/weaknesses.ts";
+import type { Weakness } from "../../api/pods/weaknesses.ts";
 import { applyStatus } from "../../kube/apply.ts";
 import type { KubeConnection } from "../../kube/connection.ts";
 import { Controller, type ControllerObserver } from "../../kube/controller.ts";

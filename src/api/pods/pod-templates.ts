@@ -1,6 +1,7 @@
 /** Pods in manifests of other kinds: what `validate` can say of the pods that a profile is going to select. */
 import { Ajv } from "ajv";
-import type { ManifestProblem } from "./document-source.ts";
+import type { ManifestProblem } from "../document-source.ts";
+import type { ErrorCode } from "../error-codes.ts";
 import type { SecuredPodSpec } from "./weaknesses.ts";
 
 /** A pod, or what makes pods. */
@@ -11,7 +12,7 @@ export interface PodTemplate {
   labels: Record<string, string>;
   spec: SecuredPodSpec;
   /** A note at its place in the text. */
-  note(code: string, message: string, remedy: string): ManifestProblem;
+  note(code: ErrorCode, message: string, remedy: string): ManifestProblem;
 }
 
 interface Metadata {
