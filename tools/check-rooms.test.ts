@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { folderBreaches, importBreaches } from "./check-rooms.ts";
+import { declaredFlags, flagBreaches, folderBreaches, importBreaches } from "./check-rooms.ts";
 
 test("a room may import itself and what the table lists", () => {
   const text = 'import { a } from "./b.ts";\nimport type { C } from "../../api/types.ts";\n';
@@ -37,4 +37,17 @@ test("a folder of too many files is named", () => {
   const files = Array.from({ length: 17 }, (_, index) => `api/file-${index}.ts`);
   assert.match(folderBreaches(files)[0] ?? "", /^src\/api has 17 files/);
   assert.deepEqual(folderBreaches(files.slice(1)), []);
+});
+
+test("a flag is named by the room that declares it, and by no other; flags of other programs are not ours", () => {
+  const declaration = 'new Option("-r, --pin-root <path>", "x"); command.option(\n  "--gate <cgroup>")';
+  const flags = declaredFlags([declaration]);
+  assert.deepEqual([...flags], ["--pin-root", "--gate"]);
+  const text = '"work on another --pin-root"; spawn("unshare", ["--mount"])';
+  assert.match(
+    flagBreaches("node-agent/enforce/errors.ts", text, flags)[0] ?? "",
+    /names --pin-root, which only src\/cli/,
+  );
+  assert.equal(flagBreaches("node-agent/enforce/errors.ts", text, flags).length, 1);
+  assert.deepEqual(flagBreaches("cli/detach.ts", text, flags), []);
 });

@@ -1,12 +1,12 @@
 /**
- * Holds src/ against rooms.ts: what imports what, which packages are used where, and how many files a folder has. Prints
- * each breach; exit status 1 if there is one. Tests and their helpers may look into any room.
+ * Holds src/ against rooms.ts: what imports what, which packages are used where, who names flags, and how many files
+ * a folder has. Prints each breach; exit status 1 if there is one. Tests and their helpers may look into any room.
  *
  *     node tools/check-rooms.ts
  */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { FOLDER_FILES_MAX, INPUT_OUTPUT, PACKAGE_ROOMS, PURE_ROOMS, ROOMS } from "./rooms.ts";
+import { FLAG_ROOM, FOLDER_FILES_MAX, INPUT_OUTPUT, PACKAGE_ROOMS, PURE_ROOMS, ROOMS } from "./rooms.ts";
 
 const SOURCE = join(import.meta.dirname, "../src");
 const IMPORT = /(?:from|import)\s*\(?\s*"([^"]+)"/g;
@@ -58,9 +58,29 @@ export function folderBreaches(files: readonly string[]): string[] {
     .map(([folder, count]) => `src/${folder} has ${count} files; find the rooms within (at most ${FOLDER_FILES_MAX})`);
 }
 
+/** The flags that commands declare. @param texts of src/cli */
+export function declaredFlags(texts: readonly string[]): Set<string> {
+  const declarations = texts.flatMap((text) => [...text.matchAll(/[oO]ption\(\s*"(?:-\w, )?(--[a-z-]+)/g)]);
+  return new Set(declarations.map(([, flag = ""]) => flag));
+}
+
+/** Flags that a file names, which only src/cli may: other rooms name the setting. @param file below src/ */
+export function flagBreaches(file: string, text: string, flags: ReadonlySet<string>): string[] {
+  if (isIn(file, FLAG_ROOM)) return [];
+  const named = [...text.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([flag]) => flag);
+  return [...new Set(named)]
+    .filter((flag) => flags.has(flag))
+    .map((flag) => `src/${file} names ${flag}, which only src/${FLAG_ROOM} may; name the setting`);
+}
+
 function main(): number {
   const files = globSync("**/*.ts", { cwd: SOURCE }).filter((file) => !/\.test\.ts$|\.d\.ts$|\/testing\//.test(file));
-  const breaches = files.flatMap((file) => importBreaches(file, readFileSync(join(SOURCE, file), "utf8")));
+  const texts = new Map(files.map((file) => [file, readFileSync(join(SOURCE, file), "utf8")]));
+  const flags = declaredFlags([...texts].filter(([file]) => isIn(file, FLAG_ROOM)).map(([, text]) => text));
+  const breaches = [...texts].flatMap(([file, text]) => [
+    ...importBreaches(file, text),
+    ...flagBreaches(file, text, flags),
+  ]);
   breaches.push(...folderBreaches(files));
   for (const breach of breaches) console.error(breach);
   return breaches.length === 0 ? 0 : 1;

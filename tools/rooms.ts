@@ -41,6 +41,9 @@ export const PACKAGE_ROOMS: Readonly<Record<string, string>> = {
   commander: "cli",
 };
 
+/** The room that declares the flags of commands, and alone names them. */
+export const FLAG_ROOM = "cli";
+
 /** Rooms that compute and nothing else: no files, no processes, no network. */
 export const PURE_ROOMS: readonly string[] = ["api", "policy", "gen"];
 

@@ -203,6 +203,10 @@ const ERRORS = {
     meaning: "The private network namespace of `portcullis run` could not be made.",
     remedy: "Do what the message says: install the missing program, or end the process that is in the way.",
   },
+  PC_SETTINGS_CONFLICT: {
+    meaning: "Two settings contradict each other, or a setting has too many values; the command ended with status 2.",
+    remedy: "Change the setting that the message names.",
+  },
   PC_STATE_FORMAT: {
     meaning: "A state or a part of it cannot be read.",
     remedy: "Nothing: the agent asks for a full state. If it stays, bring operator and agents to the same version.",

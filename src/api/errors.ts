@@ -17,8 +17,15 @@ export class PortcullisError extends Error {
 
 /** The command line was used wrongly: bad option, missing argument. Commands exit 2 on it. */
 export class UsageError extends PortcullisError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("PC_USAGE", message, options);
+  constructor(message: string, options?: ErrorOptions, code: ErrorCode = "PC_USAGE") {
+    super(code, message, options);
+  }
+}
+
+/** Settings contradict each other. Code PC_SETTINGS_CONFLICT. */
+export class SettingsError extends UsageError {
+  constructor(message: string) {
+    super(message, {}, "PC_SETTINGS_CONFLICT");
   }
 }
 

@@ -1041,7 +1041,7 @@ export declare type Observation = Message<"portcullis.agent.v1.Observation"> & {
   watches: number[];
 
   /**
-   * As the agent prints it with --output json, without a newline.
+   * As the agent prints it in JSON, without a newline.
    *
    * @generated from field: bytes event = 2;
    */

@@ -84,7 +84,7 @@ test("without a kubeconfig and outside of a pod nothing is configured, and nothi
   for (const name of ["KUBECONFIG", "KUBERNETES_SERVICE_HOST"]) delete process.env[name];
   try {
     const load = KubeConnection.load({ version: "test" });
-    await assert.rejects(load, { code: "PC_KUBE_CONFIG", message: /set KUBECONFIG, give --kubeconfig/ });
+    await assert.rejects(load, { code: "PC_KUBE_CONFIG", message: /set KUBECONFIG, name a kubeconfig/ });
   } finally {
     Object.assign(process.env, { HOME, ...(KUBECONFIG && { KUBECONFIG }) });
     if (KUBERNETES_SERVICE_HOST) process.env.KUBERNETES_SERVICE_HOST = KUBERNETES_SERVICE_HOST;

@@ -75,7 +75,7 @@ export class KubeConnection {
     if (pod !== null && options.context === undefined) return new KubeConnection(pod, version, { options: given });
     // The client would try a server at localhost:8080, as kubectl does.
     if (!hasFile)
-      throw new KubeConfigError("no cluster is configured; set KUBECONFIG, give --kubeconfig, or run in a pod");
+      throw new KubeConfigError("no cluster is configured; set KUBECONFIG, name a kubeconfig, or run in a pod");
     const { kubeconfigAccess } = await import("./access/kubeconfig-access.ts");
     return new KubeConnection(kubeconfigAccess(options), version, { options: given });
   }

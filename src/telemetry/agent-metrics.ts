@@ -1,4 +1,4 @@
-/** Metrics of the agent, under `portcullis agent --operator`. */
+/** Metrics of the agent in a cluster. */
 import type { MetricCatalogue } from "./metrics.ts";
 
 const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

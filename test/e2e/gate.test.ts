@@ -129,7 +129,7 @@ test("§9 a cgroup that is not there is refused, by name", async () => {
     ...lab.agent.pinOptions,
   );
   assert.equal(code, 1);
-  assert.match(stderr, /--gate no\/such\/cgroup.*PC_GATE_CGROUP/s);
+  assert.match(stderr, /no\/such\/cgroup.*--gate.*PC_GATE_CGROUP/s);
 });
 
 test("§9 starts of a namespace with a process that sends from its first instant", async (context) => {

@@ -53,7 +53,7 @@ test("pins of another form are left as they are, and it is said what to do", () 
   const before = readdirSync(join(pinRoot, "links")).sort();
   const expected = {
     code: "PC_PINS_INCOMPATIBLE",
-    message: /stays in force until .*--replace-pins.*agent\.replacePins/,
+    message: /stays in force until .*portcullis detach.*agent\.replacePins/,
   };
   assert.throws(() => begin(false), expected);
   assert.throws(() => begin(false), expected, "the lock was given back");

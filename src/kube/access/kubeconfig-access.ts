@@ -23,7 +23,7 @@ export function kubeconfigAccess({ kubeconfig, context }: KubeconfigOptions): Ap
   }
   const cluster = config.getCurrentCluster();
   if (!cluster?.server) {
-    throw new KubeConfigError("no cluster is configured; set KUBECONFIG, give --kubeconfig, or run in a pod");
+    throw new KubeConfigError("no cluster is configured; set KUBECONFIG, name a kubeconfig, or run in a pod");
   }
   return {
     server: cluster.server.replace(/\/$/, ""),

@@ -31,7 +31,7 @@ export class AgentRunningError extends PortcullisError {
     super(
       "PC_AGENT_RUNNING",
       `an agent${pid === null ? "" : ` (pid ${pid})`} looks after ${pinRoot} (it holds ${lockPath}). ` +
-        "Stop it first, or work on another pin root with --pin-root",
+        "Stop it first, or work on another pin root",
     );
     this.pid = pid;
   }
@@ -53,7 +53,7 @@ export class OtherNamespaceError extends PortcullisError {
     super(
       "PC_OTHER_NAMESPACE",
       `what is pinned under ${pinRoot} guards interfaces of network namespace ${theirs}, and this is ${ours}. ` +
-        "Run the command in that namespace (nsenter --net=...), or with another --pin-root",
+        "Run the command in that namespace (nsenter --net=...), or with another pin root",
     );
   }
 }
@@ -64,7 +64,7 @@ export class PinsIncompleteError extends PortcullisError {
     super(
       "PC_PINS_INCOMPLETE",
       `what is pinned under ${pinRoot} is not whole: a start failed half-way, or some of it was removed. ` +
-        `Start the agent again, which mends it, or take it off: portcullis detach --all --pin-root ${pinRoot}`,
+        "Start the agent again, which repairs it, or take it off with `portcullis detach`",
       options,
     );
   }
@@ -76,8 +76,8 @@ export class PinsIncompatibleError extends PortcullisError {
     super(
       "PC_PINS_INCOMPATIBLE",
       `what is pinned under ${pinRoot} was made by another version of Portcullis, and this one cannot go on with it. ` +
-        `It stays in force until it is taken off: portcullis detach --all --pin-root ${pinRoot}; then start this version. ` +
-        "In a cluster: the agent's --replace-pins does both, with a gap (agent.replacePins in the chart)",
+        "It stays in force until `portcullis detach` takes it off; then start this version. " +
+        "In a cluster, agent.replacePins of the chart does both, with a gap",
       options,
     );
   }

@@ -28,7 +28,7 @@ function record(properties: Record<string, object>, optional: readonly string[] 
 
 const TIME = { type: "string", format: "date-time", description: "RFC 3339, UTC" };
 const WORKLOAD = record({
-  name: text("the pod's name, or that of --netns"),
+  name: text("the pod's name, or that of the network namespace"),
   namespace: text("its Kubernetes namespace"),
   labels: { type: "object", additionalProperties: { type: "string" }, description: "its labels" },
 });
@@ -137,7 +137,7 @@ export const EVENT_SCHEMA = {
   $schema: "http://json-schema.org/draft-07/schema#",
   $id: "portcullis:events:v1",
   title: "Portcullis events, version 1",
-  description: "One object for each line of `portcullis agent --output json`",
+  description: "One object for each line of `portcullis agent` with its output in JSON",
   type: "object",
   discriminator: { propertyName: "type" },
   required: ["type"],

@@ -32,7 +32,7 @@ export class GateAdmission {
     const { maps, pinRoot, objectPath, inForce, gate, log } = options;
     this.#gate = new Gate(maps, log);
     if (gate === null) {
-      if (this.#gate.remove(pinRoot)) log.info("the gate that an earlier agent had shut is taken away (no --gate)");
+      if (this.#gate.remove(pinRoot)) log.info("the gate that an earlier agent had shut is taken away");
       return;
     }
     // An earlier agent without a gate has let nobody through, because it did not have to.

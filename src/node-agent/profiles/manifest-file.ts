@@ -5,7 +5,7 @@ import { UnreadableError } from "../../api/errors.ts";
 /** Bytes. The API server takes 1.5 MB for an object; this is for many in one file. */
 const SIZE_MAX = 32 * 1_048_576;
 
-/** A descriptor that our caller has opened for us to be read to its end: `--profile <(helm template .)`. */
+/** A descriptor that our caller has opened for us to be read to its end: `<(helm template .)` of a shell. */
 const PASSED = /^\/dev\/(?:stdin|fd\/\d+)$/;
 
 const KINDS: readonly (readonly [(status: Stats) => boolean, string])[] = [

@@ -1,4 +1,4 @@
-/** What the operator would tell the nodes, without telling anybody: `portcullis operator --dry-run`. */
+/** What the operator would send to the nodes, for a dry run, which sends nothing. */
 
 import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
 import { describeDiff, diffTables } from "../../policy/explain/diff.ts";

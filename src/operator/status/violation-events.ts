@@ -69,7 +69,7 @@ export function recordHeld(recorder: EventRecorder, key: string, why: string): v
     type: "Warning",
     reason: "ProfilesHeld",
     action: "Hold",
-    note: `SecurityProfile ${name} has disappeared and stays in force, because ${why}; bring it back, or start the operator with --no-hold-deletions`,
+    note: `SecurityProfile ${name} has disappeared and stays in force, because ${why}; bring it back, or set holdDeletions of the operator to false`,
   });
 }
 

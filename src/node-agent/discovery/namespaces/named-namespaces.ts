@@ -1,5 +1,5 @@
 /**
- * Workloads from `--netns`: named network namespaces, which may come, change, go and come again at any time. The
+ * Workloads that are named network namespaces, which may come, change, go and come again at any time. The
  * source asks rtnetlink sockets on a short timer (Node cannot wait for them) and looks again at everything when one
  * has something to say; a slower look at everything finds what no notification tells.
  */
@@ -184,7 +184,10 @@ function refuseRepetition(namespaces: readonly NamedNamespace[]): void {
   for (const named of namespaces) {
     const key = workloadKey(named);
     if (seen.has(key)) {
-      throw new WorkloadError("PC_NETNS_ARGUMENT", `--netns ${named.name} is given twice; put all its labels into one`);
+      throw new WorkloadError(
+        "PC_NETNS_ARGUMENT",
+        `network namespace ${named.name} is named twice; put all its labels into one`,
+      );
     }
     seen.add(key);
   }

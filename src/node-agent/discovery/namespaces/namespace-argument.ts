@@ -1,4 +1,4 @@
-/** The value of `--netns`: which named network namespace, under which labels. Pure. */
+/** The text that names a network namespace to be guarded, and its labels. Pure. */
 import { checkDnsLabel, checkLabelKey, checkLabelValue } from "../../../api/labels.ts";
 import { WorkloadError } from "../../netlink/errors.ts";
 
@@ -11,10 +11,10 @@ export interface NamedNamespace {
   labels: Record<string, string>;
 }
 
-const FORM = "write --netns NAME:key=value,key2=value2";
+const FORM = "write NAME:key=value,key2=value2";
 
 function refuse(text: string, what: string): never {
-  throw new WorkloadError("PC_NETNS_ARGUMENT", `--netns ${JSON.stringify(text)}: ${what}`);
+  throw new WorkloadError("PC_NETNS_ARGUMENT", `network namespace ${JSON.stringify(text)}: ${what}`);
 }
 
 /**

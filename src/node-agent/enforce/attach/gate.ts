@@ -66,9 +66,11 @@ export function gateCgroup(name: string): string {
   try {
     if (statfsSync(path).type === CGROUP2_MAGIC) return path;
   } catch (cause) {
-    throw new GateError(`--gate ${name}: ${causeText(cause)}. Name a cgroup below ${root}, such as kubepods.slice`);
+    throw new GateError(
+      `gate at cgroup ${name}: ${causeText(cause)}. Name a cgroup below ${root}, such as kubepods.slice`,
+    );
   }
-  throw new GateError(`--gate ${name}: ${path} is no cgroup. Name one below ${root}, such as kubepods.slice`);
+  throw new GateError(`gate at cgroup ${name}: ${path} is no cgroup. Name one below ${root}, such as kubepods.slice`);
 }
 
 /** The pods' gate. Making one changes nothing; `shut` does. */

@@ -1,5 +1,5 @@
 /** Settings of the node, as options of the agent and as `struct settings`. */
-import { UsageError } from "../../../api/errors.ts";
+import { SettingsError } from "../../../api/errors.ts";
 import { DNS_PORTS_MAX, SettingFlag, type Settings } from "../../../gen/abi.gen.ts";
 
 /** Times in milliseconds. */
@@ -33,7 +33,7 @@ const NS_PER_MS = 1_000_000n;
 
 /**
  * @param hostNetns inode number of the network namespace that the agent works in
- * @throws UsageError for settings that contradict each other
+ * @throws SettingsError for settings that contradict each other
  */
 export function settingsValue(settings: NodeSettings, hostNetns: number): Settings {
   checkSettings(settings);
@@ -52,13 +52,13 @@ export function settingsValue(settings: NodeSettings, hostNetns: number): Settin
 
 function checkSettings({ fqdnMinTtl, fqdnMaxTtl, dnsPorts }: NodeSettings): void {
   if (fqdnMinTtl > fqdnMaxTtl) {
-    throw new UsageError(
-      `--fqdn-min-ttl (${fqdnMinTtl} ms) is more than --fqdn-max-ttl (${fqdnMaxTtl} ms); the floor has to be below the ceiling`,
+    throw new SettingsError(
+      `the minimum TTL of resolved names (${fqdnMinTtl} ms) is more than their maximum TTL (${fqdnMaxTtl} ms); lower the minimum`,
     );
   }
   if (dnsPorts.length > DNS_PORTS_MAX) {
-    throw new UsageError(
-      `at most ${DNS_PORTS_MAX} ports can be DNS ports, 53 among them, and --dns-port makes it ${dnsPorts.length}`,
+    throw new SettingsError(
+      `at most ${DNS_PORTS_MAX} ports can be DNS ports, 53 among them, and ${dnsPorts.length} are set; leave some out`,
     );
   }
 }
