@@ -18,10 +18,10 @@ import { dryRun, dryRunText } from "../operator/plan/dry-run.ts";
 import { PlanLoop } from "../operator/plan/plan-loop.ts";
 import { type BudgetLimits, DEFAULT_BUDGET } from "../operator/profiles/budget.ts";
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
-import { formatDuration, parseDuration } from "./durations.ts";
 import { endSignal } from "./end-signal.ts";
 import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { packageVersion } from "./package-version.ts";
+import { formatDuration, parseDuration } from "./values/durations.ts";
 
 interface OperatorCommandOptions {
   kubeconfig?: string;

@@ -8,10 +8,10 @@ import { factLines } from "../terminal/facts.ts";
 import { tableLines } from "../terminal/table.ts";
 import { lineWidth } from "../terminal/width.ts";
 import { addOutputOption, addPinOptions, type PinOptions, pinsOf } from "./agent/node-options.ts";
-import { formatDuration } from "./durations.ts";
 import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
 import { trafficLines } from "./run/traffic-table.ts";
+import { formatDuration } from "./values/durations.ts";
 
 const EXIT_STATUS = `
 ${exitStatusHelp({

@@ -9,9 +9,9 @@ import { KubeConnection } from "../kube/connection.ts";
 import { isNotFound } from "../kube/errors.ts";
 import { collectionPath, objectPath, type ResourceKind } from "../kube/resources.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
-import { formatDuration, parseDuration } from "./durations.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { packageVersion } from "./package-version.ts";
+import { formatDuration, parseDuration } from "./values/durations.ts";
 
 interface UninstallOptions {
   kubeconfig?: string;

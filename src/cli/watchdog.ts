@@ -3,10 +3,10 @@ import { Command, Option } from "commander";
 import { KubeConnection } from "../kube/connection.ts";
 import { Watchdog } from "../operator/watchdog.ts";
 import { createLogger, LOG_LEVELS, type LogLevel } from "../telemetry/logger.ts";
-import { formatDuration, parseDuration } from "./durations.ts";
 import { endSignal } from "./end-signal.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { packageVersion } from "./package-version.ts";
+import { formatDuration, parseDuration } from "./values/durations.ts";
 
 interface WatchdogCommandOptions {
   kubeconfig?: string;

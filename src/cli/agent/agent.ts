@@ -12,10 +12,10 @@ import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
 import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../../node-agent/guard/startup-wait.ts";
 import { ProfileFolder } from "../../node-agent/profiles/folder.ts";
 import type { Logger, LogLevel } from "../../telemetry/logger.ts";
-import { formatDuration, parseDuration } from "../durations.ts";
 import { endSignal } from "../end-signal.ts";
 import { exitStatusHelp } from "../exit-status.ts";
 import { requireRoot } from "../node-access.ts";
+import { formatDuration, parseDuration } from "../values/durations.ts";
 import { addClusterOptions, type ClusterAgentCommandOptions } from "./cluster-options.ts";
 import {
   addHookOption,

@@ -10,7 +10,7 @@ import { LineSink, OUTPUT_FORMATS, type OutputFormat } from "../../node-agent/ev
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../../telemetry/logger.ts";
 import { wantsColours } from "../../terminal/colours.ts";
 import { lineWidth } from "../../terminal/width.ts";
-import { formatDuration, parseDuration } from "../durations.ts";
+import { formatDuration, parseDuration } from "../values/durations.ts";
 
 export interface SettingOptions {
   dnsPort?: number[];

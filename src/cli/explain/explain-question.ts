@@ -6,7 +6,7 @@ import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import type { Application } from "../../policy/reference/applications.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
 import type { Subject } from "../../policy/table/subject.ts";
-import { FORM, parseEndpointText } from "../endpoint-text.ts";
+import { FORM, parseEndpointText } from "../values/endpoint-text.ts";
 import { labelsOf, type PeerOptions } from "./explain-peers.ts";
 
 export interface ExplainOptions extends PeerOptions {

@@ -3,8 +3,8 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DIRECTIONS, type Direction, VERDICTS, type Verdict } from "../../api/reasons.ts";
 import { OBSERVE_RATE_MAX } from "../../protocol/observe.ts";
-import { parseDuration } from "../durations.ts";
 import { exitStatusHelp } from "../exit-status.ts";
+import { parseDuration } from "../values/durations.ts";
 import { contextNamespace, Kubectl } from "./kubectl.ts";
 import { type ObserveFormat, ObservePrinter } from "./observe-printer.ts";
 import { observeUntil } from "./observe-session.ts";

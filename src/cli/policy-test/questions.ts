@@ -6,7 +6,7 @@ import type { Listening } from "../../policy/explain/listen.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../../policy/table/ports.ts";
 import type { Subject } from "../../policy/table/subject.ts";
-import { type EndpointText, parseEndpointText, parsePortText } from "../endpoint-text.ts";
+import { type EndpointText, parseEndpointText, parsePortText } from "../values/endpoint-text.ts";
 import type { Fault } from "./check-format.ts";
 import type { PolicyTest, TestCase, TestPod } from "./format.ts";
 import { type Host, hostOf, labelledPod, peersOf } from "./surroundings.ts";

@@ -1,5 +1,5 @@
 /** Lengths of time on the command line: `500ms`, `60s`, `5m`, `1h`; `1m30s` as in Go. */
-import { UsageError } from "../api/errors.ts";
+import { UsageError } from "../../api/errors.ts";
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;

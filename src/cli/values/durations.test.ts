@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../api/errors.ts";
+import { UsageError } from "../../api/errors.ts";
 import { formatDuration, parseDuration } from "./durations.ts";
 
 test("lengths of time are read in every unit, and in several together", () => {

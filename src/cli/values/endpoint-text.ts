@@ -1,5 +1,5 @@
 /** `host:port/protocol`, as questions name the other side. */
-import { PORT_MAX, PROTOCOL_NUMBERS } from "../policy/table/ports.ts";
+import { PORT_MAX, PROTOCOL_NUMBERS } from "../../policy/table/ports.ts";
 
 export interface EndpointText {
   /** An address, or a name. */
