@@ -62,8 +62,16 @@ export interface Hashes {
   has(hash: string): boolean;
 }
 
-/** A table's texts, made now. */
+const sentByTable = new WeakMap<RuleTable, SentTable>();
+
+/** A table's texts. Tables never change, so they are made once. */
 export function sentTable(table: RuleTable): SentTable {
+  const known = sentByTable.get(table) ?? makeSent(table);
+  sentByTable.set(table, known);
+  return known;
+}
+
+function makeSent(table: RuleTable): SentTable {
   const rulesets = new Map<string, SentRuleset>();
   for (const [hash, ruleset] of rulesetsOf(table)) {
     rulesets.set(hash, { hash, content: Buffer.from(serializeRuleset(ruleset)), delta: null });
@@ -71,7 +79,7 @@ export function sentTable(table: RuleTable): SentTable {
   return { hash: table.hash, content: Buffer.from(serializeSkeleton(table)), rulesets };
 }
 
-/** Tables' texts by hash, made now. */
+/** Tables' texts by hash. */
 export function sentTables(tables: Iterable<RuleTable>): Map<string, SentTable> {
   return new Map(Array.from(tables, (table) => [table.hash, sentTable(table)]));
 }

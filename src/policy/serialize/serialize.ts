@@ -17,8 +17,16 @@ import {
 
 export { TABLE_FORMAT } from "./serialize-parts.ts";
 
-/** The table as one JSON text; `parseTable` gives the same table back. */
+const textsByTable = new WeakMap<RuleTable, string>();
+
+/** The table as one JSON text; `parseTable` gives the same table back. Tables never change, so the text is made once. */
 export function serializeTable(table: RuleTable): string {
+  const known = textsByTable.get(table) ?? textOf(table);
+  textsByTable.set(table, known);
+  return known;
+}
+
+function textOf(table: RuleTable): string {
   const rulesets: Record<string, RulesetContent> = {};
   for (const { hash, blockCount: _, ...content } of rulesetsOf(table).values()) rulesets[hash] = content;
   return JSON.stringify({ format: TABLE_FORMAT, ...tableSkeleton(table), rulesets }, hexMasks);

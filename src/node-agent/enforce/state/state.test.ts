@@ -31,6 +31,25 @@ test("the state comes back as it was, tables and all, and only root can read it"
   assert.deepEqual(readdirSync(folder), [STATE_FILE]);
 });
 
+test("a table is made to text once: what another workload's change costs does not grow with it", () => {
+  let looks = 0;
+  const large = testTable("/bin/a");
+  const counted = Object.defineProperty({ ...large }, "binaries", {
+    enumerable: true,
+    get: () => {
+      looks += 1;
+      return large.binaries;
+    },
+  });
+  const tables = [{ id: 4, table: counted, rulesets: {} }];
+  saveState(folder, { ...state, tables });
+  const first = looks;
+  saveState(folder, { ...state, tables, nextWorkloadId: 7 });
+  assert.ok(first > 0);
+  assert.equal(looks, first);
+  assert.equal(loadState(folder, PINS)?.nextWorkloadId, 7);
+});
+
 test("no state is null, not an error", () => {
   assert.equal(loadState(folder, PINS), null);
 });

@@ -138,13 +138,19 @@ export function removeKeptState(directory: string): void {
   removeIfEmpty(directory);
 }
 
-export function encodeState(state: AgentState): string {
-  return JSON.stringify({
-    version: STATE_VERSION,
-    ...state,
-    nameHashMultiplier: state.nameHashMultiplier.toString(16),
-    tables: state.tables.map((entry) => ({ ...entry, table: JSON.parse(serializeTable(entry.table)) })),
-  });
+export function encodeState({ tables, ...state }: AgentState): string {
+  const rest = { version: STATE_VERSION, ...state, nameHashMultiplier: state.nameHashMultiplier.toString(16) };
+  return withText(rest, "tables", `[${tables.map(encodeTable).join()}]`);
+}
+
+/** A table may be megabytes, and its text is there already: it is put in as it is. */
+function encodeTable({ table, ...state }: TableState): string {
+  return withText(state, "table", serializeTable(table));
+}
+
+/** An object as JSON, with one more field of which the JSON is there already. */
+function withText(object: object, field: string, json: string): string {
+  return `${JSON.stringify(object).slice(0, -1)},"${field}":${json}}`;
 }
 
 function decodeState(text: string, path: string, pinRoot: string): AgentState {
