@@ -19,10 +19,9 @@ export class GarbageTimer {
     this.#log = log;
   }
 
-  /** Something may have been replaced: it is removed after the enforcer's grace. */
+  /** Something may have been replaced: it is removed after the enforcer's grace. Edits without end do not put that off. */
   collectLater(): void {
-    this.close();
-    this.#soon = setTimeout(() => {
+    this.#soon ??= setTimeout(() => {
       this.#soon = null;
       this.#timer.attempt("remove what was replaced", () => {
         if (this.#enforcement.enforcer.collect()) this.collectLater();

@@ -24,6 +24,7 @@ import type { RuleTable } from "../../policy/table/tables.ts";
 import { processOf, profileOf } from "../../policy/testing/profiles.ts";
 import { detachAll, NOTHING_REMOVED } from "../enforce/detach.ts";
 import { inspectNode } from "../enforce/inspect.ts";
+import { STATE_FILE } from "../enforce/state/state.ts";
 import { DEFAULT_SETTINGS } from "../enforce/tables/settings.ts";
 import { SILENT } from "../enforce/testing/workloads.ts";
 import { ForeignFiles } from "../foreign-files/foreign-files.ts";
@@ -107,6 +108,10 @@ class RunningAgent {
 
 /** Of pods whose container is another than the others'. */
 const containers = new Map<string, PretendedContainer>();
+
+/** Together several times the second for which what was replaced is kept. */
+const EDITS = 60;
+const EDIT_PAUSE_MS = 100;
 
 let operator: FakeOperator;
 let running: RunningAgent | null = null;
@@ -235,6 +240,19 @@ test("a container that is restarted in place, with a link that leads elsewhere, 
   } finally {
     containers.clear();
   }
+});
+
+test("edits that follow one another without a pause do not keep what they replaced", async () => {
+  let most = 0;
+  for (let edit = 1; edit <= EDITS; edit += 1) {
+    const table = tableFor("/bin/app", `10.99.${edit}.0/24`);
+    push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
+    await until(`edit ${edit}`, () => status(WEB)?.table === table.hash);
+    const { tables } = JSON.parse(readFileSync(join(stateDirectory, STATE_FILE), "utf8"));
+    most = Math.max(most, tables.length);
+    await sleep(EDIT_PAUSE_MS);
+  }
+  assert.ok(most < EDITS / 2, `${most} tables of ${EDITS} were there at once`);
 });
 
 test("a table that does not fit leaves the pod's old one in force, and others alone", async () => {
