@@ -1,5 +1,4 @@
 /** What the numbers in the kernel's records stand for, from the state of the agent and the kernel's own maps. */
-import type { RuleTable } from "../../policy/table/tables.ts";
 import type { TableState, WorkloadState } from "../enforce/state/state.ts";
 import { containerId } from "../enforce/tables/entries.ts";
 import type { PathNames } from "../enforce/tables/path-names.ts";
@@ -8,10 +7,11 @@ import type { Maps } from "../kernel/typed-maps.ts";
 import type { Directory } from "./enrich.ts";
 import type { WorkloadReference } from "./event.ts";
 import { nameFromReversed } from "./names.ts";
+import { RememberedTables, type TableOrigins } from "./table-origins.ts";
 
 /** Wall time moves against the kernel's clock (NTP); looked at again after this long. */
 const CLOCK_AGE_MS = 5000;
-/** Workloads and tables that are gone are remembered for events that are still on their way; so many of each. */
+/** Workloads that are gone are remembered for events that are still on their way; so many. */
 const REMEMBERED = 256;
 /** Names by hash that are kept: as many as the kernel keeps. */
 const NAMES_KEPT = 16384;
@@ -27,7 +27,7 @@ export interface DirectoryParts {
 export class AgentDirectory implements Directory {
   readonly #parts: DirectoryParts;
   readonly #workloads = new Map<number, { reference: WorkloadReference; containers: Map<number, string> }>();
-  readonly #tables = new Map<number, RuleTable>();
+  readonly #tables = new RememberedTables();
   readonly #names = new Map<bigint, string>();
   #offsets: ClockOffsets = clockOffsets();
   #offsetsAt = performance.now();
@@ -43,15 +43,15 @@ export class AgentDirectory implements Directory {
       const names = new Map(containers.map((container) => [containerId(container.name), container.name]));
       remember(this.#workloads, id, { reference: { name, namespace, labels }, containers: names }, REMEMBERED);
     }
-    for (const { id, table } of this.#parts.inForce.tables) remember(this.#tables, id, table, REMEMBERED);
+    for (const { id, table } of this.#parts.inForce.tables) this.#tables.put(id, table);
   }
 
   workload(id: number): WorkloadReference | null {
     return this.#workloads.get(id)?.reference ?? null;
   }
 
-  table(id: number): RuleTable | null {
-    return this.#parts.findTable(id)?.table ?? this.#tables.get(id) ?? null;
+  table(id: number): TableOrigins | null {
+    return this.#parts.findTable(id)?.table ?? this.#tables.get(id);
   }
 
   path(id: number): string | null {

@@ -1,7 +1,6 @@
 /** Kernel records -> events: numbers become names. */
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../../api/reasons.ts";
 import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag, Reason } from "../../gen/abi.gen.ts";
-import type { RuleTable } from "../../policy/table/tables.ts";
 import { addressText } from "./addresses.ts";
 import type {
   DnsMalformedPart,
@@ -13,11 +12,12 @@ import type {
 } from "./event.ts";
 import { nameFromReversed } from "./names.ts";
 import { dnsOpcodeName, dnsRcodeName, dnsTypeName, hasPorts, hostOrder, protocolName } from "./protocols.ts";
+import type { TableOrigins } from "./table-origins.ts";
 
 /** What the numbers in a record stand for; each answer is null where it is not known (any more). */
 export interface Directory {
   workload(id: number): WorkloadReference | null;
-  table(id: number): RuleTable | null;
+  table(id: number): TableOrigins | null;
   path(id: number): string | null;
   /** A learned or asked name by its hash. */
   name(workloadId: number, hash: bigint): string | null;
@@ -72,17 +72,17 @@ export function verdictEvent(record: Event, directory: Directory): VerdictEvent 
  * process in that direction, or about the process at all, or (a process that none lists) all of the workload's.
  */
 export function profilesBehind(
-  table: RuleTable | null,
+  table: TableOrigins | null,
   { binaryId, direction, mask }: { binaryId: number; direction: number; mask: bigint },
 ): string[] {
   if (table === null) return [];
   const rules = binaryId === 0 ? table.default : table.binaries[binaryId - 1];
-  if (rules === null || rules === undefined) return table.profiles;
+  if (rules === null || rules === undefined) return [...table.profiles];
   const side = DIRECTIONS[direction] ?? "egress";
   const allowing = rules[side].blocks.filter((_, index) => (mask >> BigInt(index)) & 1n);
   const candidates = [allowing, rules[side].blocks, [...rules.egress.blocks, ...rules.ingress.blocks]];
   const blocks = candidates.find((list) => list.length > 0);
-  return blocks === undefined ? table.profiles : [...new Set(blocks.map((block) => block.profile))].sort();
+  return blocks === undefined ? [...table.profiles] : [...new Set(blocks.map((block) => block.profile))].sort();
 }
 
 function processReference(record: Event, directory: Directory): ProcessReference | null {
