@@ -6,6 +6,7 @@ import { type Binding, PolicyKind } from "../../gen/agent_pb.js";
 import type { WorkQueue } from "../../kube/work-queue.ts";
 import { bindingDigest } from "../../protocol/bindings.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
 import type { PodIndex } from "../cluster/pod-index.ts";
 import type { PodRecord } from "../cluster/pod-record.ts";
 import { type ProfileChange, type ProfileIndex, selectsWorkload } from "../cluster/profile-index.ts";
@@ -36,7 +37,7 @@ export interface PlannerOptions {
   /** Search list of a pod's resolv.conf. */
   searchDomains: (pod: PodRecord) => string[];
   /** What is to be looked at soon. */
-  queues: { pods: Pick<WorkQueue, "add">; policies: Pick<WorkQueue, "add"> };
+  queues: { pods: Pick<WorkQueue, "add">; policies: Pick<WorkQueue, "add" | "addAfter"> };
   log: Logger;
 }
 
@@ -113,11 +114,16 @@ export class Planner {
     }
   }
 
-  /** Compiles a policy anew, and binds its pods to what comes out. */
+  /** Compiles a policy anew, once it has rested, and binds its pods to what comes out. */
   async reconcilePolicy(key: string): Promise<void> {
-    const { policies } = this.#options;
+    const { policies, queues } = this.#options;
     const policy = policies.get(key);
     if (policy === undefined) return;
+    const rest = policy.restsUntil - steadyNow();
+    if (rest > 0) {
+      queues.policies.addAfter(key, rest);
+      return;
+    }
     const { error, isStale, isCompiled } = policy;
     const changed = await policies.compile(policy);
     if (policies.get(key) !== policy) return;

@@ -2,6 +2,8 @@
  * Policies: each distinct set of profiles with a search list is compiled once, for all pods that have it, and again when one of
  * the profiles or a peer's addresses change. Compiling is done elsewhere; what was compiled last counts until it is there.
  */
+
+import { steadyNow } from "../../timing/steady-time.ts";
 import type { PeerIndex } from "../cluster/peer-index.ts";
 import type { CompileOrder, CompileResult } from "../profiles/messages.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
@@ -22,6 +24,8 @@ export interface Policy {
   isStale: boolean;
   /** It has been compiled at least once, well or not. */
   isCompiled: boolean;
+  /** Until when it is not compiled again, by the steady clock. */
+  restsUntil: number;
   /** Sets of peers that the table depends on. */
   peers: Set<string>;
 }
@@ -38,6 +42,12 @@ export interface PoliciesOptions {
 
 /** Gathering addresses gives others a turn after so many milliseconds. */
 const TURN_MS = 10;
+/**
+ * A table rests so many times as long as it took to compile, before it is compiled again: one that is edited without end takes a tenth of a
+ * processor, here and, as what is compiled is sent and put in force, on its nodes. Of most tables that is a few milliseconds.
+ */
+const REST_FACTOR = 10;
+const REST_LONGEST_MS = 10_000;
 
 export class Policies {
   readonly #options: PoliciesOptions;
@@ -103,6 +113,7 @@ export class Policies {
     const order = { policy: key, profiles: policy.profiles, searchDomains, peers, held };
     const result = await this.#options.compile(order);
     this.#options.onCompiled?.(result.seconds, result.error !== null);
+    policy.restsUntil = steadyNow() + Math.min(REST_LONGEST_MS, REST_FACTOR * 1000 * result.seconds);
     return this.#take(policy, result);
   }
 
@@ -161,6 +172,7 @@ export class Policies {
       error: null,
       isStale: true,
       isCompiled: false,
+      restsUntil: 0,
       peers: new Set(),
     };
     this.#policies.set(key, policy);
