@@ -54,7 +54,7 @@ __noinline int report_question(struct __sk_buff *skb, __u32 reason)
 	return 0;
 }
 
-__noinline int judge_new(struct __sk_buff *skb, int standing)
+__noinline int judge_new(struct __sk_buff *skb, int flow_state)
 {
 	struct settings *set = get_settings();
 	struct scratch *s = get_scratch();
@@ -62,12 +62,12 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 
 	if (!s)
 		return TC_DROP;
-	if (standing == STANDING_FOREIGN && goes_on_with_flow(skb))
-		standing = STANDING_STALE;
-	s->is_foreign = standing == STANDING_FOREIGN;
-	s->is_answer = standing == STANDING_STALE && s->flow.reason && s->direction != s->flow.direction;
-	reason = judge_flow(skb, standing);
-	if (standing == STANDING_FOREIGN && is_kernel_reply(s))
+	if (flow_state == FLOW_STATE_FOREIGN && goes_on_with_flow(skb))
+		flow_state = FLOW_STATE_STALE;
+	s->is_foreign = flow_state == FLOW_STATE_FOREIGN;
+	s->is_answer = flow_state == FLOW_STATE_STALE && s->flow.reason && s->direction != s->flow.direction;
+	reason = judge_flow(skb, flow_state);
+	if (flow_state == FLOW_STATE_FOREIGN && is_kernel_reply(s))
 		return admit(skb, s);
 	flow_reason = is_judged(s) ? reason : REASON_ALLOWED;
 	if (!is_judged(s))
@@ -84,7 +84,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 	 * What enforcement drops has no replies, so it is not kept: the next packet may find a name learned. An
 	 * application that was refused stays refused.
 	 */
-	if (standing != STANDING_FOREIGN &&
+	if (flow_state != FLOW_STATE_FOREIGN &&
 	    (!s->flow.reason || (s->flow.flags & FLOW_PAYLOAD_REFUSED) || !(s->workload.mode & MODE_ENFORCE)))
 		reason = store_flow(reason);
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
@@ -93,7 +93,7 @@ __noinline int judge_new(struct __sk_buff *skb, int standing)
 		report_question(skb, reason);
 	if (reason)
 		return violation(skb, s, reason);
-	report = !flow_reason && standing == STANDING_NEW && set && (set->flags & SETTING_REPORT_ALLOWED);
+	report = !flow_reason && flow_state == FLOW_STATE_NEW && set && (set->flags & SETTING_REPORT_ALLOWED);
 	/* The report of the flow does not repeat the question that trace-dns has told. */
 	if (s->workload.mode & MODE_TRACE_DNS)
 		s->dns_reported = 0;
@@ -182,7 +182,7 @@ static __always_inline int admit_to_group(struct __sk_buff *skb, struct scratch 
 /* `flow`: what the short way has found under the packet's key; null if it has not looked. */
 static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
-	int standing = STANDING_NEW;
+	int flow_state = FLOW_STATE_NEW;
 
 	key_of_packet(s);
 	if (s->packet.flags & PACKET_LATER_FRAGMENT)
@@ -193,7 +193,7 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 			return admit_error(skb, s);
 		if (answers_nobody(skb, 0))
 			return violation_of_nobody(skb, s, REASON_UNATTRIBUTED);
-		return judge_new(skb, STANDING_NEW);
+		return judge_new(skb, FLOW_STATE_NEW);
 	}
 	if (is_for_group(skb, s))
 		return admit_to_group(skb, s);
@@ -202,14 +202,14 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 	if (answers_nobody(skb, !!flow))
 		return violation_of_nobody(skb, s, REASON_UNATTRIBUTED);
 	if (!flow)
-		return judge_new(skb, STANDING_NEW);
-	standing = standing_of(skb, s, flow);
-	if (standing == STANDING_VALID || standing == STANDING_STALE)
+		return judge_new(skb, FLOW_STATE_NEW);
+	flow_state = flow_state_of(skb, s, flow);
+	if (flow_state == FLOW_STATE_VALID || flow_state == FLOW_STATE_STALE)
 		note_end(s, flow);
-	if (standing != STANDING_VALID) {
-		if (standing != STANDING_NEW)
+	if (flow_state != FLOW_STATE_VALID) {
+		if (flow_state != FLOW_STATE_NEW)
 			s->flow = *flow;
-		return judge_new(skb, standing);
+		return judge_new(skb, flow_state);
 	}
 	if (flow->reason && !(s->packet.flags & PACKET_FIRST_FRAGMENT))
 		return refused_before(skb, s, flow);

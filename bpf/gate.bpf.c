@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
  * The gate on the root of the pods' cgroup. Between the birth of a network namespace and the moment its veth has
- * classifiers, nothing else looks at its packets; so what it sends or receives is dropped here until it is in care,
+ * classifiers, nothing else looks at its packets; so what it sends or receives is dropped here until it is admitted,
  * which is when `cared` knows it. The agent may be away: after a time the configured policy holds.
  */
 #include "vmlinux.h"
@@ -18,7 +18,7 @@ static __always_inline int may_be_same(__u64 one, __u64 other)
 	return !one || !other || one == other;
 }
 
-static __always_inline int is_cared_for(const struct socket_owner *owner)
+static __always_inline int is_admitted(const struct socket_owner *owner)
 {
 	__u32 netns = owner->netns_inum;
 	__u64 *cookie = bpf_map_lookup_elem(&cared, &netns);
@@ -47,7 +47,7 @@ static __always_inline int meet_stranger(const struct socket_owner *owner, const
 	return DROP;
 }
 
-/* Counts the packet of a namespace that nobody cares for yet. Whether it passes is a matter of time, and of policy. */
+/* Counts the packet of a namespace that is not admitted yet. Whether it passes is a matter of time, and of policy. */
 static __always_inline int judge_stranger(const struct gate *settings, const struct socket_owner *owner)
 {
 	__u32 netns = owner->netns_inum;
@@ -84,7 +84,7 @@ static __always_inline int judge(struct __sk_buff *skb)
 		count_error(ERROR_SOCKET_WITHOUT_OWNER);
 		return DROP;
 	}
-	if (owner->netns_inum == settings->host_netns || is_cared_for(owner))
+	if (owner->netns_inum == settings->host_netns || is_admitted(owner))
 		return PASS;
 	return judge_stranger(settings, owner);
 }

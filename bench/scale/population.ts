@@ -10,7 +10,7 @@ import { namespaces, nodeName, pods, profiles, type ScalePod, type Size } from "
 export const SYSTEM = "portcullis-system";
 const CONFIG = join(import.meta.dirname, "../../config");
 const TOKEN_SECONDS = 3 * 3600;
-const TOLD_EVERY = 10_000;
+const PROGRESS_EVERY = 10_000;
 const STARTED = "2026-01-01T00:00:00Z";
 
 export interface Population {
@@ -37,7 +37,7 @@ export async function populate(
   const uids = new Map<string, string>();
   await api.each(pods(size), async (pod, index) => {
     uids.set(`${pod.namespace}/${pod.name}`, await createPod(api, pod, index));
-    if (uids.size % TOLD_EVERY === 0) say(`${uids.size} of ${size.pods} pods run`);
+    if (uids.size % PROGRESS_EVERY === 0) say(`${uids.size} of ${size.pods} pods run`);
   });
   await api.each(profiles(size), ({ namespace, name, spec }) =>
     api.create(profilesPath(namespace), {

@@ -89,12 +89,12 @@ export function stateMessages(held: HeldHashes, next: NodeState, revision: bigin
   const parts = new PartsBuilder(revision, held.bindings === null);
   const { enforcing } = next;
   if (enforcing !== null && enforcing.join() !== held.enforcing?.join()) parts.enforcing(enforcing);
-  const told = new Set<string>();
+  const sent = new Set<string>();
   for (const table of tablesOf(next).values()) {
     if (held.tables.has(table.hash)) continue;
     for (const [hash, ruleset] of table.rulesets) {
-      if (told.has(hash) || held.rulesets.has(hash)) continue;
-      told.add(hash);
+      if (sent.has(hash) || held.rulesets.has(hash)) continue;
+      sent.add(hash);
       parts.ruleset(rulesetMessage(ruleset, held.rulesets));
     }
     parts.table(create(TableSchema, { hash: table.hash, content: table.content }));

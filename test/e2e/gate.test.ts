@@ -158,7 +158,7 @@ test("§9 starts of a namespace with a process that sends from its first instant
   assert.ok(total.refused > 0, "the gate has never refused anything: it was not there");
 });
 
-test("§9 a namespace that nobody cares for is shown, and waits, while the agent is away too", async () => {
+test("§9 a namespace that is not admitted is shown, and waits, while the agent is away too", async () => {
   await lab.agent.crash();
   const running = await bear();
   connectWorkload(lab.topology, pod);

@@ -23,13 +23,7 @@ import { ClusterAgent } from "../../src/node-agent/uplink/cluster-agent.ts";
 import { KeptState } from "../../src/node-agent/uplink/kept-state.ts";
 import { PodBindings } from "../../src/node-agent/uplink/pod-bindings.ts";
 import { makeCertificates } from "../../src/node-agent/uplink/testing/certificates.ts";
-import {
-  makePods,
-  type PretendedPod,
-  PretendedPods,
-  ping,
-  removePods,
-} from "../../src/node-agent/uplink/testing/fake-pods.ts";
+import { type FakePod, FakePods, makePods, ping, removePods } from "../../src/node-agent/uplink/testing/fake-pods.ts";
 import { SECURITY_PROFILES } from "../../src/operator/cluster/kinds.ts";
 import { Operator } from "../../src/operator/operator.ts";
 import { TestCluster } from "../../src/operator/testing/cluster.ts";
@@ -40,7 +34,7 @@ const pinRoot = `/sys/fs/bpf/pc-oa-test-${process.pid}`;
 const stateDirectory = join(folder, "state");
 const log = silentLogger();
 const NAME = "operator.test";
-const WEB: PretendedPod = { name: `pc-oa-${process.pid}`, uid: `uid-default-pc-oa-${process.pid}`, subnet: 7 };
+const WEB: FakePod = { name: `pc-oa-${process.pid}`, uid: `uid-default-pc-oa-${process.pid}`, subnet: 7 };
 const NODE = "n1";
 /** Kernels without these lack other hooks too, as 5.10 does. */
 const ENFORCED = hasFeature("socket-iterators") ? "True Enforced" : "True EnforcedWithLimits";
@@ -48,7 +42,7 @@ const ENFORCED = hasFeature("socket-iterators") ? "True Enforced" : "True Enforc
 let cluster: TestCluster;
 let operator: Operator;
 let agent: ClusterAgent;
-let workloads: PretendedPods;
+let workloads: FakePods;
 const metrics = new AgentMetrics();
 /** What the agent has put into its own log. */
 const printed: AgentEvent[] = [];
@@ -92,7 +86,7 @@ const files = new ForeignFiles({ log });
 
 function startAgent(port: number, caFile: string): ClusterAgent {
   const bindings = new PodBindings(undefined, join(folder, "no-logs"));
-  workloads = new PretendedPods([WEB], bindings, () => ({ cgroupId: 1n, root: join(folder, "root") }));
+  workloads = new FakePods([WEB], bindings, () => ({ cgroupId: 1n, root: join(folder, "root") }));
   return new ClusterAgent({
     pinRoot,
     stateDirectory,

@@ -109,10 +109,10 @@ export class CaseRun {
   #enforce(index: number | "pending" | "unrestricted"): void {
     if (typeof index === "number") {
       this.#table = this.#tables[index] as RuleTable;
-      this.#state.standing = "restricted";
+      this.#state.policyState = "restricted";
       this.#tableId = this.#rig.apply(this.#table);
     } else {
-      this.#state.standing = index;
+      this.#state.policyState = index;
       this.#rig.apply(index);
     }
   }
@@ -123,7 +123,7 @@ export class CaseRun {
     const expected = this.#expect(step, frame);
     this.#packets += 1;
     this.#reasons.set(expected.reason, (this.#reasons.get(expected.reason) ?? 0) + 1);
-    if (this.#state.standing === "unrestricted") {
+    if (this.#state.policyState === "unrestricted") {
       return kernel === null ? null : { step: index, kernel: describe(kernel), evaluator: "not judged" };
     }
     const counter = `${step.direction} ${expected.reason} ${expected.verdict}`;

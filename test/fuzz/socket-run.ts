@@ -223,7 +223,7 @@ export class SocketRun {
   }
 
   #expectReceipts(packet: IpPacket): void {
-    if (this.#state.standing !== "restricted") return;
+    if (this.#state.policyState !== "restricted") return;
     const time = now();
     for (const socket of this.#receiversOf(packet)) {
       const receipt = this.#judge.evaluateReceiver(this.#state, this.#table, packet, socket, time);
@@ -299,7 +299,7 @@ export class SocketRun {
   #expect(direction: Direction, packet: Packet, context: sockets.SocketContext, bytes: number): Verdict {
     const judgement = this.#judge.evaluate(this.#state, this.#table, packet, { direction, ...context }, now());
     this.#packets += 1;
-    if (this.#state.standing !== "unrestricted") this.#count(direction, judgement, bytes);
+    if (this.#state.policyState !== "unrestricted") this.#count(direction, judgement, bytes);
     return judgement.verdict;
   }
 

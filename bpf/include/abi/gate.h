@@ -5,7 +5,7 @@
 
 enum gate_flag { GATE_CLOSED = 1, GATE_OPENS_AFTER_TIMEOUT = 2 };
 
-/* `gate`: ARRAY[1]. What a network namespace that is not in care yet may do (bpf/gate.bpf.c). */
+/* `gate`: ARRAY[1]. What a network namespace that is not admitted yet may do (bpf/gate.bpf.c). */
 struct gate {
 	__u64 timeout;        /* ns from the first packet until startupFailurePolicy holds */
 	__u32 flags;          /* enum gate_flag */
@@ -17,7 +17,7 @@ struct gate {
  * before 5.14 do not tell it, and neither does a socket that is older than the programs.
  */
 
-/* `cared`: HASH, netns inode number (__u32) -> cookie (__u64) of the namespace whose interfaces all have classifiers. */
+/* `cared`: HASH, netns inode number (__u32) -> cookie (__u64) of an admitted namespace, whose interfaces all have classifiers. */
 
 /* `gated`: LRU_HASH, netns inode number (__u32) -> */
 struct gated {

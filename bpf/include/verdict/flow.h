@@ -10,11 +10,11 @@
 #include "socket/owner.h"
 
 /* What a packet is to the flow that has its key. */
-enum standing {
-	STANDING_NEW,     /* there is none, or it is over */
-	STANDING_STALE,   /* rules, identity or socket have to be looked at again */
-	STANDING_FOREIGN, /* another socket's packet with the flow's addresses: judged alone, changes nothing */
-	STANDING_VALID,
+enum flow_state {
+	FLOW_STATE_NEW,     /* there is none, or it is over */
+	FLOW_STATE_STALE,   /* rules, identity or socket have to be looked at again */
+	FLOW_STATE_FOREIGN, /* another socket's packet with the flow's addresses: judged alone, changes nothing */
+	FLOW_STATE_VALID,
 };
 
 /* So that it is not pushed out while others of its workload are idle. Written once in a turn: see may_flow_stay. */
@@ -79,28 +79,28 @@ static __always_inline __u64 cookie_of(struct __sk_buff *skb)
 	return bpf_get_socket_cookie(skb);
 }
 
-static __always_inline int standing_of(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
+static __always_inline int flow_state_of(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
 	if (begins_tcp(&s->packet))
-		return STANDING_NEW;
+		return FLOW_STATE_NEW;
 	if (s->packet.protocol != PROTOCOL_TCP) {
 		struct settings *set = get_settings();
 
 		if (!set || (__s64)(s->now - flow->last_seen) > (__s64)set->udp_idle)
-			return STANDING_NEW;
+			return FLOW_STATE_NEW;
 		flow->last_seen = s->now;
 	}
 	if (flow->table_id != s->workload.table_id || is_epoch_over(flow, s->workload.netns_inum))
-		return STANDING_STALE;
+		return FLOW_STATE_STALE;
 	/* A name may have been learned since: who began a refused flow is judged anew, unless its payload was refused. */
 	if (flow->reason && !(flow->flags & FLOW_PAYLOAD_REFUSED) && flow->direction == s->direction)
-		return STANDING_STALE;
+		return FLOW_STATE_STALE;
 	if (s->direction == DIRECTION_INGRESS)
-		return STANDING_VALID;
+		return FLOW_STATE_VALID;
 	if (!(flow->flags & FLOW_COOKIE_KNOWN))
-		return STANDING_STALE;
+		return FLOW_STATE_STALE;
 	s->cookie = cookie_of(skb);
-	return s->cookie == flow->cookie ? STANDING_VALID : STANDING_FOREIGN;
+	return s->cookie == flow->cookie ? FLOW_STATE_VALID : FLOW_STATE_FOREIGN;
 }
 
 /* A FIN or reset of either side. Where both sides are done, nothing is about the connection any more. */
@@ -244,10 +244,10 @@ static __always_inline int is_cookie_answer(struct scratch *s)
 }
 
 /*
- * Judges the flow from the ground up; `standing` is not VALID. s->flow is a copy of the known one for STALE, and is
+ * Judges the flow from the ground up; `flow_state` is not VALID. s->flow is a copy of the known one for STALE, and is
  * made anew otherwise. Leaves it ready to be stored.
  */
-__noinline int judge_flow(struct __sk_buff *skb, int standing)
+__noinline int judge_flow(struct __sk_buff *skb, int flow_state)
 {
 	struct scratch *s = get_scratch();
 	int reason, is_kernels;
@@ -258,8 +258,8 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 	sockets = namespace_epoch(s->workload.netns_inum);
 	find_owner(skb);
 	find_link_control(skb);
-	is_kernels = is_kernel_reply(s) || (standing == STANDING_STALE && is_cookie_answer(s));
-	if (standing == STANDING_STALE) {
+	is_kernels = is_kernel_reply(s) || (flow_state == FLOW_STATE_STALE && is_cookie_answer(s));
+	if (flow_state == FLOW_STATE_STALE) {
 		/* Not for what a stranger sends: it would inherit the rights of the flow's owner. */
 		if (!(s->owner_flags & OWNER_FOUND) && (s->direction == DIRECTION_INGRESS || is_kernels))
 			actors_from_flow(s);
@@ -271,7 +271,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int standing)
 		expect_payload(s);
 	}
 	/* A name that was good when the socket was connected is good until it is connected anew. */
-	if (standing != STANDING_STALE || s->flow.reason)
+	if (flow_state != FLOW_STATE_STALE || s->flow.reason)
 		s->flow.allowed_since = s->connected ? s->connected : s->now;
 	s->flow.name_hash = 0;
 	s->flow.table_id = s->workload.table_id;

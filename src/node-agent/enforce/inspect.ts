@@ -81,7 +81,7 @@ export interface NodeStatus {
 }
 
 export interface GateStatus {
-  /** Milliseconds after which it lets a namespace through that nobody cares for; null: never. */
+  /** Milliseconds after which it lets a namespace through that is not admitted; null: never. */
   opensAfter: number | null;
   /** Network namespaces that are guarded and may pass. */
   inCare: number;

@@ -86,7 +86,7 @@ function rootMount(mounts: readonly Mount[]): string | null {
 }
 
 /** Roots of which why they are of no use is told. */
-const TOLD_MAX = 3;
+const NAMED_MAX = 3;
 
 /**
  * The first of some processes' roots that is their container's, and can be looked into: who traces, or keeps the agent out, keeps it
@@ -102,9 +102,9 @@ export async function readableRoot(roots: readonly string[], wanted: string | nu
     if (reason === null) return root;
     reasons.push(`${root}: ${reason}`);
   }
-  const more = reasons.length > TOLD_MAX ? `, and ${reasons.length - TOLD_MAX} more` : "";
+  const more = reasons.length > NAMED_MAX ? `, and ${reasons.length - NAMED_MAX} more` : "";
   throw new Error(
-    `no process of the container lets the agent look into the container's root (${reasons.slice(0, TOLD_MAX).join(", ")}${more}). ` +
+    `no process of the container lets the agent look into the container's root (${reasons.slice(0, NAMED_MAX).join(", ")}${more}). ` +
       "Listed paths that are links of its image are not followed, and what they lead to has no rights. The agent needs CAP_SYS_PTRACE, " +
       "and no AppArmor or SELinux policy that keeps it out",
   );

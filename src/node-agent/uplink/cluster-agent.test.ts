@@ -36,14 +36,7 @@ import { PodBindings } from "./pod-bindings.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
-import {
-  makePods,
-  type PretendedContainer,
-  type PretendedPod,
-  PretendedPods,
-  ping,
-  removePods,
-} from "./testing/fake-pods.ts";
+import { type FakeContainer, type FakePod, FakePods, makePods, ping, removePods } from "./testing/fake-pods.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-ca-"));
 const pinRoot = `/sys/fs/bpf/pc-ca-test-${process.pid}`;
@@ -51,7 +44,7 @@ const stateDirectory = join(folder, "state");
 const root = join(folder, "root");
 const certificates = makeCertificates(folder, "operator.test");
 const tokenFile = join(folder, "token");
-const PODS: PretendedPod[] = ["w", "s"].map((letter, subnet) => {
+const PODS: FakePod[] = ["w", "s"].map((letter, subnet) => {
   const name = `pc-ca-${letter}${process.pid}`;
   return { name, uid: `uid-${name}`, subnet };
 });
@@ -60,14 +53,14 @@ const uid = (name: string) => `uid-${name}`;
 
 class RunningAgent {
   readonly metrics = new AgentMetrics();
-  readonly workloads: PretendedPods;
+  readonly workloads: FakePods;
   readonly agent: ClusterAgent;
   readonly files = new ForeignFiles({ log: SILENT, limit: 3000 });
 
   constructor(port: number, startupTimeout = 60_000, keptDirectory = stateDirectory) {
     const kept = new KeptState(keptDirectory);
     const bindings = new PodBindings(kept.load() ?? undefined, join(folder, "no-logs"));
-    this.workloads = new PretendedPods(PODS, bindings, (name) => containers.get(name) ?? { cgroupId: 1n, root });
+    this.workloads = new FakePods(PODS, bindings, (name) => containers.get(name) ?? { cgroupId: 1n, root });
     const address = {
       target: `127.0.0.1:${port}`,
       serverName: "operator.test",
@@ -107,7 +100,7 @@ class RunningAgent {
 }
 
 /** Of pods whose container is another than the others'. */
-const containers = new Map<string, PretendedContainer>();
+const containers = new Map<string, FakeContainer>();
 
 /** Together several times the second for which what was replaced is kept. */
 const EDITS = 60;
@@ -195,7 +188,7 @@ test("pods wait until the operator has told of them, and then have what it told"
 });
 
 test("what the kernel drops is counted for the profile", async () => {
-  ping(PODS[0] as PretendedPod);
+  ping(PODS[0] as FakePod);
   const dropped = await until("counters", () =>
     operator
       .said("counters")

@@ -147,12 +147,12 @@ export class AgentRecords {
   podStates(node: string, { full, pods, removed }: PodStates): void {
     const record = this.#records.get(node);
     if (record === undefined) return;
-    const told = [...pods.map(({ podUid }) => podUid), ...removed];
-    const uids = full ? [...new Set([...record.pods.keys(), ...told])] : told;
+    const reported = [...pods.map(({ podUid }) => podUid), ...removed];
+    const uids = full ? [...new Set([...record.pods.keys(), ...reported])] : reported;
     const domains = uids.map((uid) => domainsText(record.pods.get(uid)));
     if (full) setPods(record, record.pods.keys(), []);
     setPods(record, removed, pods);
-    this.#notify((listener) => listener.reported(node, full ? null : told));
+    this.#notify((listener) => listener.reported(node, full ? null : reported));
     const others = uids.filter((uid, index) => domains[index] !== domainsText(record.pods.get(uid)));
     if (others.length > 0) this.#notify((listener) => listener.domainsReported(node, others));
   }

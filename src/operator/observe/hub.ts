@@ -31,7 +31,7 @@ interface Observer {
   request: ObserveRequest;
   pod: PodDescription;
   /** As the observer was told it. */
-  told: string;
+  lastSent: string;
   output: RecordStream;
 }
 
@@ -77,7 +77,7 @@ export class ObserverHub implements AgentWatchers {
   observe(request: ObserveRequest, output: RecordStream): () => void {
     const pod = this.check(request);
     this.#lastId += 1;
-    const observer = { id: this.#lastId, request, pod, told: "", output };
+    const observer = { id: this.#lastId, request, pod, lastSent: "", output };
     this.#observers.set(observer.id, observer);
     this.#tell(observer);
     this.#say(pod.node);
@@ -159,8 +159,8 @@ export class ObserverHub implements AgentWatchers {
     const { uid: _, ...words } = pod;
     const notes = this.#agents.has(pod.node) ? pod.notes : [noAgent(pod.node), ...pod.notes];
     const text = JSON.stringify([words, notes]);
-    if (text === observer.told) return;
-    observer.told = text;
+    if (text === observer.lastSent) return;
+    observer.lastSent = text;
     const { namespace, pod: name } = request;
     output.record({ type: "watching", time: new Date().toISOString(), namespace, pod: name, ...words, notes });
   }

@@ -68,14 +68,14 @@ function filterNotes(
   containers: Set<string>,
 ): string[] {
   const asksForRefused = verdicts.some((verdict) => verdict !== "allowed");
-  const told = [...containers].sort().join(", ") || "none";
+  const names = [...containers].sort().join(", ") || "none";
   return [
     ...(asksForRefused && !actions.includes("alert")
       ? ["the pod's profiles have no action alert: what they refuse is counted, but not reported"]
       : []),
     ...(container !== undefined && !containers.has(container)
       ? [
-          `the pod's profiles tell these containers apart: ${told}; what others do is not shown under a container's name`,
+          `the pod's profiles tell these containers apart: ${names}; what others do is not shown under a container's name`,
         ]
       : []),
   ];

@@ -4,11 +4,11 @@ import type { Folded } from "./fold.ts";
 import { recordUnjudged } from "./violation-events.ts";
 
 /** So many are remembered; should there be more, some are told of again. */
-const TOLD_MAX = 10_000;
+const REPORTED_MAX = 10_000;
 
 export class UnjudgedPods {
   readonly #recorder: EventRecorder;
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
 
   constructor(recorder: EventRecorder) {
     this.#recorder = recorder;
@@ -17,9 +17,9 @@ export class UnjudgedPods {
   /** Takes what one look at a profile has found. */
   found(pods: Folded["unjudged"]): void {
     for (const { plan, message } of pods) {
-      if (this.#told.has(plan.uid)) continue;
-      if (this.#told.size >= TOLD_MAX) this.#told.clear();
-      this.#told.add(plan.uid);
+      if (this.#reported.has(plan.uid)) continue;
+      if (this.#reported.size >= REPORTED_MAX) this.#reported.clear();
+      this.#reported.add(plan.uid);
       const [namespace = "", name = ""] = plan.key.split("/");
       recordUnjudged(this.#recorder, { namespace, name, uid: plan.uid }, plan.node, message);
     }

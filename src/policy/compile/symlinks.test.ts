@@ -5,7 +5,7 @@ import type { Ruleset, RuleTable } from "../table/tables.ts";
 import { uniteRulesets } from "../table/unite-rulesets.ts";
 import { processOf, profileOf } from "../testing/profiles.ts";
 import { compileTable } from "./compile.ts";
-import { tableLedTo } from "./symlinks.ts";
+import { tableWithSymlinks } from "./symlinks.ts";
 
 const EGRESS: Record<string, EgressRules> = {
   wide: {
@@ -83,7 +83,7 @@ const links = (name: string, map: Record<string, string>) => ({
 
 test("a link gives its rights to the file that it leads to, in its container only", () => {
   const table = tableOf();
-  const fitted = tableLedTo(table, [links("app", { "/bin/wget": "/bin/busybox" }), links("tools", {})]);
+  const fitted = tableWithSymlinks(table, [links("app", { "/bin/wget": "/bin/busybox" }), links("tools", {})]);
   assert.deepEqual(
     fitted.binaries.map(({ path, container }) => [path, container]),
     [
@@ -103,17 +103,17 @@ test("a link gives its rights to the file that it leads to, in its container onl
 
 test("what is listed for another container leads nowhere in this one", () => {
   const table = tableOf();
-  assert.equal(tableLedTo(table, [links("app", { "/bin/nc": "/bin/busybox" })]), table);
-  const fitted = tableLedTo(table, [links("tools", { "/bin/nc": "/bin/toolbox" })]);
+  assert.equal(tableWithSymlinks(table, [links("app", { "/bin/nc": "/bin/busybox" })]), table);
+  const fitted = tableWithSymlinks(table, [links("tools", { "/bin/nc": "/bin/toolbox" })]);
   assert.ok(fitted.binaries.some(({ path, container }) => path === "/bin/toolbox" && container === "tools"));
 });
 
 test("where ephemeral containers are left out, a link in one has what is listed for it by name", () => {
   const table: RuleTable = { ...tableOf(), ephemeralContainers: "Exclude" };
   const debug = { ...links("app", { "/bin/wget": "/bin/busybox" }), ephemeral: true };
-  assert.equal(tableLedTo(table, [debug]), table);
+  assert.equal(tableWithSymlinks(table, [debug]), table);
   const tools = { ...links("tools", { "/bin/nc": "/bin/toolbox", "/bin/wget": "/bin/toolbox" }), ephemeral: true };
-  const [added] = tableLedTo(table, [tools]).binaries.filter(({ path }) => path === "/bin/toolbox");
+  const [added] = tableWithSymlinks(table, [tools]).binaries.filter(({ path }) => path === "/bin/toolbox");
   assert.deepEqual(
     added?.egress.blocks.map(({ field }) => field),
     ["spec.processes[2].network.egress"],

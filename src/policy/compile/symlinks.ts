@@ -21,7 +21,7 @@ export interface ContainerFiles {
  * The table with entries for the files that listed paths lead to; the same table where there are no links.
  * @throws CompileError if more than 64 blocks meet in one file
  */
-export function tableLedTo(table: RuleTable, containers: readonly ContainerFiles[]): RuleTable {
+export function tableWithSymlinks(table: RuleTable, containers: readonly ContainerFiles[]): RuleTable {
   const added = containers.flatMap((container) => entriesOf(table, container));
   if (added.length === 0) return table;
   const kept = table.binaries.filter(({ path, container }) => !added.some((entry) => isOf(entry, path, container)));

@@ -9,7 +9,7 @@ import { nearestPath } from "../../api/validation/nearest.ts";
 import { blocksOf, type CompileOptions, compileTable, profileName } from "../compile/compile.ts";
 import type { Application } from "../reference/applications.ts";
 import { verdictOf } from "../reference/evaluate.ts";
-import { judgeApplication, judgeLayers, judgeQuestion, rightsOf, toldReason } from "../reference/rights.ts";
+import { judgeApplication, judgeLayers, judgeQuestion, reportedReason, rightsOf } from "../reference/rights.ts";
 import { createState, learn, learnerKey, type Rights } from "../reference/state.ts";
 import { familyOf } from "../table/addresses.ts";
 import type { Block } from "../table/blocks.ts";
@@ -91,12 +91,12 @@ export function explain(profiles: SecurityProfile[], question: Question, options
 /** What the evaluator says to the flow's first packets; narrows `rights.mask` to the blocks that allow them. */
 function judgeTraffic(table: RuleTable, rights: Rights, traffic: Traffic): Reason {
   const reason = judgeNetwork(rights, traffic);
-  if (reason !== "Allowed") return toldReason(table, rights, reason);
-  if (rights.mask === 0n) return toldReason(table, rights, "Peer");
-  if (traffic.question !== null) return toldReason(table, rights, narrowToQuestion(rights, traffic.question));
+  if (reason !== "Allowed") return reportedReason(table, rights, reason);
+  if (rights.mask === 0n) return reportedReason(table, rights, "Peer");
+  if (traffic.question !== null) return reportedReason(table, rights, narrowToQuestion(rights, traffic.question));
   if (traffic.application === "unknown" || !hasApplication(traffic)) return "Allowed";
   const application = traffic.application === "none" ? null : traffic.application;
-  return toldReason(table, rights, judgeApplication(rights, application));
+  return reportedReason(table, rights, judgeApplication(rights, application));
 }
 
 /** Layers 1 to 3; nothing is learned but what the question says. */

@@ -4,7 +4,7 @@ import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
 import { effectOf } from "../table/effect.ts";
 import type { RuleTable } from "../table/tables.ts";
 import { type DnsMessage, MESSAGE_MAX, mayContinue, OPCODE, parseDns, readAnswers, readCarried } from "./dns.ts";
-import { connectsTo, judgeQuestion, toldReason } from "./rights.ts";
+import { connectsTo, judgeQuestion, reportedReason } from "./rights.ts";
 import { type Flow, learn, learnerKey, type Query, type StreamPosition, type WorkloadState } from "./state.ts";
 
 const HEADER_LENGTH = 12;
@@ -160,7 +160,9 @@ function judgeQuery(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, me
   if (message.cut && !isBeginning && !isAwaited) return { reason: "DnsMalformed", isAwaited: false };
   const carries = isBeginning ? "records" : isAwaited ? "nothing" : readCarried(message.bytes, parsed);
   if (carries === null) return { reason: "DnsMalformed", isAwaited: false };
-  const reasons = flow.rights.map((rights) => toldReason(table, rights, judgeQuestion(rights, parsed.name, carries)));
+  const reasons = flow.rights.map((rights) =>
+    reportedReason(table, rights, judgeQuestion(rights, parsed.name, carries)),
+  );
   const reason = reasons.find((item) => item !== "Allowed") ?? "Allowed";
   if (isAwaited) return { reason, isAwaited };
   if (flow.direction === "egress" && (reason === "Allowed" || !table.actions.includes("enforce"))) {

@@ -11,7 +11,7 @@ import { judgeDns } from "./evaluate-dns.ts";
 import { beginsConnection, flowKeyOf, initiatorOf, isDnsFlow, isStateful, servicePort, type Tuple } from "./flows.ts";
 import { isLinkControl } from "./link-control.ts";
 import { isCookieAnswer, isKernelReply, type Sender } from "./provenance.ts";
-import { judgeApplication, judgeLayers, rightsOf, toldReason } from "./rights.ts";
+import { judgeApplication, judgeLayers, reportedReason, rightsOf } from "./rights.ts";
 import { type Flow, learnerKey, type Rights, type WorkloadState } from "./state.ts";
 
 /** One packet's circumstances: everything that its judgement depends on beside its bytes. */
@@ -25,13 +25,13 @@ export interface Case extends Sender {
  * What a packet is to the flow that has its ends. `new`: there is none, or it is over. `stale`: rules, identity or socket
  * have to be looked at again. `foreign`: another socket's packet with the flow's ends, judged by itself.
  */
-export type FlowStanding = "new" | "stale" | "foreign" | "valid";
+export type FlowState = "new" | "stale" | "foreign" | "valid";
 
 /** What a packet that is judged afresh is to a flow that is known. */
-export type Relation = { standing: "new" } | { standing: "new" | "stale" | "foreign"; known: Flow };
+export type Relation = { flowState: "new" } | { flowState: "new" | "stale" | "foreign"; known: Flow };
 
 /** Tells what the packet is to the flow, which it keeps alive. */
-export function standingOf(item: Case, packet: IpPacket, flow: Flow): FlowStanding {
+export function flowStateOf(item: Case, packet: IpPacket, flow: Flow): FlowState {
   const { state, table, direction, time } = item;
   if (beginsConnection(packet)) return "new";
   if (packet.tcp === null) {
@@ -67,16 +67,16 @@ export function judgeAfresh(
   found: Relation,
 ): { reason: Reason; flow: Flow } {
   const { state, table } = item;
-  const goesOn = found.standing === "foreign" && goesOnWith(item, packet, found.known);
-  const to: Relation = goesOn ? { standing: "stale", known: found.known } : found;
-  const flow = judgeFlow(item, packet, tuple, to.standing === "stale" ? to.known : null);
-  if (to.standing === "foreign" && isKernelReply(item, packet)) return { reason: "Allowed", flow };
+  const goesOn = found.flowState === "foreign" && goesOnWith(item, packet, found.known);
+  const to: Relation = goesOn ? { flowState: "stale", known: found.known } : found;
+  const flow = judgeFlow(item, packet, tuple, to.flowState === "stale" ? to.known : null);
+  if (to.flowState === "foreign" && isKernelReply(item, packet)) return { reason: "Allowed", flow };
   const learns = effectOf(table.actions) === "learning";
   const reason = flow.reason === "Allowed" || learns ? judgePayload(item, packet, tuple, flow) : flow.reason;
   if (learns) flow.reason = "Allowed";
   // What enforcement drops has no replies; but an application that was refused stays refused.
   const kept = flow.reason === "Allowed" || flow.payloadRefused || !table.actions.includes("enforce");
-  if (kept && to.standing !== "foreign" && isStateful(packet)) state.flows.set(flowKeyOf(tuple), flow);
+  if (kept && to.flowState !== "foreign" && isStateful(packet)) state.flows.set(flowKeyOf(tuple), flow);
   return { reason, flow };
 }
 
@@ -184,7 +184,7 @@ function judgeRights(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Re
   for (const rights of flow.rights) {
     const isUnjudged = rights.binaryId === 0 && table.default === null;
     if (isUnjudged && isLinkControl(table, packet, item)) continue;
-    const reason = toldReason(
+    const reason = reportedReason(
       table,
       rights,
       judgeLayers(state, rights, destination, flow.allowedSince, flow.direction),
@@ -203,7 +203,7 @@ function judgeFlowApplication(table: RuleTable, flow: Flow): Reason {
 /** Whether all whose it is may speak an application. Narrows their masks. */
 export function judgeOwnersApplication(table: RuleTable, owners: Rights[], application: Application | "none"): Reason {
   for (const rights of owners) {
-    const reason = toldReason(table, rights, judgeApplication(rights, application === "none" ? null : application));
+    const reason = reportedReason(table, rights, judgeApplication(rights, application === "none" ? null : application));
     if (reason !== "Allowed") return reason;
   }
   return "Allowed";

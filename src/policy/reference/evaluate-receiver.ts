@@ -9,7 +9,7 @@ import type { RuleTable } from "../table/tables.ts";
 import { recognizeApplication } from "./applications.ts";
 import { judgeOwnersApplication } from "./evaluate-flow.ts";
 import { flowKeyOf, servicePort, tupleOf } from "./flows.ts";
-import { judgeLayers, rightsOf, toldReason } from "./rights.ts";
+import { judgeLayers, reportedReason, rightsOf } from "./rights.ts";
 import { ownersOf, type Socket } from "./sockets.ts";
 import { type Flow, learnerKey, type Rights, type WorkloadState } from "./state.ts";
 
@@ -31,7 +31,7 @@ export function evaluateReceiver(
   receiver: Socket,
   time: number,
 ): Receipt | null {
-  if (state.standing !== "restricted" || effectOf(table.actions) === "learning") return null;
+  if (state.policyState !== "restricted" || effectOf(table.actions) === "learning") return null;
   const reason = judgeReceipt(state, table, packet, receiver, time);
   if (reason === "Allowed") return null;
   if (table.actions.includes("enforce")) return { reason, verdict: "dropped" };
@@ -88,7 +88,7 @@ function judgeOwners(
   const destination = { family, protocol, remote: tuple.remote, port: servicePort(tuple, direction) };
   const rights = ownersOf(receiver).map((owner) => rightsOf(table, owner, direction));
   for (const each of rights) {
-    const reason = toldReason(table, each, judgeLayers(state, each, destination, time, direction));
+    const reason = reportedReason(table, each, judgeLayers(state, each, destination, time, direction));
     if (reason !== "Allowed") return { reason, rights };
   }
   return { reason: "Allowed", rights };

@@ -4,7 +4,7 @@ import { parseIp } from "../table/addresses.ts";
 import { ethernet, icmp, ipv4, ipv6, long, tcp, text, udp, word } from "../testing/frames.ts";
 import { egressProfile, processOf, profileOf } from "../testing/profiles.ts";
 import { ACK, APP, back, OWN, PEER, reason, Scene, SHELL, STRANGER, SYN, SYN_ACK, to } from "../testing/scene.ts";
-import { learn, learnerKey, type Standing } from "./state.ts";
+import { learn, learnerKey, type PolicyState } from "./state.ts";
 
 const WEB = { cidr4: ["10.0.0.0/24"], l4: { protocolPorts: [{ protocol: "tcp" as const, port: 80 }] } };
 
@@ -34,8 +34,8 @@ test("what is neither IP nor ARP, ill-formed or out of order is a violation, wit
 });
 
 test("modes: enforce drops, alert reports, no action counts, and pending drops whatever the mode", () => {
-  const verdict = (actions: ("alert" | "enforce" | "learn")[], standing: Standing = "restricted") =>
-    new Scene([profileOf("web", { actions })], standing).sends(to(PEER, 80)).verdict;
+  const verdict = (actions: ("alert" | "enforce" | "learn")[], policyState: PolicyState = "restricted") =>
+    new Scene([profileOf("web", { actions })], policyState).sends(to(PEER, 80)).verdict;
   assert.equal(verdict(["enforce"]), "dropped");
   assert.equal(verdict(["alert", "enforce"]), "dropped");
   assert.equal(verdict(["alert"]), "alerted");

@@ -10,7 +10,7 @@ import { allBlocks, originsOf } from "../table/lookup.ts";
 import type { Subject } from "../table/subject.ts";
 import type { BlockOrigin, RuleTable } from "../table/tables.ts";
 import { arpAttack, ipAttack } from "./evaluate-attacks.ts";
-import { type Case, isAlive, judgeAfresh, judgePayload, noteEnd, socketOf, standingOf } from "./evaluate-flow.ts";
+import { type Case, flowStateOf, isAlive, judgeAfresh, judgePayload, noteEnd, socketOf } from "./evaluate-flow.ts";
 import { flowKeyOf, isForGroup, isIcmpError, isStateful, quotedEnds, type SocketFacts, tupleOf } from "./flows.ts";
 import { answersNobody, rememberRequest } from "./kernel-answer.ts";
 import { isArpSound, isLinkArp } from "./link-control.ts";
@@ -66,7 +66,8 @@ export function evaluate(
   // To learn is to judge nothing; pending packets are not even learned from.
   const reason = found !== "Pending" && effectOf(table.actions) === "learning" ? "Allowed" : found;
   const verdict = verdictOf(reason, table.actions);
-  if (packet.kind === "ip" && state.standing === "restricted" && verdict !== "dropped") rememberRequest(item, packet);
+  if (packet.kind === "ip" && state.policyState === "restricted" && verdict !== "dropped")
+    rememberRequest(item, packet);
   return {
     verdict,
     reason,
@@ -83,8 +84,8 @@ export function verdictOf(reason: Reason, actions: Action[]): Verdict {
 }
 
 function judge(item: Case, packet: Packet): Finding {
-  if (item.state.standing === "unrestricted") return { reason: "Allowed" };
-  if (item.state.standing === "pending") return { reason: "Pending" };
+  if (item.state.policyState === "unrestricted") return { reason: "Allowed" };
+  if (item.state.policyState === "pending") return { reason: "Pending" };
   switch (packet.kind) {
     case "bad":
       return { reason: packet.reason };
@@ -140,10 +141,10 @@ function judgeDatagram(item: Case, packet: IpPacket): Finding {
   const tuple = tupleOf(packet, direction);
   const known = isStateful(packet) ? state.flows.get(flowKeyOf(tuple)) : undefined;
   if (answersNobody(item, packet, known !== undefined)) return { reason: "Unattributed", isForgotten: true };
-  if (known === undefined) return judgeAfresh(item, packet, tuple, { standing: "new" });
-  const standing = standingOf(item, packet, known);
-  if (standing === "valid" || standing === "stale") noteEnd(item, packet, known);
-  if (standing !== "valid") return judgeAfresh(item, packet, tuple, { standing, known });
+  if (known === undefined) return judgeAfresh(item, packet, tuple, { flowState: "new" });
+  const flowState = flowStateOf(item, packet, known);
+  if (flowState === "valid" || flowState === "stale") noteEnd(item, packet, known);
+  if (flowState !== "valid") return judgeAfresh(item, packet, tuple, { flowState, known });
   // What belongs to a flow that is a violation is one too.
   const reason = known.reason === "Allowed" ? judgePayload(item, packet, tuple, known) : known.reason;
   return { reason, flow: known };
@@ -157,7 +158,7 @@ function judgeIcmpError(item: Case, packet: IpPacket): Finding {
   const flow = relatedFlow(item, packet);
   if (flow?.reason === "Allowed" && flow.tableHash === table.hash) return { reason: "Allowed", flow };
   if (answersNobody(item, packet, false)) return { reason: "Unattributed", isForgotten: true };
-  return judgeAfresh(item, packet, tupleOf(packet, direction), { standing: "new" });
+  return judgeAfresh(item, packet, tupleOf(packet, direction), { flowState: "new" });
 }
 
 /**

@@ -92,7 +92,7 @@ export function connectsTo({ ruleset }: Rights, name: string): boolean {
  * The reason as it is told: under an absent `default` it is who the process is, not which layer failed; and a changed
  * binary that had to be judged by `default` is told as such.
  */
-export function toldReason(table: RuleTable, rights: Rights, layerReason: Reason): Reason {
+export function reportedReason(table: RuleTable, rights: Rights, layerReason: Reason): Reason {
   if (layerReason === "Allowed" || rights.binaryId !== 0) return layerReason;
   if (rights.subject?.modified) return "BinaryModified";
   if (table.default !== null) return layerReason;

@@ -90,10 +90,10 @@ export const DEFAULT_EVALUATOR_SETTINGS: EvaluatorSettings = {
 };
 
 /** Pending: profiles not known yet. Unrestricted: known, and none selects it. */
-export type Standing = "pending" | "restricted" | "unrestricted";
+export type PolicyState = "pending" | "restricted" | "unrestricted";
 
 export interface WorkloadState {
-  standing: Standing;
+  policyState: PolicyState;
   addresses: Set<Address>;
   /** Of the interfaces inside the workload; lower-case text with colons. */
   macs: Set<string>;
@@ -113,11 +113,11 @@ export interface WorkloadState {
 export function createState(workload: {
   addresses: Address[];
   macs: string[];
-  standing?: Standing;
+  policyState?: PolicyState;
   settings?: Partial<EvaluatorSettings>;
 }): WorkloadState {
   return {
-    standing: workload.standing ?? "restricted",
+    policyState: workload.policyState ?? "restricted",
     addresses: new Set(workload.addresses),
     macs: new Set(workload.macs),
     settings: { ...DEFAULT_EVALUATOR_SETTINGS, ...workload.settings },

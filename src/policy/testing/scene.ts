@@ -4,7 +4,7 @@ import type { SecurityProfile } from "../../api/types.ts";
 import { compileTable } from "../compile/compile.ts";
 import { parsePacket } from "../packet/packet-parser.ts";
 import { evaluate, type Judgement, type PacketContext } from "../reference/evaluate.ts";
-import { createState, type Standing } from "../reference/state.ts";
+import { createState, type PolicyState } from "../reference/state.ts";
 import { parseIp } from "../table/addresses.ts";
 import type { Subject } from "../table/subject.ts";
 import { ipv4, OWN_MAC_TEXT, tcp, text } from "./frames.ts";
@@ -27,10 +27,10 @@ export class Scene {
   readonly state;
   time = 0;
 
-  constructor(profiles: SecurityProfile[], standing: Standing = "restricted") {
+  constructor(profiles: SecurityProfile[], policyState: PolicyState = "restricted") {
     this.table = compileTable(profiles, { searchDomains: [] });
     const addresses = [OWN, OWN6].map((address) => parseIp(address) as bigint);
-    this.state = createState({ addresses, macs: [OWN_MAC_TEXT], standing });
+    this.state = createState({ addresses, macs: [OWN_MAC_TEXT], policyState });
   }
 
   sends(frame: Uint8Array, who: Subject | Subject[] | null = APP, more: Partial<PacketContext> = {}): Judgement {

@@ -1,6 +1,6 @@
 /**
  * The gate, from user space: bpf/gate.bpf.c on the root of the pods' cgroup, what it may let through, and which network
- * namespaces are in care. Like everything that is pinned it goes on without the agent.
+ * namespaces are admitted. Like everything that is pinned it goes on without the agent.
  */
 import { statfsSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -34,7 +34,7 @@ export class GateError extends PortcullisError {
 export interface GateOptions {
   /** Cgroup whose processes have to wait, absolute or below the root of the cgroup v2 hierarchy. */
   cgroup: string;
-  /** Milliseconds that a namespace nobody cares for is held, from its first packet on. */
+  /** Milliseconds that a namespace that is not admitted is held, from its first packet on. */
   timeout: number;
   /** Whether it is let through after that. */
   opensAfterTimeout: boolean;
@@ -50,8 +50,8 @@ export interface Stranger {
 
 type GateMaps = Pick<Maps, "gate" | "cared" | "gated" | "socketOwners" | "claims">;
 
-/** What is in care, and where it can be opened. */
-export interface CaredFor {
+/** A network namespace whose interfaces all have classifiers, and where it can be opened. */
+export interface AdmittedNamespace {
   netnsInum: number;
   netnsPath: string;
 }
@@ -114,11 +114,11 @@ export class Gate {
 
   /**
    * Lets these namespaces through, and no others.
-   * @param inCare namespaces whose interfaces all have classifiers
+   * @param namespaces namespaces whose interfaces all have classifiers
    */
-  admit(inCare: readonly CaredFor[]): void {
-    for (const entry of inCare) this.#admitOne(entry);
-    const wanted = new Set(inCare.map(({ netnsInum }) => netnsInum));
+  admit(namespaces: readonly AdmittedNamespace[]): void {
+    for (const entry of namespaces) this.#admitOne(entry);
+    const wanted = new Set(namespaces.map(({ netnsInum }) => netnsInum));
     this.#maps.cared.deleteAll([...this.#maps.cared.keys()].filter((netnsInum) => !wanted.has(netnsInum)));
   }
 
@@ -144,7 +144,7 @@ export class Gate {
   }
 
   /** One that cannot be admitted waits: the gate is the safe side. */
-  #admitOne({ netnsInum, netnsPath }: CaredFor): void {
+  #admitOne({ netnsInum, netnsPath }: AdmittedNamespace): void {
     try {
       const cookie = namespaceCookie(netnsPath, netnsInum, (socket) => this.#cookieOf(socket));
       // Its name is gone, or is another's: what was admitted under it stays as it is.

@@ -5,7 +5,7 @@
  * command by then.
  */
 
-import { tableLedTo } from "../../../policy/compile/symlinks.ts";
+import { tableWithSymlinks } from "../../../policy/compile/symlinks.ts";
 import { allBlocks } from "../../../policy/table/lookup.ts";
 import type { BinaryRules, RuleTable } from "../../../policy/table/tables.ts";
 import { steadyNow } from "../../../timing/steady-time.ts";
@@ -85,7 +85,7 @@ export class ContainerFiles {
       ephemeral,
       fileOf: (path: string) => files[prefix + path] ?? path,
     }));
-    return { table: tableLedTo(table, rooted), files };
+    return { table: tableWithSymlinks(table, rooted), files };
   }
 
   #look(workload: Workload, container: Container, { paths, planted }: Listed): "done" | "looking" {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileTable } from "../../../policy/compile/compile.ts";
-import { tableLedTo } from "../../../policy/compile/symlinks.ts";
+import { tableWithSymlinks } from "../../../policy/compile/symlinks.ts";
 import { processOf, profileOf } from "../../../policy/testing/profiles.ts";
 import { subjectsOf } from "./counted-packets.ts";
 import { type CountedPackets, CounterReport } from "./counter-report.ts";
@@ -22,7 +22,7 @@ test("packets are counted for the profiles that list their process, else for the
 });
 
 test("a file that a listed link leads to is counted under the listed name", () => {
-  const fitted = tableLedTo(table, [
+  const fitted = tableWithSymlinks(table, [
     { name: "main", ephemeral: false, fileOf: (path) => (path === "/bin/sh" ? "/bin/busybox" : path) },
   ]);
   const files = { "main:/bin/sh": "/bin/busybox", "main:/bin/web": "/bin/web" };

@@ -35,9 +35,9 @@ export interface ReporterParts {
   onCountersKept?: (reported: ReadonlyMap<string, number>) => void;
 }
 
-/** Changes of pods are told together when they come this close upon each other. */
+/** Changes of pods are sent together when they come this close upon each other. */
 const POD_STATES_DELAY_MS = 100;
-/** Pods told of in one message. */
+/** Pods of one message. */
 const PODS_PER_MESSAGE = 500;
 const MIN_INTERVAL_MS = 100;
 
@@ -48,16 +48,16 @@ export class Reporter {
   #interval: NodeJS.Timeout | null = null;
   #soon: NodeJS.Timeout | null = null;
   #pods: ReadonlyMap<string, PodState> = new Map();
-  /** As the operator was told on this stream. */
-  #toldPods: Map<string, string> | null = null;
+  /** What was last sent on this stream; null: nothing yet. */
+  #sentPods: Map<string, string> | null = null;
   #problems: readonly Problem[] = [];
-  #toldProblems: string | null = null;
+  #sentProblems: string | null = null;
 
   constructor(parts: ReporterParts) {
     this.#parts = parts;
   }
 
-  /** A stream is there: all is told anew on it. */
+  /** A stream is there: all is sent anew on it. */
   start(stream: ReportStream, pace: Pace): void {
     this.stop();
     this.#stream = stream;
@@ -73,8 +73,8 @@ export class Reporter {
     this.#interval = null;
     this.#soon = null;
     this.#stream = null;
-    this.#toldPods = null;
-    this.#toldProblems = null;
+    this.#sentPods = null;
+    this.#sentProblems = null;
   }
 
   /** All pods of the node, as they are now. */
@@ -112,22 +112,22 @@ export class Reporter {
 
   #tellProblems(stream: ReportStream): void {
     const text = JSON.stringify(this.#problems.map(({ code, message: words }) => [code, words]));
-    if (text === this.#toldProblems) return;
-    this.#toldProblems = text;
+    if (text === this.#sentProblems) return;
+    this.#sentProblems = text;
     stream.write(
       message({ case: "nodeProblems", value: create(NodeProblemsSchema, { problems: [...this.#problems] }) }),
     );
   }
 
   #tellPods(stream: ReportStream): void {
-    const full = this.#toldPods === null;
-    const told = this.#toldPods ?? new Map<string, string>();
-    const removed = [...told.keys()].filter((uid) => !this.#pods.has(uid));
-    const changed = [...this.#pods].filter(([uid, state]) => told.get(uid) !== stateText(state));
+    const full = this.#sentPods === null;
+    const sent = this.#sentPods ?? new Map<string, string>();
+    const removed = [...sent.keys()].filter((uid) => !this.#pods.has(uid));
+    const changed = [...this.#pods].filter(([uid, state]) => sent.get(uid) !== stateText(state));
     if (!full && removed.length === 0 && changed.length === 0) return;
-    for (const uid of removed) told.delete(uid);
-    for (const [uid, state] of changed) told.set(uid, stateText(state));
-    this.#toldPods = told;
+    for (const uid of removed) sent.delete(uid);
+    for (const [uid, state] of changed) sent.set(uid, stateText(state));
+    this.#sentPods = sent;
     const chunks = Math.max(1, Math.ceil(changed.length / PODS_PER_MESSAGE));
     for (let index = 0; index < chunks; index += 1) {
       const pods = changed.slice(index * PODS_PER_MESSAGE, (index + 1) * PODS_PER_MESSAGE).map(([, state]) => state);

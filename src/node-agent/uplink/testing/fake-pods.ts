@@ -4,7 +4,7 @@ import { NamedNamespaces } from "../../discovery/namespaces/named-namespaces.ts"
 import type { Workload, WorkloadListener, WorkloadSnapshot, WorkloadSource } from "../../discovery/workload.ts";
 import type { PodBindings } from "../pod-bindings.ts";
 
-export interface PretendedPod {
+export interface FakePod {
   /** Of the network namespace, and of the pod. */
   name: string;
   uid: string;
@@ -13,18 +13,18 @@ export interface PretendedPod {
 }
 
 /** The one container of a pod, as it runs now: one that is started again has another cgroup. */
-export interface PretendedContainer {
+export interface FakeContainer {
   cgroupId: bigint;
   root: string;
 }
 
-export class PretendedPods implements WorkloadSource {
+export class FakePods implements WorkloadSource {
   readonly #names: NamedNamespaces;
   readonly #bindings: PodBindings;
   readonly #uids: ReadonlyMap<string, string>;
-  readonly #containerOf: (pod: string) => PretendedContainer;
+  readonly #containerOf: (pod: string) => FakeContainer;
 
-  constructor(pods: readonly PretendedPod[], bindings: PodBindings, containerOf: (pod: string) => PretendedContainer) {
+  constructor(pods: readonly FakePod[], bindings: PodBindings, containerOf: (pod: string) => FakeContainer) {
     const named = pods.map(({ name }) => ({ name, namespace: "default", labels: {} }));
     const onError = (error: unknown) => {
       throw error;
@@ -73,7 +73,7 @@ export class PretendedPods implements WorkloadSource {
 const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
 
 /** Makes the network namespaces, and a veth into each. */
-export function makePods(pods: readonly PretendedPod[]): void {
+export function makePods(pods: readonly FakePod[]): void {
   for (const { name, subnet } of pods) {
     const hostEnd = `pcca${subnet}v${process.pid % 10_000}`;
     ip("netns", "add", name);
@@ -99,11 +99,11 @@ export function makePods(pods: readonly PretendedPod[]): void {
 }
 
 /** Removes those that are still there. */
-export function removePods(pods: readonly PretendedPod[]): void {
+export function removePods(pods: readonly FakePod[]): void {
   for (const { name } of pods) spawnSync("ip", ["netns", "del", name]);
 }
 
 /** Has a pod send something that nobody answers. */
-export function ping({ name, subnet }: PretendedPod): void {
+export function ping({ name, subnet }: FakePod): void {
   spawnSync("ip", ["netns", "exec", name, "ping", "-c", "2", "-W", "1", "-i", "0.2", `10.99.${subnet}.1`]);
 }
