@@ -37,10 +37,9 @@ export function parseCidr(text: string, family: AddressFamily): Cidr | Finding {
     return invalid(`${JSON.stringify(text)} is an IPv${found} prefix`, `list it under cidr${found}`);
   }
   if (slash < 0) {
-    return invalid(
-      `${JSON.stringify(text)} has no prefix length`,
-      `write "${text}/${ADDRESS_BITS[family]}" for this one address`,
-    );
+    const whole = `${text}/${ADDRESS_BITS[family]}`;
+    const finding = invalid(`${JSON.stringify(text)} has no prefix length`, `write "${whole}" for this one address`);
+    return { ...finding, mend: { write: whole } };
   }
   const prefixLength = prefixLengthOf(text.slice(slash + 1), family);
   if (prefixLength === null) {

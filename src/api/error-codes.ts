@@ -241,6 +241,10 @@ const ERRORS = {
     meaning: "A file or folder that was named cannot be read.",
     remedy: "Check its path and its permissions.",
   },
+  PC_UNWRITABLE: {
+    meaning: "A file that was to be mended cannot be written.",
+    remedy: "Check its permissions and the space of its disk.",
+  },
   PC_USAGE: {
     meaning: "An option or an argument is missing or cannot be used; the command ended with status 2.",
     remedy: "Do what the message says; the command's help has examples.",

@@ -13,6 +13,24 @@ export interface Finding {
   message: string;
   /** What to write instead. */
   remedy: string;
+  /** The one change that does so, where there is no other. */
+  mend?: Mend;
+}
+
+/**
+ * A change of the field: another name, another value, the value in quotes, the value in a list of its own, or the entry of this
+ * index taken off the list that the field is, or is an entry of.
+ */
+export type Mend =
+  | { rename: string }
+  | { write: string | number }
+  | { quote: true }
+  | { list: true }
+  | { remove: number };
+
+/** A mend where there is one, to be spread into a finding. */
+export function mended(mend: Mend | null): { mend?: Mend } {
+  return mend === null ? {} : { mend };
 }
 
 /** A finding about one field of one object. */

@@ -1,15 +1,14 @@
 /** Manifests: YAML or JSON text with any number of documents, some of which are SecurityProfiles. No I/O. */
 import { type Document, LineCounter, parseAllDocuments } from "yaml";
-import { DocumentSource, type ManifestProblem } from "./document-source.ts";
+import { DocumentSource, type ManifestProblem } from "./document/document-source.ts";
 import { causeText } from "./errors.ts";
-import type { ManifestSource } from "./fields.ts";
 import { type PodTemplate, podTemplateOf } from "./pods/pod-templates.ts";
 import { API_GROUP, KIND } from "./types.ts";
 
 /** One SecurityProfile of a text, not validated yet. */
 export interface Manifest {
   object: unknown;
-  source: ManifestSource;
+  source: DocumentSource;
 }
 
 export interface ParsedManifests {

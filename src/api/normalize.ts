@@ -142,7 +142,13 @@ function distinct<T>(entries: readonly T[], text: (entry: T) => string, path: Fi
   return entries.filter((entry, index) => {
     const key = text(entry);
     if (!seen.has(key)) return seen.add(key);
-    const finding: Finding = { code: "PC_ENTRY_DUPLICATE", message: `${key} is listed twice`, remedy: "take one away" };
+    const mend = { remove: index };
+    const finding: Finding = {
+      code: "PC_ENTRY_DUPLICATE",
+      message: `${key} is listed twice`,
+      remedy: "take one away",
+      mend,
+    };
     warnings.push({ path: [...path, index], finding });
     return false;
   });

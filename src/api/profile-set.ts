@@ -1,6 +1,6 @@
 /** All profiles of some texts, as one state: what an agent puts in force, or `validate` reports on. No I/O. */
 
-import type { ManifestProblem } from "./document-source.ts";
+import type { ManifestProblem } from "./document/document-source.ts";
 import { type FieldError, type Finding, fieldError } from "./fields.ts";
 import { type Manifest, parseManifests } from "./manifest.ts";
 import type { PodTemplate } from "./pods/pod-templates.ts";

@@ -1,6 +1,6 @@
 /** Pods in manifests of other kinds: what `validate` can say of the pods that a profile is going to select. */
 import { Ajv } from "ajv";
-import type { ManifestProblem } from "../document-source.ts";
+import type { ManifestProblem } from "../document/document-source.ts";
 import type { ErrorCode } from "../error-codes.ts";
 import type { SecuredPodSpec } from "./weaknesses.ts";
 

@@ -3,12 +3,12 @@
  * pattern that the API server checks, with better words. A check refuses at least what the pattern refuses.
  */
 import { parseCidr } from "../cidr.ts";
-import type { Finding } from "../fields.ts";
+import { type Finding, type Mend, mended } from "../fields.ts";
 import { checkDnsLabel, checkLabelKey, checkLabelValue } from "../labels.ts";
 import { checkName } from "../names.ts";
 import { PATH_RULE } from "../rules.ts";
 import { L4_PROTOCOL_NAMES } from "../types.ts";
-import { nearest } from "./nearest.ts";
+import { nearest, onlyNearest } from "./nearest.ts";
 
 export const CHECKS = {
   path: checkPath,
@@ -51,7 +51,10 @@ function checkPath(path: string): Finding | null {
   if (isClean(path)) return null;
   const clean = cleanPath(path);
   const remedy = clean === "/" ? "name an executable file" : `write ${JSON.stringify(clean)}`;
-  return { code, message: `${shown} is not a clean path to a file (//, /./, /../ or a slash at the end)`, remedy };
+  // `..` may lead elsewhere than it seems to, where a folder is a link.
+  const isOne = clean !== "/" && !path.endsWith("/") && !path.split("/").includes("..") && !path.includes("\0");
+  const message = `${shown} is not a clean path to a file (//, /./, /../ or a slash at the end)`;
+  return { code, message, remedy, ...mended(isOne ? { write: clean } : null) };
 }
 
 /** The path without empty components, `.` and `..`, for the remedy only: a symlink might make it another file. */
@@ -94,11 +97,19 @@ function checkL4Protocol(protocol: string | number): Finding | null {
   }
   if (L4_PROTOCOL_NAMES.some((name) => name === protocol)) return null;
   const message = `"${protocol}" is not one of ${L4_LIST}`;
-  if (DIGITS.test(protocol)) return { code, message, remedy: "write the number without quotes" };
+  if (DIGITS.test(protocol))
+    return { code, message, remedy: "write the number without quotes", ...mended(numberMend(protocol)) };
   const number = OTHER_PROTOCOLS[protocol.toLowerCase()];
-  if (number !== undefined) return { code, message, remedy: `write its number, ${number}` };
+  if (number !== undefined) return { code, message, remedy: `write its number, ${number}`, mend: { write: number } };
   const close = nearest(protocol, L4_PROTOCOL_NAMES);
-  return { code, message, remedy: close ? `write "${close}"` : "write one of them" };
+  const meant = onlyNearest(protocol, L4_PROTOCOL_NAMES);
+  const remedy = close ? `write "${close}"` : "write one of them";
+  return { code, message, remedy, ...mended(meant === null ? null : { write: meant }) };
+}
+
+function numberMend(digits: string): Mend | null {
+  const number = Number(digits);
+  return number <= 255 ? { write: number } : null;
 }
 
 function findingOf(result: object): Finding | null {

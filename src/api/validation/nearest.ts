@@ -35,6 +35,12 @@ export function nearest(text: string, candidates: readonly string[]): string | n
   return bestDistance <= Math.max(1, Math.floor(text.length / 3)) ? best : null;
 }
 
+/** As `nearest`; null, too, where another candidate is as close. */
+export function onlyNearest(text: string, candidates: readonly string[]): string | null {
+  const close = nearest(text, candidates);
+  return close === nearest(text, candidates.toReversed()) ? close : null;
+}
+
 /** The path that was probably meant: of a file of this name in another folder, or of one that is spelt almost so in the same; else null. */
 export function nearestPath(path: string, candidates: readonly string[]): string | null {
   const name = basename(path);

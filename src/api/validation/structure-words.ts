@@ -1,10 +1,10 @@
 /** What ajv found, in words that name the remedy. */
 import type { ErrorObject } from "ajv";
-import type { FieldPath, Finding } from "../fields.ts";
+import { type FieldPath, type Finding, type Mend, mended } from "../fields.ts";
 import { SPEC_SCHEMA } from "../schema/schema.ts";
 import type { SchemaNode } from "../schema/schema-node.ts";
 import { API_VERSION, KIND } from "../types.ts";
-import { nearest } from "./nearest.ts";
+import { nearest, onlyNearest } from "./nearest.ts";
 
 /** A finding about the value at a path, or about a child of it. */
 export interface Described extends Finding {
@@ -23,12 +23,12 @@ export function describeError(object: unknown, path: FieldPath, error: ErrorObje
     case "additionalProperties":
       return {
         child: String(params.additionalProperty),
-        ...describeUnknown(path, String(params.additionalProperty)),
+        ...describeUnknown(path, String(params.additionalProperty), value),
       };
     case "enum":
       return { child: null, ...describeEnum(path, String(value), params.allowedValues) };
     case "uniqueItems":
-      return { child: null, ...describeRepetition(value, Number(params.j)) };
+      return { child: null, ...describeRepetition(value, Number(params.i), Number(params.j)) };
     default:
       return { child: null, ...describeBound(value, error.keyword, Number(params.limit)) };
   }
@@ -52,7 +52,17 @@ function describeType(value: unknown, type: string | string[]): Finding {
     .join(" or ");
   const code = "PC_FIELD_TYPE";
   if (value === null) return { code, message: "is empty", remedy: `give it ${wanted}, or leave the field out` };
-  return { code, message: `is ${typeWord(value)}, not ${wanted}`, remedy: typeRemedy(value, type, wanted) };
+  const message = `is ${typeWord(value)}, not ${wanted}`;
+  return { code, message, remedy: typeRemedy(value, type, wanted), ...mended(typeMend(value, type)) };
+}
+
+function typeMend(value: unknown, type: string | string[]): Mend | null {
+  if (typeof value === "object") return null;
+  if (type === "array") return { list: true };
+  if (type === "string") return { quote: true };
+  return type === "integer" && typeof value === "string" && /^(0|[1-9][0-9]{0,8})$/.test(value)
+    ? { write: Number(value) }
+    : null;
 }
 
 function typeRemedy(value: unknown, type: string | string[], wanted: string): string {
@@ -73,10 +83,17 @@ const FIELD_REMEDIES: Readonly<Record<string, string>> = {
   http: "rules on HTTP methods and paths are not implemented; take it away, and list http under l7.protocols",
 };
 
-function describeUnknown(path: FieldPath, field: string): Finding {
+function describeUnknown(path: FieldPath, field: string, parent: unknown): Finding {
   const known = fieldsAt(path);
   const message = `is not a field of ${path.length === 0 ? "a SecurityProfile" : lastName(path)}`;
-  return { code: "PC_FIELD_UNKNOWN", message, remedy: unknownRemedy(field, known) };
+  const meant = FIELD_REMEDIES[field] === undefined ? onlyNearest(field, known) : null;
+  const isFree = meant !== null && !Object.hasOwn(parent as object, meant);
+  return {
+    code: "PC_FIELD_UNKNOWN",
+    message,
+    remedy: unknownRemedy(field, known),
+    ...mended(isFree ? { rename: meant } : null),
+  };
 }
 
 function unknownRemedy(field: string, known: readonly string[]): string {
@@ -94,6 +111,14 @@ function lastName(path: FieldPath): string {
   return typeof path.at(-1) === "number" ? `an entry of ${name}` : name;
 }
 
+/** What other tools call it. */
+const VALUE_SYNONYMS: Readonly<Record<string, string>> = {
+  https: "tls",
+  block: "enforce",
+  drop: "enforce",
+  audit: "alert",
+};
+
 const VALUE_REMEDIES: Readonly<Record<string, string>> = {
   https: 'write "tls", which is what is seen of HTTPS',
   ignore: "leave actions empty, so that violations are counted only",
@@ -107,14 +132,23 @@ function describeEnum(path: FieldPath, value: string, allowed: readonly string[]
   const code = "PC_VALUE_UNKNOWN";
   const message = `"${value}" is not ${allowed.length === 1 ? allowed[0] : `one of ${allowed.join(", ")}`}`;
   const field = path.at(-1);
-  if (field === "apiVersion") return { code, message, remedy: `write ${API_VERSION}` };
-  if (field === "kind") return { code, message, remedy: `write ${KIND}` };
+  const mend = mended(valueMend(value, allowed));
+  if (field === "apiVersion") return { code, message, remedy: `write ${API_VERSION}`, mend: { write: API_VERSION } };
+  if (field === "kind") return { code, message, remedy: `write ${KIND}`, ...mend };
   if (field === "protocol") {
-    return { code, message, remedy: portProtocolRemedy(value, allowed) };
+    return { code, message, remedy: portProtocolRemedy(value, allowed), ...mend };
   }
   const special = VALUE_REMEDIES[value.toLowerCase()];
   const close = nearest(value, allowed);
-  return { code, message, remedy: special ?? (close ? `write "${close}"` : "write one of them") };
+  return { code, message, remedy: special ?? (close ? `write "${close}"` : "write one of them"), ...mend };
+}
+
+function valueMend(value: string, allowed: readonly string[]): Mend | null {
+  const lower = value.toLowerCase();
+  const synonym = VALUE_SYNONYMS[lower];
+  if (synonym !== undefined) return allowed.includes(synonym) ? { write: synonym } : null;
+  const meant = VALUE_REMEDIES[lower] === undefined ? onlyNearest(value, allowed) : null;
+  return meant === null ? null : { write: meant };
 }
 
 function portProtocolRemedy(value: string, allowed: readonly string[]): string {
@@ -122,9 +156,10 @@ function portProtocolRemedy(value: string, allowed: readonly string[]): string {
   return exact ? `write "${exact}"` : "list protocols without ports under l4.protocols";
 }
 
-function describeRepetition(value: unknown, index: number): Finding {
+function describeRepetition(value: unknown, index: number, other: number): Finding {
   const entry = Array.isArray(value) ? JSON.stringify(value[index]) : "an entry";
-  return { code: "PC_ENTRY_DUPLICATE", message: `${entry} is listed twice`, remedy: "take one away" };
+  const mend = { remove: Math.max(index, other) };
+  return { code: "PC_ENTRY_DUPLICATE", message: `${entry} is listed twice`, remedy: "take one away", mend };
 }
 
 function describeBound(value: unknown, keyword: string, limit: number): Finding {

@@ -29,10 +29,17 @@ export interface ValidationResult {
 export function validateProfile(object: unknown, source?: ManifestSource): ValidationResult {
   const toErrors = (located: readonly Located[]): FieldError[] =>
     located.map(({ path, finding }) => fieldError(path, finding, source));
+  const { profile, errors, warnings } = findingsOf(object);
+  return { profile, errors: toErrors(errors), warnings: toErrors(warnings) };
+}
+
+/** As `validateProfile`, with each finding as it was found. */
+export function findingsOf(
+  object: unknown,
+): Pick<ValidationResult, "profile"> & Record<"errors" | "warnings", Located[]> {
   const structure = checkStructure(object);
-  const broken = structure.typed ? brokenRules(object as WrittenProfile) : [];
-  const errors = toErrors([...structure.located, ...broken]);
+  const errors = [...structure.located, ...(structure.typed ? brokenRules(object as WrittenProfile) : [])];
   if (errors.length > 0) return { profile: null, errors, warnings: [] };
   const { profile, warnings } = normalizeProfile(object as WrittenProfile);
-  return { profile, errors: [], warnings: toErrors([...warnings, ...profileWarnings(profile)]) };
+  return { profile, errors: [], warnings: [...warnings, ...profileWarnings(profile)] };
 }

@@ -1,7 +1,7 @@
 /** Reading policy test files, and the profiles that they name. */
 import { dirname, isAbsolute, join } from "node:path";
 import { type Document, LineCounter, parseAllDocuments } from "yaml";
-import { DocumentSource } from "../../api/document-source.ts";
+import { DocumentSource } from "../../api/document/document-source.ts";
 import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
 import { fieldText } from "../../api/fields.ts";
 import { isValidSet, readProfileSet, validProfiles } from "../../api/profile-set.ts";

@@ -1,7 +1,7 @@
 /** The report of `portcullis validate` for people. */
 
 import { styleText } from "node:util";
-import type { ManifestProblem } from "../../api/document-source.ts";
+import type { ManifestProblem } from "../../api/document/document-source.ts";
 import type { FieldError } from "../../api/fields.ts";
 import { printable } from "../../api/printable.ts";
 import type { ProfileReport, ProfileSet } from "../../api/profile-set.ts";

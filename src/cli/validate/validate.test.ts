@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -130,4 +130,50 @@ test("pods that a profile selects are named with what they have beyond need, at 
   );
   // What the API server would not take is nobody's pod.
   assert.equal(run(["validate", "-"], GOOD + deployment("{app: a}", "{containers: {privileged: 7}}")).status, 0);
+});
+
+const MISSPELT = `# the web
+${GOOD.replace("spec: {}", "spec: {action: [alrt]} # why")}---
+kind: Pod
+apiVersion: v1   # stays
+`;
+
+test("--fix writes what has one mend, says so, and reports on what is left", () => {
+  const file = join(folder, "fix.yaml.txt");
+  writeFileSync(file, MISSPELT);
+  const { status, stdout } = run(["validate", "--fix", file]);
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /fix\.yaml\.txt:5:8: mended: spec\.action is not a field of spec\n/);
+  assert.match(stdout, /fix\.yaml\.txt:5:18: mended: spec\.actions\[0\] "alrt" is not one of/);
+  assert.match(stdout, /default\/a: valid\n1 of 1 profile valid\n$/);
+  assert.equal(readFileSync(file, "utf8"), MISSPELT.replace("action: [alrt]", "actions: [alert]"));
+  assert.doesNotMatch(run(["validate", "--fix", file]).stdout, /mended/);
+  const broken = BAD.replace("alrt", "xyzzy");
+  writeFileSync(file, broken);
+  assert.equal(run(["validate", "--fix", file]).status, 1);
+  assert.equal(readFileSync(file, "utf8"), broken);
+});
+
+test("--fix --dry-run writes nothing, and shows a diff that patch(1) takes", () => {
+  const file = join(folder, "dry.yaml.txt");
+  writeFileSync(file, MISSPELT);
+  const { status, stdout } = run(["validate", "--fix", "--dry-run", file]);
+  assert.equal(status, 1, "the file is as it was");
+  assert.equal(readFileSync(file, "utf8"), MISSPELT);
+  assert.match(stdout, /\n-spec: \{action: \[alrt\]\} # why\n\+spec: \{actions: \[alert\]\} # why\n/);
+  const diff = stdout.slice(0, stdout.indexOf(`${file}:`));
+  const patched = spawnSync("patch", ["-s", "-o", "-", file], { input: diff, encoding: "utf8" });
+  if (patched.error === undefined) assert.equal(patched.stdout, MISSPELT.replace("action: [alrt]", "actions: [alert]"));
+  const { fixed } = JSON.parse(run(["validate", "--fix", "--dry-run", "-o", "json", file]).stdout);
+  assert.deepEqual(
+    fixed.map(({ source, mended }: { source: string; mended: unknown[] }) => [source, mended.length]),
+    [[file, 2]],
+  );
+});
+
+test("--fix is for files that can be written; --dry-run is for --fix", () => {
+  assert.match(run(["validate", "--fix", "-"], BAD).stderr, /standard input/);
+  assert.equal(run(["validate", "--fix", "-"], BAD).status, 2);
+  assert.equal(run(["validate", "--dry-run", folder]).status, 2);
+  assert.equal(run(["validate", "--fix", join(folder, "none.yaml")]).status, 1);
 });

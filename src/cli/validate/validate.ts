@@ -1,8 +1,8 @@
 /** `portcullis validate`: what the API server and the agent would say to manifests, without either. */
 
 import { Command, Option } from "commander";
-import type { ManifestProblem } from "../../api/document-source.ts";
-import { PortcullisError } from "../../api/errors.ts";
+import type { ManifestProblem } from "../../api/document/document-source.ts";
+import { PortcullisError, UsageError } from "../../api/errors.ts";
 import { podWeaknesses, weaknessText } from "../../api/pods/weaknesses.ts";
 import {
   isValidSet,
@@ -15,11 +15,14 @@ import { selectProfiles } from "../../policy/table/selection.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { exitStatusHelp } from "../exit-status.ts";
 import { readManifestTexts } from "../manifest-files.ts";
+import { type FixedFile, fixedText, fixPaths } from "./fix.ts";
 import { setReportText, type UnreadPath, type ValidateOutcome } from "./validate-report.ts";
 
 interface ValidateOptions {
   output: "text" | "json";
   strict: boolean;
+  fix: boolean;
+  dryRun: boolean;
 }
 
 const EXAMPLES = `
@@ -28,6 +31,8 @@ Examples:
   portcullis validate examples/             the .yaml, .yml and .json files of a folder
   helm template . | portcullis validate -   standard input; other kinds are skipped
   portcullis validate -o json profile.yaml  for programs
+  portcullis validate --fix profile.yaml    mend what has one obvious mend
+  portcullis validate --fix --dry-run examples/
 
 ${exitStatusHelp({ 0: "every profile is valid", 1: "an error; with --strict a warning, too" })}`;
 
@@ -38,11 +43,22 @@ export function validateCommand(): Command {
     .argument("<path...>", "files, folders, or - for standard input")
     .addOption(new Option("-o, --output <format>", "format of the report").choices(["text", "json"]).default("text"))
     .option("--strict", "fail on warnings too", false)
+    .option(
+      "--fix",
+      "first mend what has one obvious mend (a misspelt field, a port in quotes, a repeated entry), and write the files",
+      false,
+    )
+    .option("--dry-run", "with --fix: write nothing, and show what would change", false)
     .addHelpText("after", EXAMPLES)
     .action((paths: string[], options: ValidateOptions) => {
+      const { fix, dryRun, output } = options;
+      if (dryRun && !fix) throw new UsageError("--dry-run shows what --fix would change: give --fix as well");
+      const fixed = fix ? fixPaths(paths, { dryRun }) : [];
       const outcome = validatePaths(paths);
       process.stdout.write(
-        options.output === "json" ? outcomeJson(outcome) : setReportText(outcome, lineWidth(process.stdout)),
+        output === "json"
+          ? outcomeJson(outcome, fix ? fixed : null)
+          : `${fixedText(fixed, lineWidth(process.stdout))}${setReportText(outcome, lineWidth(process.stdout))}`,
       );
       const warned = outcome.set.reports.some(({ warnings }) => warnings.length > 0);
       if (!outcome.valid || (options.strict && warned)) process.exitCode = 1;
@@ -82,7 +98,8 @@ function podNotes(set: ProfileSet): ManifestProblem[] {
   });
 }
 
-function outcomeJson({ valid, set, unread }: ValidateOutcome): string {
+/** @param fixed null: nothing was to be mended */
+function outcomeJson({ valid, set, unread }: ValidateOutcome, fixed: FixedFile[] | null): string {
   const profiles = set.reports.map(({ source, name, errors, warnings }) => ({
     source,
     name,
@@ -90,6 +107,12 @@ function outcomeJson({ valid, set, unread }: ValidateOutcome): string {
     errors,
     warnings,
   }));
-  const report = { valid, profiles, errors: [...unread, ...set.errors], notes: set.notes };
+  const report = {
+    valid,
+    profiles,
+    errors: [...unread, ...set.errors],
+    notes: set.notes,
+    ...(fixed === null ? {} : { fixed: fixed.map(({ source, mended }) => ({ source, mended })) }),
+  };
   return `${JSON.stringify(report, null, 2)}\n`;
 }

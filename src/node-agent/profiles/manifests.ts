@@ -1,7 +1,7 @@
 /** Files of manifests -> a revision: all of their profiles, or what is wrong with them. */
 import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
-import type { ManifestProblem } from "../../api/document-source.ts";
+import type { ManifestProblem } from "../../api/document/document-source.ts";
 import { UnreadableError } from "../../api/errors.ts";
 import type { FieldError } from "../../api/fields.ts";
 import { type ManifestText, type ProfileReport, readProfileSet, validProfiles } from "../../api/profile-set.ts";

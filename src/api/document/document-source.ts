@@ -1,7 +1,7 @@
 /** A YAML document as a place: where each of its fields stands in the text. No I/O. */
 import { type Document, isMap, isSeq, type LineCounter, type Node } from "yaml";
-import type { ErrorCode } from "./error-codes.ts";
-import type { FieldPath, ManifestSource, Position } from "./fields.ts";
+import type { ErrorCode } from "../error-codes.ts";
+import type { FieldPath, ManifestSource, Position } from "../fields.ts";
 
 /** A document that cannot be read, or (in notes) one that is not for us. */
 export interface ManifestProblem {
@@ -17,22 +17,23 @@ export interface ManifestProblem {
 export class DocumentSource implements ManifestSource {
   readonly name: string;
   readonly #lines: LineCounter;
-  readonly #document: Document;
-  readonly #base: FieldPath;
+  readonly document: Document;
+  /** Where the object begins in the document. */
+  readonly base: FieldPath;
 
   constructor(name: string, lines: LineCounter, document: Document, base: FieldPath = []) {
     this.name = name;
     this.#lines = lines;
-    this.#document = document;
-    this.#base = base;
+    this.document = document;
+    this.base = base;
   }
 
   below(...path: FieldPath): DocumentSource {
-    return new DocumentSource(this.name, this.#lines, this.#document, [...this.#base, ...path]);
+    return new DocumentSource(this.name, this.#lines, this.document, [...this.base, ...path]);
   }
 
   locate(path: FieldPath): Position | null {
-    const offset = deepestOffset(this.#document.contents, [...this.#base, ...path]);
+    const offset = deepestOffset(this.document.contents, [...this.base, ...path]);
     if (offset === null) return null;
     const { line, col } = this.#lines.linePos(offset);
     return { line, column: col };
