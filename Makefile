@@ -115,6 +115,7 @@ verify: build lint ## Lint, and check that generated files are up to date
 	$(NODE) tools/generate-metrics.ts --check
 	$(NODE) tools/generate-events.ts --check
 	$(NODE) tools/generate-errors.ts --check
+	$(NODE) tools/helm/generate-config.ts --check
 	@$(MAKE) -s build ARCH=arm64
 
 .PHONY: docs

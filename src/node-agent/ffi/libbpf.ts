@@ -77,12 +77,18 @@ export class LoadError extends KernelError {
   readonly log: string;
 
   constructor(operation: string, object: string, errno: number, log: string) {
-    const lines = log.split("\n");
-    const shown = lines.length > MESSAGE_LINES ? ["[...]", ...lines.slice(-MESSAGE_LINES)] : lines;
-    const detail = log === "" ? "" : `\n${shown.join("\n")}\n`;
+    const detail = log === "" ? "" : `\n${logEnd(log)}\n`;
     super({ operation, object, errno, detail, code: "PC_BPF_LOAD" });
     this.log = log;
   }
+}
+
+/** The last lines of a log, and how many before them are left out: the verifier says at the end what it refuses. */
+export function logEnd(log: string): string {
+  const lines = log.trimEnd().split("\n");
+  const omitted = lines.length - MESSAGE_LINES;
+  if (omitted <= 0) return lines.join("\n");
+  return [`[${omitted} ${omitted === 1 ? "line" : "lines"} left out]`, ...lines.slice(-MESSAGE_LINES)].join("\n");
 }
 
 /** Runs a libbpf call that returns 0 or -errno, and throws what it printed if it failed. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { LoadError } from "../ffi/libbpf.ts";
+import { LoadError, logEnd } from "../ffi/libbpf.ts";
 import { BPFFS_PATH, listPins } from "./bpffs.ts";
 import { u32, u64 } from "./codec.ts";
 import { BpfMap } from "./maps.ts";
@@ -83,6 +83,16 @@ test("the verifier's words are in the error", () => {
       return true;
     },
   );
+});
+
+test("of a long log the last lines are shown, and how many are left out", () => {
+  const log = Array.from({ length: 1_040 }, (_, index) => `line ${index}`).join("\n");
+  const lines = logEnd(`${log}\n`).split("\n");
+  assert.deepEqual(
+    [lines.length, lines[0], lines[1], lines.at(-1)],
+    [41, "[1000 lines left out]", "line 1000", "line 1039"],
+  );
+  assert.equal(logEnd("one\ntwo\n"), "one\ntwo");
 });
 
 test("a file that is not there, or no object, is a clear error", () => {
