@@ -1,12 +1,12 @@
 /**
- * Writes docs/events.schema.json from src/node-agent/events/schema.ts. With `--check` it writes nothing and exits 1 where the file
+ * Writes docs/events.schema.json from src/flow/schema.ts. With `--check` it writes nothing and exits 1 where the file
  * is not what it would write.
  *
  *     node tools/generate-events.ts [--check]
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { EVENT_SCHEMA } from "../src/node-agent/events/schema.ts";
+import { EVENT_SCHEMA } from "../src/flow/schema.ts";
 
 const DOCUMENT = "docs/events.schema.json";
 const PATH = fileURLToPath(new URL(`../${DOCUMENT}`, import.meta.url));

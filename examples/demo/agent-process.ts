@@ -1,7 +1,7 @@
 /** The agent as a user runs it, and what it says. */
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { AgentEvent } from "../../src/node-agent/events/event.ts";
+import type { AgentEvent } from "../../src/flow/record.ts";
 import { collect, DemoSetupError, ended } from "./command.ts";
 import { spawnStage } from "./topology.ts";
 

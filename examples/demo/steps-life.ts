@@ -1,6 +1,6 @@
 /** The steps about the life of a policy: alert-only, enforce, an agent that is killed, and the end. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RevisionEvent } from "../../src/node-agent/events/event.ts";
+import type { RevisionEvent } from "../../src/flow/record.ts";
 import { collect, ended } from "./command.ts";
 import { pinnedObjects, survivors } from "./stage.ts";
 import type { Story } from "./story.ts";

@@ -1,6 +1,6 @@
 /** The steps about what profiles allow: names, addresses, processes, attacks. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { WorkloadEvent } from "../../src/node-agent/events/event.ts";
+import type { WorkloadEvent } from "../../src/flow/record.ts";
 import { must } from "./command.ts";
 import type { Story } from "./story.ts";
 import { ADDRESS, netnsOf, OUTSIDE, OUTSIDE_NAME, PODS, PONG_NAME } from "./topology.ts";

@@ -2,8 +2,8 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Direction, Reason, Verdict } from "../../src/api/reasons.ts";
-import type { AgentEvent, VerdictEvent } from "../../src/node-agent/events/event.ts";
-import { processText, VERDICT_COLOURS, whatText } from "../../src/node-agent/events/verdict-text.ts";
+import type { AgentEvent, VerdictEvent } from "../../src/flow/record.ts";
+import { processText, VERDICT_COLOURS, whatText } from "../../src/flow/verdict-text.ts";
 import { DIM } from "../../src/terminal/colours.ts";
 import { tableLines } from "../../src/terminal/table.ts";
 import type { CommandResult } from "./command.ts";

@@ -1,6 +1,6 @@
 /** A verdict in the demo's words: the agent's own line, with the pod's short name. */
-import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
-import { processText, verdictLayout, verdictLine, whatText } from "../../src/node-agent/events/verdict-text.ts";
+import type { VerdictEvent } from "../../src/flow/record.ts";
+import { processText, verdictLayout, verdictLine, whatText } from "../../src/flow/verdict-text.ts";
 import type { Screen } from "./screen.ts";
 import { PREFIX } from "./topology.ts";
 

@@ -4,12 +4,12 @@
  */
 
 import type { SecurityProfile } from "../api/types.ts";
+import type { RevisionError } from "../flow/record.ts";
 import { describeDiff, diffTables } from "../policy/explain/diff.ts";
 import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { WorkloadState } from "./enforce/state/state.ts";
 import { readCounters, type TrafficCount } from "./enforce/tables/counters.ts";
-import type { RevisionError } from "./events/event.ts";
 import { trimMemory } from "./ffi/libc.ts";
 import { NodeGuard, type NodeGuardOptions } from "./guard/node-guard.ts";
 import type { ProfileRevision, ProfileSource } from "./profiles/source.ts";

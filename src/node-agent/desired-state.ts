@@ -1,13 +1,13 @@
 /** What profiles and workloads come to: the rule table that is wanted for each workload. */
 import { causeText } from "../api/errors.ts";
 import type { SecurityProfile } from "../api/types.ts";
+import type { RevisionError } from "../flow/record.ts";
 import { compileTable } from "../policy/compile/compile.ts";
 import { selectProfiles } from "../policy/table/selection.ts";
 import type { RuleTable } from "../policy/table/tables.ts";
 import { type Workload, workloadName } from "./discovery/workload.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./enforce/desired.ts";
 import type { FittedTable } from "./enforce/images/container-files.ts";
-import type { RevisionError } from "./events/event.ts";
 import { ListedFiles } from "./foreign-files/files.ts";
 
 /** Called for a workload while no profile is known: what to do with it meanwhile. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Reason } from "../../src/api/reasons.ts";
 import type { ProcessRules } from "../../src/api/types.ts";
-import type { AgentEvent, VerdictEvent, WorkloadEvent } from "../../src/node-agent/events/event.ts";
+import type { AgentEvent, VerdictEvent, WorkloadEvent } from "../../src/flow/record.ts";
 import { eventually } from "../cluster/harness/place.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { patiently } from "../e2e/harness/patience.ts";

@@ -1,7 +1,7 @@
 /** The lines that the agent prints: fields by their names, and nothing else on standard output. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
+import type { VerdictEvent } from "../../src/flow/record.ts";
 import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";

@@ -1,7 +1,7 @@
 /** Sections 3 and 4 from the other side: who answers, who listens, and on which port. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
+import type { VerdictEvent } from "../../src/flow/record.ts";
 import { isVerdict } from "./harness/event-stream.ts";
 import { Lab } from "./harness/lab.ts";
 import { entry, ingress, profile } from "./harness/profiles.ts";

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { AgentEvent, LostEvent } from "../../src/flow/record.ts";
 import { ErrorKind, EVENTS_SHARE } from "../../src/gen/abi.gen.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
-import type { AgentEvent, LostEvent } from "../../src/node-agent/events/event.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
 import { Lab } from "./harness/lab.ts";

@@ -5,7 +5,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { WorkloadEvent } from "../../src/node-agent/events/event.ts";
+import type { WorkloadEvent } from "../../src/flow/record.ts";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
-import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
+import type { VerdictEvent } from "../../src/flow/record.ts";
 import { addressData, questionSection, TYPE, wireName } from "../tools/servers/dns-message.ts";
 import type { Zone } from "../tools/servers/zone.ts";
 import { isVerdict } from "./harness/event-stream.ts";

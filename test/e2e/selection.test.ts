@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Network } from "../../src/api/types.ts";
-import type { WorkloadEvent } from "../../src/node-agent/events/event.ts";
+import type { WorkloadEvent } from "../../src/flow/record.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
 import { runIn } from "./harness/topology.ts";

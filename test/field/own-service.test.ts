@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import type { Direction } from "../../src/api/reasons.ts";
-import type { AgentEvent } from "../../src/node-agent/events/event.ts";
+import type { AgentEvent } from "../../src/flow/record.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Lab } from "../e2e/harness/lab.ts";
 import { egress, ingress, profile } from "../e2e/harness/profiles.ts";

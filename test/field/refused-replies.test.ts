@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { VerdictEvent } from "../../src/node-agent/events/event.ts";
+import type { VerdictEvent } from "../../src/flow/record.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Lab } from "../e2e/harness/lab.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";

@@ -1,12 +1,13 @@
 /** What both sides remember after a case: flows, outstanding questions, and names that addresses were learned for. */
+
 import { REASONS } from "../../src/api/reasons.ts";
+import { effectOf } from "../../src/api/types.ts";
 import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../../src/gen/abi.gen.ts";
 import { Application, FlowFlag } from "../../src/gen/abi.gen.ts";
 import { containerId } from "../../src/node-agent/enforce/tables/entries.ts";
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
 import type { Flow, Rights, StreamPosition, WorkloadState } from "../../src/policy/reference/state.ts";
 import { formatIp } from "../../src/policy/table/addresses.ts";
-import { effectOf } from "../../src/policy/table/effect.ts";
 import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
 import type { ClassifierRig } from "../rig/classifier-rig.ts";

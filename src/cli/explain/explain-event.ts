@@ -1,8 +1,8 @@
 /** `portcullis explain --event`: an event of the agent's, read as the question whether its profiles allow that. */
 import { readFileSync } from "node:fs";
 import { causeText, UsageError } from "../../api/errors.ts";
-import type { AgentEvent, VerdictEvent } from "../../node-agent/events/event.ts";
-import { checkEvent } from "../../node-agent/events/schema.ts";
+import type { AgentEvent, VerdictEvent } from "../../flow/record.ts";
+import { checkEvent } from "../../flow/schema.ts";
 import type { Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import { parseIp } from "../../policy/table/addresses.ts";

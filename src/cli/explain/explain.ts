@@ -6,7 +6,7 @@ import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { printableLines } from "../../api/printable.ts";
 import { isValidSet, readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
-import type { VerdictEvent } from "../../node-agent/events/event.ts";
+import type { VerdictEvent } from "../../flow/record.ts";
 import { type Explanation, explain, type Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import { type Remedy, remedyOf } from "../../policy/explain/remedy.ts";

@@ -1,7 +1,7 @@
 /** What an observer reads: events on standard output, what is to be known of them on standard error; or all of it as JSON. */
 import { printableLines } from "../../api/printable.ts";
-import type { AgentEvent } from "../../node-agent/events/event.ts";
-import { EventText } from "../../node-agent/events/text.ts";
+import type { AgentEvent } from "../../flow/record.ts";
+import { EventText } from "../../flow/text.ts";
 import type { EndRecord, ObserveRecord, WatchingRecord } from "../../protocol/observe.ts";
 import { wantsColours } from "../../terminal/colours.ts";
 import { lineWidth } from "../../terminal/width.ts";

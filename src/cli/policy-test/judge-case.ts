@@ -1,9 +1,8 @@
 /** What the profiles say to a case of a policy test, and whether that is what was expected. */
 import type { Reason, Verdict } from "../../api/reasons.ts";
-import type { SecurityProfile } from "../../api/types.ts";
+import { effectOf, type SecurityProfile } from "../../api/types.ts";
 import { type Explanation, explain } from "../../policy/explain/explain.ts";
 import { explainListen } from "../../policy/explain/listen.ts";
-import { effectOf } from "../../policy/table/effect.ts";
 import type { BlockOrigin } from "../../policy/table/tables.ts";
 import type { Expectation, TestCase } from "./format.ts";
 import type { Asked } from "./questions.ts";

@@ -1,5 +1,5 @@
 /** What is wanted for a workload, and what came of it. */
-import type { Effect } from "../../policy/table/effect.ts";
+import type { Effect } from "../../api/types.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import type { Workload } from "../discovery/workload.ts";
 

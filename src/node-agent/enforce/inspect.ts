@@ -1,9 +1,8 @@
 /** What is in force, read from the pins and the state file alone: it needs no agent, and disturbs none. */
 import { join } from "node:path";
 import { processWeaknesses, type Weakness } from "../../api/pods/weaknesses.ts";
-import type { Action } from "../../api/types.ts";
+import { type Action, type Effect, effectOf } from "../../api/types.ts";
 import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../../gen/abi.gen.ts";
-import { type Effect, effectOf } from "../../policy/table/effect.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { ownNamespaceInum } from "../discovery/namespaces/bound-namespaces.ts";
 import { seenProcesses } from "../discovery/seen-processes.ts";

@@ -1,5 +1,5 @@
 /** One workload's way through a reconcile: what is known of it, and what came of it. Pure. */
-import { effectOf } from "../../policy/table/effect.ts";
+import { effectOf } from "../../api/types.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { workloadKey } from "../discovery/workload.ts";
 import { UNGUARDED } from "../netlink/errors.ts";

@@ -1,4 +1,4 @@
-/** Addresses as the kernel side keeps them: 16 bytes, IPv4 as ::ffff:a.b.c.d (bpf/include/abi.h). */
+/** Addresses and ports as the kernel side keeps them: 16 bytes, IPv4 as ::ffff:a.b.c.d (bpf/include/abi.h). */
 
 const MAPPED_PREFIX_LENGTH = 12;
 
@@ -30,4 +30,9 @@ function longestZeroRun(groups: number[]): { start: number; length: number } {
     start = i + 1;
   }
   return best;
+}
+
+/** Ports are in network byte order in the kernel's records; the codecs read them as the machine does. */
+export function hostOrder(port: number): number {
+  return ((port & 0xff) << 8) | (port >> 8);
 }

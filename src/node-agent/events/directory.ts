@@ -1,11 +1,11 @@
 /** What the numbers in the kernel's records stand for, from the state of the agent and the kernel's own maps. */
+import type { WorkloadReference } from "../../flow/record.ts";
 import type { TableState, WorkloadState } from "../enforce/state/state.ts";
 import { containerId } from "../enforce/tables/entries.ts";
 import type { PathNames } from "../enforce/tables/path-names.ts";
 import { type ClockOffsets, clockOffsets, wallTime, wallTimeOfBoot } from "../kernel/clock.ts";
 import type { Maps } from "../kernel/typed-maps.ts";
 import type { Directory } from "./enrich.ts";
-import type { WorkloadReference } from "./event.ts";
 import { nameFromReversed } from "./names.ts";
 import { RememberedTables, type TableOrigins } from "./table-origins.ts";
 

@@ -1,7 +1,6 @@
 /** Kernel records -> events: numbers become names. */
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../../api/reasons.ts";
-import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag, Reason } from "../../gen/abi.gen.ts";
-import { addressText } from "./addresses.ts";
+import { dnsOpcodeName, dnsRcodeName, dnsTypeName, hasPorts, protocolName } from "../../flow/protocols.ts";
 import type {
   DnsMalformedPart,
   DnsPart,
@@ -9,9 +8,10 @@ import type {
   ProcessReference,
   VerdictEvent,
   WorkloadReference,
-} from "./event.ts";
+} from "../../flow/record.ts";
+import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag, Reason } from "../../gen/abi.gen.ts";
+import { addressText, hostOrder } from "./addresses.ts";
 import { nameFromReversed } from "./names.ts";
-import { dnsOpcodeName, dnsRcodeName, dnsTypeName, hasPorts, hostOrder, protocolName } from "./protocols.ts";
 import type { TableOrigins } from "./table-origins.ts";
 
 /** What the numbers in a record stand for; each answer is null where it is not known (any more). */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { test } from "node:test";
-import type { AgentEvent } from "./event.ts";
+import type { AgentEvent } from "../../flow/record.ts";
 import { LineSink } from "./sinks.ts";
 
 const time = "2026-01-02T03:04:05.678Z";

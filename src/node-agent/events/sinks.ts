@@ -1,7 +1,7 @@
 /** Where events go: lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
 import type { Writable } from "node:stream";
-import type { AgentEvent } from "./event.ts";
-import { EventText, type EventTextOptions } from "./text.ts";
+import type { AgentEvent } from "../../flow/record.ts";
+import { EventText, type EventTextOptions } from "../../flow/text.ts";
 
 export const OUTPUT_FORMATS = ["text", "json"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { VerdictEvent } from "../../flow/record.ts";
 import { Event, EventType, type Limit, LimitKey, Reason, Verdict } from "../../gen/abi.gen.ts";
 import { mappedAddress } from "../enforce/tables/entries.ts";
 import type { Directory } from "./enrich.ts";
-import type { VerdictEvent } from "./event.ts";
 import { nameHash } from "./names.ts";
 import { SuppressedEvents } from "./suppressed.ts";
 

@@ -3,6 +3,8 @@
  * one before. The last ones of a kind have no successor to report them: they are looked for here.
  */
 import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
+import { hasPorts, protocolName } from "../../flow/protocols.ts";
+import type { Endpoint, VerdictEvent } from "../../flow/record.ts";
 import {
   Direction,
   type Event,
@@ -12,11 +14,9 @@ import {
   PATH_ID_MODIFIED,
   ProcessFlag,
 } from "../../gen/abi.gen.ts";
-import { addressText } from "./addresses.ts";
+import { addressText, hostOrder } from "./addresses.ts";
 import type { Directory } from "./enrich.ts";
-import type { Endpoint, VerdictEvent } from "./event.ts";
 import { nameHash } from "./names.ts";
-import { hasPorts, hostOrder, protocolName } from "./protocols.ts";
 
 /** Kinds whose last event is remembered, for what only it knows (process, names): some 8 MB at most. */
 const KINDS_KEPT = 4096;

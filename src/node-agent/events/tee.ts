@@ -1,5 +1,5 @@
 /** One stream of events for several readers. */
-import type { AgentEvent } from "./event.ts";
+import type { AgentEvent } from "../../flow/record.ts";
 import type { EventSink } from "./sinks.ts";
 
 export class TeeSink implements EventSink {

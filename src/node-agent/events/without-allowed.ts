@@ -1,5 +1,5 @@
 /** Keeps first packets of allowed flows from a reader that has not asked for them, while another one has. */
-import type { AgentEvent } from "./event.ts";
+import type { AgentEvent } from "../../flow/record.ts";
 import type { EventSink } from "./sinks.ts";
 
 export class WithoutAllowed implements EventSink {

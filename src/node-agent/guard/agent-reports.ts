@@ -1,11 +1,11 @@
 /** What the agent says of itself: each thing once, when it changes. */
 
 import type { PortcullisError } from "../../api/errors.ts";
-import { isEffect } from "../../policy/table/effect.ts";
+import { isEffect } from "../../api/types.ts";
+import type { RevisionError, RevisionEvent, WorkloadEvent } from "../../flow/record.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type UnresolvedWorkload, type WorkloadSnapshot, workloadName } from "../discovery/workload.ts";
 import type { WorkloadOutcome } from "../enforce/desired.ts";
-import type { RevisionError, RevisionEvent, WorkloadEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { ProfileRevision } from "../profiles/source.ts";
 

@@ -5,7 +5,7 @@ import type { ManifestProblem } from "../../api/document/document-source.ts";
 import { UnreadableError } from "../../api/errors.ts";
 import type { FieldError } from "../../api/fields.ts";
 import { type ManifestText, type ProfileReport, readProfileSet, validProfiles } from "../../api/profile-set.ts";
-import type { RevisionError } from "../events/event.ts";
+import type { RevisionError } from "../../flow/record.ts";
 import { readManifestFile } from "./manifest-file.ts";
 import type { ProfileRevision } from "./source.ts";
 

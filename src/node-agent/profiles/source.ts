@@ -1,6 +1,6 @@
 /** Where profiles come from: a folder of YAML here, an operator elsewhere. Whole revisions only, never a part of one. */
 import type { SecurityProfile } from "../../api/types.ts";
-import type { RevisionError } from "../events/event.ts";
+import type { RevisionError } from "../../flow/record.ts";
 
 /** All profiles as of one moment. */
 export interface ProfileRevision {

@@ -1,5 +1,6 @@
 /** What the agent measures of itself. */
 
+import type { AgentEvent } from "../../flow/record.ts";
 import { ErrorKind } from "../../gen/abi.gen.ts";
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../gen/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
@@ -8,7 +9,6 @@ import type { Enforcement } from "../enforce/enforcement.ts";
 import { exhaustedClaims } from "../enforce/tables/claims.ts";
 import { type MapFill, mapFills } from "../enforce/tables/map-fill.ts";
 import { fullShares } from "../enforce/tables/shares.ts";
-import type { AgentEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { LookCounts } from "../foreign-files/foreign-files.ts";
 import type { ConnectionState } from "./operator-client.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { VerdictEvent } from "../../flow/record.ts";
 import { type AgentMessage, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
-import type { VerdictEvent } from "../events/event.ts";
 import { PodWatches } from "./pod-watches.ts";
 
 class Stream {

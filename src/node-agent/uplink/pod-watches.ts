@@ -3,6 +3,7 @@
  * that it names; what is beyond that, or what the connection does not take, is counted and told.
  */
 import { create } from "@bufbuild/protobuf";
+import type { AgentEvent, LostEvent, VerdictEvent } from "../../flow/record.ts";
 import {
   type Observation,
   ObservationSchema,
@@ -11,7 +12,6 @@ import {
   type Watches,
   WatchLossSchema,
 } from "../../gen/agent_pb.js";
-import type { AgentEvent, LostEvent, VerdictEvent } from "../events/event.ts";
 import type { EventSink } from "../events/sinks.ts";
 import { message } from "./message.ts";
 import type { ReportStream } from "./reports/reporter.ts";

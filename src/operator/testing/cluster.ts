@@ -1,6 +1,5 @@
 /** For tests: an operator on a made-up cluster, and what such a cluster has. */
-import type { SecurityProfileSpec } from "../../api/types.ts";
-import { API_VERSION, KIND } from "../../api/types.ts";
+import { API_VERSION, KIND, type SecurityProfileSpec } from "../../api/types.ts";
 import { collectionPath, type KubeObject, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS } from "../../kube/resources.ts";
 import { FakeApiServer } from "../../kube/testing/fake-api-server.ts";
 import { eventually, silentLogger } from "../../kube/testing/silence.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { Reason, Verdict } from "../../api/reasons.ts";
-import type { Action, SecurityProfile } from "../../api/types.ts";
+import { type Action, effectOf, type SecurityProfile } from "../../api/types.ts";
 import { nearestPath } from "../../api/validation/nearest.ts";
 import { blocksOf, type CompileOptions, compileTable, profileName } from "../compile/compile.ts";
 import type { Application } from "../reference/applications.ts";
@@ -13,7 +13,6 @@ import { judgeApplication, judgeLayers, judgeQuestion, reportedReason, rightsOf 
 import { createState, learn, learnerKey, type Rights } from "../reference/state.ts";
 import { familyOf } from "../table/addresses.ts";
 import type { Block } from "../table/blocks.ts";
-import { effectOf } from "../table/effect.ts";
 import { findBinary, originsOf } from "../table/lookup.ts";
 import { compareText } from "../table/names.ts";
 import { type SelectableWorkload, selects } from "../table/selection.ts";

@@ -1,10 +1,9 @@
 /** "May this process be connected to at this port?", which is asked when it starts to listen. */
 import type { Reason, Verdict } from "../../api/reasons.ts";
-import type { SecurityProfile } from "../../api/types.ts";
+import { effectOf, type SecurityProfile } from "../../api/types.ts";
 import { type CompileOptions, compileTable } from "../compile/compile.ts";
 import { verdictOf } from "../reference/evaluate.ts";
 import { rightsOf } from "../reference/rights.ts";
-import { effectOf } from "../table/effect.ts";
 import { originsOf, portMask } from "../table/lookup.ts";
 import { type SelectableWorkload, selects } from "../table/selection.ts";
 import type { Subject } from "../table/subject.ts";

@@ -1,7 +1,8 @@
 /** DNS in the reference evaluator: what may be asked, and what answers teach. Section 5 of the contract. */
+
 import type { Direction, Reason } from "../../api/reasons.ts";
+import { effectOf } from "../../api/types.ts";
 import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
-import { effectOf } from "../table/effect.ts";
 import type { RuleTable } from "../table/tables.ts";
 import { type DnsMessage, MESSAGE_MAX, mayContinue, OPCODE, parseDns, readAnswers, readCarried } from "./dns.ts";
 import { connectsTo, judgeQuestion, reportedReason } from "./rights.ts";

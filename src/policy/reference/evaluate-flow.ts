@@ -1,7 +1,8 @@
 /** Flows in the reference evaluator: one judgement for a conversation, for as long as what it rests on holds. */
+
 import type { Direction, Reason } from "../../api/reasons.ts";
+import { effectOf } from "../../api/types.ts";
 import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
-import { effectOf } from "../table/effect.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import type { Subject } from "../table/subject.ts";
 import type { RuleTable } from "../table/tables.ts";

@@ -2,9 +2,10 @@
  * Who receives a packet that has been let in, in the reference evaluator: section 3 of the contract. The flow was judged by one
  * socket; who gets the packet may be another one, each member of a group, or a raw socket that listens along.
  */
+
 import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
+import { effectOf } from "../../api/types.ts";
 import type { IpPacket } from "../packet/packet.ts";
-import { effectOf } from "../table/effect.ts";
 import type { RuleTable } from "../table/tables.ts";
 import { recognizeApplication } from "./applications.ts";
 import { judgeOwnersApplication } from "./evaluate-flow.ts";

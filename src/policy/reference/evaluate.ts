@@ -2,10 +2,10 @@
  * The reference evaluator: the contract, packet by packet, as plain code. It shares nothing with the BPF programs but
  * the rule tables; fuzzing sends the same frames through both, and any difference is a defect of one of them.
  */
+
 import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
-import type { Action } from "../../api/types.ts";
+import { type Action, effectOf } from "../../api/types.ts";
 import type { ArpPacket, IpPacket, Packet } from "../packet/packet.ts";
-import { effectOf } from "../table/effect.ts";
 import { allBlocks, originsOf } from "../table/lookup.ts";
 import type { Subject } from "../table/subject.ts";
 import type { BlockOrigin, RuleTable } from "../table/tables.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { effectOf } from "./effect.ts";
+import { effectOf } from "../../api/types.ts";
 
 test("only what drops violations is enforced", () => {
   assert.equal(effectOf(["enforce"]), "enforced");

@@ -1,7 +1,7 @@
 /** `portcullis agent` as a user runs it, in the node's network namespace, with pins and state of its own. */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { RevisionEvent } from "../../../src/node-agent/events/event.ts";
+import type { RevisionEvent } from "../../../src/flow/record.ts";
 import { EventStream } from "./event-stream.ts";
 import { BPFFS } from "./leftovers.ts";
 import { type Finished, RunningProcess } from "./processes.ts";

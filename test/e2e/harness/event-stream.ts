@@ -1,7 +1,7 @@
 /** The agent's JSON lines as they come, to wait for the one that a test is about. Each is held against the schema of events. */
 import { causeText } from "../../../src/api/errors.ts";
-import type { AgentEvent, ReadyEvent, RevisionEvent, VerdictEvent } from "../../../src/node-agent/events/event.ts";
-import { checkEvent } from "../../../src/node-agent/events/schema.ts";
+import type { AgentEvent, ReadyEvent, RevisionEvent, VerdictEvent } from "../../../src/flow/record.ts";
+import { checkEvent } from "../../../src/flow/schema.ts";
 import { patiently } from "./patience.ts";
 
 export type EventOf<T extends AgentEvent["type"]> = T extends "ready"

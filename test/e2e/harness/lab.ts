@@ -7,7 +7,7 @@ import { copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { Reason } from "../../../src/api/reasons.ts";
-import type { AgentEvent, VerdictEvent } from "../../../src/node-agent/events/event.ts";
+import type { AgentEvent, VerdictEvent } from "../../../src/flow/record.ts";
 import { buildTool } from "../../tools/build.ts";
 import type { Zone } from "../../tools/servers/zone.ts";
 import { AgentUnderTest } from "./agent-under-test.ts";

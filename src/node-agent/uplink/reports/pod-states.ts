@@ -1,8 +1,8 @@
 /** What became of the node's pods, in the words of the protocol. Pure. */
 
 import { create } from "@bufbuild/protobuf";
+import { isEffect } from "../../../api/types.ts";
 import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../../gen/agent_pb.js";
-import { isEffect } from "../../../policy/table/effect.ts";
 import type { UnresolvedWorkload, Workload } from "../../discovery/workload.ts";
 import type { WorkloadOutcome } from "../../enforce/desired.ts";
 

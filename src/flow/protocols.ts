@@ -92,8 +92,3 @@ export function dnsRcodeName(rcode: number): string {
 export function dnsOpcodeName(opcode: number): string {
   return DNS_OPCODES.get(opcode) ?? `OPCODE${opcode}`;
 }
-
-/** Ports are in network byte order in the kernel's records; the codecs read them as the machine does. */
-export function hostOrder(port: number): number {
-  return ((port & 0xff) << 8) | (port >> 8);
-}

@@ -1,9 +1,9 @@
 /** Events as lines for a person: columns under a heading, folded and cut to the width of a terminal, coloured on one. */
-import { printable } from "../../api/printable.ts";
-import { REASON_WORDS, type Reason } from "../../api/reasons.ts";
-import { BOLD, DIM, GREEN, type Paint, painter, RED, YELLOW } from "../../terminal/colours.ts";
-import { fold } from "../../terminal/fit.ts";
-import type { AgentEvent, RevisionEvent, VerdictEvent, WorkloadEvent } from "./event.ts";
+import { printable } from "../api/printable.ts";
+import { REASON_WORDS, type Reason } from "../api/reasons.ts";
+import { BOLD, DIM, GREEN, type Paint, painter, RED, YELLOW } from "../terminal/colours.ts";
+import { fold } from "../terminal/fit.ts";
+import type { AgentEvent, RevisionEvent, VerdictEvent, WorkloadEvent } from "./record.ts";
 import { clockTime, type VerdictLayout, verdictHeading, verdictLayout, verdictLine } from "./verdict-text.ts";
 
 const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {

@@ -3,8 +3,8 @@
  * but for `process`, which is null where a packet belongs to no process.
  */
 
-import type { Direction, DnsFault, Reason, Verdict } from "../../api/reasons.ts";
-import type { Effect } from "../../policy/table/effect.ts";
+import type { Direction, DnsFault, Reason, Verdict } from "../api/reasons.ts";
+import type { Effect } from "../api/types.ts";
 
 export interface WorkloadReference {
   name: string;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AgentEvent, VerdictEvent } from "./event.ts";
+import type { AgentEvent, VerdictEvent } from "./record.ts";
 import { checkEvent, EventFormatError } from "./schema.ts";
 
 const VERDICT: VerdictEvent = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { wantsColours } from "../../terminal/colours.ts";
-import type { AgentEvent, VerdictEvent } from "./event.ts";
+import { wantsColours } from "../terminal/colours.ts";
+import type { AgentEvent, VerdictEvent } from "./record.ts";
 import { EventText } from "./text.ts";
 
 const event: VerdictEvent = {

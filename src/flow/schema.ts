@@ -3,10 +3,10 @@
  * added. docs/events.schema.json is generated from it.
  */
 import { Ajv, type ErrorObject } from "ajv";
-import { PortcullisError } from "../../api/errors.ts";
-import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../../api/reasons.ts";
-import { EFFECTS } from "../../policy/table/effect.ts";
-import type { AgentEvent } from "./event.ts";
+import { PortcullisError } from "../api/errors.ts";
+import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../api/reasons.ts";
+import { EFFECTS } from "../api/types.ts";
+import type { AgentEvent } from "./record.ts";
 
 /** An object that is not an event: the message names the field, and what it should be. */
 export class EventFormatError extends PortcullisError {

@@ -1,9 +1,9 @@
 /** A verdict as one line of columns that fit a width. The agent, `run`, `observe` and the demo print their verdicts by this. */
-import { printable } from "../../api/printable.ts";
-import type { Verdict } from "../../api/reasons.ts";
-import { BOLD, DIM, GREEN, type Paint, RED, YELLOW } from "../../terminal/colours.ts";
-import { shorten, shortenPath } from "../../terminal/fit.ts";
-import type { Endpoint, VerdictEvent } from "./event.ts";
+import { printable } from "../api/printable.ts";
+import type { Verdict } from "../api/reasons.ts";
+import { BOLD, DIM, GREEN, type Paint, RED, YELLOW } from "../terminal/colours.ts";
+import { shorten, shortenPath } from "../terminal/fit.ts";
+import type { Endpoint, VerdictEvent } from "./record.ts";
 
 export const VERDICT_COLOURS: Record<Verdict, string> = { allowed: GREEN, alerted: YELLOW, dropped: RED, counted: DIM };
 
