@@ -36,7 +36,7 @@ export class SimulatedAgent {
   constructor({ node, target, authority, tokenFile, log, onTaken }: SimulatedAgentOptions) {
     this.node = node;
     const counters = new CounterReport({ read: () => this.#count(), eventsLost: () => 0 });
-    const reporter = new Reporter({ counters, violations: new ViolationQueue(() => null) });
+    const reporter = new Reporter({ counters, violations: new ViolationQueue() });
     this.#client = new OperatorClient({
       address: { target, serverName: "localhost", caFile: authority, tokenFile },
       nodeName: node,

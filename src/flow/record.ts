@@ -10,6 +10,8 @@ export interface WorkloadReference {
   name: string;
   namespace: string;
   labels: Record<string, string>;
+  /** Of the pod, which tells it from others of its name; absent for named network namespaces. */
+  uid?: string;
 }
 
 export interface ProcessReference {

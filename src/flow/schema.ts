@@ -27,11 +27,15 @@ function record(properties: Record<string, object>, optional: readonly string[] 
 }
 
 const TIME = { type: "string", format: "date-time", description: "RFC 3339, UTC" };
-const WORKLOAD = record({
-  name: text("the pod's name, or that of the network namespace"),
-  namespace: text("its Kubernetes namespace"),
-  labels: { type: "object", additionalProperties: { type: "string" }, description: "its labels" },
-});
+const WORKLOAD = record(
+  {
+    name: text("the pod's name, or that of the network namespace"),
+    namespace: text("its Kubernetes namespace"),
+    labels: { type: "object", additionalProperties: { type: "string" }, description: "its labels" },
+    uid: text("the pod's uid; absent for a network namespace that was named"),
+  },
+  ["uid"],
+);
 const ENDPOINT = record(
   {
     ip: text("the address"),

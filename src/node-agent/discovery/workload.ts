@@ -35,8 +35,10 @@ export interface WorkloadContainer {
 /** A workload as its source sees it at this moment. `workloadKey` is what stays the same through its life. */
 export interface Workload {
   name: string;
-  /** Of the pod that it is; absent for what is no pod. */
+  /** Of the pod that it is, as in the name of its cgroup; absent for what is no pod. */
   podUid?: string;
+  /** Of the pod at the API server, where that is known; records carry it. */
+  apiUid?: string;
   /** Kubernetes namespace: only profiles of the same one select it. */
   namespace: string;
   labels: Readonly<Record<string, string>>;

@@ -35,12 +35,14 @@ export function nextState(
   now: Date,
 ): WorkloadState {
   const { workload, policy } = desired;
+  const uid = workload.apiUid ?? workload.podUid;
   return {
     id,
     key: workloadKey(workload),
     name: workload.name,
     namespace: workload.namespace,
     labels: { ...workload.labels },
+    ...(uid === undefined ? {} : { uid }),
     netnsInum: workload.netnsInum,
     netnsPath: workload.netnsPath,
     interfaces: workload.interfaces.map(({ hostIfindex, hostIfname }) => ({

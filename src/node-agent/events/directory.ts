@@ -39,9 +39,10 @@ export class AgentDirectory implements Directory {
 
   /** To be called when the state has changed. */
   update(): void {
-    for (const { id, name, namespace, labels, containers } of this.#parts.inForce.workloads) {
+    for (const { id, name, namespace, labels, uid, containers } of this.#parts.inForce.workloads) {
+      const reference = { name, namespace, labels, ...(uid === undefined ? {} : { uid }) };
       const names = new Map(containers.map((container) => [containerId(container.name), container.name]));
-      remember(this.#workloads, id, { reference: { name, namespace, labels }, containers: names }, REMEMBERED);
+      remember(this.#workloads, id, { reference, containers: names }, REMEMBERED);
     }
     for (const { id, table } of this.#parts.inForce.tables) this.#tables.put(id, table);
   }

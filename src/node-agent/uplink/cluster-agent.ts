@@ -71,9 +71,8 @@ export class ClusterAgent {
     this.#options = options;
     const { bindings, kept, metrics, operator, workloads, log } = options;
     this.#isOutdated = kept.isOutdated;
-    const podUid = (namespace: string, name: string) => this.#uidOf(namespace, name);
-    const violations = new ViolationQueue(podUid);
-    const watches = new PodWatches({ podUid, onAllowedWanted: (wanted) => this.#reportAllowed(wanted) });
+    const violations = new ViolationQueue();
+    const watches = new PodWatches({ onAllowedWanted: (wanted) => this.#reportAllowed(wanted) });
     const printed = options.settings.reportAllowed ? options.sink : new WithoutAllowed(options.sink);
     const sink = new TeeSink([printed, violations, metrics, watches]);
     this.#guard = new NodeGuard({ ...options, sink }, () => this.#reconcile());
@@ -129,13 +128,6 @@ export class ClusterAgent {
       ...nodeProblems(this.#guard.enforcement),
       ...fileProblems(this.#guard.files.problems(this.#options.workloads.snapshot().workloads)),
     ];
-  }
-
-  #uidOf(namespace: string, name: string): string | null {
-    const found = this.#options.workloads
-      .snapshot()
-      .workloads.find((workload) => workload.namespace === namespace && workload.name === name);
-    return this.#options.bindings.uidOf(namespace, name) ?? found?.podUid ?? null;
   }
 
   #reportAllowed(wanted: boolean): void {

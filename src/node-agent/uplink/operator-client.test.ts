@@ -43,11 +43,10 @@ class TestAgent {
   held = HeldState.EMPTY;
   counts: CountedPackets[] = [];
   lost = 0;
-  readonly violations = new ViolationQueue((_, name) => `uid-${name}`);
+  readonly violations = new ViolationQueue();
   readonly reporter: Reporter;
   readonly allowedWanted: boolean[] = [];
   readonly watches = new PodWatches({
-    podUid: (_, name) => `uid-${name}`,
     onAllowedWanted: (wanted) => this.allowedWanted.push(wanted),
   });
   /** Why there was no connection. */
@@ -108,7 +107,7 @@ function violation(port: number): VerdictEvent {
     verdict: "dropped",
     reason: "Peer",
     direction: "egress",
-    workload: { name: "web", namespace: "default", labels: {} },
+    workload: { name: "web", namespace: "default", labels: {}, uid: "uid-web" },
     profiles: ["default/p"],
     process: { path: "/bin/app", container: "main" },
     proto: "tcp",

@@ -87,11 +87,6 @@ export class PodBindings implements PodDirectory {
     return new Set(bound.map(({ namespace }) => namespace));
   }
 
-  /** Uid of the pod of this name, null if there is none. */
-  uidOf(namespace: string, name: string): string | null {
-    return this.#byName(namespace, name)?.podUid ?? null;
-  }
-
   #byName(namespace: string, name: string): Binding | null {
     for (const binding of this.#held.bindings.values()) {
       if (binding.namespace === namespace && binding.name === name) return binding;
@@ -116,9 +111,9 @@ export class PodBindings implements PodDirectory {
   }
 }
 
-function factsOf(uid: string, { namespace, name, labels, containers, policy }: Binding): PodFacts {
+function factsOf(uid: string, { podUid: apiUid, namespace, name, labels, containers, policy }: Binding): PodFacts {
   const hostNetwork = policy === PolicyKind.HOST_NETWORK;
-  return { uid, namespace, name, labels, containers, hostNetwork };
+  return { uid, apiUid, namespace, name, labels, containers, hostNetwork };
 }
 
 function isPolicy({ policy }: Binding): boolean {

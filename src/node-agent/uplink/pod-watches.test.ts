@@ -32,7 +32,6 @@ type WatchFields = Exclude<MessageInitShape<typeof WatchSchema>, { $typeName: st
 function watching(stream: Stream, list: WatchFields[], leaseMilliseconds = 60_000): void {
   wanted.length = 0;
   watches = new PodWatches({
-    podUid: (_, name) => (name === "gone" ? null : `uid-${name}`),
     onAllowedWanted: (on) => wanted.push(on),
   });
   watches.start(stream);
@@ -55,7 +54,7 @@ function event(more: Partial<VerdictEvent> = {}): VerdictEvent {
     verdict: "dropped",
     reason: "Peer",
     direction: "egress",
-    workload: { name: "web", namespace: "default", labels: {} },
+    workload: { name: "web", namespace: "default", labels: {}, uid: "uid-web" },
     profiles: [],
     process: { path: "/bin/sh", script: "/run.sh", container: "main" },
     proto: "tcp",
@@ -79,7 +78,9 @@ test("each watch gets what it asks for: pod, verdict, direction, process, contai
     { container: "sidecar" },
   ]);
   watches.write(event());
-  watches.write(event({ workload: { name: "gone", namespace: "default", labels: {} } }));
+  // Another pod that has the name now.
+  watches.write(event({ workload: { name: "web", namespace: "default", labels: {}, uid: "uid-next" } }));
+  watches.write(event({ workload: { name: "web", namespace: "default", labels: {} } }));
   watches.flush();
   assert.deepEqual(
     stream.observations.map(({ watches: ids }) => ids),

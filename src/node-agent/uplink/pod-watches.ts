@@ -3,6 +3,8 @@
  * that it names; what is beyond that, or what the connection does not take, is counted and told.
  */
 import { create } from "@bufbuild/protobuf";
+import { VERDICTS } from "../../api/reasons.ts";
+import { type RecordFilter, recordFilter } from "../../flow/filters/filter.ts";
 import type { AgentEvent, LostEvent, VerdictEvent } from "../../flow/record.ts";
 import {
   type Observation,
@@ -17,8 +19,6 @@ import { message } from "./message.ts";
 import type { ReportStream } from "./reports/reporter.ts";
 
 export interface PodWatchesOptions {
-  /** Uid of the pod of a name on this node, null if there is none any more. */
-  podUid: (namespace: string, name: string) => string | null;
   /** Somebody wants to see first packets of allowed flows, or nobody does any more. */
   onAllowedWanted: (wanted: boolean) => void;
 }
@@ -35,6 +35,7 @@ const SECOND_MS = 1000;
 
 interface ActiveWatch {
   watch: Watch;
+  filter: RecordFilter;
   /** When its running second began, and what it has had since. */
   since: number;
   taken: number;
@@ -106,7 +107,7 @@ export class PodWatches implements EventSink {
     this.#watches.clear();
     for (const watch of watches) {
       const known = before.get(watch.id);
-      this.#watches.set(watch.id, known === undefined ? newWatch(watch) : { ...known, watch });
+      this.#watches.set(watch.id, known === undefined ? newWatch(watch) : { ...known, watch, filter: filterOf(watch) });
     }
     const wanted = watches.some(({ verdicts }) => verdicts.includes("allowed"));
     if (wanted === this.#allowedWanted) return;
@@ -115,9 +116,7 @@ export class PodWatches implements EventSink {
   }
 
   #verdict(event: VerdictEvent): void {
-    const { namespace, name } = event.workload;
-    const uid = this.#options.podUid(namespace, name);
-    const concerned = [...this.#watches.values()].filter(({ watch }) => watch.podUid === uid && matches(watch, event));
+    const concerned = [...this.#watches.values()].filter(({ filter }) => filter(event));
     const ids = concerned.filter((active) => this.#admit(active)).map(({ watch }) => watch.id);
     this.#send(event, ids);
   }
@@ -161,15 +160,16 @@ export class PodWatches implements EventSink {
 }
 
 function newWatch(watch: Watch): ActiveWatch {
-  return { watch, since: performance.now(), taken: 0, lost: 0 };
+  return { watch, filter: filterOf(watch), since: performance.now(), taken: 0, lost: 0 };
 }
 
-function matches({ verdicts, direction, path, container }: Watch, event: VerdictEvent): boolean {
-  const { process } = event;
-  return (
-    verdicts.includes(event.verdict) &&
-    (direction === "" || direction === event.direction) &&
-    (path === "" || path === process?.path || path === process?.script) &&
-    (container === "" || container === process?.container)
-  );
+/** The message leaves criteria that are not named empty, and its words are checked (message-checks.ts). */
+function filterOf({ podUid, verdicts, direction, path, container }: Watch): RecordFilter {
+  return recordFilter({
+    podUid,
+    verdicts: VERDICTS.filter((verdict) => verdicts.includes(verdict)),
+    ...(direction === "" ? {} : { direction: direction === "egress" ? "egress" : "ingress" }),
+    ...(path === "" ? {} : { process: path }),
+    ...(container === "" ? {} : { container }),
+  });
 }

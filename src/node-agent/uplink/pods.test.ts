@@ -69,7 +69,7 @@ test("a pod that the kubelet has from a file is the one which stands for it at t
   const held = heldState([table], [testBinding(UID, table, { namespace: "kube-system", name: "proxy-node" })]);
   const bindings = new PodBindings(held, podLogs(`kube-system_proxy-node_${hash}`));
   assert.equal(bindings.bindingOf(hash)?.podUid, UID);
-  assert.equal(bindings.find(hash)?.name, "proxy-node");
+  assert.deepEqual([bindings.find(hash)?.name, bindings.find(hash)?.apiUid], ["proxy-node", UID]);
 });
 
 function policies(

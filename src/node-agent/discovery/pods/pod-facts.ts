@@ -5,6 +5,8 @@ export const POD_LOGS = "/var/log/pods";
 
 export interface PodFacts {
   uid: string;
+  /** At the API server; that of a static pod is another one there. Absent: the API server is not asked. */
+  apiUid?: string;
   namespace: string;
   name: string;
   labels: Readonly<Record<string, string>>;

@@ -110,10 +110,15 @@ export class PodWatch implements Disposable {
     this.close();
   }
 
-  #identity(facts: PodFacts | null): Pick<Workload, "name" | "namespace" | "labels"> {
+  #identity(facts: PodFacts | null): Pick<Workload, "name" | "namespace" | "labels" | "apiUid"> {
     return facts === null
       ? { name: this.uid, namespace: "", labels: {} }
-      : { name: facts.name, namespace: facts.namespace, labels: facts.labels };
+      : {
+          name: facts.name,
+          namespace: facts.namespace,
+          labels: facts.labels,
+          ...(facts.apiUid === undefined ? {} : { apiUid: facts.apiUid }),
+        };
   }
 
   #without(state: WorkloadError, settled: boolean): PodLook {

@@ -36,6 +36,8 @@ export interface WorkloadState {
   name: string;
   namespace: string;
   labels: Record<string, string>;
+  /** Of the pod, which records carry; absent for named network namespaces, and in files of older agents. */
+  uid?: string;
   netnsInum: number;
   netnsPath: string;
   interfaces: InterfaceState[];

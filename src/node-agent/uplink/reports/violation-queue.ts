@@ -9,15 +9,9 @@ const QUEUE_MAX = 1000;
 
 /** A sink of events that keeps violations of pods. */
 export class ViolationQueue implements EventSink {
-  readonly #podUid: (namespace: string, name: string) => string | null;
   #waiting: Violation[] = [];
   #lost = 0;
   #kernelLost = 0;
-
-  /** @param podUid uid of the pod of a name on this node, null if there is none any more */
-  constructor(podUid: (namespace: string, name: string) => string | null) {
-    this.#podUid = podUid;
-  }
 
   write(event: AgentEvent): void {
     if (event.type === "lost") {
@@ -29,8 +23,8 @@ export class ViolationQueue implements EventSink {
       this.#lost += event.count;
       return;
     }
-    const uid = this.#podUid(event.workload.namespace, event.workload.name);
-    if (uid === null) this.#lost += event.count;
+    const { uid } = event.workload;
+    if (uid === undefined) this.#lost += event.count;
     else this.#waiting.push(violationOf(event, uid));
   }
 
