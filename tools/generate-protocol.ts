@@ -6,17 +6,20 @@
  *     node tools/generate-protocol.ts [--check]
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SOURCE = "proto";
 const FOLDER = "src/gen";
-/** Where the generator writes them, below its output. */
-const PACKAGE = "portcullis/agent/v1";
-const GENERATED = ["agent_pb.js", "agent_pb.d.ts"];
+/** Packages below its output, where the generator writes a codec of each. */
+const PACKAGES = ["agent", "flow"];
+const GENERATED = PACKAGES.flatMap((name) => [
+  `portcullis/${name}/v1/${name}_pb.js`,
+  `portcullis/${name}/v1/${name}_pb.d.ts`,
+]);
 const TEMPLATE = JSON.stringify({
   version: "v2",
   plugins: [{ local: "protoc-gen-es", out: ".", opt: ["target=js+dts", "import_extension=js"] }],
@@ -30,8 +33,18 @@ function generate(folder: string): void {
   execFileSync(join(bin, "buf"), args, { cwd: ROOT, env, stdio: ["ignore", "inherit", "inherit"] });
 }
 
-function isStale(folder: string, name: string): boolean {
-  return readFileSync(join(folder, PACKAGE, name), "utf8") !== readFileSync(join(ROOT, FOLDER, name), "utf8");
+/** A generated file as it stands in src/gen, where all are beside each other. */
+function generated(folder: string, path: string): string {
+  const text = readFileSync(join(folder, path), "utf8");
+  return text.replaceAll(/"(?:\.\.\/)+\w+\/v1\/(\w+_pb\.js)"/g, '"./$1"');
+}
+
+function isStale(folder: string, path: string): boolean {
+  return generated(folder, path) !== readFileSync(target(path), "utf8");
+}
+
+function target(path: string): string {
+  return join(ROOT, FOLDER, basename(path));
 }
 
 function main(args: readonly string[]): number {
@@ -39,12 +52,12 @@ function main(args: readonly string[]): number {
   try {
     generate(folder);
     if (args.includes("--check")) {
-      const stale = GENERATED.filter((name) => isStale(folder, name));
-      for (const name of stale) console.error(`${FOLDER}/${name} is stale: run node tools/generate-protocol.ts`);
+      const stale = GENERATED.filter((path) => isStale(folder, path));
+      for (const path of stale) console.error(`${target(path)} is stale: run node tools/generate-protocol.ts`);
       return stale.length === 0 ? 0 : 1;
     }
-    for (const name of GENERATED) copyFileSync(join(folder, PACKAGE, name), join(ROOT, FOLDER, name));
-    console.log(`wrote ${GENERATED.map((name) => `${FOLDER}/${name}`).join(", ")}`);
+    for (const path of GENERATED) writeFileSync(target(path), generated(folder, path));
+    console.log(`wrote ${GENERATED.map((path) => `${FOLDER}/${basename(path)}`).join(", ")}`);
     return 0;
   } finally {
     rmSync(folder, { recursive: true });

@@ -22,6 +22,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { Record } from "./flow_pb.js";
 
 /**
  * Describes the file portcullis/agent/v1/agent.proto.
@@ -191,9 +192,9 @@ export declare type Hello = Message<"portcullis.agent.v1.Hello"> & {
   searchDomains: string[];
 
   /**
-   * The agent knows Watches.
+   * The agent knows Watches, and sends records.
    *
-   * @generated from field: bool observes = 9;
+   * @generated from field: bool observes = 10;
    */
   observes: boolean;
 };
@@ -1041,11 +1042,9 @@ export declare type Observation = Message<"portcullis.agent.v1.Observation"> & {
   watches: number[];
 
   /**
-   * As the agent prints it in JSON, without a newline.
-   *
-   * @generated from field: bytes event = 2;
+   * @generated from field: portcullis.flow.v1.Record record = 3;
    */
-  event: Uint8Array;
+  record?: Record | undefined;
 };
 
 /**

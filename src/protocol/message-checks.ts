@@ -47,7 +47,8 @@ import {
   text,
   whole,
 } from "./field-checks.ts";
-import { MAX_AGENT_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./service.ts";
+import { checkRecord } from "./record-checks.ts";
+import { MAX_MESSAGE_BYTES } from "./service.ts";
 
 const UINT32_MAX = 2 ** 32 - 1;
 const UINT64_MAX = 2n ** 64n - 1n;
@@ -131,7 +132,7 @@ const violation: FieldChecks<Violation> = {
 const violations: FieldChecks<Violations> = { violations: list(10_000, message(violation)), lost: count };
 const problem: FieldChecks<Problem> = { code, message: words, reducesEnforcement: flag };
 const nodeProblems: FieldChecks<NodeProblems> = { problems: list(256, message(problem)) };
-const observation: FieldChecks<Observation> = { watches: list(256, number), event: bytes(MAX_AGENT_MESSAGE_BYTES) };
+const observation: FieldChecks<Observation> = { watches: list(256, number), record: optional(checkRecord) };
 const watchLoss: FieldChecks<WatchLoss> = { watch: number, count };
 const observations: FieldChecks<Observations> = {
   observations: list(10_000, message(observation)),

@@ -7,6 +7,7 @@ import { after, afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
+import { recordOf } from "../../flow/message.ts";
 import type { VerdictEvent } from "../../flow/record.ts";
 import { PodPhase, PodStateSchema, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
@@ -271,9 +272,9 @@ test("what somebody looks at is sent up while they look, and not after the conne
   agent.watches.write(violation(2));
   await until("an observation", () => operator.said("observations").length === 1);
   const [said] = operator.said("observations");
-  const events = said?.observations.map(({ event }) => JSON.parse(Buffer.from(event).toString()) as VerdictEvent);
+  const events = said?.observations.map(({ record }) => record && recordOf(record));
   assert.deepEqual(
-    events?.map(({ dst }) => dst.port),
+    events?.map((record) => (record?.type === "verdict" ? record.dst.port : null)),
     [2],
   );
   assert.deepEqual(said?.observations[0]?.watches, [7]);

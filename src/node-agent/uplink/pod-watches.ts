@@ -5,6 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { VERDICTS } from "../../api/reasons.ts";
 import { type RecordFilter, recordFilter } from "../../flow/filters/filter.ts";
+import { recordMessage, type WatchedRecord } from "../../flow/message.ts";
 import type { AgentEvent, LostEvent, VerdictEvent } from "../../flow/record.ts";
 import {
   type Observation,
@@ -136,9 +137,9 @@ export class PodWatches implements EventSink {
     return admitted;
   }
 
-  #send(event: AgentEvent, watches: number[]): void {
+  #send(event: WatchedRecord, watches: number[]): void {
     if (watches.length === 0) return;
-    this.#waiting.push(create(ObservationSchema, { watches, event: Buffer.from(JSON.stringify(event)) }));
+    this.#waiting.push(create(ObservationSchema, { watches, record: recordMessage(event) }));
     this.#flushLater();
   }
 

@@ -4,6 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { causeText } from "../../api/errors.ts";
+import { recordOf, type WatchedRecord } from "../../flow/message.ts";
 import { type Observations, type Watch, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
 import type { AgentWatchers, WatchableAgent } from "../distribution/server.ts";
@@ -23,8 +24,8 @@ const LEASES_PER_INTERVAL = 3;
 /** More observers than this make an agent busy with telling. */
 const OBSERVERS_PER_NODE = 8;
 const OBSERVERS_MAX = 256;
-/** Agents tell less of one packet. */
-const EVENT_BYTES_MAX = 16 * 1024;
+/** Characters of JSON. Agents say less of one packet. */
+const RECORD_LENGTH_MAX = 16 * 1024;
 
 interface Observer {
   id: number;
@@ -107,12 +108,14 @@ export class ObserverHub implements AgentWatchers {
 
   /** An agent is believed about what is watched on its own node only. */
   observed(node: string, { observations, lost }: Observations): void {
-    for (const { watches, event } of observations) {
-      const parsed = parsedEvent(event);
+    for (const { watches, record: message } of observations) {
+      const record = message === undefined ? null : recordOf(message);
+      const text = JSON.stringify(record);
+      const isGood = record !== null && text.length <= RECORD_LENGTH_MAX;
       for (const id of watches) {
         const observer = this.#observerOn(node, id);
         if (observer === null) continue;
-        if (parsed !== null && concerns(parsed, observer.request)) observer.output.event(JSON.stringify(parsed));
+        if (isGood && concerns(record, observer.pod)) observer.output.event(text);
         else tellLost(observer, 1);
       }
     }
@@ -182,30 +185,13 @@ function watchOf({ id, request, pod }: Observer): Watch {
   return create(WatchSchema, { id, podUid: pod.uid, verdicts: [...verdicts], direction, path, container, rate });
 }
 
-interface ParsedEvent {
-  type?: unknown;
-  workload?: { namespace?: unknown; name?: unknown } | null;
-}
-
 function tellLost({ output }: Observer, count: number): void {
   output.record({ type: "lost", time: new Date().toISOString(), where: "agent", count });
 }
 
-/** Null for what is no event: no agent of ours sends such a thing, and it counts as lost. */
-function parsedEvent(event: Uint8Array): ParsedEvent | null {
-  if (event.length > EVENT_BYTES_MAX) return null;
-  try {
-    const parsed: unknown = JSON.parse(Buffer.from(event).toString("utf8"));
-    return typeof parsed === "object" && parsed !== null ? (parsed as ParsedEvent) : null;
-  } catch {
-    return null;
-  }
-}
-
-function concerns({ type, workload }: ParsedEvent, { namespace, pod }: ObserveRequest): boolean {
-  if (type === "lost") return true;
-  const isVerdict = type === "verdict" || type === "dns" || type === "listen";
-  return isVerdict && workload?.namespace === namespace && workload.name === pod;
+/** What the kernel has lost concerns everybody. */
+function concerns(record: WatchedRecord, { uid }: PodDescription): boolean {
+  return record.type === "lost" || record.workload.uid === uid;
 }
 
 function noAgent(node: string): string {

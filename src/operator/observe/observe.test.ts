@@ -4,6 +4,8 @@ import http from "node:http";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { recordMessage } from "../../flow/message.ts";
+import type { VerdictEvent } from "../../flow/record.ts";
 import { ObservationsSchema, type Watches } from "../../gen/agent_pb.js";
 import { collectionPath, SUBJECT_ACCESS_REVIEWS } from "../../kube/resources.ts";
 import { eventually } from "../../kube/testing/silence.ts";
@@ -79,10 +81,23 @@ function watched(agent: TestAgent): Watches | undefined {
   return agent.received.flatMap(({ message }) => (message.case === "watches" ? [message.value] : [])).at(-1);
 }
 
-const event = (name = "web", more: object = {}) =>
-  Buffer.from(
-    JSON.stringify({ type: "verdict", verdict: "dropped", workload: { namespace: "default", name }, ...more }),
-  );
+/** A record of a pod, as its agent sends it. */
+const seen = (name = "web", more: Partial<VerdictEvent> = {}) =>
+  recordMessage({
+    time: "2026-01-01T00:00:00.000Z",
+    type: "verdict",
+    verdict: "dropped",
+    reason: "Peer",
+    direction: "egress",
+    workload: { namespace: "default", name, labels: {}, uid: `uid-default-${name}` },
+    profiles: [],
+    process: null,
+    proto: "tcp",
+    src: { ip: "10.0.0.1", port: 1 },
+    dst: { ip: "10.0.0.2", port: 2 },
+    count: 1,
+    ...more,
+  });
 
 type ObservationFields = Exclude<MessageInitShape<typeof ObservationsSchema>, { $typeName: string }>;
 
@@ -111,7 +126,7 @@ test("an observer sees what the pod's agent sees, and the agent is asked for no 
     [watch.podUid, watch.verdicts, watch.direction, watch.path, watch.rate],
     ["uid-default-web", ["dropped", "allowed"], "egress", "/bin/a", 100],
   );
-  sees(agent, [{ watches: [watch.id], event: event() }], [{ watch: watch.id, count: 4n }]);
+  sees(agent, [{ watches: [watch.id], record: seen() }], [{ watch: watch.id, count: 4n }]);
   await eventually("the event", () => observer.of("verdict").length === 1);
   assert.equal(observer.of("lost")[0]?.count, 4);
   const [first] = observer.of("watching");
@@ -156,16 +171,16 @@ test("an agent tells of its own node's pods, and of the pod that is watched", as
   const observer = new Observer(operator);
   await watching(agent);
   const id = watched(agent)?.watches[0]?.id ?? 0;
-  sees(other, [{ watches: [id], event: event("web", { from: "n2" }) }], [{ watch: id, count: 1_000n }]);
+  sees(other, [{ watches: [id], record: seen("web", { count: 2 }) }], [{ watch: id, count: 1_000n }]);
   sees(agent, [
-    { watches: [id], event: event("another") },
-    { watches: [id], event: Buffer.from("no\njson") },
-    { watches: [id], event: Buffer.alloc(100_000, "[") },
-    { watches: [id + 100], event: event() },
-    { watches: [id], event: event("web", { from: "n1" }) },
+    { watches: [id], record: seen("another") },
+    { watches: [id] },
+    { watches: [id], record: seen("web", { profiles: Array.from({ length: 100 }, () => "p".repeat(500)) }) },
+    { watches: [id + 100], record: seen() },
+    { watches: [id], record: seen("web", { count: 3 }) },
   ]);
   await eventually("the event", () => observer.of("verdict").length === 1);
-  assert.equal(observer.of("verdict")[0]?.from, "n1");
+  assert.equal(observer.of("verdict")[0]?.count, 3);
   assert.deepEqual(
     observer.of("lost").map(({ count }) => count),
     [1, 1, 1],
@@ -221,12 +236,15 @@ test("an observer who does not read costs a buffer, and is told what was left ou
   const lazy = new Observer(operator, {}, { isReading: false });
   await watching(agent);
   const id = watched(agent)?.watches[0]?.id ?? 0;
-  const batch = Array.from({ length: 200 }, () => ({ watches: [id], event: event("web", { x: "y".repeat(8_000) }) }));
+  const batch = Array.from({ length: 200 }, () => ({
+    watches: [id],
+    record: seen("web", { profiles: Array.from({ length: 20 }, () => "p".repeat(400)) }),
+  }));
   for (let index = 0; index < 15; index += 1) sees(agent, batch);
   const eager = new Observer(operator);
   await eventually("another is served", () => (watched(agent)?.watches.length ?? 0) === 2);
   const second = watched(agent)?.watches[1]?.id ?? 0;
-  sees(agent, [{ watches: [second], event: event() }]);
+  sees(agent, [{ watches: [second], record: seen() }]);
   await eventually("and sees", () => eager.of("verdict").length === 1);
   lazy.read();
   const left = () => lazy.of("lost").reduce((sum, { count }) => sum + Number(count), 0);
@@ -280,7 +298,7 @@ test("an operator that does not lead passes it on to the one that does", async (
     20_000,
   );
   await watching(agent);
-  sees(agent, [{ watches: [watched(agent)?.watches[0]?.id ?? 0], event: event() }]);
+  sees(agent, [{ watches: [watched(agent)?.watches[0]?.id ?? 0], record: seen() }]);
   await eventually("the event", () => observer.of("verdict").length === 1);
   const refused = new Observer(standby, { token: "nonsense" }, { host: "127.0.0.2" });
   await eventually("the leader's refusal", () => refused.lines.length === 1);

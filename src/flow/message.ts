@@ -1,0 +1,151 @@
+/** Records as protobuf messages (proto/portcullis/flow/v1), and back: what goes over a wire or onto a disk. */
+import { create } from "@bufbuild/protobuf";
+import type { Direction, DnsFault, Reason, Verdict } from "../api/reasons.ts";
+import {
+  type Endpoint as EndpointMessage,
+  EndpointSchema,
+  type Judgement,
+  JudgementSchema,
+  LossSchema,
+  type Malformed,
+  MalformedSchema,
+  ParentSchema,
+  type Process,
+  ProcessSchema,
+  type Question,
+  QuestionSchema,
+  type Record as RecordMessage,
+  RecordSchema,
+  type Workload,
+  WorkloadSchema,
+} from "../gen/flow_pb.js";
+import type {
+  DnsMalformedPart,
+  DnsPart,
+  Endpoint,
+  LostEvent,
+  ProcessReference,
+  VerdictEvent,
+  WorkloadReference,
+} from "./record.ts";
+
+const NS_PER_MS = 1_000_000n;
+
+/** Records that go to who watches a pod. */
+export type WatchedRecord = VerdictEvent | LostEvent;
+
+/** The message of a record. */
+export function recordMessage(record: WatchedRecord): RecordMessage {
+  const time = nanoseconds(record.time);
+  if (record.type === "lost") {
+    const value = create(LossSchema, { where: record.where, count: BigInt(record.count) });
+    return create(RecordSchema, { time, body: { case: "loss", value } });
+  }
+  return create(RecordSchema, { time, body: { case: "judgement", value: judgementMessage(record) } });
+}
+
+/**
+ * The record of a message whose words have been checked (src/protocol/record-checks.ts); null for one without a body, which a
+ * sender of another version may send.
+ */
+export function recordOf({ time, body }: RecordMessage): WatchedRecord | null {
+  if (body.case === "judgement") return verdictOf(timeText(time), body.value);
+  if (body.case !== "loss") return null;
+  const where = body.value.where === "output" ? "output" : "kernel";
+  return { time: timeText(time), type: "lost", where, count: Number(body.value.count) };
+}
+
+function judgementMessage(record: VerdictEvent): Judgement {
+  const { type, verdict, reason, direction, workload, profiles, process, proto, src, dst, dns, malformed } = record;
+  return create(JudgementSchema, {
+    type,
+    verdict,
+    reason,
+    direction,
+    workload: create(WorkloadSchema, workload),
+    profiles,
+    ...(process === null ? {} : { process: processMessage(process) }),
+    protocol: proto,
+    source: endpointMessage(src),
+    destination: endpointMessage(dst),
+    application: record.application ?? "",
+    ...(dns === undefined ? {} : { question: create(QuestionSchema, dns) }),
+    ...(malformed === undefined ? {} : { malformed: create(MalformedSchema, malformed) }),
+    count: BigInt(record.count),
+  });
+}
+
+function processMessage({ startTime, parent, ...process }: ProcessReference): Process {
+  return create(ProcessSchema, {
+    ...process,
+    startTime: startTime === undefined ? 0n : nanoseconds(startTime),
+    ...(parent === undefined ? {} : { parent: create(ParentSchema, parent) }),
+  });
+}
+
+function endpointMessage({ ip, port, name }: Endpoint): EndpointMessage {
+  return create(EndpointSchema, { address: ip, name: name ?? "", ...(port === undefined ? {} : { port }) });
+}
+
+function verdictOf(time: string, message: Judgement): VerdictEvent {
+  const { workload, source, destination, process, application, question, malformed } = message;
+  return {
+    time,
+    type: message.type as VerdictEvent["type"],
+    verdict: message.verdict as Verdict,
+    reason: message.reason as Reason,
+    direction: message.direction as Direction,
+    workload: workloadOf(workload),
+    profiles: message.profiles,
+    process: process === undefined ? null : processOf(process),
+    proto: message.protocol,
+    src: endpointOf(source),
+    dst: endpointOf(destination),
+    ...(application === "" ? {} : { application }),
+    ...(question === undefined ? {} : { dns: dnsOf(question) }),
+    ...(malformed === undefined ? {} : { malformed: malformedOf(malformed) }),
+    count: Number(message.count),
+  };
+}
+
+function workloadOf(message: Workload | undefined): WorkloadReference {
+  const { name = "", namespace = "", labels = {}, uid = "" } = message ?? {};
+  return { name, namespace, labels, ...(uid === "" ? {} : { uid }) };
+}
+
+function processOf({ pid, path, script, comm, startTime, modified, container, parent }: Process): ProcessReference {
+  return {
+    ...(pid === undefined ? {} : { pid }),
+    ...(path === "" ? {} : { path }),
+    ...(script === "" ? {} : { script }),
+    ...(comm === undefined ? {} : { comm }),
+    ...(startTime === 0n ? {} : { startTime: timeText(startTime) }),
+    ...(modified ? { modified } : {}),
+    ...(container === "" ? {} : { container }),
+    ...(parent === undefined
+      ? {}
+      : { parent: { pid: parent.pid, ...(parent.path === "" ? {} : { path: parent.path }) } }),
+  };
+}
+
+function endpointOf(message: EndpointMessage | undefined): Endpoint {
+  const { address: ip = "", port, name = "" } = message ?? {};
+  return { ip, ...(port === undefined ? {} : { port }), ...(name === "" ? {} : { name }) };
+}
+
+function dnsOf({ name, type, rcode, opcode }: Question): DnsPart {
+  return { name, type, ...(rcode === "" ? {} : { rcode }), ...(opcode === "" ? {} : { opcode }) };
+}
+
+function malformedOf({ fault, offset }: Malformed): DnsMalformedPart {
+  return { fault: fault as DnsFault, offset };
+}
+
+/** Of RFC 3339 with milliseconds, as records have it. */
+function nanoseconds(time: string): bigint {
+  return BigInt(Date.parse(time)) * NS_PER_MS;
+}
+
+function timeText(time: bigint): string {
+  return new Date(Number(time / NS_PER_MS)).toISOString();
+}
