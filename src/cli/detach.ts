@@ -44,17 +44,19 @@ Examples:
 A running agent would put things back; it has to be stopped first.
 
 ${exitStatusHelp({
-  0: "taken off, or there was nothing to take off",
-  1: "not taken off: an agent is at work, there is no such namespace, or it is another one's",
+  0: "removed, or there was nothing to remove",
+  1: "not removed: an agent is running, there is no such namespace, or another agent guards it",
 })}`;
 
 export function detachCommand(): Command {
   const command = new Command("detach")
-    .summary("take enforcement off")
-    .description("Takes the programs off the interfaces, and removes what is pinned and kept. Works without an agent.")
+    .summary("end enforcement on this machine")
+    .description(
+      "Ends enforcement: removes the programs from the interfaces, and what is pinned and stored. Works without an agent.",
+    )
     .addOption(new Option("--all", "everything").conflicts("netns"))
     .option("--netns <name>", "the workload of one network namespace")
-    .option("--stay", "and wait for a signal, as a container that has to go on", false);
+    .option("--stay", "then wait for a signal, as a container that must not end", false);
   addOutputOption(command, "format of the report");
   addPinOptions(command);
   return command.addHelpText("after", EXAMPLES).action(async (options: DetachOptions) => {

@@ -16,7 +16,7 @@ type Status = (typeof ExitStatus)[keyof typeof ExitStatus];
 const MEANINGS: Readonly<Record<Status, string>> = {
   [ExitStatus.GOOD]: "good, or the answer is yes",
   [ExitStatus.NO]: "the answer is no, or the command failed",
-  [ExitStatus.USAGE]: "used wrongly: an option, an argument or a file that it names",
+  [ExitStatus.USAGE]: "usage error: an option, an argument, or a file that is named",
   [ExitStatus.INCOMPLETE]: "incomplete: a part of what was asked for could not be seen",
   [ExitStatus.NOT_GUARDED]: "run: the command could not be guarded, and was not started",
   [ExitStatus.NOT_EXECUTABLE]: "run: the command cannot be executed",

@@ -90,7 +90,7 @@ export function operatorCommand(): Command {
   const command = new Command("operator")
     .summary("validate and compile a cluster's profiles, and push them to the agents")
     .description(
-      "Watches the SecurityProfiles and pods of a cluster, tells each node's agent what to enforce, and writes status.",
+      "Watches the SecurityProfiles and pods of a cluster, sends each node's agent its rules, and writes status.",
     )
     .option(
       "--kubeconfig <file>",
@@ -109,11 +109,11 @@ export function operatorCommand(): Command {
     )
     .option(
       "--observe-address <address>",
-      "where `kubectl portcullis observe` comes in, host:port or :port; the same port on all replicas (default: nowhere)",
+      "where `kubectl portcullis observe` connects, host:port or :port; the same port on all replicas (default: nowhere)",
     )
     .option("--tls-cert <file>", "certificate chain for agents, PEM; read again when it changes")
     .option("--tls-key <file>", "its key, PEM")
-    .option("--insecure", "serve agents without TLS; on one machine only: tokens can be read on the way", false)
+    .option("--insecure", "serve agents without TLS; on one machine only, since tokens can be intercepted", false)
     .option(
       "--agent-service-account <name>",
       "service account of the agents, in the same namespace",
@@ -125,27 +125,27 @@ export function operatorCommand(): Command {
     .addOption(
       new Option(
         "--metrics-authentication <how>",
-        "of those who read metrics: token, or none, for all who reach the address",
+        "of readers of metrics: token, or none for anyone who reaches the address",
       )
         .choices(["token", "none"])
         .default("token"),
     )
     .option("--no-leader-election", "this is the only replica")
     .option("--lease-name <name>", "Lease by which replicas elect a leader", "portcullis-operator");
-  addDuration(command, "--lease-duration <time>", "after which others may lead", 15_000);
-  addDuration(command, "--renew-deadline <time>", "without success after which leading is given up", 10_000);
+  addDuration(command, "--lease-duration <time>", "time without renewal after which another replica leads", 15_000);
+  addDuration(command, "--renew-deadline <time>", "time without success after which the leader gives up", 10_000);
   addDuration(command, "--retry-period <time>", "between tries", 2_000);
   command.option(
     "--no-hold-deletions",
-    "let profiles go that disappear in numbers, or with their definition; else they stay in force until they are back",
+    "drop profiles that are deleted in large numbers or with their definition; by default they stay enforced until they are back",
   );
   addNumber(command, "--budget-profiles <count>", "profiles that one namespace may have", DEFAULT_BUDGET.profiles);
-  addNumber(command, "--budget-bytes <count>", "bytes that they may come to, as JSON", DEFAULT_BUDGET.bytes);
+  addNumber(command, "--budget-bytes <count>", "their size as JSON, in bytes", DEFAULT_BUDGET.bytes);
   addNumber(command, "--budget-rules <count>", "prefixes, names, ports and peers in them", DEFAULT_BUDGET.rules);
   addNumber(command, "--budget-selectors <count>", "selectors of pods among these", DEFAULT_BUDGET.selectors);
   addNumber(command, "--budget-edits <count>", "edits a second of one namespace", DEFAULT_BUDGET.editsPerSecond);
   command
-    .option("--dry-run", "say what would be pushed to the nodes, and end; changes nothing", false)
+    .option("--dry-run", "print what would be sent to the nodes, and end; changes nothing", false)
     .addOption(new Option("-o, --output <format>", "of --dry-run").choices(["text", "json"]).default("text"));
   command.addOption(
     new Option(

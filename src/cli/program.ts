@@ -46,22 +46,22 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: "watchdog",
-    summary: "mark statuses as Unknown while no operator is at work",
+    summary: "mark statuses as Unknown while no operator is running",
     load: async () => (await import("./watchdog.ts")).watchdogCommand(),
   },
   {
     name: "status",
-    summary: "what is enforced on this machine",
+    summary: "show what is enforced on this machine",
     load: async () => (await import("./status.ts")).statusCommand(),
   },
   {
     name: "uninstall",
-    summary: "take enforcement off every node of a cluster",
+    summary: "end enforcement on every node of a cluster",
     load: async () => (await import("./uninstall.ts")).uninstallCommand(),
   },
   {
     name: "detach",
-    summary: "take enforcement off",
+    summary: "end enforcement on this machine",
     load: async () => (await import("./detach.ts")).detachCommand(),
   },
   {

@@ -26,7 +26,7 @@ interface StatusOptions extends PinOptions {
 
 export function statusCommand(): Command {
   const command = new Command("status")
-    .summary("what is enforced on this machine")
+    .summary("show what is enforced on this machine")
     .description("Shows what is enforced on which workload, what the kernel counted, and how full its maps are.");
   addOutputOption(command, "format of the report");
   addPinOptions(command);

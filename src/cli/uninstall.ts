@@ -62,10 +62,10 @@ export class UninstallError extends PortcullisError {
 
 export function uninstallCommand(): Command {
   return new Command("uninstall")
-    .summary("take enforcement off every node of a cluster")
+    .summary("end enforcement on every node of a cluster")
     .description(
-      "Makes every agent of a cluster take its programs off the interfaces, and waits until all have. Nothing is enforced " +
-        "after that. The chart does so before it is uninstalled; the agents themselves are removed by whoever installed them.",
+      "Ends enforcement in a cluster: every agent removes its programs from the interfaces, and the command waits until all " +
+        "have. The chart does this before it is uninstalled. Agents are not deleted: that is for whatever installed them.",
     )
     .option(
       "--kubeconfig <file>",

@@ -1,4 +1,4 @@
-/** `portcullis watchdog`: marks statuses as Unknown while no operator is at work. */
+/** `portcullis watchdog`: marks statuses as Unknown while no operator is running. */
 import { Command, Option } from "commander";
 import { KubeConnection } from "../kube/connection.ts";
 import { Watchdog } from "../operator/watchdog.ts";
@@ -27,10 +27,10 @@ ${exitStatusHelp({
 
 export function watchdogCommand(): Command {
   return new Command("watchdog")
-    .summary("mark statuses as Unknown while no operator is at work")
+    .summary("mark statuses as Unknown while no operator is running")
     .description(
-      "Watches the Lease that the operator renews. While nobody does, the conditions Programmed and Enforced of all " +
-        "SecurityProfiles become Unknown, with reason OperatorAway; the next operator writes what is true.",
+      "Watches the Lease that the operator renews. While no operator does, it sets the conditions Programmed and Enforced of all " +
+        "SecurityProfiles to Unknown, with reason OperatorAway; the next operator writes the true status.",
     )
     .option(
       "--kubeconfig <file>",

@@ -53,18 +53,18 @@ Examples:
   portcullis agent --profiles /etc/portcullis --netns web:app=web,tier=front -o json | jq .
   portcullis agent --operator portcullis-operator.portcullis.svc:8443 --node worker-1 -o json
 
-NAME is as in \`ip netns\`; it may come later, go, and come again. Profiles are watched: a change is
-in force at one stroke, or is refused as a whole. Ending the agent, however, ends no enforcement:
-see \`portcullis detach\`.
+NAME is a name of \`ip netns\`. The namespace may be made later, removed, and made again. The folder
+of profiles is watched: a change takes effect all at once, or is refused as a whole. When the agent
+ends, enforcement goes on: \`portcullis detach\` ends it.
 
-${exitStatusHelp({ 0: "ended by a signal; what is in force stays so", 1: "it could not start, or not go on" })}`;
+${exitStatusHelp({ 0: "ended by a signal; enforcement goes on", 1: "it could not start, or had to stop" })}`;
 
 export function agentCommand(): Command {
   const command = new Command("agent")
     .summary("enforce profiles on this node: a cluster's, or a folder's")
     .description(
-      "Keeps profiles in force and prints each verdict: those of a folder on named network namespaces, or, with --operator, " +
-        "those of a cluster on the pods of this node.",
+      "Enforces profiles and prints each verdict: a folder's profiles on named network namespaces or, with --operator, " +
+        "a cluster's on the pods of this node.",
     )
     .option("--profiles <folder>", "SecurityProfile manifests; watched")
     .addOption(
@@ -72,7 +72,7 @@ export function agentCommand(): Command {
         (text: string, before: string[] | undefined) => [...(before ?? []), text],
       ),
     )
-    .option("--namespace <name>", "Kubernetes namespace that the workloads stand in for", "default")
+    .option("--namespace <name>", "Kubernetes namespace that the workloads belong to", "default")
     .addOption(
       new Option(
         "--startup-failure-policy <policy>",

@@ -44,15 +44,15 @@ export function addClusterOptions(command: Command): Command {
     .option("--exempt-namespace <name>", "pods of this namespace never wait for their policy; repeatable", collect)
     .option(
       "--block-namespace <name>",
-      "new pods of this namespace wait for their policy without limit; repeatable",
+      "new pods of this namespace stay blocked until their policy is known; repeatable",
       collect,
     )
-    .option("--pod-logs <folder>", "where the kubelet keeps pods' logs, whose names tell the pods' names", POD_LOGS)
+    .option("--pod-logs <folder>", "where the kubelet keeps pods' logs; their names have the pods' names", POD_LOGS)
     .option("--probe-address <address>", "serve /healthz and /readyz here, host:port or :port")
     .option("--metrics-address <address>", "serve /metrics here, host:port or :port; it names no pod and no profile")
     .option(
       "--replace-pins",
-      "take off what another version has pinned that this one cannot go on with, with a gap, instead of refusing to start",
+      "remove what another version has pinned and this one cannot take over, with a gap in enforcement, instead of refusing to start",
       false,
     )
     .optionsGroup("Options:");

@@ -71,7 +71,7 @@ export interface HookOptions {
 
 export function addHookOption(command: Command): Command {
   return command.addOption(
-    new Option("--hooks <way>", "how programs get to the kernel's functions; see `portcullis doctor`")
+    new Option("--hooks <way>", "how programs are attached to kernel functions; see `portcullis doctor`")
       .choices(HOOK_CHOICES)
       .default("auto"),
   );

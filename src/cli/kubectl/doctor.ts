@@ -25,7 +25,9 @@ interface DoctorOptions extends KubectlOptions, SystemAccess {
 export function doctorNodeCommand(): Command {
   return addSystemAccess(addConnection(new Command("doctor")))
     .summary("what a node can enforce")
-    .description("Runs `portcullis doctor` in the agent of a node: which hooks its kernel has, and what follows.")
+    .description(
+      "Runs `portcullis doctor` in the agent of a node: which hooks its kernel has, and what is lost without the others.",
+    )
     .argument("<node>", "name of the node")
     .addOption(new Option("-o, --output <format>", "format of the report").choices(["text", "json"]).default("text"))
     .addHelpText("after", NOTE)

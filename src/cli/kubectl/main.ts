@@ -15,7 +15,7 @@ import { statusCommand } from "./status.ts";
 
 function program(): Command {
   const root = new Command("kubectl portcullis")
-    .description("SecurityProfiles of a cluster: are they in force, what do they mean, what do they refuse.")
+    .description("Shows whether a cluster's SecurityProfiles are enforced, what they allow, and what they deny.")
     .version(packageVersion(), "-V, --version")
     .showHelpAfterError("(add --help for help)");
   for (const command of [

@@ -42,12 +42,12 @@ Examples:
   kubectl portcullis observe web-0 -n shop --verdict all --process /usr/bin/shop
   kubectl portcullis observe web-0 --direction egress -o json --timeout 1m | jq .dst
 
-${exitStatusHelp({ 0: "ended as asked", 1: "refused, or the pod or the connection is gone" })}`;
+${exitStatusHelp({ 0: "ended as asked", 1: "refused, or the pod or the connection ended" })}`;
 
 export function observeCommand(): Command {
   return addSystemAccess(addClusterAccess(new Command("observe")))
     .summary("verdicts of a pod, as they are passed")
-    .description("Shows how the packets of a pod are judged, with process, peer, reason and profile, as it happens.")
+    .description("Shows live how the packets of a pod are judged, with process, peer, reason and profile.")
     .argument("<pod>", "name of the pod")
     .addOption(
       new Option("--verdict <list>", `${VERDICTS.join(", ")}, or all; several with commas`)

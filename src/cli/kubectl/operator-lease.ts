@@ -1,4 +1,4 @@
-/** Whether an operator is at work, by the Lease that the one that leads writes anew every two seconds. */
+/** Whether an operator is running, by the Lease that the one that leads writes anew every two seconds. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { ADDRESS_ANNOTATION } from "../../kube/leader.ts";
@@ -15,7 +15,7 @@ export interface OperatorState {
   holder: string | null;
   /** When it said so last, in RFC 3339. */
   renewed: string | null;
-  /** Null: an operator is at work, and statuses are as of now. */
+  /** Null: an operator is running, and statuses are as of now. */
   problem: string | null;
 }
 
@@ -33,7 +33,7 @@ export async function operatorState(kubectl: Kubectl, systemNamespace: string): 
     }
     const { holderIdentity, renewTime } = lease.spec;
     const isKept = isRecent(renewTime) || (await isRenewed(kubectl, systemNamespace, renewTime));
-    const problem = `no operator is at work: statuses are as of ${renewTime}, when its Lease was renewed last`;
+    const problem = `no operator is running: statuses are as of ${renewTime}, when its Lease was renewed last`;
     return { holder: holderIdentity || null, renewed: renewTime, problem: isKept ? null : problem };
   } catch (cause) {
     if (!(cause instanceof KubectlError) || !isForbidden(cause)) throw cause;

@@ -207,13 +207,13 @@ test("who may see profiles only is shown these", () => {
   const refused = { nodes: words("nodes"), leases: words("leases") };
   const { status, stdout, stderr } = plugin(["status"], { refused });
   assert.equal(status, 0, stderr);
-  assert.match(stdout, /shop enforce[\s\S]*nodes are not shown.*\n.*operator is at work is not shown/);
+  assert.match(stdout, /shop enforce[\s\S]*nodes are not shown.*\n.*operator is running is not shown/);
   assert.equal(JSON.parse(plugin(["status", "-o", "json"], { refused }).stdout).operator, null);
 });
 
 test("status says of which time it is where no operator has been at work for a minute", () => {
   const leases = [{ metadata: { name: "another" }, spec: { renewTime: new Date().toISOString() } }, lease(90)];
-  const words = new RegExp(`no operator is at work: statuses are as of ${lease(90).spec.renewTime.slice(0, 14)}`);
+  const words = new RegExp(`no operator is running: statuses are as of ${lease(90).spec.renewTime.slice(0, 14)}`);
   const all = plugin(["status"], { leases });
   assert.equal(all.status, 3, all.stderr);
   assert.match(all.stdout, words);
@@ -237,7 +237,7 @@ test("status: an operator that gave its Lease back is at work no more; what is a
   assert.equal(status, 1, stderr);
   const { ok, operator } = JSON.parse(stdout);
   assert.deepEqual([ok, operator.holder], [false, null]);
-  assert.match(operator.problem, /no operator is at work/);
+  assert.match(operator.problem, /no operator is running/);
 });
 
 test("status: an operator that never was at work is told as such", () => {

@@ -1,4 +1,4 @@
-/** `kubectl portcullis status`: are the profiles in force, is an agent on every node, and is an operator at work. */
+/** `kubectl portcullis status`: show whether the profiles are enforced, and which agents and operators are running. */
 
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
@@ -38,7 +38,7 @@ interface ProfileState {
   name: string;
   /** Null: it is in force on all that it selects. */
   problem: string | null;
-  /** Nobody knows whether it is, because no operator is at work. */
+  /** Nobody knows whether it is, because no operator is running. */
   isUnknown: boolean;
   /** As the operator has written it. */
   status: object;
@@ -51,16 +51,16 @@ which time that is.
 
 ${exitStatusHelp({
   0: "all is well",
-  1: "a profile is not in force, a node has no working agent, or the cluster cannot be asked",
-  3: "no operator is at work: whether profiles are in force is not known; nothing else is amiss",
+  1: "a profile is not enforced, a node has no working agent, or the cluster cannot be asked",
+  3: "no operator is running: whether profiles are enforced is not known; nothing else is wrong",
 })}`;
 
 export function statusCommand(): Command {
   return addSystemAccess(addClusterAccess(new Command("status")))
-    .summary("are the profiles in force, is an agent on every node, and is an operator at work")
+    .summary("show whether the profiles are enforced, and which agents and operators are running")
     .description(
-      "Shows SecurityProfiles with what became of them, or all about one, nodes without a working agent, and since " +
-        "when no operator is at work.",
+      "Shows SecurityProfiles and whether they are enforced, or everything about one profile; nodes without a working " +
+        "agent; and since when no operator is running.",
     )
     .argument("[profile]", "all about one profile")
     .option("-A, --all-namespaces", "profiles of all namespaces", false)
@@ -185,6 +185,6 @@ function reportLines(
 }
 
 function operatorLines(operator: OperatorState | null): string[] {
-  if (operator === null) return ["whether an operator is at work is not shown: you may not list its Lease"];
+  if (operator === null) return ["whether an operator is running is not shown: you may not list its Lease"];
   return operator.problem === null ? [] : [operator.problem];
 }

@@ -58,9 +58,9 @@ Examples:
   portcullis run --profile curl.yaml -- curl -s https://example.com/
   portcullis run --profile web.yaml --publish 8080 -o json --events web.json -- ./server --port 8080
 
-The command gets the signals that \`run\` gets (INT, TERM, HUP, QUIT, USR1, USR2), and its end is
-waited for; what it has started ends with it. It has the capabilities of a container, whoever runs
-it: --privileged leaves it all, with which it could take its guards off.
+\`run\` passes on the signals INT, TERM, HUP, QUIT, USR1 and USR2, and waits for the command to end;
+processes that the command has started end with it. The command has a container's capabilities,
+whoever runs it. With --privileged it keeps all, and could remove the programs that judge it.
 
 ${exitStatusHelp(
   {
@@ -78,7 +78,7 @@ export function runCommand(): Command {
   const command = new Command("run")
     .summary("run one command under its profile")
     .description(
-      "Makes a network namespace with a way to the outside and a resolver, puts profiles in force on it, and runs a command in it.",
+      "Runs a command in a network namespace of its own, with a way to the outside and a resolver, and enforces profiles on it.",
     )
     .addOption(
       new Option("--profile <path>", "SecurityProfile manifests, a file or a folder of them; repeatable")
@@ -99,7 +99,7 @@ export function runCommand(): Command {
     )
     .option("-q, --quiet", "no events, only the summary", false)
     .option("--events <file>", "where events and summary go, instead of standard error")
-    .option("--privileged", "leave the command all capabilities, instead of a container's default ones", false)
+    .option("--privileged", "keep all capabilities, instead of a container's default ones", false)
     .argument("<command...>", "what to run, after --");
   addOutputOption(command, "format of events and summary");
   addSettingOptions(command);
