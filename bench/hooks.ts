@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { socketConstants } from "../src/node-agent/enforce/attach/programs.ts";
 import { listPins } from "../src/node-agent/kernel/bpffs.ts";
-import { attach, detachPinned, type Link } from "../src/node-agent/kernel/links/links.ts";
+import { attach, type BpfLink, detachPinned } from "../src/node-agent/kernel/links/links.ts";
 import { BpfObject, type LoadedProgram } from "../src/node-agent/kernel/objects.ts";
 
 const OBJECTS = ["sockets", "receivers"];
@@ -14,7 +14,7 @@ const OPTIONAL = ["socket_writes", "socket_sent", "socket_received"];
 export class SocketHooks implements Disposable {
   readonly #objects: BpfObject[];
   readonly #programs: LoadedProgram[];
-  #links: Link[] = [];
+  #links: BpfLink[] = [];
 
   /** Takes the place of the hooks that an agent has pinned under `pinRoot`. They are off then. */
   constructor(pinRoot: string, objectFolder: string) {

@@ -196,7 +196,7 @@ async function serve(
     election: options.leaderElection ? { namespace, leaseName, leaseDuration, renewDeadline, retryPeriod } : null,
     log,
   });
-  guardProcess({ log, onConfined: (what) => operator.telemetry.observer.confined(what), exit: () => process.exit(1) });
+  guardProcess({ log, onConfined: (what) => operator.telemetry.meter.confined(what), exit: () => process.exit(1) });
   const isGuarded = options.metricsAuthentication === "token" && !isLoopback(options.metricsAddress);
   const endpoints = await serveEndpoints({
     probeAddress: options.probeAddress,
@@ -206,7 +206,7 @@ async function serve(
     collect: () => operator.telemetry.collect(operator),
     mayRead: isGuarded ? (token) => mayReadMetrics(connection, token) : null,
     tls: isGuarded ? tls : null,
-    onDropped: (reason) => operator.telemetry.observer.dropped("metrics", reason),
+    onDropped: (reason) => operator.telemetry.meter.dropped("metrics", reason),
     log,
   });
   await operator.start();

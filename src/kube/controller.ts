@@ -5,7 +5,7 @@ import { retryAfterOf } from "./errors.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 /** What a controller tells of itself; see src/telemetry/metrics.ts. */
-export interface ControllerObserver {
+export interface ControllerMeter {
   reconciled(controller: string, seconds: number, failed: boolean): void;
 }
 
@@ -20,7 +20,7 @@ export interface ControllerOptions {
   workers?: number;
   /** Where its keys come from; one of its own where absent. */
   queue?: WorkQueue;
-  observer?: ControllerObserver;
+  meter?: ControllerMeter;
   log: Logger;
 }
 
@@ -66,7 +66,7 @@ export class Controller {
   }
 
   async #reconcile(key: string): Promise<void> {
-    const { reconcile, observer, log, name } = this.#options;
+    const { reconcile, meter, log, name } = this.#options;
     const start = performance.now();
     let failed = false;
     try {
@@ -78,7 +78,7 @@ export class Controller {
       log.error({ err: cause, controller: name, key, retryMs: Math.round(delay) }, "a reconcile failed; trying again");
     } finally {
       this.queue.done(key);
-      observer?.reconciled(name, (performance.now() - start) / 1000, failed);
+      meter?.reconciled(name, (performance.now() - start) / 1000, failed);
     }
   }
 }

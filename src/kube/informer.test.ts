@@ -162,8 +162,8 @@ test("an API server that was restored from a backup is noticed, and its past is 
   put("one", "later");
   put("two", "later");
   const back: string[] = [];
-  const observer = { listed: () => {}, watchBroke: () => {}, wentBack: (plural: string) => back.push(plural) };
-  informerOf({ observer }).start();
+  const meter = { listed: () => {}, watchBroke: () => {}, wentBack: (plural: string) => back.push(plural) };
+  informerOf({ meter }).start();
   await showing("a/one=later", "a/two=later");
   await eventually("a watch", () => server.watches === 1);
   restore();

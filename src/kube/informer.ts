@@ -17,7 +17,7 @@ import { watch } from "./watch.ts";
 export type ChangeHandler<T> = (key: string, before: T | null, after: T | null) => void;
 
 /** What an informer tells of itself. */
-export interface InformerObserver {
+export interface InformerMeter {
   listed(plural: string, objects: number): void;
   watchBroke(plural: string): void;
   /** The API server has gone back to an earlier version: its store was restored from a backup. */
@@ -32,7 +32,7 @@ export interface InformerOptions<T> extends Scope {
   /** Whether two of them differ in anything that matters; by JSON where absent. */
   isSame?: (left: T, right: T) => boolean;
   log: Logger;
-  observer?: InformerObserver;
+  meter?: InformerMeter;
   pageSize?: number;
   backoff?: BackoffOptions;
   /** Milliseconds of silence after which a watch counts as broken. */
@@ -141,7 +141,7 @@ export class Informer<T> {
   }
 
   async #recover(cause: unknown): Promise<void> {
-    const { log, observer } = this.#options;
+    const { log, meter } = this.#options;
     if (isGone(cause)) {
       this.#version = null;
       log.debug({ err: cause, resource: this.plural }, "the version is no longer kept; listing again");
@@ -151,7 +151,7 @@ export class Informer<T> {
     } else {
       this.#problem = cause;
     }
-    observer?.watchBroke(this.plural);
+    meter?.watchBroke(this.plural);
     // Who says that a version is gone is there: how long it was away before is no reason to wait.
     const backoff = isGone(cause) ? this.#relistBackoff : this.#backoff;
     const delay = Math.max(backoff.next(), retryAfterOf(cause) ?? 0);
@@ -173,16 +173,16 @@ export class Informer<T> {
   }
 
   #noteWentBack(version: string): void {
-    const { log, observer } = this.#options;
+    const { log, meter } = this.#options;
     log.error(
       { resource: this.plural, version, seen: this.#version },
       "the API server has gone back to an earlier version, as after a restore from a backup; listing again",
     );
-    observer?.wentBack(this.plural);
+    meter?.wentBack(this.plural);
   }
 
   async #list(): Promise<void> {
-    const { pageSize, log, observer } = this.#options;
+    const { pageSize, log, meter } = this.#options;
     const { signal } = this.#ending;
     const seen = new Map<string, T>();
     const take = (items: KubeObject[]) => {
@@ -198,7 +198,7 @@ export class Informer<T> {
     for (const key of [...this.#objects.keys()]) if (!seen.has(key)) this.#change(key, null);
     for (const [key, object] of seen) this.#change(key, object);
     this.#contact();
-    observer?.listed(this.plural, seen.size);
+    meter?.listed(this.plural, seen.size);
     log.debug({ resource: this.plural, objects: seen.size }, "listed");
     this.#synced = true;
     this.#whenSynced.resolve();

@@ -1,17 +1,17 @@
 /** The operator's metrics, and who counts what. */
-import type { Controller, ControllerObserver } from "../kube/controller.ts";
-import type { InformerObserver } from "../kube/informer.ts";
+import type { Controller, ControllerMeter } from "../kube/controller.ts";
+import type { InformerMeter } from "../kube/informer.ts";
 import type { DropReason } from "../net/connection-limits.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { OPERATOR_METRICS } from "../telemetry/operator-metrics.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { DeletionGuard } from "./cluster/deletion-guard.ts";
 import type { AgentRecords } from "./distribution/agent-records.ts";
-import type { DistributionObserver } from "./distribution/server.ts";
+import type { DistributionMeter } from "./distribution/server.ts";
 import type { ObserverHub } from "./observe/hub.ts";
 import type { Plan } from "./plan/plan.ts";
 
-export interface OperatorObserver extends ControllerObserver, InformerObserver, DistributionObserver {
+export interface OperatorMeter extends ControllerMeter, InformerMeter, DistributionMeter {
   compiled(seconds: number, failed: boolean): void;
   packets(profile: string, direction: string, verdict: string, reason: string, packets: number): void;
   lost(events: number): void;
@@ -38,7 +38,7 @@ export interface OperatorParts {
 
 export class OperatorTelemetry {
   readonly #made = createMetrics(OPERATOR_METRICS);
-  readonly observer: OperatorObserver = this.#makeObserver();
+  readonly meter: OperatorMeter = this.#makeMeter();
 
   get registry() {
     return this.#made.registry;
@@ -70,7 +70,7 @@ export class OperatorTelemetry {
     metrics.observers.set(observers.size);
   }
 
-  #makeObserver(): OperatorObserver {
+  #makeMeter(): OperatorMeter {
     const { metrics } = this.#made;
     return {
       reconciled: (controller, seconds, failed) => {

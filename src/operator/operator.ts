@@ -71,27 +71,27 @@ export class Operator {
   constructor(options: OperatorOptions) {
     this.#options = options;
     const { connection, log, identity, clusterDomain } = options;
-    const { observer } = this.telemetry;
+    const { meter } = this.telemetry;
     this.#recorder = new EventRecorder(connection, {
       controller: CONTROLLER,
       instance: identity,
       log,
-      onSuppressed: (count) => observer.suppressed(count),
+      onSuppressed: (count) => meter.suppressed(count),
     });
     this.#leadership = new Leadership(options);
     const findings = new ProfileFindings({ recorder: this.#recorder, leadership: this.#leadership, log });
     const { budget = DEFAULT_BUDGET, profilesHeap = DEFAULT_PROFILES_HEAP, holdDeletions = true } = options;
-    this.cluster = new Cluster(connection, { budget, profilesHeap, log, observer });
+    this.cluster = new Cluster(connection, { budget, profilesHeap, log, meter });
     const onHeld = (profile: string, why: string) => findings.held(profile, why);
     this.deletions = holdDeletions ? new DeletionGuard({ connection, log, onHeld }) : null;
     this.#planLoop = new PlanLoop({
       deletions: this.deletions,
       cluster: this.cluster,
       log,
-      observer,
+      meter,
       searchDomains: (pod) => this.records.searchDomainsOf(pod, clusterDomain),
       onProfileSeen: (profile) => findings.seen(profile),
-      onCompiled: (seconds, failed) => observer.compiled(seconds, failed),
+      onCompiled: (seconds, failed) => meter.compiled(seconds, failed),
     });
     this.plan = this.#planLoop.plan;
     const sources = { plan: this.plan, records: this.records, leadership: this.#leadership };
@@ -180,27 +180,27 @@ export class Operator {
   }
 
   #makeReports(totals: ProfileTotals): Reports {
-    const { observer } = this.telemetry;
+    const { meter } = this.telemetry;
     return new Reports({
       plan: this.plan,
       records: this.records,
       totals,
       recorder: this.#recorder,
       onChanged: (profile) => this.#status.enqueue(profile),
-      onPackets: (...counts) => observer.packets(...counts),
-      onLost: (events) => observer.lost(events),
-      onClamped: (what) => observer.clamped(what),
+      onPackets: (...counts) => meter.packets(...counts),
+      onLost: (events) => meter.lost(events),
+      onClamped: (what) => meter.clamped(what),
     });
   }
 
   #makeStatusWriter(totals: ProfileTotals): StatusWriter {
     const { connection, log } = this.#options;
-    const { observer } = this.telemetry;
+    const { meter } = this.telemetry;
     const unjudged = new UnjudgedPods(this.#recorder);
     return new StatusWriter({
       connection,
       log,
-      observer,
+      meter,
       profiles: this.plan.profiles,
       readStatus: (key) => this.cluster.profiles.readStatus(key),
       planner: this.plan.planner,
@@ -210,8 +210,8 @@ export class Operator {
       certificateExpiresAt: () => this.server.certificateExpiresAt,
       weaknessesOf: (pod) => this.plan.pods.get(pod)?.weaknesses ?? [],
       onUnjudged: (pods) => unjudged.found(pods),
-      onWritten: (failed) => observer.statusWritten(failed),
-      onEnforced: (seconds) => observer.enforced(seconds),
+      onWritten: (failed) => meter.statusWritten(failed),
+      onEnforced: (seconds) => meter.enforced(seconds),
     });
   }
 
@@ -225,8 +225,8 @@ export class Operator {
       log,
       records: this.records,
       watchers: this.observers,
-      observer: this.telemetry.observer,
-      onDropped: (reason) => this.telemetry.observer.dropped("agents", reason),
+      meter: this.telemetry.meter,
+      onDropped: (reason) => this.telemetry.meter.dropped("agents", reason),
       wanted: (node) => ({
         bindings: nodes.snapshot(node),
         tables: tables.tables,
@@ -254,8 +254,8 @@ export class Operator {
       hub: this.observers,
       access: observerAccess(connection),
       notServing: () => this.#leadership.notServing(),
-      onRequest: (result) => this.telemetry.observer.observation(result),
-      onDropped: (reason) => this.telemetry.observer.dropped("observe", reason),
+      onRequest: (result) => this.telemetry.meter.observation(result),
+      onDropped: (reason) => this.telemetry.meter.dropped("observe", reason),
       log,
     });
   }

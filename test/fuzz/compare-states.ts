@@ -6,7 +6,7 @@ import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../.
 import { Application, FlowFlag } from "../../src/gen/abi.gen.ts";
 import { containerId } from "../../src/node-agent/enforce/tables/entries.ts";
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
-import type { Flow, Rights, StreamPosition, WorkloadState } from "../../src/policy/reference/state.ts";
+import type { EvaluatorState, Flow, Rights, StreamPosition } from "../../src/policy/reference/state.ts";
 import { formatIp } from "../../src/policy/table/addresses.ts";
 import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
@@ -32,7 +32,7 @@ const CLOCK_TOLERANCE = 2;
 /** @param skew seconds that the evaluator's clock is ahead */
 export function compareStates(
   rig: ClassifierRig,
-  state: WorkloadState,
+  state: EvaluatorState,
   table: CurrentTable,
   skew: number,
 ): StateDifference | null {
@@ -98,7 +98,7 @@ function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
   });
 }
 
-function evaluatorFlows(rig: ClassifierRig, state: WorkloadState, table: CurrentTable): Listing {
+function evaluatorFlows(rig: ClassifierRig, state: EvaluatorState, table: CurrentTable): Listing {
   return new Map([...state.flows].map(([key, flow]) => [key, evaluatorFlow(rig, flow, table)]));
 }
 
@@ -149,7 +149,7 @@ function kernelQuestions(rig: ClassifierRig): Listing {
   );
 }
 
-function evaluatorQuestions(state: WorkloadState): Listing {
+function evaluatorQuestions(state: EvaluatorState): Listing {
   return new Map([...state.queries].map(([key, { type }]) => [key, `type ${type}`]));
 }
 
@@ -161,7 +161,7 @@ function nameTexts(rig: ClassifierRig): Map<bigint, string> {
   );
 }
 
-function learnedListings(rig: ClassifierRig, state: WorkloadState, skew: number): [Listing, Listing] {
+function learnedListings(rig: ClassifierRig, state: EvaluatorState, skew: number): [Listing, Listing] {
   const texts = nameTexts(rig);
   const kernel: Map<string, Map<string, number>> = new Map();
   for (const [key, { names }] of rig.maps.learned.entries()) {

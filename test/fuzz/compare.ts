@@ -2,7 +2,7 @@
 import type { Reason, Verdict } from "../../src/api/reasons.ts";
 import { parsePacket } from "../../src/policy/packet/packet-parser.ts";
 import { evaluate } from "../../src/policy/reference/evaluate.ts";
-import { createState, type WorkloadState } from "../../src/policy/reference/state.ts";
+import { createState, type EvaluatorState } from "../../src/policy/reference/state.ts";
 import { parseIp } from "../../src/policy/table/addresses.ts";
 import type { Subject } from "../../src/policy/table/subject.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
@@ -36,7 +36,7 @@ export class CaseRun {
   readonly #case: FuzzCase;
   readonly #tables: RuleTable[];
   readonly #evaluate: Evaluate;
-  readonly #state: WorkloadState;
+  readonly #state: EvaluatorState;
   readonly #counters: ExpectedCounters = new Map();
   readonly #reasons = new Map<string, number>();
   #table: RuleTable;

@@ -4,7 +4,7 @@ import type { Packet } from "../../src/policy/packet/packet.ts";
 import { evaluate, type PacketContext } from "../../src/policy/reference/evaluate.ts";
 import { isIcmpError, quotedEnds, type SocketFacts } from "../../src/policy/reference/flows.ts";
 import { isNeighbourDiscovery } from "../../src/policy/reference/link-control.ts";
-import type { Flow, WorkloadState } from "../../src/policy/reference/state.ts";
+import type { EvaluatorState, Flow } from "../../src/policy/reference/state.ts";
 import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/table/tables.ts";
 import type { Evaluate } from "./compare.ts";
 
@@ -49,7 +49,7 @@ function asKernel(context: PacketContext): PacketContext {
 }
 
 /** Of a later fragment's datagram, whoever sent the first one. */
-function senderOfFirst({ fragments }: WorkloadState, packet: Packet): string | undefined {
+function senderOfFirst({ fragments }: EvaluatorState, packet: Packet): string | undefined {
   if (packet.kind !== "ip" || packet.fragment?.part !== "later") return undefined;
   const datagram = ` ${packet.source} ${packet.destination} ${packet.protocol} ${packet.fragment.identification}`;
   const key = [...fragments.keys()].find((known) => known.startsWith("egress ") && known.endsWith(datagram));
@@ -65,9 +65,9 @@ const flipped = (rule: NameRule): NameRule => ({
   belowConnect: rule.exactConnect,
 });
 
-const flowsBefore = new WeakMap<WorkloadState["flows"], [string, Flow][]>();
+const flowsBefore = new WeakMap<EvaluatorState["flows"], [string, Flow][]>();
 
-function rememberFlows({ flows }: WorkloadState): void {
+function rememberFlows({ flows }: EvaluatorState): void {
   if (flows.size === 0) for (const [key, flow] of flowsBefore.get(flows) ?? []) flows.set(key, flow);
 }
 

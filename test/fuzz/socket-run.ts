@@ -6,7 +6,7 @@ import { evaluate } from "../../src/policy/reference/evaluate.ts";
 import { evaluateReceiver } from "../../src/policy/reference/evaluate-receiver.ts";
 import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
 import * as sockets from "../../src/policy/reference/sockets.ts";
-import { createState, type WorkloadState } from "../../src/policy/reference/state.ts";
+import { createState, type EvaluatorState } from "../../src/policy/reference/state.ts";
 import { formatIp, parseIp } from "../../src/policy/table/addresses.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
@@ -55,7 +55,7 @@ export class SocketRun {
   readonly #tables: RuleTable[];
   readonly #judge: SocketJudge;
   readonly #sockets: WorkloadSockets;
-  readonly #state: WorkloadState;
+  readonly #state: EvaluatorState;
   readonly #counters: ExpectedCounters = new Map();
   readonly #reasons = new Map<string, number>();
   readonly #peers = new Peers();

@@ -9,7 +9,7 @@ import { EPOCHS, ProcessFlag, SocketFlag, type SocketOwner } from "../../src/gen
 import { closeFd, interfaceIndex } from "../../src/node-agent/ffi/libc.ts";
 import { inNetworkNamespace } from "../../src/node-agent/ffi/namespaces.ts";
 import { attachClassifiers, detachClassifiers } from "../../src/node-agent/kernel/links/classifiers.ts";
-import { attach, type Link } from "../../src/node-agent/kernel/links/links.ts";
+import { attach, type BpfLink } from "../../src/node-agent/kernel/links/links.ts";
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
@@ -57,7 +57,7 @@ export class LiveRig implements Disposable {
   readonly rig: ClassifierRig;
   readonly insideIfindex: number;
   readonly #objects: BpfObject[] = [];
-  readonly #links: Link[] = [];
+  readonly #links: BpfLink[] = [];
   readonly #node: number;
   readonly #workload: number;
   readonly #netnsInum: number;

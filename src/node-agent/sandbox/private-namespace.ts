@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { PortcullisError } from "../../api/errors.ts";
 import { causeText, InternalError } from "../../api/errors.ts";
 import { addBoundNamespace, boundNamespaceInum, ownNamespaceInum } from "../discovery/namespaces/bound-namespaces.ts";
-import { NamespaceObserver } from "../discovery/namespaces/namespace-observer.ts";
+import { NamespaceInspector } from "../discovery/namespaces/namespace-inspector.ts";
 import { endNamespaceProcesses } from "../discovery/namespaces/namespace-processes.ts";
 import { formatResolvConf, type ResolverConfiguration, searchDomains } from "../discovery/resolv-conf.ts";
 import { readResolvConf } from "../discovery/resolv-conf-file.ts";
@@ -209,9 +209,9 @@ function describe(
 ): Workload {
   const netnsInum = boundNamespaceInum(netnsPath);
   if (netnsInum === null) throw new InternalError(`no network namespace is bound to ${netnsPath}, just made`);
-  const observer = new NamespaceObserver(name, netnsPath, netnsInum);
+  const observer = new NamespaceInspector(name, netnsPath, netnsInum);
   try {
-    const { nsid, interfaces, problems } = observer.observe(own, listLinks(own));
+    const { nsid, interfaces, problems } = observer.inspect(own, listLinks(own));
     const [problem] = problems;
     if (problem !== undefined) throw problem;
     const { inside4, ipv6 } = addresses;

@@ -1,6 +1,6 @@
 /** Copies of what the operator reads of the cluster. */
 import type { KubeConnection } from "../../kube/connection.ts";
-import { Informer, type InformerObserver } from "../../kube/informer.ts";
+import { Informer, type InformerMeter } from "../../kube/informer.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { BudgetLimits } from "../profiles/budget.ts";
 import { ProfileThread } from "../profiles/thread.ts";
@@ -33,7 +33,7 @@ export interface ClusterOptions {
   budget: BudgetLimits;
   /** MiB of JavaScript heap for profiles and their compilation. */
   profilesHeap: number;
-  observer?: InformerObserver;
+  meter?: InformerMeter;
   log: Logger;
 }
 
@@ -44,8 +44,8 @@ export class Cluster {
   readonly services: Informer<ServiceRecord>;
   readonly slices: Informer<SliceRecord>;
 
-  constructor(connection: KubeConnection, { budget, profilesHeap, log, observer }: ClusterOptions) {
-    const common = { log, ...(observer ? { observer } : {}) };
+  constructor(connection: KubeConnection, { budget, profilesHeap, log, meter }: ClusterOptions) {
+    const common = { log, ...(meter ? { meter } : {}) };
     this.profiles = new ProfileThread({ origin: connection.origin, budget, heap: profilesHeap, ...common });
     this.pods = new Informer(connection, { ...common, kind: PODS, fieldSelector: LIVE_PODS, transform: podRecord });
     this.namespaces = new Informer(connection, {

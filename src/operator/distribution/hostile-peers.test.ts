@@ -49,7 +49,7 @@ async function serve(reviewMilliseconds = 5) {
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
     nodes: () => 1,
-    observer: {
+    meter: {
       connection: (result) => counts.results.set(result, (counts.results.get(result) ?? 0) + 1),
       sent: nothing,
       acknowledged: nothing,

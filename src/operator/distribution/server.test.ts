@@ -51,7 +51,7 @@ function serverWith(tls: { certificateFile: string; keyFile: string }, log = sil
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,
     nodes: () => 1,
-    observer: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
+    meter: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
     log,
   });
   servers.push(server);

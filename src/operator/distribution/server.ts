@@ -27,9 +27,9 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { TokenBuckets } from "../../timing/token-buckets.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
-import { Gate } from "./gate.ts";
 import { ReviewQueue } from "./review-queue.ts";
-import { type AgentStream, Session, type SessionObserver } from "./session.ts";
+import { Semaphore } from "./semaphore.ts";
+import { type AgentStream, Session, type SessionMeter } from "./session.ts";
 
 /** An agent, to who would look at pods of its node. */
 export interface WatchableAgent {
@@ -47,7 +47,7 @@ export interface AgentWatchers {
   observed(node: string, observations: Observations): void;
 }
 
-export interface DistributionObserver extends SessionObserver {
+export interface DistributionMeter extends SessionMeter {
   connection(result: "accepted" | "unauthenticated" | "denied" | "not_leader" | "busy" | "failed"): void;
 }
 
@@ -66,7 +66,7 @@ export interface DistributionOptions {
   isPlanning: () => boolean;
   /** How many nodes there are that should have an agent. */
   nodes: () => number;
-  observer: DistributionObserver;
+  meter: DistributionMeter;
   /** A connection was not taken, or ended again. */
   onDropped?: (reason: DropReason) => void;
   log: Logger;
@@ -103,7 +103,7 @@ export class DistributionServer {
   /** By node: one that has not said hello yet. */
   readonly #waiting = new Map<string, Session>();
   readonly #arrivals = new TokenBuckets(ARRIVALS.burst, ARRIVALS.perSecond);
-  readonly #fullStates = new Gate(FULL_STATES, FULL_STATE_MS);
+  readonly #fullStates = new Semaphore(FULL_STATES, FULL_STATE_MS);
   readonly #reviews = new ReviewQueue();
   readonly #limits: ConnectionLimits;
   readonly #listener = net.createServer({ noDelay: true });
@@ -207,7 +207,7 @@ export class DistributionServer {
   }
 
   async #connect(stream: AgentStream, peer: string): Promise<void> {
-    const { observer, authentication, log } = this.#options;
+    const { meter, authentication, log } = this.#options;
     try {
       const elsewhere = this.#elsewhere();
       if (elsewhere !== null) throw elsewhere;
@@ -223,7 +223,7 @@ export class DistributionServer {
         cause instanceof StreamRefusal
           ? cause
           : new StreamRefusal(GrpcStatus.INTERNAL, `the operator failed: ${causeText(cause)}`, { cause });
-      observer.connection(resultOf(refusal));
+      meter.connection(resultOf(refusal));
       // A flood is not to become one of lines.
       const level = refusal.status === GrpcStatus.RESOURCE_EXHAUSTED ? "debug" : "warn";
       log[level]({ peer, reason: refusal.message }, "an agent was not let in");
@@ -237,12 +237,12 @@ export class DistributionServer {
 
   /** Of a node one stream at a time may wait to say hello: each costs memory, and a token may be stolen. */
   #accept(stream: AgentStream, node: string, peer: string): void {
-    const { version, records, watchers, wanted, isPlanning, nodes, observer, log } = this.#options;
+    const { version, records, watchers, wanted, isPlanning, nodes, meter, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
       version,
       records,
-      observer,
+      meter,
       wanted: () => wanted(node),
       isPlanning,
       agents: () => Math.max(nodes(), this.#sessions.size),
@@ -274,7 +274,7 @@ export class DistributionServer {
     this.#sessions.set(node, session);
     before?.refuse(replaced(node));
     this.#options.watchers.connected(node, { version, observes, watch: (watches) => session.watch(watches) });
-    this.#options.observer.connection("accepted");
+    this.#options.meter.connection("accepted");
     this.#options.log.info({ node, peer }, "an agent has connected");
   }
 

@@ -27,14 +27,14 @@ import { steadyNow } from "../../timing/steady-time.ts";
 import { TokenBucket } from "../../timing/token-bucket.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
-import type { Gate } from "./gate.ts";
 import { checkHello, ProtocolRefusal } from "./hello.ts";
 import { sizeOf } from "./revision.ts";
+import type { Semaphore } from "./semaphore.ts";
 
 export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
 
 /** What a session tells of itself. */
-export interface SessionObserver {
+export interface SessionMeter {
   sent(isFull: boolean, bytes: number): void;
   acknowledged(seconds: number): void;
   refused(): void;
@@ -49,12 +49,12 @@ export interface SessionOptions {
   /** What the node is to have now; its bindings never change. */
   wanted: () => NodeState;
   /** Full states are large: they are under way to so many agents at a time. */
-  fullStates: Gate;
+  fullStates: Semaphore;
   /** More changes are being worked out. */
   isPlanning: () => boolean;
   /** How many agents there are to be. */
   agents: () => number;
-  observer: SessionObserver;
+  meter: SessionMeter;
   /** The agent has said who it is, and it may be that. */
   onHello: (hello: Hello) => void;
   onObservations: (observations: Observations) => void;
@@ -177,13 +177,13 @@ export class Session {
 
   /** What one agent has sent ends its own stream, whatever is wrong with it. */
   #failed(kind: string, cause: unknown): void {
-    const { node, log, observer, records } = this.#options;
+    const { node, log, meter, records } = this.#options;
     if (cause instanceof StreamRefusal) {
       if (cause instanceof ProtocolRefusal) records.turnedAway(node, cause.message);
       this.refuse(cause);
       return;
     }
-    observer.badMessage(kind);
+    meter.badMessage(kind);
     if (cause instanceof BadMessageError) {
       log.warn({ node, code: cause.code, reason: cause.message }, "an agent has sent a message that cannot be");
       this.refuse(new StreamRefusal(GrpcStatus.INVALID_ARGUMENT, `${cause.code}: ${cause.message}`, { cause }));
@@ -266,7 +266,7 @@ export class Session {
     this.#answered();
     this.#refusals = 0;
     this.#held = heldAfter(state);
-    this.#options.observer.acknowledged((steadyNow() - since) / 1000);
+    this.#options.meter.acknowledged((steadyNow() - since) / 1000);
     this.#options.records.acknowledged(this.node, state.bindings);
     if (this.#dirtySince !== null) this.#sendLater(0);
   }
@@ -276,7 +276,7 @@ export class Session {
     this.#answered();
     this.#held = NOTHING;
     this.#dirtySince ??= steadyNow();
-    this.#options.observer.refused();
+    this.#options.meter.refused();
     // The two sides disagree on what is held: that is mended by a full state, and no fault of anybody's profile.
     const isDisagreement = refusal.code === STATE_HASH_CODE && this.#refusals === 0;
     if (!isDisagreement) this.#options.records.refused(this.node, refusal);
@@ -304,7 +304,7 @@ export class Session {
 
   #send(): void {
     if (this.#ended || this.#underWay !== null || this.#dirtySince === null) return;
-    const { wanted, observer, records } = this.#options;
+    const { wanted, meter, records } = this.#options;
     // The tables of the moment: they may be forgotten while this is under way.
     const state = exactly(wanted());
     this.#revision += 1n;
@@ -316,7 +316,7 @@ export class Session {
     if (this.#overdue !== null) clearTimeout(this.#overdue);
     this.#overdue = setTimeout(() => records.overdue(this.node), ANSWER_MS + LATE_MS);
     for (const message of messages) this.#write({ case: "state", value: message });
-    observer.sent(
+    meter.sent(
       this.#held.bindings === null,
       messages.reduce((sum, message) => sum + sizeOf(message), 0),
     );

@@ -1,6 +1,6 @@
 /** The controllers that keep the plan in line with the cluster: profiles, pods, policies. */
 import { setTimeout as wait } from "node:timers/promises";
-import { Controller, type ControllerObserver } from "../../kube/controller.ts";
+import { Controller, type ControllerMeter } from "../../kube/controller.ts";
 import { splitKey } from "../../kube/resources.ts";
 import { DEFAULT_BACKOFF, WorkQueue } from "../../kube/work-queue.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -14,7 +14,7 @@ export interface PlanLoopOptions extends PlanOptions {
   onProfileSeen?: (profile: StoredProfile) => void;
   /** Holds profiles that disappear in numbers; null: none is held. */
   deletions: DeletionGuard | null;
-  observer?: ControllerObserver;
+  meter?: ControllerMeter;
 }
 
 /** Policies that are being compiled at once: the next is there when one is done, and none waits for long behind many. */
@@ -33,8 +33,8 @@ export class PlanLoop {
     const queues = { profiles: turnsOfNamespaces(), pods: turnsOfNamespaces(), policies: turnsOfNamespaces() };
     this.plan = new Plan(options, queues);
     const { planner } = this.plan;
-    const { log, observer } = options;
-    const common = { log, ...(observer ? { observer } : {}) };
+    const { log, meter } = options;
+    const common = { log, ...(meter ? { meter } : {}) };
     const profile = (key: string) => this.#reconcileProfile(key);
     const pod = (key: string) => planner.reconcilePod(key);
     const policy = (key: string) => planner.reconcilePolicy(key);

@@ -5,7 +5,7 @@
 import { Worker } from "node:worker_threads";
 import { causeText, PortcullisError } from "../../api/errors.ts";
 import type { ConnectionOrigin } from "../../kube/connection.ts";
-import type { InformerObserver } from "../../kube/informer.ts";
+import type { InformerMeter } from "../../kube/informer.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { Backoff } from "../../timing/backoff.ts";
 import { SECURITY_PROFILES } from "../cluster/kinds.ts";
@@ -27,7 +27,7 @@ export interface ProfileThreadOptions {
   /** MiB of JavaScript heap that the thread may have. */
   heap: number;
   log: Logger;
-  observer?: InformerObserver;
+  meter?: InformerMeter;
   /** The thread has ended unasked. */
   onEnded?: () => void;
 }
@@ -170,10 +170,10 @@ export class ProfileThread {
         this.#tellState(message.state);
         return;
       case "watchBroke":
-        this.#options.observer?.watchBroke(this.plural);
+        this.#options.meter?.watchBroke(this.plural);
         return;
       case "wentBack":
-        this.#options.observer?.wentBack(this.plural);
+        this.#options.meter?.wentBack(this.plural);
         return;
       case "log":
         this.#log(message.line);

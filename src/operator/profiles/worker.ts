@@ -60,7 +60,7 @@ class ProfileWorker {
       log,
       transform: profileMetadata,
       isSame: isSameRevision,
-      observer: {
+      meter: {
         listed: () => {},
         watchBroke: () => post({ type: "watchBroke" }),
         wentBack: () => post({ type: "wentBack" }),

@@ -6,7 +6,7 @@ import { PortcullisError } from "../../api/errors.ts";
 import type { Weakness } from "../../api/pods/weaknesses.ts";
 import { applyStatus } from "../../kube/apply.ts";
 import type { KubeConnection } from "../../kube/connection.ts";
-import { Controller, type ControllerObserver } from "../../kube/controller.ts";
+import { Controller, type ControllerMeter } from "../../kube/controller.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import { TokenBucket } from "../../timing/token-bucket.ts";
@@ -44,7 +44,7 @@ export interface StatusWriterOptions {
   onUnjudged?: (pods: Folded["unjudged"]) => void;
   /** The first time that a generation is in force everywhere. */
   onEnforced?: (seconds: number) => void;
-  observer?: ControllerObserver;
+  meter?: ControllerMeter;
   log: Logger;
 }
 
@@ -94,7 +94,7 @@ export class StatusWriter {
       name: "status",
       workers: WORKERS,
       log: options.log,
-      ...(options.observer ? { observer: options.observer } : {}),
+      ...(options.meter ? { meter: options.meter } : {}),
       reconcile: (key) => this.#reconcile(key),
     });
     this.#resync = setInterval(() => this.enqueueAll(), RESYNC_MS);

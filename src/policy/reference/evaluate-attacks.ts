@@ -7,7 +7,7 @@ import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import { bytesToNumber } from "../table/prefixes.ts";
 import { icmpv6Type, isNeighbourDiscovery, ND } from "./link-control.ts";
 import { isFromKernel, type Sender } from "./provenance.ts";
-import type { WorkloadState } from "./state.ts";
+import type { EvaluatorState } from "./state.ts";
 
 /** ICMPv6 types. */
 const REDIRECT = 137;
@@ -20,7 +20,7 @@ const DHCP_CLIENT = 68;
 const DHCP_SERVER = 67;
 
 /** ARP whose sender is not the workload itself, or that claims one of its addresses from outside. */
-export function arpAttack(attacks: Attack[], state: WorkloadState, packet: ArpPacket, sender: Sender): Reason | null {
+export function arpAttack(attacks: Attack[], state: EvaluatorState, packet: ArpPacket, sender: Sender): Reason | null {
   if (!attacks.includes("arp-spoofing") || isFromKernel(sender, packet)) return null;
   // Its own announcements may come back to it.
   if (sender.direction === "ingress") {
@@ -33,7 +33,7 @@ export function arpAttack(attacks: Attack[], state: WorkloadState, packet: ArpPa
 }
 
 /** What a workload sends under an address that is not its own. */
-export function ipAttack(attacks: Attack[], state: WorkloadState, packet: IpPacket, sender: Sender): Reason | null {
+export function ipAttack(attacks: Attack[], state: EvaluatorState, packet: IpPacket, sender: Sender): Reason | null {
   if (sender.direction === "ingress" || isFromKernel(sender, packet)) return null;
   if (attacks.includes("ndp-spoofing") && isForgedNeighbour(state, packet)) return "NdpSpoofing";
   if (attacks.includes("ip-spoofing") && !isOwnSource(state, packet)) return "IpSpoofing";
@@ -41,7 +41,7 @@ export function ipAttack(attacks: Attack[], state: WorkloadState, packet: IpPack
 }
 
 /** A host that has no address yet may send discovery, multicast reports (RFC 3810) and DHCP without one. */
-function isOwnSource(state: WorkloadState, packet: IpPacket): boolean {
+function isOwnSource(state: EvaluatorState, packet: IpPacket): boolean {
   if (state.addresses.has(packet.source)) return true;
   if (packet.family === "ipv6") {
     const isReport = icmpv6Type(packet) === MULTICAST_REPORT;
@@ -57,7 +57,7 @@ function isOwnSource(state: WorkloadState, packet: IpPacket): boolean {
 }
 
 /** What only routers say, a solicitation or advertisement from somebody else's address, or an advertisement of one. */
-function isForgedNeighbour(state: WorkloadState, packet: IpPacket): boolean {
+function isForgedNeighbour(state: EvaluatorState, packet: IpPacket): boolean {
   const type = icmpv6Type(packet);
   if (type === ND.routerAdvertisement || type === REDIRECT) return true;
   if (type !== ND.solicitation && type !== ND.advertisement) return false;

@@ -6,7 +6,7 @@ import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
 import type { RuleTable } from "../table/tables.ts";
 import { type DnsMessage, MESSAGE_MAX, mayContinue, OPCODE, parseDns, readAnswers, readCarried } from "./dns.ts";
 import { connectsTo, judgeQuestion, reportedReason } from "./rights.ts";
-import { type Flow, learn, learnerKey, type Query, type StreamPosition, type WorkloadState } from "./state.ts";
+import { type EvaluatorState, type Flow, learn, learnerKey, type Query, type StreamPosition } from "./state.ts";
 
 const HEADER_LENGTH = 12;
 /** Of the subjects of a flow, so many profit from what they ask; a former user of the socket that is one more does not. */
@@ -44,7 +44,7 @@ interface Judgement {
 }
 
 /** Judges every message of the packet; the first that fails gives the reason. */
-export function judgeDns(state: WorkloadState, dns: DnsPacket): Reason {
+export function judgeDns(state: EvaluatorState, dns: DnsPacket): Reason {
   const { packet } = dns;
   if (packet.tcp !== null) return judgeSegment(state, dns, packet.tcp.sequence);
   for (const bytes of datagramsOf(packet)) {
@@ -65,7 +65,7 @@ function datagramsOf({ payload, segments, segmentSize = 0 }: IpPacket): Uint8Arr
  * Judges the messages of a TCP segment. What belongs to a message that began in an earlier segment and is not awaited, or
  * was seen before, is skipped; a gap before the segment cannot be.
  */
-function judgeSegment(state: WorkloadState, dns: DnsPacket, sequence: number): Reason {
+function judgeSegment(state: EvaluatorState, dns: DnsPacket, sequence: number): Reason {
   const { flow, direction } = dns;
   const size = dns.packet.payload.length;
   const position = { ...(flow.dnsStream[direction] ?? beginning(sequence)) };
@@ -99,7 +99,7 @@ function skipMessage(position: StreamPosition): void {
 }
 
 /** Judges the messages from `offset` on and moves `position` behind them. */
-function judgeMessages(state: WorkloadState, dns: DnsPacket, position: StreamPosition, offset: number): Reason {
+function judgeMessages(state: EvaluatorState, dns: DnsPacket, position: StreamPosition, offset: number): Reason {
   const { payload } = dns.packet;
   const take = (bytes: number) => {
     const taken = payload.subarray(offset, offset + bytes);
@@ -133,7 +133,7 @@ function judgeMessages(state: WorkloadState, dns: DnsPacket, position: StreamPos
 }
 
 /** Who began the flow asks, and the other side answers. */
-function judgeMessage(state: WorkloadState, dns: DnsPacket, whole: Message): Judgement {
+function judgeMessage(state: EvaluatorState, dns: DnsPacket, whole: Message): Judgement {
   const { bytes } = whole;
   const message = { ...whole, bytes: bytes.subarray(0, MESSAGE_MAX), cut: whole.cut || bytes.length > MESSAGE_MAX };
   const parsed = parseDns(message.bytes);
@@ -152,7 +152,7 @@ function judgeMessage(state: WorkloadState, dns: DnsPacket, whole: Message): Jud
 }
 
 /** A question that goes out, allowed or merely watched, is remembered until its time is up. */
-function judgeQuery(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, message: Message): Judgement {
+function judgeQuery(state: EvaluatorState, dns: DnsPacket, parsed: DnsMessage, message: Message): Judgement {
   const { flow, table } = dns;
   // Of an update over TCP, which may be long, as much is needed as tells its zone.
   const isBeginning = message.cut && parsed.opcode !== OPCODE.query && dns.packet.tcp !== null;
@@ -182,7 +182,7 @@ function judgeQuery(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, me
  * An answer counts if its question was asked: by this flow, with this id, name and type, and not long ago. What nobody
  * asked for is an attack if the profile lists it. What the workload answers to others teaches nothing.
  */
-function judgeResponse(state: WorkloadState, dns: DnsPacket, parsed: DnsMessage, message: Message): Judgement {
+function judgeResponse(state: EvaluatorState, dns: DnsPacket, parsed: DnsMessage, message: Message): Judgement {
   if (dns.flow.direction === "ingress") return { reason: "Allowed", isAwaited: false };
   const query = state.queries.get(queryKey(dns.flowKey, parsed));
   if (query === undefined || !isAnswerTo(query, parsed, dns.time)) {

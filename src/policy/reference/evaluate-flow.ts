@@ -13,11 +13,11 @@ import { beginsConnection, flowKeyOf, initiatorOf, isDnsFlow, isStateful, servic
 import { isLinkControl } from "./link-control.ts";
 import { isCookieAnswer, isKernelReply, type Sender } from "./provenance.ts";
 import { judgeApplication, judgeLayers, reportedReason, rightsOf } from "./rights.ts";
-import { type Flow, learnerKey, type Rights, type WorkloadState } from "./state.ts";
+import { type EvaluatorState, type Flow, learnerKey, type Rights } from "./state.ts";
 
 /** One packet's circumstances: everything that its judgement depends on beside its bytes. */
 export interface Case extends Sender {
-  state: WorkloadState;
+  state: EvaluatorState;
   table: RuleTable;
   time: number;
 }

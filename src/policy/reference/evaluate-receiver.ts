@@ -12,7 +12,7 @@ import { judgeOwnersApplication } from "./evaluate-flow.ts";
 import { flowKeyOf, servicePort, tupleOf } from "./flows.ts";
 import { judgeLayers, reportedReason, rightsOf } from "./rights.ts";
 import { ownersOf, type Socket } from "./sockets.ts";
-import { type Flow, learnerKey, type Rights, type WorkloadState } from "./state.ts";
+import { type EvaluatorState, type Flow, learnerKey, type Rights } from "./state.ts";
 
 /** What a packet may be refused for where it is received. */
 export interface Receipt {
@@ -26,7 +26,7 @@ export interface Receipt {
  * @returns what is counted of it; null for what goes without saying
  */
 export function evaluateReceiver(
-  state: WorkloadState,
+  state: EvaluatorState,
   table: RuleTable,
   packet: IpPacket,
   receiver: Socket,
@@ -40,7 +40,7 @@ export function evaluateReceiver(
 }
 
 function judgeReceipt(
-  state: WorkloadState,
+  state: EvaluatorState,
   table: RuleTable,
   packet: IpPacket,
   receiver: Socket,
@@ -77,7 +77,7 @@ function judgeTakeover(table: RuleTable, flow: Flow, found: { reason: Reason; ri
 }
 
 function judgeOwners(
-  state: WorkloadState,
+  state: EvaluatorState,
   table: RuleTable,
   packet: IpPacket,
   receiver: Socket,

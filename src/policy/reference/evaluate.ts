@@ -15,7 +15,7 @@ import { flowKeyOf, isForGroup, isIcmpError, isStateful, quotedEnds, type Socket
 import { answersNobody, rememberRequest } from "./kernel-answer.ts";
 import { isArpSound, isLinkArp } from "./link-control.ts";
 import { isFromKernel } from "./provenance.ts";
-import type { Flow, Rights, WorkloadState } from "./state.ts";
+import type { EvaluatorState, Flow, Rights } from "./state.ts";
 
 /** What is known about a packet beside its bytes. */
 export interface PacketContext {
@@ -55,7 +55,7 @@ interface Finding {
  * @param time seconds on a clock that only goes forward.
  */
 export function evaluate(
-  state: WorkloadState,
+  state: EvaluatorState,
   table: RuleTable,
   packet: Packet,
   context: PacketContext,

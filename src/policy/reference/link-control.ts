@@ -7,7 +7,7 @@ import type { ArpPacket, IpPacket } from "../packet/packet.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import type { RuleTable } from "../table/tables.ts";
 import { isFromKernel, isIgmp, type Sender } from "./provenance.ts";
-import type { WorkloadState } from "./state.ts";
+import type { EvaluatorState } from "./state.ts";
 
 /** ICMPv6 types. */
 export const ND = { routerSolicitation: 133, routerAdvertisement: 134, solicitation: 135, advertisement: 136 } as const;
@@ -39,7 +39,7 @@ export function isArpSound({ padding }: ArpPacket, { direction }: Sender): boole
 }
 
 /** ARP of the kernel; and requests, answers and announcements that it may hear. */
-export function isLinkArp(state: WorkloadState, packet: ArpPacket, sender: Sender): boolean {
+export function isLinkArp(state: EvaluatorState, packet: ArpPacket, sender: Sender): boolean {
   if (sender.direction === "egress") return isFromKernel(sender, packet);
   const isAnnouncement = packet.sender === packet.target;
   return packet.operation === ARP_REQUEST || isAnnouncement || state.addresses.has(packet.target);

@@ -8,7 +8,7 @@ import { EMPTY_RULESET } from "../table/rulesets.ts";
 import type { Subject } from "../table/subject.ts";
 import type { BlockMask, RuleTable } from "../table/tables.ts";
 import type { Application } from "./applications.ts";
-import { learnedKey, learnerKey, type Rights, type WorkloadState } from "./state.ts";
+import { type EvaluatorState, learnedKey, learnerKey, type Rights } from "./state.ts";
 
 /** What the layers up to L4 look at. `port` is the service's: remote for egress, local for ingress. */
 export interface Destination {
@@ -34,7 +34,7 @@ export function rightsOf(table: RuleTable, subject: Subject | null, direction: D
 
 /** Narrows the mask layer by layer (L3, peer, L4) and says where it became empty. */
 export function judgeLayers(
-  state: WorkloadState,
+  state: EvaluatorState,
   rights: Rights,
   destination: Destination,
   time: number,
@@ -54,7 +54,7 @@ export function judgeLayers(
 }
 
 /** Blocks of which an unexpired learned name of the address may be connected to. */
-export function learnedMask(state: WorkloadState, rights: Rights, remote: Address, time: number): BlockMask {
+export function learnedMask(state: EvaluatorState, rights: Rights, remote: Address, time: number): BlockMask {
   const names = state.learned.get(learnedKey(learnerKey(rights), remote)) ?? [];
   const masks = names
     .filter((known) => known.expires > time)

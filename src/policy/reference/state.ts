@@ -92,7 +92,7 @@ export const DEFAULT_EVALUATOR_SETTINGS: EvaluatorSettings = {
 /** Pending: profiles not known yet. Unrestricted: known, and none selects it. */
 export type PolicyState = "pending" | "restricted" | "unrestricted";
 
-export interface WorkloadState {
+export interface EvaluatorState {
   policyState: PolicyState;
   addresses: Set<Address>;
   /** Of the interfaces inside the workload; lower-case text with colons. */
@@ -115,7 +115,7 @@ export function createState(workload: {
   macs: string[];
   policyState?: PolicyState;
   settings?: Partial<EvaluatorSettings>;
-}): WorkloadState {
+}): EvaluatorState {
   return {
     policyState: workload.policyState ?? "restricted",
     addresses: new Set(workload.addresses),
@@ -144,7 +144,7 @@ export function learnedKey(learner: string, address: Address): string {
 export const LEARNED_NAMES_MAX = 4;
 
 /** Remembers that `name` resolved to `address`: in its own slot, a free one, or that of the name that expires first. */
-export function learn(state: WorkloadState, learner: string, address: Address, fresh: LearnedName): void {
+export function learn(state: EvaluatorState, learner: string, address: Address, fresh: LearnedName): void {
   // The root has no addresses.
   if (fresh.name === "") return;
   const key = learnedKey(learner, address);

@@ -15,7 +15,7 @@ import type { UnresolvedWorkload, Workload, WorkloadListener, WorkloadSnapshot, 
 import { workloadKey } from "../workload.ts";
 import { boundNamespaceInum, namespacePath, ownNamespaceInum } from "./bound-namespaces.ts";
 import type { NamedNamespace } from "./namespace-argument.ts";
-import { NamespaceObserver } from "./namespace-observer.ts";
+import { NamespaceInspector } from "./namespace-inspector.ts";
 
 export interface NamedNamespacesOptions {
   /** Called with what went wrong while looking; the last state stays, and the next look tries again. */
@@ -32,7 +32,7 @@ const REFRESH_INTERVAL = 5000;
 /** What is known of one named namespace: the workload, or why it is none. */
 interface Entry {
   readonly named: NamedNamespace;
-  observer: NamespaceObserver | null;
+  inspector: NamespaceInspector | null;
   state: Workload | WorkloadError;
 }
 
@@ -54,7 +54,7 @@ export class NamedNamespaces implements WorkloadSource, Disposable {
    */
   constructor(namespaces: readonly NamedNamespace[], options: NamedNamespacesOptions) {
     refuseRepetition(namespaces);
-    this.#entries = namespaces.map((named) => ({ named, observer: null, state: absent(named) }));
+    this.#entries = namespaces.map((named) => ({ named, inspector: null, state: absent(named) }));
     this.#options = options;
     this.#watch = new RouteWatch(null, ROUTE_GROUP.LINK);
     this.#connection = new RouteConnection();
@@ -108,22 +108,22 @@ export class NamedNamespaces implements WorkloadSource, Disposable {
 
   #stale(): boolean {
     // Each watch is asked, so that none of them keeps what it has to say for the next time.
-    const watches = this.#entries.map(({ observer }) => observer?.changed() ?? false);
+    const watches = this.#entries.map(({ inspector }) => inspector?.changed() ?? false);
     const heard = this.#watch.changed() || watches.includes(true);
     if (heard || performance.now() - this.#refreshed >= (this.#options.refreshInterval ?? REFRESH_INTERVAL))
       return true;
-    return this.#entries.some(({ named, observer }) => currentInum(named) !== (observer?.inum ?? null));
+    return this.#entries.some(({ named, inspector }) => currentInum(named) !== (inspector?.inum ?? null));
   }
 
   #look(entry: Entry, ownLinks: readonly Link[]): Workload | WorkloadError {
     const { named, state } = entry;
     try {
       const inum = currentInum(named);
-      if (inum !== (entry.observer?.inum ?? null)) release(entry);
+      if (inum !== (entry.inspector?.inum ?? null)) release(entry);
       if (inum === null) return remainder(state, ownLinks) ?? absent(named);
       if (inum === ownNamespaceInum()) return isOwn(named);
-      entry.observer ??= new NamespaceObserver(named.name, namespacePath(named.name), inum);
-      return this.#observe(named, entry.observer, ownLinks);
+      entry.inspector ??= new NamespaceInspector(named.name, namespacePath(named.name), inum);
+      return this.#inspect(named, entry.inspector, ownLinks);
     } catch (error) {
       const problem = unreadable(named, error);
       // Not to be able to look does not set free what is guarded.
@@ -131,15 +131,15 @@ export class NamedNamespaces implements WorkloadSource, Disposable {
     }
   }
 
-  #observe(named: NamedNamespace, observer: NamespaceObserver, ownLinks: readonly Link[]): Workload | WorkloadError {
-    const { problems, ...seen } = observer.observe(this.#connection, ownLinks);
+  #inspect(named: NamedNamespace, inspector: NamespaceInspector, ownLinks: readonly Link[]): Workload | WorkloadError {
+    const { problems, ...seen } = inspector.inspect(this.#connection, ownLinks);
     const [problem] = problems;
     if (seen.interfaces.length === 0 && problem !== undefined) return problem;
     return {
       ...named,
       ...seen,
       netnsPath: namespacePath(named.name),
-      netnsInum: observer.inum,
+      netnsInum: inspector.inum,
       ...resolverOf(named.name),
       containers: [],
       problems,
@@ -171,8 +171,8 @@ function remainder(state: Workload | WorkloadError, ownLinks: readonly Link[]): 
 
 /** Closes what looks into the namespace, which would keep it alive. What is known of it stays. */
 function release(entry: Entry): void {
-  entry.observer?.close();
-  entry.observer = null;
+  entry.inspector?.close();
+  entry.inspector = null;
 }
 
 function currentInum({ name }: NamedNamespace): number | null {

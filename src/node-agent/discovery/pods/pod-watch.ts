@@ -7,7 +7,7 @@ import type { RouteConnection } from "../../netlink/connection.ts";
 import { WorkloadError } from "../../netlink/errors.ts";
 import type { Link } from "../../netlink/links.ts";
 import { ownNamespaceInum } from "../namespaces/bound-namespaces.ts";
-import { NamespaceObserver } from "../namespaces/namespace-observer.ts";
+import { NamespaceInspector } from "../namespaces/namespace-inspector.ts";
 import type { Workload } from "../workload.ts";
 import { type ContainerCgroup, containerProcesses, type PodCgroups } from "./pod-cgroups.ts";
 import type { PodFacts } from "./pod-facts.ts";
@@ -51,7 +51,7 @@ export interface PodLook {
 
 export class PodWatch implements Disposable {
   readonly uid: string;
-  #observer: NamespaceObserver | null = null;
+  #inspector: NamespaceInspector | null = null;
   #witness: Witness | null = null;
   #searchDomains: string[] | null = null;
   readonly #files: PodFiles;
@@ -64,7 +64,7 @@ export class PodWatch implements Disposable {
 
   /** True if links or addresses in the pod have changed since the last call. */
   changed(): boolean {
-    return this.#observer?.changed() ?? false;
+    return this.#inspector?.changed() ?? false;
   }
 
   /**
@@ -78,9 +78,9 @@ export class PodWatch implements Disposable {
     if (facts?.hostNetwork === true) return this.#without(onHostNetwork(facts), true);
     const pid = this.#findWitness([...processes.values()].flat());
     if (pid === null) return this.#without(starting(this.uid, facts), false);
-    const observed = this.#observe(pid, node);
-    if (observed instanceof WorkloadError) return { state: observed, settled: false };
-    const { problems, ...seen } = observed;
+    const inspected = this.#inspect(pid, node);
+    if (inspected instanceof WorkloadError) return { state: inspected, settled: false };
+    const { problems, ...seen } = inspected;
     const isMade = this.#files.mounts(pid)?.hasOwnRoot ?? false;
     if (isMade) this.#searchDomains ??= this.#files.searchDomains(pid);
     const containers = this.#containersOf(processes, facts);
@@ -91,7 +91,7 @@ export class PodWatch implements Disposable {
         ...seen,
         podUid: this.uid,
         netnsPath: `/proc/${pid}/ns/net`,
-        netnsInum: this.#observer?.inum ?? 0,
+        netnsInum: this.#inspector?.inum ?? 0,
         searchDomains: this.#searchDomains,
         resolvers: [],
         containers: containers.known,
@@ -102,8 +102,8 @@ export class PodWatch implements Disposable {
   }
 
   close(): void {
-    this.#observer?.close();
-    this.#observer = null;
+    this.#inspector?.close();
+    this.#inspector = null;
   }
 
   [Symbol.dispose](): void {
@@ -140,9 +140,9 @@ export class PodWatch implements Disposable {
       return inum === null || inum === own ? [] : [{ pid, start, inum }];
     });
     // The namespace that was the pod's stays so while anybody is in it.
-    const found = candidates.find(({ inum }) => inum === this.#observer?.inum) ?? candidates[0];
+    const found = candidates.find(({ inum }) => inum === this.#inspector?.inum) ?? candidates[0];
     if (found === undefined) return null;
-    if (found.inum !== this.#observer?.inum) {
+    if (found.inum !== this.#inspector?.inum) {
       this.close();
       this.#searchDomains = null;
     }
@@ -151,13 +151,13 @@ export class PodWatch implements Disposable {
   }
 
   #isPresent({ pid, start }: Witness, pids: readonly number[]): boolean {
-    return pids.includes(pid) && processStart(pid) === start && processNetns(pid) === this.#observer?.inum;
+    return pids.includes(pid) && processStart(pid) === start && processNetns(pid) === this.#inspector?.inum;
   }
 
-  #observe(pid: number, node: NodeView) {
+  #inspect(pid: number, node: NodeView) {
     const path = `/proc/${pid}/ns/net`;
-    this.#observer ??= new NamespaceObserver(`of pod ${this.uid}`, path, statSync(path).ino);
-    const { problems, ...seen } = this.#observer.observe(node.connection, node.links);
+    this.#inspector ??= new NamespaceInspector(`of pod ${this.uid}`, path, statSync(path).ino);
+    const { problems, ...seen } = this.#inspector.inspect(node.connection, node.links);
     const [problem] = problems;
     return seen.interfaces.length === 0 && problem !== undefined ? problem : { ...seen, problems };
   }

@@ -9,7 +9,7 @@ import { findKernelType } from "../../ffi/libbpf.ts";
 import { listPins } from "../../kernel/bpffs.ts";
 import type { Finding } from "../../kernel/features/finding.ts";
 import { probeFunctionTracing, probeKprobes, probeLsm } from "../../kernel/features/program-probes.ts";
-import { attachPinned, detachPinned, type Link } from "../../kernel/links/links.ts";
+import { attachPinned, type BpfLink, detachPinned } from "../../kernel/links/links.ts";
 import type { BpfObject, LoadedProgram } from "../../kernel/objects.ts";
 import { ensureVethDriver } from "../../netlink/veth-driver.ts";
 
@@ -134,7 +134,7 @@ export class FunctionHooks implements Disposable {
   readonly missing: MissingJob[] = [];
   readonly #options: FunctionHookOptions;
   /** Links that go with this process. */
-  readonly #held: Link[] = [];
+  readonly #held: BpfLink[] = [];
 
   /** Attaches what the kernel takes, and removes what an earlier agent had instead. What there is must be known by now. */
   constructor(options: FunctionHookOptions) {
@@ -199,7 +199,7 @@ export class FunctionHooks implements Disposable {
       object,
       programs(object).filter((name) => !pattern.test(name)),
     );
-    const attached: { link: Link; pin: string }[] = [];
+    const attached: { link: BpfLink; pin: string }[] = [];
     const pins = listPins(links);
     if (!loaded.programs().some(({ name }) => pins.includes(name))) reset(job);
     try {

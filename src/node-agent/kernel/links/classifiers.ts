@@ -12,7 +12,7 @@ import { closeFd, listInterfaces } from "../../ffi/libc.ts";
 import type { TcHook } from "../../ffi/traffic-control.ts";
 import { attachFilter, createClsact, destroyClsact, detachFilter, TC_HOOK } from "../../ffi/traffic-control.ts";
 import { ensurePinFolder, listPins, removePin, removePinFolder } from "../bpffs.ts";
-import { detachPinned, Link, linkInfo } from "./links.ts";
+import { BpfLink, detachPinned, linkInfo } from "./links.ts";
 import type { TcFilter } from "./tc-filters.ts";
 import { listFilters } from "./tc-filters.ts";
 import { hasTcx } from "./tcx.ts";
@@ -132,7 +132,7 @@ function attachTcx(pinRoot: string, ifindex: number, hook: Hook, program: number
   detachPinned(path);
   ensurePinFolder(join(pinRoot, LINK_FOLDER));
   const label = `${hook.name} to interface ${ifindex}`;
-  using link = new Link(linkCreate(program, ifindex, hook.tcx, FLAG_BEFORE, label), hook.name);
+  using link = new BpfLink(linkCreate(program, ifindex, hook.tcx, FLAG_BEFORE, label), hook.name);
   link.pin(path);
 }
 

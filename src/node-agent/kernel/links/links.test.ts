@@ -9,7 +9,7 @@ import { u32, u64 } from "../codec.ts";
 import { BpfMap, perCpu } from "../maps.ts";
 import { BpfObject } from "../objects.ts";
 import { PinFolder, testObject } from "../testing/program-fixture.ts";
-import { attach, attachPinned, detachPinned, Link, runIterator } from "./links.ts";
+import { attach, attachPinned, BpfLink, detachPinned, runIterator } from "./links.ts";
 
 const pins = new PinFolder("links");
 after(() => pins[Symbol.dispose]());
@@ -64,12 +64,12 @@ for (const name of ["count_socket", "count_exec", "count_exit"]) {
   test(`${name}: a pinned link outlives its maker, and the next one replaces the program behind it`, () => {
     const path = join(pins.path, "links", name);
     attachPinned(object.program(name), path).close();
-    const pinned = new Link(openPin(path), name);
+    const pinned = new BpfLink(openPin(path), name);
     const before = pinned.info().programId;
     pinned.close();
     using next = BpfObject.load(testObject("kernel_api"), { pinRoot: pins.path });
     attachPinned(next.program(name), path).close();
-    using after = new Link(openPin(path), name);
+    using after = new BpfLink(openPin(path), name);
     assert.notEqual(after.info().programId, before);
     assert.ok(!existsSync(`${path}_new`));
     assert.equal(detachPinned(path), true);

@@ -75,7 +75,7 @@ export function linkInfo(fd: number, label = `fd ${fd}`): LinkInfo {
 }
 
 /** An attached program. Closing it detaches, unless it is pinned. */
-export class Link implements Disposable {
+export class BpfLink implements Disposable {
   readonly fd: number;
   readonly name: string;
   /** Whether it can be pinned. Kprobes on kernels before 5.15 cannot: they go with the process that has them open. */
@@ -118,10 +118,10 @@ export class Link implements Disposable {
  *   section's unless given)
  * @throws KernelError; MountError without cgroup v2; ObjectError for other types of program
  */
-export function attach(program: LoadedProgram, place?: string): Link {
+export function attach(program: LoadedProgram, place?: string): BpfLink {
   const label = `program ${program.name} (${program.section})`;
   if (program.type === PROGRAM_TYPE.KPROBE) return attachFunctionProbe(program, place ?? nameInSection(program));
-  return new Link(attachFd(program, place, label), program.name);
+  return new BpfLink(attachFd(program, place, label), program.name);
 }
 
 function attachFd(program: LoadedProgram, place: string | undefined, label: string): number {
@@ -141,12 +141,12 @@ function isTracing({ type, attachType }: LoadedProgram): boolean {
 const KPROBE_KIND = "/sys/bus/event_source/devices/kprobe/type";
 
 /** A kprobe, or a kretprobe if the program's section says so. */
-function attachFunctionProbe(program: LoadedProgram, functionName: string): Link {
+function attachFunctionProbe(program: LoadedProgram, functionName: string): BpfLink {
   const label = `program ${program.name} to ${functionName}`;
   const kind = Number(readFileSync(KPROBE_KIND, "utf8"));
   const probe = openFunctionProbe(kind, functionName, program.section.startsWith("kretprobe/"));
   try {
-    const link = new Link(linkCreate(program.fd, probe, PERF_EVENT, 0, label), program.name);
+    const link = new BpfLink(linkCreate(program.fd, probe, PERF_EVENT, 0, label), program.name);
     closeFd(probe); // The link holds it.
     return link;
   } catch (error) {
@@ -155,7 +155,7 @@ function attachFunctionProbe(program: LoadedProgram, functionName: string): Link
       throw error;
     }
     attachToProbe(probe, program.fd, label);
-    return new Link(probe, program.name, false);
+    return new BpfLink(probe, program.name, false);
   }
 }
 
@@ -186,16 +186,16 @@ function nameInSection(program: LoadedProgram): string {
  * Attaches a program and pins its link at `path`; where a pinned link is there already, this program takes the place
  * of the one behind it. Cgroup links are replaced at one stroke. Tracing links cannot be: the new one is attached
  * before the old one goes, so that for an instant both run and no event is missed; so is it with a link to another
- * cgroup than the one that is wanted now. What cannot be pinned is attached all the same, see `Link.lasting`.
+ * cgroup than the one that is wanted now. What cannot be pinned is attached all the same, see `BpfLink.lasting`.
  *
  * @param place as for `attach`
  * @returns the link; closing it leaves the program attached, if the link is a lasting one
  */
-export function attachPinned(program: LoadedProgram, path: string, place?: string): Link {
+export function attachPinned(program: LoadedProgram, path: string, place?: string): BpfLink {
   ensurePinFolder(dirname(path));
   const fd = openPinIfThere(path);
   if (fd === null) return pinOrClose(attach(program, place), path);
-  const old = new Link(fd, program.name);
+  const old = new BpfLink(fd, program.name);
   if (isElsewhere(old, program, place)) {
     old.close();
     return replacePin(program, path, place);
@@ -210,12 +210,12 @@ export function attachPinned(program: LoadedProgram, path: string, place?: strin
   }
 }
 
-function isElsewhere(link: Link, program: LoadedProgram, place: string | undefined): boolean {
+function isElsewhere(link: BpfLink, program: LoadedProgram, place: string | undefined): boolean {
   if (place === undefined || !CGROUP_TYPES.includes(program.type)) return false;
   return link.info().cgroupId !== cgroupId(place);
 }
 
-function pinOrClose(link: Link, path: string): Link {
+function pinOrClose(link: BpfLink, path: string): BpfLink {
   if (!link.lasting) return link;
   try {
     link.pin(path);
@@ -226,7 +226,7 @@ function pinOrClose(link: Link, path: string): Link {
   }
 }
 
-function replacePin(program: LoadedProgram, path: string, place: string | undefined): Link {
+function replacePin(program: LoadedProgram, path: string, place: string | undefined): BpfLink {
   const temporary = `${path}_new`;
   removePin(temporary);
   const link = pinOrClose(attach(program, place), temporary);
@@ -257,7 +257,7 @@ const READ_SIZE = 64 * 1024;
  */
 export function runIterator(program: LoadedProgram): string {
   const label = `iterator ${program.name}`;
-  using link = new Link(linkCreate(program.fd, 0, TRACE_ITER, 0, label), program.name);
+  using link = new BpfLink(linkCreate(program.fd, 0, TRACE_ITER, 0, label), program.name);
   const fd = iteratorCreate(link.fd, label);
   try {
     return readToEnd(fd);

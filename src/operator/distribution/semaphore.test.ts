@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { Gate } from "./gate.ts";
+import { Semaphore } from "./semaphore.ts";
 
 const LONG_MS = 60_000;
 
 test("so many are let in, and one more whenever one leaves, in order", () => {
-  const gate = new Gate(2, LONG_MS);
+  const semaphore = new Semaphore(2, LONG_MS);
   const begun: string[] = [];
-  const leaves = ["a", "b", "c", "d", "e"].map((name) => gate.enter(() => begun.push(name)));
+  const leaves = ["a", "b", "c", "d", "e"].map((name) => semaphore.enter(() => begun.push(name)));
   assert.deepEqual(begun, ["a", "b"]);
   leaves[3]?.();
   leaves[1]?.();
@@ -21,10 +21,10 @@ test("so many are let in, and one more whenever one leaves, in order", () => {
 });
 
 test("who takes too long is not waited for", async () => {
-  const gate = new Gate(1, 10);
+  const semaphore = new Semaphore(1, 10);
   const begun: string[] = [];
-  const first = gate.enter(() => begun.push("slow"));
-  const second = gate.enter(() => begun.push("next"));
+  const first = semaphore.enter(() => begun.push("slow"));
+  const second = semaphore.enter(() => begun.push("next"));
   await wait(50);
   assert.deepEqual(begun, ["slow", "next"]);
   first();

@@ -11,7 +11,7 @@ import { matchInterfaces } from "../interfaces.ts";
 import type { WorkloadInterface } from "../workload.ts";
 
 /** What was seen of a namespace at one moment. */
-export interface NamespaceObservation {
+export interface NamespaceInspection {
   nsid: number;
   interfaces: WorkloadInterface[];
   addresses: string[];
@@ -21,7 +21,7 @@ export interface NamespaceObservation {
 const WATCHED = ROUTE_GROUP.LINK | ROUTE_GROUP.IPV4_ADDRESS | ROUTE_GROUP.IPV6_ADDRESS;
 
 /** Holds sockets in a namespace, which keep it alive until `close`. */
-export class NamespaceObserver {
+export class NamespaceInspector {
   readonly inum: number;
   readonly #name: string;
   readonly #namespaceFd: number;
@@ -62,7 +62,7 @@ export class NamespaceObserver {
    * @param ownLinks the interfaces there; the kernel has given every namespace that one of them leads to an id
    * @throws KernelError
    */
-  observe(own: RouteConnection, ownLinks: readonly Link[]): NamespaceObservation {
+  inspect(own: RouteConnection, ownLinks: readonly Link[]): NamespaceInspection {
     const nsid = ensureNamespaceId(own, this.#namespaceFd);
     const inside = listLinks(this.#connection);
     const { guarded, unguarded } = matchInterfaces(inside, ownLinks, nsid);

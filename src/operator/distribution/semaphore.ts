@@ -1,5 +1,5 @@
 /** Lets only so many work at a time; the others wait in order. Who takes too long no longer counts: nobody waits for the slow. */
-export class Gate {
+export class Semaphore {
   readonly #places: number;
   readonly #patience: number;
   readonly #waiting = new Set<() => void>();
