@@ -30,6 +30,7 @@ const whole: WatchedRecord = {
   workload: { name: "web", namespace: "shop", labels: { app: "web", empty: "" }, uid: "u-1" },
   profiles: ["shop/a", "shop/b"],
   process: {
+    key: "4a0c1c5e-6b0d-4a52-9a39-3f3f9e2d7c11/4711/123456789",
     pid: 4711,
     path: "/usr/bin/python3",
     script: "/app/run.py",

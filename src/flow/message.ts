@@ -113,8 +113,19 @@ function workloadOf(message: Workload | undefined): WorkloadReference {
   return { name, namespace, labels, ...(uid === "" ? {} : { uid }) };
 }
 
-function processOf({ pid, path, script, comm, startTime, modified, container, parent }: Process): ProcessReference {
+function processOf({
+  key,
+  pid,
+  path,
+  script,
+  comm,
+  startTime,
+  modified,
+  container,
+  parent,
+}: Process): ProcessReference {
   return {
+    ...(key === "" ? {} : { key }),
     ...(pid === undefined ? {} : { pid }),
     ...(path === "" ? {} : { path }),
     ...(script === "" ? {} : { script }),

@@ -15,6 +15,8 @@ export interface WorkloadReference {
 }
 
 export interface ProcessReference {
+  /** Boot of the node, number and start: no other process of any node or time has it. Absent where one of these is not known. */
+  key?: string;
   /** In the agent's PID namespace; absent where the event stands for several processes of one path. */
   pid?: number;
   /** The executable; absent where the kernel could not tell it. */

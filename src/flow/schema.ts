@@ -46,6 +46,7 @@ const ENDPOINT = record(
 );
 const PROCESS = record(
   {
+    key: text("no other process of any node or time has it: boot id of the node, pid, start in ns since that boot"),
     pid: count("in the agent's PID namespace; absent where the event stands for several processes of one path"),
     path: text("the executable file inside the container; absent where the kernel could not resolve it"),
     script: text("the script that was executed, where `path` is its interpreter"),
@@ -55,7 +56,7 @@ const PROCESS = record(
     container: text("the container's name, where a profile tells containers apart"),
     parent: record({ pid: count("the parent's number"), path: text("the parent's executable") }, ["path"]),
   },
-  ["pid", "path", "script", "comm", "startTime", "modified", "container", "parent"],
+  ["key", "pid", "path", "script", "comm", "startTime", "modified", "container", "parent"],
 );
 const DNS = record(
   {

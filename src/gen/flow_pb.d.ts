@@ -229,6 +229,13 @@ export declare type Process = Message<"portcullis.flow.v1.Process"> & {
    * @generated from field: portcullis.flow.v1.Parent parent = 8;
    */
   parent?: Parent | undefined;
+
+  /**
+   * No other process of any node or time has it; empty where it is not known.
+   *
+   * @generated from field: string key = 9;
+   */
+  key: string;
 };
 
 /**

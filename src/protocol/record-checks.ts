@@ -47,6 +47,7 @@ const workload: FieldChecks<Workload> = {
 };
 const parent: FieldChecks<Parent> = { pid: number, path };
 const process: FieldChecks<Process> = {
+  key: text(128),
   pid: optional(number),
   path,
   script: path,

@@ -1,5 +1,7 @@
 /** The lines that the agent prints: fields by their names, and nothing else on standard output. */
+
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { VerdictEvent } from "../../src/flow/record.ts";
 import { Lab } from "./harness/lab.ts";
@@ -69,7 +71,12 @@ test("issue 4.5: the fields of an allowed packet, with the name that its address
   assert.ok(Math.abs(Date.parse(process.startTime ?? "") - started) < 3_000);
   assert.equal(process.parent?.pid, globalThis.process.pid);
   assert.equal(process.parent?.path, globalThis.process.execPath);
-  assert.deepEqual(Object.keys(process).sort(), ["comm", "parent", "path", "pid", "startTime"]);
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const [boot, pid, start] = process.key?.split("/") ?? [];
+  assert.deepEqual([boot, pid], [bootId, String(process.pid)]);
+  const sinceBoot = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  assert.ok(Math.abs(Number(start) / 1e9 - sinceBoot) < 5, `${start} is just before ${sinceBoot}`);
+  assert.deepEqual(Object.keys(process).sort(), ["comm", "key", "parent", "path", "pid", "startTime"]);
 });
 
 test("issue 4.5: the question of a violation", async () => {

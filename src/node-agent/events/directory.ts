@@ -1,4 +1,5 @@
 /** What the numbers in the kernel's records stand for, from the state of the agent and the kernel's own maps. */
+import { readFileSync } from "node:fs";
 import type { WorkloadReference } from "../../flow/record.ts";
 import type { TableState, WorkloadState } from "../enforce/state/state.ts";
 import { containerId } from "../enforce/tables/entries.ts";
@@ -24,7 +25,11 @@ export interface DirectoryParts {
   findTable(id: number): TableState | null;
 }
 
+/** Random, made by the kernel when it starts (random(4)). */
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+
 export class AgentDirectory implements Directory {
+  readonly bootId = readFileSync(BOOT_ID, "utf8").trim();
   readonly #parts: DirectoryParts;
   readonly #workloads = new Map<number, { reference: WorkloadReference; containers: Map<number, string> }>();
   readonly #tables = new RememberedTables();

@@ -28,6 +28,7 @@ const table: RuleTable = compileTable(
 );
 
 const directory: Directory = {
+  bootId: "boot",
   workload: (id) => (id === 7 ? { name: "ping", namespace: "default", labels: { app: "ping" } } : null),
   table: (id) => (id === 3 ? table : null),
   path: (id) =>
@@ -64,7 +65,7 @@ test("a packet's event has every part that applies, under the names that users r
     workload: { name: "ping", namespace: "default", labels: { app: "ping" } },
     profiles: ["default/one", "default/two"],
     process: {
-      ...{ pid: 42, path: "/bin/a", comm: "a", startTime: "1970-01-01T00:00:00.005Z" },
+      ...{ key: "boot/42/5000000", pid: 42, path: "/bin/a", comm: "a", startTime: "1970-01-01T00:00:00.005Z" },
       parent: { pid: 1, path: "/bin/sh" },
     },
     proto: "tcp",

@@ -26,6 +26,8 @@ export interface Directory {
   eventTime(monotonic: bigint): Date;
   /** Of nanoseconds since boot, as process start times are. */
   startTime(sinceBoot: bigint): Date;
+  /** Tells this boot of the machine from every other. */
+  readonly bootId: string;
 }
 
 const PATH_ID_MASK = PATH_ID_MODIFIED - 1;
@@ -92,12 +94,14 @@ function processReference(record: Event, directory: Directory): ProcessReference
   const script = directory.path(actor.scriptId);
   const parentPath = directory.path(record.parentPathId & PATH_ID_MASK);
   const container = record.containerId === 0 ? null : directory.container(record.workloadId, record.containerId);
+  const isKnown = actor.startTime !== 0n;
   return {
+    ...(isKnown ? { key: `${directory.bootId}/${actor.tgid}/${actor.startTime}` } : {}),
     pid: actor.tgid,
     ...(path === null ? {} : { path }),
     ...(script === null ? {} : { script }),
     comm: record.comm,
-    ...(actor.startTime === 0n ? {} : { startTime: directory.startTime(actor.startTime).toISOString() }),
+    ...(isKnown ? { startTime: directory.startTime(actor.startTime).toISOString() } : {}),
     ...((actor.flags & (ProcessFlag.MODIFIED | ProcessFlag.DELETED)) !== 0 ? { modified: true } : {}),
     ...(container === null ? {} : { container }),
     ...(record.parentTgid === 0

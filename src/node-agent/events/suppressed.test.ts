@@ -11,6 +11,7 @@ const MULTIPLIER = 0x9e3779b97f4a7c15n;
 const SECOND = 1_000_000_000n;
 
 const directory: Directory = {
+  bootId: "boot",
   workload: () => null,
   table: () => null,
   path: (id) => (id === 9 ? "/bin/a" : null),
