@@ -304,6 +304,16 @@ const VARIABLES: Record<string, { program: string; verbs?: string; variable: str
       code: () =>
         `openssl_conf = init\n[init]\nproviders = all\n[all]\nevil = evil\n[evil]\nmodule = ${library}\nactivate = 1\n`,
     },
+    KRB5_CONFIG: {
+      program: python,
+      verbs: '-c import\tctypes;ctypes.CDLL("libkrb5.so.3").krb5_init_context(ctypes.byref(ctypes.c_void_p()))',
+      variable: "KRB5_CONFIG",
+      code: () => `module ${library}:none\n`,
+    },
+    // No listed program here has these libraries: it is the variable that is seen.
+    LIBMYSQL_PLUGINS: { program: app, variable: "LIBMYSQL_PLUGINS" },
+    LIBMYSQL_PLUGIN_DIR: { program: app, variable: "LIBMYSQL_PLUGIN_DIR" },
+    MARIADB_PLUGIN_DIR: { program: app, variable: "MARIADB_PLUGIN_DIR" },
     LD_PRELOAD: { program: app, variable: "LD_PRELOAD" },
     "LD_LIBRARY_PATH, behind 600 other variables": { program: app, variable: "LD_LIBRARY_PATH" },
   };
@@ -317,7 +327,13 @@ function environmentOf(what: string, tag: string): NodeJS.ProcessEnv {
   const file = join(folder, "sitecustomize.py");
   writeFileSync(file, attack.code?.(tag) ?? "");
   writeUserSite(folder);
-  const value = { BASH_ENV: file, OPENSSL_CONF: file, LD_PRELOAD: "/lib/x86_64-linux-gnu/libm.so.6" }[attack.variable];
+  const FILES = {
+    BASH_ENV: file,
+    KRB5_CONFIG: file,
+    OPENSSL_CONF: file,
+    LD_PRELOAD: "/lib/x86_64-linux-gnu/libm.so.6",
+  };
+  const value = FILES[attack.variable as keyof typeof FILES];
   const others = what.includes("behind")
     ? Array.from({ length: 600 }, (_, index) => [`OTHER_${index}`, "x".repeat(9)])
     : [];
@@ -344,6 +360,11 @@ for (const [what, { program, verbs }] of Object.entries(VARIABLES)) {
     assert.deepEqual(await lab.servers.received(tag), []);
   });
 }
+
+test("§3 a variable that only begins like one of these says nothing", async () => {
+  const environment = { MARIADB_ROOT_HOST: "%", LD_BIND_NOW: "1", PYTHONUNBUFFERED: "1" };
+  assert.equal((await lab.run(shop, app, SEND.replace("TAG", lab.tag()), { environment })).code, 0);
+});
 
 test("§3 binary: Any does not ask how a program was started", async () => {
   const verbs = SEND.replace("TAG", lab.tag());

@@ -24,10 +24,10 @@
 
 /*
  * The number of a variable that begins so, 0 for any other. Of the linker (ld.so(8)), of shells (bash(1), dash(1)), of
- * interpreters, and of libraries that load modules: those that name code to be loaded. The first eight characters tell them apart well enough. Global, so that it
- * is verified once.
+ * interpreters, and of libraries that load modules: those that name code to be loaded. Eight characters tell them apart well
+ * enough, but for MariaDB's: its image's script sets others that begin so. Global, so that it is verified once.
  */
-__noinline int variable_number(__u64 begin)
+__noinline int variable_number(__u64 begin, __u64 next)
 {
 	switch (begin) {
 	case WORD('L', 'D', '_', 'P', 'R', 'E', 'L', 'O'): return 1;  /* LD_PRELOAD */
@@ -66,6 +66,10 @@ __noinline int variable_number(__u64 begin)
 	case WORD('G', 'I', 'O', '_', 'M', 'O', 'D', 'U'): return 36; /* GIO_MODULE_DIR */
 	case WORD('G', 'I', 'O', '_', 'E', 'X', 'T', 'R'): return 37; /* GIO_EXTRA_MODULES */
 	case WORD('S', 'A', 'S', 'L', '_', 'P', 'A', 'T'): return 38; /* SASL_PATH */
+	case WORD('K', 'R', 'B', '5', '_', 'C', 'O', 'N'): return 39; /* KRB5_CONFIG */
+	case WORD('L', 'I', 'B', 'M', 'Y', 'S', 'Q', 'L'): return 40; /* LIBMYSQL_PLUGINS, LIBMYSQL_PLUGIN_DIR */
+	case WORD('M', 'A', 'R', 'I', 'A', 'D', 'B', '_'): /* MARIADB_PLUGIN_DIR */
+		return next == WORD('P', 'L', 'U', 'G', 'I', 'N', '_', 'D') ? 41 : 0;
 	}
 	/* PHPRC, ENV */
 	if ((begin & 0xffffffffffff) == WORD('P', 'H', 'P', 'R', 'C', '=', 0, 0))
@@ -80,12 +84,13 @@ __noinline int variable_number(__u64 begin)
 static __noinline int take_variable(struct path_scratch *scratch)
 {
 	long length = bpf_probe_read_user_str(scratch->components, VARIABLE_PART, (void *)scratch->variable);
+	__u64 *text = (__u64 *)scratch->components;
 	__u64 is_begin = scratch->within - 1ULL;
 	__u64 within;
 
 	if (length <= 0)
 		return 0;
-	scratch->variables |= 1ULL << (variable_number(*(__u64 *)scratch->components & is_begin) & 63);
+	scratch->variables |= 1ULL << (variable_number(text[0] & is_begin, text[1]) & 63);
 	/* A string that fills the buffer goes on, or ends just there. */
 	within = (__u64)length / VARIABLE_PART;
 	scratch->within = within;
