@@ -46,9 +46,13 @@ test-cluster: build ## Run the tests on a real cluster of two nodes (builds Kube
 		$(if $(ONLY),--test-name-pattern='$(ONLY)') 'test/cluster/*.test.ts'
 
 .PHONY: cluster-up
-cluster-up: build ## Start the tests' cluster, to look at and to work with
+cluster-up: build ## Start the tests' cluster, with Portcullis' image on its nodes, to look at and to work with
 	@tools/setup-cluster cluster
 	@$(NODE) test/cluster/harness/main.ts up
+
+.PHONY: cluster-shell
+cluster-shell: ## Open a shell with kubectl and helm for that cluster
+	@$${TMPDIR:-/tmp}/pc-cluster/bin/cluster-shell
 
 .PHONY: cluster-down
 cluster-down: ## End and remove it

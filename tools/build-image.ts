@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { imageReference } from "./image/image-reference.ts";
 import { writeImage } from "./image/oci-image.ts";
 import { ENTRYPOINT, ENVIRONMENT, makeRoot } from "./image/root.ts";
 
@@ -15,7 +16,7 @@ const { version } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8
 
 const { values } = parseArgs({
   options: {
-    reference: { type: "string", default: `registry.local/portcullis:${version}` },
+    reference: { type: "string", default: imageReference() },
     output: { type: "string", default: join(PROJECT, "build/image/portcullis.tar") },
     root: { type: "string" },
   },

@@ -4,11 +4,13 @@
  */
 import { after } from "node:test";
 import { Cluster } from "./harness/cluster.ts";
-import { distributeImage, helmPath } from "./harness/product.ts";
+import { helmPath } from "./harness/cluster-shell.ts";
+import { distributeImage } from "./harness/product.ts";
 import { sayAt } from "./harness/progress.ts";
 import { Server } from "./harness/servers.ts";
 import { containers } from "./scenarios/containers.ts";
 import { definition } from "./scenarios/definition.ts";
+import { examples } from "./scenarios/examples.ts";
 import { hostile } from "./scenarios/hostile.ts";
 import { installation } from "./scenarios/installation.ts";
 import { kindsOfPods } from "./scenarios/kinds-of-pods.ts";
@@ -38,6 +40,7 @@ say("tests");
 
 definition(cluster);
 installation(cluster);
+examples(cluster);
 names(cluster);
 profiles(cluster, server);
 containers(cluster, server);

@@ -12,7 +12,7 @@ import { pipeline } from "node:stream/promises";
 export interface ImageContent {
   /** The root file system. */
   root: string;
-  /** Name and tag, e.g. `registry.local/portcullis:0.1.0`. */
+  /** Name and tag, e.g. `docker.io/library/portcullis:0.1.0`. */
   reference: string;
   entrypoint?: readonly string[];
   command?: readonly string[];

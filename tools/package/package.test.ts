@@ -74,7 +74,7 @@ test("bash completes commands, options, their values, and files", () => {
   assert.deepEqual(completed("portcullis status --output "), ["text", "json"]);
   assert.deepEqual(completed("portcullis status --output=j"), ["--output=json"]);
   assert.deepEqual(completed("portcullis completion "), [...SHELLS]);
-  assert.deepEqual(completed("portcullis validate examples/pi"), ["examples/ping.yaml"]);
+  assert.deepEqual(completed("portcullis validate examples/ping.y"), ["examples/ping.yaml"]);
   assert.deepEqual(completed("portcullis run --profile examples/po"), ["examples/pong.yaml"]);
   assert.deepEqual(completed("portcullis status no-argu"), [""]);
 });

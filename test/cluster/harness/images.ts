@@ -9,6 +9,8 @@ const BUSYBOX = "/bin/busybox";
 const CURL = "/usr/bin/curl";
 const DNSMASQ = "/usr/sbin/dnsmasq";
 export const DEMO_IMAGE = "registry.local/demo:1";
+/** What examples/ping names: here the same programs at the same paths, since there is no registry. */
+const EXAMPLE_IMAGES = ["docker.io/curlimages/curl:8.17.0", "docker.io/library/busybox:1.37.0"];
 /** Names of busybox that scripts need; hard links would be programs of their own to a profile, links are not. */
 const APPLETS = ["sh", "sleep", "wget", "nc", "cp", "mv", "cat", "ls", "httpd", "grep", "killall", "rm", "touch"];
 
@@ -22,8 +24,14 @@ export async function makeImages(folder: string): Promise<string[]> {
   fillDemo(root);
   const demo = join(folder, "demo.tar");
   await writeImage({ root, reference: DEMO_IMAGE, command: ["/bin/sleep", "infinity"] }, demo);
+  const examples: string[] = [];
+  for (const [index, reference] of EXAMPLE_IMAGES.entries()) {
+    const file = join(folder, `example-${index}.tar`);
+    await writeImage({ root, reference, command: ["/bin/sleep", "infinity"] }, file);
+    examples.push(file);
+  }
   rmSync(root, { recursive: true });
-  return [pause, demo];
+  return [pause, demo, ...examples];
 }
 
 /** The programs of the paper's example are a curl and a busybox, under names of their own, as in `make demo`. */

@@ -1,13 +1,13 @@
 /** Portcullis on the tests' cluster, installed by its chart as anybody would. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { helmBinary } from "../../../tools/helm/helm.ts";
+import { imageReference } from "../../../tools/image/image-reference.ts";
 import { writeImage } from "../../../tools/image/oci-image.ts";
 import { ENTRYPOINT, makeRoot } from "../../../tools/image/root.ts";
 import type { Cluster } from "./cluster.ts";
-import { FOLDER } from "./place.ts";
+import { clusterShell } from "./cluster-shell.ts";
 
 export const PROJECT = join(import.meta.dirname, "../../..");
 export const RELEASE = "portcullis";
@@ -18,8 +18,6 @@ export const AGENTS = "daemonset/portcullis-agent";
 export const COMPONENT = "app.kubernetes.io/component";
 
 const CHART = join(PROJECT, "charts/portcullis");
-/** What the chart's own values ask for, in full, as a runtime names it. */
-const IMAGE = "docker.io/library/portcullis:0.1.0";
 const TIMEOUT = "--timeout=120s";
 const TIMEOUT_MS = 180_000;
 
@@ -29,7 +27,7 @@ export async function distributeImage(cluster: Cluster): Promise<void> {
   try {
     const [root, file] = [join(folder, "root"), join(folder, "portcullis.tar")];
     makeRoot(root);
-    await writeImage({ root, reference: IMAGE, entrypoint: ENTRYPOINT }, file);
+    await writeImage({ root, reference: imageReference(), entrypoint: ENTRYPOINT }, file);
     for (const node of cluster.nodes) node.importImage(file);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -56,37 +54,14 @@ export function productReady(cluster: Cluster): void {
 
 /** Output of a command in the project's folder, with helm and kubectl on the path and the cluster as the current one. */
 export function shell(cluster: Cluster, command: readonly string[], input = ""): string {
-  const [node] = cluster.nodes;
-  return execFileSync("nsenter", [`--net=/run/netns/${node?.place.netns}`, "--", ...command], {
+  return execFileSync(clusterShell(cluster), command, {
     cwd: PROJECT,
     input,
     encoding: "utf8",
     timeout: TIMEOUT_MS,
     maxBuffer: 64 * 1024 * 1024,
     stdio: ["pipe", "pipe", "pipe"],
-    env: {
-      ...process.env,
-      PATH: `${commandFolder(cluster)}:${process.env.PATH}`,
-      KUBECONFIG: cluster.controlPlane.kubeconfig,
-    },
   });
-}
-
-/** Helm, which is built if it has not been before. @throws Error where there is no Go to build it */
-export function helmPath(): string {
-  const helm = helmBinary();
-  if (helm === null)
-    throw new Error("helm is built with Go, and there is none: unpack it from https://go.dev/dl to /usr/local/go");
-  return helm;
-}
-
-function commandFolder({ controlPlane }: Cluster): string {
-  const folder = join(FOLDER, "bin");
-  if (existsSync(folder)) return folder;
-  mkdirSync(folder);
-  symlinkSync(helmPath(), join(folder, "helm"));
-  symlinkSync(controlPlane.program("kubectl"), join(folder, "kubectl"));
-  return folder;
 }
 
 /** For errors: what operator and agents have said last. */
