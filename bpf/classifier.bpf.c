@@ -94,7 +94,7 @@ __noinline int judge_new(struct __sk_buff *skb, int flow_state)
 	if (reason)
 		return violation(skb, s, reason);
 	report = !flow_reason && flow_state == FLOW_STATE_NEW && set && (set->flags & SETTING_REPORT_ALLOWED);
-	/* The report of the flow does not repeat the question that trace-dns has told. */
+	/* The report of the flow does not repeat the question that trace-dns has reported. */
 	if (s->workload.mode & MODE_TRACE_DNS)
 		s->dns_reported = 0;
 	return finish(skb, REASON_ALLOWED, report);

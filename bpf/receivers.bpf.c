@@ -90,7 +90,7 @@ __noinline int judge_receiver(__u32 direction)
 	return judge_subjects(s);
 }
 
-/* What a raw socket is told of may have been sent to its owner, or be an answer to it. */
+/* What a raw socket is reported may have been sent to its owner, or be an answer to it. */
 static __always_inline int judge_raw(struct scratch *s)
 {
 	int reason = judge_receiver(DIRECTION_INGRESS);

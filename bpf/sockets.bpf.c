@@ -264,7 +264,7 @@ static __always_inline void judge_listen_call(struct bpf_sock_ops *ctx, struct b
 	judge_listening(&user, owner->netns_inum, &listening);
 }
 
-/* A listener's child, which has the listener's storage: from now on it can be told from a socket that connects. */
+/* A listener's child, which has the listener's storage: from now on it can be distinguished from a socket that connects. */
 static __always_inline void mark_accepted(struct bpf_sock *socket)
 {
 	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);

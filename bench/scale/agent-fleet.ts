@@ -84,7 +84,7 @@ function nextOf<T extends AgentNews["type"]>(
     };
     const late = setTimeout(() => {
       finish(() =>
-        fail(new BenchError(`${process.name} has not told of "${type}" in ${timeout} ms\n${process.logEnd()}`)),
+        fail(new BenchError(`${process.name} has not reported "${type}" in ${timeout} ms\n${process.logEnd()}`)),
       );
     }, timeout);
     process.child.on("message", take);

@@ -46,7 +46,7 @@ async function edit({ plane, agents, uids }: Bed, profile: SpreadProfile): Promi
   ]);
   const { changed } = await agents.expect(pods, EDIT_MS);
   const start = moment();
-  // A failure of either is told; the other is not left without anybody to hear of it.
+  // A failure of either is reported; the other is not left without anybody to hear of it.
   const [moments] = await Promise.all([
     changed,
     plane.api.patch(`${profilesPath(namespace)}/${name}`, { spec: spec(name, SPREAD_NUMBER, edits) }),

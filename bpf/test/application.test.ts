@@ -1,4 +1,4 @@
-/** Section 4, layer 7: what a flow speaks is told by its first payload, not by its port. */
+/** Section 4, layer 7: what a flow speaks is recognised by its first payload, not by its port. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { L7Protocol } from "../../src/api/types.ts";
@@ -233,7 +233,7 @@ test("a union: each block with its own application and ports", () => {
   assert.equal(scene.out(PEER, udp({ from: 4001, to: 443 }, HTTP_REQUEST)), "Application");
 });
 
-test("ingress: what the workload is told, and what it answers", () => {
+test("ingress: what the workload is reported, and what it answers", () => {
   scene.allow(null, { ...open, l7: { protocols: ["http"] } });
   assert.equal(scene.in(PEER, tcp({ from: 4000, to: 80, flags: "S" }), { process: APP }), "Allowed");
   assert.equal(scene.in(PEER, tcp({ from: 4000, to: 80 }, SSH_BANNER), { process: APP }), "Application");

@@ -131,7 +131,7 @@ describe("the rate limit", () => {
     assert.equal(scene.rig.takeEvents().length, 4);
   });
 
-  test("every refused name is told of", () => {
+  test("every refused name is reported", () => {
     for (const name of ["a.example", "b.example", "a.example"]) scene.rig.run("egress", asking(name), { process: APP });
     const names = scene.rig.takeEvents().map((event) => nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)));
     assert.deepEqual(names, ["a.example", "b.example"]);
@@ -152,7 +152,7 @@ describe("trace-dns", () => {
     scene.ask("www.example.com", { id: 3 });
     scene.reply("www.example.com", [addressRecord(PEER)], { id: 3, rcode: 3 });
     scene.ask("evil.example");
-    const told = scene.rig
+    const reported = scene.rig
       .takeEvents()
       .map((event) => [
         event.type,
@@ -162,7 +162,7 @@ describe("trace-dns", () => {
         event.reason,
         event.verdict,
       ]);
-    assert.deepEqual(told, [
+    assert.deepEqual(reported, [
       [EventType.DNS, "www.example.com", 0, 0, Reason.ALLOWED, Verdict.ALLOWED],
       [EventType.DNS, "www.example.com", 1, 3, Reason.ALLOWED, Verdict.ALLOWED],
       [EventType.DNS, "evil.example", 0, 0, Reason.DNS_NAME, Verdict.DROPPED],
@@ -221,7 +221,7 @@ describe("trace-dns", () => {
     }
   });
 
-  test("several in one segment: each is told", () => {
+  test("several in one segment: each is reported", () => {
     begin("learn", "trace-dns");
     scene.watch(RESOLVER, tcp({ from: 5000, to: 53, flags: "S", sequence: 9 }));
     const messages = ["a.example", "www.example.com", "c.example"].flatMap((name) => prefixed(question(name)));

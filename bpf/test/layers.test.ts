@@ -165,7 +165,7 @@ describe("section 3: which process", () => {
     assert.equal(scene.out(PEER, syn(80)), "Allowed");
   });
 
-  test("a changed binary that `default` judges is told as changed, whichever layer refused it", () => {
+  test("a changed binary that `default` judges is reported as changed, whichever layer refused it", () => {
     scene.begin({
       ...appSpec(open),
       default: { egress: { cidr4: [`${PEER}/32`], l4: any, l7: { protocols: ["tls"] } } },

@@ -26,7 +26,7 @@ export async function alertOnly(story: Story): Promise<void> {
   await story.verdict({ pod: "ping", verdict: "alerted", reason: "BinaryUnknown", path: CURL, proto: "udp" });
   await story.verdict({ pod: "ping", verdict: "alerted", reason: "BinaryUnknown", path: CURL, proto: "tcp" });
   story.holds(stdout === PONG_SAYS, "the shell gets the page of pong", stdout);
-  story.conclude("Nothing is dropped, everything is told: the way to try a profile out.");
+  story.conclude("Nothing is dropped, everything is reported: the way to try a profile out.");
 }
 
 export async function switchToEnforce(story: Story): Promise<void> {

@@ -17,7 +17,7 @@ export interface ManifestText {
 export interface ProfileReport {
   /** Name of the file. */
   source: string;
-  /** `namespace/name`, as far as it can be told. */
+  /** `namespace/name`, as far as it is known. */
   name: string;
   /** Normalised; null where there are errors. */
   profile: SecurityProfile | null;

@@ -88,7 +88,7 @@ test("agents become pods that detach before they start, and all of them are wait
   assert.ok(server.looks >= 3);
 });
 
-test("nodes that do not follow are told of", async () => {
+test("nodes that do not follow are reported", async () => {
   server.stuck = true;
   await assert.rejects(uninstall(connection, { ...options, timeout: 1 }, LOG), /1 of 2 nodes have not/);
 });

@@ -308,7 +308,7 @@ export declare type State = Message<"portcullis.agent.v1.State"> & {
   stateHash: string;
 
   /**
-   * Where a pod that nothing is known of has to wait (startupFailurePolicy Auto); absent: as told before. In the first message.
+   * Where a pod that nothing is known of has to wait (startupFailurePolicy Auto); absent: as sent before. In the first message.
    *
    * @generated from field: portcullis.agent.v1.Namespaces enforcing = 9;
    */
@@ -473,7 +473,7 @@ export declare type Container = Message<"portcullis.agent.v1.Container"> & {
 export declare const ContainerSchema: GenMessage<Container>;
 
 /**
- * The revision is kept. What became of its pods is told by PodStates.
+ * The revision is kept. What became of its pods is reported by PodStates.
  *
  * @generated from message portcullis.agent.v1.Acknowledgement
  */

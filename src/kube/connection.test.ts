@@ -36,7 +36,7 @@ test("what the API server refuses says what, why, and when to come back", async 
   });
 });
 
-test("a server that is not there is told as such", async () => {
+test("a server that is not there is reported as such", async () => {
   const nobody = KubeConnection.plain("http://127.0.0.1:1");
   await assert.rejects(nobody.request("GET", "/version"), { code: "PC_KUBE_UNREACHABLE", message: /ECONNREFUSED/ });
 });
@@ -66,7 +66,7 @@ test("a token counts for its audience only", async () => {
   assert.equal(await reviewToken(connection, "t", "us"), null);
 });
 
-test("a kubeconfig that is no good is told by name", async () => {
+test("a kubeconfig that is no good is reported by name", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kubeconfig-"));
   const file = join(folder, "config");
   const missing = join(folder, "missing");

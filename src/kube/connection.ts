@@ -16,7 +16,7 @@ export interface ConnectionOptions {
   /** File; KUBECONFIG, ~/.kube/config or the pod's own service account where absent, as with kubectl. */
   kubeconfig?: string;
   context?: string;
-  /** Of this program, told in `User-Agent`. */
+  /** Of this program, sent in `User-Agent`. */
   version: string;
 }
 

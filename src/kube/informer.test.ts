@@ -49,19 +49,19 @@ test("it reads in pages, then follows changes", async () => {
 
 test("handlers learn what is there and what changes; one that throws stops nobody", async () => {
   put("one", "x");
-  const told: string[] = [];
+  const changes: string[] = [];
   informerOf();
   informer.subscribe(() => {
     throw new Error("a faulty handler");
   });
-  informer.subscribe((key, before, after) => told.push(`${key} ${before} ${after}`));
+  informer.subscribe((key, before, after) => changes.push(`${key} ${before} ${after}`));
   informer.start();
   await informer.whenSynced();
   put("one", "x");
   put("one", "y");
   server.remove(PODS, "a/one");
-  await eventually("three changes", () => told.length === 3);
-  assert.deepEqual(told, ["a/one null x", "a/one x y", "a/one y null"]);
+  await eventually("three changes", () => changes.length === 3);
+  assert.deepEqual(changes, ["a/one null x", "a/one x y", "a/one y null"]);
   assert.ok(lines.some((line) => line.includes("a handler failed")));
 });
 
@@ -102,7 +102,7 @@ test("errors of the API server are waited out, and what was seen stays", async (
   server.fail(/watch=true/, 500, 3);
   await eventually("a watch", () => server.watches === 1);
   server.breakWatches();
-  await eventually("a problem is told", () => informer.problem !== null);
+  await eventually("a problem is reported", () => informer.problem !== null);
   assert.deepEqual(shown(), ["a/one=x"]);
   put("one", "y");
   await showing("a/one=y");

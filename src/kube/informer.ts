@@ -43,7 +43,7 @@ export interface InformerOptions<T> extends Scope {
 const BACKOFF: BackoffOptions = { initial: 200, maximum: 10_000 };
 /** Watches end at different times, so that they do not all come back at once. */
 const WATCH_SECONDS = 300;
-/** Bookmarks come about every minute. Who is not even told that there is nothing new may be waiting for what never comes. */
+/** Bookmarks come about every minute. Who does not even hear that there is nothing new may be waiting for what never comes. */
 const SILENCE_MS = 90_000;
 /** A watch that ended sooner counts as a failure, so that a server that ends each at once is not overrun. */
 const SHORT_WATCH_MS = 1_000;

@@ -16,7 +16,7 @@ export interface LeaderOptions {
   name: string;
   /** Ours; different for every replica and start. */
   identity: string;
-  /** Where the leader can be reached; told to others by an annotation. */
+  /** Where the leader can be reached; published in an annotation. */
   address: string;
   /** Milliseconds after which others may take over. */
   leaseDuration: number;

@@ -5,7 +5,7 @@ import { type Scope, selectors, watchAccept } from "./list.ts";
 import { collectionPath, type KubeObject } from "./resources.ts";
 
 export interface WatchEvent {
-  /** A bookmark says only up to which version all is told. */
+  /** A bookmark says only up to which version all is sent. */
   type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
   object: KubeObject;
 }

@@ -49,7 +49,7 @@ export function desiredState(
   return state;
 }
 
-/** A pod that has been found and nobody has told of: its labels are not known, rather than none. */
+/** A pod that has been found and that the operator has not described: its labels are not known, rather than none. */
 function isUnidentified({ podUid, namespace }: Workload): boolean {
   return podUid !== undefined && namespace === "";
 }

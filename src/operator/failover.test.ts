@@ -37,14 +37,14 @@ function dropped(agent: TestAgent, sequence: bigint, packets: bigint): void {
   agent.send({ case: "counters", value: create(CountersSchema, { sequence, processes }) });
 }
 
-test("a definition that has lost its status is told of, and no status counts as written", async () => {
+test("a definition that has lost its status is reported, and no status counts as written", async () => {
   cluster.pod("web");
   cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/bin/app" }] });
   cluster.server.fail(/PATCH .*\/status/, 404, 1000);
   const operator = await cluster.operator();
   cluster.agent(operator, "n1");
   await eventually(
-    "it is told",
+    "it is reported",
     () => cluster.log.some((line) => /PC_STATUS_UNWRITABLE|cannot be written/.test(line)),
     10_000,
   );

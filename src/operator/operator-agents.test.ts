@@ -85,7 +85,7 @@ test("an agent that disagrees on what it holds gets all of it anew", async () =>
   );
 });
 
-test("an agent that hangs is told of, and a pod that it never saw has an event that says what that means", async () => {
+test("an agent that hangs is reported, and a pod that it never saw has an event that says what that means", async () => {
   cluster.pod("web");
   cluster.profile("web", allowing("10.0.0.0/8"));
   const operator = await cluster.operator();
@@ -130,7 +130,7 @@ test("packets that are allowed are no reason to write a status every few seconds
   assert.equal(allowed(), 7);
 });
 
-test("a pod that was let through while nothing was known of it is told of once it is known", async () => {
+test("a pod that was let through while nothing was known of it is reported once it is known", async () => {
   cluster.pod("web");
   cluster.profile("web", allowing("10.0.0.0/8"));
   const agent = cluster.agent(await cluster.operator(), "n1");

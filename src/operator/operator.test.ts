@@ -66,15 +66,15 @@ test("an edit, an invalid edit, a delete", async () => {
   assert.equal(agent.held.tables.size, 0);
 });
 
-test("every node is told where profiles enforce, also of pods that it has none of, and again after a reconnect", async () => {
+test("every node learns where profiles enforce, also of pods that it has none of, and again after a reconnect", async () => {
   cluster.pod("web", { node: "n2" });
   cluster.pod("db", { node: "n1", namespace: "other" });
   cluster.profile("web", allowing("10.0.0.0/8"));
   const operator = await cluster.operator();
   const agent = cluster.agent(operator, "n1");
-  await eventually("told", () => agent.held.enforcing?.join() === "default");
+  await eventually("it knows", () => agent.held.enforcing?.join() === "default");
   const again = cluster.agent(operator, "n1", { held: new HeldState(agent.held.bindings, agent.held.tables) });
-  await eventually("told again", () => again.held.enforcing?.join() === "default");
+  await eventually("it knows again", () => again.held.enforcing?.join() === "default");
   cluster.profile("web", { ...allowing("10.0.0.0/8"), actions: ["alert"] }, 2);
   await eventually("none enforces", () => again.held.enforcing?.length === 0);
 });
@@ -184,7 +184,7 @@ test("host-network pods are counted as not protected, with the reason", async ()
   assert.match(enforced?.message ?? "", /default\/web-2 first: .*hostNetwork: true/);
 });
 
-test("a node that refuses, and one that enforces less, are told with their words", async () => {
+test("a node that refuses, and one that enforces less, are reported with their words", async () => {
   cluster.pod("web", { node: "n1" });
   cluster.pod("web-2", { node: "n2", labels: { app: "web" } });
   cluster.profile("web", allowing("10.0.0.0/8"));
@@ -209,7 +209,7 @@ test("a node that refuses, and one that enforces less, are told with their words
   ]);
 });
 
-test("what a node's kernel cannot do is told, and is no failure of the profile", async () => {
+test("what a node's kernel cannot do is reported, and is no failure of the profile", async () => {
   cluster.pod("web", { node: "n1" });
   cluster.profile("web", allowing("10.0.0.0/8"));
   const agent = cluster.agent(await cluster.operator(), "n1");
@@ -227,7 +227,7 @@ test("what a node's kernel cannot do is told, and is no failure of the profile",
   assert.equal(status?.nodes.text, "1/1");
 });
 
-test("an API server that is away changes nothing on the nodes, and what happened meanwhile is told after", async () => {
+test("an API server that is away changes nothing on the nodes, and what happened meanwhile is reported after", async () => {
   cluster.pod("web");
   cluster.profile("web", allowing("10.0.0.0/8"));
   const operator = await cluster.operator();

@@ -1,4 +1,4 @@
-/** The operator: keeps every node's agent told what its pods are to have, and every profile's status true. */
+/** The operator: sends every node's agent what its pods are to have, and every profile's status true. */
 
 import { causeText } from "../api/errors.ts";
 import { reviewToken } from "../kube/access/token-review.ts";

@@ -13,7 +13,7 @@ export class HeldState {
   readonly tables: ReadonlyMap<string, RuleTable>;
   readonly rulesets: ReadonlyMap<string, SharedRuleset>;
   readonly hash: string;
-  /** Namespaces that have an enforcing profile, as told last; null: nobody has told. */
+  /** Namespaces that have an enforcing profile, as sent last; null: nobody has sent any. */
   readonly enforcing: readonly string[] | null;
 
   /** Tables that no binding leads to, and rule sets that no table has, are left out. */

@@ -210,7 +210,7 @@ test("a container has no more than its rights from its first packet on, and all 
   await eventually("what is allowed", async () => (await lab.lab.servers.received(allowed)).length === 1);
 });
 
-test("a pod that nobody has told of yet gets nothing out, until somebody does", async () => {
+test("a pod that nobody has described yet gets nothing out, until somebody does", async () => {
   const stranger = lab.addPod("stranger", { app: "shop", told: false, cgroups: "Docker, systemd" });
   stranger.start("web");
   const tag = lab.lab.tag();

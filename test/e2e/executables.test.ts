@@ -93,7 +93,7 @@ test("§3 a hard link is the file of its own name", async () => {
   await lab.stops(shop, link, SEND, { reason: "BinaryUnknown", path: link });
 });
 
-test("§3 the applets of a busybox: told apart if they are hard links, one file if they are symlinks", async () => {
+test("§3 the applets of a busybox: distinguished if they are hard links, one file if they are symlinks", async () => {
   const page = ["-q", "-O", "-", `http://${SERVER}/`];
   const { stdout, stderr } = await lab.run(shop, applet, page);
   assert.equal(stdout, "hello\n", stderr);

@@ -102,7 +102,7 @@ async function end(running: RunningProcess): Promise<Sent> {
   running.child.kill("SIGTERM");
   const { stdout, stderr } = await running.finish();
   const line = stdout.split("\n").find((text) => text.startsWith("{"));
-  if (line === undefined) throw new Error(`the spinner has not told what it sent: ${stderr}`);
+  if (line === undefined) throw new Error(`the spinner has not reported what it sent: ${stderr}`);
   return JSON.parse(line) as Sent;
 }
 

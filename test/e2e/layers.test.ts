@@ -151,7 +151,7 @@ test("§4.4 l7: `any`, or none, lets every payload pass", async () => {
   await passes("anything", `tcp4 connect ${SERVER} 25 recv send TAG recv`);
 });
 
-test("§4.4 real programs: curl speaks HTTP, and is told by its own path", async () => {
+test("§4.4 real programs: curl speaks HTTP, and is recognised by its own path", async () => {
   const page = ["-s", "--max-time", "2", `http://${SERVER}/`];
   const mark = lab.agent.events.mark();
   const curl = lab.program("http", "/usr/bin/curl");
@@ -160,7 +160,7 @@ test("§4.4 real programs: curl speaks HTTP, and is told by its own path", async
   assert.equal((await lab.run(shop, lab.program("curl", "/usr/bin/curl"), [...page, "--max-time", "0.3"])).code, 28);
 });
 
-test("§4 real programs: nc, of whichever kind, is told by its own path", async () => {
+test("§4 real programs: nc, of whichever kind, is recognised by its own path", async () => {
   const nc = lab.program("ports", "/usr/bin/nc");
   const talk = (port: number) => ["-c", `echo hello | ${nc} -N -w 1 ${SERVER} ${port}`];
   assert.equal((await lab.run(shop, "/bin/sh", talk(7001))).stdout, "hello\n");

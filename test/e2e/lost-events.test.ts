@@ -1,5 +1,5 @@
 /**
- * Section 9: more events than the kernel's buffer holds, while the agent does not read them. What is lost is counted, and told as soon as
+ * Section 9: more events than the kernel's buffer holds, while the agent does not read them. What is lost is counted, and reported as soon as
  * somebody reads again.
  */
 import assert from "node:assert/strict";
@@ -41,7 +41,7 @@ const stranger = lab.program("stranger");
 
 const isLost = (event: AgentEvent): event is LostEvent => event.type === "lost" && event.where === "kernel";
 
-test("§9 events of several workloads, while the agent is stopped: what the buffer cannot hold is counted and told", async () => {
+test("§9 events of several workloads, while the agent is stopped: what the buffer cannot hold is counted and reported", async () => {
   using errors = openMap(lab.agent.pinRoot, "errors");
   const lost = () => Number(errors.get(ErrorKind.EVENTS_LOST) ?? 0n);
   const mark = lab.agent.events.mark();
@@ -58,8 +58,8 @@ test("§9 events of several workloads, while the agent is stopped: what the buff
     for (const flood of floods) await flood.kill();
     process.kill(lab.agent.pid, "SIGCONT");
   }
-  const told = await lab.agent.events.waitFor("lost events", isLost, { from: mark, timeout: FULL_TIMEOUT_MS });
-  assert.equal(told.count, lost(), "all of them at once: nobody has lost any since");
+  const reported = await lab.agent.events.waitFor("lost events", isLost, { from: mark, timeout: FULL_TIMEOUT_MS });
+  assert.equal(reported.count, lost(), "all of them at once: nobody has lost any since");
 
   const status = inspectNode(lab.agent.pinRoot, lab.agent.stateFolder);
   assert.deepEqual(
@@ -67,7 +67,7 @@ test("§9 events of several workloads, while the agent is stopped: what the buff
     [{ name: "events_lost", count: lost() }],
   );
   const metrics = new AgentMetrics();
-  metrics.write(told);
+  metrics.write(reported);
   assert.match(await metrics.registry.metrics(), new RegExp(`events_lost_total{where="kernel"} ${lost()}\n`));
 });
 

@@ -1,4 +1,4 @@
-/** Section 9: what happens to an agent by mistake is told as it is, and mended where that can be done. */
+/** Section 9: what happens to an agent by mistake is reported as it is, and mended where that can be done. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
@@ -53,7 +53,7 @@ const WAYS_OUT: Readonly<Record<string, () => void>> = {
 };
 
 for (const [kind, make] of Object.entries(WAYS_OUT)) {
-  test(`an interface that cannot be guarded (${kind}) is told as long as it is there, and the workload is not enforced`, async (context) => {
+  test(`an interface that cannot be guarded (${kind}) is reported as long as it is there, and the workload is not enforced`, async (context) => {
     context.after(() => spawnSync("ip", ["-n", shop.name, "link", "del", "way"]));
     try {
       make();
@@ -98,7 +98,7 @@ test("status names what processes have beyond need, and what is weaker by that",
   assert.doesNotMatch(await status(), /Weakness/);
 });
 
-test("state that is removed under the agent is made again, told once, and keeps other agents off", async () => {
+test("state that is removed under the agent is made again, reported once, and keeps other agents off", async () => {
   const said = () => lab.agent.diagnostics.match(/was removed while it runs/g)?.length ?? 0;
   rmSync(lab.agent.stateFolder, { recursive: true });
   await until("the lock is there again", () => existsSync(join(lab.agent.stateFolder, "agent.lock")));

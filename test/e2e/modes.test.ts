@@ -136,7 +136,7 @@ test("§7 learn records what the workload does, and judges nothing", async () =>
 });
 
 for (const action of ["learn", "alert"] as const) {
-  test(`§7 ${action} and trace-dns: each exchange is told once, with its answer, and ${action === "learn" ? "nothing" : "only what is refused"} is judged`, async () => {
+  test(`§7 ${action} and trace-dns: each exchange is reported once, with its answer, and ${action === "learn" ? "nothing" : "only what is refused"} is judged`, async () => {
     await mode(action, "trace-dns");
     const mark = lab.agent.events.mark();
     const asked = `udp4 connect ${DNS} 53 ask www.example.com A ask other.example.com A ask other.example.com AAAA`;

@@ -143,7 +143,7 @@ while True:
         try: s.sendto(b"x", ("${SERVER}", port))
         except OSError: pass`;
 
-test("§9 a neighbour's flood of violations: each of another's is told of", async () => {
+test("§9 a neighbour's flood of violations: each of another's is reported", async () => {
   const python = lab.path("bin", "python");
   const floods = [1, 2, 3].map(() => lab.start(loud, python, ["-c", SCATTER]));
   try {

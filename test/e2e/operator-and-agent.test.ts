@@ -125,7 +125,7 @@ const profile = (spec: Partial<SecurityProfileSpec>, generation: number) =>
     { app: WEB.name },
   );
 
-test("a pod that the API server has not told of is blocked; then no profile selects it", async () => {
+test("a pod that the API server has not listed is blocked; then no profile selects it", async () => {
   await eventually("it is found", () => inForce() !== undefined);
   assert.equal(inForce()?.state, "pending");
   cluster.pod(WEB.name, { node: NODE });

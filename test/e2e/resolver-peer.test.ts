@@ -39,7 +39,7 @@ const lab = await Lab.start("resolver", {
 const shop = lab.workload("shop");
 const asking = (server: string) => `udp4 connect ${server} 53 ask www.example.com A`;
 
-test("a process asks the resolver without its address in the profile, and reaches what it is told", async () => {
+test("a process asks the resolver without its address in the profile, and reaches what it is answered", async () => {
   const listed = lab.path("bin/listed");
   await lab.passes(shop, listed, `${asking(DNS)} udp4 sendto ${SERVER} 7000 TAG recv`);
   // The same without it, which shows that it is what lets the question through.

@@ -121,7 +121,7 @@ for (const [signal, number] of [
   ["SIGINT", 2],
   ["SIGHUP", 1],
 ] as const) {
-  test(`${signal} reaches the command; its end is waited for, and told`, async () => {
+  test(`${signal} reaches the command; its end is waited for, and reported`, async () => {
     const trapping = start(
       ...shell(`trap 'sleep 0.3; echo ended; exit 9' ${number}; echo ready; while :; do sleep 0.05; done`),
     );
@@ -187,7 +187,7 @@ test("a signal at any time of the start leaves nothing behind", async () => {
   }
 });
 
-test("profiles that cannot be used are told as validate tells them, and what is missing by its name", async () => {
+test("profiles that cannot be used are reported as validate tells them, and what is missing by its name", async () => {
   const bad = lab.path("bad.yaml");
   writeFileSync(
     bad,

@@ -87,7 +87,7 @@ test("§2 several profiles: the strictest of their actions holds", async () => {
   await lab.stops(shop, stranger, send(FIRST, 7001), BLOCKED);
 });
 
-test("§9 what becomes of a workload is told: by which profiles it is protected", async () => {
+test("§9 what becomes of a workload is reported: by which profiles it is protected", async () => {
   const mark = lab.agent.events.mark();
   await lab.agent.apply(profile("bank", [egress(app, to(FIRST, 7000))], { name: "vault" }));
   const wanted = (event: { type: string }): event is WorkloadEvent =>

@@ -1,6 +1,6 @@
 /**
  * An image whose programs are symbolic links to busybox. kubearmor/KubeArmor#984, "Inconsistent Behaviour with Symlinks Execution": rules were
- * enforced by the file's name and told of by the link's, so that neither alert nor rule led to the other. Here a rule about the
+ * enforced by the file's name and reported by the link's, so that neither alert nor rule led to the other. Here a rule about the
  * link holds for the file, events go by the file's name, and what explains them leads from one to the other.
  */
 import assert from "node:assert/strict";
@@ -34,7 +34,7 @@ const busybox = lab.path("bin", "busybox");
 const wget = lab.path("applets", "wget");
 const fetch = (address: string) => ["1", wget, "-q", "-O", "-", `http://${address}/`];
 
-test("a listed link is its file, by whose name it is told of", async () => {
+test("a listed link is its file, by whose name it is reported", async () => {
   const mark = lab.agent.events.mark();
   assert.equal((await lab.run(app, TIMEOUT, fetch(SERVER))).stdout, "hello\n");
   await lab.violation({ verdict: "allowed", reason: "Allowed", path: busybox, proto: "tcp" }, mark);

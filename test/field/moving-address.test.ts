@@ -84,7 +84,7 @@ for (const app of ["quiet", "announcing"]) {
   });
 }
 
-test("neighbours that remember the former owner are told, where the `default` has ARP", { skip }, async () => {
+test("neighbours that remember the former owner are reported, where the `default` has ARP", { skip }, async () => {
   const address = (place: WorkloadPlace) => place.ipv4.replace(/2$/, "78");
   const [quiet, announcing] = [lab.workload("quiet"), lab.workload("announcing")];
   for (const place of [quiet, announcing]) {

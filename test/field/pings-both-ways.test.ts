@@ -1,7 +1,7 @@
 /**
  * A pod pings its node while the node pings the pod, with the same identifier. projectcalico/calico#5358, "packet drops in eBPF mode
  * (between the pod and the node where the pod is placed)": type and code of an echo request stood where ports stand, and the reply
- * was of no connection. Requests and replies of both directions have to be told apart, and each has its own rule.
+ * was of no connection. Requests and replies of both directions have to be distinguished, and each has its own rule.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,6 +1,6 @@
 /**
  * glibc waits for a second, its resolver needs longer, and so the answer to the first try comes after the second was sent, and another one
- * after that (cilium/cilium#35613). Late and repeated answers are answers to what was asked: the name opens its address, and nobody is told of
+ * after that (cilium/cilium#35613). Late and repeated answers are answers to what was asked: the name opens its address, and nobody is reported
  * spoofing.
  */
 import assert from "node:assert/strict";
@@ -17,7 +17,7 @@ const ADDRESS = "198.51.100.1";
 const NAME = "slow.example.com";
 const DELAY = "1.5";
 
-/** Answers each question after a while with an address, and the last one with a wrong id as well if it is told to. */
+/** Answers each question after a while with an address, and the last one with a wrong id as well if it is asked to. */
 const SLOW = `
 import socket, struct, sys, threading, time
 own, address, delay = sys.argv[1], sys.argv[2], float(sys.argv[3])
@@ -76,7 +76,7 @@ test("answers that come after the next try was sent are answers", async () => {
   assert.deepEqual(refused(mark), []);
 });
 
-test("answers with another number are spoofed, and told of", async () => {
+test("answers with another number are spoofed, and reported", async () => {
   const mark = lab.agent.events.mark();
   const { stdout } = await lookup("forged.example.com");
   assert.equal(stdout, "gaierror\n");

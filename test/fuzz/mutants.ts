@@ -118,15 +118,15 @@ export const MUTANTS: Record<string, Evaluate> = {
   "broadcasts of the link are taken for datagrams to the workload": ofPacket((packet) =>
     packet.kind === "ip" ? { ...packet, toLinkGroup: false } : packet,
   ),
-  "changed binaries are not told apart": (state, table, packet, context, time) => {
+  "changed binaries are not distinguished": (state, table, packet, context, time) => {
     const subjects = context.subjects.map((subject) => ({ ...subject, modified: false }));
     return evaluate(state, table, packet, { ...context, subjects }, time);
   },
-  "containers are not told apart": (state, table, packet, context, time) => {
+  "containers are not distinguished": (state, table, packet, context, time) => {
     const subjects = context.subjects.map((subject) => ({ ...subject, container: null }));
     return evaluate(state, table, packet, { ...context, subjects }, time);
   },
-  "ephemeral containers are not told apart": (state, table, packet, context, time) => {
+  "ephemeral containers are not distinguished": (state, table, packet, context, time) => {
     const subjects = context.subjects.map((subject) => ({ ...subject, ephemeral: false }));
     return evaluate(state, table, packet, { ...context, subjects }, time);
   },

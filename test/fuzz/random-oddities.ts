@@ -48,7 +48,7 @@ export function randomOddity(random: Random, sent: Sent[]): PacketStep {
   return kind < 28 ? igmp(random) : other(random);
 }
 
-/** Who sends what the kernel alone should: it, somebody, or nobody that can be told. */
+/** Who sends what the kernel alone should: it, somebody, or nobody that can be known. */
 function randomSender(random: Random): Owner {
   const kind = random.below(10);
   if (kind < 5) return { kernel: true };

@@ -17,7 +17,7 @@ export interface World<Case, Judge> {
   reduce: (found: Case, shows: Shows<Case>) => Case;
 }
 
-/** Packets, and what is told of their sockets. */
+/** Packets, and what is reported their sockets. */
 export function packetWorld(rig: ClassifierRig): World<FuzzCase, Evaluate> {
   return { make: randomCase, compare: (found, judge) => compareCase(rig, found, judge), reduce: reduceCase };
 }

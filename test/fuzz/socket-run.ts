@@ -63,7 +63,7 @@ export class SocketRun {
   #tableId = 0;
   #hasCookies = false;
   #packets = 0;
-  /** Who sends what the step that is under way makes leave; null: nobody that can be told beforehand. */
+  /** Who sends what the step that is under way makes leave; null: nobody that can be known beforehand. */
   #sender: ((packet: IpPacket, isLast: boolean) => Exit | null) | null = null;
 
   constructor(live: LiveRig, found: SocketCase, tables: RuleTable[], judge: SocketJudge) {

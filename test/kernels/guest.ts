@@ -46,7 +46,7 @@ export async function runGuest(kernel: Kernel, options: GuestOptions): Promise<G
   return readRun({ console, resultFile, start });
 }
 
-/** What was told until now. */
+/** What was reported until now. */
 export function readRun(from: { console: string; resultFile: string; start: number }): GuestRun {
   const results = parseResults(readFileSync(from.resultFile, "utf8"));
   const seconds = Math.round((performance.now() - from.start) / 1000);

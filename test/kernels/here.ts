@@ -23,7 +23,7 @@ export function lineHere(): string {
   return release().split(".").slice(0, 2).join(".");
 }
 
-/** Runs the suite and reads what it told. */
+/** Runs the suite and reads what it reported. */
 export async function runHere({ plan, folder, timeout }: HereOptions): Promise<GuestRun> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

@@ -160,7 +160,7 @@ test("the core suite selects by names that tests have", () => {
   assert.throws(() => plannedTests(ROOT, "most"), /SUITE=most is not known: use all or core/);
 });
 
-test("a clause that was not shown makes a run not green; one that was skipped is told with its reason", () => {
+test("a clause that was not shown makes a run not green; one that was skipped is reported with its reason", () => {
   const results: GuestResult[] = CLAUSES.map(({ file, test: name }) => {
     return { kind: "test", file: `test/e2e/${file}.test.ts`, name, outcome: "passed", milliseconds: 1 };
   });

@@ -6,7 +6,7 @@ import { MatrixError } from "./errors.ts";
 export interface ProcessOptions {
   /** After this long it is killed, with its children, ms. */
   timeout: number;
-  /** File for its output; standard error is told of a failure if there is none. */
+  /** File for its output; standard error is given with a failure if there is none. */
   log?: string;
   cwd?: string;
   /** Added to the environment. */

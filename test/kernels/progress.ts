@@ -4,7 +4,7 @@ import { parseResults } from "./results.ts";
 
 const INTERVAL_MS = 30_000;
 
-/** One line: how far a suite has come; null if nothing has been told yet. */
+/** One line: how far a suite has come; null if nothing has been reported yet. */
 export function progressOf(text: string): string | null {
   const results = parseResults(text);
   const part = results.findLast((result) => result.kind === "part");

@@ -13,7 +13,7 @@ export const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd
 export interface FrameFields {
   source?: string;
   destination?: string;
-  /** Told by the IP version unless given. */
+  /** Follows from the IP version unless given. */
   type?: number;
   /** Zero bytes behind the packet, as short Ethernet frames have them. */
   padding?: number;

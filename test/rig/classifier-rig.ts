@@ -31,7 +31,7 @@ import { age } from "./kernel-time.ts";
 const ROOT = join(import.meta.dirname, "../..");
 const PIN_PREFIX = "pc-fuzz-";
 const OBJECT = "build/bpf/classifier.bpf.o";
-/** The loopback device, on which test runs are unless told otherwise. */
+/** The loopback device, on which test runs are unless set otherwise. */
 const LOOPBACK = 1;
 /** `workloads` instances are used in turn; 0 means none. */
 const INSTANCES = 4096;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* What time it is, as cheaply as it may be told. */
+/* What time it is, as cheaply as it may be read. */
 #ifndef PORTCULLIS_CLOCK_H
 #define PORTCULLIS_CLOCK_H
 

@@ -181,7 +181,7 @@ static __always_inline int may_have_counter(__u32 workload_id, __u32 path_id)
 
 /*
  * May the workload have one more event? User space reads all workloads' events from one buffer, and turns so many into text and no more.
- * What is not told of is counted all the same.
+ * What is not reported is counted all the same.
  */
 static __always_inline int may_have_event(__u32 workload_id)
 {

@@ -138,7 +138,7 @@ static __always_inline int repeats_request(struct __sk_buff *skb, struct scratch
 }
 
 /*
- * Is this an answer of the kernel's to what has not come in? An error about a flow has been told apart before.
+ * Is this an answer of the kernel's to what has not come in? An error about a flow has been distinguished before.
  * `has_flow`: whether one with the packet's ends is known.
  */
 __noinline int answers_nobody(struct __sk_buff *skb, int has_flow)

@@ -162,7 +162,7 @@ static __always_inline void describe_dns(struct event *event, struct scratch *s)
 	copy_text(event->dns_name, question_text(name));
 }
 
-/* Tells user space of the packet in the scratch, unless its like was told of just now. Global: see classifier.bpf.c. */
+/* Tells user space of the packet in the scratch, unless its like was reported just now. Global: see classifier.bpf.c. */
 __noinline int send_event(struct __sk_buff *skb, __u32 type, __u32 reason, __u32 verdict)
 {
 	struct scratch *s = get_scratch();
@@ -208,7 +208,7 @@ __noinline int send_event(struct __sk_buff *skb, __u32 type, __u32 reason, __u32
 	return 0;
 }
 
-/* Every DNS message is told of under trace-dns, whatever its verdict. */
+/* Every DNS message is reported under trace-dns, whatever its verdict. */
 static __always_inline void trace_dns(struct __sk_buff *skb, struct scratch *s, __u32 reason)
 {
 	if (!s->dns_reported || !(s->workload.mode & MODE_TRACE_DNS))

@@ -23,7 +23,7 @@ export const WEAKNESSES = {
   },
   noOverlay: {
     what: "a root that is no overlay",
-    so: "files that were changed since a container's start are told by their change times, and renamed folders not at all",
+    so: "files that were changed since a container's start are recognised by their change times, and renamed folders not at all",
   },
 } as const satisfies Record<string, { what: string; so: string }>;
 

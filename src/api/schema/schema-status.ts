@@ -41,7 +41,7 @@ const CONDITION = objectOf(
 const PODS = objectOf("Pods that the profile selects.", {
   selected: count("Pods that it selects."),
   enforced: count("Of these, pods on which this generation is in force."),
-  unprotected: count("Of these, pods that cannot be told apart on the network, such as host-network pods."),
+  unprotected: count("Of these, pods that cannot be distinguished on the network, such as host-network pods."),
   text: text("enforced/selected, for kubectl get.", 64),
 });
 

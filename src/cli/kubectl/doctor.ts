@@ -43,7 +43,7 @@ export function doctorNodeCommand(): Command {
 function agentOn(kubectl: Kubectl, node: string, systemNamespace: string): string {
   const [agent] = agents(kubectl, systemNamespace, `--field-selector=spec.nodeName=${node}`);
   if (agent !== undefined) return agent.metadata.name;
-  // A name that is mistyped is told as such.
+  // A name that is mistyped is reported as such.
   kubectl.object("node", node);
   throw new KubectlError(
     `there is no agent on node ${node} in namespace ${systemNamespace}: nothing is enforced there by this installation. ` +

@@ -76,7 +76,7 @@ function withResolver<Options extends ExplainOptions>(kubectl: Kubectl, options:
   }
 }
 
-/** Those that are valid. What is not is not in force either, and is told. */
+/** Those that are valid. What is not is not in force either, and is reported. */
 function profilesOf(kubectl: Kubectl, namespace: string): SecurityProfile[] {
   const texts = kubectl.list("securityprofiles", `--namespace=${namespace}`).map((profile) => ({
     source: `${namespace}/${profile.metadata.name}`,

@@ -182,7 +182,7 @@ test("it ends in time, and when it is interrupted, and leaves no kubectl behind"
   }
 });
 
-test("a refusal is told in the API server's words, with what to do about it", async () => {
+test("a refusal is shown in the API server's words, with what to do about it", async () => {
   const cases: [Partial<Answers>, RegExp][] = [
     [
       {

@@ -240,7 +240,7 @@ test("status: an operator that gave its Lease back is at work no more; what is a
   assert.match(operator.problem, /no operator is running/);
 });
 
-test("status: an operator that never was at work is told as such", () => {
+test("status: an operator that never was at work is reported as such", () => {
   const { status, stdout, stderr } = plugin(["status"], { leases: [{ metadata: { name: "operator" }, spec: {} }] });
   assert.equal(status, 3, stderr);
   assert.match(stdout, /no operator has been at work in namespace portcullis-system/);
@@ -267,7 +267,7 @@ test("doctor: a node without an agent, and one that there is not", () => {
   assert.match(plugin(["doctor", "nodo"], { agents: [], refused: { node: words } }).stderr, /nodes "nodo" not found/);
 });
 
-test("what kubectl refuses is told in its own words, without its library's log", () => {
+test("what kubectl refuses is shown in its own words, without its library's log", () => {
   const log = 'E1121 12:58:53.763328   10020 memcache.go:265] "Unhandled Error" err="refused"\n';
   const away = plugin(["status", "shop"], { refused: { securityprofile: `${log}${log}The connection was refused` } });
   assert.equal(away.status, 1);

@@ -16,7 +16,7 @@ interface Fault {
 }
 
 interface Watcher {
-  /** Only what is later is told. */
+  /** Only what is later is sent. */
   from: number;
   collection: string;
   namespace: string | null;
@@ -137,7 +137,7 @@ export class FakeApiServer {
     this.#watchers.clear();
   }
 
-  /** Forgets the past: who watches from an older version is told that it is gone. */
+  /** Forgets the past: who watches from an older version gets an error that it is gone. */
   compact(): void {
     this.#compacted = this.#version;
     this.#events = [];

@@ -1,4 +1,4 @@
-/** For tests: a logger that keeps what it is told instead of printing it. */
+/** For tests: a logger that keeps what it is given instead of printing it. */
 import { createLogger, type Logger } from "../../telemetry/logger.ts";
 
 export function silentLogger(lines: string[] = []): Logger {

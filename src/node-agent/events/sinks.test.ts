@@ -8,7 +8,7 @@ const time = "2026-01-02T03:04:05.678Z";
 const lost = (count: number): AgentEvent => ({ time, type: "lost", where: "kernel", count });
 const verdict = { type: "verdict", time } as AgentEvent;
 
-/** A reader that takes nothing until it is told to. */
+/** A reader that takes nothing until it is asked to. */
 function slowReader() {
   const lines: string[] = [];
   let release: (() => void) | null = null;

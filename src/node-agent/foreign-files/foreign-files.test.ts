@@ -145,7 +145,7 @@ import time; time.sleep(60)`;
   await end();
 });
 
-test("a helper that is killed is replaced; who has waited for it is told", async () => {
+test("a helper that is killed is replaced; who has waited for it gets an error", async () => {
   const helpers = () =>
     readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8")
       .split(" ")

@@ -85,7 +85,7 @@ function rootMount(mounts: readonly Mount[]): string | null {
   return root === null ? null : `${root.id} ${root.device} ${root.root}`;
 }
 
-/** Roots of which why they are of no use is told. */
+/** Roots of which it is reported why they are of no use. */
 const NAMED_MAX = 3;
 
 /**

@@ -7,7 +7,7 @@ import { MountError } from "./mounts.ts";
 
 /** Where the BPF file system is on every distribution. */
 export const BPFFS_PATH = "/sys/fs/bpf";
-/** Where Portcullis pins unless told otherwise. */
+/** Where Portcullis pins unless set otherwise. */
 export const DEFAULT_PIN_ROOT = join(BPFFS_PATH, "portcullis");
 
 /** BPF_FS_MAGIC of linux/magic.h. */

@@ -41,7 +41,7 @@ interface ChainListing {
   nftables: { chain?: { family: string; table: string; name: string; hook?: string; policy?: string } }[];
 }
 
-/** Chains of others that stop forwarded packets unless told otherwise. @throws WorkloadError */
+/** Chains of others that stop forwarded packets unless set otherwise. @throws WorkloadError */
 export function closedForwardChains(): ClosedChain[] {
   const listing = JSON.parse(nft(["-j", "list", "chains"], "")) as ChainListing;
   return listing.nftables.flatMap(({ chain }) => (chain?.hook === "forward" && chain.policy === "drop" ? [chain] : []));

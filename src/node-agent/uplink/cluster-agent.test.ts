@@ -144,8 +144,8 @@ async function until<T>(what: string, look: () => T | null | undefined | false):
   return assert.fail(`not within 5 s: ${what}`);
 }
 
-/** As the operator would know it: what was told last of each pod. */
-function told(name: string): PodState | undefined {
+/** As the operator would know it: what was reported last of each pod. */
+function reported(name: string): PodState | undefined {
   return operator
     .said("podStates")
     .flatMap(({ pods }) => pods)
@@ -153,7 +153,7 @@ function told(name: string): PodState | undefined {
 }
 
 const phase = (name: string, wanted: PodPhase) =>
-  until(`${PodPhase[wanted]} of ${name}`, () => told(name)?.phase === wanted && told(name));
+  until(`${PodPhase[wanted]} of ${name}`, () => reported(name)?.phase === wanted && reported(name));
 
 const status = (name: string) =>
   inspectNode(pinRoot, stateDirectory).workloads.find(
@@ -173,7 +173,7 @@ const tableFor = (path: string, cidr = "10.99.0.1/32") =>
     searchDomains: [],
   });
 
-test("pods wait until the operator has told of them, and then have what it told", async () => {
+test("pods wait until the operator has described them, and then have what it sent", async () => {
   running = new RunningAgent(operator.port);
   await until("a connection", () => operator.connections.length === 1);
   assert.deepEqual([status(WEB)?.state, status(SHOP)?.state], ["pending", "pending"]);
@@ -198,10 +198,10 @@ test("what the kernel drops is counted for the profile", async () => {
   assert.deepEqual([dropped.profile, dropped.path], ["default/p", ""], "ping is not listed");
 });
 
-test("a link in the image gives its rights to its file, and is told", async () => {
+test("a link in the image gives its rights to its file, and is reported", async () => {
   const table = tableFor("/bin/one");
   push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
-  const state = await until("the link", () => told(WEB)?.sharedFiles.length === 1 && told(WEB));
+  const state = await until("the link", () => reported(WEB)?.sharedFiles.length === 1 && reported(WEB));
   assert.deepEqual([state.phase, state.tableHash], [PodPhase.ENFORCED, table.hash]);
   assert.deepEqual(
     state.sharedFiles.map(({ path, names }) => [path, names]),
@@ -221,7 +221,7 @@ test("a container that is restarted in place, with a link that leads elsewhere, 
     const table = tableFor("/bin/one");
     push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
     const state = await until("the other file", () => {
-      const files = told(WEB)?.sharedFiles ?? [];
+      const files = reported(WEB)?.sharedFiles ?? [];
       return files.some(({ names }) => names.includes("/bin/nginx")) && files;
     });
     assert.deepEqual(
@@ -266,7 +266,7 @@ test("a table that does not fit leaves the pod's old one in force, and others al
   assert.equal(operator.said("refusal").length, 0);
 });
 
-test("a pod whose files hang is told of, and everybody else is served", {
+test("a pod whose files hang is reported, and everybody else is served", {
   skip: !HAS_FUSE && "no FUSE here",
 }, async () => {
   const hungRoot = join(folder, "hung");
@@ -289,9 +289,9 @@ test("a pod whose files hang is told of, and everybody else is served", {
       ["PC_FILES_HUNG"],
     );
     const problems = () => operator.said("nodeProblems").at(-1)?.problems ?? [];
-    const told = await until("the operator knows", () => problems().find(({ code }) => code === "PC_FILES_HUNG"));
-    assert.ok(told.message.includes(WEB));
-    assert.equal(told.reducesEnforcement, false);
+    const reported = await until("the operator knows", () => problems().find(({ code }) => code === "PC_FILES_HUNG"));
+    assert.ok(reported.message.includes(WEB));
+    assert.equal(reported.reducesEnforcement, false);
     running?.metrics.collect();
     assert.match((await running?.metrics.registry.metrics()) ?? "", /portcullis_agent_file_looks\{result="hung"\} 1/);
   } finally {
@@ -332,7 +332,7 @@ test("where the disk is full, what the operator says is in force, and nothing ol
     fill();
     push([second], bindingOf(WEB, second), bindingOf(SHOP, null));
     await until("the second", () => status(WEB)?.table === second.hash);
-    await until("it is told", () => nodeProblem("PC_STATE_KEPT")?.message.includes("ENOSPC"));
+    await until("it is reported", () => nodeProblem("PC_STATE_KEPT")?.message.includes("ENOSPC"));
     assert.equal(nodeProblem("PC_STATE_KEPT")?.reducesEnforcement, false);
     assert.equal(operator.said("refusal").length, 0);
     running.close();
@@ -350,7 +350,7 @@ test("where the disk is full, what the operator says is in force, and nothing ol
     await until("and no problem any more", () => nodeProblem("PC_STATE_KEPT") === undefined);
   }));
 
-test("why the kernel is not in line with what is wanted is told, until it is", async () => {
+test("why the kernel is not in line with what is wanted is reported, until it is", async () => {
   running?.close();
   const connections = operator.connections.length;
   running = new RunningAgent(operator.port);
@@ -362,7 +362,7 @@ test("why the kernel is not in line with what is wanted is told, until it is", a
     writeFileSync(stateDirectory, "");
     const table = tableFor("/bin/app", "10.99.0.3/32");
     push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
-    const problem = await until("it is told", () => nodeProblem("PC_KERNEL_BEHIND"));
+    const problem = await until("it is reported", () => nodeProblem("PC_KERNEL_BEHIND"));
     assert.equal(problem.reducesEnforcement, true);
   } finally {
     rmSync(stateDirectory);
@@ -374,7 +374,7 @@ test("why the kernel is not in line with what is wanted is told, until it is", a
 test("without an operator the agent starts with what it knew, and changes nothing", async () => {
   const table = tableFor("/bin/app");
   push([table], bindingOf(WEB, table), bindingOf(SHOP, null));
-  await until("the change", () => told(WEB)?.tableHash === table.hash);
+  await until("the change", () => reported(WEB)?.tableHash === table.hash);
   running?.close();
   operator.stop();
   const before = status(WEB);
@@ -386,7 +386,7 @@ test("without an operator the agent starts with what it knew, and changes nothin
   assert.notEqual(running.metrics.disconnected, null);
 });
 
-test("when the operator is back it is told what is held, and need not send it", async () => {
+test("when the operator is back it learns what is held, and need not send it", async () => {
   const back = new FakeOperator();
   await back.start(certificates, operator.port);
   operator = back;
@@ -405,7 +405,9 @@ test("a pod that is gone leaves nothing behind", async () => {
     );
     return used.every(({ entries }) => entries === 0);
   });
-  await until("that it is told", () => operator.said("podStates").some(({ removed }) => removed.includes(uid(WEB))));
+  await until("that it is reported", () =>
+    operator.said("podStates").some(({ removed }) => removed.includes(uid(WEB))),
+  );
 });
 
 test("detaching takes the kept state away too", () => {

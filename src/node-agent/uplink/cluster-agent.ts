@@ -1,6 +1,6 @@
 /**
  * The agent of one node of a cluster: pods found on the node, policies from the operator, and the kernel kept in line
- * with both. Without an operator it goes on with what it was told last, also after a start.
+ * with both. Without an operator it goes on with what it was sent last, also after a start.
  */
 
 import { causeCode, causeText } from "../../api/errors.ts";

@@ -56,8 +56,8 @@ export class OperatorClient {
   #timer: NodeJS.Timeout | null = null;
   #welcome: NodeJS.Timeout | null = null;
   #state: ConnectionState = "waiting";
-  /** Last told reason, so that a long absence is one line and not a thousand. */
-  #told = "";
+  /** Last reported reason, so that a long absence is one line and not a thousand. */
+  #reported = "";
 
   constructor(options: OperatorClientOptions) {
     this.#options = options;
@@ -133,7 +133,7 @@ export class OperatorClient {
     if (content.case === "welcome") {
       if (this.#welcome !== null) clearTimeout(this.#welcome);
       this.#reconnect.succeeded(content.value.reconnectLongestMilliseconds);
-      this.#told = "";
+      this.#reported = "";
       this.#setState("connected", "");
       this.#options.log.info({ operator: content.value.version }, "connected to the operator");
       const { reportIntervalMilliseconds: reportInterval, violationsMax } = content.value;
@@ -150,7 +150,7 @@ export class OperatorClient {
     }
   }
 
-  /** What is in force is told before what somebody would like to see. */
+  /** What is in force is reported before what somebody would like to see. */
   #flush(): void {
     this.#options.reporter.flush();
     this.#options.watches?.flush();
@@ -182,8 +182,8 @@ export class OperatorClient {
     const redirected = leader !== null && leader !== "" && leader !== target && this.#reconnect.mayRedirect();
     const delay = redirected ? 0 : this.#reconnect.nextDelay();
     this.#setState("waiting", reason);
-    if (this.#told !== reason && !redirected) {
-      this.#told = reason;
+    if (this.#reported !== reason && !redirected) {
+      this.#reported = reason;
       this.#options.log.warn(
         { operator: target, reason },
         "no connection to the operator; what is in force stays in force",

@@ -85,7 +85,7 @@ export class OperatorStream {
     if (!this.#stream.write(message)) this.#full = true;
   }
 
-  /** Ends the stream; `onEnd` is told. */
+  /** Ends the stream; `onEnd` is notified. */
   end(reason: string): void {
     if (this.#ended) return;
     this.#finish({ reason, leader: null });

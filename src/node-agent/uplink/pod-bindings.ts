@@ -1,5 +1,5 @@
 /**
- * What is known of the node's pods: what the operator says, and for pods that it has not told of yet, or while it is
+ * What is known of the node's pods: what the operator says, and for pods that it has not described yet, or while it is
  * away, what the kubelet writes into the names of folders.
  */
 import { readdirSync } from "node:fs";
@@ -30,7 +30,7 @@ export class PodBindings implements PodDirectory {
     return this.#held;
   }
 
-  /** Takes another state; listeners are told. */
+  /** Takes another state; listeners are notified. */
   take(held: HeldState): void {
     this.#held = held;
     for (const listener of [...this.#listeners]) listener();

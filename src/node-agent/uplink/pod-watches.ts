@@ -1,6 +1,6 @@
 /**
  * Pods that somebody looks at through the operator. What is seen of them goes up while the operator says so, at the pace
- * that it names; what is beyond that, or what the connection does not take, is counted and told.
+ * that it names; what is beyond that, or what the connection does not take, is counted and reported.
  */
 import { create } from "@bufbuild/protobuf";
 import { VERDICTS } from "../../api/reasons.ts";

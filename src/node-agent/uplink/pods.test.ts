@@ -1,4 +1,4 @@
-/** What is known of pods, what it comes to, and what is told of it. */
+/** What is known of pods, what it comes to, and what is sent to it. */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ function podLogs(...names: string[]): string {
   return logs;
 }
 
-test("a pod that the operator has not told of has the name that the kubelet gives it", () => {
+test("a pod that the operator has not described has the name that the kubelet gives it", () => {
   const bindings = new PodBindings(heldState([], []), podLogs(`shop_web-0_${UID}`, "not a pod"));
   assert.deepEqual(bindings.find(UID), {
     uid: UID,
@@ -132,7 +132,7 @@ test("by Auto a pod that nothing is known of is shut where profiles enforce, ope
   assert.deepEqual(asked(heldState([], [])), ["Allow", "Allow", "Allow"]);
 });
 
-test("where profiles enforce is kept on disk, and told again only when it has changed", () => {
+test("where profiles enforce is kept on disk, and written again only when it has changed", () => {
   const kept = join(folder, "enforcing");
   new KeptState(kept).save(new HeldState(new Map(), new Map(), ["shop"]));
   const loaded = new KeptState(kept);
@@ -185,7 +185,7 @@ const outcome: WorkloadOutcome = {
   changed: false,
 };
 
-test("what became of a pod is told with the reason", () => {
+test("what became of a pod is reported with the reason", () => {
   const pod = (changes: Partial<WorkloadOutcome>, more: Partial<PodOutcome> = {}) =>
     podStateOf({
       workload: testWorkload(1, { podUid: "a", searchDomains: ["svc.cluster.local"] }),
@@ -225,7 +225,7 @@ test("a pod on the node's network is unprotected, one that is not there yet pend
   assert.deepEqual([starting.phase, starting.code], [PodPhase.PENDING, "PC_POD_STARTING"]);
 });
 
-test("the last good state is kept on disk, whole; a damaged one is told and left aside", () => {
+test("the last good state is kept on disk, whole; a damaged one is reported and left aside", () => {
   const state = heldState([table], [testBinding("a", table), testBinding("b", null)]);
   const where = join(folder, "kept");
   assert.equal(new KeptState(where).load(), null);

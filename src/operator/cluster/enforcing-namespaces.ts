@@ -1,5 +1,5 @@
 /**
- * Namespaces that have an enforcing profile. Every node is told of all of them: should a pod of such a namespace begin on a node while
+ * Namespaces that have an enforcing profile. Every node learns all of them: should a pod of such a namespace begin on a node while
  * the operator is away, the agent knows that it must not be let through, also where it has had none of its pods before.
  */
 import { compareText } from "../../policy/table/names.ts";

@@ -1,6 +1,6 @@
 /**
  * Addresses of the peers that profiles select. Each distinct peer is one set; a pod that comes, goes or changes is matched against
- * the sets that may mean it, and only sets whose addresses change are told of.
+ * the sets that may mean it, and only sets whose addresses change are reported.
  */
 import type { PodPeer, ServicePeer } from "../../api/types.ts";
 import { splitKey } from "../../kube/resources.ts";

@@ -29,7 +29,7 @@ export interface PodRecord {
   hostNetwork: boolean;
   /** Canonical text. */
   addresses: string[];
-  /** As agents are told of them. */
+  /** As agents get them. */
   containers: Container[];
   dns: PodDns;
   /** What its specification gives it beyond need; shared by all pods that have the same. */

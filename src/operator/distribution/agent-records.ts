@@ -127,7 +127,7 @@ export class AgentRecords {
   acknowledged(node: string, bindings: Bindings): void {
     const record = this.#records.get(node);
     if (record === undefined) return;
-    // Whoever waited for an answer for too long, or was refused, has been told of as a whole.
+    // Whoever waited for an answer for too long, or was refused, has been reported as a whole.
     const isTrouble = record.refusal !== null || isOverdue(record);
     const changed = isTrouble || record.acknowledged === null ? null : changedUids(record.acknowledged, bindings);
     record.acknowledged = bindings;

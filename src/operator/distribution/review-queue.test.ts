@@ -1,10 +1,10 @@
-/** Whose token is checked first, and who is told to come back. */
+/** Whose token is checked first, and who is asked to come back. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { ReviewQueue } from "./review-queue.ts";
 
-/** A review that ends when it is told to. */
+/** A review that ends when it is asked to. */
 function pending() {
   const { promise, resolve } = Promise.withResolvers<string>();
   return { work: () => promise, end: () => resolve("done") };

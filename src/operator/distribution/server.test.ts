@@ -83,7 +83,7 @@ test("agents are served over TLS, and only under the certificate's name", async 
   assert.equal(stranger.states.length, 0);
 });
 
-test("a certificate that is not there, or has another key, is told by its name", async () => {
+test("a certificate that is not there, or has another key, is reported by its name", async () => {
   certificate("two");
   const keyFile = path("one.key");
   await assert.rejects(serverWith({ certificateFile: path("missing.crt"), keyFile }).listen(), {

@@ -253,7 +253,7 @@ export class Session {
     this.#sendLater(HELLO_MS);
   }
 
-  /** An agent that comes back with just what it is to have need not be told it again. */
+  /** An agent that comes back with just what it is to have need not get it again. */
   #heldBy({ stateHash: hash, tables, rulesets }: Hello): HeldHashes {
     const wanted = this.#options.wanted();
     if (hash !== "" && hash === stateHash(wanted.bindings)) return { ...heldAfter(exactly(wanted)), enforcing: null };

@@ -1,5 +1,5 @@
 /**
- * Who looks at which pod, and what its node's agent is told of that. Agents are told again and again, because their watches end by
+ * Who looks at which pod, and what its node's agent is asked for. Agents are asked again and again, because their watches end by
  * themselves: an operator that is gone leaves none behind.
  */
 import { create } from "@bufbuild/protobuf";
@@ -15,7 +15,7 @@ import { ObserveRefusal } from "./refusal.ts";
 export interface ObserverHubOptions {
   /** @throws ObserveRefusal where there is nothing that could be observed */
   describe: (request: ObserveRequest) => PodDescription;
-  /** Milliseconds between two looks, at each of which agents are told again; watches end after three without. */
+  /** Milliseconds between two looks, at each of which agents are asked again; watches end after three without. */
   interval?: number;
 }
 
@@ -31,7 +31,7 @@ interface Observer {
   id: number;
   request: ObserveRequest;
   pod: PodDescription;
-  /** As the observer was told it. */
+  /** What was last sent to the observer. */
   lastSent: string;
   output: RecordStream;
 }

@@ -146,7 +146,7 @@ test("watches are said again while somebody looks, and to an agent that comes ba
   const before = said();
   await eventually("it is said again", () => said() > before, lease);
   agent.disconnect();
-  await eventually("the observer is told", () =>
+  await eventually("the observer is notified", () =>
     /no agent of node n1/.test(String(observer.of("watching").at(-1)?.notes)),
   );
   const next = cluster.agent(operator, "n1");
@@ -154,7 +154,7 @@ test("watches are said again while somebody looks, and to an agent that comes ba
   await eventually("and is again", () => !/no agent/.test(String(observer.of("watching").at(-1)?.notes)));
 });
 
-test("a profile that comes to select the pod is told, with what it will not show", async () => {
+test("a profile that comes to select the pod is reported, with what it will not show", async () => {
   const { operator, agent } = await scene();
   const observer = new Observer(operator, { container: "other" });
   await watching(agent);
@@ -248,7 +248,7 @@ test("an observer who does not read costs a buffer, and is told what was left ou
   await eventually("and sees", () => eager.of("verdict").length === 1);
   lazy.read();
   const left = () => lazy.of("lost").reduce((sum, { count }) => sum + Number(count), 0);
-  await eventually("it has all, or is told", () => lazy.of("verdict").length + left() === 3_000, 20_000);
+  await eventually("it has all, or is notified", () => lazy.of("verdict").length + left() === 3_000, 20_000);
   assert.ok(left() > 0, "the sockets' buffers took it all");
 });
 

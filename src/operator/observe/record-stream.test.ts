@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { eventually } from "../../kube/testing/silence.ts";
 import { RecordStream } from "./record-stream.ts";
 
-test("silence is told from death", async () => {
+test("silence is distinguished from death", async () => {
   const output = new PassThrough();
   const stream = new RecordStream(output, () => {}, { aliveInterval: 10 });
   let text = "";

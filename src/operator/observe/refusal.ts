@@ -1,4 +1,4 @@
-/** An observer is not let in. It is told as the API server would tell it, so that kubectl prints the words. */
+/** An observer is not let in. It is reported as the API server would tell it, so that kubectl prints the words. */
 import { PortcullisError } from "../../api/errors.ts";
 
 export type RefusalReason =

@@ -155,7 +155,7 @@ export class Policies {
     if (content === null) return false;
     const before = policy.table;
     const table = tables.add(content);
-    // What it was told to have is gone meanwhile: compiled once more, with all of it.
+    // What it had to have is gone meanwhile: compiled once more, with all of it.
     if (table === null) throw new Error(`table ${content.hash} refers to a rule set that is not kept any more`);
     policy.table = table;
     if (before !== null) tables.release(before);

@@ -58,7 +58,7 @@ export class ProfileThread {
   #worker: Worker | null = null;
   #restart: NodeJS.Timeout | null = null;
   #state = UNKNOWN;
-  /** Keys that the thread has told of since it was started. */
+  /** Keys that the thread has reported since it was started. */
   #seen = new Set<string>();
   #asked = 0;
   #stopping = false;

@@ -9,7 +9,7 @@ import { ValidatedProfiles } from "./validated-profiles.ts";
 
 /** The thread's store without its thread: what is to be looked at is looked at on `settle`. */
 class Bench {
-  readonly told = new Map<string, StoredProfile | null>();
+  readonly received = new Map<string, StoredProfile | null>();
   readonly objects = new Map<string, KubeObject>();
   readonly delayed: string[] = [];
   /** Profiles that are gone are held. */
@@ -23,7 +23,7 @@ class Bench {
       budgets: new Budgets({ ...DEFAULT_BUDGET, ...limits }),
       enqueue: (key, after) => (after === undefined ? this.#queue.add(key) : this.delayed.push(key)),
       onProfile: (key, profile) => {
-        this.told.set(key, profile);
+        this.received.set(key, profile);
         if (profile === null && !this.holds) this.profiles.letGo(key);
       },
       read: async (key) => {
@@ -54,7 +54,7 @@ class Bench {
   }
 
   actions(key: string): string {
-    return this.told.get(key)?.accepted?.actions.join() ?? "none";
+    return this.received.get(key)?.accepted?.actions.join() ?? "none";
   }
 }
 
@@ -69,9 +69,9 @@ test("what a profile says that is gone and held can be compiled, and counts for 
   bench.remove("shop/a");
   bench.put("b", { actions: ["enforce"] });
   await bench.settle();
-  assert.equal(bench.told.get("shop/a"), null);
+  assert.equal(bench.received.get("shop/a"), null);
   assert.deepEqual(bench.profiles.accepted("shop/a")?.profile.spec.actions, ["enforce"]);
-  assert.match(bench.told.get("shop/b")?.overBudget ?? "", /2 profiles, and may have 1/);
+  assert.match(bench.received.get("shop/b")?.overBudget ?? "", /2 profiles, and may have 1/);
   bench.profiles.letGo("shop/a");
   await bench.settle();
   assert.equal(bench.profiles.accepted("shop/a"), null);
@@ -79,7 +79,7 @@ test("what a profile says that is gone and held can be compiled, and counts for 
   bench.holds = false;
 });
 
-test("a profile that is held and comes back as it was is told of", async () => {
+test("a profile that is held and comes back as it was is reported", async () => {
   const bench = new Bench();
   bench.holds = true;
   bench.put("a", { actions: ["enforce"] });
@@ -99,7 +99,7 @@ test("the last valid revision stays, until another object takes its name", async
   await bench.settle();
   bench.put("web", { actions: ["nonsense"] }, { generation: 2 });
   await bench.settle();
-  const after = bench.told.get("shop/web");
+  const after = bench.received.get("shop/web");
   assert.deepEqual([bench.actions("shop/web"), after?.accepted?.generation, after?.errors.count], ["alert", 1, 1]);
   bench.put("web", { actions: ["nonsense"] }, { uid: "other" });
   await bench.settle();
@@ -121,17 +121,17 @@ for (const [what, limits, spec] of [
     for (const name of ["a", "b", "c"]) bench.put(name, spec);
     bench.put("d", spec, { namespace: "other" });
     await bench.settle();
-    const refused = () => [...bench.told].flatMap(([key, profile]) => (profile?.overBudget ? [key] : []));
+    const refused = () => [...bench.received].flatMap(([key, profile]) => (profile?.overBudget ? [key] : []));
     assert.deepEqual(refused(), ["shop/c"]);
     assert.match(
-      bench.told.get("shop/c")?.overBudget ?? "",
+      bench.received.get("shop/c")?.overBudget ?? "",
       new RegExp(`^with it namespace shop would have .*${what}`),
     );
-    assert.equal(bench.told.get("shop/c")?.accepted, null);
+    assert.equal(bench.received.get("shop/c")?.accepted, null);
     bench.remove("shop/a");
     await bench.settle();
     assert.deepEqual(refused(), []);
-    assert.notEqual(bench.told.get("shop/c")?.accepted, null);
+    assert.notEqual(bench.received.get("shop/c")?.accepted, null);
   });
 }
 
@@ -145,7 +145,7 @@ test("an edit beyond the budget leaves the revision before in force", async () =
   assert.equal(bench.profiles.accepted("shop/web")?.profile.spec.actions?.join(), "alert");
   bench.put("web", { actions: ["enforce"], ...allowing(25) }, { generation: 3 });
   await bench.settle();
-  assert.deepEqual([bench.actions("shop/web"), bench.told.get("shop/web")?.overBudget], ["enforce", null]);
+  assert.deepEqual([bench.actions("shop/web"), bench.received.get("shop/web")?.overBudget], ["enforce", null]);
 });
 
 test("of a namespace that is full nothing more is read, be what it has taken or not", async () => {
@@ -172,8 +172,8 @@ test("more edits than the budget has wait for their turn, which is said", async 
     bench.put("web", { actions: ["alert"], ...allowing(generation) }, { generation });
     await bench.settle();
   }
-  assert.match(bench.told.get("shop/web")?.overBudget ?? "", /more edits than 0.05 a second/);
-  assert.equal(bench.told.get("shop/web")?.accepted?.generation, 6);
+  assert.match(bench.received.get("shop/web")?.overBudget ?? "", /more edits than 0.05 a second/);
+  assert.equal(bench.received.get("shop/web")?.accepted?.generation, 6);
   assert.ok(bench.delayed.includes("shop/web"));
 });
 

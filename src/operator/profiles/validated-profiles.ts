@@ -177,7 +177,7 @@ export class ValidatedProfiles {
     this.#tell({ metadata: { uid, generation, labels }, isGone: false, bytes, kept: before?.kept ?? null, stored });
   }
 
-  /** An edit has to wait: what is in force stays so, and that is told once. */
+  /** An edit has to wait: what is in force stays so, and that is reported once. */
   #tellWaiting(namespace: string, { generation }: ProfileMetadata, known: Known): void {
     if (known.stored.generation === generation && known.stored.overBudget !== null) return;
     const { editsPerSecond } = this.#options.budgets.limits;

@@ -16,7 +16,7 @@ import type { CompileOrder, FromProfileThread, ProfileThreadData, ReadStatus, To
 import type { ProfileStatus } from "./profile-status.ts";
 import { ValidatedProfiles } from "./validated-profiles.ts";
 
-/** How often the main thread is told how the watch does. */
+/** How often the main thread learns how the watch does. */
 const STATE_MS = 1_000;
 const SWEEP_MS = 60_000;
 

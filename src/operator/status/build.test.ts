@@ -53,7 +53,7 @@ test("every field that is written is in the schema", () => {
   for (const field of Object.keys(build())) assert.ok(known.includes(field), field);
 });
 
-test("what stands in the way is told in the order in which it matters", () => {
+test("what stands in the way is reported in the order in which it matters", () => {
   const failing = [{ name: "n1", reason: "PC_CAPACITY", message: "full", pods: 1 }];
   const unprotected = { reason: "HostNetwork", message: "shares", pod: "shop/host" };
   const compileFailure = { reason: "CompileFailed", message: "too many" };

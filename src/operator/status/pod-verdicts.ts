@@ -37,7 +37,7 @@ export const SERVING_GRACE_MS = 20_000;
 const HOST_NETWORK: Failure = {
   reason: "HostNetwork",
   message:
-    "the pod shares its node's network namespace (hostNetwork: true), where pods cannot be told apart; it is not protected",
+    "the pod shares its node's network namespace (hostNetwork: true), where pods cannot be distinguished; it is not protected",
 };
 
 export function judgePod(plan: PodPlan, agent: AgentRecord | undefined, clock: Clock): PodVerdict {

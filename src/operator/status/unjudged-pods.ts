@@ -1,9 +1,9 @@
-/** Pods that nothing is known to judge are told of on the pods themselves, each once. */
+/** Pods that nothing is known to judge are reported on the pods themselves, each once. */
 import type { EventRecorder } from "../../kube/event-recorder.ts";
 import type { Folded } from "./fold.ts";
 import { recordUnjudged } from "./violation-events.ts";
 
-/** So many are remembered; should there be more, some are told of again. */
+/** So many are remembered; should there be more, some are reported again. */
 const REPORTED_MAX = 10_000;
 
 export class UnjudgedPods {

@@ -160,7 +160,7 @@ export class StatusWriter {
   async #find({ key, uid }: StoredProfile): Promise<boolean> {
     if (this.#found.get(key)?.uid === uid) return true;
     const found = await this.#options.readStatus(key);
-    // Gone, or made anew: that is told, and looked at then.
+    // Gone, or made anew: that is reported, and looked at then.
     if (found?.uid !== uid) return false;
     this.#found.set(key, found);
     this.#options.totals.rebase({ key, ...found });

@@ -1,4 +1,4 @@
-/** For tests and benchmarks: an agent without a kernel. It speaks the real protocol, holds what it is sent, and reports as told. */
+/** For tests and benchmarks: an agent without a kernel. It speaks the real protocol, holds what it is sent, and reports as it is set to. */
 import { create } from "@bufbuild/protobuf";
 import {
   Client,

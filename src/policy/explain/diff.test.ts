@@ -19,7 +19,7 @@ test("a table does not differ from itself", () => {
   assert.deepEqual(describeDiff(diff), ["no change"]);
 });
 
-test("each entry that comes or goes is told, with the profile behind it", () => {
+test("each entry that comes or goes is reported, with the profile behind it", () => {
   assert.deepEqual(
     words(
       { cidr4: ["10.0.0.0/8"] },
@@ -33,7 +33,7 @@ test("each entry that comes or goes is told, with the profile behind it", () => 
   );
 });
 
-test("names are told as they were written, not as they were flattened", () => {
+test("names are reported as they were written, not as they were flattened", () => {
   assert.deepEqual(
     words({ fqdns: ["*.example.com"] }, { fqdns: ["*.example.com", "www.example.com", "example.org"] }),
     [
@@ -69,7 +69,7 @@ test("an entry that stands on another profile's word is a change", () => {
   assert.ok(lines.includes("~ process /bin/app: egress peer 10.0.0.0/8 (by default/a, default/b; was by default/a)"));
 });
 
-test("a default that comes is told like a process", () => {
+test("a default that comes is shown like a process", () => {
   const before = profileOf("web", {});
   const after = profileOf("web", { default: { egress: { l3: { protocols: ["arp"] } } } });
   const lines = describeDiff(diffTables(compile(before), compile(after)));

@@ -1,5 +1,5 @@
 /**
- * Which protocol a flow speaks, told by the bytes of its first payload and never by its port. Stated independently of
+ * Which protocol a flow speaks, recognised by the bytes of its first payload and never by its port. Stated independently of
  * bpf/include/verdict/application.h; fuzzing compares the two.
  */
 import { parseDns } from "./dns.ts";

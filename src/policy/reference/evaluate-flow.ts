@@ -210,7 +210,7 @@ export function judgeOwnersApplication(table: RuleTable, owners: Rights[], appli
   return "Allowed";
 }
 
-/** Sockets without an id of their own are told apart by whose they are. */
+/** Sockets without an id of their own are distinguished by whose they are. */
 export function socketOf({ subjects, socket }: Case): string {
   return socket.id ?? JSON.stringify(subjects);
 }

@@ -46,7 +46,7 @@ test("modes: enforce drops, alert reports, no action counts, and pending drops w
   assert.equal(verdict(["enforce"], "unrestricted"), "allowed");
 });
 
-test("processes: one that no profile lists, and traffic of none, are told apart where there is no default", () => {
+test("processes: one that no profile lists, and traffic of none, are distinguished where there is no default", () => {
   const scene = new Scene([egressProfile(WEB)]);
   assert.equal(reason(scene.sends(to(PEER, 80), SHELL)), "BinaryUnknown");
   assert.equal(reason(scene.sends(to(PEER, 80), { ...APP, path: null })), "BinaryUnknown");
@@ -62,7 +62,7 @@ test("processes: a default judges them by its layers", () => {
   assert.equal(reason(scene.sends(to(PEER, 80), APP)), "Peer", "a listed process has no part in the default");
 });
 
-test("processes: a changed binary has only what binary: Any allows, else default, and is told as BinaryModified", () => {
+test("processes: a changed binary has only what binary: Any allows, else default, and is reported as BinaryModified", () => {
   const changed = { ...APP, modified: true };
   assert.equal(reason(new Scene([egressProfile(WEB)]).sends(to(PEER, 80), changed)), "BinaryModified");
   const any = profileOf("any", {

@@ -32,7 +32,7 @@ export function rememberRequest({ state, direction, time }: Case, packet: IpPack
   if (repeated !== null) state.requests.set(`${packet.source} ${repeated}`, time);
 }
 
-/** Whether the kernel answers what has not come in. An error about a flow has been told apart before. */
+/** Whether the kernel answers what has not come in. An error about a flow has been distinguished before. */
 export function answersNobody(item: Case, packet: IpPacket, hasFlow: boolean): boolean {
   const isReply = isMessage(packet, "replies");
   const isSegment = isBareTcp(packet);

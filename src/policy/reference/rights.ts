@@ -89,8 +89,8 @@ export function connectsTo({ ruleset }: Rights, name: string): boolean {
 }
 
 /**
- * The reason as it is told: under an absent `default` it is who the process is, not which layer failed; and a changed
- * binary that had to be judged by `default` is told as such.
+ * The reason as it is reported: under an absent `default` it is who the process is, not which layer failed; and a changed
+ * binary that had to be judged by `default` is reported as such.
  */
 export function reportedReason(table: RuleTable, rights: Rights, layerReason: Reason): Reason {
   if (layerReason === "Allowed" || rights.binaryId !== 0) return layerReason;

@@ -52,7 +52,7 @@ export function profilesOf(ruleset: Ruleset, mask: BlockMask): string[] {
   return [...new Set(originsOf(ruleset, mask).map((origin) => origin.profile))];
 }
 
-/** Flattened rules repeat what stands above them; here each is told once, where it was written. */
+/** Flattened rules repeat what stands above them; here each is listed once, where it was written. */
 function addNames(rules: NameRule[], add: (field: EntryField, value: string, mask: BlockMask) => void): void {
   const above: NameRule[] = [];
   for (const rule of rules) {

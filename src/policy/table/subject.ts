@@ -1,6 +1,6 @@
 /** A process as far as policy tells processes apart. */
 export interface Subject {
-  /** Resolved path of the executable; null if it could not be told. */
+  /** Resolved path of the executable; null if it is not known. */
   path: string | null;
   /** Path of a script that was executed directly and verified, else null. */
   script: string | null;

@@ -29,7 +29,7 @@ export function kindsOfPods(cluster: Cluster, server: Server): void {
       scene.refused(server, pod, "web", "/bin/other");
     });
 
-    test("containers that share their PIDs are still told apart", async () => {
+    test("containers that share their PIDs are still distinguished", async () => {
       scene.apply(profile("shared-pids", [app(toServer, "web")]));
       const containers = [container("web"), container("aside")];
       await scene.deploy(deployment("shared-pids", { containers, pod: { shareProcessNamespace: true } }));

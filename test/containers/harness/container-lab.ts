@@ -22,7 +22,7 @@ const START_TIMEOUT_MS = 30_000;
 export interface AddPodOptions {
   /** Value of its label `app`; its name unless given. */
   app?: string;
-  /** Whether the agent is told of it. */
+  /** Whether the agent knows of it. */
   told?: boolean;
   cgroups?: CgroupStyle;
 }
@@ -53,7 +53,7 @@ export class ContainerLab {
     return running;
   }
 
-  /** What the agent has been told of its profiles. */
+  /** What the agent knows of its profiles. */
   write(...profiles: object[]): void {
     this.lab.agent.write(...profiles);
   }
@@ -78,7 +78,7 @@ export class ContainerLab {
     return this.#agent?.stderr ?? "";
   }
 
-  /** A pod with its sandbox. The agent is told of it, unless `told` is false, before it has a process. */
+  /** A pod with its sandbox. The agent knows of it, unless `told` is false, before it has a process. */
   addPod(name: string, { app = name, told = true, cgroups = "containerd, cgroupfs" }: AddPodOptions = {}): TestPod {
     const { lab } = this;
     const pod = new TestPod(name, {

@@ -20,7 +20,7 @@ import { createLogger } from "../../../src/telemetry/logger.ts";
 const FILE_INTERVAL_MS = 20;
 const STARTUP_TIMEOUT_MS = 60_000;
 
-/** Pods as told in a JSON file: an array of PodFacts. */
+/** Pods as described in a JSON file: an array of PodFacts. */
 class PodFile implements PodDirectory {
   readonly #file: string;
   #pods = new Map<string, PodFacts>();

@@ -53,7 +53,7 @@ export class AgentUnderTest {
     return ["--pin-root", this.pinRoot, "--state-dir", this.stateFolder];
   }
 
-  /** Starts it, and waits for `ready` unless told otherwise. */
+  /** Starts it, and waits for `ready` unless set otherwise. */
   async start({ ready = true, args = [] as readonly string[] } = {}): Promise<void> {
     const { node, workloads } = this.#parts;
     const named = workloads.flatMap(({ name, app }) => ["--netns", `${name}:app=${app}`]);

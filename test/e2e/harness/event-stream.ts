@@ -36,7 +36,7 @@ export class EventStream {
     for (const waiting of [...this.#waiting]) waiting.fail(new Error(reason));
   }
 
-  /** Where the stream is now: what comes later can be told from what came before. */
+  /** Where the stream is now: what comes later can be distinguished from what came before. */
   mark(): number {
     return this.events.length;
   }

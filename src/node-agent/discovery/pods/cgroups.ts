@@ -1,5 +1,5 @@
 /**
- * Which pod and which container a cgroup is, told by its path alone: the kubelet and the runtimes name them by rules
+ * Which pod and which container a cgroup is, recognised by its path alone: the kubelet and the runtimes name them by rules
  * that have not changed in years, and that need no socket of a runtime. Pure.
  *
  * Sources: the kubelet's cgroup_manager_linux.go (`kubepods`, QoS classes, `pod<uid>`; with systemd as driver every

@@ -88,8 +88,8 @@ test("processes are read from a container's cgroups, and from none that is gone"
 
 test("a cgroup that comes, and one that goes, makes a look stale", async () => {
   const root = hierarchy("watched", "kubepods/burstable");
-  let told = 0;
-  using tree = new PodCgroupTree([{ path: root, unified: true }], () => told++);
+  let changed = 0;
+  using tree = new PodCgroupTree([{ path: root, unified: true }], () => changed++);
   tree.look();
   tree.look();
   assert.equal(tree.stale, false);
@@ -106,5 +106,5 @@ test("a cgroup that comes, and one that goes, makes a look stale", async () => {
   rmdirSync(join(pod, FIRST));
   await sleep(50);
   assert.equal(tree.stale, true);
-  assert.ok(told >= 3);
+  assert.ok(changed >= 3);
 });

@@ -118,7 +118,7 @@ export class PodCgroupTree implements Disposable {
       const watcher = watch(path, { persistent: false }, changed);
       watcher.on("error", changed);
       this.#watchers.set(path, watcher);
-      // What came between the look and the watch has told nobody.
+      // What came between the look and the watch has notified nobody.
       this.#stale = true;
     } catch (error) {
       if (!["ENOENT", "ENOSPC", "EMFILE", "ENODEV"].includes(causeCode(error) ?? "")) throw error;

@@ -1,4 +1,4 @@
-/** What a node cannot see of a pod in its own cgroups and namespaces, and has to be told: names and labels. */
+/** What a node cannot see of a pod in its own cgroups and namespaces, and has to be given: names and labels. */
 
 /** Where the kubelet keeps the pods' logs, in folders `namespace_name_uid` which it makes before it makes the pod. */
 export const POD_LOGS = "/var/log/pods";

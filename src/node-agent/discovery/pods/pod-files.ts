@@ -20,7 +20,7 @@ export class PodFiles {
     this.#parts = parts;
   }
 
-  /** What a process's mounts told last, and are asked again: they change while the container is made. Null: nothing yet. */
+  /** What a process's mounts showed last, and are asked again: they change while the container is made. Null: nothing yet. */
   mounts(pid: number): PodProcessMounts | null {
     const { uid, files } = this.#parts;
     this.#ask(`mounts ${pid}`, pid, this.#mounts, () => files.ask(uid, "mounts", { pid, podUid: uid }));
@@ -49,7 +49,7 @@ export class PodFiles {
       answers.set(pid, answer);
       if (isNews) this.#parts.onNews();
     };
-    // Why there is no answer is told by ForeignFiles; the next look asks again.
+    // Why there is no answer is reported by ForeignFiles; the next look asks again.
     void ask()
       .then(take, () => {})
       .finally(() => this.#asked.delete(question));

@@ -32,7 +32,7 @@ interface KnownContainer {
 }
 
 /**
- * A container's oldest processes tell what it is: of one that has not told yet no more than these are asked. Others may have
+ * A container's oldest processes tell what it is: of one that has not shown it yet no more than these are asked. Others may have
  * mounts of their own making (unshare -Um), which tell whatever they like.
  */
 const ASKED_MAX = 16;
@@ -70,7 +70,7 @@ export class PodWatch implements Disposable {
   /**
    * Looks at the pod.
    *
-   * @param facts null where nobody has told of it yet
+   * @param facts null where nobody has described it yet
    * @throws KernelError, or Node's error, where something that is there cannot be looked at
    */
   look(cgroups: PodCgroups, facts: PodFacts | null, node: NodeView): PodLook {
@@ -223,7 +223,7 @@ function starting(uid: string, facts: PodFacts | null): WorkloadError {
 function onHostNetwork({ namespace, name }: PodFacts): WorkloadError {
   return new WorkloadError(
     "PC_POD_HOST_NETWORK",
-    `pod ${namespace}/${name} shares the node's network namespace, where its packets cannot be told from others: ` +
+    `pod ${namespace}/${name} shares the node's network namespace, where its packets cannot be distinguished from others: ` +
       "it is not protected. Run it without hostNetwork",
   );
 }

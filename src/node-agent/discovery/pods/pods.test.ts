@@ -92,7 +92,7 @@ test("a pod whose process is still in the node's namespace is not there yet", as
   assert.equal(unresolved[0]?.problem.code, "PC_POD_STARTING");
 });
 
-test("a pod that nobody has told of is found under its uid, with its interface and addresses", async () => {
+test("a pod that nobody has described is found under its uid, with its interface and addresses", async () => {
   setProcesses(await processIn(`--net=/run/netns/${NETNS}`));
   const [workload] = pods.refresh().workloads;
   assert.ok(workload);
@@ -105,7 +105,7 @@ test("a pod that nobody has told of is found under its uid, with its interface a
   assert.deepEqual(workload.containers, []);
 });
 
-test("what is told of it gives it its name, and its containers theirs", () => {
+test("what it learns of it gives it its name, and its containers theirs", () => {
   const labels = { app: "web" };
   const containers = [{ name: "app", id: ID }];
   facts.facts = { uid: UID, namespace: "shop", name: "web-1", labels, containers, hostNetwork: false };
@@ -141,9 +141,9 @@ test("the search domains are the pod's, and unknown while its first process has 
 });
 
 test("a container's oldest process tells its name and root, whatever a later one with mounts of its own says", async () => {
-  const told = facts.facts;
-  assert.ok(told);
-  facts.facts = { ...told, containers: [] };
+  const described = facts.facts;
+  assert.ok(described);
+  facts.facts = { ...described, containers: [] };
   const folder = join(root, `kubepods/besteffort/pod${UID}/${"b".repeat(64)}`);
   mkdirSync(folder);
   const first = await processThatSays("app");
@@ -157,17 +157,17 @@ test("a container's oldest process tells its name and root, whatever a later one
     [["app", `/proc/${first}/root`]],
   );
   rmSync(folder, { recursive: true });
-  facts.facts = told;
+  facts.facts = described;
 });
 
 test("a pod on the host's network is no workload, and says why", () => {
-  const told = facts.facts;
-  assert.ok(told);
-  facts.facts = { ...told, hostNetwork: true };
+  const described = facts.facts;
+  assert.ok(described);
+  facts.facts = { ...described, hostNetwork: true };
   const { workloads, unresolved } = pods.refresh();
   assert.equal(workloads.length, 0);
   assert.deepEqual([unresolved[0]?.problem.code, unresolved[0]?.name], ["PC_POD_HOST_NETWORK", "web-1"]);
-  facts.facts = told;
+  facts.facts = described;
   assert.equal(pods.refresh().workloads.length, 1);
 });
 

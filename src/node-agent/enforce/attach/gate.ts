@@ -122,7 +122,7 @@ export class Gate {
     this.#maps.cared.deleteAll([...this.#maps.cared.keys()].filter((netnsInum) => !wanted.has(netnsInum)));
   }
 
-  /** Warns of strangers that have been let through since the last call: each is told of once. */
+  /** Warns of strangers that have been let through since the last call: each is reported once. */
   reportLetThrough(): void {
     const passed = readStrangers(this.#maps).filter((stranger) => stranger.passed > 0);
     for (const stranger of passed) {

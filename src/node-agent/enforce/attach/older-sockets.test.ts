@@ -60,7 +60,7 @@ async function withConnection(work: (ports: { server: number; client: number }) 
   }
 }
 
-test("a listener, what it has accepted, and a client get their process, told apart", async () => {
+test("a listener, what it has accepted, and a client get their process, distinguished", async () => {
   await withConnection((ports) => {
     const given: Given[] = [];
     const before = readdirSync("/proc/self/fd").length;

@@ -168,7 +168,7 @@ export class Programs implements Attachments, Disposable {
       reset: (job) => this.#reset(JOB_MAPS[job]),
       allowed,
     });
-    // Whoever sees the sender before the packet needs no tracepoint after it, and without both it is told already.
+    // Whoever sees the sender before the packet needs no tracepoint after it, and without both it is reported already.
     const seen = functions.sets.senders === "lsm" || functions.sets.senders === "fentry";
     const needless = seen ? this.missing.filter(({ program }) => program in OPTIONAL_TRACEPOINTS) : [];
     const missing = this.missing.filter((entry) => !needless.includes(entry));

@@ -71,7 +71,7 @@ const DISAGREEMENTS: Record<string, { entries: Record<number, VethEnd>; says: Re
 };
 
 for (const [what, { entries, says }] of Object.entries(DISAGREEMENTS)) {
-  test(`${what}: is told once, when it has lasted a second`, () => {
+  test(`${what}: is reported once, when it has lasted a second`, () => {
     const sources = pairs(entries);
     const pods = [workload(7)];
     assert.deepEqual(sources.compare(pods, 0), { disagreements: [], settled: false });
@@ -111,7 +111,7 @@ test("pairs that are older than the programs are entered, and completed when the
   assert.equal(maps.devices.get(key)?.peer.netnsInum, POD);
 });
 
-test("a change is told once", () => {
+test("a change is reported once", () => {
   const sources = pairs({});
   assert.equal(sources.changed(), false);
   maps.deviceChanges.set(0, 5n);

@@ -20,7 +20,7 @@ const SETTLED_MS = 1000;
 export class VethPairs {
   readonly #maps: VethMaps;
   readonly #netnsInum: number;
-  readonly #suspects = new Map<string, { since: number; told: boolean }>();
+  readonly #suspects = new Map<string, { since: number; reported: boolean }>();
   #changes: bigint;
   #disagreements = 0;
 
@@ -59,14 +59,14 @@ export class VethPairs {
     for (const text of this.#suspects.keys()) if (!found.has(text)) this.#suspects.delete(text);
     const disagreements: string[] = [];
     for (const text of found) {
-      const suspect = this.#suspects.get(text) ?? { since: now, told: false };
+      const suspect = this.#suspects.get(text) ?? { since: now, reported: false };
       this.#suspects.set(text, suspect);
-      if (suspect.told || now - suspect.since < SETTLED_MS) continue;
-      suspect.told = true;
+      if (suspect.reported || now - suspect.since < SETTLED_MS) continue;
+      suspect.reported = true;
       disagreements.push(text);
     }
     this.#disagreements += disagreements.length;
-    return { disagreements, settled: [...this.#suspects.values()].every(({ told }) => told) };
+    return { disagreements, settled: [...this.#suspects.values()].every(({ reported }) => reported) };
   }
 
   #differences(workload: Workload): string[] {

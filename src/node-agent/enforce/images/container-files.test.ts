@@ -162,7 +162,7 @@ function fitWithout(pids: readonly number[], path: string): { listed: string[]; 
   return JSON.parse(text) as { listed: string[]; problem: string | null };
 }
 
-test("a root that the agent may not look into is told, unless another process of the container lets it in", async () => {
+test("a root that the agent may not look into is reported, unless another process of the container lets it in", async () => {
   const link = join(folder, "link");
   symlinkSync("/usr/bin/env", link);
   const processes = startProcesses();

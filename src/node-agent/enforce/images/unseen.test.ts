@@ -24,7 +24,7 @@ test("of another program in the same folder nobody is reminded", () => {
   ]);
 });
 
-test("a listed link is seen by its file, told of once, and neither is meant by another path", () => {
+test("a listed link is seen by its file, reported once, and neither is meant by another path", () => {
   const files = new Map([
     ["/usr/bin/ping", "/usr/bin/ping"],
     ["/usr/bin/python3", "/usr/bin/python3.11"],

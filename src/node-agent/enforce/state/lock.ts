@@ -36,19 +36,19 @@ export function acquireLock(
 ): AgentLock {
   const path = join(stateDirectory, LOCK_FILE);
   let file = lockedFile(stateDirectory, pinRoot);
-  let told = "";
+  let reported = "";
   const timer = setInterval(() => {
     try {
       if (isFileAt(file, path)) return;
       const remade = lockedFile(stateDirectory, pinRoot);
       closeSync(file);
       file = remade;
-      told = "";
+      reported = "";
       onRemade(null);
     } catch (cause) {
       const text = String(cause);
-      if (text !== told) onRemade(cause instanceof Error ? cause : new Error(text));
-      told = text;
+      if (text !== reported) onRemade(cause instanceof Error ? cause : new Error(text));
+      reported = text;
     }
   }, LOOK_MS).unref();
   return {

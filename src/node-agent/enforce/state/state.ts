@@ -23,7 +23,7 @@ export const OUTDATED_STATE_FILE = "operator-state.outdated.bin";
 export const REPORTED_COUNTS_FILE = "reported-counts.json";
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf/portcullis";
 
-/** An interface that is guarded, as the kernel was told. */
+/** An interface that is guarded, as it was written to the kernel. */
 export interface InterfaceState {
   ifindex: number;
   ifname: string;

@@ -104,7 +104,7 @@ export const SHARES: readonly ShareType[] = [
     "last listeners",
     ["lastListeners", LastListenerKey],
     LAST_LISTENERS_SHARE,
-    "clients of the oldest are not told that nobody listens",
+    "clients of the oldest are not notified that nobody listens",
   ),
   ring(
     ShareKind.DNS_PARTS,
@@ -116,7 +116,7 @@ export const SHARES: readonly ShareType[] = [
   {
     ...ring(ShareKind.EVENTS, "events in a second", ["limits", LimitKey], EVENTS_SHARE, ""),
     evicts: false,
-    consequence: "further packets are counted, and not told of one by one",
+    consequence: "further packets are counted, and not reported one by one",
   },
   {
     ...ring(ShareKind.COUNTERS, "counters", ["counters", CounterKey], COUNTERS_SHARE, ""),

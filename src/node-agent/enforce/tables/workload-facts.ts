@@ -1,4 +1,4 @@
-/** What the kernel is told of a workload beside its rules: its own addresses, of IP and hardware, and which cgroup is which container. */
+/** What the kernel knows of a workload beside its rules: its own addresses, of IP and hardware, and which cgroup is which container. */
 
 import { type Container, ContainerFlag } from "../../../gen/abi.gen.ts";
 import type { Workload, WorkloadContainer } from "../../discovery/workload.ts";

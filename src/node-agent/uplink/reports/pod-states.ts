@@ -52,11 +52,11 @@ export function absentPodState(binding: Binding, unresolved: UnresolvedWorkload 
       phase: PodPhase.UNPROTECTED,
       code: "PC_POD_HOST_NETWORK",
       message:
-        "it shares the node's network namespace, where its packets cannot be told from others; run it without hostNetwork",
+        "it shares the node's network namespace, where its packets cannot be distinguished from others; run it without hostNetwork",
     });
   }
   const problem = unresolved?.problem;
-  // What cannot be looked at is told as it is; who is merely not there yet is pending.
+  // What cannot be looked at is reported as it is; who is merely not there yet is pending.
   const starting = problem === undefined || problem.code === "PC_POD_STARTING";
   return create(PodStateSchema, {
     podUid,
