@@ -1,6 +1,7 @@
 /** Section 5: DNS over TCP, where messages have their length before them and segments are cut anywhere. */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
+import { DNS_PARTS_SHARE } from "../../src/gen/abi.gen.ts";
 import { word } from "../../test/packets/bytes.ts";
 import {
   addressRecord,
@@ -104,7 +105,8 @@ describe("questions", () => {
       assert.equal(send([...good, ...bad.slice(0, cut)]), "Allowed", `${cut} bytes`);
       assert.equal(send(bad.slice(cut)), "DnsName", `${cut} bytes`);
       assert.equal(send(bad.slice(cut), sent - bad.length + cut), "DnsName", "sent again");
-      assert.equal(send(good), "DnsMalformed", "nothing gets past it");
+      assert.equal(send(good), "Allowed", "of no use to who waits for what is missing");
+      assert.equal(send(bad.slice(cut), sent - good.length - bad.length + cut), "DnsName", "which stays refused");
     }
     connect();
     for (const byte of good) assert.equal(send([byte]), "Allowed");
@@ -138,7 +140,7 @@ describe("questions", () => {
     connect();
     assert.equal(send(secret.slice(0, 302)), "Allowed");
     assert.equal(send(secret.slice(302, 303)), "DnsMalformed");
-    assert.equal(send(secret.slice(302)), "DnsMalformed");
+    assert.equal(send(secret.slice(302), sent - 1), "DnsMalformed");
     connect();
     const endless = [
       ...word(5000),
@@ -174,14 +176,8 @@ describe("sequence numbers", () => {
     assert.equal(send([...good, ...good], before), "Allowed");
   });
 
-  test("a gap cannot be judged", () => {
-    assert.equal(send(good, sent + 5), "DnsMalformed");
-    sent = START + 1;
-    assert.equal(send(good), "Allowed");
-  });
-
   test("nothing can be put before the first segment: where the stream starts is known from the SYN", () => {
-    assert.equal(send(good, sent + bad.length), "DnsMalformed");
+    assert.equal(send(good, sent + bad.length), "Allowed");
     assert.equal(send(bad, START + 1), "DnsName");
   });
 
@@ -270,7 +266,7 @@ describe("answers", () => {
     assert.deepEqual(scene.rig.errorCounts(), { DNS_ADDRESSES_LEFT: 1 });
   });
 
-  test("what is sent again of a long one has been seen; a gap gives it up, counted, and its rest passes", () => {
+  test("what is sent again of a long one has been seen; what comes ahead waits for what is missing", () => {
     assert.equal(send(good), "Allowed");
     const start = received;
     assert.equal(receive(long.slice(0, 1400)), "Allowed");
@@ -279,9 +275,10 @@ describe("answers", () => {
     for (let at = 2800; at < long.length; at += 1400) {
       assert.equal(receive(long.slice(at, at + 1400), start + at), "Allowed");
     }
-    assert.equal(receive(long.slice(2100, 2800), start + 2100), "Allowed");
     assert.equal(reaches(addresses[0] as string), false);
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_ANSWERS_TRUNCATED: 1 });
+    assert.equal(receive(long.slice(2100, 2800), start + 2100), "Allowed");
+    for (const address of addresses) assert.equal(reaches(address), true, address);
+    assert.deepEqual(scene.rig.errorCounts(), {});
     assert.equal(send(good), "Allowed");
     assert.equal(receive(reply), "Allowed");
     assert.equal(reaches(PEER), true);
@@ -305,6 +302,154 @@ describe("answers", () => {
 
   test("a question that comes as an answer is none", () => {
     assert.equal(receive(good), "DnsMalformed");
+  });
+});
+
+describe("segments that overtake each other", () => {
+  const CUT = [1, 2, 3, 14, 15, 40];
+
+  test("an answer in two, the second first, cut anywhere", () => {
+    for (let cut = 1; cut < reply.length; cut += 1) {
+      connect();
+      assert.equal(send(good), "Allowed");
+      const start = received;
+      assert.equal(receive(reply.slice(cut), start + cut), "Allowed", `${cut} bytes`);
+      assert.equal(reaches(PEER), false);
+      assert.equal(receive(reply.slice(0, cut), start), "Allowed", `${cut} bytes`);
+      assert.equal(reaches(PEER), true, `${cut} bytes`);
+      assert.equal(send(good), "Allowed");
+      assert.equal(receive(reply), "Allowed", "the next message is found behind it");
+    }
+    assert.deepEqual(scene.rig.errorCounts(), {});
+  });
+
+  test("in the middle of a message, of a length, and with messages behind it", () => {
+    for (const [first, second] of CUT.flatMap((cut) => CUT.map((other) => [cut, cut + other] as const))) {
+      connect();
+      const stream = [...prefixed(answer(NAME, [addressRecord("192.0.2.1")])), ...reply];
+      const start = received;
+      assert.equal(send([...good, ...good]), "Allowed");
+      assert.equal(receive(stream.slice(0, first), start), "Allowed");
+      assert.equal(receive(stream.slice(second), start + second), "Allowed");
+      assert.equal(receive(stream.slice(first, second), start + first), "Allowed");
+      for (const address of ["192.0.2.1", PEER]) assert.equal(reaches(address), true, `${first} to ${second}`);
+    }
+  });
+
+  test("several ahead, one behind the other; the part that ends in them goes on with the next", () => {
+    assert.equal(send([...good, ...good]), "Allowed");
+    const stream = [...reply, ...prefixed(answer(NAME, [addressRecord("192.0.2.1")]))];
+    const start = received;
+    for (let at = 20; at < stream.length - 5; at += 7) {
+      assert.equal(receive(stream.slice(at, Math.min(at + 7, stream.length - 5)), start + at), "Allowed");
+    }
+    assert.equal(receive(stream.slice(20, 40), start + 20), "Allowed", "sent again");
+    assert.equal(receive(stream.slice(0, 20), start), "Allowed");
+    assert.equal(reaches(PEER), true);
+    assert.equal(reaches("192.0.2.1"), false);
+    assert.equal(receive(stream.slice(-5), start + stream.length - 5), "Allowed");
+    assert.equal(reaches("192.0.2.1"), true);
+  });
+
+  test("over the end of the sequence numbers", () => {
+    connect(appSpec(rules), 0xffff_fff0);
+    assert.equal(send(good), "Allowed");
+    const start = received;
+    assert.equal(receive(reply.slice(30), start + 30), "Allowed");
+    assert.equal(receive(reply.slice(0, 30), start), "Allowed");
+    assert.equal(reaches(PEER), true);
+  });
+
+  test("what is wrong with an answer that came ahead is wrong with the segment that leads to it", () => {
+    const stream = [...reply, ...good];
+    assert.equal(send(good), "Allowed");
+    const start = received;
+    assert.equal(receive(stream.slice(10), start + 10), "Allowed");
+    for (let count = 0; count < 3; count += 1) {
+      assert.equal(receive(stream.slice(0, 10), start), "DnsMalformed", "a question from who answers");
+    }
+  });
+
+  test("questions pass ahead if each is whole, and allowed by itself", () => {
+    const start = sent;
+    assert.equal(send([...good, ...good], start + good.length), "Allowed");
+    assert.equal(send([...good, ...bad], start + 3 * good.length), "DnsName");
+    assert.equal(send(good.slice(0, -1), start + 3 * good.length), "Capacity");
+    assert.equal(send(good.slice(1), start + 3 * good.length), "Capacity");
+    assert.equal(send(good, start), "Allowed");
+    assert.equal(receive(reply), "Allowed");
+    assert.equal(reaches(PEER), true);
+    sent = start + 3 * good.length;
+    assert.equal(send(good), "Allowed", "the stream goes on behind them");
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_SEGMENT_AHEAD: 2 });
+  });
+
+  test("questions that passed ahead are not made into others by what is put before them", () => {
+    const start = sent;
+    const inner = prefixed(question(NAME, { id: 3 }));
+    const outer = question(NAME, { additional: [record(DNS_TYPE.TXT, inner)] });
+    const before = prefixed(outer).slice(0, -inner.length);
+    assert.equal(send(inner, start + before.length), "Allowed");
+    assert.equal(send(before, start), "DnsMalformed");
+    const lead = [...prefixed(bad), ...bad.slice(0, 20)];
+    assert.equal(send(lead.slice(0, before.length), start), "DnsMalformed");
+  });
+
+  test("what cannot be kept comes again, under a reason of its own, counted", () => {
+    assert.equal(send(good), "Allowed");
+    const start = received;
+    const filler = Array(1400).fill(0);
+    assert.equal(receive(filler, start + 70_000), "Capacity", "too far");
+    assert.equal(receive(reply.slice(20, 30), start + 20), "Allowed");
+    assert.equal(receive(reply.slice(40), start + 40), "Capacity", "a second gap");
+    for (let at = 30; at + 1400 < 20 + 8192; at += 1400) assert.equal(receive(filler, start + at), "Allowed");
+    assert.equal(receive(filler, start + 30 + 5 * 1400), "Capacity", "8 KiB are full");
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_SEGMENT_AHEAD: 3 });
+  });
+
+  test("a workload's share: who fills it loses what came ahead first, and that connection stops", () => {
+    const OWN = 6000;
+    for (let own = OWN; own <= OWN + DNS_PARTS_SHARE; own += 1) {
+      scene.out(RESOLVER, tcp({ from: own, to: 53, flags: "S", sequence: 9 }));
+      scene.in(RESOLVER, tcp({ from: 53, to: own, flags: "SA", sequence: 9 }));
+      assert.equal(scene.out(RESOLVER, tcp({ from: own, to: 53, sequence: 10 }, good)), "Allowed");
+      assert.equal(scene.in(RESOLVER, tcp({ from: 53, to: own, sequence: 20 }, reply.slice(10))), "Allowed");
+    }
+    const goOn = (own: number, at: number, bytes: number[]) =>
+      scene.in(RESOLVER, tcp({ from: 53, to: own, sequence: 10 + at }, bytes));
+    assert.equal(goOn(OWN, 0, reply.slice(0, 10)), "Allowed");
+    assert.equal(reaches(PEER), false);
+    assert.equal(goOn(OWN, reply.length, reply), "Capacity");
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_PARTS_FULL: 1, DNS_SEGMENT_AHEAD: 1 });
+    const last = OWN + DNS_PARTS_SHARE;
+    assert.equal(goOn(last, 0, reply.slice(0, 10)), "Allowed");
+    assert.equal(reaches(PEER), true);
+    assert.equal(goOn(last, reply.length, reply), "Allowed");
+  });
+
+  test("what another socket sends ahead is judged, and not kept", () => {
+    const both = [APP, OTHER].map(({ path }) => ({ path, network: { egress: rules } }));
+    connect({ ...appSpec(rules), processes: both });
+    const start = sent;
+    const ahead = (bytes: number[]) => tcp({ from: ASKING, to: 53, sequence: start + good.length }, bytes);
+    assert.equal(send(good.slice(0, 5)), "Allowed");
+    assert.equal(scene.out(RESOLVER, ahead(bad), { process: OTHER, socketId: 7 }), "DnsName");
+    assert.equal(scene.out(RESOLVER, ahead(good), { process: OTHER, socketId: 7 }), "Allowed");
+    assert.equal(send(good.slice(5)), "Allowed");
+    assert.equal(send(bad), "DnsName");
+  });
+
+  test("watched, not enforced: a stream with a gap goes on", () => {
+    connect({ ...appSpec(rules), actions: [] });
+    const watch = (bytes: number[], at: number) =>
+      scene.watch(RESOLVER, tcp({ from: ASKING, to: 53, sequence: at }, bytes), { process: APP });
+    const start = sent;
+    assert.equal(watch(good, start + 70_000), "Capacity");
+    assert.equal(watch(good, start + 70_000 + good.length), "Allowed");
+    assert.equal(watch(good, start + 70_000 + 3 * good.length), "Allowed");
+    assert.equal(watch([0, 2, 3], start + 70_000 + 2 * good.length), "DnsMalformed");
+    assert.equal(watch(bad, start + 70_000 + 4 * good.length), "DnsName");
+    assert.equal(watch(good, start + 70_000 + 4 * good.length + bad.length), "Allowed");
   });
 });
 

@@ -62,7 +62,6 @@ export const DNS_FAULTS = [
   "direction",
   "cut",
   "length",
-  "gap",
 ] as const;
 
 /** The index in the list is the number that the kernel uses (`enum dns_fault` in bpf/include/abi/dns.h). */

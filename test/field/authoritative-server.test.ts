@@ -80,7 +80,7 @@ for (const cookies of [1, 2]) {
   const refused = (mark: number) =>
     lab.agent.events.since(
       mark,
-      (event) => isVerdict(event) && event.verdict !== "allowed" && event.malformed?.fault !== "gap",
+      (event) => isVerdict(event) && event.verdict !== "allowed" && event.reason !== "Capacity",
     );
 
   test(`a zone is transferred, ${how}`, async () => {

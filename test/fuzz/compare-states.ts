@@ -71,10 +71,15 @@ const APPLICATIONS: Record<number, string> = {
 };
 
 function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
-  const stream = (index: 0 | 1, known: number) =>
+  const stream = (index: 0 | 1, known: number, ahead: number) =>
     (flow.flags & known) === 0
       ? null
-      : { next: flow.dnsNext[index], length: flow.dnsLength[index], held: flow.dnsHeld[index] };
+      : {
+          next: flow.dnsNext[index],
+          length: flow.dnsLength[index],
+          held: flow.dnsHeld[index],
+          hasAhead: (flow.flags & ahead) !== 0,
+        };
   const isCurrent = flow.tableId === table.id;
   const withMask = isCurrent && flow.reason === 0 && effectOf(table.rules.actions) !== "learning";
   const subject = ({ pathId, binaryId, mask }: KernelSubject) => ({
@@ -93,8 +98,8 @@ function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
     preface: (flow.flags & FlowFlag.PREFACED) === 0 ? null : flow.dnsNext,
     hasSocket: (flow.flags & FlowFlag.COOKIE_KNOWN) !== 0,
     subjects: flow.subjects.slice(0, flow.subjectCount).map(subject),
-    egress: stream(0, FlowFlag.DNS_SEQUENCE_EGRESS),
-    ingress: stream(1, FlowFlag.DNS_SEQUENCE_INGRESS),
+    egress: stream(0, FlowFlag.DNS_SEQUENCE_EGRESS, FlowFlag.DNS_AHEAD_EGRESS),
+    ingress: stream(1, FlowFlag.DNS_SEQUENCE_INGRESS, FlowFlag.DNS_AHEAD_INGRESS),
   });
 }
 
@@ -127,8 +132,15 @@ function evaluatorFlow(rig: ClassifierRig, flow: Flow, table: CurrentTable): str
   });
 }
 
-function streamText(position: StreamPosition | null): Record<string, number> | null {
-  return position && { next: position.next, length: position.length, held: position.held.length };
+function streamText(position: StreamPosition | null): Record<string, number | boolean> | null {
+  return (
+    position && {
+      next: position.next,
+      length: position.length,
+      held: position.held.length,
+      hasAhead: position.ahead !== null,
+    }
+  );
 }
 
 /** Where no layer was asked, the kernel's mask has all its bits: neighbour discovery without a `default`. */

@@ -204,6 +204,12 @@ export const MUTANTS: Record<string, Evaluate> = {
     for (const query of state.queries.values()) query.asked = 1e12;
     return evaluate(state, ...rest);
   },
+  "segments that come ahead are forgotten": (state, ...rest) => {
+    for (const { dnsStream } of state.flows.values()) {
+      for (const position of Object.values(dnsStream)) if (position !== null) position.ahead = null;
+    }
+    return evaluate(state, ...rest);
+  },
   "answers in pieces are forgotten": (state, ...rest) => {
     for (const { dnsStream } of state.flows.values()) {
       for (const position of Object.values(dnsStream)) if (position !== null) position.held = new Uint8Array();

@@ -135,7 +135,8 @@ export class Traffic {
     const out = (fields: { flags?: string; sequence: number }, bytes: number[] = []) =>
       this.#packets(resolver, "egress", tcp({ from: ownPort, to: 53, ...fields }, bytes));
     const cuts = random.list(2, () => random.below(answering.length)).sort((left, right) => left - right);
-    const pieces = [0, ...cuts].map((from, index) => ({ from, bytes: answering.slice(from, cuts[index]) }));
+    const inOrder = [0, ...cuts].map((from, index) => ({ from, bytes: answering.slice(from, cuts[index]) }));
+    const pieces = random.chance(0.7) ? inOrder : inOrder.reverse();
     return [
       ...out({ flags: "S", sequence: sequence.egress }),
       ...out({ sequence: (sequence.egress + 1) >>> 0 }, asking),
@@ -239,9 +240,10 @@ export class Traffic {
     const cut = random.chance(0.75) ? stream.length : random.pick([1, 2, 3, 14, random.below(stream.length + 1)]);
     const payload = stream.slice(0, cut).slice(0, 1400);
     rest[direction] = stream.slice(payload.length);
-    const shift = random.chance(0.9) ? 0 : random.pick([-2, -payload.length, 1, 5]);
+    const shift = random.chance(0.85) ? 0 : random.pick([-2, -payload.length, 1, 5, payload.length, 66_000]);
     const segment = tcp({ from, to, sequence: (sequence[direction] + shift) >>> 0 }, payload);
-    sequence[direction] = (sequence[direction] + payload.length) >>> 0;
+    // One that overtakes is followed by what belongs before it.
+    if (shift <= 5) sequence[direction] = (sequence[direction] + payload.length) >>> 0;
     return segment;
   }
 

@@ -22,7 +22,6 @@ enum dns_fault {
 	DNS_FAULT_DIRECTION, /* an answer from the side that asks, or a question from the side that answers */
 	DNS_FAULT_CUT,       /* it goes on behind the packet's end */
 	DNS_FAULT_LENGTH,    /* TCP: a length that is shorter than a header */
-	DNS_FAULT_GAP,       /* TCP: what comes before it has not been seen */
 	DNS_FAULT_COUNT,
 };
 

@@ -24,6 +24,8 @@ enum flow_flag {
 	FLOW_ENDED_EGRESS = 64,  /* TCP: a FIN or reset has gone this way; both: the connection is over */
 	FLOW_ENDED_INGRESS = 128,
 	FLOW_PREFACED = 256,     /* what may stand before the first payload has come, at dns_next of its direction */
+	FLOW_DNS_AHEAD_EGRESS = 512,     /* of what comes behind dns_next[DIRECTION_EGRESS], some is in `dns_parts` already */
+	FLOW_DNS_AHEAD_INGRESS = 1024,
 };
 
 /*

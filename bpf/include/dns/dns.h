@@ -79,6 +79,7 @@ struct dns_message {
 	struct learned fresh; /* with one name, the others stay free; here because this is where the stack is deepest */
 	struct dns_query_key query_key;
 	struct flow_key part_key;
+	struct flow_key ahead_key;
 };
 
 struct {

@@ -66,6 +66,9 @@ __noinline int judge_next_message(struct __sk_buff *skb)
 	} else {
 		s->dns_reported = 0;
 		reason = judge_next_in_stream(skb, s, m);
+		/* A question that came ahead has been told of then. */
+		if (s->stream.is_kept && s->direction == s->flow.direction)
+			return reason;
 	}
 	trace_dns(skb, s, reason < 0 ? REASON_ALLOWED : reason);
 	return reason;
@@ -100,19 +103,36 @@ static __always_inline int judge_all_messages(struct __sk_buff *skb)
 }
 
 /*
- * Where the segment's first new byte is. A gap before it means that part of an answer is missing: the answer is given up,
- * and whatever lies behind has to wait.
+ * A segment ahead of the stream passes if it can be kept: the receiver can do nothing with it before those in front of it, with
+ * which it is judged. A question would be on its way then, so that it has to be allowed by itself, too. Whatever else is
+ * ahead has to come again; under a mode that drops nothing, the stream goes on behind it instead.
  */
-static __always_inline __s32 seen_bytes(struct scratch *s)
+static __always_inline int judge_ahead(struct __sk_buff *skb, struct scratch *s, __u32 missing)
 {
-	__s32 skip = s->stream.next - s->packet.sequence;
+	int reason = REASON_ALLOWED;
 
-	if (skip >= 0 || !s->stream.held || !s->stream.length || s->direction == s->flow.direction)
-		return skip;
-	count_error(ERROR_DNS_ANSWERS_TRUNCATED);
-	skip_message(s);
+	if (s->direction == s->flow.direction) {
+		begin_stream(s, s->packet.sequence);
+		s->stream.offset = s->packet.payload_offset;
+		s->stream.is_apart = 1;
+		reason = judge_all_messages(skb);
+		if (reason && reason != REASON_DNS_MALFORMED)
+			return reason;
+		if (s->stream.length || s->stream.held)
+			reason = REASON_DNS_MALFORMED; /* its end is not there */
+	}
+	if (!reason && missing <= DNS_GAP_MAX && !keep_ahead(skb))
+		return REASON_ALLOWED;
+	count_error(ERROR_DNS_SEGMENT_AHEAD);
+	return REASON_CAPACITY;
+}
+
+/* Watched, not enforced: goes on with the next segment, behind what could not be read and what came ahead. */
+static __always_inline void pass_over(struct scratch *s, __u32 next)
+{
+	begin_stream(s, next);
+	forget_ahead();
 	store_stream(s);
-	return s->stream.next - s->packet.sequence;
 }
 
 static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scratch *s)
@@ -130,22 +150,25 @@ static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scrat
 		store_stream(s);
 	if (s->packet.end <= s->packet.payload_offset)
 		return REASON_ALLOWED;
-	skip = seen_bytes(s);
+	skip = s->stream.next - s->packet.sequence;
 	if (skip >= (__s32)size)
 		return REASON_ALLOWED; /* judged before: sent again, or the rest of an answer */
-	if (skip < 0)
-		return malformed(m, DNS_FAULT_GAP, 0); /* what lies between has not been seen */
-	s->stream.offset = s->packet.payload_offset + skip;
-	reason = judge_all_messages(skb);
-	if (!reason) {
-		store_stream(s);
-	} else if (!(s->workload.mode & MODE_ENFORCE)) {
-		/* Watched, not enforced: go on behind what could not be read, with the next segment. */
-		s->stream.next = s->packet.sequence + size;
-		s->stream.length = 0;
-		s->stream.held = 0;
-		store_stream(s);
+	prepare_ahead_key(s, m);
+	if (skip < 0) {
+		reason = judge_ahead(skb, s, -skip);
+	} else {
+		s->stream.offset = s->packet.payload_offset + skip;
+		reason = judge_all_messages(skb);
+		if (!reason && turn_to_kept())
+			reason = judge_all_messages(skb);
+		if (!reason) {
+			if (s->stream.is_kept)
+				forget_ahead();
+			store_stream(s);
+		}
 	}
+	if (reason && !(s->workload.mode & MODE_ENFORCE))
+		pass_over(s, s->packet.sequence + size);
 	return reason;
 }
 

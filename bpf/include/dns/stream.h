@@ -6,13 +6,21 @@
 #ifndef PORTCULLIS_DNS_STREAM_H
 #define PORTCULLIS_DNS_STREAM_H
 
-#include "dns/message.h"
+#include "dns/ahead.h"
 
 #define MESSAGES_DONE -1
 
 static __always_inline int sequence_flag(__u32 direction)
 {
 	return direction == DIRECTION_EGRESS ? FLOW_DNS_SEQUENCE_EGRESS : FLOW_DNS_SEQUENCE_INGRESS;
+}
+
+/* A message's length comes next. */
+static __always_inline void begin_stream(struct scratch *s, __u32 sequence)
+{
+	s->stream.next = sequence;
+	s->stream.length = 0;
+	s->stream.held = 0;
 }
 
 static __always_inline void load_stream(struct scratch *s)
@@ -23,11 +31,11 @@ static __always_inline void load_stream(struct scratch *s)
 	s->stream.length = egress ? s->flow.dns_length[0] : s->flow.dns_length[1];
 	s->stream.held = egress ? s->flow.dns_held[0] : s->flow.dns_held[1];
 	s->stream.prefix = egress ? s->flow.dns_prefix[0] : s->flow.dns_prefix[1];
-	if (s->flow.flags & sequence_flag(s->direction))
-		return;
-	s->stream.next = s->packet.sequence;
-	s->stream.length = 0;
-	s->stream.held = 0;
+	s->stream.end = s->packet.end;
+	s->stream.is_kept = 0;
+	s->stream.is_apart = 0;
+	if (!(s->flow.flags & sequence_flag(s->direction)))
+		begin_stream(s, s->packet.sequence);
 }
 
 static __always_inline void store_stream(struct scratch *s)
@@ -55,41 +63,63 @@ static __always_inline void advance(struct scratch *s, __u32 bytes)
 /* The rest of the message is not looked at: the next one begins behind it. */
 static __always_inline void skip_message(struct scratch *s)
 {
-	s->stream.next += s->stream.length - s->stream.held;
-	s->stream.length = 0;
-	s->stream.held = 0;
+	begin_stream(s, s->stream.next + s->stream.length - s->stream.held);
 }
 
 /* Reads the length before a message. Returns REASON_ALLOWED if some of the message is there. */
 static __always_inline int read_length(struct __sk_buff *skb, struct scratch *s, struct dns_message *m)
 {
-	__u32 offset = s->stream.offset, left = s->packet.end - offset, length;
+	__u32 offset = s->stream.offset, left = s->stream.end - offset, length;
 	__u8 prefix[2] = { s->stream.prefix };
 
 	if (!left)
 		return MESSAGES_DONE;
 	if (s->stream.held) {
-		if (bpf_skb_load_bytes(skb, offset, &prefix[1], 1) < 0)
+		if (read_prefix(skb, s, m, &prefix[1], 1) < 0)
 			return malformed(m, DNS_FAULT_LENGTH, 0);
 		advance(s, 1);
 	} else if (left == 1) {
-		if (bpf_skb_load_bytes(skb, offset, &prefix[0], 1) < 0)
+		if (read_prefix(skb, s, m, &prefix[0], 1) < 0)
 			return malformed(m, DNS_FAULT_LENGTH, 0);
 		s->stream.prefix = prefix[0];
 		s->stream.held = 1;
 		advance(s, 1);
 		return MESSAGES_DONE;
 	} else {
-		if (bpf_skb_load_bytes(skb, offset, prefix, sizeof(prefix)) < 0)
-			return malformed(m, DNS_FAULT_LENGTH, offset - s->packet.payload_offset);
+		if (read_prefix(skb, s, m, prefix, sizeof(prefix)) < 0)
+			return malformed(m, DNS_FAULT_LENGTH, place_of(s, offset));
 		advance(s, sizeof(prefix));
 	}
 	length = prefix[0] << 8 | prefix[1];
 	if (length < DNS_HEADER_LENGTH)
-		return malformed(m, DNS_FAULT_LENGTH, offset - s->packet.payload_offset);
+		return malformed(m, DNS_FAULT_LENGTH, place_of(s, offset));
 	s->stream.length = length;
 	s->stream.held = 0;
-	return s->packet.end > s->stream.offset ? REASON_ALLOWED : MESSAGES_DONE;
+	return s->stream.end > s->stream.offset ? REASON_ALLOWED : MESSAGES_DONE;
+}
+
+/* As gather_message, of what was kept: it is put behind the part in `dns_bytes`, not in the map. */
+static __always_inline int gather_kept(struct scratch *s, struct dns_message *m, __u32 size)
+{
+	__u32 held = s->stream.held, zero = 0;
+	struct dns_bytes *part;
+
+	if (held) {
+		part = bpf_map_lookup_elem(&dns_parts, &m->part_key);
+		if (!part) {
+			count_error(ERROR_DNS_PARTS_FULL);
+			return -1;
+		}
+		if (bpf_map_update_elem(&dns_bytes, &zero, part, BPF_ANY) < 0) {
+			count_error(ERROR_SCRATCH);
+			return -1;
+		}
+	}
+	if (held >= DNS_MESSAGE_MAX)
+		return DNS_MESSAGE_MAX;
+	if (size > DNS_MESSAGE_MAX - held)
+		size = DNS_MESSAGE_MAX - held;
+	return copy_kept(s->stream.offset, held, size) < 0 ? -1 : (int)(held + size);
 }
 
 /* Copies the next `size` bytes of the message behind those that have come before. Returns how many are there, or -1. */
@@ -98,6 +128,8 @@ static __always_inline int gather_message(struct __sk_buff *skb, struct scratch 
 	__u32 held = s->stream.held, at = held & DNS_MESSAGE_MASK, zero = 0;
 	struct dns_bytes *part;
 
+	if (s->stream.is_kept)
+		return gather_kept(s, m, size);
 	if (!held)
 		return load_message(skb, s->stream.offset, size);
 	part = bpf_map_lookup_elem(&dns_parts, &m->part_key);
@@ -119,16 +151,10 @@ static __always_inline int gather_message(struct __sk_buff *skb, struct scratch 
 	return held + size > DNS_MESSAGE_MAX ? DNS_MESSAGE_MAX : held + size;
 }
 
-/* A function of its own: the stack is short where this is called. */
-static __noinline int put_dns_part(const struct flow_key *key, const struct dns_bytes *bytes)
-{
-	return put(&dns_parts, SHARE_DNS_PARTS, DNS_PARTS_SHARE, key->workload_id, key, sizeof(*key), bytes);
-}
-
 /* Keeps what has come of a message that goes on. A part is its flow's: what is no packet of the flow leaves it as it is. */
 static __always_inline int keep_part(struct scratch *s, struct dns_message *m, struct dns_bytes *bytes)
 {
-	return s->is_foreign ? 0 : put_dns_part(&m->part_key, bytes);
+	return s->is_foreign || s->stream.is_apart ? 0 : put_dns_part(&m->part_key, bytes);
 }
 
 /* Moves on behind the `size` bytes that have been judged, and remembers them if the message goes on. Returns a reason. */
@@ -138,7 +164,7 @@ static __always_inline int leave_message(struct scratch *s, struct dns_message *
 
 	advance(s, size);
 	s->stream.held = held + size;
-	if (m->is_awaited && (held || keep_part(s, m, bytes) == 0))
+	if (m->is_awaited && ((held && !s->stream.is_kept) || keep_part(s, m, bytes) == 0))
 		return REASON_ALLOWED;
 	if (m->is_awaited) {
 		count_error(ERROR_DNS_PARTS_FULL);
@@ -159,7 +185,7 @@ static __always_inline int judge_next_in_stream(struct __sk_buff *skb, struct sc
 
 	if (!s->stream.length && (reason = read_length(skb, s, m)))
 		return reason;
-	left = s->packet.end - s->stream.offset;
+	left = s->stream.end - s->stream.offset;
 	if (!left || !bytes)
 		return MESSAGES_DONE; /* the length came alone, or the rest of an answer is still to come */
 	size = s->stream.length - s->stream.held;

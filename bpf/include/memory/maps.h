@@ -30,6 +30,8 @@
 /* The bytes of a message. As many again behind, so that a part can be put at any place. */
 struct dns_bytes {
 	__u8 at[2 * DNS_MESSAGE_MAX];
+	__u32 from;    /* of what came ahead: sequence number of its first byte, */
+	__u32 length;  /* and how many bytes there are */
 };
 
 /* Settings and workloads */
@@ -85,8 +87,8 @@ PINNED_MAP_WITH_FLAGS(dns_names, BPF_MAP_TYPE_HASH, struct dns_name_key, struct 
 PINNED_MAP_WITH_FLAGS(learned, BPF_MAP_TYPE_HASH, struct learned_key, struct learned, 131072, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(last_listeners, BPF_MAP_TYPE_HASH, struct last_listener_key, struct actor, 65536, BPF_F_NO_PREALLOC);
 /*
- * DNS messages over TCP of which not all segments have come, by flow, with the direction in the first byte of padding. Memory
- * is taken at once: it may not be there for so much when a packet comes.
+ * DNS messages over TCP of which not all segments have come, by flow, with the direction in the first byte of padding; and what
+ * came ahead of its turn (dns/ahead.h). Memory is taken at once: it may not be there for so much when a packet comes.
  */
 PINNED_MAP(dns_parts, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct dns_bytes, 512);
 

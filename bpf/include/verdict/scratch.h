@@ -13,11 +13,14 @@
 
 /* Where DNS messages are read in a packet and, over TCP, in its stream. */
 struct dns_stream {
-	__u32 offset;  /* in the packet */
+	__u32 offset;  /* in the packet, or in what has been kept of those that came ahead */
+	__u32 end;     /* of what is there to be read */
 	__u32 next;    /* sequence number of the next byte */
 	__u32 length;  /* of the message that it belongs to, 0 if the length comes next */
 	__u32 held;    /* bytes of that message that have come before; of its length, if that is not known */
 	__u32 prefix;  /* the first byte of its length, if only that has come */
+	__u32 is_kept; /* what came ahead is being read */
+	__u32 is_apart; /* a segment ahead is judged by itself: nothing of the stream changes */
 };
 
 struct scratch {

@@ -59,13 +59,14 @@ test("TCP: messages may be cut anywhere", () => {
   }
 });
 
-test("TCP: what is sent again passes, and what comes after a gap cannot be judged", () => {
+test("TCP: what is sent again passes; a question ahead of its turn has to be whole", () => {
   const played = connected();
   const question = framed(dns("www.example.com"));
   played.sends(segment(question, 100));
   assert.equal(reason(played.sends(segment(question, 100))), "Allowed");
   assert.equal(reason(played.sends(segment(question, 100 + question.length))), "Allowed");
-  assert.equal(reason(played.sends(segment(question, 101 + 2 * question.length))), "DnsMalformed");
+  assert.equal(reason(played.sends(segment(question, 101 + 2 * question.length))), "Allowed");
+  assert.equal(reason(played.sends(segment(question.slice(1), 102 + 3 * question.length))), "Capacity");
   assert.equal(reason(played.sends(segment([], 500))), "Allowed", "there is nothing in it");
 });
 
@@ -78,6 +79,22 @@ test("TCP: an answer may take several segments; it teaches once it is whole", ()
   assert.equal(reason(played.receives(reply(whole.slice(-4), 100 + whole.length - 4))), "Allowed");
   assert.equal(reason(played.sends(to(PEER, 80))), "Allowed");
   assert.equal(reason(played.sends(to(STRANGER, 80, SYN, "", 4009))), "Allowed");
+});
+
+test("TCP: segments of an answer may overtake each other", () => {
+  const answers = [record(QUESTION_POINTER, A, 300, addressBytes(PEER))];
+  const whole = framed(dns("www.example.com", { flags: RESPONSE, answers }));
+  for (let cut = 1; cut < whole.length - 1; cut += 1) {
+    const played = connected();
+    played.receives(ipv4(RESOLVER, OWN, 6, tcp(53, 4000, SYN | ACK, [], 99)));
+    played.sends(segment(framed(dns("www.example.com")), 100));
+    assert.equal(reason(played.receives(reply(whole.slice(cut, -1), 100 + cut))), "Allowed");
+    assert.equal(reason(played.receives(reply(whole.slice(-1), 99 + whole.length))), "Allowed");
+    assert.equal(reason(played.receives(reply(whole.slice(cut), 90_100))), "Capacity");
+    assert.notEqual(reason(played.sends(to(PEER, 80))), "Allowed");
+    assert.equal(reason(played.receives(reply(whole.slice(0, cut), 100))), "Allowed");
+    assert.equal(reason(played.sends(to(PEER, 80, SYN, "", 4009))), "Allowed");
+  }
 });
 
 test("TCP: sequence numbers begin again behind 2^32", () => {

@@ -15,6 +15,8 @@ const LEARNERS_MAX = 2;
 const QUESTION_LIFETIME = 30;
 /** Bytes of a question over TCP that may leave before the rest of it has come. */
 const QUESTION_PART_MAX = 300;
+/** So many bytes may be missing before a segment that comes ahead. */
+const GAP_MAX = 65_535;
 /** More than fit into 64 KiB. */
 const MESSAGES_MAX = 4096;
 
@@ -63,44 +65,74 @@ function datagramsOf({ payload, segments, segmentSize = 0 }: IpPacket): Uint8Arr
 
 /**
  * Judges the messages of a TCP segment. What belongs to a message that began in an earlier segment and is not awaited, or
- * was seen before, is skipped; a gap before the segment cannot be.
+ * was seen before, is skipped; what was kept of segments ahead is judged with the one that leads to it.
  */
 function judgeSegment(state: EvaluatorState, dns: DnsPacket, sequence: number): Reason {
   const { flow, direction } = dns;
-  const size = dns.packet.payload.length;
+  const { payload } = dns.packet;
   const position = { ...(flow.dnsStream[direction] ?? beginning(sequence)) };
   // Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen.
   if (((dns.packet.tcp?.flags ?? 0) & TCP_FLAGS.syn) !== 0) flow.dnsStream[direction] = { ...position };
-  if (size === 0) return "Allowed";
-  const isAnswer = direction !== flow.direction;
-  if (isAnswer && position.held.length > 0 && position.length > 0 && ((position.next - sequence) | 0) < 0) {
-    // Part of an answer is missing: it is given up.
-    skipMessage(position);
-    flow.dnsStream[direction] = { ...position };
-  }
+  if (payload.length === 0) return "Allowed";
   const skip = (position.next - sequence) | 0;
-  if (skip >= size) return "Allowed";
-  const reason = skip < 0 ? "DnsMalformed" : judgeMessages(state, dns, position, skip);
+  if (skip >= payload.length) return "Allowed";
+  const reason =
+    skip < 0 ? judgeAhead(state, dns, position, sequence) : judgeInOrder(state, dns, position, payload.subarray(skip));
   if (reason === "Allowed") flow.dnsStream[direction] = position;
-  // What is watched and not dropped goes on; with the next segment, behind what could not be read.
-  else if (skip >= 0 && !dns.table.actions.includes("enforce")) {
-    flow.dnsStream[direction] = beginning(sequence + size);
+  // What is watched and not dropped goes on with the next segment, behind what could not be read and what came ahead.
+  else if (!dns.table.actions.includes("enforce")) {
+    const next = (sequence + payload.length) >>> 0;
+    const keptEnd = position.ahead ? position.ahead.from + position.ahead.bytes.length : next;
+    flow.dnsStream[direction] = beginning(((keptEnd - next) | 0) > 0 ? keptEnd : next);
   }
   return reason;
 }
 
+/** The segment's new bytes, and what was kept if the stream comes to it. */
+function judgeInOrder(state: EvaluatorState, dns: DnsPacket, position: StreamPosition, bytes: Uint8Array): Reason {
+  const reason = judgeMessages(state, dns, position, bytes);
+  const { ahead } = position;
+  if (reason !== "Allowed" || ahead === null) return reason;
+  const at = (position.next - ahead.from) | 0;
+  if (at < 0) return "Allowed";
+  const last = at < ahead.bytes.length ? judgeMessages(state, dns, position, ahead.bytes.subarray(at)) : "Allowed";
+  if (last === "Allowed") position.ahead = null;
+  return last;
+}
+
+/**
+ * A segment ahead of the stream passes if it can be kept: the receiver can do nothing with it before those in front of it. A
+ * question has to be allowed by itself, too.
+ */
+function judgeAhead(state: EvaluatorState, dns: DnsPacket, position: StreamPosition, sequence: number): Reason {
+  const { payload } = dns.packet;
+  if (dns.direction === dns.flow.direction) {
+    const apart = beginning(sequence);
+    const reason = judgeMessages(state, dns, apart, payload);
+    if (reason !== "Allowed" && reason !== "DnsMalformed") return reason;
+    if (reason === "DnsMalformed" || apart.length > 0 || apart.held.length > 0) return "Capacity";
+  }
+  if (((sequence - position.next) | 0) > GAP_MAX) return "Capacity";
+  const { from, bytes } = position.ahead ?? { from: sequence, bytes: new Uint8Array() };
+  const known = bytes.length - ((sequence - from) >>> 0);
+  if (known < 0 || bytes.length + payload.length - known > MESSAGE_MAX) return "Capacity";
+  position.ahead = { from, bytes: Uint8Array.from([...bytes, ...payload.subarray(known)]) };
+  return "Allowed";
+}
+
 function beginning(sequence: number): StreamPosition {
-  return { next: sequence >>> 0, length: 0, held: new Uint8Array() };
+  return { next: sequence >>> 0, length: 0, held: new Uint8Array(), ahead: null };
 }
 
 /** The rest of the message is not looked at: the next one begins behind it. */
 function skipMessage(position: StreamPosition): void {
-  Object.assign(position, beginning(position.next + position.length - position.held.length));
+  const next = position.next + position.length - position.held.length;
+  Object.assign(position, beginning(next), { ahead: position.ahead });
 }
 
-/** Judges the messages from `offset` on and moves `position` behind them. */
-function judgeMessages(state: EvaluatorState, dns: DnsPacket, position: StreamPosition, offset: number): Reason {
-  const { payload } = dns.packet;
+/** Judges the messages in the next bytes of the stream, and moves `position` behind them. */
+function judgeMessages(state: EvaluatorState, dns: DnsPacket, position: StreamPosition, payload: Uint8Array): Reason {
+  let offset = 0;
   const take = (bytes: number) => {
     const taken = payload.subarray(offset, offset + bytes);
     offset += taken.length;

@@ -64,6 +64,8 @@ export interface StreamPosition {
   length: number;
   /** What has come of a message of which the rest is awaited; of its length, if `length` is 0. */
   held: Uint8Array;
+  /** What has come behind bytes that are missing, from this sequence number on. */
+  ahead: { from: number; bytes: Uint8Array } | null;
 }
 
 /** A name that an address was an answer to, until `expires`. */
