@@ -1,5 +1,6 @@
 /** The command `portcullis` with its subcommands, as commander knows them: for running, completion and the manual. */
 import { Command } from "commander";
+import { withFittingHelp } from "./help-text.ts";
 import { packageVersion } from "./package-version.ts";
 
 interface Subcommand {
@@ -87,7 +88,7 @@ Examples:
  * @param names of the subcommands that are loaded; the others are known by name only
  */
 export async function program(names: readonly string[]): Promise<Command> {
-  const root = new Command("portcullis")
+  const root = withFittingHelp(new Command("portcullis"))
     .description("Network security per process: SecurityProfiles say what may be talked to, the kernel enforces it.")
     .version(packageVersion(), "-V, --version")
     .enablePositionalOptions()

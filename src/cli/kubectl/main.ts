@@ -1,34 +1,12 @@
 /** The kubectl plugin: `kubectl portcullis`. What needs the cluster goes by way of kubectl itself. */
 
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { causeCode, PortcullisError, UsageError } from "../../api/errors.ts";
 import { candidates, candidatesText } from "../completion/candidates.ts";
 import { errorLine } from "../error-line.ts";
 import { ExitStatus } from "../exit-status.ts";
-import { packageVersion } from "../package-version.ts";
-import { validateCommand } from "../validate/validate.ts";
-import { doctorNodeCommand } from "./doctor.ts";
-import { explainPodCommand } from "./explain.ts";
 import { Kubectl, KubectlError } from "./kubectl.ts";
-import { observeCommand } from "./observe.ts";
-import { statusCommand } from "./status.ts";
-
-function program(): Command {
-  const root = new Command("kubectl portcullis")
-    .description("Shows whether a cluster's SecurityProfiles are enforced, what they allow, and what they deny.")
-    .version(packageVersion(), "-V, --version")
-    .showHelpAfterError("(add --help for help)");
-  for (const command of [
-    statusCommand(),
-    explainPodCommand(),
-    validateCommand(),
-    observeCommand(),
-    doctorNodeCommand(),
-  ]) {
-    root.addCommand(command.copyInheritedSettings(root).exitOverride());
-  }
-  return root.exitOverride();
-}
+import { kubectlProgram } from "./program.ts";
 
 /** What kubectl asks by way of kubectl_complete-portcullis. */
 const COMPLETE = "__complete";
@@ -36,7 +14,7 @@ const COMPLETE = "__complete";
 const NAMED: Readonly<Record<string, string>> = { pod: "pods", profile: "securityprofiles", node: "nodes" };
 
 function complete(words: readonly string[]): void {
-  const found = candidates(program(), words, (argument) => {
+  const found = candidates(kubectlProgram(), words, (argument) => {
     const resource = NAMED[argument];
     return resource === undefined ? [] : namesOf(resource, words);
   });
@@ -63,7 +41,7 @@ async function main(args: readonly string[]): Promise<void> {
   const [first, ...words] = args;
   if (first === COMPLETE) return complete(words);
   try {
-    await program().parseAsync(withoutSeparator(args), { from: "user" });
+    await kubectlProgram().parseAsync(withoutSeparator(args), { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? ExitStatus.GOOD : ExitStatus.USAGE;
