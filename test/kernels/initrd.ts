@@ -12,6 +12,7 @@ const MODULES = [
   ...["veth", "bridge", "br_netfilter", "sch_ingress", "cls_bpf", "cls_u32", "inet_diag", "tcp_diag", "udp_diag"],
   ...["nf_tables", "nf_conntrack", "nf_nat", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_counter"],
   ...["nft_fib_inet", "nft_reject_inet", "nft_log", "nft_limit"],
+  ...["tls", "gcm", "ctr", "ghash_generic", "aes_generic", "sctp"],
 ];
 
 const BUSYBOX = "/bin/busybox";
