@@ -12,6 +12,7 @@ import type { EgressRules } from "../../src/api/types.ts";
 import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
 import { ANY_PROCESS, Lab } from "./harness/lab.ts";
+import { type HandOver, lend as lendSocket } from "./harness/lend.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
@@ -37,24 +38,9 @@ const owner = lab.path("bin", "owner");
 const heir = lab.path("bin", "heir");
 const stranger = lab.program("stranger");
 
-interface HandOver {
-  /** How the owner makes its socket. */
-  make: string;
-  /** What the other one does with it, between two uses of the owner. */
-  use: string;
-  /** What the owner does then. */
-  resume: string;
-}
-
 /** `TAG` in the verbs is what the other one writes. @returns what of it has arrived */
-async function lend(place: WorkloadPlace, borrower: string, { make, use, resume }: HandOver) {
-  const [path, tag] = [lab.path(`${lab.tag()}socket`), lab.tag()];
-  const giver = lab.start(place, owner, `${make} pass ${path} ${resume}`);
-  await giver.line("offering");
-  await lab.run(place, borrower, `take ${path} ${use.replaceAll("TAG", tag)}`);
-  await giver.finish();
-  return await lab.servers.received(tag);
-}
+const lend = (place: WorkloadPlace, borrower: string, attack: HandOver) =>
+  lendSocket(lab, place, { owner, borrower }, attack);
 
 const NO_WRITERS = "this kernel does not show who leaves something in a connected socket's queue";
 
@@ -68,6 +54,11 @@ const ATTACKS: Record<string, HandOver> = {
   "TCP over IPv6, sent again": { make: `tcp6 connect ${SERVER6} 7000`, use: "send a sleep 20 send TAG", resume: AGAIN },
   "TCP, held back": { make: `tcp4 connect ${SERVER} 7000`, use: "sendmore TAG", resume: AGAIN },
   "TCP, held back from a pipe": { make: `tcp4 connect ${SERVER} 7000`, use: "splicemore TAG", resume: AGAIN },
+  "TCP over IPv6, held back from a pipe": {
+    make: `tcp6 connect ${SERVER6} 7000`,
+    use: "splicemore TAG",
+    resume: AGAIN,
+  },
   "TCP, held back until an exec": {
     make: `tcp4 connect ${SERVER} 7000`,
     use: `sendmore TAG exec ${owner} send x`,

@@ -65,6 +65,18 @@ static __always_inline int is_former_pending(void *pointer, struct socket_owner 
 	return bpf_ktime_get_ns() < owner->former_until;
 }
 
+/* "tls", as the kernel has it for the protocol on top of TCP (net/tls/tls_main.c). */
+#define UPPER_PROTOCOL_TLS 0x00736c74
+
+/* Kernel TLS keeps what has been written until a record is full or ended, where nothing shows of it. */
+static __always_inline int has_records(struct sock *socket)
+{
+	const struct tcp_ulp_ops *upper = BPF_CORE_READ((struct inet_connection_sock *)socket, icsk_ulp_ops);
+	__u32 name = 0;
+
+	return upper && bpf_core_read(&name, sizeof(name), &upper->name) == 0 && name == UPPER_PROTOCOL_TLS;
+}
+
 /* When the socket has nothing more to send of what has been written up to now. */
 static __always_inline __u64 time_of_last_byte(struct sock *socket)
 {
@@ -72,6 +84,8 @@ static __always_inline __u64 time_of_last_byte(struct sock *socket)
 
 	if (!is_stream(socket))
 		return is_queue_empty(socket) ? bpf_ktime_get_ns() + FORMER_GRACE : FORMER_QUEUED;
+	if (has_records(socket))
+		return FORMER_QUEUED;
 	return BPF_CORE_READ(tcp, bytes_acked) + (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
 }
 

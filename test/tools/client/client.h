@@ -37,7 +37,7 @@ struct verb {
 
 /* Ends with a NULL name. */
 extern const struct verb socket_verbs[], process_verbs[], dns_verbs[], packet_verbs[], load_verbs[],
-	flood_verbs[], uring_verbs[], xdp_verbs[], supervise_verbs[];
+	flood_verbs[], stream_verbs[], uring_verbs[], xdp_verbs[], supervise_verbs[];
 
 /* Carries out what is left of client->rest, and ends the process. */
 _Noreturn void run_rest(struct client *client);

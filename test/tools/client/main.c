@@ -16,8 +16,8 @@
 #define DEFAULT_TIMEOUT 1000
 
 static const struct verb *const tables[] = { socket_verbs, process_verbs, dns_verbs,	 packet_verbs,
-					      load_verbs,   flood_verbs,   uring_verbs, supervise_verbs,
-					      xdp_verbs };
+					      load_verbs,   flood_verbs,   stream_verbs, uring_verbs,
+					      supervise_verbs, xdp_verbs };
 
 static const struct verb *find_verb(const char *name)
 {
