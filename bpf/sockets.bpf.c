@@ -289,23 +289,14 @@ int socket_changes(struct bpf_sock_ops *ctx)
 	return GO_ON;
 }
 
-/*
- * Is whoever has just written to the socket known by other programs already? A datagram shows its sender when it leaves
- * (socket_transmits), unless it still waits for more to be written, or its socket is older than the programs and has no
- * storage yet. Fields are read in place, which costs next to nothing.
- */
-static __always_inline int is_writer_seen(struct sock *socket)
-{
-	if (socket->sk_type == STREAM_TYPE && socket->sk_protocol == STREAM_PROTOCOL)
-		return writes_are_seen;
-	return socket->sk_type == TYPE_DATAGRAM && !socket->sk_write_queue.qlen && socket->sk_bpf_storage;
-}
-
 /* Connected sockets show their user nowhere but here. Optional: kernels before 6.3 do not have these. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *socket)
 {
-	if (is_internet(socket) && !is_writer_seen(socket) && !is_user_known(socket))
+	/* Read in place, unlike by is_stream: that costs next to nothing. */
+	if (writes_are_seen && socket->sk_type == STREAM_TYPE && socket->sk_protocol == STREAM_PROTOCOL)
+		return 0;
+	if (is_internet(socket) && !is_user_known(socket))
 		use_socket(socket);
 	return 0;
 }
