@@ -13,6 +13,19 @@ const MODULES = [
   ...["nf_tables", "nf_conntrack", "nf_nat", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_counter"],
   ...["nft_fib_inet", "nft_reject_inet", "nft_log", "nft_limit"],
   ...["tls", "gcm", "ctr", "ghash_generic", "aes_generic", "sctp"],
+  ...[
+    "ipip",
+    "sit",
+    "ip_gre",
+    "ip6_tunnel",
+    "ip6_gre",
+    "vxlan",
+    "geneve",
+    "l2tp_netlink",
+    "l2tp_eth",
+    "l2tp_ip",
+    "l2tp_ip6",
+  ],
 ];
 
 const BUSYBOX = "/bin/busybox";
