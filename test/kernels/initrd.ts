@@ -8,7 +8,7 @@ import { collectModules } from "./modules.ts";
 
 /** What the guest's disks, the programs and the tests need; what is built into a kernel is skipped. */
 const MODULES = [
-  ...["virtio_pci", "virtio_blk", "ext4", "overlay"],
+  ...["virtio_pci", "virtio_blk", "ext4", "overlay", "binfmt_misc"],
   ...["veth", "bridge", "br_netfilter", "sch_ingress", "cls_bpf", "cls_u32", "inet_diag", "tcp_diag", "udp_diag"],
   ...["nf_tables", "nf_conntrack", "nf_nat", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_counter"],
   ...["nft_fib_inet", "nft_reject_inet", "nft_log", "nft_limit"],
