@@ -1,9 +1,20 @@
 /** What is shipped works where it is put: `make install`, completions of shells, manual pages, the npm package. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { SHELLS } from "../../src/cli/completion/completion.ts";
 import { PROJECT } from "./project.ts";
@@ -138,4 +149,39 @@ test("the npm package has commands, sources and BPF objects, and nothing that on
     paths.filter((path) => /\.test\.ts$|testing\/|testdata|snapshots|noop/.test(path)),
     [],
   );
+});
+
+test("the npm package runs where npm puts it, with the dependencies that it names", () => {
+  const folder = mkdtempSync(join(tmpdir(), "pc-npm-"));
+  try {
+    execFileSync("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", folder], { cwd: PROJECT });
+    const modules = join(folder, "lib/node_modules");
+    mkdirSync(modules, { recursive: true });
+    const [archive = ""] = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
+    execFileSync("tar", ["-xzf", join(folder, archive), "-C", modules]);
+    const home = join(modules, "portcullis");
+    renameSync(join(modules, "package"), home);
+    const { dependencies } = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as {
+      dependencies: Record<string, string>;
+    };
+    for (const name of Object.keys(dependencies)) {
+      mkdirSync(dirname(join(modules, name)), { recursive: true });
+      symlinkSync(join(PROJECT, "node_modules", name), join(modules, name));
+    }
+    const packaged = (program: string, ...args: string[]) =>
+      spawnSync(join(home, "bin", program), args, {
+        encoding: "utf8",
+        env: { PATH: `${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin` },
+      });
+    assert.match(packaged("portcullis", "version").stdout, /^portcullis \d/);
+    assert.equal(packaged("portcullis", "validate", join(PROJECT, "examples/ping.yaml")).status, 0);
+    assert.equal(packaged("portcullis", "test", join(PROJECT, "examples/tests")).status, 0);
+    assert.match(packaged("kubectl-portcullis", "--help").stdout, /observe/);
+    assert.match(packaged("kubectl_complete-portcullis", "obs").stdout, /^observe\t/);
+    // With BPF objects, and with the agent's helper, which is a process of its own.
+    const run = packaged("portcullis", "run", "-q", "--profile", join(PROJECT, "examples/curl.yaml"), "--", "true");
+    assert.equal(run.status, 0, run.stderr);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -237,9 +237,15 @@ function startHelper(): Helper {
   return fork(join(import.meta.dirname, "helper.ts"), {
     // A helper that cannot be ended must hold nothing that somebody waits for.
     stdio: ["ignore", "ignore", "ignore", "ipc"],
-    execArgv: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1", "--optimize-for-size"],
+    execArgv: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1", "--optimize-for-size", ...imports()],
     env: { ...process.env, UV_THREADPOOL_SIZE: String(THREADS) },
   });
+}
+
+/** What this process needs to read its own sources, the helper needs, too (bin/types.mjs). */
+function imports(): string[] {
+  const at = process.execArgv.indexOf("--import");
+  return at < 0 ? [] : process.execArgv.slice(at, at + 2);
 }
 
 /** Ends it if that can be done, and waits for nothing. */
