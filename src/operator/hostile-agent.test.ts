@@ -7,10 +7,12 @@ import {
   type AgentMessage,
   CountersSchema,
   NodeProblemsSchema,
+  ObservationsSchema,
   PodStatesSchema,
   ViolationSchema,
   ViolationsSchema,
 } from "../gen/agent_pb.js";
+import { JudgementSchema, RecordSchema } from "../gen/flow_pb.js";
 import { eventually } from "../kube/testing/silence.ts";
 import type { Operator } from "./operator.ts";
 import type { TestAgent } from "./testing/agent.ts";
@@ -54,6 +56,21 @@ const pods = (more: object): Content => ({
   value: create(PodStatesSchema, { full: true, pods: [{ podUid: "uid-default-web", ...more } as never] }),
 });
 
+/** A record, as sent for a watch. */
+function seen(more: object, time = 0n): Content {
+  const judgement = create(JudgementSchema, {
+    type: "verdict",
+    verdict: "dropped",
+    direction: "egress",
+    workload: { uid: "uid-default-web" },
+    source: {},
+    destination: {},
+    ...more,
+  });
+  const record = create(RecordSchema, { time, body: { case: "judgement", value: judgement } });
+  return { case: "observations", value: create(ObservationsSchema, { observations: [{ watches: [1], record }] }) };
+}
+
 const NONSENSE: Readonly<Record<string, () => Content>> = {
   "a time that no calendar has": () => violation({ time: 9n * 10n ** 17n }),
   "a time before all times": () => violation({ time: -(2n ** 63n) }),
@@ -63,6 +80,12 @@ const NONSENSE: Readonly<Record<string, () => Content>> = {
   "a port above all ports": () => violation({ port: 70_000 }),
   "a code that is no code": () => pods({ code: "it failed" }),
   "search domains by the thousand": () => pods({ searchDomains: Array.from({ length: 1000 }, () => "a.example") }),
+  "a record of a verdict that is none": () => seen({ verdict: "maybe" }),
+  "a record of a kind that is none": () => seen({ type: "end" }),
+  "a record without addresses": () => seen({ source: undefined }),
+  "a record of a time before all times": () => seen({}, -(2n ** 63n)),
+  "a record with labels by the ten thousand": () =>
+    seen({ workload: { labels: Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`l${index}`, ""])) } }),
   "problems by the thousand": () => ({
     case: "nodeProblems",
     value: create(NodeProblemsSchema, { problems: Array.from({ length: 1000 }, () => ({ code: "PC_X" })) }),

@@ -26,8 +26,8 @@ import {
 
 const UINT32_MAX = 2 ** 32 - 1;
 const UINT64_MAX = 2n ** 64n - 1n;
-/** The last nanosecond of the year 9999. */
-const TIME_MAX = 253_402_300_799_999_999_999n;
+/** Nanoseconds: a moment of the year 2262, and whatever is later does not fit the field. */
+const TIME_MAX = 2n ** 63n - 1n;
 
 const name = text(253);
 /** PATH_MAX of Linux, where every byte may be written as four characters. */
