@@ -7,7 +7,7 @@ CLANG ?= clang
 HOST_ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
 # make build ARCH=arm64: the objects for the other kind of machine, in a folder of their own.
 ARCH := $(HOST_ARCH)
-UNIT_TESTS := $(foreach room,api policy kube/access timing terminal protocol operator/status cli/explain cli/policy-test cli/validate,'src/$(room)/**/*.test.ts') 'tools/check-rooms.test.ts' 'tools/site/*.test.ts'
+UNIT_TESTS := $(foreach room,api flow policy kube/access timing terminal protocol operator/status,'src/$(room)/**/*.test.ts') 'tools/check-rooms.test.ts' 'tools/site/*.test.ts'
 BUILD := build/bpf$(if $(filter-out $(HOST_ARCH),$(ARCH)),-$(ARCH))
 OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers processes gate devices flows layout noop))
 BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/*/*.h)
@@ -105,8 +105,8 @@ format: setup ## Format the source, and sort its imports
 	node_modules/.bin/biome check --write .
 
 .PHONY: test-unit
-test-unit: setup ## Run the tests that need neither root nor BPF
-	@$(NODE) --disable-warning=ExperimentalWarning --test --test-reporter=dot --test-force-exit $(UNIT_TESTS)
+test-unit: setup ## Run the tests that need neither root nor BPF and start no other process
+	@$(NODE) --disable-warning=ExperimentalWarning --test --test-isolation=none --test-reporter=dot --test-force-exit $(UNIT_TESTS)
 
 .PHONY: check
 check: lint test-unit ## Lint and unit tests: what to run before a commit
