@@ -212,6 +212,7 @@ test(`a resolver that forwards over TCP answers ${MANY} names at once`, async ()
   use-syslog: no
   logfile: ""
   num-threads: 1
+  so-rcvbuf: 1m
   tcp-upstream: yes
   module-config: "iterator"
   do-not-query-localhost: no
