@@ -30,11 +30,15 @@ export function examples(cluster: Cluster): void {
       await eventually("ping to get its page", () => logs() === "pong\n", { timeout: 30_000, describe: logs });
     });
 
-    test("in the same pod, curl reaches nobody else, and busybox's wget not even pong", () => {
+    test("in the same pod, curl reaches nobody else, and another program not even pong", async () => {
       const pong = "http://pong.ping-pong.svc.cluster.local/";
       assert.equal(inPing("/usr/bin/curl", "--silent", "--max-time", "3", pong), 0);
       assert.notEqual(inPing("/usr/bin/curl", "--silent", "--max-time", "3", "https://10.96.0.1/", "--insecure"), 0);
-      assert.notEqual(inPing("/bin/wget", "-q", "-T", "3", "-O", "-", pong), 0);
+      // Another curl, that the profile does not list.
+      const other = () => inPing("/usr/local/bin/my-app", "--silent", "--max-time", "3", pong);
+      assert.notEqual(other(), 0);
+      cluster.kubectl("-n", NAMESPACE, "delete", "securityprofile", "ping");
+      await eventually("it to reach pong without ping's profile", () => other() === 0, { timeout: 30_000 });
     });
 
     test("the admission policy of the examples refuses a profile that does not enforce, or lists a shell", async () => {
