@@ -104,13 +104,13 @@ static __always_inline void forget(__u64 socket)
  * Whose claim a socket's registration is, or nobody's: the owner has as many as it may have. Further sockets of its own are
  * known by their storage alone.
  */
-static __always_inline int claim_registration(const struct registered_socket *before, __u64 *owner)
+static __always_inline int claim_registration(const struct registered_socket *before, __u64 cgroup_id, __u64 *owner)
 {
 	if (before) {
 		*owner = before->owner;
 		return 1;
 	}
-	*owner = memory_owner_of(current_task());
+	*owner = memory_owner_of(current_task(), cgroup_id);
 	return take_claim(*owner, CLAIM_REGISTRATIONS, REGISTRATIONS_CLAIM);
 }
 
@@ -131,7 +131,7 @@ static __noinline int register_socket(__u64 socket, const struct registration_ke
 	if (known && known->socket != socket &&
 	    ((known->flags & REGISTRATION_SHARED) || !is_same_rights(&known->actor, &fresh.actor)))
 		fresh.flags = REGISTRATION_SHARED;
-	if (!claim_registration(before, &entry.owner)) {
+	if (!claim_registration(before, fresh.actor.cgroup_id, &entry.owner)) {
 		if (known)
 			known->flags |= fresh.flags;
 		return 0;

@@ -16,12 +16,14 @@
 #include "process/started.h"
 #include "process/task.h"
 
-/* What comes from the task itself, whatever it runs. */
-static __always_inline void describe_task(struct task_struct *task, struct process *process)
+/* What comes from the task itself, whatever it runs. `known`: who it was until now, or was forked from; null if that is not known. */
+static __always_inline void describe_task(struct task_struct *task, const struct process *known, struct process *process)
 {
+	__u64 cgroup_id = cgroup_id_of(task);
+
 	process->start_time = start_time_of(task);
-	process->cgroup_id = cgroup_id_of(task);
-	process->owner = memory_owner_of(task);
+	process->cgroup_id = known ? cgroup_after_move(known->cgroup_id, cgroup_id) : cgroup_id;
+	process->owner = memory_owner_of(task, process->cgroup_id);
 	process->netns_inum = netns_inum_of(task);
 	bpf_probe_read_kernel(process->comm, sizeof(process->comm), &task->comm);
 }
@@ -115,7 +117,7 @@ static __always_inline void keep_script(struct task_struct *task, struct linux_b
 static __always_inline void describe_exec(struct task_struct *task, struct linux_binprm *binary,
 					  struct process *process)
 {
-	struct path_scratch *scratch = take_scratch(task);
+	struct path_scratch *scratch = take_scratch(task, process->owner);
 	struct executable executable;
 
 	process->flags = PROCESS_PATH_UNKNOWN;
@@ -142,13 +144,12 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	struct process process = { .lineage = tgid };
 	__u32 lineage = tgid;
-	struct process *before;
+	struct process *before = bpf_map_lookup_elem(&processes, &tgid);
 
-	describe_task(task, &process);
-	describe_exec(task, binary, &process);
-	before = bpf_map_lookup_elem(&processes, &tgid);
-	if (before && before->start_time != process.start_time)
+	if (before && before->start_time != start_time_of(task))
 		before = NULL;
+	describe_task(task, before, &process);
+	describe_exec(task, binary, &process);
 	if (before) {
 		keep_script(task, binary, before, &process);
 		lineage = before->lineage;
@@ -178,7 +179,7 @@ static __always_inline void describe_running(struct task_struct *task, struct pr
 	process->variables = VARIABLES_UNKNOWN;
 	if (was_claim_refused(process->owner, CLAIM_PROCESSES))
 		return;
-	scratch = take_scratch(task);
+	scratch = take_scratch(task, process->owner);
 	resolve_executable(scratch, task, BPF_CORE_READ(task, mm, exe_file), &executable);
 	process->path_id = executable.path_id;
 	process->changed = executable.changed;
@@ -199,9 +200,11 @@ int process_forked(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!is_leader(child) || is_kernel_thread(child))
 		return 0;
-	describe_task(child, &process);
 	known = bpf_map_lookup_elem(&processes, &parent_tgid);
-	if (known && known->start_time == start_time_of(parent)) {
+	if (known && known->start_time != start_time_of(parent))
+		known = NULL;
+	describe_task(child, known, &process);
+	if (known) {
 		process.path_id = known->path_id;
 		process.script_id = known->script_id;
 		process.flags = known->flags;
@@ -237,13 +240,16 @@ int process_moved(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[2];
 	__u32 tgid = BPF_CORE_READ(task, tgid);
-	__u64 cgroup_id = cgroup_id_of(task);
 	struct process *process;
+	__u64 cgroup_id;
 
 	if (!is_leader(task))
 		return 0;
 	process = bpf_map_lookup_elem(&processes, &tgid);
-	if (!process || process->cgroup_id == cgroup_id)
+	if (!process)
+		return 0;
+	cgroup_id = cgroup_after_move(process->cgroup_id, cgroup_id_of(task));
+	if (process->cgroup_id == cgroup_id)
 		return 0;
 	process->cgroup_id = cgroup_id;
 	begin_process_epoch(process->lineage);
@@ -269,7 +275,7 @@ int find_processes(struct bpf_iter__task *ctx)
 		return 0;
 	if (known)
 		remove_process(tgid);
-	describe_task(task, &process);
+	describe_task(task, NULL, &process);
 	describe_running(task, &process);
 	describe_parent(BPF_CORE_READ(task, real_parent, tgid), &process);
 	add_process(tgid, &process);

@@ -381,7 +381,8 @@ test("§3 where containers share a PID namespace, a container's own variables ar
   const group = join(cgroupRoot(), `${lab.name}-shared`);
   mkdirSync(group);
   try {
-    const command = `(echo 0 > ${group}/cgroup.procs; LD_LIBRARY_PATH=/nowhere exec ${app} timeout 1000 ${SEND.replace("TAG", lab.tag())}); exit $?`;
+    const start = `LD_LIBRARY_PATH=/nowhere exec ${app} timeout 1000 ${SEND.replace("TAG", lab.tag())}`;
+    const command = `(echo 0 > ${group}/cgroup.procs; exec unshare -m sh -c "${start}"); exit $?`;
     assert.equal((await lab.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", command])).code, 0);
   } finally {
     rmdirSync(group);

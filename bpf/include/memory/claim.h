@@ -13,13 +13,13 @@
 
 static const struct claim no_claim;
 
-static __always_inline __u64 memory_owner_of(struct task_struct *task)
+static __always_inline __u64 memory_owner_of(struct task_struct *task, __u64 cgroup_id)
 {
 	__u32 netns = netns_inum_of(task);
 
 	if (bpf_map_lookup_elem(&namespaces, &netns))
 		return OWNER_NAMESPACE | netns;
-	return cgroup_id_of(task);
+	return cgroup_id;
 }
 
 static __always_inline struct claim *claim_of(__u64 owner, __u32 kind)

@@ -8,6 +8,20 @@
 
 #include "memory/maps.h"
 
+static __always_inline int is_container(__u64 cgroup_id)
+{
+	return bpf_map_lookup_elem(&containers, &cgroup_id) != NULL;
+}
+
+/*
+ * Whose cgroup a process counts as in that was in `before` and is in `now`. Root of a container may make cgroups below the
+ * container's (in a user and a cgroup namespace), and nobody inside can leave that one: the process stays its container's.
+ */
+static __always_inline __u64 cgroup_after_move(__u64 before, __u64 now)
+{
+	return before != now && is_container(before) && !is_container(now) ? before : now;
+}
+
 /*
  * The flags of a process as of now. Where no layer tells, a file is not the image's any more if it was changed after its
  * container's start: nobody inside can set a change time but by the clock.

@@ -83,7 +83,7 @@ static __always_inline __u32 file_flags(struct task_struct *task, struct file *f
 	return flags;
 }
 
-static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct task_struct *task, struct file *file)
+static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct file *file)
 {
 	int result = walk(BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
 
@@ -94,7 +94,7 @@ static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct tas
 		return 0;
 	}
 	take_name(scratch);
-	return intern(scratch, task);
+	return intern(scratch);
 }
 
 /* Fills `out`; whatever fails makes it path 0 with PROCESS_PATH_UNKNOWN. `scratch` may be null, `file` too. */
@@ -107,7 +107,7 @@ static __noinline int resolve_executable(struct path_scratch *scratch, struct ta
 	if (!scratch || !file)
 		return 0;
 	out->changed = change_time(BPF_CORE_READ(file, f_inode));
-	out->path_id = path_id_of(scratch, task, file);
+	out->path_id = path_id_of(scratch, file);
 	out->flags = file_flags(task, file) | scratch->flags | (out->path_id ? 0 : PROCESS_PATH_UNKNOWN);
 	return 0;
 }

@@ -70,18 +70,20 @@ static __always_inline struct path_scratch *taken_scratch(void)
 	return bpf_map_lookup_elem(&path_scratches, &key);
 }
 
-/* For paths of `task`. Null, counted, if more tasks than the map holds resolve paths at this very moment. */
-static __always_inline struct path_scratch *take_scratch(struct task_struct *task)
+/* For paths of `task`, which count as `owner`'s. Null, counted, if more tasks than the map holds resolve paths at this very moment. */
+static __always_inline struct path_scratch *take_scratch(struct task_struct *task, __u64 owner)
 {
 	__u64 key = bpf_get_current_pid_tgid();
 	struct path_scratch *scratch = NULL;
 
 	if (!bpf_map_update_elem(&path_scratches, &key, &blank_scratch, BPF_ANY))
 		scratch = bpf_map_lookup_elem(&path_scratches, &key);
-	if (scratch)
-		scratch->task = task;
-	else
+	if (!scratch) {
 		count_error(ERROR_SCRATCH);
+		return NULL;
+	}
+	scratch->task = task;
+	scratch->entry.owner = owner;
 	return scratch;
 }
 
@@ -294,14 +296,13 @@ full:
 }
 
 /* The id of the path in `scratch->text`, from `paths`; a new one if it is not there. 0, counted, if that failed. */
-static __noinline __u32 intern(struct path_scratch *scratch, struct task_struct *task)
+static __noinline __u32 intern(struct path_scratch *scratch)
 {
 	__u32 *known = bpf_map_lookup_elem(&paths, scratch->text);
 	__u32 id;
 
 	if (known)
 		return *known;
-	scratch->entry.owner = memory_owner_of(task);
 	id = claim_path_id(scratch);
 	if (!id || !bpf_map_update_elem(&paths, scratch->text, &id, BPF_NOEXIST))
 		return id;

@@ -170,7 +170,7 @@ __noinline int resolve_script(__u64 filename)
 	flags = file_flags(task, file) | scratch->flags;
 	if (flags & ~PROCESS_MOUNTED)
 		return 0;
-	scratch->script_id = intern(scratch, task);
+	scratch->script_id = intern(scratch);
 	scratch->script_flags = flags ? PROCESS_SCRIPT_MOUNTED : 0;
 	scratch->script_changed = change_time(BPF_CORE_READ(file, f_inode));
 	return 0;

@@ -118,6 +118,15 @@ static __noinline int read_variables(struct path_scratch *scratch, struct task_s
 }
 
 /*
+ * Is the task in the mount namespace of the PID namespace's first process? Each container has one of its own. Cgroups do not
+ * tell containers apart: root of one may make further ones below it.
+ */
+static __always_inline int has_mounts_of(struct task_struct *task, struct pid_namespace *namespace)
+{
+	return BPF_CORE_READ(task, nsproxy, mnt_ns) == BPF_CORE_READ(namespace, child_reaper, nsproxy, mnt_ns);
+}
+
+/*
  * What the task may have been started with. On the machine itself, nothing is taken for granted. Where containers share a
  * PID namespace, its first process is another container's, and says nothing.
  */
@@ -134,7 +143,7 @@ static __always_inline __u64 expected_variables(struct task_struct *task)
 	process = bpf_map_lookup_elem(&processes, &first);
 	if (!process)
 		return 0;
-	return process->cgroup_id == cgroup_id_of(task) ? process->variables : VARIABLES_UNKNOWN;
+	return process->cgroup_id == cgroup_id_of(task) || has_mounts_of(task, namespace) ? process->variables : VARIABLES_UNKNOWN;
 }
 
 /*

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { containerProcesses, PodCgroupTree } from "./pod-cgroups.ts";
+import { containerProcesses, NESTED_MAX, PodCgroupTree } from "./pod-cgroups.ts";
 
 const UID = "8f7a1c1e-5c0b-4d8e-9d3d-2f0a0b6f6f11";
 const SLICE_UID = UID.replaceAll("-", "_");
@@ -44,6 +44,22 @@ test("systemd's driver: containers are scopes, with what they make below", () =>
   const expected = [join(path, scope), join(path, scope, "init.scope")];
   assert.deepEqual(containers[0]?.folders, expected);
   assert.deepEqual(containers[0]?.cgroupIds, expected.map(inode));
+});
+
+test("a container that makes cgroups without number is looked at as far as a limit, nearest ones first", () => {
+  const pod = `kubepods/besteffort/pod${UID}`;
+  const chain = Array.from({ length: 50 }, (_, depth) => `a${"/a".repeat(depth)}`);
+  const many = Array.from({ length: 200 }, (_, index) => `n${index}`);
+  const path = hierarchy(
+    "flood",
+    ...[...chain, ...many].map((name) => `${pod}/${FIRST}/${name}`),
+    `${pod}/${SECOND}/own`,
+  );
+  const [first, second] = look({ path, unified: true }).get(UID)?.containers ?? [];
+  assert.equal(first?.cgroupIds.length, NESTED_MAX + 1);
+  assert.equal(first?.folders[0], join(path, pod, FIRST));
+  assert.ok(first.folders.every((folder) => !folder.includes("/a/a")));
+  assert.deepEqual(second?.folders, [join(path, pod, SECOND), join(path, pod, SECOND, "own")]);
 });
 
 test("v1 beside v2: what is in both is known by v2; what is in v1 only has no id", () => {

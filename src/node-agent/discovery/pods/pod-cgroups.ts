@@ -2,13 +2,13 @@
  * The pods of this node as the cgroup hierarchy has them: which pods, which containers, which processes. One look reads
  * directories only; whoever wants it fresh asks whether something has changed first.
  */
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
+import { type FSWatcher, opendirSync, readFileSync, statSync, watch } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../../api/errors.ts";
 import type { CgroupHierarchy } from "../../kernel/mounts.ts";
 import { podCgroup } from "./cgroups.ts";
 
-/** A container's cgroup, with those that it has made below. */
+/** A container's cgroup, with those that it has made below, up to `NESTED_MAX`. */
 export interface ContainerCgroup {
   /** As the runtime gives it. */
   id: string;
@@ -32,6 +32,11 @@ const LEAF = /\.(scope|socket|mount|swap|timer|target)$/;
  */
 const SERVICE = /\.service$/;
 const RUNTIME = /containerd|docker|crio|k3s|rke2|k0s/;
+/**
+ * Root of a container may make cgroups without number. Beyond these, one counts as its container's by the process that was moved
+ * there (bpf/include/process/container.h).
+ */
+export const NESTED_MAX = 64;
 /** What is gone while it is looked at. */
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENODEV"]);
 
@@ -161,16 +166,26 @@ function addContainer({ root, unified, containers }: Walk, uid: string, id: stri
   ofPod.set(id, { id, cgroupIds, folders });
 }
 
+/** Those nearest to the container first. */
 function withDescendants(folder: string): string[] {
-  return [folder, ...(subfolders(folder) ?? []).flatMap((name) => withDescendants(join(folder, name)))];
+  const folders = [folder];
+  for (const parent of folders) {
+    const room = NESTED_MAX + 1 - folders.length;
+    if (room === 0) break;
+    folders.push(...(subfolders(parent, room) ?? []).map((name) => join(parent, name)));
+  }
+  return folders;
 }
 
-/** Null for one that is gone. */
-function subfolders(folder: string): string[] | null {
+/** At most so many. Null for one that is gone. */
+function subfolders(folder: string, most = Number.POSITIVE_INFINITY): string[] | null {
   try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name);
+    using directory = opendirSync(folder);
+    const names: string[] = [];
+    for (let entry = directory.readSync(); entry !== null && names.length < most; entry = directory.readSync()) {
+      if (entry.isDirectory()) names.push(entry.name);
+    }
+    return names;
   } catch (error) {
     if (GONE.has(causeCode(error) ?? "")) return null;
     throw error;

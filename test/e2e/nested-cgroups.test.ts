@@ -1,0 +1,92 @@
+/**
+ * Section 3: root of a container makes cgroups of its own below the container's, which takes a user namespace and a cgroup
+ * namespace, and moves processes there. They stay their container's.
+ */
+import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { EgressRules } from "../../src/api/types.ts";
+import { CLOCK, readClock } from "../../src/node-agent/ffi/libc.ts";
+import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
+import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
+import { bindMount, makeImage } from "./harness/images.ts";
+import { Lab } from "./harness/lab.ts";
+import { egress, profile } from "./harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } };
+const SEND = `udp4 sendto ${SERVER} 7000 TAG recv`;
+/** Change times are as of the last tick of the clock, 100 to 1,000 of them a second. */
+const COARSE_CLOCK_MS = 20;
+
+const lab = await Lab.start("nested", { apps: ["shop"], startAgent: false });
+const shop = lab.workload("shop");
+const app = lab.program("app");
+const stranger = lab.program("stranger");
+lab.agent.write(
+  profile(
+    "shop",
+    [app, "/opt/app/run"].map((path) => egress(path, RIGHTS)),
+  ),
+);
+await lab.agent.start();
+
+const group = join(cgroupRoot(), lab.name);
+mkdirSync(group);
+after(() => removeGroup(group));
+
+/** Whatever was in it has ended. */
+function removeGroup(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeGroup(join(folder, entry.name));
+  }
+  rmdirSync(folder);
+}
+
+/** `nest NAME PID` moves a process to a cgroup of that name below the caller's own, as root of a container may. */
+const nest = lab.path("bin", "nest");
+const MOVE = 'mount -t cgroup2 none "$0" && mkdir "$0/$1" && echo "$2" >"$0/$1/cgroup.procs"';
+writeFileSync(nest, `#!/bin/sh\nexec unshare -UrmC sh -c '${MOVE}' ${lab.path("cgroups")} "$@"\n`, { mode: 0o755 });
+mkdirSync(lab.path("cgroups"));
+
+/** Runs commands as a container's first process, 1, and then one as its child: in a PID namespace and a cgroup of their own. */
+function inContainer(first: string, child: string) {
+  return lab.run(shop, "/usr/bin/unshare", [
+    "-pf",
+    "sh",
+    "-c",
+    `echo 0 >${group}/cgroup.procs && ${first} && sh -c '${child}'; exit $?`,
+  ]);
+}
+
+for (const [who, first, child] of [
+  ["nobody", "true", "true"],
+  ["who starts it", "true", `${nest} child $$`],
+  ["the container's first process", "true", `${nest} first 1`],
+] as const) {
+  test(`§3 attack: a listed program is started with LD_PRELOAD, and ${who} is moved to a cgroup below the container's`, async () => {
+    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const preloaded = `LD_PRELOAD=/lib/x86_64-linux-gnu/libm.so.6 exec ${app} timeout 250 ${SEND.replace("TAG", tag)}`;
+    const { code, stderr } = await inContainer(first, `${child} && ${preloaded}`);
+    assert.equal(code, 3, stderr);
+    await lab.violation({ reason: "BinaryModified", path: app }, mark);
+    assert.deepEqual(await lab.servers.received(tag), []);
+  });
+}
+
+test("§3 attack: without an overlay, a listed file is written over, and executed in a cgroup below the container's", async () => {
+  using containers = openMap(lab.agent.pinRoot, "containers");
+  const written = lab.path("written");
+  makeImage(written, { "opt/app/run": { copyOf: app } });
+  bindMount(written, written);
+  containers.set(statSync(group, { bigint: true }).ino, { started: readClock(CLOCK.REALTIME), id: 1, flags: 0 });
+  await new Promise((settle) => setTimeout(settle, COARSE_CLOCK_MS));
+  copyFileSync(stranger, `${written}/opt/app/run`);
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const attack = `exec ${stranger} pivot ${written} exec /opt/app/run timeout 250 ${SEND.replace("TAG", tag)}`;
+  const { code, stderr } = await inContainer("true", `${nest} written $$ && ${attack}`);
+  assert.equal(code, 3, stderr);
+  await lab.violation({ reason: "BinaryModified", path: "/opt/app/run" }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
