@@ -177,6 +177,21 @@ test("§3 attack: a listed program's own file is executed in another root direct
   assert.deepEqual(await lab.servers.received(tag), []);
 });
 
+test("§3 attack: the other root directory is that of an overlay in somebody else's mount namespace, made in a user namespace", {
+  skip: mayOverlay ? false : "this kernel has no overlays in user namespaces",
+}, async () => {
+  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const lower = makeRoot(lab.path("evil-lower"), python);
+  const mount = `mount -t overlay none -o lowerdir=${lower}:${lab.path("other")} /mnt && echo $$ && exec sleep 5`;
+  const attack = `unshare -Urm sh -c '${mount}' | (read maker; exec ${stranger} rootexec /proc/$maker/root/mnt ${python})`;
+  const { code, stderr } = await lab.run(shop, "/bin/sh", ["-c", attack], {
+    environment: { SERVER, TAG: tag, PATH: process.env.PATH },
+  });
+  assert.equal(code, 3, stderr);
+  await lab.violation({ reason: "BinaryModified", path: python }, mark);
+  assert.deepEqual(await lab.servers.received(tag), []);
+});
+
 // The second way leaves the root before it below: a pile, as kernels from 7.0 on have one below every root.
 for (const [way, verb] of [
   ["takes the place of the root before it", "pivot"],

@@ -148,15 +148,16 @@ static __always_inline __u64 expected_variables(struct task_struct *task)
 
 /*
  * The kernel looks for a program's linker, and the linker for its libraries, below the task's root directory. One that the
- * task has chosen (chroot), or that another process may change meanwhile (CLONE_FS), is no container's: that is the top of a
- * mount tree, what was mounted upon the top (pivot_root, MS_MOVE), or the root of an overlay.
+ * task has chosen (chroot), or that another process may change meanwhile (CLONE_FS), is no container's: that is, in the task's
+ * own mount namespace, the top of the mount tree, what was mounted upon the top (pivot_root, MS_MOVE), or the root of an overlay.
  */
 static __always_inline int has_chosen_root(struct task_struct *task)
 {
 	struct dentry *dentry = BPF_CORE_READ(task, fs, root.dentry);
 	struct mount *mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
 
-	if (!has_own_directories(task) || dentry != BPF_CORE_READ(mount, mnt.mnt_root))
+	if (!has_own_directories(task) || dentry != BPF_CORE_READ(mount, mnt.mnt_root) ||
+	    BPF_CORE_READ(mount, mnt_ns) != BPF_CORE_READ(task, nsproxy, mnt_ns))
 		return 1;
 	return BPF_CORE_READ(mount, mnt_mountpoint) != BPF_CORE_READ(mount, mnt_parent, mnt.mnt_root) &&
 	       !is_overlay_root(dentry, mount);
