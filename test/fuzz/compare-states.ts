@@ -4,7 +4,6 @@ import { REASONS } from "../../src/api/reasons.ts";
 import { effectOf } from "../../src/api/types.ts";
 import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../../src/gen/abi.gen.ts";
 import { Application, FlowFlag } from "../../src/gen/abi.gen.ts";
-import { containerId } from "../../src/node-agent/enforce/tables/entries.ts";
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
 import type { EvaluatorState, Flow, Rights, StreamPosition } from "../../src/policy/reference/state.ts";
 import { formatIp } from "../../src/policy/table/addresses.ts";
@@ -195,7 +194,7 @@ function learnedListings(rig: ClassifierRig, state: EvaluatorState, skew: number
 function kernelLearner(rig: ClassifierRig, key: string): string {
   const [path, modified, container, address] = key.split(" ") as [string, string, string, string];
   const pathId = path === "" ? 0 : rig.pathId({ path, modified: modified === "true" });
-  return `${pathId} ${containerId(container === "" ? null : container)} ${address}`;
+  return `${pathId} ${rig.containerIds.of(container === "" ? null : container)} ${address}`;
 }
 
 /** Times that are as good as the kernel's are written like the kernel's. */

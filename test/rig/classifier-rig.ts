@@ -8,7 +8,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
 import { type AddressKey, ContainerFlag, ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/gen/abi.gen.ts";
-import { containerId, hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/tables/entries.ts";
+import { ContainerIds } from "../../src/node-agent/enforce/tables/container-ids.ts";
+import { hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/tables/entries.ts";
 import { PathNames } from "../../src/node-agent/enforce/tables/path-names.ts";
 import { RuleStore } from "../../src/node-agent/enforce/tables/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
@@ -147,6 +148,7 @@ export interface WorkloadOptions {
 
 export class ClassifierRig implements Disposable {
   readonly maps: RigMaps;
+  readonly containerIds = new ContainerIds(0n);
   readonly pinRoot: string;
   readonly programs: { egress: number; ingress: number };
   readonly #object: BpfObject;
@@ -181,7 +183,7 @@ export class ClassifierRig implements Disposable {
     const [egress, ingress] = ["from_workload", "to_workload"].map((program) => this.#object.program(program).fd);
     this.programs = { egress: egress as number, ingress: ingress as number };
     this.#paths = new PathNames(this.maps);
-    this.#store = new RuleStore(this.maps, this.#paths);
+    this.#store = new RuleStore(this.maps, this.#paths, this.containerIds);
     this.#events = RingBuffer.open(join(this.pinRoot, EVENTS_PIN), {
       onRecords: (records) => this.#received.push(...records.map((record) => Event.decode(record))),
       onError: (error) => {
@@ -327,7 +329,7 @@ export class ClassifierRig implements Disposable {
     if (!this.#cgroups.has(container)) {
       this.#cgroups.set(container, known);
       this.maps.containers.set(BigInt(known), {
-        id: containerId(container),
+        id: this.containerIds.of(container),
         started: 0n,
         flags: container === EPHEMERAL_CONTAINER ? ContainerFlag.EPHEMERAL : 0,
       });

@@ -79,7 +79,7 @@ enum container_flag { CONTAINER_EPHEMERAL = 1 };
 /* `containers`: HASH, cgroup v2 id (__u64) -> */
 struct container {
 	__u64 started;        /* ns since 1970; 0: not known, and nothing counts as changed since */
-	__u32 id;             /* FNV-1a of its name */
+	__u32 id;             /* of its name, see src/node-agent/enforce/tables/container-ids.ts */
 	__u32 flags;          /* enum container_flag */
 };
 

@@ -13,7 +13,7 @@
  * the mask of the blocks that allow it there, and the masks are ANDed.
  */
 
-/* `binaries`: HASH. container_id: FNV-1a of the container's name, 0 = any container. */
+/* `binaries`: HASH. container_id: see struct container, 0 = any. */
 struct binary_key {
 	__u32 table_id;
 	__u32 path_id;

@@ -13,6 +13,7 @@ import { OtherNamespaceError, PinsIncompleteError } from "./errors.ts";
 import { removeIfEmpty } from "./state/empty-folder.ts";
 import { acquireLock, removeLockFile, runningAgent } from "./state/lock.ts";
 import { type AgentState, loadState, removeState, saveState } from "./state/state.ts";
+import { ContainerIds } from "./tables/container-ids.ts";
 import { forgetWorkloads } from "./tables/garbage.ts";
 import { Instances } from "./tables/instances.ts";
 import { WorkloadFacts } from "./tables/workload-facts.ts";
@@ -86,7 +87,7 @@ export function detachWorkload(
     const values = instances.interfaces().flatMap((ifindex) => instances.current(ifindex) ?? []);
     const live = new Set(values.map(({ id }) => id));
     instances.keepNamespaces(new Set(values.map(({ netnsInum }) => netnsInum)));
-    new WorkloadFacts(maps).keepWorkloads(live);
+    new WorkloadFacts(maps, new ContainerIds(state?.nameHashMultiplier ?? 0n)).keepWorkloads(live);
     forgetWorkloads(maps, live);
     if (state !== null) {
       saveState(stateDirectory, { ...state, workloads: state.workloads.filter(({ id }) => live.has(id)) });

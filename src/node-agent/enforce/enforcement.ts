@@ -14,6 +14,7 @@ import { Enforcer } from "./enforcer.ts";
 import { OtherNamespaceError, StateUnreadableError } from "./errors.ts";
 import { type AgentState, freshState, loadState, STATE_FILE, saveState } from "./state/state.ts";
 import { isClaimShort, recountClaims } from "./tables/claims.ts";
+import { ContainerIds } from "./tables/container-ids.ts";
 import { collectPaths, forgetWorkloads } from "./tables/garbage.ts";
 import { Instances } from "./tables/instances.ts";
 import { PathNames } from "./tables/path-names.ts";
@@ -36,9 +37,10 @@ export class Enforcement implements Disposable {
   readonly enforcer: Enforcer;
   readonly maps: Maps;
   readonly paths: PathNames;
+  readonly containerIds: ContainerIds;
   readonly programs: Programs;
   readonly store: RuleStore;
-  /** Odd, 64 bits: names are known to the kernel by hashes under it. */
+  /** A secret, odd, 64 bits: names are known to the kernel by hashes under it. */
   readonly nameHashMultiplier: bigint;
   readonly #saved: { text: string };
 
@@ -65,7 +67,8 @@ export class Enforcement implements Disposable {
     // Names are known by hashes of the multiplier that is lost: what was learned under them can match nothing.
     if (!known) for (const map of [this.maps.learned, this.maps.dnsNames, this.maps.dnsQueries]) map.clear();
     this.paths = new PathNames(this.maps);
-    this.store = new RuleStore(this.maps, this.paths, state.nextTableId);
+    this.containerIds = new ContainerIds(this.nameHashMultiplier);
+    this.store = new RuleStore(this.maps, this.paths, this.containerIds, state.nextTableId);
     this.enforcer = this.#buildEnforcer(state, stateDirectory, log);
   }
 
@@ -125,7 +128,7 @@ export class Enforcement implements Disposable {
       {
         store,
         instances: new Instances(maps),
-        facts: new WorkloadFacts(maps),
+        facts: new WorkloadFacts(maps, this.containerIds),
         attachments: this.programs,
         interfaceExists: (ifindex) => listInterfaces().some(({ index }) => index === ifindex),
         forget: (live) => forgetWorkloads(maps, live),

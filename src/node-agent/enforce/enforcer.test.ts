@@ -6,6 +6,7 @@ import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy, DesiredWorkload } from "./desired.ts";
 import { Enforcer } from "./enforcer.ts";
 import { type AgentState, encodeState, freshState } from "./state/state.ts";
+import { ContainerIds } from "./tables/container-ids.ts";
 import { Instances } from "./tables/instances.ts";
 import { PathNames } from "./tables/path-names.ts";
 import { RuleStore } from "./tables/rule-store.ts";
@@ -21,13 +22,14 @@ function setUp() {
   const exists = new Set<number>();
   let saved: AgentState = freshState("/sys/fs/bpf/test", 1);
   const start = (state: AgentState) => {
-    const store = new RuleStore(maps, new PathNames(maps), state.nextTableId);
+    const containerIds = new ContainerIds(state.nameHashMultiplier);
+    const store = new RuleStore(maps, new PathNames(maps), containerIds, state.nextTableId);
     state.tables = state.tables.filter((table) => store.adopt(table));
     return new Enforcer(
       {
         store,
         instances: new Instances(maps),
-        facts: new WorkloadFacts(maps),
+        facts: new WorkloadFacts(maps, containerIds),
         attachments: {
           attach: (ifindex) => {
             if (failing.has(ifindex)) throw new Error("no such device");

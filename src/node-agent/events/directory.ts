@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { WorkloadReference } from "../../flow/record.ts";
 import type { TableState, WorkloadState } from "../enforce/state/state.ts";
-import { containerId } from "../enforce/tables/entries.ts";
+import type { ContainerIds } from "../enforce/tables/container-ids.ts";
 import type { PathNames } from "../enforce/tables/path-names.ts";
 import { type ClockOffsets, clockOffsets, wallTime, wallTimeOfBoot } from "../kernel/clock.ts";
 import type { Maps } from "../kernel/typed-maps.ts";
@@ -20,6 +20,7 @@ const NAMES_KEPT = 16384;
 export interface DirectoryParts {
   maps: Pick<Maps, "dnsNames">;
   paths: PathNames;
+  containerIds: ContainerIds;
   /** What is in force, as the enforcer has it. */
   inForce: { readonly workloads: readonly WorkloadState[]; readonly tables: readonly TableState[] };
   findTable(id: number): TableState | null;
@@ -44,12 +45,13 @@ export class AgentDirectory implements Directory {
 
   /** To be called when the state has changed. */
   update(): void {
-    for (const { id, name, namespace, labels, uid, containers } of this.#parts.inForce.workloads) {
+    const { inForce, containerIds } = this.#parts;
+    for (const { id, name, namespace, labels, uid, containers } of inForce.workloads) {
       const reference = { name, namespace, labels, ...(uid === undefined ? {} : { uid }) };
-      const names = new Map(containers.map((container) => [containerId(container.name), container.name]));
+      const names = new Map(containers.map((container) => [containerIds.of(container.name), container.name]));
       remember(this.#workloads, id, { reference, containers: names }, REMEMBERED);
     }
-    for (const { id, table } of this.#parts.inForce.tables) this.#tables.put(id, table);
+    for (const { id, table } of inForce.tables) this.#tables.put(id, table);
   }
 
   workload(id: number): WorkloadReference | null {

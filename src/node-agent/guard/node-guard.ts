@@ -58,10 +58,10 @@ export class NodeGuard {
     this.#options = options;
     const { sink, workloads, log } = options;
     this.enforcement = new Enforcement(options);
-    const { enforcer, maps, paths, store, programs, nameHashMultiplier } = this.enforcement;
+    const { enforcer, maps, paths, containerIds, store, programs, nameHashMultiplier } = this.enforcement;
     this.#timer = new ReconcileTimer(() => this.#resync(reconcile), log);
     const findTable = (id: number) => store.find(id);
-    this.#directory = new AgentDirectory({ maps, paths, inForce: enforcer, findTable });
+    this.#directory = new AgentDirectory({ maps, paths, containerIds, inForce: enforcer, findTable });
     this.#pipeline = new EventPipeline({
       pin: `${options.pinRoot}/${EVENTS_PIN}`,
       maps,

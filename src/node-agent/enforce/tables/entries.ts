@@ -60,15 +60,6 @@ export function rulesetEntries(rules: PolicyRuleset, id: number): RulesetEntries
   };
 }
 
-/** The container id of the kernel: FNV-1a (32 bits) of the name in UTF-8; 0 for any container. */
-export function containerId(name: string | null): number {
-  if (name === null) return 0;
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(name, "utf8")) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  // 0 means "any"; a name that hashes to it would be taken for that.
-  return hash === 0 ? 1 : hash;
-}
-
 /** 16 bytes, IPv4 as ::ffff:a.b.c.d. */
 export function mappedAddress(text: string): Buffer {
   const address = ipaddr.parse(text);

@@ -4,6 +4,7 @@ import type { EgressRules, SecurityProfile } from "../../../api/types.ts";
 import { compileTable } from "../../../policy/compile/compile.ts";
 import { CapacityError } from "../errors.ts";
 import { memoryMaps } from "../testing/memory-maps.ts";
+import { ContainerIds } from "./container-ids.ts";
 import { PathNames } from "./path-names.ts";
 import { RuleStore } from "./rule-store.ts";
 
@@ -19,10 +20,12 @@ function table(path: string, egress: EgressRules, actions: SecurityProfile["spec
 
 const web: EgressRules = { cidr4: ["10.0.0.0/8"], l4: { protocolPorts: [{ protocol: "tcp", port: 80 }] } };
 
+const IDS = new ContainerIds(1n);
+
 function setUp() {
   const maps = memoryMaps();
   const paths = new PathNames(maps);
-  return { maps, paths, store: new RuleStore(maps, paths) };
+  return { maps, paths, store: new RuleStore(maps, paths, IDS) };
 }
 
 const sizes = (maps: ReturnType<typeof memoryMaps>) =>
@@ -72,7 +75,7 @@ test("the next agent takes over what the state file knows, and removes what it d
   const { maps, store } = setUp();
   const known = store.hold(table("/bin/a", web));
   store.hold(table("/bin/b", { ...web, cidr4: ["10.1.0.0/16"] }));
-  const next = new RuleStore(maps, new PathNames(maps));
+  const next = new RuleStore(maps, new PathNames(maps), IDS);
   assert.equal(next.adopt(known), true);
   assert.equal(next.holdAdopted(known.id)?.id, known.id);
   assert.ok(next.collectOrphans() > 0);
@@ -85,7 +88,7 @@ test("a table whose parts are gone is not taken over", () => {
   const { maps, paths, store } = setUp();
   const known = store.hold(table("/bin/a", web));
   maps.rulesets.deleteAll([...maps.rulesets.entries()].map(([id]) => id));
-  assert.equal(new RuleStore(maps, paths).adopt(known), false);
+  assert.equal(new RuleStore(maps, paths, IDS).adopt(known), false);
 });
 
 test("a path that the kernel has numbered keeps that number", () => {

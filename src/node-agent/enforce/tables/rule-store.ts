@@ -10,7 +10,8 @@ import { steadyNow } from "../../../timing/steady-time.ts";
 import { ERRNO, isKernelError } from "../../ffi/errno.ts";
 import { CapacityError } from "../errors.ts";
 import type { TableState } from "../state/state.ts";
-import { containerId, type RulesetEntries, rulesetEntries } from "./entries.ts";
+import type { ContainerIds } from "./container-ids.ts";
+import { type RulesetEntries, rulesetEntries } from "./entries.ts";
 import { Identifiers } from "./identifiers.ts";
 import type { PathNames } from "./path-names.ts";
 import type { RuleMap, RuleMaps } from "./rule-maps.ts";
@@ -30,15 +31,17 @@ interface HeldTable extends TableState {
 export class RuleStore {
   readonly #maps: RuleMaps;
   readonly #paths: PathNames;
+  readonly #containerIds: ContainerIds;
   readonly #rulesets = new Identifiers({ name: "rulesets", first: 1, last: LAST_RULESET_ID });
   readonly #tables = new Map<number, HeldTable>();
   readonly #byHash = new Map<string, HeldTable>();
   readonly #retired = new Map<number, number>();
   #nextTableId: number;
 
-  constructor(maps: RuleMaps, paths: PathNames, nextTableId = 1) {
+  constructor(maps: RuleMaps, paths: PathNames, containerIds: ContainerIds, nextTableId = 1) {
     this.#maps = maps;
     this.#paths = paths;
+    this.#containerIds = containerIds;
     this.#nextTableId = nextTableId;
     for (const [{ tableId }] of maps.binaries.entries()) this.reserveTableId(tableId);
     for (const [id] of maps.rulesets.entries()) this.#rulesets.reserve(id);
@@ -207,7 +210,7 @@ export class RuleStore {
     return table.binaries.map(({ path, container }) => ({
       tableId,
       pathId: this.#paths.intern(path),
-      containerId: containerId(container),
+      containerId: this.#containerIds.of(container),
     }));
   }
 

@@ -2,16 +2,19 @@
 
 import { type Container, ContainerFlag } from "../../../gen/abi.gen.ts";
 import type { Workload, WorkloadContainer } from "../../discovery/workload.ts";
-import { containerId, hardwareAddress, mappedAddress } from "./entries.ts";
+import type { ContainerIds } from "./container-ids.ts";
+import { hardwareAddress, mappedAddress } from "./entries.ts";
 import type { WorkloadMaps } from "./rule-maps.ts";
 
 const PRESENT = 1;
 
 export class WorkloadFacts {
   readonly #maps: WorkloadMaps;
+  readonly #ids: ContainerIds;
 
-  constructor(maps: WorkloadMaps) {
+  constructor(maps: WorkloadMaps, ids: ContainerIds) {
     this.#maps = maps;
+    this.#ids = ids;
   }
 
   /** Adds what is new, then removes what is gone: an address that stays is never missing in between. */
@@ -33,7 +36,7 @@ export class WorkloadFacts {
   writeContainers(workloads: readonly Pick<Workload, "containers">[]): void {
     const wanted = new Map(
       workloads.flatMap(({ containers }) =>
-        containers.map((container) => [container.cgroupId, containerValue(container)] as const),
+        containers.map((container) => [container.cgroupId, this.#containerValue(container)] as const),
       ),
     );
     for (const [cgroupId, value] of wanted) {
@@ -45,6 +48,10 @@ export class WorkloadFacts {
     this.#maps.containers.deleteAll(gone);
   }
 
+  #containerValue({ name, started, isEphemeral }: WorkloadContainer): Container {
+    return { id: this.#ids.of(name), started: started ?? 0n, flags: isEphemeral ? ContainerFlag.EPHEMERAL : 0 };
+  }
+
   #removeAddresses(id: number, addresses: readonly string[]): void {
     for (const address of addresses) this.#maps.addresses.delete({ workloadId: id, address: mappedAddress(address) });
   }
@@ -54,8 +61,4 @@ export class WorkloadFacts {
     const gone = [...this.#maps.addresses.entries()].map(([key]) => key).filter((key) => !live.has(key.workloadId));
     this.#maps.addresses.deleteAll(gone);
   }
-}
-
-function containerValue({ name, started, isEphemeral }: WorkloadContainer): Container {
-  return { id: containerId(name), started: started ?? 0n, flags: isEphemeral ? ContainerFlag.EPHEMERAL : 0 };
 }
