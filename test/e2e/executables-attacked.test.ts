@@ -57,13 +57,15 @@ const [forgedTag, forged] = startForged();
 await forged.line("waiting");
 await lab.agent.start();
 
-/** What the kernel side says of the file that a process comes to run. */
+/** What the kernel side says of the file that a process comes to run: the verbs end by executing `comm`. */
 async function flagsOf(verbs: string, comm: string): Promise<number | undefined> {
   using processes = openMap(lab.agent.pinRoot, "processes");
   const running = lab.start(shop, stranger, verbs);
   try {
     await running.line("waiting");
-    return [...processes.entries()].find(([, process]) => process.comm === comm)?.[1].flags;
+    const process = processes.get(running.pid);
+    assert.equal(process?.comm, comm);
+    return process?.flags;
   } finally {
     await running.kill();
   }

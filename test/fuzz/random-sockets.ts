@@ -20,8 +20,6 @@ const GROUPS = { ipv4: "239.1.2.3", ipv6: "ff15::1234" } as const;
 const BROADCASTS = ["255.255.255.255", "10.0.0.255"] as const;
 const CLIENTS = [41000, 41001] as const;
 const STEPS_MAX = 24;
-/** Fewer than a socket is watched for before it is taken to have its port alone: bpf/receivers.bpf.c. */
-const ARRIVALS_MAX = 14;
 const SLOTS = 6;
 const FIRST_CONNECTION = 10;
 const CONNECTIONS = 3;
@@ -38,7 +36,6 @@ class RandomSockets {
   readonly #random: Random;
   readonly #opened: OpenStep[] = [];
   readonly #called: { slot: number; listener: End; peer: End }[] = [];
-  #arrivals = 0;
 
   constructor(random: Random) {
     this.#random = random;
@@ -61,7 +58,7 @@ class RandomSockets {
     const kind = random.below(100);
     if (kind < 22 || this.#opened.length === 0) return this.#open();
     if (kind < 42) return this.#send();
-    if (kind < 58) return this.#arrive(() => this.#deliver());
+    if (kind < 58) return [this.#deliver()];
     if (kind < 74) return this.#connection();
     if (kind < 86) return [this.#forge()];
     if (kind < 93) return [{ kind: "hand", slot: random.below(SLOTS), owners: this.#owners(true) }];
@@ -155,7 +152,6 @@ class RandomSockets {
       kind: "deliver",
       frame: frame(packet, { source: HOST_MAC, destination: WORKLOAD_MAC }).toString("hex"),
     };
-    this.#arrivals += 2;
     const ends: SocketStep[] = random.chance(0.5) ? [{ kind: "close", slot: 0 }] : [];
     return [first, asked, ...ends, second, asked];
   }
@@ -168,7 +164,6 @@ class RandomSockets {
       return { kind: "open", slot, what: "datagram", local, group: GROUPS[family], owners: this.#owners(false) };
     });
     this.#opened.push(...members);
-    this.#arrivals += 1;
     const said = udp({ from: CLIENTS[0], to: SERVICES[0] }, HTTP_REQUEST);
     const packet = ip({ from: PEERS[family][0] as string, to: GROUPS[family] }, said);
     const bytes = frame(packet, { source: HOST_MAC, destination: BROADCAST_MAC });
@@ -209,7 +204,6 @@ class RandomSockets {
     };
     this.#opened.push(listener);
     this.#called.push(call);
-    this.#arrivals += 4;
     const says = (payload: readonly number[]): SocketStep =>
       random.chance(0.5)
         ? { kind: "go-on", slot, payload: hex(payload) }
@@ -259,11 +253,6 @@ class RandomSockets {
     return { slot: FIRST_CONNECTION + this.#random.below(CONNECTIONS) };
   }
 
-  #arrive(make: () => SocketStep): SocketStep[] {
-    this.#arrivals += 1;
-    return this.#arrivals > ARRIVALS_MAX ? [] : [make()];
-  }
-
   /** To a socket, to where one was, or to a group. */
   #deliver(): SocketStep {
     const random = this.#random;
@@ -303,9 +292,9 @@ class RandomSockets {
     const random = this.#random;
     const { slot } = random.chance(0.75) ? this.#connectionSlot() : { slot: random.below(SLOTS) };
     const known = this.#called.find((call) => call.slot === slot);
-    if (known === undefined && slot >= FIRST_CONNECTION) return this.#arrive(() => this.#call(slot));
+    if (known === undefined && slot >= FIRST_CONNECTION) return [this.#call(slot)];
     const payload = random.chance(0.6) ? hex(this.#payload()) : "";
-    return this.#arrive(() => ({ kind: "go-on", slot, payload }));
+    return [{ kind: "go-on", slot, payload }];
   }
 
   #call(slot: number): SocketStep {

@@ -66,7 +66,7 @@ const STRANGER: Subject = { path: "/nobody", script: null, container: null, ephe
 
 export const SOCKET_MUTANTS: Record<string, SocketJudge> = {
   "a listener lends its rights to what leaves without a socket": bySender(isNothing, lentBy("listener")),
-  "a datagram socket lends its rights to what leaves without a socket": bySender(isNothing, lentBy("datagram")),
+  "a datagram socket lends its rights to a packet socket's frames": bySender(isOf("packet"), lentBy("datagram")),
   "a connection lends its rights to what leaves without a socket": bySender(isNothing, lentBy("half-open", "stream")),
   "a packet socket's frames are of whoever has their port": bySender(
     isOf("packet"),
