@@ -1,16 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Verbs that leave something in a socket by other ways than send(2). */
+/* Verbs on streams that are no plain TCP, and that leave something in a socket by other ways than send(2). */
 #define _GNU_SOURCE
 #include "client.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sctp.h>
 #include <linux/tls.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE 65536
+
+static void make(struct client *client, int family, int type)
+{
+	struct timeval wait = { .tv_sec = 1 };
+
+	client->socket = socket(family, type, IPPROTO_SCTP);
+	/* What is sent begins the association, and waits for it. */
+	if (client->socket < 0 || setsockopt(client->socket, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)))
+		fail("socket");
+}
+
+static void sctp4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_STREAM); }
+static void sctp6(struct client *client, char **arguments) { make(client, AF_INET6, SOCK_STREAM); }
+/* One socket for many associations. */
+static void sctpmany4(struct client *client, char **arguments) { make(client, AF_INET, SOCK_SEQPACKET); }
+static void sctpmany6(struct client *client, char **arguments) { make(client, AF_INET6, SOCK_SEQPACKET); }
+
+/* The association that the current socket has begun, as a socket of its own, which becomes the current one. */
+static void peel(struct client *client, char **arguments)
+{
+	struct { struct sctp_assoc_ids head; sctp_assoc_t first; } ids = {};
+	sctp_peeloff_arg_t peeled = {};
+	socklen_t size = sizeof(ids), peeled_size = sizeof(peeled);
+
+	if (getsockopt(client->socket, IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, &ids, &size) || !ids.head.gaids_number_of_ids)
+		fail("SCTP_GET_ASSOC_ID_LIST");
+	peeled.associd = ids.head.gaids_assoc_id[0];
+	if (getsockopt(client->socket, IPPROTO_SCTP, SCTP_SOCKOPT_PEELOFF, &peeled, &peeled_size) < 0)
+		fail("SCTP_SOCKOPT_PEELOFF");
+	client->socket = peeled.sd;
+}
 
 /* The kernel encrypts what is sent from now on, with a key, a nonce and a sequence number of zeros. */
 static void tls(struct client *client, char **arguments)
@@ -49,6 +81,11 @@ static void splice_more_hex(struct client *client, char **arguments)
 }
 
 const struct verb stream_verbs[] = {
+	{ "sctp4", 0, "", sctp4 },
+	{ "sctp6", 0, "", sctp6 },
+	{ "sctpmany4", 0, "", sctpmany4 },
+	{ "sctpmany6", 0, "", sctpmany6 },
+	{ "peel", 0, "", peel },
 	{ "tls", 0, "", tls },
 	{ "sendmorehex", 1, "BYTES", send_more_hex },
 	{ "splicemorehex", 1, "BYTES", splice_more_hex },
