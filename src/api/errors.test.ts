@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
 import { test } from "node:test";
-import { causeCode, causeText, InternalError, PortcullisError, UnreadableError, UsageError } from "./errors.ts";
+import {
+  causeCode,
+  causeText,
+  fileFault,
+  InternalError,
+  PortcullisError,
+  UnreadableError,
+  UsageError,
+} from "./errors.ts";
 
 test("an error carries its code, the name of its class and its cause", () => {
   const cause = Object.assign(new Error("no such file"), { code: "ENOENT" });
@@ -10,6 +19,14 @@ test("an error carries its code, the name of its class and its cause", () => {
   assert.equal(error.name, "UnreadableError");
   assert.equal(error.message, "cannot read profiles/a.yaml: no such file");
   assert.equal(error.cause, cause);
+});
+
+test("the fault of a file is the system's words, without the path a second time", () => {
+  assert.throws(
+    () => statSync("absent.yaml"),
+    (cause) => fileFault(cause) === "no such file or directory (ENOENT)",
+  );
+  assert.equal(fileFault(new Error("is larger than 32 MiB")), "is larger than 32 MiB");
 });
 
 test("a class of another room keeps its own name", () => {

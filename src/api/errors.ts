@@ -34,7 +34,7 @@ export class UnreadableError extends PortcullisError {
   readonly path: string;
 
   constructor(path: string, cause: unknown) {
-    super("PC_UNREADABLE", `cannot read ${path}: ${causeText(cause)}`, { cause });
+    super("PC_UNREADABLE", `cannot read ${path}: ${fileFault(cause)}`, { cause });
     this.path = path;
   }
 }
@@ -49,6 +49,13 @@ export class InternalError extends PortcullisError {
 /** One line of text about anything that was thrown, for use at the end of a message. */
 export function causeText(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** As causeText, behind a path: Node repeats the path and names the system call, which says nothing to whoever named the file. */
+export function fileFault(cause: unknown): string {
+  const code = causeCode(cause);
+  const [, words] = /^E[A-Z0-9]+: ([^,]+), \w+/.exec(causeText(cause)) ?? [];
+  return words === undefined ? causeText(cause) : `${words} (${code})`;
 }
 
 /** The code of anything that was thrown: ours, Node's (`ENOENT`), or null. */

@@ -63,7 +63,7 @@ test("run: the command's output and exit status, with names, a way to the outsid
   );
   assert.equal(code, 0, stderr + stdout);
   assert.equal(stdout, "hello\n", "standard output is the command's own");
-  assert.match(stderr, /Packets by process \(exit status 0\)/);
+  assert.match(stderr, /ended with exit status 0\./);
   assert.ok(stderr.split("Packets by process")[1]?.includes(curl));
 });
 

@@ -130,7 +130,7 @@ for (const [signal, number] of [
     const { code, stdout, stderr } = await trapping.finish(20_000);
     assert.equal(code, 9, stderr);
     assert.match(stdout, /^ended$/m);
-    assert.match(stderr, /Packets by process \(exit status 9\)/);
+    assert.match(stderr, /ended with exit status 9\./);
     await leavesNothing();
     const plain = start(...shell("echo ready; exec sleep 60"));
     await plain.line("ready");

@@ -93,6 +93,13 @@ const STRUCTURE: RefusedProfile[] = [
     "PC_VALUE_UNKNOWN",
     /write "tls"/,
   ),
+  refused(
+    "HTTPS as a port's protocol",
+    profileWithEgress({ l4: { protocolPorts: [{ protocol: "https", port: 443 }] } }),
+    `${EGRESS}.l4.protocolPorts[0].protocol`,
+    "PC_VALUE_UNKNOWN",
+    /write "tcp"/,
+  ),
   refused("text for a list", profileWith({ actions: "alert" }), "spec.actions", "PC_FIELD_TYPE", /write \[alert\]/),
   refusedLater(
     "nothing for an object",

@@ -153,7 +153,12 @@ function valueMend(value: string, allowed: readonly string[]): Mend | null {
 
 function portProtocolRemedy(value: string, allowed: readonly string[]): string {
   const exact = allowed.find((name) => name === value.toLowerCase());
-  return exact ? `write "${exact}"` : "list protocols without ports under l4.protocols";
+  if (exact !== undefined) return `write "${exact}"`;
+  if (["http", "https", "tls", "grpc"].includes(value.toLowerCase())) {
+    return 'write "tcp"; http and tls are recognised by their first bytes, under l7.protocols';
+  }
+  const close = nearest(value, allowed);
+  return close === null ? "list protocols without ports under l4.protocols" : `write "${close}"`;
 }
 
 function describeRepetition(value: unknown, index: number, other: number): Finding {

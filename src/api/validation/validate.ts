@@ -28,9 +28,14 @@ export interface ValidationResult {
  */
 export function validateProfile(object: unknown, source?: ManifestSource): ValidationResult {
   const toErrors = (located: readonly Located[]): FieldError[] =>
-    located.map(({ path, finding }) => fieldError(path, finding, source));
+    located.map(({ path, finding }) => fieldError(path, finding, source)).sort(byPlace);
   const { profile, errors, warnings } = findingsOf(object);
   return { profile, errors: toErrors(errors), warnings: toErrors(warnings) };
+}
+
+/** From the top of the file to its end; what has no place stays where it is. */
+function byPlace(one: FieldError, other: FieldError): number {
+  return (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
 }
 
 /** As `validateProfile`, with each finding as it was found. */

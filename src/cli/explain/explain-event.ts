@@ -1,6 +1,6 @@
 /** `portcullis explain --event`: an event of the agent's, read as the question whether its profiles allow that. */
 import { readFileSync } from "node:fs";
-import { causeText, UsageError } from "../../api/errors.ts";
+import { causeText, fileFault, UsageError } from "../../api/errors.ts";
 import type { AgentEvent, VerdictEvent } from "../../flow/record.ts";
 import { checkEvent } from "../../flow/schema.ts";
 import type { Question } from "../../policy/explain/explain.ts";
@@ -38,7 +38,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path === STANDARD_INPUT ? 0 : path, "utf8");
   } catch (cause) {
-    throw new UsageError(`--event: cannot read ${path}: ${causeText(cause)}`, { cause });
+    throw new UsageError(`--event: cannot read ${path}: ${fileFault(cause)}`, { cause });
   }
 }
 

@@ -2,7 +2,7 @@
 import { createWriteStream, openSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { Command, Option } from "commander";
-import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
+import { fileFault, PortcullisError, UsageError } from "../../api/errors.ts";
 import { checkLabelKey, checkLabelValue } from "../../api/labels.ts";
 import { readProfileSet } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
@@ -94,7 +94,7 @@ export function runCommand(): Command {
     .addOption(
       new Option(
         "--publish <port>",
-        "lead a TCP port of this machine to the command: PORT, HOSTPORT:PORT or PORT/udp; repeatable",
+        "forward a TCP port of this machine to the command: PORT, HOSTPORT:PORT or PORT/udp; repeatable",
       ).argParser(collectPublished),
     )
     .option("-q, --quiet", "no events, only the summary", false)
@@ -182,7 +182,7 @@ function reportStream(file: string | undefined): Writable & { isTTY?: boolean; c
   try {
     return createWriteStream(file, { fd: openSync(file, "w") });
   } catch (cause) {
-    throw new UsageError(`--events ${file} cannot be written: ${causeText(cause)}`);
+    throw new UsageError(`--events ${file} cannot be written: ${fileFault(cause)}`);
   }
 }
 
@@ -276,9 +276,9 @@ function summaryText({ traffic, conversations, exitCode }: Summary, width: numbe
   const talks = conversations.lines(width, "  ");
   return [
     "",
-    `Packets by process (exit status ${exitCode}):`,
+    `The command has ended with exit status ${exitCode}.`,
     "",
-    ...(packets.length === 0 ? ["  no packet"] : packets),
+    ...(packets.length === 0 ? ["No packet was sent or received."] : ["Packets by process:", "", ...packets]),
     ...(talks.length === 0 ? [] : ["", "Who talked to whom:", "", ...talks]),
     "",
   ].join("\n");

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { diff, styleText } from "node:util";
 import { mendManifests } from "../../api/document/mend.ts";
-import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
+import { fileFault, PortcullisError, UsageError } from "../../api/errors.ts";
 import type { FieldError } from "../../api/fields.ts";
 import { printable } from "../../api/printable.ts";
 import { fold } from "../../terminal/fit.ts";
@@ -19,7 +19,7 @@ export interface FixedFile {
 /** A file that was to be mended and cannot be written. */
 export class UnwritableError extends PortcullisError {
   constructor(path: string, cause: unknown) {
-    super("PC_UNWRITABLE", `cannot write ${path}: ${causeText(cause)}`, { cause });
+    super("PC_UNWRITABLE", `cannot write ${path}: ${fileFault(cause)}`, { cause });
   }
 }
 

@@ -61,6 +61,7 @@ function problemText(severity: Severity, problem: ManifestProblem): string {
 }
 
 function summary(reports: readonly ProfileReport[]): string {
+  if (reports.length === 0) return "no profile was checked";
   const valid = reports.filter(({ profile }) => profile !== null).length;
   const warnings = reports.reduce((sum, report) => sum + report.warnings.length, 0);
   const counts = [`${valid} of ${plural(reports.length, "profile")} valid`];

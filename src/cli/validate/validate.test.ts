@@ -44,6 +44,17 @@ test("an error: place, field, message, code and remedy, and status 1", () => {
   );
 });
 
+test("findings come in the order of the file's lines, not of the checks that found them", () => {
+  const entry = "{path: /a, network: {\n  ingress: {nothing: 1},\n  egress: {nothing: 1}}}";
+  const { stdout } = run(["validate", "-"], GOOD.replace("spec: {}", `spec: {processes: [${entry}]}`));
+  const lines = [...stdout.matchAll(/^-:(\d+):/gm)].map(([, line]) => Number(line));
+  assert.equal(lines.length, 2, stdout);
+  assert.deepEqual(
+    lines,
+    lines.toSorted((one, other) => one - other),
+  );
+});
+
 test("a folder: its manifests only, and warnings do not fail", () => {
   const { status, stdout } = run(["validate", folder]);
   assert.equal(status, 0);
@@ -83,7 +94,7 @@ test("what cannot be read is an error beside the others", () => {
 test("no profile at all is an error: nothing was checked", () => {
   const { status, stdout } = run(["validate", "-"], "kind: Pod\napiVersion: v1\n");
   assert.equal(status, 1);
-  assert.match(stdout, /PC_NO_PROFILES/);
+  assert.match(stdout, /PC_NO_PROFILES[\s\S]*no profile was checked\n$/);
 });
 
 test("wrong usage is status 2, with a hint", () => {
