@@ -171,7 +171,7 @@ function linkedFiles(links: readonly string[]): (path: string) => string[] {
 function readProfiles(paths: readonly string[]): SecurityProfile[] {
   const set = readProfileSet(paths.flatMap(readTexts));
   if (!isValidSet(set)) {
-    throw new UsageError(`the profiles have errors; "portcullis validate ${paths.join(" ")}" tells which`);
+    throw new UsageError(`the profiles have errors; "portcullis validate ${paths.join(" ")}" shows them`);
   }
   const profiles = validProfiles(set);
   if (profiles.length === 0) throw new UsageError(`there is no SecurityProfile in ${paths.join(", ")}`);

@@ -67,13 +67,22 @@ function outcomesOf(profiles: SecurityProfile[], { questions, listening, options
 function outcomeOf({ judgedBy, actions, verdict, reason, allowedBy, because }: Explanation) {
   const learns = judgedBy !== "unrestricted" && effectOf(actions) === "learning";
   const isJudged = judgedBy !== "unrestricted" && !learns;
-  const why = learns ? `the profiles' actions are ${actions.join(", ")}: nothing is judged` : because;
+  const outcome = isJudged ? OUTCOMES[verdict] : ("unjudged" as const);
   return {
-    verdict: isJudged ? OUTCOMES[verdict] : ("unjudged" as const),
+    verdict: outcome,
     reason,
     rules: allowedBy.map(ruleText),
-    because: why,
+    because: learns ? `${actionsText(actions)}: nothing is judged` : `${because}${leniency(outcome, actions)}`,
   };
+}
+
+/** Why a violation passes. */
+function leniency(outcome: Outcome["verdict"], actions: readonly string[]): string {
+  return outcome === "alert" || outcome === "count" ? `; ${actionsText(actions)}: nothing is dropped` : "";
+}
+
+function actionsText(actions: readonly string[]): string {
+  return actions.length === 0 ? "the profiles have no actions" : `the profiles' actions are ${actions.join(", ")}`;
 }
 
 function ruleText({ profile, field }: BlockOrigin): string {

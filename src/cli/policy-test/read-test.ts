@@ -114,7 +114,7 @@ function readProfiles(file: string, { profiles }: PolicyTest): SecurityProfile[]
   const paths = profiles.map((path) => (isAbsolute(path) || file === "-" ? path : join(dirname(file), path)));
   const set = readProfileSet(paths.flatMap(readTexts));
   if (!isValidSet(set)) {
-    throw new UsageError(`${file}: its profiles have errors; "portcullis validate ${paths.join(" ")}" tells which`);
+    throw new UsageError(`${file}: its profiles have errors; "portcullis validate ${paths.join(" ")}" shows them`);
   }
   const valid = validProfiles(set);
   if (valid.length === 0) throw new UsageError(`${file}: profiles: there is no SecurityProfile in ${paths.join(", ")}`);

@@ -59,7 +59,7 @@ function summary(results: readonly TestResult[]): string {
   const all = results.flatMap(({ cases }) => cases);
   const failed = all.filter(({ passed }) => !passed).length;
   const cases = `${all.length} case${all.length === 1 ? "" : "s"}`;
-  return failed === 0 ? `${cases}, all good` : `${cases}, ${styleText("red", `${failed} failed`)}`;
+  return failed === 0 ? `${cases}, all passed` : `${cases}, ${styleText("red", `${failed} failed`)}`;
 }
 
 export function resultsJson(results: readonly TestResult[]): string {
