@@ -44,7 +44,7 @@ export function verdictLayout(width: number, { time, workload }: VerdictParts): 
     reason: isWide ? REASON_WIDTH.long : REASON_WIDTH.short,
     profiles: width >= 160,
   };
-  if (!Number.isFinite(width)) return { ...fixed, process: 24, what: 34, cuts: false };
+  if (!Number.isFinite(width)) return { ...fixed, process: 28, what: 44, cuts: false };
   const profiles = fixed.profiles ? 30 : 0;
   const taken = [fixed.time, VERDICT_WIDTH, fixed.workload].reduce<number>(
     (sum, part) => sum + (part === null ? 0 : part + 1),

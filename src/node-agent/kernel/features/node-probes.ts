@@ -79,7 +79,8 @@ export function lockdownMode(text: string): string | null {
 }
 
 export function probeLockdown(): Finding {
-  if (!existsSync(LOCKDOWN)) return { available: true, detail: `${LOCKDOWN} is not there to tell` };
+  if (!existsSync(LOCKDOWN))
+    return { available: true, detail: `not known: ${LOCKDOWN} does not exist (securityfs is not mounted)` };
   const mode = lockdownMode(readFileSync(LOCKDOWN, "utf8"));
   if (mode === "confidentiality") {
     return { available: false, detail: "confidentiality: start the node with lockdown=integrity" };

@@ -252,7 +252,7 @@ const SECURITY_MODULES = "/sys/kernel/security/lsm";
 /** Programs load and attach also where the kernel was not started with them among its security modules, and never run. */
 export function probeLsm(): Finding {
   if (!existsSync(SECURITY_MODULES)) {
-    return { available: false, detail: `${SECURITY_MODULES} is not there to tell whether they run: mount securityfs` };
+    return { available: false, detail: `not known, so not used: ${SECURITY_MODULES} does not exist; mount securityfs` };
   }
   const modules = readFileSync(SECURITY_MODULES, "utf8").trim().split(",");
   if (!modules.includes("bpf")) {
