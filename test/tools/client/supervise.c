@@ -36,7 +36,7 @@ static void answer(int listener, const char *path)
 {
 	struct seccomp_notif question = {};
 	struct seccomp_notif_resp reply = {};
-	struct seccomp_notif_addfd file = { .flags = SECCOMP_ADDFD_FLAG_SEND };
+	struct seccomp_notif_addfd file = {};
 	static int opened;
 
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question))
@@ -45,11 +45,11 @@ static void answer(int listener, const char *path)
 	if (question.data.nr == SYS_openat && !opened) {
 		opened = 1;
 		file.srcfd = open(path, O_RDONLY);
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &file) < 0)
+		/* Adding and answering in one call is 5.14's. */
+		reply.val = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &file);
+		if (reply.val < 0)
 			fail("SECCOMP_IOCTL_NOTIF_ADDFD");
-		return;
-	}
-	if (question.data.nr == SYS_openat)
+	} else if (question.data.nr == SYS_openat)
 		reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 }
