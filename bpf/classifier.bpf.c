@@ -108,20 +108,20 @@ static __always_inline int judge_valid(struct __sk_buff *skb, struct scratch *s,
 	note_use(flow);
 	s->flow = *flow;
 	s->actor_count = 0;
+	s->stream.is_moved = 0;
+	s->stream.is_ahead_set = 0;
 	remember_masks(s);
 	reason = judge_payload(skb, s);
 	for (int i = 0; i < SUBJECTS_MAX; i++)
 		flow->subjects[i].mask = s->flow.subjects[i].mask;
 	flow->application = s->flow.application;
-	flow->flags = s->flow.flags;
-	flow->dns_next[0] = s->flow.dns_next[0];
-	flow->dns_next[1] = s->flow.dns_next[1];
-	flow->dns_length[0] = s->flow.dns_length[0];
-	flow->dns_length[1] = s->flow.dns_length[1];
-	flow->dns_held[0] = s->flow.dns_held[0];
-	flow->dns_held[1] = s->flow.dns_held[1];
-	flow->dns_prefix[0] = s->flow.dns_prefix[0];
-	flow->dns_prefix[1] = s->flow.dns_prefix[1];
+	if (flow->flags & FLOW_DNS) {
+		keep_place(flow, s);
+	} else {
+		flow->flags = s->flow.flags;
+		flow->dns_next[0] = s->flow.dns_next[0]; /* of what may stand before the first payload */
+		flow->dns_next[1] = s->flow.dns_next[1];
+	}
 	flow->reason = is_judged(s) ? s->flow.reason : REASON_ALLOWED;
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
 		reason = remember_fragment(skb, reason);

@@ -204,8 +204,6 @@ export const FlowFlag = {
   ENDED_EGRESS: 64,
   ENDED_INGRESS: 128,
   PREFACED: 256,
-  DNS_AHEAD_EGRESS: 512,
-  DNS_AHEAD_INGRESS: 1024,
 } as const;
 
 /** `enum dns_fault` */
@@ -1227,6 +1225,7 @@ export interface Flow {
   dnsLength: [number, number];
   dnsHeld: [number, number];
   dnsPrefix: Uint8Array;
+  dnsAhead: Uint8Array;
   tick: number;
   lineage: number;
   used: number;
@@ -1259,10 +1258,10 @@ export const Flow: Codec<Flow> = {
     buffer.writeUInt16LE(value.dnsHeld[0], offset + 156);
     buffer.writeUInt16LE(value.dnsHeld[1], offset + 156 + 2);
     writeBytes(buffer, value.dnsPrefix, offset + 160, 2, "Flow.dnsPrefix");
+    writeBytes(buffer, value.dnsAhead, offset + 162, 2, "Flow.dnsAhead");
     buffer.writeUInt32LE(value.tick, offset + 164);
     buffer.writeUInt32LE(value.lineage, offset + 168);
     buffer.writeUInt32LE(value.used, offset + 172);
-    buffer.fill(0, offset + 162, offset + 164);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
@@ -1286,6 +1285,7 @@ export const Flow: Codec<Flow> = {
       dnsLength: [buffer.readUInt16LE(offset + 152), buffer.readUInt16LE(offset + 152 + 2)],
       dnsHeld: [buffer.readUInt16LE(offset + 156), buffer.readUInt16LE(offset + 156 + 2)],
       dnsPrefix: readBytes(buffer, offset + 160, 2),
+      dnsAhead: readBytes(buffer, offset + 162, 2),
       tick: buffer.readUInt32LE(offset + 164),
       lineage: buffer.readUInt32LE(offset + 168),
       used: buffer.readUInt32LE(offset + 172),

@@ -128,6 +128,43 @@ except OSError: pass
 print(bytes.hex())
 `;
 
+/** Answers each question on each connection as soon as it is there. */
+const ANSWERER = `
+import socket, struct, sys, threading
+server = socket.create_server((sys.argv[1], 53), family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+print("listening", flush=True)
+def serve(peer):
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream = peer.makefile("rb")
+    while prefix := stream.read(2):
+        question = stream.read(struct.unpack(">H", prefix)[0])
+        peer.sendall(prefix + question[:2] + b"\\x81\\x83" + question[4:])
+while True: threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+`;
+
+/** Asks as fast as it can on some connections, and reads the answers meanwhile; prints how many have come. */
+const PIPELINE = `
+import socket, struct, sys, threading
+${BY_HAND.slice(BY_HAND.indexOf("def labels"))}
+count = int(sys.argv[2])
+message = prefixed(struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + labels("${NAME}") + struct.pack(">HH", 1, 1))
+def ask(peer):
+    for _ in range(count): peer.sendall(message)
+def read(peer, total):
+    try:
+        while total[0] < count * len(message): total[0] += len(peer.recv(65535)) or sys.exit()
+    except OSError: pass
+threads, totals = [], []
+for _ in range(4):
+    peer = socket.create_connection((sys.argv[1], 53), 3)
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    totals.append([0])
+    threads += [threading.Thread(target=ask, args=(peer,)), threading.Thread(target=read, args=(peer, totals[-1]))]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(sum(total[0] for total in totals) // len(message))
+`;
+
 const lab = await Lab.start("overtaking", {
   apps: ["app", "server"],
   profiles: () => [
@@ -191,6 +228,17 @@ for (const [family, peers] of Object.entries(FAMILIES)) {
       await resolver.kill();
     });
   }
+
+  test(`${family}: questions and answers of a connection that are judged at the same time on two processors`, async () => {
+    const mark = lab.agent.events.mark();
+    const answerer = lab.start(outside, PYTHON, ["-c", ANSWERER, peers.outside]);
+    await answerer.line("listening");
+    const { stdout, stderr } = await lab.run(app, PYTHON, ["-c", PIPELINE, peers.outside, "4000"]);
+    // A segment with a part of a question may overtake another, and comes again.
+    const accused = refused(mark).filter((event) => !isVerdict(event) || event.reason !== "Capacity");
+    assert.deepEqual([stdout.trim(), accused], ["16000", []], stderr + answerer.stderr);
+    await answerer.kill();
+  });
 
   const own = family === "IPv4" ? server.ipv4 : server.ipv6;
   const asks = async (first: string, second: string) => {

@@ -70,14 +70,14 @@ const APPLICATIONS: Record<number, string> = {
 };
 
 function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
-  const stream = (index: 0 | 1, known: number, ahead: number) =>
+  const stream = (index: 0 | 1, known: number) =>
     (flow.flags & known) === 0
       ? null
       : {
           next: flow.dnsNext[index],
           length: flow.dnsLength[index],
           held: flow.dnsHeld[index],
-          hasAhead: (flow.flags & ahead) !== 0,
+          hasAhead: flow.dnsAhead[index] !== 0,
         };
   const isCurrent = flow.tableId === table.id;
   const withMask = isCurrent && flow.reason === 0 && effectOf(table.rules.actions) !== "learning";
@@ -97,8 +97,8 @@ function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
     preface: (flow.flags & FlowFlag.PREFACED) === 0 ? null : flow.dnsNext,
     hasSocket: (flow.flags & FlowFlag.COOKIE_KNOWN) !== 0,
     subjects: flow.subjects.slice(0, flow.subjectCount).map(subject),
-    egress: stream(0, FlowFlag.DNS_SEQUENCE_EGRESS, FlowFlag.DNS_AHEAD_EGRESS),
-    ingress: stream(1, FlowFlag.DNS_SEQUENCE_INGRESS, FlowFlag.DNS_AHEAD_INGRESS),
+    egress: stream(0, FlowFlag.DNS_SEQUENCE_EGRESS),
+    ingress: stream(1, FlowFlag.DNS_SEQUENCE_INGRESS),
   });
 }
 

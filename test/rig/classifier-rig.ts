@@ -69,6 +69,7 @@ const USED_MAPS = [
     "icmpRequests",
     "dnsQueries",
     "dnsNames",
+    "dnsParts",
     "learned",
     "counters",
     "errors",
@@ -308,9 +309,10 @@ export class ClassifierRig implements Disposable {
 
   /** Forgets all traffic; rules stay. */
   clear(): void {
-    const { shares, places, flows, fragments, icmpRequests, dnsQueries, dnsNames, learned, counters, limits, errors } =
-      this.maps;
-    const traffic = [shares, places, flows, fragments, icmpRequests, dnsQueries, dnsNames, learned, counters, limits];
+    const { shares, places, flows, fragments, icmpRequests, dnsQueries, dnsNames, dnsParts, learned } = this.maps;
+    const { counters, limits, errors } = this.maps;
+    const resolved = [dnsQueries, dnsNames, dnsParts, learned];
+    const traffic = [shares, places, flows, fragments, icmpRequests, ...resolved, counters, limits];
     for (const map of traffic as { clear(): void }[]) map.clear();
     for (const [kind, count] of [...errors.entries()]) if (count !== 0n) errors.set(kind, 0n);
     this.takeEvents();

@@ -24,8 +24,6 @@ enum flow_flag {
 	FLOW_ENDED_EGRESS = 64,  /* TCP: a FIN or reset has gone this way; both: the connection is over */
 	FLOW_ENDED_INGRESS = 128,
 	FLOW_PREFACED = 256,     /* what may stand before the first payload has come, at dns_next of its direction */
-	FLOW_DNS_AHEAD_EGRESS = 512,     /* of what comes behind dns_next[DIRECTION_EGRESS], some is in `dns_parts` already */
-	FLOW_DNS_AHEAD_INGRESS = 1024,
 };
 
 /*
@@ -61,7 +59,7 @@ struct flow {
 	__u16 dns_length[2]; /* DNS over TCP: of the message whose length has been read, 0 if that comes next */
 	__u16 dns_held[2];   /* DNS over TCP: bytes of that message that have come, in `dns_parts`; of its length, if that is 0 */
 	__u8 dns_prefix[2];  /* DNS over TCP: the first byte of a length, which came alone */
-	__u8 padding[2];
+	__u8 dns_ahead[2];   /* DNS over TCP: 1 if some of what comes behind dns_next is in `dns_parts` already */
 	__u32 tick;          /* jiffies (low half) when last_seen was looked at last */
 	__u32 lineage;       /* of the process that used it last */
 	__u32 used;          /* 1 after a packet, until its place in the ring has its next turn */

@@ -13,9 +13,18 @@
 #define DNS_GAP_MAX 65535
 #define KEPT_CHUNK 64
 
-static __always_inline int ahead_flag(__u32 direction)
+static __always_inline int has_ahead(struct scratch *s)
 {
-	return direction == DIRECTION_EGRESS ? FLOW_DNS_AHEAD_EGRESS : FLOW_DNS_AHEAD_INGRESS;
+	return s->direction == DIRECTION_EGRESS ? s->flow.dns_ahead[0] : s->flow.dns_ahead[1];
+}
+
+static __always_inline void set_ahead(struct scratch *s, __u8 has)
+{
+	s->stream.is_ahead_set = 1;
+	if (s->direction == DIRECTION_EGRESS)
+		s->flow.dns_ahead[0] = has;
+	else
+		s->flow.dns_ahead[1] = has;
 }
 
 static __always_inline void prepare_ahead_key(struct scratch *s, struct dns_message *m)
@@ -27,7 +36,7 @@ static __always_inline void prepare_ahead_key(struct scratch *s, struct dns_mess
 /* Null if nothing is kept, or it has been pushed out. */
 static __always_inline struct dns_bytes *find_ahead(struct scratch *s, struct dns_message *m)
 {
-	return s->flow.flags & ahead_flag(s->direction) ? bpf_map_lookup_elem(&dns_parts, &m->ahead_key) : NULL;
+	return has_ahead(s) ? bpf_map_lookup_elem(&dns_parts, &m->ahead_key) : NULL;
 }
 
 /* A function of its own: the stack is short where this is called. */
@@ -41,7 +50,7 @@ static __always_inline int begin_ahead(struct __sk_buff *skb, struct scratch *s,
 {
 	struct dns_bytes *bytes = get_dns_bytes();
 
-	if (s->flow.flags & ahead_flag(s->direction)) {
+	if (has_ahead(s)) {
 		count_error(ERROR_DNS_PARTS_FULL); /* what was kept has been pushed out, and will not come again */
 		return -1;
 	}
@@ -53,11 +62,13 @@ static __always_inline int begin_ahead(struct __sk_buff *skb, struct scratch *s,
 		return -1;
 	bytes->from = s->packet.sequence;
 	bytes->length = size;
+	if (bpf_map_lookup_elem(&dns_parts, &m->ahead_key))
+		return -1; /* kept at this moment, on another processor */
 	if (put_dns_part(&m->ahead_key, bytes) < 0) {
 		count_error(ERROR_DNS_PARTS_FULL);
 		return -1;
 	}
-	s->flow.flags |= ahead_flag(s->direction);
+	set_ahead(s, 1);
 	return 0;
 }
 
@@ -95,7 +106,10 @@ __noinline int keep_ahead(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Nothing is kept any more. The stream is at least behind what was. Returns 0. */
+/*
+ * Nothing is kept any more. The stream is at least behind what was. What has been added on another processor while the rest was
+ * read is read with the next segment. Returns 0.
+ */
 __noinline int forget_ahead(void)
 {
 	struct dns_message *m = get_dns_message();
@@ -107,11 +121,13 @@ __noinline int forget_ahead(void)
 	kept = find_ahead(s, m);
 	if (!kept)
 		return 0;
+	if (s->stream.is_kept && kept->length != s->stream.end)
+		return 0;
 	if ((__s32)(kept->from + kept->length - s->stream.next) > 0)
 		s->stream.next = kept->from + kept->length;
 	if (!s->is_foreign)
 		bpf_map_delete_elem(&dns_parts, &m->ahead_key);
-	s->flow.flags &= ~ahead_flag(s->direction);
+	set_ahead(s, 0);
 	return 0;
 }
 
@@ -131,10 +147,12 @@ __noinline int turn_to_kept(void)
 	at = s->stream.next - kept->from;
 	if ((__s32)at < 0)
 		return 0;
+	if (at >= kept->length)
+		return forget_ahead(); /* it was sent again, or is the rest of an answer */
 	s->stream.offset = at;
 	s->stream.end = kept->length;
 	s->stream.is_kept = 1;
-	return at < kept->length;
+	return 1;
 }
 
 /* Copies KEPT_CHUNK bytes of what was kept to `dns_bytes`, which has room behind the last offset. Returns 0, or -1. */

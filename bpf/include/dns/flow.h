@@ -128,48 +128,82 @@ static __always_inline int judge_ahead(struct __sk_buff *skb, struct scratch *s,
 }
 
 /* Watched, not enforced: goes on with the next segment, behind what could not be read and what came ahead. */
-static __always_inline void pass_over(struct scratch *s, __u32 next)
+static __always_inline int refuse_segment(struct scratch *s, int reason)
 {
-	begin_stream(s, next);
+	if (s->workload.mode & MODE_ENFORCE)
+		return reason;
+	begin_stream(s, s->packet.sequence + s->packet.end - s->packet.payload_offset);
 	forget_ahead();
+	store_stream(s);
+	return reason;
+}
+
+enum stream_part { PART_AHEAD_BEFORE, PART_SEGMENT, PART_AHEAD_BEHIND, STREAM_PARTS };
+
+/*
+ * Turns to what the stream goes on with: the segment, or what came ahead if its turn has come. That may be before the
+ * segment, if the one that led to it was judged on another processor at the same time. Returns whether there is anything.
+ */
+static __always_inline int turn_to_part(struct scratch *s, int part)
+{
+	if (part != PART_SEGMENT)
+		return turn_to_kept();
+	s->stream.end = s->packet.end;
+	s->stream.is_kept = 0;
+	s->stream.offset = s->packet.payload_offset + (s->stream.next - s->packet.sequence);
+	/* Otherwise it is ahead; or has been judged before: sent again, or the rest of an answer. */
+	return s->stream.offset >= s->packet.payload_offset && s->stream.offset < s->packet.end;
+}
+
+/* Judges what the stream goes on with, and remembers its place behind that. Returns a reason. */
+static __always_inline int judge_stream(struct __sk_buff *skb, struct scratch *s)
+{
+	for (int part = 0; part < STREAM_PARTS; part++) {
+		int reason;
+
+		if (!turn_to_part(s, part))
+			continue;
+		reason = judge_all_messages(skb);
+		if (reason)
+			return reason;
+		s->stream.is_read = 1;
+		if (s->stream.is_kept)
+			forget_ahead();
+		if (part == PART_AHEAD_BEFORE)
+			store_stream(s);
+	}
+	/* Only now: if what came ahead is refused, the segment that leads to it does not pass, and has to be judged again. */
+	if (s->stream.is_read)
+		store_stream(s);
+	return REASON_ALLOWED;
+}
+
+/* What came ahead in an earlier connection of the same ports is none of this one's. */
+static __always_inline void begin_connection(struct scratch *s, struct dns_message *m)
+{
+	if (!has_ahead(s) && !s->is_foreign)
+		bpf_map_delete_elem(&dns_parts, &m->ahead_key);
 	store_stream(s);
 }
 
 static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scratch *s)
 {
 	struct dns_message *m = get_dns_message();
-	__u32 size = s->packet.end - s->packet.payload_offset;
 	int reason;
-	__s32 skip;
 
 	if (!m)
 		return REASON_DNS_MALFORMED;
 	load_stream(s);
 	/* Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen. */
+	prepare_ahead_key(s, m);
 	if (s->packet.tcp_flags & TCP_SYN)
-		store_stream(s);
+		begin_connection(s, m);
 	if (s->packet.end <= s->packet.payload_offset)
 		return REASON_ALLOWED;
-	skip = s->stream.next - s->packet.sequence;
-	if (skip >= (__s32)size)
-		return REASON_ALLOWED; /* judged before: sent again, or the rest of an answer */
-	prepare_ahead_key(s, m);
-	if (skip < 0) {
-		reason = judge_ahead(skb, s, -skip);
-	} else {
-		s->stream.offset = s->packet.payload_offset + skip;
-		reason = judge_all_messages(skb);
-		if (!reason && turn_to_kept())
-			reason = judge_all_messages(skb);
-		if (!reason) {
-			if (s->stream.is_kept)
-				forget_ahead();
-			store_stream(s);
-		}
-	}
-	if (reason && !(s->workload.mode & MODE_ENFORCE))
-		pass_over(s, s->packet.sequence + size);
-	return reason;
+	reason = judge_stream(skb, s);
+	if (!reason && (__s32)(s->stream.next - s->packet.sequence) < 0)
+		reason = judge_ahead(skb, s, s->packet.sequence - s->stream.next);
+	return reason ? refuse_segment(s, reason) : REASON_ALLOWED;
 }
 
 static __always_inline int judge_dns(struct __sk_buff *skb, struct scratch *s)

@@ -34,6 +34,7 @@ static __always_inline void load_stream(struct scratch *s)
 	s->stream.end = s->packet.end;
 	s->stream.is_kept = 0;
 	s->stream.is_apart = 0;
+	s->stream.is_read = 0;
 	if (!(s->flow.flags & sequence_flag(s->direction)))
 		begin_stream(s, s->packet.sequence);
 }
@@ -52,6 +53,38 @@ static __always_inline void store_stream(struct scratch *s)
 		s->flow.dns_prefix[1] = s->stream.prefix;
 	}
 	s->flow.flags |= sequence_flag(s->direction);
+	s->stream.is_moved = 1;
+}
+
+/*
+ * The other direction's packets may be judged at the same time, on another processor: what is theirs in the flow stays as it
+ * is, and so does a place that another packet has moved on meanwhile.
+ */
+static __always_inline void keep_place(struct flow *flow, struct scratch *s)
+{
+	int known = s->flow.flags & sequence_flag(s->direction);
+
+	if (known && !(flow->flags & known))
+		flow->flags |= known;
+	if (s->direction == DIRECTION_EGRESS) {
+		if (s->stream.is_ahead_set)
+			flow->dns_ahead[0] = s->flow.dns_ahead[0];
+		if (!s->stream.is_moved)
+			return;
+		flow->dns_length[0] = s->flow.dns_length[0];
+		flow->dns_held[0] = s->flow.dns_held[0];
+		flow->dns_prefix[0] = s->flow.dns_prefix[0];
+		flow->dns_next[0] = s->flow.dns_next[0];
+	} else {
+		if (s->stream.is_ahead_set)
+			flow->dns_ahead[1] = s->flow.dns_ahead[1];
+		if (!s->stream.is_moved)
+			return;
+		flow->dns_length[1] = s->flow.dns_length[1];
+		flow->dns_held[1] = s->flow.dns_held[1];
+		flow->dns_prefix[1] = s->flow.dns_prefix[1];
+		flow->dns_next[1] = s->flow.dns_next[1];
+	}
 }
 
 static __always_inline void advance(struct scratch *s, __u32 bytes)

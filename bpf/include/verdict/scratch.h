@@ -20,6 +20,9 @@ struct dns_stream {
 	__u32 held;    /* bytes of that message that have come before; of its length, if that is not known */
 	__u32 prefix;  /* the first byte of its length, if only that has come */
 	__u32 is_kept; /* what came ahead is being read */
+	__u32 is_read;  /* some of it has been judged */
+	__u32 is_moved; /* the stream has been read on, and its place is to be remembered */
+	__u32 is_ahead_set; /* whether something came ahead has changed */
 	__u32 is_apart; /* a segment ahead is judged by itself: nothing of the stream changes */
 };
 

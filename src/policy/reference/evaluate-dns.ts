@@ -112,7 +112,7 @@ function judgeAhead(state: EvaluatorState, dns: DnsPacket, position: StreamPosit
     if (reason !== "Allowed" && reason !== "DnsMalformed") return reason;
     if (reason === "DnsMalformed" || apart.length > 0 || apart.held.length > 0) return "Capacity";
   }
-  if (((sequence - position.next) | 0) > GAP_MAX) return "Capacity";
+  if ((sequence - position.next) >>> 0 > GAP_MAX) return "Capacity";
   const { from, bytes } = position.ahead ?? { from: sequence, bytes: new Uint8Array() };
   const known = bytes.length - ((sequence - from) >>> 0);
   if (known < 0 || bytes.length + payload.length - known > MESSAGE_MAX) return "Capacity";
