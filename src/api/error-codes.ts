@@ -262,7 +262,7 @@ const PROBLEMS = {
     remedy: "Remove it, or replace it by a veth pair.",
   },
   PC_KERNEL_BEHIND: {
-    meaning: "What is wanted could not be put in force yet; the agent tries again.",
+    meaning: "The kernel does not enforce the newest rules yet; the rules before them stay in force, and the agent tries again.",
     remedy: "See the cause in the message.",
   },
   PC_MAP_FULL: {
