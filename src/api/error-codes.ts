@@ -262,7 +262,8 @@ const PROBLEMS = {
     remedy: "Remove it, or replace it by a veth pair.",
   },
   PC_KERNEL_BEHIND: {
-    meaning: "The kernel does not enforce the newest rules yet; the rules before them stay in force, and the agent tries again.",
+    meaning:
+      "The kernel does not enforce the newest rules yet; the rules before them stay in force, and the agent tries again.",
     remedy: "See the cause in the message.",
   },
   PC_MAP_FULL: {

@@ -63,7 +63,7 @@ test("the command cannot leave for another network namespace, unless it is privi
 test("what the command leaves behind is guarded until it has ended, and ends with it", async () => {
   const tag = lab.tag();
   const marker = lab.path("outlived");
-  const child = `trap '' TERM; sleep 0.7; ${send(stranger, tag)}; sleep 5; touch ${marker}`;
+  const child = `trap '' TERM; sleep 0.3; ${send(stranger, tag)}; sleep 5; touch ${marker}`;
   const { code, stderr } = await run(...shell(`(${child}) >/dev/null 2>&1 & exit 5`));
   assert.equal(code, 5);
   assert.deepEqual(await lab.servers.received(tag), []);
