@@ -1,4 +1,4 @@
-/** What has to be said for an agent that holds one thing to hold another. Used by the operator. */
+/** The messages that lead an agent from the state that it holds to another one. The operator sends them. */
 import { create } from "@bufbuild/protobuf";
 import {
   type Binding,

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { PortcullisError } from "../../api/errors.ts";
 
-/** A file system that enforcement needs is not mounted, or not where it was said to be. */
+/** A file system that enforcement needs is not mounted, or not where the settings expect it. */
 export class MountError extends PortcullisError {
   constructor(message: string) {
     super("PC_MOUNT", message);

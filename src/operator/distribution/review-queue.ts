@@ -1,7 +1,7 @@
 /**
  * Tokens that wait for the API server to say whose they are. So many are asked about at a time, so many wait, few of them for one address;
  * those of addresses that an agent was let in from before go first, addresses take turns, and who is not known has a turn now and then
- * whatever the others want. Whoever finds no place is told to come back.
+ * whatever the others want. Who finds no place is asked to come back.
  */
 import { status as GrpcStatus } from "@grpc/grpc-js";
 import { StreamRefusal } from "./authentication.ts";

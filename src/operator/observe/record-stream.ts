@@ -1,6 +1,6 @@
 /**
- * What goes to one observer: lines. One who reads too slowly is told how much was left out, and one who does not read at all is let
- * go; neither costs more than a buffer.
+ * What goes to one observer: lines. An observer that reads too slowly gets the number of records that were left out, and one
+ * that does not read at all is let go; neither costs more than a buffer.
  */
 
 import type { Writable } from "node:stream";

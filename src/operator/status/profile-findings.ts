@@ -1,4 +1,4 @@
-/** What is said of a profile as a whole when it is seen: in the log, and, by the leader, as a Kubernetes Event. */
+/** Findings about a profile as a whole, when it is first seen: they go to the log, and, from the leader, to a Kubernetes Event. */
 import type { EventRecorder } from "../../kube/event-recorder.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";

@@ -1,7 +1,7 @@
 /**
  * Programs on functions of the kernel: bpf/devices.bpf.c and bpf/flows.bpf.c. What a kernel allows differs, so for each
  * job there are several sets of programs, and the first one that the kernel takes is used. None of them is needed to
- * enforce; what is lost without is said in `missing`.
+ * enforce; `missing` lists what is lost without them.
  */
 import { join } from "node:path";
 import { causeText } from "../../../api/errors.ts";

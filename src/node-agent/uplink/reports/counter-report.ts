@@ -1,6 +1,6 @@
 /**
  * Packet counters on their way to the operator. The kernel counts upwards for as long as a workload lives; the operator
- * wants what came since the report that it acknowledged. A report is said again, word by word, until it is: so nothing
+ * wants what came since the report that it acknowledged. A report is sent again, unchanged, until it is: so nothing
  * is counted twice or left out, however often the connection breaks.
  */
 import { create } from "@bufbuild/protobuf";
