@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { addressRecord, answer, prefixed, question } from "../packets/dns.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { egress, ingress, profile, RESOLVER } from "./harness/profiles.ts";
 import { runIn } from "./harness/topology.ts";
 
@@ -135,13 +136,13 @@ for (const [family, any, own, address] of [
     const greeter = lab.start(
       web,
       lab.path("bin", "greeter"),
-      `timeout 3000 ${family} reuseaddr bind ${any} 8090 listen ${greet} ${greet}`,
+      `timeout ${patiently(3000)} ${family} reuseaddr bind ${any} 8090 listen ${greet} ${greet}`,
     );
     const once = `${family} reuseaddr bind ${own} 4090 connect ${address} 8090 recv sleep 50 close`;
-    await sleep(100);
-    assert.equal((await lab.run(outside, visitor, `timeout 700 ${once}`)).code, 0);
+    await greeter.line("listening");
+    assert.equal((await lab.run(outside, visitor, `timeout ${patiently(2000)} ${once}`)).code, 0);
     assert.match(runIn(web.name, "ss", "-Htan", "state", "time-wait"), /:8090/);
-    assert.equal((await lab.run(outside, visitor, `timeout 700 ${once}`)).code, 0);
+    assert.equal((await lab.run(outside, visitor, `timeout ${patiently(2000)} ${once}`)).code, 0);
     assert.equal((await greeter.finish()).code, 0);
   });
 }
