@@ -427,6 +427,20 @@ describe("segments that overtake each other", () => {
     assert.equal(goOn(last, reply.length, reply), "Allowed");
   });
 
+  test("a question that passed ahead and has been pushed out is made into no other one: its connection stops", () => {
+    const start = sent;
+    const inner = prefixed(question(NAME, { id: 3 }));
+    const before = prefixed(question(NAME, { additional: [record(DNS_TYPE.TXT, inner)] })).slice(0, -inner.length);
+    assert.equal(send(inner, start + before.length), "Allowed");
+    const { dnsParts } = scene.rig.maps;
+    for (const key of [...dnsParts.keys()]) dnsParts.delete(key);
+    assert.equal(send(before, start), "Capacity");
+    assert.equal(send(good, start), "Capacity", "whatever leads to it");
+    assert.deepEqual(scene.rig.errorCounts(), { DNS_PARTS_FULL: 2 });
+    connect();
+    assert.equal(send(good), "Allowed", "another connection goes on");
+  });
+
   test("what another socket sends ahead is judged, and not kept", () => {
     const both = [APP, OTHER].map(({ path }) => ({ path, network: { egress: rules } }));
     connect({ ...appSpec(rules), processes: both });

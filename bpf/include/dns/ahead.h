@@ -39,6 +39,18 @@ static __always_inline struct dns_bytes *find_ahead(struct scratch *s, struct dn
 	return has_ahead(s) ? bpf_map_lookup_elem(&dns_parts, &m->ahead_key) : NULL;
 }
 
+/*
+ * Has a part of the questions left ahead that nobody knows any more? What leads to it could make another question of it, and is
+ * refused: the connection goes no further. Of answers, less is learned.
+ */
+static __always_inline int is_question_lost(struct scratch *s, struct dns_message *m)
+{
+	if (s->direction != s->flow.direction || !has_ahead(s) || find_ahead(s, m))
+		return 0;
+	count_error(ERROR_DNS_PARTS_FULL);
+	return 1;
+}
+
 /* A function of its own: the stack is short where this is called. */
 static __noinline int put_dns_part(const struct flow_key *key, const struct dns_bytes *bytes)
 {
@@ -119,8 +131,11 @@ __noinline int forget_ahead(void)
 	if (!m || !s)
 		return 0;
 	kept = find_ahead(s, m);
-	if (!kept)
+	if (!kept) {
+		if (has_ahead(s))
+			set_ahead(s, 0); /* it has been pushed out */
 		return 0;
+	}
 	if (s->stream.is_kept && kept->length != s->stream.end)
 		return 0;
 	if ((__s32)(kept->from + kept->length - s->stream.next) > 0)

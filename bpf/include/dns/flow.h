@@ -200,6 +200,8 @@ static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scrat
 		begin_connection(s, m);
 	if (s->packet.end <= s->packet.payload_offset)
 		return REASON_ALLOWED;
+	if (is_question_lost(s, m))
+		return refuse_segment(s, REASON_CAPACITY);
 	reason = judge_stream(skb, s);
 	if (!reason && (__s32)(s->stream.next - s->packet.sequence) < 0)
 		reason = judge_ahead(skb, s, s->packet.sequence - s->stream.next);
