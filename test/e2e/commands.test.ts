@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Lab } from "./harness/lab.ts";
 import { deadRuns } from "./harness/leftovers.ts";
+import { patiently } from "./harness/patience.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { networkState } from "./harness/traces.ts";
@@ -224,7 +225,7 @@ test("explain: says what the kernel does", async () => {
   for (const { path, verbs, to } of cases) {
     const question = ["--profiles", file, "--label", "app=shop", "--process", path, "--to", to];
     const { code, stdout, stderr } = await portcullis("explain", ...question);
-    const kernel = (await lab.run(shop, path, `timeout 250 ${verbs}`)).code;
+    const kernel = (await lab.run(shop, path, `timeout ${patiently(250)} ${verbs}`)).code;
     assert.equal(code === 0, kernel === 0, `${path} ${to}: ${stdout}${stderr}`);
   }
 });

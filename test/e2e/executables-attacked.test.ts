@@ -21,6 +21,7 @@ import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { buildTool } from "../tools/build.ts";
 import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
@@ -390,7 +391,7 @@ test("§3 what a container's first process was started with, its children may be
   const container = (command: string) =>
     lab.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", `${command}; exit $?`], { environment });
   const send = SEND.replace("TAG", lab.tag());
-  assert.equal((await container(`${app} timeout 1000 ${send}`)).code, 0);
+  assert.equal((await container(`${app} timeout ${patiently(1000)} ${send}`)).code, 0);
   assert.equal((await container(`LD_PRELOAD=/lib/none.so ${app} timeout 250 ${send}`)).code, 3);
 });
 
@@ -398,7 +399,7 @@ test("§3 where containers share a PID namespace, a container's own variables ar
   const group = join(cgroupRoot(), `${lab.name}-shared`);
   mkdirSync(group);
   try {
-    const start = `LD_LIBRARY_PATH=/nowhere exec ${app} timeout 1000 ${SEND.replace("TAG", lab.tag())}`;
+    const start = `LD_LIBRARY_PATH=/nowhere exec ${app} timeout ${patiently(1000)} ${SEND.replace("TAG", lab.tag())}`;
     const command = `(echo 0 > ${group}/cgroup.procs; exec unshare -m sh -c "${start}"); exit $?`;
     assert.equal((await lab.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", command])).code, 0);
   } finally {

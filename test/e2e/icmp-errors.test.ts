@@ -9,6 +9,7 @@ import { frame } from "../packets/ethernet.ts";
 import { ip, ipv6 } from "../packets/ip.ts";
 import { icmp, icmpv6, PROTOCOL, udp } from "../packets/transport.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import { runIn, type WorkloadPlace } from "./harness/topology.ts";
@@ -101,7 +102,7 @@ for (const [family, server, elsewhere] of [
     runIn(outside.name, "ethtool", "-K", "eth0", "rx", "off");
     const at = 7150;
     await lab.passes(shop, asker, `${verb} bind ${isIpv6 ? "::" : "0.0.0.0"} ${ASKING} sendto ${server} ${at} x`);
-    const went = `timeout 500 ${verb} bind ${server} ${at} connect ${own(shop)} ${ASKING} sendsize 400 x error`;
+    const went = `timeout ${patiently(500)} ${verb} bind ${server} ${at} connect ${own(shop)} ${ASKING} sendsize 400 x error`;
     const { code, stderr } = await lab.run(outside, stranger, went);
     assert.equal(code, 4, stderr);
   });

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { VerdictEvent } from "../../src/flow/record.ts";
 import { isVerdict } from "./harness/event-stream.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { entry, ingress, profile } from "./harness/profiles.ts";
 
 const OUTSIDE = ["203.0.113.0/24", "198.51.100.0/24"];
@@ -45,7 +46,7 @@ function port(): number {
 }
 
 async function visit(verbs: string): Promise<number | null> {
-  return (await lab.run(outside, visitor, `timeout 250 ${verbs}`)).code;
+  return (await lab.run(outside, visitor, `timeout ${patiently(250)} ${verbs}`)).code;
 }
 
 test("§4 ingress: the port is the local one, on which the process listens", async () => {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Action, SecurityProfile } from "../../src/api/types.ts";
 import { isVerdict } from "./harness/event-stream.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
@@ -167,7 +168,7 @@ test("§7 a change of mode takes effect on open flows too: alert to enforce, and
   await mode("alert");
   const tags = [lab.tag(), lab.tag(), lab.tag()];
   const verbs = [
-    `timeout 300 tcp4 connect ${SERVER} 7001 send ${tags[0]} recv`,
+    `timeout ${patiently(300)} tcp4 connect ${SERVER} 7001 send ${tags[0]} recv`,
     `wait send ${tags[1]} wait recv send ${tags[2]} recv`,
   ];
   const open = lab.start(shop, stranger, verbs.join(" "));
@@ -188,7 +189,11 @@ test("§7 a change of mode takes effect on open flows too: alert to enforce, and
 test("§4 a rule taken away takes effect on open flows too", async () => {
   await mode("alert", "enforce");
   const tag = lab.tag();
-  const open = lab.start(shop, asker, `timeout 300 tcp4 connect ${SERVER} 7000 send x recv wait send ${tag} recv`);
+  const open = lab.start(
+    shop,
+    asker,
+    `timeout ${patiently(300)} tcp4 connect ${SERVER} 7000 send x recv wait send ${tag} recv`,
+  );
   await open.line("waiting");
   await lab.agent.apply(profile("shop", [egress(asker, { cidr4: [`${DNS}/32`], l4: { protocols: ["udp"] } })]));
   const mark = lab.agent.events.mark();

@@ -34,10 +34,11 @@ const STATES: Record<string, { before: string; after: string }> = {
   "process whose first thread has ended": { before: "leaderexits wait", after: `udp4 sendto ${SERVER} 7000 TAG recv` },
 };
 
-function begin(program: string) {
+/** `limit`: how long what comes after the agent's start may take, in ms. */
+function begin(program: string, limit: number) {
   return Object.entries(STATES).map(([what, { before, after }]) => {
     const tag = lab.tag();
-    const verbs = `${before} timeout 250 ${after.replaceAll("TAG", tag)}`;
+    const verbs = `${before} timeout ${limit} ${after.replaceAll("TAG", tag)}`;
     return { what, tag, running: lab.start(shop, program, verbs) };
   });
 }
@@ -53,8 +54,8 @@ function sendError(from: WorkloadPlace, text: string): string {
 }
 
 const hidden = lab.start(shop, stranger, `raw4 1 hide wait unhide ${sendError(shop, HIDDEN)}`);
-const listed = begin(asker);
-const others = begin(stranger);
+const listed = begin(asker, patiently(5000));
+const others = begin(stranger, 250);
 const listener = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8080 listen echo");
 const otherListener = lab.start(shop, stranger, "tcp4 bind 0.0.0.0 8081 listen echo");
 const accepted = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8082 listen accept wait send TAG recv");
@@ -97,7 +98,11 @@ for (const { what, tag, running } of others) {
 
 test("§3 older than the agent, listeners: the listed process's answers, another's does not", async () => {
   const visit = (port: number) =>
-    lab.run(outside, lab.path("bin", "visitor"), `timeout 250 tcp4 connect ${shop.ipv4} ${port} send x recv`);
+    lab.run(
+      outside,
+      lab.path("bin", "visitor"),
+      `timeout ${patiently(250)} tcp4 connect ${shop.ipv4} ${port} send x recv`,
+    );
   assert.equal((await visit(8080)).code, 0);
   const mark = lab.agent.events.mark();
   assert.equal((await visit(8081)).code, 3);

@@ -8,6 +8,7 @@ import { arp } from "../packets/ethernet.ts";
 import { ipv4 } from "../packets/ip.ts";
 import { udp } from "../packets/transport.ts";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { ANYTHING, egress, entry, profile } from "./harness/profiles.ts";
 import { addSearchDomains } from "./harness/resolver.ts";
 import { connectWorkload, macOf, runIn } from "./harness/topology.ts";
@@ -141,7 +142,11 @@ test("NSP 6: the port of ingress is the one that is listened on, and replies nee
   const other = lab.start(shop, program("server"), "tcp4 bind 0.0.0.0 81 listen echo");
   await Promise.all([web.line("listening"), other.line("listening")]);
   const visit = (port: number) =>
-    lab.run(outside, stranger, `timeout 250 tcp4 bind 0.0.0.0 0 connect ${shop.ipv4} ${port} send x recv`);
+    lab.run(
+      outside,
+      stranger,
+      `timeout ${patiently(250)} tcp4 bind 0.0.0.0 0 connect ${shop.ipv4} ${port} send x recv`,
+    );
   assert.equal((await visit(80)).code, 0);
   assert.equal((await visit(81)).code, 3);
   await Promise.all([web.kill(), other.kill()]);

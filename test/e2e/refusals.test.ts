@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { ingress, profile } from "./harness/profiles.ts";
 
 const PORT = 8080;
@@ -45,7 +46,7 @@ for (const [family, own, any, notAllowed, number] of [
   const call = (protocol: string, port: number, from = "") => {
     const bind = from === "" ? "" : `bind ${from} 0 `;
     const connect = `${protocol}${number} ${bind}connect ${own} ${port}`;
-    return lab.run(outside, visitor, `timeout 400 ${connect}${protocol === "udp" ? " send x recv" : ""}`);
+    return lab.run(outside, visitor, `timeout ${patiently(400)} ${connect}${protocol === "udp" ? " send x recv" : ""}`);
   };
   const listenedOnce = async (program: string, protocol: string, port: number) => {
     const listener = lab.start(web, program, listenOn(protocol, port));

@@ -61,7 +61,11 @@ const stranger = lab.program("stranger");
 function askTwice(at: number, from: number, address = web.ipv4) {
   const [family, any] = address.includes(":") ? ["udp6", "::"] : ["udp4", "0.0.0.0"];
   const once = `sendto ${address} ${at} x recv`;
-  return lab.start(outside, visitor, `timeout 700 ${family} bind ${any} ${from} ${once} wait ${once} ${once}`);
+  return lab.start(
+    outside,
+    visitor,
+    `timeout ${patiently(700)} ${family} bind ${any} ${from} ${once} wait ${once} ${once}`,
+  );
 }
 
 for (const [family, any, address, at] of [
@@ -112,11 +116,10 @@ test("§4 UDP: a second worker goes on when the first ends", async () => {
 });
 
 test("§4 UDP: a connected socket of the same port goes on after the listener's first answer", async () => {
-  const verbs =
-    "timeout 3000 udp4 reuseaddr bind 0.0.0.0 9005 print ready answer udp4 reuseaddr bind 0.0.0.0 9005 connectpeer send hello recv send bye";
+  const verbs = `timeout ${patiently(3000)} udp4 reuseaddr bind 0.0.0.0 9005 print ready answer udp4 reuseaddr bind 0.0.0.0 9005 connectpeer send hello recv send bye`;
   const listener = lab.start(web, server, verbs);
   await listener.line("ready");
-  const client = `timeout 1000 udp4 bind 0.0.0.0 5005 sendto ${web.ipv4} 9005 x recv recv sendto ${web.ipv4} 9005 y recv`;
+  const client = `timeout ${patiently(1000)} udp4 bind 0.0.0.0 5005 sendto ${web.ipv4} 9005 x recv recv sendto ${web.ipv4} 9005 y recv`;
   const { code, stdout } = await lab.run(outside, visitor, client);
   assert.deepEqual([code, stdout.trim().split("\n")], [0, ["x", "hello", "bye"]]);
   assert.equal((await listener.finish()).code, 0);
@@ -182,13 +185,13 @@ test("§4 TCP: a long DNS answer on a connection that began with a cookie", asyn
   const listener = lab.start(
     web,
     lab.path("bin", "names"),
-    `timeout 3000 tcp4 bind 0.0.0.0 53 listen accept recv sendhex ${reply} recvsize 1 sendhex ${reply} recv`,
+    `timeout ${patiently(3000)} tcp4 bind 0.0.0.0 53 listen accept recv sendhex ${reply} recvsize 1 sendhex ${reply} recv`,
   );
   await listener.line("listening");
   const { code } = await lab.run(
     outside,
     visitor,
-    `timeout 1500 tcp4 connect ${web.ipv4} 53 sendhex ${asked} recvsize ${bytes.length} sendhex ${asked} recvsize ${bytes.length}`,
+    `timeout ${patiently(1500)} tcp4 connect ${web.ipv4} 53 sendhex ${asked} recvsize ${bytes.length} sendhex ${asked} recvsize ${bytes.length}`,
   );
   assert.equal(code, 0);
   await listener.kill();

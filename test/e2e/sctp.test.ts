@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
@@ -45,7 +46,7 @@ for (const [family, server] of [
     leaves(lab, stranger, async (text) => {
       port++;
       const listening = `sctp${family} bind ${server} ${port} listen accept recv recv`;
-      const serving = lab.start(outside, stranger, `timeout 3000 ${listening}`);
+      const serving = lab.start(outside, stranger, `timeout ${patiently(3000)} ${listening}`);
       await serving.line("listening");
       await lab.run(place, program, `timeout 1000 ${verbs(text)}`);
       await serving.kill();

@@ -8,6 +8,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Lab } from "../e2e/harness/lab.ts";
+import { patiently } from "../e2e/harness/patience.ts";
 import { entry, ingress, type ProfileParts, profile } from "../e2e/harness/profiles.ts";
 import { runIn, type WorkloadPlace } from "../e2e/harness/topology.ts";
 
@@ -62,7 +63,7 @@ vrrp_instance virtual {
 }
 
 const visit = async (address: string) =>
-  (await lab.run(outside, visitor, `timeout 1000 tcp4 connect ${address} 8080 send x recv`)).code;
+  (await lab.run(outside, visitor, `timeout ${patiently(1000)} tcp4 connect ${address} 8080 send x recv`)).code;
 const remembered = (place: WorkloadPlace, address: string) =>
   runIn(node.name, "ip", "neigh", "show", address, "dev", place.hostInterface);
 

@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Lab } from "../e2e/harness/lab.ts";
+import { patiently } from "../e2e/harness/patience.ts";
 import { egress, ingress, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
 
@@ -62,7 +63,7 @@ test("a pod stays reachable over IPv6 after its membership would have run out, o
   await sleep(2 * MEMBERSHIP_MS);
   const visit = async (address: string) => {
     ip("neigh", "flush", "all");
-    return (await lab.run(node, visitor, `timeout 1000 udp6 sendto ${address} ${PORT} x recv`)).code;
+    return (await lab.run(node, visitor, `timeout ${patiently(1000)} udp6 sendto ${address} ${PORT} x recv`)).code;
   };
   assert.notEqual(await visit(MUTE_ADDRESS), 0, "the bridge does not snoop");
   assert.equal(await visit(pod.ipv6), 0, groups());

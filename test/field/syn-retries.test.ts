@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Lab } from "../e2e/harness/lab.ts";
+import { patiently } from "../e2e/harness/patience.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
@@ -20,7 +21,7 @@ function rules(path: string, port: number) {
 
 test("a SYN that was dropped passes at its next try under rules that allow it", async () => {
   const mark = lab.agent.events.mark();
-  const client = lab.start(app, good, `timeout 5000 tcp4 connect ${SERVER} 7000 send x recv`);
+  const client = lab.start(app, good, `timeout ${patiently(5000)} tcp4 connect ${SERVER} 7000 send x recv`);
   await lab.violation({ reason: "Port", path: good, proto: "tcp" }, mark);
   await lab.agent.apply(rules(good, 7000));
   assert.equal((await client.finish()).code, 0);
