@@ -4,7 +4,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { removeLeftovers } from "../e2e/harness/leftovers.ts";
 import { type GuestRun, readRun } from "./guest.ts";
-import type { PlannedFile } from "./plan.ts";
+import type { PlannedFile, SuitePlan } from "./plan.ts";
 import { runToEnd } from "./process.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -30,7 +30,7 @@ export async function runHere({ plan, folder, timeout }: HereOptions): Promise<G
   const console = join(folder, "console.log");
   const resultFile = join(folder, "results.jsonl");
   const planFile = join(folder, "plan.json");
-  writeFileSync(planFile, JSON.stringify({ files: plan }));
+  writeFileSync(planFile, JSON.stringify({ files: plan, repeatFailed: false } satisfies SuitePlan));
   writeFileSync(resultFile, "");
   const start = performance.now();
   try {

@@ -8,13 +8,24 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { CLAUSES } from "./clauses.ts";
 import { unpackElf } from "./compression.ts";
 import { markdownTables, writeTables } from "./docs.ts";
+import { failedOf } from "./guest/repetition.ts";
 import { testResults } from "./guest/test-results.ts";
 import { selectLines } from "./kernel-lines.ts";
 import { collectModules } from "./modules.ts";
 import { plannedTests } from "./plan.ts";
 import { runToEnd } from "./process.ts";
 import { progressOf } from "./progress.ts";
-import { clauseTable, failures, isGreen, type KernelRun, programTable, skips, testTable, timeTable } from "./report.ts";
+import {
+  clauseTable,
+  failures,
+  isGreen,
+  type KernelRun,
+  programTable,
+  skips,
+  testTable,
+  timeTable,
+  unsteadyTests,
+} from "./report.ts";
 import { type GuestResult, parseResults, type TestResult } from "./results.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-matrix-"));
@@ -242,4 +253,28 @@ test("the whole suite has what the core suite has, and the reports from the fiel
   const all = new Set(plannedTests(ROOT, "all").map(({ file }) => file));
   for (const { file } of plannedTests(ROOT, "core")) assert.ok(all.has(file), file);
   assert.ok(all.has("test/field/resolvers.test.ts"));
+});
+
+function outcomeOf(name: string, outcome: TestResult["outcome"]): TestResult {
+  return { kind: "test", file: "a.ts", name, outcome, milliseconds: 1 };
+}
+
+test("a test that fails in one of two runs is unsteady, in both it has failed; a few unsteady ones are passed over", () => {
+  const first = [outcomeOf("x", "failed"), outcomeOf("y", "failed"), outcomeOf("z", "passed")];
+  const second = [outcomeOf("x", "failed"), outcomeOf("y", "passed"), outcomeOf("z", "failed")];
+  assert.deepEqual(
+    failedOf(first, second).map(({ name, outcome }) => [name, outcome]),
+    [
+      ["x", "failed"],
+      ["y", "unsteady"],
+      ["z", "unsteady"],
+    ],
+  );
+  assert.deepEqual(failedOf(first, null), first.slice(0, 2), "not run again");
+  assert.deepEqual(failedOf(first, []), first.slice(0, 2), "the second run came to nothing");
+  const end: GuestResult = { kind: "end", status: 0 };
+  const unsteady = ["x", "y", "z"].map((name) => outcomeOf(name, "unsteady"));
+  assert.ok(isGreen(runOf("6.1", [...unsteady.slice(0, 2), end])));
+  assert.ok(!isGreen(runOf("6.1", [...unsteady, end])));
+  assert.equal(unsteadyTests([runOf("6.1", unsteady)]).length, 3);
 });

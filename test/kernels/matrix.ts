@@ -29,6 +29,7 @@ import {
   skips,
   testTable,
   timeTable,
+  unsteadyTests,
 } from "./report.ts";
 import { buildRootImage } from "./root-image.ts";
 
@@ -113,6 +114,7 @@ function report(runs: readonly KernelRun[]): void {
   writeFileSync(join(OUTPUT, "tables.txt"), text);
   say(`\n${text}`);
   for (const line of skips(runs)) say(`kernels: skipped: ${line}`);
+  for (const line of unsteadyTests(runs)) say(`kernels: unsteady, failed in one of two runs: ${line}`);
   for (const line of failures(runs)) say(`kernels: FAILED: ${line}`);
   const tests = runs.flatMap(({ run }) => run.results.filter(({ kind }) => kind === "test")).length;
   const green = runs.filter(isGreen).length;

@@ -9,6 +9,13 @@ export interface PlannedFile {
   only?: readonly string[];
 }
 
+/** What a guest is given. */
+export interface SuitePlan {
+  files: readonly PlannedFile[];
+  /** Whether a file of which a test fails is run once more (guest/repetition.ts). */
+  repeatFailed: boolean;
+}
+
 /** BPF programs, what talks to the kernel, everything end to end, reports from the field, and containers; not what is the same on any kernel. */
 const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/{e2e,field,containers}/*.test.ts"];
 /**

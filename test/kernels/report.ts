@@ -14,7 +14,14 @@ export interface KernelRun {
 }
 
 const NOTHING = "-";
-const WORDS: Record<TestResult["outcome"], string> = { passed: "ok", failed: "FAILED", skipped: "skipped" };
+const WORDS: Record<TestResult["outcome"], string> = {
+  passed: "ok",
+  failed: "FAILED",
+  unsteady: "unsteady",
+  skipped: "skipped",
+};
+/** Of one kernel. More than so many in a run are no accident. */
+const UNSTEADY_MAX = 2;
 
 /** Rows in the order in which they are first met, columns by kernel. */
 function crossTable<R>(
@@ -98,16 +105,29 @@ export function hookTable(runs: readonly KernelRun[]): string {
 export function failures(runs: readonly KernelRun[]): string[] {
   return runs.flatMap((whole) => {
     const { line, run, complete } = whole;
-    const told = run.results.flatMap((result) => {
+    const reported = run.results.flatMap((result) => {
       if (result.kind === "trouble") return [result.message];
       if (result.kind !== "test" || result.outcome !== "failed") return [];
       return [`${result.file}: ${result.name}: ${result.message ?? "failed"}`];
     });
     const unseen = complete ? CLAUSES.filter((clause) => clauseOutcome(run, clause) === null) : [];
     const missing = unseen.map(({ clause, file, test }) => `${clause}: ${file} has no result for "${test}"`);
+    const unsteady = run.results.filter((result) => result.kind === "test" && result.outcome === "unsteady").length;
+    const many =
+      unsteady > UNSTEADY_MAX ? [`${unsteady} tests are unsteady; ${UNSTEADY_MAX} at most are passed over`] : [];
     const end = run.ended ? [] : [`the suite did not come to its end; its console: ${run.console}`];
-    return [...told, ...missing, ...end].map((text) => `${line}: ${text}`);
+    return [...reported, ...missing, ...many, ...end].map((text) => `${line}: ${text}`);
   });
+}
+
+/** What failed in one of two runs, with its words. */
+export function unsteadyTests(runs: readonly KernelRun[]): string[] {
+  return runs.flatMap(({ line, run }) =>
+    run.results
+      .filter(isKind("test"))
+      .filter(({ outcome }) => outcome === "unsteady")
+      .map(({ file, name, message }) => `${line}: ${file}: ${name}: ${message ?? "failed once"}`),
+  );
 }
 
 /** What was skipped, with the reason and the kernels. */
@@ -129,7 +149,7 @@ function clauseOutcome({ results }: GuestRun, { file, test }: Clause): TestResul
     .filter(isKind("test"))
     .filter((result) => result.file === `test/e2e/${file}.test.ts` && result.name.startsWith(test))
     .map(({ outcome }) => outcome);
-  return (["failed", "skipped", "passed"] as const).find((outcome) => outcomes.includes(outcome)) ?? null;
+  return (["failed", "unsteady", "skipped", "passed"] as const).find((outcome) => outcomes.includes(outcome)) ?? null;
 }
 
 /** Clause by kernel. */

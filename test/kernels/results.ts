@@ -34,9 +34,10 @@ export interface TestResult {
   file: string;
   /** With the names of the suites around it. */
   name: string;
-  outcome: "passed" | "failed" | "skipped";
+  /** Unsteady: it failed in one of two runs. */
+  outcome: "passed" | "failed" | "unsteady" | "skipped";
   milliseconds: number;
-  /** Of a failure, or why it was skipped. */
+  /** Of the failure, or why it was skipped. */
   message?: string;
 }
 

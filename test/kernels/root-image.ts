@@ -18,7 +18,7 @@ import {
 import { dirname, join } from "node:path";
 import { run } from "./commands.ts";
 import { MatrixError } from "./errors.ts";
-import type { PlannedFile } from "./plan.ts";
+import type { PlannedFile, SuitePlan } from "./plan.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** Where the project is in a guest. */
@@ -177,5 +177,8 @@ function addGuestFiles(stage: string, plan: readonly PlannedFile[]): void {
     copyFileSync(join(import.meta.dirname, "guest", name), join(stage, "guest", name));
     chmodSync(join(stage, "guest", name), 0o755);
   }
-  writeFileSync(join(stage, "guest/plan.json"), JSON.stringify({ files: plan }));
+  writeFileSync(
+    join(stage, "guest/plan.json"),
+    JSON.stringify({ files: plan, repeatFailed: true } satisfies SuitePlan),
+  );
 }

@@ -9,9 +9,10 @@ import { run } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
 import { probeFeatures } from "../../../src/node-agent/kernel/features/probes.ts";
 import { VERIFIED_MAX } from "../../rig/verified-instructions.ts";
-import type { PlannedFile } from "../plan.ts";
-import type { GuestResult } from "../results.ts";
+import type { PlannedFile, SuitePlan } from "../plan.ts";
+import type { GuestResult, TestResult } from "../results.ts";
 import { tryHooks, tryPrograms } from "./programs.ts";
+import { failedOf } from "./repetition.ts";
 import { testResults } from "./test-results.ts";
 
 const PLAN = process.env.KERNELS_PLAN ?? "/guest/plan.json";
@@ -19,6 +20,7 @@ const RESULTS = openSync(process.env.KERNELS_RESULTS ?? "/dev/ttyS1", "w");
 /** A test that takes longer hangs, even in a guest, which is some ten times slower than the machine that it runs on. */
 const TEST_TIMEOUT = 300_000;
 const HYBRID = process.argv[2] === "hybrid";
+const { files, repeatFailed } = JSON.parse(readFileSync(PLAN, "utf8")) as SuitePlan;
 
 function tell(result: GuestResult): void {
   const bytes = Buffer.from(`${JSON.stringify(result)}\n`);
@@ -46,19 +48,34 @@ function patternOf(start: string): RegExp {
   return new RegExp(`^${start.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`);
 }
 
-async function runFile({ file, only }: PlannedFile): Promise<void> {
+function show(result: TestResult): void {
+  console.log(`guest: ${result.outcome}: ${result.file}: ${result.name}${result.message ? `: ${result.message}` : ""}`);
+  tell(result);
+}
+
+/** Runs the file, shows the results of tests that did not fail, and returns all. */
+async function runOnce({ file, only }: PlannedFile): Promise<TestResult[]> {
   const label = HYBRID ? `${file} (cgroup v1 beside v2)` : file;
   const selection = only === undefined ? {} : { testNamePatterns: only.map(patternOf) };
   const events = run({ files: [`${process.cwd()}/${file}`], concurrency: 1, timeout: TEST_TIMEOUT, ...selection });
-  let results = 0;
-  for await (const result of testResults(events)) {
-    results++;
-    if (result.outcome === "failed") process.exitCode = 1;
-    const name = result.name === result.file ? "(the file)" : result.name;
-    console.log(`guest: ${result.outcome}: ${label}: ${name}${result.message ? `: ${result.message}` : ""}`);
-    tell({ ...result, file: label, name });
+  const results: TestResult[] = [];
+  for await (const one of testResults(events)) {
+    const result = { ...one, file: label, name: one.name === one.file ? "(the file)" : one.name };
+    results.push(result);
+    if (result.outcome !== "failed") show(result);
   }
-  if (results === 0) fail(`${label} has no test that was to be run`);
+  if (results.length === 0) fail(`${label} has no test that was to be run`);
+  return results;
+}
+
+async function runFile(planned: PlannedFile): Promise<void> {
+  const first = await runOnce(planned);
+  const failed = first.some(({ outcome }) => outcome === "failed");
+  const second = failed && repeatFailed ? await runOnce(planned) : null;
+  for (const result of failedOf(first, second)) {
+    show(result);
+    if (result.outcome === "failed") process.exitCode = 1;
+  }
 }
 
 if (!HYBRID) {
@@ -79,7 +96,6 @@ if (!HYBRID) {
   });
 }
 
-const { files } = JSON.parse(readFileSync(PLAN, "utf8")) as { files: PlannedFile[] };
 for (const planned of files) {
   if (HYBRID && !planned.file.startsWith("test/containers/")) continue;
   await part(relative(".", planned.file), () => runFile(planned));
