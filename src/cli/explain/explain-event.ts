@@ -1,5 +1,6 @@
 /** `portcullis explain --event`: an event of the agent's, read as the question whether its profiles allow that. */
 import { readFileSync } from "node:fs";
+import { StringDecoder } from "node:string_decoder";
 import { causeText, fileFault, UsageError } from "../../api/errors.ts";
 import type { AgentEvent, VerdictEvent } from "../../flow/record.ts";
 import { checkEvent } from "../../flow/schema.ts";
@@ -8,20 +9,19 @@ import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../../policy/table/ports.ts";
 import type { Subject } from "../../policy/table/subject.ts";
+import { standardInput } from "../input/standard-input.ts";
 
 const STANDARD_INPUT = "-";
 const APPLICATIONS = ["dns", "http", "tls"] as const;
 
 /**
- * The first verdict of a file of events, one a line.
+ * The first verdict of a file of events, one a line. What comes behind it is not waited for: `observe` goes on without end.
  * @param path `-`: standard input
  * @throws UsageError where it cannot be read, a line is no event, or none is a verdict
  */
 export function readVerdictEvent(path: string): VerdictEvent {
-  const lines = readText(path)
-    .split("\n")
-    .filter((line) => line.trim() !== "");
-  for (const line of lines) {
+  for (const line of linesOf(path)) {
+    if (line.trim() === "") continue;
     const event = parseEvent(line, path);
     if (isVerdictEvent(event)) return event;
   }
@@ -34,12 +34,19 @@ export function questionOfEvent(event: VerdictEvent): Question {
   return { workload: { namespace, labels }, process: subjectOf(event), traffic: trafficOf(event) };
 }
 
-function readText(path: string): string {
+function* linesOf(path: string): Generator<string> {
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
   try {
-    return readFileSync(path === STANDARD_INPUT ? 0 : path, "utf8");
+    for (const chunk of path === STANDARD_INPUT ? standardInput() : [readFileSync(path)]) {
+      const lines = (rest + decoder.write(chunk)).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
   } catch (cause) {
     throw new UsageError(`--event: cannot read ${path}: ${fileFault(cause)}`, { cause });
   }
+  yield rest + decoder.end();
 }
 
 function parseEvent(line: string, path: string): AgentEvent {

@@ -174,6 +174,31 @@ test("an event about ingress, a DNS question, and one of a packet of no process"
   assert.match(runOnEvent({ ...EVENT, process: null }).stdout, /docs\/reasons\.md says what to do about Unattributed/);
 });
 
+test("what the kernel refuses whatever the rules allow is no yes, and the note leads to its reason", () => {
+  const toListed = { ...EVENT, dst: { ip: "10.0.0.7", port: 443 } };
+  for (const reason of ["Fragment", "Pending", "Capacity", "IpSpoofing"]) {
+    const { status, stdout, stderr } = runOnEvent({ ...toListed, reason });
+    assert.match(stdout, /^Allowed by default\/web/m);
+    assert.equal(status, 1, reason);
+    assert.match(stderr, new RegExp(`the event's reason is ${reason} \\(.*docs/reasons\\.md says what to do`));
+  }
+  const mended = runOnEvent({ ...toListed, reason: "Peer" });
+  assert.equal(mended.status, 1);
+  assert.match(mended.stderr, /the event's reason is Peer, and these profiles allow it: others were enforced then/);
+  assert.equal(runOnEvent({ ...toListed, verdict: "allowed", reason: "Allowed" }).status, 0);
+});
+
+test("names with search domains: which listed name is meant, and which one to list", () => {
+  const app = ["--process", "/bin/app", "--search-domain", "web.svc.local"];
+  const meant = run([...app, "--dns", "www.example.com.web.svc.local"]);
+  assert.equal(meant.status, 0);
+  assert.match(meant.stdout, /fqdns: \*\.example\.com, with a search domain/);
+  const other = run([...app, "--dns", "www.example.org.web.svc.local"]);
+  assert.equal(other.status, 1);
+  assert.match(other.stdout, /FAIL +DNS +\S+ +fqdns: \*\.example\.com$/m);
+  assert.match(other.stderr, /if the program asked for www\.example\.org, list that name/);
+});
+
 test("a file without an event in it is wrong usage, with words", () => {
   const refused: [object, RegExp][] = [
     [{ ...EVENT, reason: "Because" }, /reason: must be equal to one of/],

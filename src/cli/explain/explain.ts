@@ -5,15 +5,16 @@ import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { printableLines } from "../../api/printable.ts";
 import { isValidSet, readProfileSet, validProfiles } from "../../api/profile-set.ts";
+import { REASON_WORDS } from "../../api/reasons.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import type { VerdictEvent } from "../../flow/record.ts";
 import { type Explanation, explain, type Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
-import { type Remedy, remedyOf } from "../../policy/explain/remedy.ts";
+import { type Remedy, RULE_REASONS, remedyOf } from "../../policy/explain/remedy.ts";
 import { formatIp, parseIp } from "../../policy/table/addresses.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
-import { readManifestTexts } from "../manifest-files.ts";
+import { readManifestTexts } from "../input/manifest-files.ts";
 import { questionOfEvent, readVerdictEvent } from "./explain-event.ts";
 import { remotePeer } from "./explain-peers.ts";
 import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
@@ -36,7 +37,7 @@ Examples:
 
 ${exitStatusHelp({
   0: "a rule allows it; or the meaning of a code was printed",
-  1: "no rule allows it, whatever the profiles' actions; or no profile selects the workload",
+  1: "no rule allows it, whatever the profiles' actions; no profile selects the workload; or the event's reason is another",
 })}`;
 
 /** Appends an option's value to those before it. */
@@ -79,14 +80,30 @@ function answerCode(code: string): void {
 export function answerEvent(profiles: SecurityProfile[], event: VerdictEvent, options: ExplainOptions): void {
   const question = questionOfEvent(event);
   const resolver = [...options.resolver, ...askedResolver(event)];
-  const { reason } = answer(profiles, question, { ...options, resolver });
-  if (reason !== "BinaryUnknown" || event.reason === reason || event.process === null) return;
-  process.stderr.write(
-    printableLines(
-      `note: the event's reason is ${event.reason}, so a profile listed this process when it was judged. If a listed path is a ` +
-        `symbolic link to ${event.process.path}, say so with --link LISTED=${event.process.path} (portcullis status shows links)\n`,
-    ),
-  );
+  const explanation = answer(profiles, question, { ...options, resolver });
+  if (explanation.judgedBy === "unrestricted" || explanation.reason === event.reason) return;
+  const text = otherReason(event, explanation);
+  if (text === null) return;
+  note(text);
+  process.exitCode = ExitStatus.NO;
+}
+
+/** Why the kernel has refused what the answer is about, where that is not the answer's own reason. */
+function otherReason({ reason, process }: VerdictEvent, explanation: Explanation): string | null {
+  if (explanation.reason === "BinaryUnknown" && process !== null) {
+    return (
+      `the event's reason is ${reason}, so a profile listed this process when it was judged. If a listed path is a ` +
+      `symbolic link to ${process.path}, say so with --link LISTED=${process.path} (portcullis status shows links)`
+    );
+  }
+  if (!explanation.allowed) return null;
+  return RULE_REASONS.has(reason)
+    ? `the event's reason is ${reason}, and these profiles allow it: others were enforced then, or the address was not one of a listed name's (docs/reasons.md)`
+    : `the event's reason is ${reason} (${REASON_WORDS[reason]}), whatever the rules allow; docs/reasons.md says what to do about it`;
+}
+
+function note(text: string): void {
+  process.stderr.write(printableLines(`note: ${text}\n`));
 }
 
 /** What a process does: options of every command that explains. */
@@ -141,7 +158,16 @@ export function answer(profiles: SecurityProfile[], question: Question, options:
   );
   const isRestricted = explanation.judgedBy !== "unrestricted";
   process.exitCode = isRestricted && explanation.allowed ? ExitStatus.GOOD : ExitStatus.NO;
+  if (explanation.reason === "DnsName") noteSearch(question.traffic.question ?? "", options.searchDomain);
   return explanation;
+}
+
+/** A name that the resolver has completed is not the one to list, unless it was meant. */
+function noteSearch(name: string, searchDomains: readonly string[]): void {
+  const domain = searchDomains.find((candidate) => name.endsWith(`.${candidate}`));
+  if (domain === undefined) return;
+  const start = name.slice(0, -domain.length - 1);
+  note(`${name} ends in the search domain ${domain}: if the program asked for ${start}, list that name instead`);
 }
 
 /** What a refused question was sent to, where the kernel had nothing against that: it is what the profile calls a resolver. */

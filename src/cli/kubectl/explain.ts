@@ -5,6 +5,7 @@ import { UsageError } from "../../api/errors.ts";
 import { printable } from "../../api/printable.ts";
 import { readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
+import { searchDomainsOf } from "../../operator/cluster/pod-record.ts";
 import { CLUSTER_DNS } from "../../policy/table/peers.ts";
 import { exitStatusHelp } from "../exit-status.ts";
 import { addQuestionOptions, answer, answerEvent } from "../explain/explain.ts";
@@ -45,15 +46,32 @@ export function explainPodCommand(): Command {
 
 function explainEvent(kubectl: Kubectl, file: string, options: ExplainOptions & ClusterAccess): void {
   const event = readVerdictEvent(file);
-  answerEvent(profilesOf(kubectl, event.workload.namespace), event, withResolver(kubectl, options));
+  const { namespace, name } = event.workload;
+  const complete = withSearchList(withResolver(kubectl, options), { metadata: { namespace, name } });
+  answerEvent(profilesOf(kubectl, namespace), event, complete);
 }
 
 function explainPod(kubectl: Kubectl, name: string, options: ExplainOptions & ClusterAccess): void {
-  const { metadata } = kubectl.object("pod", name, ...namespaceArguments(options));
+  const pod = kubectl.object("pod", name, ...namespaceArguments(options));
+  const { metadata } = pod;
   const namespace = metadata.namespace ?? "default";
   const label = Object.entries(metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const complete = { ...withResolver(kubectl, options), namespace, label };
+  const complete = { ...withSearchList(withResolver(kubectl, options), pod), namespace, label };
   answer(profilesOf(kubectl, namespace), parseQuestion(complete), complete);
+}
+
+/** Of a cluster that does not say otherwise. */
+const CLUSTER_DOMAIN = "cluster.local";
+/** What the API server sets where a pod does not say; an event's pod may be gone. */
+const CLUSTER_FIRST = "ClusterFirst";
+
+/** With the search list that most pods have, unless one is given: that of the cluster's DNS. What nodes add is not known here. */
+function withSearchList<Options extends ExplainOptions>(options: Options, { metadata, spec }: KubeObject): Options {
+  const { dnsPolicy = CLUSTER_FIRST } = spec ?? {};
+  if (options.searchDomain.length > 0 || dnsPolicy !== CLUSTER_FIRST) return options;
+  const dns = { cluster: true, node: false, searches: [] };
+  const searchDomain = searchDomainsOf({ namespace: metadata.namespace ?? "default", dns }, CLUSTER_DOMAIN, []);
+  return { ...options, searchDomain };
 }
 
 /** With the addresses that the peer `resolver` means in the cluster, unless some are given. */

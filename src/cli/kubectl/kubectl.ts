@@ -35,7 +35,7 @@ export interface KubeObject {
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
   };
-  spec?: { nodeName?: string; holderIdentity?: string; renewTime?: string };
+  spec?: { nodeName?: string; dnsPolicy?: string; holderIdentity?: string; renewTime?: string };
   status?: { observedGeneration?: number; conditions?: Condition[]; phase?: string };
 }
 

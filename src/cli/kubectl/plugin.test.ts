@@ -96,6 +96,7 @@ function plugin(args: string[], answers: Answers = {}, input = "", environment: 
   return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env, input });
 }
 
+const NAMED = { egress: { fqdns: ["www.example.com"], l4: { protocols: ["udp"] } } };
 const QUESTION = ["--process", "/bin/shop", "--to", "10.1.2.3:80/tcp"];
 
 test("explain asks the cluster's profiles about a pod", () => {
@@ -141,6 +142,15 @@ test("explain: an event names its workload itself", () => {
   assert.equal(status, 1, stderr);
   assert.match(stdout, /To allow it, add this to spec of the profile web\/shop:/);
   assert.match(plugin(["explain"]).stderr, /which pod\?/);
+});
+
+test("explain: a name that the pod's resolver has completed with the cluster's search list", () => {
+  const named = { ...profile, spec: { ...profile.spec, processes: [{ path: "/bin/shop", network: NAMED }] } };
+  const question = ["--process", "/bin/shop", "--dns", "www.example.com.web.svc.cluster.local"];
+  const { status, stdout } = plugin(["explain", "web-0", "-n", "web", ...question], { profiles: [named] });
+  assert.equal(status, 0, stdout);
+  const elsewhere = ["--search-domain", "corp.example"];
+  assert.equal(plugin(["explain", "web-0", ...question, ...elsewhere], { profiles: [named] }).status, 1);
 });
 
 test("explain: a question that is none is wrong usage", () => {

@@ -6,7 +6,7 @@ import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
 import { fieldText } from "../../api/fields.ts";
 import { isValidSet, readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
-import { readManifestTexts } from "../manifest-files.ts";
+import { readManifestTexts } from "../input/manifest-files.ts";
 import { checkFormat, type Fault } from "./check-format.ts";
 import { type PolicyTest, TEST_KIND } from "./format.ts";
 import { type Asked, questionsOf } from "./questions.ts";

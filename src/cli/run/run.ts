@@ -34,7 +34,7 @@ import {
 } from "../agent/node-options.ts";
 import { errorLine } from "../error-line.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
-import { manifestPaths } from "../manifest-files.ts";
+import { manifestPaths } from "../input/manifest-files.ts";
 import { requireRoot } from "../node-access.ts";
 import { setReportText } from "../validate/validate-report.ts";
 import { Conversations } from "./conversations.ts";

@@ -6,7 +6,7 @@ import { fileFault, PortcullisError, UsageError } from "../../api/errors.ts";
 import type { FieldError } from "../../api/fields.ts";
 import { printable } from "../../api/printable.ts";
 import { fold } from "../../terminal/fit.ts";
-import { readManifestTexts } from "../manifest-files.ts";
+import { readManifestTexts } from "../input/manifest-files.ts";
 
 export interface FixedFile {
   source: string;

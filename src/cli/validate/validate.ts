@@ -13,8 +13,8 @@ import {
 } from "../../api/profile-set.ts";
 import { selectProfiles } from "../../policy/table/selection.ts";
 import { lineWidth } from "../../terminal/width.ts";
-import { exitStatusHelp } from "../exit-status.ts";
-import { readManifestTexts } from "../manifest-files.ts";
+import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
+import { readManifestTexts } from "../input/manifest-files.ts";
 import { type FixedFile, fixedText, fixPaths } from "./fix.ts";
 import { setReportText, type UnreadPath, type ValidateOutcome } from "./validate-report.ts";
 
@@ -60,9 +60,15 @@ export function validateCommand(): Command {
           ? outcomeJson(outcome, fix ? fixed : null)
           : `${fixedText(fixed, lineWidth(process.stdout))}${setReportText(outcome, lineWidth(process.stdout))}`,
       );
-      const warned = outcome.set.reports.some(({ warnings }) => warnings.length > 0);
-      if (!outcome.valid || (options.strict && warned)) process.exitCode = 1;
+      process.exitCode = statusOf(outcome, options);
     });
+}
+
+/** What cannot be read is wrong usage, as with other commands: status 1 is an answer. */
+function statusOf({ valid, set, unread }: ValidateOutcome, { strict }: ValidateOptions): number {
+  if (unread.length > 0) return ExitStatus.USAGE;
+  const warned = set.reports.some(({ warnings }) => warnings.length > 0);
+  return !valid || (strict && warned) ? ExitStatus.NO : ExitStatus.GOOD;
 }
 
 /** Validates everything that the paths stand for, as one set. */

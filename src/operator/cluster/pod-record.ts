@@ -120,7 +120,11 @@ function dnsOf({ dnsPolicy, dnsConfig }: NonNullable<PodObject["spec"]>, hostNet
 }
 
 /** The search list of a pod's resolv.conf, as the kubelet makes it. */
-export function searchDomainsOf(pod: PodRecord, clusterDomain: string, nodeDomains: readonly string[]): string[] {
+export function searchDomainsOf(
+  pod: Pick<PodRecord, "namespace" | "dns">,
+  clusterDomain: string,
+  nodeDomains: readonly string[],
+): string[] {
   const { cluster, node, searches } = pod.dns;
   const clusterDomains = cluster
     ? [`${pod.namespace}.svc.${clusterDomain}`, `svc.${clusterDomain}`, clusterDomain]

@@ -3,7 +3,7 @@ import type { Direction } from "../../api/reasons.ts";
 import type { Application } from "../reference/applications.ts";
 import { type Address, familyAddress, familyOf, formatIp } from "../table/addresses.ts";
 import type { Block, PortRange } from "../table/blocks.ts";
-import { matchesPattern } from "../table/names.ts";
+import { expandPattern, matchesPattern } from "../table/names.ts";
 import { PORT_MAX, PROTOCOL_NUMBERS, protocolName } from "../table/ports.ts";
 import { contains, type Family, formatAddress, type Prefix } from "../table/prefixes.ts";
 
@@ -36,7 +36,11 @@ export interface LayerReport {
 }
 
 /** All layers that the traffic is asked by, each by itself, whatever the others say. */
-export function explainLayers(block: Block, traffic: Traffic, modified: boolean): LayerReport[] {
+export function explainLayers(
+  block: Block,
+  traffic: Traffic,
+  { modified, searchDomains }: { modified: boolean; searchDomains: string[] },
+): LayerReport[] {
   const layers: LayerReport[] = modified ? [explainBinary(block)] : [];
   if (traffic.peer !== null) {
     layers.push(explainFamily(block, familyOf(traffic.peer.remote)));
@@ -45,7 +49,7 @@ export function explainLayers(block: Block, traffic: Traffic, modified: boolean)
   }
   const application = explainApplication(block, traffic);
   if (application !== null) layers.push(application);
-  if (traffic.question !== null) layers.push(explainQuestion(block, traffic.question));
+  if (traffic.question !== null) layers.push(explainQuestion(block, traffic.question, searchDomains));
   return layers;
 }
 
@@ -110,12 +114,16 @@ function explainApplication(block: Block, traffic: Traffic): LayerReport | null 
   return { layer: "application", passed, asked, field: "l7.protocols", value };
 }
 
-function explainQuestion(block: Block, name: string): LayerReport {
+function explainQuestion({ ask, sources }: Block, name: string, searchDomains: string[]): LayerReport {
   const layer = "dns-name";
-  if (block.ask === null) return { layer, passed: true, asked: name, field: "l7.dns", value: "any name" };
-  const pattern = block.ask.find((item) => matchesPattern(item, name));
-  const value = pattern ?? listing(block.ask);
-  return { layer, passed: pattern !== undefined, asked: name, field: block.sources.ask, value };
+  if (ask === null) return { layer, passed: true, asked: name, field: "l7.dns", value: "any name" };
+  const passed = ask.some((pattern) => matchesPattern(pattern, name));
+  const listed = sources.names.find((pattern) => matchesPattern(pattern, name));
+  const searched = sources.names.find((pattern) =>
+    expandPattern(pattern, searchDomains).some((expanded) => matchesPattern(expanded, name)),
+  );
+  const value = listed ?? (searched === undefined ? listing(sources.names) : `${searched}, with a search domain`);
+  return { layer, passed, asked: name, field: sources.ask, value };
 }
 
 /** Applications are looked for in TCP and UDP only. */

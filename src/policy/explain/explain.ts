@@ -73,11 +73,13 @@ export function explain(profiles: SecurityProfile[], question: Question, options
   const reason = judgeTraffic(table, rights, traffic);
   const binary = rights.binaryId === 0 ? null : (table.binaries[rights.binaryId - 1] ?? null);
   const blocks = blocksOf(selected, binary, traffic.direction, options);
+  const modified = binary !== null && (process?.modified ?? false);
+  const circumstances = { modified, searchDomains: options.searchDomains };
   return {
     profiles: reports,
     judgedBy: binary ? "process" : table.default ? "default" : "nobody",
     because: explainJudge(table, rights, listedLinks(selected, binary, options)),
-    blocks: blocks.map((block) => reportOf(block, traffic, binary !== null && (process?.modified ?? false))),
+    blocks: blocks.map((block) => reportOf(block, traffic, circumstances)),
     allowed: reason === "Allowed",
     reason,
     provided: reason === "Allowed" ? applicationsNeeded(rights, traffic) : [],
@@ -160,8 +162,8 @@ function explainJudge(table: RuleTable, rights: Rights, links: readonly string[]
   return `no profile lists ${path}${hint}: ${fallback}`;
 }
 
-function reportOf(block: Block, traffic: Traffic, modified: boolean): BlockReport {
-  const layers = explainLayers(block, traffic, modified);
+function reportOf(block: Block, traffic: Traffic, circumstances: Parameters<typeof explainLayers>[2]): BlockReport {
+  const layers = explainLayers(block, traffic, circumstances);
   return { ...block.origin, allows: layers.every((layer) => layer.passed), layers };
 }
 

@@ -30,7 +30,7 @@ export interface Remedy {
 }
 
 /** Violations of rules. The others are faults of the packet or of the node, which no rule allows. */
-const RULE_REASONS: ReadonlySet<Reason> = new Set([
+export const RULE_REASONS: ReadonlySet<Reason> = new Set([
   "Ethertype",
   "Peer",
   "Port",

@@ -46,8 +46,8 @@ export interface Block {
   connect: string[];
   /** `binary: Any`: a changed binary has these rights too. */
   anyBinary: boolean;
-  /** Fields that the implicit parts come from, below the block's own: for explanations. */
-  sources: { families: string; ask: string };
+  /** For explanations: the fields that the implicit parts come from, below the block's own, and the names of `ask` as they are listed. */
+  sources: { families: string; ask: string; names: readonly string[] };
 }
 
 /** Where a block stands and what its entry says beside the rules. */
@@ -88,6 +88,7 @@ export function blockOf(network: Network | undefined, direction: Direction, cont
     sources: {
       families: rules.l3?.protocols === undefined ? "l3 (implied)" : "l3.protocols",
       ask: rules.l7?.dns !== undefined ? "l7.dns" : "fqdns",
+      names: rules.l7?.dns ?? fqdns,
     },
   };
 }

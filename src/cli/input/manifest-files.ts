@@ -1,13 +1,13 @@
 /** Reading manifests from files, folders and standard input, as the user names them. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { PortcullisError, UnreadableError } from "../api/errors.ts";
-import type { ManifestText } from "../api/profile-set.ts";
-import { readManifestFile } from "../node-agent/profiles/manifest-file.ts";
+import { PortcullisError, UnreadableError } from "../../api/errors.ts";
+import type { ManifestText } from "../../api/profile-set.ts";
+import { readManifestFile } from "../../node-agent/profiles/manifest-file.ts";
+import { standardInput } from "./standard-input.ts";
 
 /** Names of files in a folder that are taken for manifests; as kubectl does, a folder's folders are not looked into. */
 const MANIFEST_FILE = /\.(ya?ml|json)$/i;
-const STANDARD_INPUT = 0;
 
 /**
  * The texts that a path stands for: a file, the manifests of a folder in the order of their names, or `-`.
@@ -17,7 +17,7 @@ const STANDARD_INPUT = 0;
  */
 export function readManifestTexts(path: string): ManifestText[] {
   try {
-    if (path === "-") return [{ source: path, text: readFileSync(STANDARD_INPUT, "utf8") }];
+    if (path === "-") return [{ source: path, text: Buffer.concat([...standardInput()]).toString("utf8") }];
     return manifestPaths(path).map((source) => ({ source, text: readManifestFile(source) }));
   } catch (cause) {
     throw cause instanceof PortcullisError ? cause : new UnreadableError(path, cause);
