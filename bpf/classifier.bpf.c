@@ -10,6 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "dns/lock.h"
 #include "packet/fragment.h"
 #include "packet/ip.h"
 #include "packet/kernel_answer.h"
@@ -108,20 +109,13 @@ static __always_inline int judge_valid(struct __sk_buff *skb, struct scratch *s,
 	note_use(flow);
 	s->flow = *flow;
 	s->actor_count = 0;
-	s->stream.is_moved = 0;
-	s->stream.is_ahead_set = 0;
 	remember_masks(s);
 	reason = judge_payload(skb, s);
 	for (int i = 0; i < SUBJECTS_MAX; i++)
 		flow->subjects[i].mask = s->flow.subjects[i].mask;
 	flow->application = s->flow.application;
-	if (flow->flags & FLOW_DNS) {
-		keep_place(flow, s);
-	} else {
-		flow->flags = s->flow.flags;
-		flow->dns_next[0] = s->flow.dns_next[0]; /* of what may stand before the first payload */
-		flow->dns_next[1] = s->flow.dns_next[1];
-	}
+	flow->flags = s->flow.flags;
+	keep_streams(flow, s);
 	flow->reason = is_judged(s) ? s->flow.reason : REASON_ALLOWED;
 	if (s->packet.flags & PACKET_FIRST_FRAGMENT)
 		reason = remember_fragment(skb, reason);
@@ -184,7 +178,6 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 {
 	int flow_state = FLOW_STATE_NEW;
 
-	key_of_packet(s);
 	if (s->packet.flags & PACKET_LATER_FRAGMENT)
 		return later_fragment_verdict(skb);
 	/* Of ICMP, only echo knows replies. An error belongs to the flow that it is about. */
@@ -224,8 +217,14 @@ static __always_inline int judge_ip(struct __sk_buff *skb, struct scratch *s, st
 /* What the workload's kernel may answer by itself is remembered. */
 static __always_inline int judge_datagram(struct __sk_buff *skb, struct scratch *s, struct flow *flow)
 {
-	int action = judge_ip(skb, s, flow);
+	int action;
 
+	key_of_packet(s);
+	if (lock_stream() < 0)
+		return violation_of_nobody(skb, s, REASON_CAPACITY);
+	/* The flow may have been replaced since it was looked for. */
+	action = judge_ip(skb, s, is_stream_locked(s) ? NULL : flow);
+	unlock_stream();
 	if (action != TC_DROP && s->direction == DIRECTION_INGRESS && is_icmp_request(&s->packet))
 		remember_request(skb);
 	return action;

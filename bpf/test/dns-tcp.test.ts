@@ -467,6 +467,21 @@ describe("segments that overtake each other", () => {
   });
 });
 
+test("while another packet of the connection is judged, one waits; if that takes too long, it comes again", () => {
+  const { streamLocks } = scene.rig.maps;
+  const hold = (isHeld: number) => streamLocks.setAll([...streamLocks.keys()].map((index) => [index, { isHeld }]));
+  hold(1);
+  assert.equal(send(bad), "Capacity");
+  assert.equal(receive(reply), "Capacity");
+  assert.equal(scene.ask(NAME), "Allowed", "over UDP, each is judged by itself");
+  assert.deepEqual(scene.rig.errorCounts(), { DNS_STREAM_BUSY: 2 });
+  hold(0);
+  assert.equal(send(good, START + 1), "Allowed");
+  assert.equal(receive(reply, START + 1), "Allowed");
+  assert.equal(reaches(PEER), true);
+  assert.ok([...streamLocks.entries()].every(([, { isHeld }]) => isHeld === 0));
+});
+
 test("watched, not enforced: after what could not be read it goes on with the next segment", () => {
   connect({ ...appSpec(rules), actions: [] });
   const judge = (bytes: number[]) => {

@@ -32,6 +32,7 @@ enum abi_constant {
 	ABI_HARDWARE_ADDRESS_PREFIX = HARDWARE_ADDRESS_PREFIX,
 	ABI_LAST_LISTENERS_SHARE = LAST_LISTENERS_SHARE,
 	ABI_DNS_PARTS_SHARE = DNS_PARTS_SHARE,
+	ABI_STREAM_LOCKS = STREAM_LOCKS,
 	ABI_ICMP_REQUESTS_SHARE = ICMP_REQUESTS_SHARE,
 	ABI_EVENTS_SHARE = EVENTS_SHARE,
 	ABI_DNS_MESSAGE_MAX = DNS_MESSAGE_MAX,
@@ -110,6 +111,7 @@ struct dns_name dns_name_layout;
 struct learned_key learned_key_layout;
 struct learned_name learned_name_layout;
 struct learned learned_layout;
+struct stream_lock stream_lock_layout;
 struct counter_key counter_key_layout;
 struct counter counter_layout;
 struct event event_layout;

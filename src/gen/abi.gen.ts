@@ -30,6 +30,7 @@ export const LIMITS_SHARE = 512;
 export const HARDWARE_ADDRESS_PREFIX = 65535;
 export const LAST_LISTENERS_SHARE = 256;
 export const DNS_PARTS_SHARE = 64;
+export const STREAM_LOCKS = 4096;
 export const ICMP_REQUESTS_SHARE = 256;
 export const EVENTS_SHARE = 1000;
 export const DNS_MESSAGE_MAX = 8192;
@@ -243,24 +244,25 @@ export const ErrorKind = {
   DNS_CHAIN_LEFT: 14,
   DNS_PARTS_FULL: 15,
   DNS_SEGMENT_AHEAD: 16,
-  PROCESSES_FULL: 17,
-  PATHS_FULL: 18,
-  PATH_TOO_LONG: 19,
-  TASK_READ: 20,
-  SOCKET_STORAGE: 21,
-  SOCKET_WITHOUT_PROCESS: 22,
-  SOCKET_WITHOUT_OWNER: 23,
-  SOCKET_LOOKUP: 24,
-  GATE_FULL: 25,
-  DEVICES_FULL: 26,
-  REGISTRATIONS_FULL: 27,
-  SHARES_FULL: 28,
-  OWNER_DISAGREEMENT: 29,
-  SCRIPT_FILE: 30,
-  LISTENERS_FULL: 31,
-  ICMP_REQUESTS_FULL: 32,
-  SENT_WITHOUT_SOCKET: 33,
-  COUNT: 34,
+  DNS_STREAM_BUSY: 17,
+  PROCESSES_FULL: 18,
+  PATHS_FULL: 19,
+  PATH_TOO_LONG: 20,
+  TASK_READ: 21,
+  SOCKET_STORAGE: 22,
+  SOCKET_WITHOUT_PROCESS: 23,
+  SOCKET_WITHOUT_OWNER: 24,
+  SOCKET_LOOKUP: 25,
+  GATE_FULL: 26,
+  DEVICES_FULL: 27,
+  REGISTRATIONS_FULL: 28,
+  SHARES_FULL: 29,
+  OWNER_DISAGREEMENT: 30,
+  SCRIPT_FILE: 31,
+  LISTENERS_FULL: 32,
+  ICMP_REQUESTS_FULL: 33,
+  SENT_WITHOUT_SOCKET: 34,
+  COUNT: 35,
 } as const;
 
 /** `enum event_type` */
@@ -1557,6 +1559,25 @@ export const Learned: Codec<Learned> = {
   decode(buffer: Buffer, offset = 0): Learned {
     return {
       names: [LearnedName.decode(buffer, offset), LearnedName.decode(buffer, offset + 16), LearnedName.decode(buffer, offset + 32), LearnedName.decode(buffer, offset + 48)],
+    };
+  },
+};
+
+/** `struct stream_lock`, 8 bytes */
+export interface StreamLock {
+  isHeld: number;
+}
+
+export const StreamLock: Codec<StreamLock> = {
+  SIZE: 8,
+  encode(value: StreamLock, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.isHeld, offset + 4);
+    buffer.fill(0, offset, offset + 4);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): StreamLock {
+    return {
+      isHeld: buffer.readUInt32LE(offset + 4),
     };
   },
 };

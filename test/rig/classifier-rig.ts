@@ -71,6 +71,7 @@ const USED_MAPS = [
     "dnsNames",
     "dnsParts",
     "learned",
+    "streamLocks",
     "counters",
     "errors",
     "limits",

@@ -36,6 +36,7 @@ enum error {
 	ERROR_DNS_CHAIN_LEFT,         /* an answer with more CNAME records than are followed */
 	ERROR_DNS_PARTS_FULL,         /* an answer over TCP in several segments was not kept until its end */
 	ERROR_DNS_SEGMENT_AHEAD,      /* a segment of DNS over TCP ahead of its turn that could not be kept, and has to come again */
+	ERROR_DNS_STREAM_BUSY,        /* a packet of DNS over TCP while another of its connection was judged, for longer than is waited */
 	ERROR_PROCESSES_FULL,
 	ERROR_PATHS_FULL,
 	ERROR_PATH_TOO_LONG,

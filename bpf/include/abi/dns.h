@@ -71,4 +71,11 @@ struct learned {
 	struct learned_name names[LEARNED_NAMES_MAX];
 };
 
+/* `stream_locks`: ARRAY. Connections of DNS over TCP share them by hash: bpf/include/dns/lock.h. */
+#define STREAM_LOCKS 4096
+struct stream_lock {
+	struct bpf_spin_lock lock;
+	__u32 is_held;       /* 1 while a packet is judged */
+};
+
 #endif

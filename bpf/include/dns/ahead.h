@@ -20,7 +20,6 @@ static __always_inline int has_ahead(struct scratch *s)
 
 static __always_inline void set_ahead(struct scratch *s, __u8 has)
 {
-	s->stream.is_ahead_set = 1;
 	if (s->direction == DIRECTION_EGRESS)
 		s->flow.dns_ahead[0] = has;
 	else
@@ -74,8 +73,6 @@ static __always_inline int begin_ahead(struct __sk_buff *skb, struct scratch *s,
 		return -1;
 	bytes->from = s->packet.sequence;
 	bytes->length = size;
-	if (bpf_map_lookup_elem(&dns_parts, &m->ahead_key))
-		return -1; /* kept at this moment, on another processor */
 	if (put_dns_part(&m->ahead_key, bytes) < 0) {
 		count_error(ERROR_DNS_PARTS_FULL);
 		return -1;
@@ -118,10 +115,7 @@ __noinline int keep_ahead(struct __sk_buff *skb)
 	return 0;
 }
 
-/*
- * Nothing is kept any more. The stream is at least behind what was. What has been added on another processor while the rest was
- * read is read with the next segment. Returns 0.
- */
+/* Nothing is kept any more. The stream is at least behind what was. Returns 0. */
 __noinline int forget_ahead(void)
 {
 	struct dns_message *m = get_dns_message();
@@ -136,8 +130,6 @@ __noinline int forget_ahead(void)
 			set_ahead(s, 0); /* it has been pushed out */
 		return 0;
 	}
-	if (s->stream.is_kept && kept->length != s->stream.end)
-		return 0;
 	if ((__s32)(kept->from + kept->length - s->stream.next) > 0)
 		s->stream.next = kept->from + kept->length;
 	if (!s->is_foreign)

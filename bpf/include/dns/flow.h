@@ -138,15 +138,13 @@ static __always_inline int refuse_segment(struct scratch *s, int reason)
 	return reason;
 }
 
-enum stream_part { PART_AHEAD_BEFORE, PART_SEGMENT, PART_AHEAD_BEHIND, STREAM_PARTS };
+/* The segment, and what came ahead if its turn has come with it. */
+enum stream_part { PART_SEGMENT, PART_KEPT, STREAM_PARTS };
 
-/*
- * Turns to what the stream goes on with: the segment, or what came ahead if its turn has come. That may be before the
- * segment, if the one that led to it was judged on another processor at the same time. Returns whether there is anything.
- */
+/* Turns to what the stream goes on with. Returns whether there is anything. */
 static __always_inline int turn_to_part(struct scratch *s, int part)
 {
-	if (part != PART_SEGMENT)
+	if (part == PART_KEPT)
 		return turn_to_kept();
 	s->stream.end = s->packet.end;
 	s->stream.is_kept = 0;
@@ -167,10 +165,8 @@ static __always_inline int judge_stream(struct __sk_buff *skb, struct scratch *s
 		if (reason)
 			return reason;
 		s->stream.is_read = 1;
-		if (s->stream.is_kept)
+		if (part == PART_KEPT)
 			forget_ahead();
-		if (part == PART_AHEAD_BEFORE)
-			store_stream(s);
 	}
 	/* Only now: if what came ahead is refused, the segment that leads to it does not pass, and has to be judged again. */
 	if (s->stream.is_read)

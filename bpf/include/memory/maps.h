@@ -91,6 +91,7 @@ PINNED_MAP_WITH_FLAGS(last_listeners, BPF_MAP_TYPE_HASH, struct last_listener_ke
  * came ahead of its turn (dns/ahead.h). Memory is taken at once: it may not be there for so much when a packet comes.
  */
 PINNED_MAP(dns_parts, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct dns_bytes, 512);
+PINNED_MAP(stream_locks, BPF_MAP_TYPE_ARRAY, __u32, struct stream_lock, STREAM_LOCKS);
 
 /* Counters and events */
 PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 65536);

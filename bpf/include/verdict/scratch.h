@@ -21,8 +21,6 @@ struct dns_stream {
 	__u32 prefix;  /* the first byte of its length, if only that has come */
 	__u32 is_kept; /* what came ahead is being read */
 	__u32 is_read;  /* some of it has been judged */
-	__u32 is_moved; /* the stream has been read on, and its place is to be remembered */
-	__u32 is_ahead_set; /* whether something came ahead has changed */
 	__u32 is_apart; /* a segment ahead is judged by itself: nothing of the stream changes */
 };
 
@@ -46,6 +44,7 @@ struct scratch {
 	__u32 owner_flags;                  /* enum owner_flag */
 	__u32 is_answer;                    /* against the direction of a flow that has been refused, and reported, already */
 	__u32 is_foreign;                   /* another socket's than the flow's: nothing of it is kept for the flow */
+	__u32 stream_lock;                  /* of its connection, in `stream_locks`; STREAM_LOCKS if it needs none */
 	__u32 dns_reported;                 /* name_scratch holds the question that the verdict is about */
 	__u32 link_control;                 /* what a host says and hears to be on its link: packet/link_control.h */
 	__u32 error_length;                 /* of an ICMP error that leaves: as much as may, from ICMP's header on */

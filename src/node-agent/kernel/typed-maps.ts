@@ -46,6 +46,7 @@ import {
   Share,
   ShareKey,
   SocketOwner,
+  StreamLock,
   VethEnd,
   Workload,
 } from "../../gen/abi.gen.ts";
@@ -112,6 +113,7 @@ const TYPES = {
   learned: of(LearnedKey, Learned),
   /** Keys are those of flows, with the direction in their padding. */
   dnsParts: of(bytes(FlowKey.SIZE), bytes(2 * DNS_MESSAGE_MAX + 8)),
+  streamLocks: of(u32, StreamLock),
   /** Values are the sums over all CPUs. */
   counters: of(CounterKey, counterSum),
   /** Key: `ErrorKind`. Values are the sums over all CPUs. */
