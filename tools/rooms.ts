@@ -15,7 +15,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["api"],
   net: ["api", "telemetry", "timing"],
   endpoints: ["api", "net", "telemetry"],
-  kube: ["api", "telemetry", "timing"],
+  kube: ["api", "net", "telemetry", "timing"],
 
   "policy/table": ["api"],
   "policy/serialize": ["api", "policy/table"],

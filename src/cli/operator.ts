@@ -198,21 +198,26 @@ async function serve(
   });
   guardProcess({ log, onConfined: (what) => operator.telemetry.meter.confined(what), exit: () => process.exit(1) });
   const isGuarded = options.metricsAuthentication === "token" && !isLoopback(options.metricsAddress);
-  const endpoints = await serveEndpoints({
-    probeAddress: options.probeAddress,
-    metricsAddress: options.metricsAddress,
-    registry: operator.telemetry.registry,
-    ready: () => operator.problems,
-    collect: () => operator.telemetry.collect(operator),
-    mayRead: isGuarded ? (token) => mayReadMetrics(connection, token) : null,
-    tls: isGuarded ? tls : null,
-    onDropped: (reason) => operator.telemetry.meter.dropped("metrics", reason),
-    log,
-  });
-  await operator.start();
-  const signal = await endSignal();
-  log.info({ signal }, "the operator ends; what is in force on the nodes stays so");
-  await endAll(operator, endpoints, log);
+  let endpoints: Endpoints | null = null;
+  try {
+    // The cluster is read while the endpoints' thread begins.
+    await operator.start();
+    endpoints = await serveEndpoints({
+      probeAddress: options.probeAddress,
+      metricsAddress: options.metricsAddress,
+      registry: operator.telemetry.registry,
+      ready: () => operator.problems,
+      collect: () => operator.telemetry.collect(operator),
+      mayRead: isGuarded ? (token) => mayReadMetrics(connection, token) : null,
+      tls: isGuarded ? tls : null,
+      onDropped: (reason) => operator.telemetry.meter.dropped("metrics", reason),
+      log,
+    });
+    const signal = await endSignal();
+    log.info({ signal }, "the operator ends; what is in force on the nodes stays so");
+  } finally {
+    await endAll(operator, endpoints, log);
+  }
 }
 
 /** As of the API server's own metrics. */
@@ -224,14 +229,14 @@ async function mayReadMetrics(connection: KubeConnection, token: string): Promis
 /** An API server that is away must not keep a pod from ending. */
 const END_MS = 10_000;
 
-async function endAll(operator: Operator, endpoints: Endpoints, log: Logger): Promise<void> {
+/** Also after a failed start: a process that has said why it cannot work and lives on would not be started again. */
+async function endAll(operator: Operator, endpoints: Endpoints | null, log: Logger): Promise<void> {
   setTimeout(() => {
     log.warn({}, "the operator did not end in time");
     process.exit(1);
   }, END_MS).unref();
   await operator.stop();
-  await endpoints.close();
-  process.exit(0);
+  await endpoints?.close();
 }
 
 async function runDry(connection: KubeConnection, options: OperatorCommandOptions, log: Logger): Promise<void> {

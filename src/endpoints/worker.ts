@@ -1,9 +1,10 @@
 /** The thread of a process's endpoints: probes, and metrics for whoever may read them. See endpoints.ts. */
-import http from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { causeText } from "../api/errors.ts";
 import { type ConnectionLimitOptions, ConnectionLimits, peerOf } from "../net/connection-limits.ts";
+import { http } from "../net/http.ts";
 import { HTTP_SERVER_OPTIONS, limitHttpServer } from "../net/http-limits.ts";
 import type { EndpointListener, EndpointsWorkerData, FromWorker, ToWorker } from "./messages.ts";
 import { MetricsText } from "./metrics-text.ts";
@@ -31,7 +32,7 @@ parentPort?.on("message", (message: ToWorker) => {
   else verdicts.reviewed(message.id, message.allowed);
 });
 
-function answerProbe(request: http.IncomingMessage, response: http.ServerResponse): void {
+function answerProbe(request: IncomingMessage, response: ServerResponse): void {
   const silence = performance.now() - health.heard;
   const late = `the process has not been heard of for ${Math.round(silence / 1000)} s`;
   if (request.url === "/healthz") tell(response, silence > ALIVE_MS ? [late] : []);
@@ -39,11 +40,11 @@ function answerProbe(request: http.IncomingMessage, response: http.ServerRespons
   else end(response, 404, "there are /healthz and /readyz");
 }
 
-function tell(response: http.ServerResponse, problems: string[]): void {
+function tell(response: ServerResponse, problems: string[]): void {
   end(response, problems.length === 0 ? 200 : 503, problems.length === 0 ? "ok" : problems.join("\n"));
 }
 
-async function answerMetrics(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+async function answerMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const peer = peerOf(request.socket);
   if (request.url?.split("?")[0] !== "/metrics") return end(response, 404, "there is /metrics");
   if (data.needsToken) {
@@ -61,7 +62,7 @@ async function answerMetrics(request: http.IncomingMessage, response: http.Serve
 }
 
 /** Whoever is refused is not waited for. */
-function end(response: http.ServerResponse, status: number, words: string): void {
+function end(response: ServerResponse, status: number, words: string): void {
   if (response.destroyed) return;
   const headers = { "content-type": "text/plain", connection: "close" };
   response.writeHead(status, headers).end(`${words}\n`);
@@ -72,7 +73,7 @@ function limitsOf(): ConnectionLimits {
   return new ConnectionLimits(options);
 }
 
-async function listen(server: http.Server, limits: ConnectionLimits, { host, port, address }: EndpointListener) {
+async function listen(server: HttpServer, limits: ConnectionLimits, { host, port, address }: EndpointListener) {
   limitHttpServer(server, limits);
   await new Promise<void>((settle, fail) => {
     server.once("error", (cause) => fail(new Error(causeText(cause), { cause: address })));
@@ -81,8 +82,8 @@ async function listen(server: http.Server, limits: ConnectionLimits, { host, por
   return (server.address() as AddressInfo).port;
 }
 
-async function metricsServer(): Promise<http.Server> {
-  const take = (request: http.IncomingMessage, response: http.ServerResponse) => {
+async function metricsServer(): Promise<HttpServer> {
+  const take = (request: IncomingMessage, response: ServerResponse) => {
     response.on("error", () => {});
     answerMetrics(request, response).catch(() => response.destroy());
   };

@@ -3,11 +3,12 @@
  * and watch neither page, nor choose a representation, nor tell broken lines from good ones.
  */
 import { existsSync } from "node:fs";
-import http from "node:http";
+import type { Agent as HttpAgent, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { http } from "../net/http.ts";
 import { type ApiAccess, plainAccess } from "./access/access.ts";
 import { PodAccess } from "./access/pod-access.ts";
 import { ApiError, KubeConfigError, SilentError, TooLargeError, UnreachableError } from "./errors.ts";
@@ -55,7 +56,7 @@ export class KubeConnection {
   readonly origin: ConnectionOrigin;
   readonly #access: ApiAccess;
   readonly #userAgent: string;
-  #agent: { key: string; agent: http.Agent } | null = null;
+  #agent: { key: string; agent: HttpAgent } | null = null;
 
   private constructor(access: ApiAccess, version: string, origin: ConnectionOrigin) {
     this.server = access.server;
@@ -149,20 +150,15 @@ export class KubeConnection {
     this.#agent = null;
   }
 
-  async #send(
-    method: Method,
-    path: string,
-    options: RequestOptions,
-    signal: AbortSignal,
-  ): Promise<http.IncomingMessage> {
+  async #send(method: Method, path: string, options: RequestOptions, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(this.server + path);
     for (const [key, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
     const body = options.body === undefined ? null : Buffer.from(JSON.stringify(options.body));
     const settings = await this.#settings(`${method} ${path}`);
-    const headers: http.OutgoingHttpHeaders = {
-      ...(settings.headers as http.OutgoingHttpHeaders | undefined),
+    const headers: OutgoingHttpHeaders = {
+      ...(settings.headers as OutgoingHttpHeaders | undefined),
       accept: options.accept ?? "application/json",
       "user-agent": this.#userAgent,
       ...(body === null
@@ -189,7 +185,7 @@ export class KubeConnection {
     return this.#access.hasProxy ? settings : { ...settings, agent: this.#ownAgent(settings) };
   }
 
-  #ownAgent({ ca, cert, key, servername, rejectUnauthorized }: https.RequestOptions): http.Agent {
+  #ownAgent({ ca, cert, key, servername, rejectUnauthorized }: https.RequestOptions): HttpAgent {
     const tls = { ca, cert, key, servername, rejectUnauthorized };
     const id = JSON.stringify(tls, (_, value: unknown) => (value instanceof Buffer ? value.toString("base64") : value));
     if (this.#agent?.key === id) return this.#agent.agent;
@@ -208,11 +204,7 @@ function hasKubeconfig(): boolean {
   return (process.env.KUBECONFIG ?? "") !== "" || existsSync(join(homedir(), ".kube/config"));
 }
 
-async function bodyText(
-  response: http.IncomingMessage,
-  what: string,
-  maxBytes = Number.POSITIVE_INFINITY,
-): Promise<string> {
+async function bodyText(response: IncomingMessage, what: string, maxBytes = Number.POSITIVE_INFINITY): Promise<string> {
   response.setEncoding("utf8");
   let text = "";
   for await (const chunk of unreachable(response, what)) {
@@ -224,7 +216,7 @@ async function bodyText(
 }
 
 /** The same chunks; an answer that breaks off is our kind of error. */
-async function* unreachable(response: http.IncomingMessage, what: string): AsyncGenerator<string> {
+async function* unreachable(response: IncomingMessage, what: string): AsyncGenerator<string> {
   try {
     for await (const chunk of response) yield String(chunk);
   } catch (cause) {
@@ -232,7 +224,7 @@ async function* unreachable(response: http.IncomingMessage, what: string): Async
   }
 }
 
-function readAnswer(what: string, response: http.IncomingMessage, text: string): unknown {
+function readAnswer(what: string, response: IncomingMessage, text: string): unknown {
   const status = response.statusCode ?? 0;
   const parsed = parseJson(text);
   if (status >= 200 && status < 300) {
@@ -253,7 +245,7 @@ function parseJson(text: string): unknown {
 }
 
 /** `Retry-After` in milliseconds; the API server writes seconds. */
-function retryAfter(response: http.IncomingMessage): number | null {
+function retryAfter(response: IncomingMessage): number | null {
   const seconds = Number(response.headers["retry-after"]);
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
 }

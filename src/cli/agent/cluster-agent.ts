@@ -59,14 +59,18 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
       metrics,
     });
   const { agent, lock } = takeOver({ pinRoot, stateDirectory, replacePins, log }, start);
-  const endpoints = await serve(options, metrics, log);
-  await endSignal();
-  agent.close();
-  workloads.close();
-  files.close();
-  await endpoints?.close();
-  await sink.end();
-  lock.release();
+  let endpoints: Endpoints | null = null;
+  try {
+    endpoints = await serve(options, metrics, log);
+    await endSignal();
+  } finally {
+    agent.close();
+    workloads.close();
+    files.close();
+    await endpoints?.close();
+    await sink.end();
+    lock.release();
+  }
   log.info({ pinRoot }, "the agent ends; its policies stay in force. Take them off with: portcullis detach --all");
   exitNow(0);
 }

@@ -3,11 +3,12 @@
  * through. All replicas have the same certificate; by that the leader is known, before it is shown the observer's token.
  */
 import { X509Certificate } from "node:crypto";
-import http from "node:http";
+import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import https from "node:https";
 import { pipeline } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { causeText } from "../../api/errors.ts";
+import { http } from "../../net/http.ts";
 import { OBSERVE_PATH } from "../../protocol/observe.ts";
 import { ObserveRefusal } from "./refusal.ts";
 
@@ -27,7 +28,7 @@ export interface RelayTarget {
  * Sends the request on, and the answer back, until either side ends.
  * @throws ObserveRefusal where the leader cannot be reached
  */
-export async function relay(body: string, target: RelayTarget, response: http.ServerResponse): Promise<void> {
+export async function relay(body: string, target: RelayTarget, response: ServerResponse): Promise<void> {
   const answer = await ask(body, target, response).catch((cause: unknown) => {
     const message = `the operator that leads cannot be reached at ${target.host}: ${causeText(cause)}`;
     throw new ObserveRefusal("ServiceUnavailable", message, { cause });
@@ -40,7 +41,7 @@ export async function relay(body: string, target: RelayTarget, response: http.Se
   pipeline(answer, response, () => {});
 }
 
-function ask(body: string, { host, port, certificate }: RelayTarget, response: http.ServerResponse) {
+function ask(body: string, { host, port, certificate }: RelayTarget, response: ServerResponse) {
   const common = {
     host,
     port,
@@ -53,7 +54,7 @@ function ask(body: string, { host, port, certificate }: RelayTarget, response: h
       [RELAYED_HEADER]: "1",
     },
   } as const;
-  return new Promise<http.IncomingMessage>((settle, fail) => {
+  return new Promise<IncomingMessage>((settle, fail) => {
     const request =
       certificate === null ? http.request(common) : https.request({ ...common, rejectUnauthorized: false });
     const late = setTimeout(() => request.destroy(new Error(`no answer within ${CONNECT_MS} ms`)), CONNECT_MS);
@@ -72,7 +73,7 @@ function ask(body: string, { host, port, certificate }: RelayTarget, response: h
 }
 
 /** Nothing is written, not even headers, before the other end is known. */
-function sendToSame(request: http.ClientRequest, socket: TLSSocket, certificate: Buffer, body: string): void {
+function sendToSame(request: ClientRequest, socket: TLSSocket, certificate: Buffer, body: string): void {
   socket.on("secureConnect", () => {
     const theirs = socket.getPeerX509Certificate()?.fingerprint256;
     if (theirs === new X509Certificate(certificate).fingerprint256) request.end(body);

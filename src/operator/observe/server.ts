@@ -1,5 +1,5 @@
 /** Where observers come in: HTTPS behind a Service, so that the API server's proxy leads there. */
-import http from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { causeText } from "../../api/errors.ts";
@@ -9,6 +9,7 @@ import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
 import { ConnectionLimits, type DropReason, peerOf } from "../../net/connection-limits.ts";
 import { parseHostPort } from "../../net/host-port.ts";
+import { http } from "../../net/http.ts";
 import { HTTP_SERVER_OPTIONS, limitHttpServer } from "../../net/http-limits.ts";
 import { OBSERVE_PATH, type ObserveRequest } from "../../protocol/observe.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -62,7 +63,7 @@ export class ObserveServer {
   readonly #limits: ConnectionLimits;
   readonly #requests = new TokenBucket(REQUESTS_BURST, REQUESTS_PER_SECOND);
   readonly #knownRequests = new TokenBucket(REQUESTS_BURST, REQUESTS_PER_SECOND);
-  #server: http.Server | https.Server | null = null;
+  #server: HttpServer | https.Server | null = null;
   #files: CertificateFiles | null = null;
   #certificate: Buffer | null = null;
   #port = 0;
@@ -84,9 +85,7 @@ export class ObserveServer {
     const server = this.#makeServer();
     this.#server = server;
     limitHttpServer(server, this.#limits);
-    server.on("request", (request: http.IncomingMessage, response: http.ServerResponse) =>
-      this.#take(request, response),
-    );
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
     await new Promise<void>((settle, fail) => {
       server.once("error", (cause) => fail(new ListenError(address, cause)));
       server.listen(port, host, settle);
@@ -106,7 +105,7 @@ export class ObserveServer {
     clearTimeout(late);
   }
 
-  #makeServer(): http.Server | https.Server {
+  #makeServer(): HttpServer | https.Server {
     const { tls, log } = this.#options;
     if (tls === null) return http.createServer(HTTP_SERVER_OPTIONS);
     const server = https.createServer(HTTP_SERVER_OPTIONS);
@@ -119,7 +118,7 @@ export class ObserveServer {
     return server;
   }
 
-  #take(request: http.IncomingMessage, response: http.ServerResponse): void {
+  #take(request: IncomingMessage, response: ServerResponse): void {
     const peer = peerOf(request.socket);
     confine({ what: "observe", peer, end: () => response.destroy() }, () => {
       response.on("error", () => {});
@@ -127,7 +126,7 @@ export class ObserveServer {
     });
   }
 
-  #refuse(response: http.ServerResponse, peer: string, { status, reason, message, body }: ObserveRefusal): void {
+  #refuse(response: ServerResponse, peer: string, { status, reason, message, body }: ObserveRefusal): void {
     this.#options.onRequest("refused");
     // A flood is not to become one of lines.
     const level = reason === "TooManyRequests" ? "debug" : "warn";
@@ -140,7 +139,7 @@ export class ObserveServer {
     this.#limits.dismiss(peer);
   }
 
-  async #answer(request: http.IncomingMessage, response: http.ServerResponse, peer: string): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse, peer: string): Promise<void> {
     if (request.method !== "POST" || request.url?.split("?")[0] !== OBSERVE_PATH) {
       throw new ObserveRefusal("NotFound", `there is POST ${OBSERVE_PATH}, and nothing else`);
     }
@@ -167,7 +166,7 @@ export class ObserveServer {
     if (!response.destroyed) this.#stream(asked, user, response);
   }
 
-  #stream(asked: ObserveRequest, user: TokenUser, response: http.ServerResponse): void {
+  #stream(asked: ObserveRequest, user: TokenUser, response: ServerResponse): void {
     const { hub, stream, recheckInterval = RECHECK_MS, log, onRequest } = this.#options;
     const about = { user: user.username, pod: `${asked.namespace}/${asked.pod}` };
     const ends: (() => void)[] = [];
@@ -206,7 +205,7 @@ export class ObserveServer {
   }
 }
 
-async function bodyOf(request: http.IncomingMessage): Promise<string> {
+async function bodyOf(request: IncomingMessage): Promise<string> {
   if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLong();
   const chunks: Buffer[] = [];
   let size = 0;
