@@ -24,6 +24,9 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "policy/reference": ["api", "policy/packet", "policy/table"],
   "policy/explain": ["api", "policy/compile", "policy/packet", "policy/reference", "policy/table"],
 
+  // Records in, profiles out, through the very compiler and evaluator.
+  learn: ["api", "flow", "policy"],
+
   protocol: ["api", "flow", "gen", "policy/serialize", "policy/table"],
 
   operator: ["api", "endpoints", "flow", "gen", "kube", "net", "policy", "protocol", "telemetry", "timing"],
@@ -38,6 +41,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "endpoints",
     "flow",
     "kube",
+    "learn",
     "net",
     "node-agent",
     "operator",
@@ -53,13 +57,14 @@ export const PACKAGE_ROOMS: Readonly<Record<string, string>> = {
   koffi: "node-agent/ffi",
   "@kubernetes/client-node": "kube",
   commander: "cli",
+  tldts: "learn",
 };
 
 /** The room that declares the flags of commands, and alone names them. */
 export const FLAG_ROOM = "cli";
 
 /** Rooms that compute and nothing else: no files, no processes, no network. */
-export const PURE_ROOMS: readonly string[] = ["api", "flow", "policy", "gen"];
+export const PURE_ROOMS: readonly string[] = ["api", "flow", "policy", "learn", "gen"];
 
 /** Modules of Node that reach outside; `node:net` is left out, because it tells addresses apart. */
 export const INPUT_OUTPUT: readonly string[] = [

@@ -20,6 +20,7 @@ export const LABEL_VALUE_PATTERN = "^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9
 const LABEL_VALUE = new RegExp(LABEL_VALUE_PATTERN);
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const MAX_SUBDOMAIN_LENGTH = 253;
+const MAX_LABEL_VALUE_LENGTH = 63;
 
 /** A label's key: a name, or `prefix/name` where the prefix is a DNS subdomain. */
 export function checkLabelKey(key: string): Finding | null {
@@ -51,6 +52,15 @@ export function checkObjectName(name: string): Finding | null {
     message: `${JSON.stringify(name)} is not an object name`,
     remedy: "write lower-case letters, digits, '-' or '.', with a letter or digit at both ends",
   };
+}
+
+/** An object name, and a label's value, that is as much like the text as can be: `Python3_x` is `python3-x`. */
+export function nearestObjectName(text: string): string {
+  const plain = text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.-]+/g, "-")
+    .replaceAll(/[-.]*\.[-.]*/g, ".");
+  return plain.slice(0, MAX_LABEL_VALUE_LENGTH).replaceAll(/^[-.]+|[-.]+$/g, "") || "command";
 }
 
 export const DNS_LABEL_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";

@@ -4,6 +4,7 @@ import type { BlockMask, PortRule } from "./tables.ts";
 
 export const PORT_MAX = 65_535;
 const PORT_BITS = 16;
+const PROTOCOL_MAX = 255;
 
 /** IANA protocol numbers of the names that profiles use. */
 export const PROTOCOL_NUMBERS = {
@@ -33,6 +34,12 @@ interface Interval {
 export function protocolName(protocol: number): string {
   const known = Object.entries(PROTOCOL_NUMBERS).find(([, number]) => number === protocol);
   return known ? known[0] : String(protocol);
+}
+
+/** The number of what `protocolName` writes; null for what is no IP protocol. */
+export function protocolNumber(name: string): number | null {
+  if (Object.hasOwn(PROTOCOL_NUMBERS, name)) return PROTOCOL_NUMBERS[name as keyof typeof PROTOCOL_NUMBERS];
+  return /^\d{1,3}$/.test(name) && Number(name) <= PROTOCOL_MAX ? Number(name) : null;
 }
 
 /**
