@@ -10,6 +10,7 @@ import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { WorkloadState } from "./enforce/state/state.ts";
 import { readCounters, type TrafficCount } from "./enforce/tables/counters.ts";
+import { EVENTS_SHARE_NAME, fullShares } from "./enforce/tables/shares.ts";
 import { trimMemory } from "./ffi/libc.ts";
 import { NodeGuard, type NodeGuardOptions } from "./guard/node-guard.ts";
 import type { ProfileRevision, ProfileSource } from "./profiles/source.ts";
@@ -55,7 +56,14 @@ export class Agent {
     return readCounters(maps.counters, (id) => paths.text(id));
   }
 
-  /** Delivers what events there are now. */
+  /** Packets that no event tells of, because there were too many events in a second. */
+  unreported(): number {
+    const full = [...fullShares(this.#guard.enforcement.maps.shares).values()].flat();
+    const events = full.filter(({ name }) => name === EVENTS_SHARE_NAME);
+    return events.reduce((sum, { lost }) => sum + lost, 0);
+  }
+
+  /** Delivers what events there are now, and what was held back. */
   drainEvents(): void {
     this.#guard.drainEvents();
   }

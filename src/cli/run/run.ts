@@ -1,54 +1,39 @@
 /** `portcullis run`: one command under its profile, in a network namespace of its own. */
-import { createWriteStream, openSync } from "node:fs";
-import type { Writable } from "node:stream";
+import { basename } from "node:path";
 import { Command, Option } from "commander";
-import { fileFault, PortcullisError, UsageError } from "../../api/errors.ts";
-import { checkLabelKey, checkLabelValue } from "../../api/labels.ts";
+import { PortcullisError, UsageError } from "../../api/errors.ts";
+import { checkLabelKey, checkLabelValue, nearestObjectName } from "../../api/labels.ts";
+import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { readProfileSet } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
+import { learningProfile } from "../../learn/learning-profile.ts";
 import { Agent } from "../../node-agent/agent.ts";
 import type { WorkloadSource } from "../../node-agent/discovery/workload.ts";
 import { deadPinRoots, detachAll } from "../../node-agent/enforce/detach.ts";
 import { acquireLock } from "../../node-agent/enforce/state/lock.ts";
 import { defaultStateDirectory } from "../../node-agent/enforce/state/state.ts";
-import type { TrafficCount } from "../../node-agent/enforce/tables/counters.ts";
-import type { OutputFormat } from "../../node-agent/events/sinks.ts";
-import { TeeSink } from "../../node-agent/events/tee.ts";
 import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
 import { type ReadManifests, readFiles, revisionOf } from "../../node-agent/profiles/manifests.ts";
 import type { ProfileRevision } from "../../node-agent/profiles/source.ts";
 import { findCommand, SignalRelay } from "../../node-agent/sandbox/guest-process.ts";
 import { createPrivateNamespace, type PrivateNamespace } from "../../node-agent/sandbox/private-namespace.ts";
-import type { PublishedPort } from "../../node-agent/sandbox/private-ruleset.ts";
 import { effectiveSelector, selects } from "../../policy/table/selection.ts";
 import type { Logger, LogLevel } from "../../telemetry/logger.ts";
 import { lineWidth } from "../../terminal/width.ts";
-import {
-  addLogOption,
-  addOutputOption,
-  addSettingOptions,
-  lineSink,
-  loggerOf,
-  type SettingOptions,
-  settingsOf,
-} from "../agent/node-options.ts";
+import { addLogOption, addSettingOptions, loggerOf, type SettingOptions, settingsOf } from "../agent/node-options.ts";
 import { errorLine } from "../error-line.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { manifestPaths } from "../input/manifest-files.ts";
+import { generalizeOption, includeOption } from "../learn/learn-options.ts";
 import { requireRoot } from "../node-access.ts";
 import { setReportText } from "../validate/validate-report.ts";
-import { Conversations } from "./conversations.ts";
 import { collectPublished } from "./published-port.ts";
+import { type ReportOptions, runReport } from "./report.ts";
 import { RUN_FOLDER, RUN_PREFIX, runPins } from "./run-pins.ts";
-import { trafficLines } from "./traffic-table.ts";
 
-interface RunOptions extends SettingOptions {
-  profile: string[];
+interface RunOptions extends SettingOptions, ReportOptions {
+  profile?: string[];
   label?: Record<string, string>;
-  output: OutputFormat;
-  events?: string;
-  publish?: PublishedPort[];
-  quiet: boolean;
   privileged: boolean;
   logLevel: LogLevel;
 }
@@ -56,6 +41,7 @@ interface RunOptions extends SettingOptions {
 const EXAMPLES = `
 Examples:
   portcullis run --profile curl.yaml -- curl -s https://example.com/
+  portcullis run --learn curl.yaml -- curl -s https://example.com/
   portcullis run --profile web.yaml --publish 8080 -o json --events web.json -- ./server --port 8080
 
 \`run\` passes on the signals INT, TERM, HUP, QUIT, USR1 and USR2, and waits for the command to end;
@@ -78,12 +64,18 @@ export function runCommand(): Command {
   const command = new Command("run")
     .summary("run one command under its profile")
     .description(
-      "Runs a command in a network namespace of its own, with a way to the outside and a resolver, and enforces profiles on it.",
+      "Runs a command in a network namespace of its own, with a way to the outside and a resolver, and enforces profiles on it. With --learn, it writes the profile instead.",
     )
     .addOption(
-      new Option("--profile <path>", "SecurityProfile manifests, a file or a folder of them; repeatable")
-        .argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
-        .makeOptionMandatory(),
+      new Option("--profile <path>", "SecurityProfile manifests, a file or a folder of them; repeatable").argParser(
+        collectText,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--learn [file]",
+        "enforce nothing, and at the end write the profile that allows what the command did: to standard error, or to a new file",
+      ).conflicts("profile"),
     )
     .addOption(
       new Option(
@@ -97,11 +89,21 @@ export function runCommand(): Command {
         "forward a TCP port of this machine to the command: PORT, HOSTPORT:PORT or PORT/udp; repeatable",
       ).argParser(collectPublished),
     )
+    .addOption(includeOption())
+    .addOption(generalizeOption())
     .option("-q, --quiet", "no events, only the summary", false)
-    .option("--events <file>", "where events and summary go, instead of standard error")
+    .option(
+      "--events <file>",
+      "where events and summary go, instead of standard error; with --learn, the events as JSON",
+    )
+    .addOption(
+      new Option(
+        "-o, --output <format>",
+        "text or json of events and summary; yaml or json of what is learned",
+      ).choices(["text", "json", "yaml"]),
+    )
     .option("--privileged", "keep all capabilities, instead of a container's default ones", false)
     .argument("<command...>", "what to run, after --");
-  addOutputOption(command, "format of events and summary");
   addSettingOptions(command);
   addLogOption(command);
   return command
@@ -116,9 +118,7 @@ async function run(command: [string, ...string[]], options: RunOptions): Promise
   using signals = new SignalRelay();
   try {
     findCommand(command[0]);
-    const manifests = readFiles(options.profile.flatMap(manifestPaths), { mustExist: true });
-    const revision = revisionOf(manifests);
-    refuseErrors(revision, manifests);
+    const revision = options.learn === undefined ? givenProfiles(options) : learningRevision(command[0], options);
     await using place = await createPrivateNamespace(workloadOptions(revision.profiles, options, command[0]));
     collectDeadRuns(log);
     for (const { code, message } of place.warnings) log.warn({ code }, message);
@@ -128,6 +128,26 @@ async function run(command: [string, ...string[]], options: RunOptions): Promise
     process.stderr.write(errorLine(error));
     process.exitCode = "exitCode" in error ? Number(error.exitCode) : ExitStatus.NOT_GUARDED;
   }
+}
+
+/** @throws UsageError, and PortcullisError where a profile cannot be used */
+function givenProfiles({ profile, output, include, generalize }: RunOptions): ProfileRevision {
+  if (profile === undefined) throw new UsageError("say which profiles to enforce, by --profile, or --learn one");
+  if (output === "yaml" || include !== undefined || generalize !== undefined) {
+    throw new UsageError("-o yaml, --include and --generalize are about the profile that --learn writes");
+  }
+  const manifests = readFiles(profile.flatMap(manifestPaths), { mustExist: true });
+  const revision = revisionOf(manifests);
+  refuseErrors(revision, manifests);
+  return revision;
+}
+
+/** Under which the command is watched. @throws UsageError */
+function learningRevision(command: string, { label, output }: RunOptions): ProfileRevision {
+  if (output === "text") throw new UsageError("--learn writes yaml or json");
+  const name = nearestObjectName(basename(command));
+  const profile = learningProfile({ name, namespace: DEFAULT_NAMESPACE, labels: label ?? { app: name } });
+  return { revision: "learning", profiles: [profile], errors: [], warnings: [] };
 }
 
 interface Run {
@@ -143,17 +163,15 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
   const { pinRoot, stateDirectory } = runPins(place.id);
   detachAll(pinRoot, stateDirectory);
   const lock = acquireLock(stateDirectory, pinRoot);
-  const stream = reportStream(options.events);
-  const output = lineSink(stream, options.output, true);
-  const conversations = new Conversations();
+  const report = runReport(place.workload, options);
   try {
     using files = new ForeignFiles({ log });
     const agent = new Agent({
-      ...{ pinRoot, stateDirectory, log, settings: settingsOf(options) },
+      ...{ pinRoot, stateDirectory, log, settings: { ...settingsOf(options), ...report.settings } },
       profiles: { current: () => revision, subscribe: () => () => {}, close: () => {} },
       workloads: onlyWorkload(place),
       files,
-      sink: options.quiet ? conversations : new TeeSink([output, conversations]),
+      sink: report.sink,
       startupFailurePolicy: "Block",
       startupTimeout: 0,
     });
@@ -162,9 +180,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
       const exitCode = signals.earlyExitCode ?? (await commandEnd(place, command, signals, options));
       await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
       agent.drainEvents();
-      const traffic = agent.traffic();
-      const summary = { traffic, conversations, exitCode };
-      stream.write(options.output === "json" ? summaryJson(summary) : summaryText(summary, lineWidth(stream)));
+      report.finish({ traffic: agent.traffic(), unreported: agent.unreported(), exitCode });
       return exitCode;
     } finally {
       agent.close();
@@ -172,17 +188,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
   } finally {
     lock.release();
     detachAll(pinRoot, stateDirectory);
-    await output.end();
-  }
-}
-
-/** Standard output is the command's own. @throws UsageError */
-function reportStream(file: string | undefined): Writable & { isTTY?: boolean; columns?: number } {
-  if (file === undefined) return process.stderr;
-  try {
-    return createWriteStream(file, { fd: openSync(file, "w") });
-  } catch (cause) {
-    throw new UsageError(`--events ${file} cannot be written: ${fileFault(cause)}`);
+    await report.end();
   }
 }
 
@@ -214,7 +220,7 @@ function requireInForce(agent: Agent): void {
 function workloadOptions(profiles: SecurityProfile[], { label, publish = [] }: RunOptions, command: string) {
   const labels =
     label ?? Object.assign({}, ...profiles.map((profile) => effectiveSelector(profile)?.matchLabels ?? {}));
-  const namespace = profiles[0]?.metadata.namespace ?? "default";
+  const namespace = profiles[0]?.metadata.namespace ?? DEFAULT_NAMESPACE;
   for (const profile of profiles) {
     const selection = selects(profile, { namespace, labels });
     if (selection.selected) continue;
@@ -223,7 +229,7 @@ function workloadOptions(profiles: SecurityProfile[], { label, publish = [] }: R
       `profile ${name} does not select the command's workload: ${selection.reason}. Give --label key=value`,
     );
   }
-  return { name: command.split("/").at(-1) ?? command, namespace, labels, published: publish };
+  return { name: basename(command), namespace, labels, published: publish };
 }
 
 /** Profiles with errors are reported as `portcullis validate` does. */
@@ -259,29 +265,8 @@ function onlyWorkload({ workload }: PrivateNamespace): WorkloadSource {
   };
 }
 
-interface Summary {
-  traffic: TrafficCount[];
-  conversations: Conversations;
-  exitCode: number;
-}
-
-function summaryJson({ traffic, conversations, exitCode }: Summary): string {
-  const processes = traffic.map(({ workloadId: _, ...count }) => count);
-  const what = { traffic: processes, conversations: conversations.list() };
-  return `${JSON.stringify({ time: new Date().toISOString(), type: "summary", exitCode, ...what })}\n`;
-}
-
-function summaryText({ traffic, conversations, exitCode }: Summary, width: number): string {
-  const packets = trafficLines(traffic, width, "  ");
-  const talks = conversations.lines(width, "  ");
-  return [
-    "",
-    `The command has ended with exit status ${exitCode}.`,
-    "",
-    ...(packets.length === 0 ? ["No packet was sent or received."] : ["Packets by process:", "", ...packets]),
-    ...(talks.length === 0 ? [] : ["", "Who talked to whom:", "", ...talks]),
-    "",
-  ].join("\n");
+function collectText(text: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), text];
 }
 
 function collectLabel(text: string, before: Record<string, string> | undefined): Record<string, string> {

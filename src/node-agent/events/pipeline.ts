@@ -43,12 +43,14 @@ export class EventPipeline {
       onRecords: (records) => this.#take(records),
       onError: (error) => parts.log.error({ err: error }, "events could not be read"),
     });
-    this.#sweep = setInterval(() => this.#reportRest(), SWEEP_MS);
+    const interval = BigInt(parts.eventInterval) * NS_PER_MS;
+    this.#sweep = setInterval(() => this.#reportRest(interval), SWEEP_MS);
   }
 
-  /** Delivers what is there now. */
+  /** Delivers what is there now, and what was held back. */
   drain(): void {
     this.#ring.drain();
+    this.#reportRest(0n);
   }
 
   /** Delivers what is there, and stops. What comes later waits in the kernel for the next agent. */
@@ -69,10 +71,9 @@ export class EventPipeline {
     this.#parts.sink.write(event);
   }
 
-  /** A failed look is tried again at the next one. */
-  #reportRest(): void {
+  /** A failed look is tried again at the next one. @param interval ns; what has been quiet for two of them is reported */
+  #reportRest(interval: bigint): void {
     try {
-      const interval = BigInt(this.#parts.eventInterval) * NS_PER_MS;
       for (const event of this.#suppressed.drain(monotonicNow(), interval)) this.#parts.sink.write(event);
       this.#reportLost();
     } catch (cause) {

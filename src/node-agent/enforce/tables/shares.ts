@@ -53,6 +53,8 @@ function ring(
   return { kind, name, map, key, size, evicts: true, consequence };
 }
 
+export const EVENTS_SHARE_NAME = "events in a second";
+
 export const SHARES: readonly ShareType[] = [
   ring(ShareKind.FLOWS, "flows", ["flows", FlowKey], FLOWS_SHARE, "the longest idle are judged again if they go on"),
   ring(
@@ -114,7 +116,7 @@ export const SHARES: readonly ShareType[] = [
     "the oldest questions stop, and the oldest answers teach nothing",
   ),
   {
-    ...ring(ShareKind.EVENTS, "events in a second", ["limits", LimitKey], EVENTS_SHARE, ""),
+    ...ring(ShareKind.EVENTS, EVENTS_SHARE_NAME, ["limits", LimitKey], EVENTS_SHARE, ""),
     evicts: false,
     consequence: "further packets are counted, and not reported one by one",
   },
