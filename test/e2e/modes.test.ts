@@ -235,5 +235,5 @@ test("§7 status and events name what profiles do: enforced, watching, learning,
   const told = lab.agent.events.since(mark).map((event) => (event.type === "workload" ? [event.state] : []));
   assert.deepEqual(told.flat(), ["watching", "learning", "unrestricted"]);
   await lab.agent.apply();
-  assert.match(lab.agent.diagnostics, /there is no SecurityProfile: no workload is restricted/);
+  assert.match(lab.agent.diagnostics, /there is no SecurityProfile in \S+: no workload is restricted/);
 });

@@ -115,6 +115,7 @@ const EVENT = {
 
 /** The answer to an event in a file of its own. */
 function runOnEvent(event: object, ...args: string[]) {
+  const input = args[0]?.startsWith("\n") ? args.shift() : PROFILE;
   const folder = mkdtempSync(join(tmpdir(), "explain-event-"));
   try {
     const file = join(folder, "events.json");
@@ -122,7 +123,7 @@ function runOnEvent(event: object, ...args: string[]) {
       file,
       `${JSON.stringify({ time: EVENT.time, type: "ready", workloads: [] })}\n${JSON.stringify(event)}\n`,
     );
-    return run(["--event", file, ...args]);
+    return run(["--event", file, ...args], input);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -143,16 +144,34 @@ test("an event is answered with the smallest change that would allow it", () => 
   });
 });
 
-test("an event of a process that the kernel knew by a listed link leads to --link", () => {
+test("an event of a process that the kernel knew by a listed link is answered by that link's rules", () => {
   const event = { ...EVENT, process: { pid: 42, path: "/bin/app-1.2" } };
   const { stdout, stderr } = runOnEvent(event);
-  assert.match(stdout, /Denied: BinaryUnknown/);
-  assert.match(stderr, /the event's reason is Peer[^\n]* --link LISTED=\/bin\/app-1\.2/);
+  assert.match(stdout, /Judged {2}\/bin\/app-1\.2 is listed as \/bin\/app, a link to it/);
+  assert.match(stdout, /Denied: Peer/);
+  assert.match(stdout, /^To allow it, add this to spec\.processes\[0\] of the profile default\/web:$/m);
+  assert.match(
+    stderr,
+    /the event's reason is Peer.* taken for what \/bin\/app leads to.* --link LISTED=\/bin\/app-1\.2/,
+  );
   const linked = runOnEvent(event, "--link", "/bin/app=/bin/app-1.2");
-  assert.match(linked.stdout, /Judged {2}\/bin\/app-1\.2 is listed as \/bin\/app, a link to it/);
-  assert.match(linked.stdout, /Denied: Peer/);
-  assert.match(linked.stdout, /^To allow it, add this to spec\.processes\[0\] of the profile default\/web:$/m);
+  assert.equal(linked.stdout, stdout);
   assert.equal(linked.stderr, "");
+  const unknown = runOnEvent({ ...event, reason: "BinaryUnknown" });
+  assert.match(unknown.stdout, /Denied: BinaryUnknown/);
+  assert.equal(unknown.stderr, "");
+});
+
+test("of several listed paths the one that was typed is taken for the link, and none where nothing points to one", () => {
+  const several = PROFILE.replace(
+    "    - path: /bin/app\n",
+    "    - path: /usr/bin/wget\n    - path: /usr/bin/nc\n    - path: /bin/app\n",
+  );
+  const applet = (comm: string) => ({ ...EVENT, process: { pid: 42, path: "/bin/busybox", comm } });
+  assert.match(runOnEvent(applet("nc"), several).stdout, /busybox is listed as \/usr\/bin\/nc, a link to it/);
+  const { stdout, stderr } = runOnEvent(applet("sh"), several);
+  assert.match(stdout, /Denied: BinaryUnknown/);
+  assert.match(stderr, /the event's reason is Peer, so a profile listed this process .* --link LISTED=\/bin\/busybox/);
 });
 
 test("an event about ingress, a DNS question, and one of a packet of no process", () => {

@@ -19,6 +19,7 @@ import { questionOfEvent, readVerdictEvent } from "./explain-event.ts";
 import { remotePeer } from "./explain-peers.ts";
 import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
 import { explanationText } from "./explain-text.ts";
+import { listedLink } from "./listed-link.ts";
 
 const EXAMPLES = `
 Examples:
@@ -80,7 +81,15 @@ function answerCode(code: string): void {
 export function answerEvent(profiles: SecurityProfile[], event: VerdictEvent, options: ExplainOptions): void {
   const question = questionOfEvent(event);
   const resolver = [...options.resolver, ...askedResolver(event)];
-  const explanation = answer(profiles, question, { ...options, resolver });
+  const listed = options.link.length > 0 ? null : listedLink(profiles, event);
+  const link = listed === null ? options.link : [`${listed}=${event.process?.path}`];
+  const explanation = answer(profiles, question, { ...options, resolver, link });
+  if (listed !== null) {
+    note(
+      `the event's reason is ${event.reason}, so ${event.process?.path} was known by a listed path. It is taken for what ${listed} ` +
+        `leads to; if that is another path, say so with --link LISTED=${event.process?.path} (portcullis status shows links)`,
+    );
+  }
   if (explanation.judgedBy === "unrestricted" || explanation.reason === event.reason) return;
   const text = otherReason(event, explanation);
   if (text === null) return;

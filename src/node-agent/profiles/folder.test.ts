@@ -145,7 +145,9 @@ test("a start with such a file beside others is no failure, and puts nothing in 
 test("an empty folder restricts nothing, and is warned of", () => {
   const source = new ProfileFolder(folder, SILENT);
   assert.deepEqual([source.current().profiles, source.current().errors], [[], []]);
-  assert.match(source.current().warnings[0]?.message ?? "", /no workload is restricted/);
+  const [{ source: named, message = "" } = {}] = source.current().warnings;
+  assert.equal(named, folder);
+  assert.ok(message.startsWith(`there is no SecurityProfile in ${folder}: no workload is restricted`), message);
   source.close();
 });
 

@@ -46,7 +46,7 @@ export class ProfileFolder implements ProfileSource {
     this.#path = path;
     this.#log = log;
     this.#fingerprint = fingerprint(path);
-    this.#current = readManifests(listManifests(path));
+    this.#current = readManifests(path, listManifests(path));
     this.#watch();
     this.#relist = setInterval(() => this.#look(), RELIST_MS);
   }
@@ -119,7 +119,7 @@ export class ProfileFolder implements ProfileSource {
 
   #readAll(): ProfileRevision {
     try {
-      return readManifests(listManifests(this.#path));
+      return readManifests(this.#path, listManifests(this.#path));
     } catch (cause) {
       if (!(cause instanceof UnreadableError)) throw cause;
       const error = { source: this.#path, field: "", message: cause.message };

@@ -16,9 +16,13 @@ export interface ReadManifests {
   unread: UnreadableError[];
 }
 
-/** Reads and validates; see `readFiles`. */
-export function readManifests(paths: readonly string[]): ProfileRevision {
-  return revisionOf(readFiles(paths));
+/** Reads and validates what a folder lists; see `readFiles`. */
+export function readManifests(folder: string, paths: readonly string[]): ProfileRevision {
+  const revision = revisionOf(readFiles(paths));
+  const { profiles, errors, warnings } = revision;
+  return profiles.length > 0 || errors.length > 0
+    ? revision
+    : { ...revision, warnings: [noProfiles(folder), ...warnings] };
 }
 
 /** Reads. A file that went away since it was listed is left out; `mustExist`: it was not listed but named, so it is missing. */
@@ -49,7 +53,6 @@ export function revisionOf({ texts, unread }: ReadManifests): ProfileRevision {
     profiles: errors.length === 0 ? validProfiles(set) : [],
     errors,
     warnings: [
-      ...(set.reports.length === 0 && errors.length === 0 ? [NO_PROFILES] : []),
       ...set.notes.map(problemError),
       ...set.reports.flatMap((report) => fieldErrors(report, report.warnings)),
     ],
@@ -57,12 +60,10 @@ export function revisionOf({ texts, unread }: ReadManifests): ProfileRevision {
 }
 
 /** Nothing is restricted by no profile, which is worth a word. */
-const NO_PROFILES: RevisionError = {
-  source: "",
-  field: "",
-  message:
-    "there is no SecurityProfile: no workload is restricted. `portcullis validate` says what a file of profiles looks like",
-};
+function noProfiles(folder: string): RevisionError {
+  const message = `there is no SecurityProfile in ${folder}: no workload is restricted. \`portcullis validate\` says what a file of profiles looks like`;
+  return { source: folder, field: "", message };
+}
 
 function contentHash(texts: readonly ManifestText[], unread: readonly UnreadableError[]): string {
   const hash = createHash("sha256");

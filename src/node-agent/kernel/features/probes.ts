@@ -189,7 +189,7 @@ const PROBES: readonly Probe[] = [
   {
     feature: "function-tracing",
     required: false,
-    consequence: "kprobes do its work, at more cost",
+    consequence: "kprobes do its work where there are any, at more cost",
     find: probeFunctionTracing,
   },
   {
