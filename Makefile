@@ -13,6 +13,7 @@ OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers
 BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/*/*.h)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector \
+	-fmacro-prefix-map=bpf/= -fmacro-prefix-map=bpf/include/= \
 	$(if $(filter-out $(HOST_ARCH),$(ARCH)),-include bpf/include/registers.h)
 
 ##@ First steps (as root, on a bare Debian with git, make and npm)

@@ -11,7 +11,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "memory/maps.h"
+#include "memory/errors.h"
 
 #define KIND_LENGTH 5 /* "veth" and its NUL */
 

@@ -12,6 +12,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "memory/claim.h"
+#include "memory/errors.h"
 #include "packet/packet.h"
 #include "socket/registration.h"
 #include "socket/user.h"

@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "memory/claim.h"
+#include "memory/errors.h"
 
 #define PASS 1
 #define DROP 0

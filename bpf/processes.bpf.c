@@ -10,6 +10,7 @@
 
 #include "memory/claim.h"
 #include "memory/epoch.h"
+#include "memory/errors.h"
 #include "process/env.h"
 #include "process/executable.h"
 #include "process/script.h"

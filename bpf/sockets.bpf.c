@@ -8,7 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "memory/maps.h"
+#include "memory/errors.h"
 #include "packet/packet.h"
 #include "socket/listen.h"
 #include "socket/user.h"

@@ -1,8 +1,11 @@
-/** What user space gets to know: the content of events, their rate limit, trace-dns, counters, and failures counted. */
+/** What user space gets to know: the content of events, their rate limit, trace-dns, counters, and failures by kind and line. */
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import type { Action } from "../../src/api/types.ts";
 import { Application, EventType, NAME_TEXT_MAX, Reason, Verdict } from "../../src/gen/abi.gen.ts";
+import { readKernelErrors } from "../../src/node-agent/enforce/kernel-errors.ts";
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
 import { formatIp } from "../../src/policy/table/addresses.ts";
 import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
@@ -11,8 +14,10 @@ import { frame } from "../../test/packets/ethernet.ts";
 import { fragments, ip } from "../../test/packets/ip.ts";
 import { HTTP_REQUEST } from "../../test/packets/payloads.ts";
 import { tcp, udp } from "../../test/packets/transport.ts";
-import type { ProcessRef } from "../../test/rig/classifier-rig.ts";
+import type { ClassifierRig, ProcessRef } from "../../test/rig/classifier-rig.ts";
 import { APP, appSpec, incoming, OWN, PEER, RESOLVER, Scene, STRANGER } from "../../test/rig/scene.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
 
 const scene = new Scene("events");
 after(() => scene[Symbol.dispose]());
@@ -269,14 +274,14 @@ test("every packet is counted once: by process, direction, reason and verdict, w
   assert.equal(theirs?.packets, 1n);
 });
 
-describe("what could not be done is counted", () => {
+describe("what could not be done is counted, for the line that counts it", () => {
   test("a name that is not remembered any more", () => {
     begin("enforce");
     scene.ask("www.example.com");
     scene.reply("www.example.com", [addressRecord(PEER)]);
     scene.rig.maps.dnsNames.clear();
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 443, flags: "S" })), "Peer");
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_NAME_EVICTED: 1 });
+    assertCounted(scene.rig, { DNS_NAME_EVICTED: 1 });
   });
 
   test("two names with one hash: the second teaches nothing", () => {
@@ -289,14 +294,14 @@ describe("what could not be done is counted", () => {
     );
     assert.equal(scene.reply("www.example.com", [addressRecord(PEER)]), "Allowed");
     assert.equal(scene.rig.maps.learned.count(), 0);
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_NAME_COLLISION: 1 });
+    assertCounted(scene.rig, { DNS_NAME_COLLISION: 1 });
   });
 
   test("a workload that is not known, on an interface that has the programs", () => {
     begin("enforce");
     scene.rig.withdraw();
     assert.equal(scene.rig.action("egress", asking("www.example.com")), 2);
-    assert.deepEqual(scene.rig.errorCounts(), { SCRATCH: 1 });
+    assertCounted(scene.rig, { SCRATCH: 1 });
   });
 });
 
@@ -306,7 +311,7 @@ test("counters that are full: what all processes have in common stands in, and t
   full.out(PEER, udp({ from: 1, to: 2 }), {});
   full.out(PEER, udp({ from: 1, to: 2 }));
   assert.equal(full.rig.maps.counters.count(), 1);
-  assert.deepEqual(full.rig.errorCounts(), { COUNTERS_FULL: 1 });
+  assertCounted(full.rig, { COUNTERS_FULL: 1 });
 });
 
 test("events that do not fit are counted, and cost nothing else", () => {
@@ -315,6 +320,7 @@ test("events that do not fit are counted, and cost nothing else", () => {
   full.begin({ ...appSpec(rules), actions: ["alert"] });
   for (let count = 0; count < 20; count += 1) full.watch(PEER, udp({ from: 1, to: 2 }));
   const { EVENTS_LOST: lost = 0 } = full.rig.errorCounts();
+  assertCounted(full.rig, { EVENTS_LOST: lost });
   assert.ok(lost > 0 && full.rig.takeEvents().length + lost === 20);
 });
 
@@ -333,6 +339,26 @@ test("a first fragment's event tells of the datagram, a later one's of its reaso
     ],
   );
 });
+
+/** These failures and no others, each for lines that say that they count it. */
+function assertCounted(rig: ClassifierRig, expected: Record<string, number>): void {
+  assert.deepEqual(rig.errorCounts(), expected);
+  for (const { name, count, sites } of readKernelErrors(rig.maps)) {
+    assert.equal(
+      sites.reduce((sum, entry) => sum + entry.count, 0),
+      count,
+      name,
+    );
+    for (const { site } of sites) assert.match(sourceLine(site), new RegExp(`count_error\\(ERROR_${name}\\)`, "i"));
+  }
+}
+
+/** The line of the kernel side that a site names. */
+function sourceLine(site: string): string {
+  const [file = "", line] = site.split(":");
+  const path = ["bpf/include", "bpf"].map((folder) => join(ROOT, folder, file)).find(existsSync);
+  return readFileSync(path ?? assert.fail(`no file ${file}`), "utf8").split("\n")[Number(line) - 1] ?? "";
+}
 
 function asking(name: string): Buffer {
   return frame(ip({ from: OWN, to: RESOLVER }, udp({ from: 5000, to: 53 }, question(name))));

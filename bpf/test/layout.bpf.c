@@ -42,6 +42,7 @@ enum abi_constant {
 	ABI_PATH_ID_USER = PATH_ID_USER,
 	ABI_PATH_ID_MODIFIED = PATH_ID_MODIFIED,
 	ABI_SUBJECTS_MAX = SUBJECTS_MAX,
+	ABI_ERROR_FILE_MAX = ERROR_FILE_MAX,
 };
 
 enum abi_constant abi_constant_layout;
@@ -114,6 +115,7 @@ struct learned learned_layout;
 struct stream_lock stream_lock_layout;
 struct counter_key counter_key_layout;
 struct counter counter_layout;
+struct error_site error_site_layout;
 struct event event_layout;
 struct limit_key limit_key_layout;
 struct limit limit_layout;

@@ -199,7 +199,16 @@ const STATUS: NodeStatus = {
   hookSets: { devices: "fentry", flows: "kprobes", senders: "tracepoints" } as unknown as NodeStatus["hookSets"],
   gate: { opensAfter: 30_000, inCare: 3, strangers: [{ netnsInum: 4_026_532_001, dropped: 7, passed: 0 } as never] },
   maps: [{ name: "socket_identities", entries: 123_456, maxEntries: 1_000_000 } as never],
-  errors: [{ name: "sent_without_socket", count: 12 }],
+  errors: [
+    { name: "sent_without_socket", count: 12, sites: [{ site: "socket/owner.h:211", count: 12 }] },
+    {
+      ...{ name: "packet_read", count: 6 },
+      sites: [
+        { site: "packet/transport.h:16", count: 4 },
+        { site: "packet/error_quote.h:104", count: 2 },
+      ],
+    },
+  ],
   problems: [
     "the interfaces are in network namespace 4026532008, not in this one: whether programs are on them cannot be seen",
   ],

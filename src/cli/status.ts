@@ -143,6 +143,10 @@ function mapLines({ maps }: NodeStatus, width: number): string[] {
 
 function errorLines({ errors }: NodeStatus, width: number): string[] {
   if (errors.length === 0) return [];
-  const rows = errors.map(({ name, count }) => [name, String(count)]);
-  return ["", ...tableLines([["KERNEL ERROR", "COUNT"], ...rows], { fits: ["keep", "right"], width })];
+  const rows = errors.map(({ name, count, sites }) => [
+    name,
+    String(count),
+    sites.map((entry) => (sites.length === 1 ? entry.site : `${entry.site} (${entry.count})`)).join(", "),
+  ]);
+  return ["", ...tableLines([["KERNEL ERROR", "COUNT", "LINE"], ...rows], { fits: ["keep", "right", "fold"], width })];
 }

@@ -40,6 +40,7 @@ export const ADDRESS_LENGTH = 16;
 export const PATH_ID_USER = 1073741824;
 export const PATH_ID_MODIFIED = 2147483648;
 export const SUBJECTS_MAX = 3;
+export const ERROR_FILE_MAX = 32;
 
 /** `enum direction` */
 export const Direction = {
@@ -1630,6 +1631,30 @@ export const Counter: Codec<Counter> = {
     return {
       packets: buffer.readBigUInt64LE(offset),
       bytes: buffer.readBigUInt64LE(offset + 8),
+    };
+  },
+};
+
+/** `struct error_site`, 40 bytes */
+export interface ErrorSite {
+  error: number;
+  line: number;
+  file: string;
+}
+
+export const ErrorSite: Codec<ErrorSite> = {
+  SIZE: 40,
+  encode(value: ErrorSite, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.error, offset);
+    buffer.writeUInt32LE(value.line, offset + 4);
+    writeText(buffer, value.file, offset + 8, 32, "ErrorSite.file");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): ErrorSite {
+    return {
+      error: buffer.readUInt32LE(offset),
+      line: buffer.readUInt32LE(offset + 4),
+      file: readText(buffer, offset + 8, 32),
     };
   },
 };

@@ -84,6 +84,12 @@ export const AGENT_METRICS = {
     help: "What has failed in the kernel side since its programs were loaded, by kind.",
     labels: ["kind"],
   },
+  kernelErrorSites: {
+    type: "gauge",
+    name: "portcullis_agent_kernel_error_sites",
+    help: "The same since this agent loaded its programs, by the line of the kernel side that counted it. There are some eighty such lines.",
+    labels: ["kind", "site"],
+  },
   fileLooks: {
     type: "gauge",
     name: "portcullis_agent_file_looks",

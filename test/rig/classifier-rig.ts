@@ -74,6 +74,7 @@ const USED_MAPS = [
     "streamLocks",
     "counters",
     "errors",
+    "errorSites",
     "limits",
   ] as const),
 ] satisfies (keyof Maps)[];
@@ -311,9 +312,9 @@ export class ClassifierRig implements Disposable {
   /** Forgets all traffic; rules stay. */
   clear(): void {
     const { shares, places, flows, fragments, icmpRequests, dnsQueries, dnsNames, dnsParts, learned } = this.maps;
-    const { counters, limits, errors } = this.maps;
+    const { counters, limits, errors, errorSites } = this.maps;
     const resolved = [dnsQueries, dnsNames, dnsParts, learned];
-    const traffic = [shares, places, flows, fragments, icmpRequests, ...resolved, counters, limits];
+    const traffic = [shares, places, flows, fragments, icmpRequests, ...resolved, counters, limits, errorSites];
     for (const map of traffic as { clear(): void }[]) map.clear();
     for (const [kind, count] of [...errors.entries()]) if (count !== 0n) errors.set(kind, 0n);
     this.takeEvents();

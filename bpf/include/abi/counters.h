@@ -57,4 +57,13 @@ enum error {
 	ERROR_COUNT,
 };
 
+#define ERROR_FILE_MAX 32
+
+/* `error_sites`: PERCPU_HASH -> __u64: the same, by the line that counted it. No more entries than there are such lines. */
+struct error_site {
+	__u32 error;                /* enum error */
+	__u32 line;
+	char file[ERROR_FILE_MAX];  /* its name below bpf/include or bpf */
+};
+
 #endif

@@ -96,6 +96,7 @@ PINNED_MAP(stream_locks, BPF_MAP_TYPE_ARRAY, __u32, struct stream_lock, STREAM_L
 /* Counters and events */
 PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 65536);
 PINNED_MAP(errors, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, ERROR_COUNT);
+PINNED_MAP(error_sites, BPF_MAP_TYPE_PERCPU_HASH, struct error_site, __u64, 512);
 PINNED_MAP_WITH_FLAGS(limits, BPF_MAP_TYPE_HASH, struct limit_key, struct limit, 65536, BPF_F_NO_PREALLOC);
 
 struct {
@@ -103,14 +104,5 @@ struct {
 	__uint(max_entries, 4 * 1024 * 1024);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
-
-/* Counts a failure. Never fails itself: an index within the array is always found. */
-static __always_inline void count_error(__u32 error)
-{
-	__u64 *count = bpf_map_lookup_elem(&errors, &error);
-
-	if (count)
-		*count += 1;
-}
 
 #endif

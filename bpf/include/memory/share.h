@@ -9,7 +9,7 @@
 #ifndef PORTCULLIS_SHARE_H
 #define PORTCULLIS_SHARE_H
 
-#include "memory/maps.h"
+#include "memory/errors.h"
 
 #define EVENTS_WINDOW 1000000000 /* ns */
 #define PLACE_TRIES 8 /* flows in use that are passed over in search of one that is not */

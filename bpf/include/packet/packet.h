@@ -8,7 +8,7 @@
 
 #include <bpf/bpf_endian.h>
 
-#include "memory/maps.h"
+#include "memory/errors.h"
 
 #define ETHERNET_LENGTH 14
 /* Of what lies before the IP header. Programs on a cgroup, whose packets begin with it, say 0 before they include this. */

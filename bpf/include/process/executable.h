@@ -89,8 +89,12 @@ static __always_inline __u32 path_id_of(struct path_scratch *scratch, struct fil
 
 	if (result == WALK_UNREACHABLE)
 		result = mark_unreachable(scratch);
+	if (result == WALK_TOO_LONG) {
+		count_error(ERROR_PATH_TOO_LONG);
+		return 0;
+	}
 	if (result != WALK_ROOT) {
-		count_error(result == WALK_TOO_LONG ? ERROR_PATH_TOO_LONG : ERROR_TASK_READ);
+		count_error(ERROR_TASK_READ);
 		return 0;
 	}
 	take_name(scratch);

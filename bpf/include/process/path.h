@@ -11,6 +11,7 @@
 #define PORTCULLIS_PATH_H
 
 #include "memory/claim.h"
+#include "memory/errors.h"
 
 #define PATH_STEPS_MAX 64 /* on the way up: components, and the mount points between them */
 #define PATH_CLAIMS_MAX 8

@@ -6,6 +6,7 @@
 #define PORTCULLIS_ACTOR_H
 
 #include "memory/epoch.h"
+#include "memory/errors.h"
 #include "process/task.h"
 #include "socket/former.h"
 

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { processWeaknesses, type Weakness } from "../../api/pods/weaknesses.ts";
 import { type Action, type Effect, effectOf } from "../../api/types.ts";
-import { ErrorKind, GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../../gen/abi.gen.ts";
+import { GateFlag, PATH_ID_USER, WorkloadFlag, type Workload as WorkloadValue } from "../../gen/abi.gen.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { ownNamespaceInum } from "../discovery/namespaces/bound-namespaces.ts";
 import { seenProcesses } from "../discovery/seen-processes.ts";
@@ -18,6 +18,7 @@ import { readStrangers, type Stranger } from "./attach/gate.ts";
 import { PinsIncompatibleError, PinsIncompleteError } from "./errors.ts";
 import { listedName } from "./images/container-files.ts";
 import { type UnseenExecutable, unseenExecutables } from "./images/unseen.ts";
+import { type CountedError, readKernelErrors } from "./kernel-errors.ts";
 import { runningAgent } from "./state/lock.ts";
 import { type AgentState, loadState, type WorkloadState } from "./state/state.ts";
 import { type ExhaustedClaim, exhaustedClaims } from "./tables/claims.ts";
@@ -73,8 +74,8 @@ export interface NodeStatus {
   /** Null: no gate is shut. */
   gate: GateStatus | null;
   maps: MapFill[];
-  /** What has failed in the kernel side, and how often. */
-  errors: { name: string; count: number }[];
+  /** What has failed in the kernel side, how often, and where. */
+  errors: CountedError[];
   /** What kept this report from being whole. */
   problems: string[];
 }
@@ -117,7 +118,7 @@ export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus
     workloads: inspectWorkloads(maps, state, visible ? lookAtInterfaces(pinRoot) : null),
     gate: inspectGate(maps),
     maps: mapFills(maps),
-    errors: readErrors(maps),
+    errors: readKernelErrors(maps).filter(({ count }) => count > 0),
   };
 }
 
@@ -257,11 +258,4 @@ function pathReader(maps: Maps): (id: number) => string | null {
   const ours = new Map<number, string>();
   for (const [{ text }, id] of maps.paths.entries()) if (id >= PATH_ID_USER) ours.set(id, text);
   return (id) => ours.get(id) ?? maps.pathTexts.get(id)?.text ?? null;
-}
-
-function readErrors(maps: Maps): { name: string; count: number }[] {
-  return Object.entries(ErrorKind)
-    .filter(([name]) => name !== "COUNT")
-    .map(([name, kind]) => ({ name: name.toLowerCase(), count: Number(maps.errors.get(kind) ?? 0n) }))
-    .filter(({ count }) => count > 0);
 }

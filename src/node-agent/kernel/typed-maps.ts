@@ -16,6 +16,7 @@ import {
   DnsNameKey,
   DnsQuery,
   DnsQueryKey,
+  ErrorSite,
   Flow,
   FlowKey,
   Fragment,
@@ -118,6 +119,8 @@ const TYPES = {
   counters: of(CounterKey, counterSum),
   /** Key: `ErrorKind`. Values are the sums over all CPUs. */
   errors: of(u32, u64Sum),
+  /** The same by line. */
+  errorSites: of(ErrorSite, u64Sum),
   limits: of(LimitKey, Limit),
 } as const;
 

@@ -1,11 +1,11 @@
 /** What the agent measures of itself. */
 
 import type { AgentEvent } from "../../flow/record.ts";
-import { ErrorKind } from "../../gen/abi.gen.ts";
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../gen/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
 import { createMetrics, type MetricsOf } from "../../telemetry/metrics.ts";
 import type { Enforcement } from "../enforce/enforcement.ts";
+import { type CountedError, readKernelErrors } from "../enforce/kernel-errors.ts";
 import { exhaustedClaims } from "../enforce/tables/claims.ts";
 import { type MapFill, mapFills } from "../enforce/tables/map-fill.ts";
 import { fullShares } from "../enforce/tables/shares.ts";
@@ -19,7 +19,7 @@ export interface NodeFigures {
   maps: MapFill[];
   /** What workloads had their shares of, and how much more they wanted, all together. */
   lost: { share: string; count: number }[];
-  errors: { kind: string; count: number }[];
+  errors: CountedError[];
   /** What became of looks at files of pods. */
   looks: LookCounts;
 }
@@ -65,7 +65,10 @@ export class AgentMetrics implements EventSink {
       this.#metrics.mapEntries.set({ map: name }, entries);
       this.#metrics.mapCapacity.set({ map: name }, maxEntries);
     }
-    for (const { kind, count } of errors) this.#metrics.kernelErrors.set({ kind }, count);
+    for (const { name: kind, count, sites } of errors) {
+      this.#metrics.kernelErrors.set({ kind }, count);
+      for (const { site, count: atSite } of sites) this.#metrics.kernelErrorSites.set({ kind, site }, atSite);
+    }
     for (const [result, count] of Object.entries(looks)) this.#metrics.fileLooks.set({ result }, count);
     for (const { share, count } of lost) this.#metrics.shareLosses.set({ share }, count);
     this.#metrics.learnedNames.set(maps.find(({ name }) => name === "learned")?.entries ?? 0);
@@ -121,9 +124,7 @@ export function describeNode({ maps }: Pick<Enforcement, "maps">, looks: LookCou
     looks,
     maps: mapFills(maps),
     lost: lostShares(maps),
-    errors: Object.entries(ErrorKind)
-      .filter(([name]) => name !== "COUNT")
-      .map(([name, kind]) => ({ kind: name.toLowerCase(), count: Number(maps.errors.get(kind) ?? 0n) })),
+    errors: readKernelErrors(maps),
   };
 }
 

@@ -45,6 +45,7 @@ export interface Stranger {
   netnsInum: number;
   /** Packets. */
   dropped: number;
+  /** Packets after the timeout of a gate that opens. */
   passed: number;
 }
 
@@ -132,7 +133,7 @@ export class Gate {
         `network namespace ${stranger.netnsInum} was not named to this agent in time: the gate lets it through, unjudged`,
       );
     }
-    this.#reported = new Set(passed.map(({ netnsInum }) => netnsInum));
+    this.#reported = new Set(letThrough.map(({ netnsInum }) => netnsInum));
   }
 
   /** Forgets strangers that are no more: their numbers are used again. */

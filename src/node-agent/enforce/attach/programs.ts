@@ -94,6 +94,7 @@ export class Programs implements Attachments, Disposable {
       name === "sockets" ? load(name, socketConstants(), this.#unavailable()) : load(name),
     );
     this.#classifier = load("classifier", { name_hash_multiplier: nameHashMultiplier });
+    this.#reset(["errorSites"]); // lines are those of the programs that were just loaded
     for (const object of hooks) this.#attachHooks(object);
     for (const object of hooks) object.close();
     if (this.missing.some(({ program }) => SOCKET_ITERATORS.includes(program))) this.#adoptOlderSockets();
