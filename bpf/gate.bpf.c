@@ -2,7 +2,7 @@
 /*
  * The gate on the root of the pods' cgroup. Between the birth of a network namespace and the moment its veth has
  * classifiers, nothing else looks at its packets; so what it sends or receives is dropped here until it is admitted,
- * which is when `cared` knows it. The agent may be away: after a time the configured policy holds.
+ * which is when `admitted` has it. The agent may be away: after a time the configured policy holds.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -22,7 +22,7 @@ static __always_inline int may_be_same(__u64 one, __u64 other)
 static __always_inline int is_admitted(const struct socket_owner *owner)
 {
 	__u32 netns = owner->netns_inum;
-	__u64 *cookie = bpf_map_lookup_elem(&cared, &netns);
+	__u64 *cookie = bpf_map_lookup_elem(&admitted, &netns);
 
 	return cookie && may_be_same(*cookie, owner->netns_cookie);
 }
@@ -31,7 +31,7 @@ static __always_inline int is_admitted(const struct socket_owner *owner)
  * A namespace that is seen for the first time, or under the number of one that is gone (`before`). One that is more than its
  * owner may have here is not remembered: it stays shut, and pushes out nobody who waits.
  */
-static __always_inline int meet_stranger(const struct socket_owner *owner, const struct gated *before)
+static __always_inline int hold_namespace(const struct socket_owner *owner, const struct gated *before)
 {
 	struct gated fresh = {
 		.owner = before ? before->owner : owner->creator.cgroup_id,
@@ -41,7 +41,7 @@ static __always_inline int meet_stranger(const struct socket_owner *owner, const
 	};
 	__u32 netns = owner->netns_inum;
 
-	if (!before && !take_claim(fresh.owner, CLAIM_STRANGERS, STRANGERS_CLAIM))
+	if (!before && !take_claim(fresh.owner, CLAIM_GATED, GATED_CLAIM))
 		return DROP;
 	if (bpf_map_update_elem(&gated, &netns, &fresh, BPF_ANY) < 0)
 		count_error(ERROR_GATE_FULL);
@@ -49,19 +49,19 @@ static __always_inline int meet_stranger(const struct socket_owner *owner, const
 }
 
 /* Counts the packet of a namespace that is not admitted yet. Whether it passes is a matter of time, and of policy. */
-static __always_inline int judge_stranger(const struct gate *settings, const struct socket_owner *owner)
+static __always_inline int judge_waiting(const struct gate *settings, const struct socket_owner *owner)
 {
 	__u32 netns = owner->netns_inum;
-	struct gated *stranger = bpf_map_lookup_elem(&gated, &netns);
+	struct gated *waiting = bpf_map_lookup_elem(&gated, &netns);
 
-	if (!stranger || !may_be_same(stranger->netns_cookie, owner->netns_cookie))
-		return meet_stranger(owner, stranger);
+	if (!waiting || !may_be_same(waiting->netns_cookie, owner->netns_cookie))
+		return hold_namespace(owner, waiting);
 	if ((settings->flags & GATE_OPENS_AFTER_TIMEOUT) &&
-	    bpf_ktime_get_ns() - stranger->first_seen > settings->timeout) {
-		__sync_fetch_and_add(&stranger->passed, 1);
+	    bpf_ktime_get_ns() - waiting->first_seen > settings->timeout) {
+		__sync_fetch_and_add(&waiting->passed, 1);
 		return PASS;
 	}
-	__sync_fetch_and_add(&stranger->dropped, 1);
+	__sync_fetch_and_add(&waiting->dropped, 1);
 	return DROP;
 }
 
@@ -87,7 +87,7 @@ static __always_inline int judge(struct __sk_buff *skb)
 	}
 	if (owner->netns_inum == settings->host_netns || is_admitted(owner))
 		return PASS;
-	return judge_stranger(settings, owner);
+	return judge_waiting(settings, owner);
 }
 
 SEC("cgroup_skb/egress")

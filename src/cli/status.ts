@@ -69,13 +69,13 @@ export function statusText(status: NodeStatus, width: number): string {
 
 function gateFacts(gate: NodeStatus["gate"]): [string, string][] {
   if (gate === null) return [];
-  const { opensAfter, inCare, strangers } = gate;
+  const { opensAfter, admitted, waiting } = gate;
   const policy = opensAfter === null ? "never opens by itself" : `opens after ${formatDuration(opensAfter)}`;
   return [
-    ["Gate", `shut, ${policy}; ${inCare} network namespaces may pass`],
-    ...strangers.map(({ netnsInum, dropped, passed }): [string, string] => [
+    ["Gate", `shut, ${policy}; ${admitted} network namespaces are admitted`],
+    ...waiting.map(({ netnsInum, dropped, passed }): [string, string] => [
       "",
-      `namespace ${netnsInum} is not guarded: ${dropped} packets dropped, ${passed} let through`,
+      `namespace ${netnsInum} is not admitted yet: ${dropped} packets dropped, ${passed} let through`,
     ]),
   ];
 }

@@ -17,7 +17,7 @@ export const DNS_PORTS_MAX = 4;
 export const EPOCHS = 262144;
 export const PROCESSES_CLAIM = 4096;
 export const PATHS_CLAIM = 1024;
-export const STRANGERS_CLAIM = 16;
+export const GATED_CLAIM = 16;
 export const REGISTRATIONS_CLAIM = 2048;
 export const PATHS_CLAIM_ALL = 12288;
 export const CLAIM_OWNER_ALL = 0;
@@ -145,7 +145,7 @@ export const GateFlag = {
 export const ClaimKind = {
   PROCESSES: 0,
   PATHS: 1,
-  STRANGERS: 2,
+  GATED: 2,
   REGISTRATIONS: 3,
 } as const;
 

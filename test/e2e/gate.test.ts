@@ -8,7 +8,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { STRANGERS_CLAIM } from "../../src/gen/abi.gen.ts";
+import { GATED_CLAIM } from "../../src/gen/abi.gen.ts";
 import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
@@ -165,14 +165,14 @@ test("§9 a namespace that is not admitted is shown, and waits, while the agent 
   await sleep(300);
   const { gate } = await status();
   assert.equal(gate?.opensAfter, OPENS_AFTER_MS);
-  assert.equal(gate?.strangers.length, 1);
-  assert.ok((gate?.strangers[0]?.dropped ?? 0) > 0);
-  assert.equal(gate?.strangers[0]?.passed, 0);
+  assert.equal(gate?.waiting.length, 1);
+  assert.ok((gate?.waiting[0]?.dropped ?? 0) > 0);
+  assert.equal(gate?.waiting[0]?.passed, 0);
   assert.deepEqual(await received(), [0, 0]);
   const position = receiver.stdout.length;
   await lab.agent.start(GATED);
   await untilArrival(performance.now(), position);
-  assert.deepEqual((await status()).gate?.strangers, []);
+  assert.deepEqual((await status()).gate?.waiting, []);
   await end(running);
   assert.equal((await received())[1], 0);
 });
@@ -196,8 +196,8 @@ test("§9 a container that makes network namespaces without end pushes nobody ou
     await maker.line("done");
     const after = new Map(gated.entries());
     for (const [netns, { firstSeen }] of before) assert.equal(after.get(netns)?.firstSeen, firstSeen);
-    assert.equal(after.size - before.length, STRANGERS_CLAIM);
-    // What an agent would do that is alive: the next test looks at the only stranger.
+    assert.equal(after.size - before.length, GATED_CLAIM);
+    // What an agent would do that is alive: the next test looks at the only one that waits.
     gated.clear();
   } finally {
     await maker.kill();
@@ -215,8 +215,8 @@ test("§9 after the startup timeout the policy holds: Allow lets it through, and
   const since = performance.now();
   connectWorkload(lab.topology, pod);
   assert.ok((await untilArrival(since, position)) >= 490);
-  const [stranger] = (await status()).gate?.strangers ?? [];
-  assert.ok((stranger?.passed ?? 0) > 0);
+  const [waiting] = (await status()).gate?.waiting ?? [];
+  assert.ok((waiting?.passed ?? 0) > 0);
   await end(running);
 });
 

@@ -17,7 +17,7 @@ struct gate {
  * before 5.14 do not tell it, and neither does a socket that is older than the programs.
  */
 
-/* `cared`: HASH, netns inode number (__u32) -> cookie (__u64) of an admitted namespace, whose interfaces all have classifiers. */
+/* `admitted`: HASH, netns inode number (__u32) -> cookie (__u64) of an admitted namespace, whose interfaces all have classifiers. */
 
 /* `gated`: LRU_HASH, netns inode number (__u32) -> */
 struct gated {

@@ -16,9 +16,9 @@
 #define PATHS_CLAIM_ALL 12288
 #define CLAIM_OWNER_ALL 0
 /* Network namespaces at the gate: a container starts in one, and may make more for itself. */
-#define STRANGERS_CLAIM 16
+#define GATED_CLAIM 16
 #define REGISTRATIONS_CLAIM 2048
-enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_STRANGERS = 2, CLAIM_REGISTRATIONS = 3 };
+enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_GATED = 2, CLAIM_REGISTRATIONS = 3 };
 
 /* `claims`: LRU_HASH. */
 struct claim_key {

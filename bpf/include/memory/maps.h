@@ -50,7 +50,7 @@ PINNED_MAP(device_changes, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
 
 /* The gate */
 PINNED_MAP(gate, BPF_MAP_TYPE_ARRAY, __u32, struct gate, 1);
-PINNED_MAP_WITH_FLAGS(cared, BPF_MAP_TYPE_HASH, __u32, __u64, 4096, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(admitted, BPF_MAP_TYPE_HASH, __u32, __u64, 4096, BPF_F_NO_PREALLOC);
 PINNED_MAP(gated, BPF_MAP_TYPE_LRU_HASH, __u32, struct gated, 4096);
 
 /* Rule tables: never evicted */

@@ -14,7 +14,7 @@ import { listClassifiers } from "../kernel/links/classifiers.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { UNGUARDED } from "../netlink/errors.ts";
 import { attachedHookSets, type HookSets } from "./attach/function-hooks.ts";
-import { readStrangers, type Stranger } from "./attach/gate.ts";
+import { type GatedNamespace, readGated } from "./attach/gate.ts";
 import { PinsIncompatibleError, PinsIncompleteError } from "./errors.ts";
 import { listedName } from "./images/container-files.ts";
 import { type UnseenExecutable, unseenExecutables } from "./images/unseen.ts";
@@ -83,10 +83,10 @@ export interface NodeStatus {
 export interface GateStatus {
   /** Milliseconds after which it lets a namespace through that is not admitted; null: never. */
   opensAfter: number | null;
-  /** Network namespaces that are guarded and may pass. */
-  inCare: number;
-  /** Those that may not. */
-  strangers: Stranger[];
+  /** Network namespaces that are guarded, whose packets pass. */
+  admitted: number;
+  /** Those that are not. */
+  waiting: GatedNamespace[];
 }
 
 const NS_PER_MS = 1_000_000n;
@@ -128,8 +128,8 @@ function inspectGate(maps: Maps): GateStatus | null {
   const opens = (flags & GateFlag.OPENS_AFTER_TIMEOUT) !== 0;
   return {
     opensAfter: opens ? Number(timeout / NS_PER_MS) : null,
-    inCare: maps.cared.count(),
-    strangers: readStrangers(maps),
+    admitted: maps.admitted.count(),
+    waiting: readGated(maps),
   };
 }
 

@@ -84,7 +84,7 @@ const TYPES = {
   devices: of(DeviceKey, VethEnd),
   deviceChanges: of(u32, u64),
   gate: of(u32, Gate),
-  cared: of(u32, u64),
+  admitted: of(u32, u64),
   gated: of(u32, Gated),
   binaries: of(BinaryKey, Binary),
   rulesets: of(u32, Ruleset),

@@ -14,7 +14,7 @@ import { attachPinned, detachPinned } from "../../kernel/links/links.ts";
 import { cgroupRoot } from "../../kernel/mounts.ts";
 import { BpfObject } from "../../kernel/objects.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";
-import { returnStranger } from "../tables/claims.ts";
+import { returnGatedClaim } from "../tables/claims.ts";
 
 /** Programs of gate.bpf.o, and the names of their pins. */
 export const GATE_PROGRAMS = ["gate_sends", "gate_receives"] as const;
@@ -40,8 +40,8 @@ export interface GateOptions {
   opensAfterTimeout: boolean;
 }
 
-/** A network namespace behind the gate. */
-export interface Stranger {
+/** A network namespace that has sent or received something and is not admitted yet. */
+export interface GatedNamespace {
   netnsInum: number;
   /** Packets. */
   dropped: number;
@@ -49,7 +49,7 @@ export interface Stranger {
   passed: number;
 }
 
-type GateMaps = Pick<Maps, "gate" | "cared" | "gated" | "socketOwners" | "claims">;
+type GateMaps = Pick<Maps, "gate" | "admitted" | "gated" | "socketOwners" | "claims">;
 
 /** A network namespace whose interfaces all have classifiers, and where it can be opened. */
 export interface AdmittedNamespace {
@@ -120,23 +120,23 @@ export class Gate {
   admit(namespaces: readonly AdmittedNamespace[]): void {
     for (const entry of namespaces) this.#admitOne(entry);
     const wanted = new Set(namespaces.map(({ netnsInum }) => netnsInum));
-    this.#maps.cared.deleteAll([...this.#maps.cared.keys()].filter((netnsInum) => !wanted.has(netnsInum)));
+    this.#maps.admitted.deleteAll([...this.#maps.admitted.keys()].filter((netnsInum) => !wanted.has(netnsInum)));
   }
 
-  /** Warns of strangers that have been let through since the last call: each is reported once. */
+  /** Warns of namespaces that have been let through since the last call: each is reported once. */
   reportLetThrough(): void {
-    const passed = readStrangers(this.#maps).filter((stranger) => stranger.passed > 0);
-    for (const stranger of passed) {
-      if (this.#reported.has(stranger.netnsInum)) continue;
+    const letThrough = readGated(this.#maps).filter(({ passed }) => passed > 0);
+    for (const namespace of letThrough) {
+      if (this.#reported.has(namespace.netnsInum)) continue;
       this.#log.warn(
-        { ...stranger },
-        `network namespace ${stranger.netnsInum} was not named to this agent in time: the gate lets it through, unjudged`,
+        { ...namespace },
+        `network namespace ${namespace.netnsInum} was not named to this agent in time: the gate lets it through, unjudged`,
       );
     }
     this.#reported = new Set(letThrough.map(({ netnsInum }) => netnsInum));
   }
 
-  /** Forgets strangers that are no more: their numbers are used again. */
+  /** Forgets namespaces that are no more: their numbers are used again. */
   forgetDead(): void {
     const waiting = [...this.#maps.gated.keys()];
     if (waiting.length === 0) return;
@@ -150,7 +150,7 @@ export class Gate {
       const cookie = namespaceCookie(netnsPath, netnsInum, (socket) => this.#cookieOf(socket));
       // Its name is gone, or is another's: what was admitted under it stays as it is.
       if (cookie === null) return;
-      if (this.#maps.cared.get(netnsInum) !== cookie) this.#maps.cared.set(netnsInum, cookie);
+      if (this.#maps.admitted.get(netnsInum) !== cookie) this.#maps.admitted.set(netnsInum, cookie);
       this.#forget(netnsInum);
     } catch (cause) {
       this.#log.error({ netnsPath, err: cause }, "cannot let a network namespace through the gate; trying again");
@@ -158,8 +158,8 @@ export class Gate {
   }
 
   #forget(netnsInum: number): void {
-    const stranger = this.#maps.gated.get(netnsInum);
-    if (stranger !== undefined && this.#maps.gated.delete(netnsInum)) returnStranger(this.#maps.claims, stranger.owner);
+    const gated = this.#maps.gated.get(netnsInum);
+    if (gated !== undefined && this.#maps.gated.delete(netnsInum)) returnGatedClaim(this.#maps.claims, gated.owner);
   }
 
   /** Of a new socket's namespace, as the program that saw the socket's creation has it; 0n where that was not attached. */
@@ -169,7 +169,7 @@ export class Gate {
 }
 
 /** Network namespaces behind the gate, with or without an agent. */
-export function readStrangers(maps: Pick<Maps, "gated">): Stranger[] {
+export function readGated(maps: Pick<Maps, "gated">): GatedNamespace[] {
   return [...maps.gated.entries()].map(([netnsInum, { dropped, passed }]) => ({
     netnsInum,
     dropped: Number(dropped),

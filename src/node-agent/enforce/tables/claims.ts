@@ -4,11 +4,11 @@ import {
   type Claim,
   type ClaimKey,
   ClaimKind,
+  GATED_CLAIM,
   PATHS_CLAIM,
   PATHS_CLAIM_ALL,
   PROCESSES_CLAIM,
   REGISTRATIONS_CLAIM,
-  STRANGERS_CLAIM,
 } from "../../../gen/abi.gen.ts";
 import type { Maps } from "../../kernel/typed-maps.ts";
 import type { FullShare } from "./shares.ts";
@@ -60,7 +60,7 @@ export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" 
   };
   for (const [{ kind, owner }, { refused }] of maps.claims.entries()) entryOf(kind, owner).refused = refused;
   for (const [, { owner }] of maps.processes.entries()) entryOf(ClaimKind.PROCESSES, owner).count += 1n;
-  for (const [, { owner }] of maps.gated.entries()) entryOf(ClaimKind.STRANGERS, owner).count += 1n;
+  for (const [, { owner }] of maps.gated.entries()) entryOf(ClaimKind.GATED, owner).count += 1n;
   for (const [, { owner }] of maps.registered.entries()) entryOf(ClaimKind.REGISTRATIONS, owner).count += 1n;
   for (const [, { owner }] of maps.pathTexts.entries()) {
     entryOf(ClaimKind.PATHS, owner).count += 1n;
@@ -69,9 +69,9 @@ export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" 
   maps.claims.setAll([...found.values()].map((entry) => [entry, entry]));
 }
 
-/** Gives a stranger's place at the gate back to its owner. */
-export function returnStranger(claims: Maps["claims"], owner: bigint): void {
-  const key = { kind: ClaimKind.STRANGERS, owner };
+/** Gives the place of a namespace in `gated` back to its owner. */
+export function returnGatedClaim(claims: Maps["claims"], owner: bigint): void {
+  const key = { kind: ClaimKind.GATED, owner };
   const claim = claims.get(key);
   if (claim !== undefined && claim.count > 0n) claims.set(key, { ...claim, count: claim.count - 1n });
 }
@@ -79,6 +79,6 @@ export function returnStranger(claims: Maps["claims"], owner: bigint): void {
 function sizeOf({ kind, owner }: ClaimKey): number {
   if (kind === ClaimKind.PROCESSES) return PROCESSES_CLAIM;
   if (kind === ClaimKind.REGISTRATIONS) return REGISTRATIONS_CLAIM;
-  if (kind === ClaimKind.STRANGERS) return STRANGERS_CLAIM;
+  if (kind === ClaimKind.GATED) return GATED_CLAIM;
   return owner === ALL ? PATHS_CLAIM_ALL : PATHS_CLAIM;
 }
