@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { FunctionHooks, type HookSet, type HookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { pinObject } from "../../src/node-agent/ffi/bpf.ts";
 import { bytes, u64 } from "../../src/node-agent/kernel/codec.ts";
-import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/features/program-probes.ts";
+import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/features/programs.ts";
 import { attachPinned } from "../../src/node-agent/kernel/links/links.ts";
 import { BpfMap } from "../../src/node-agent/kernel/maps.ts";
 import { BpfObject, readObjectPrograms } from "../../src/node-agent/kernel/objects.ts";
@@ -16,7 +16,7 @@ const PROBES = { fentry: probeFunctionTracing, kprobes: probeKprobes } as const;
 
 /** Why this kernel cannot run a set; false if it can. For `skip`. */
 export function lacks(set: HookSet): string | false {
-  return PROBES[set]().available ? false : `no ${set} on this kernel`;
+  return PROBES[set]().state === "supported" ? false : `no ${set} on this kernel`;
 }
 
 /** The same for programs on functions of modules, as devices.bpf.o has them. */

@@ -4,8 +4,8 @@ import { styleText } from "node:util";
 import { Command, Option } from "commander";
 import { expectedHookSets, type HookSets } from "../node-agent/enforce/attach/function-hooks.ts";
 import { KernelError } from "../node-agent/ffi/errno.ts";
-import type { FeatureReport } from "../node-agent/kernel/features/probes.ts";
-import { canEnforce, probeFeatures } from "../node-agent/kernel/features/probes.ts";
+import type { FeatureReport } from "../node-agent/kernel/features/features.ts";
+import { canEnforce, probeFeatures } from "../node-agent/kernel/features/features.ts";
 import { factLines } from "../terminal/facts.ts";
 import { fold } from "../terminal/fit.ts";
 import { tableLines } from "../terminal/table.ts";
@@ -86,13 +86,19 @@ function coloured(colour: Colour, text: string): string {
   return styleText(colour, text, { stream: process.stdout });
 }
 
-const MARK_COLOURS: Readonly<Record<string, Colour>> = { ok: "green", missing: "red", without: "yellow" };
+const MARK_COLOURS: Readonly<Record<string, Colour>> = {
+  ok: "green",
+  missing: "red",
+  without: "yellow",
+  unknown: "yellow",
+};
 
 function featureLines(features: readonly FeatureReport[], width: number): string[] {
-  const rows = features.flatMap(({ feature, available, required, detail, consequence }) => {
-    if (available) return [["ok", feature, detail]];
+  const rows = features.flatMap(({ feature, state, required, detail, consequence }) => {
+    if (state === "supported") return [["ok", feature, detail]];
+    const mark = required ? "missing" : "without";
     return [
-      [required ? "missing" : "without", feature, detail],
+      [state === "unknown" ? "unknown" : mark, feature, detail],
       ["", "", `lost: ${consequence}`],
     ];
   });
@@ -111,6 +117,7 @@ function conclusion({ canEnforce: can, kernel, features }: DoctorReport): string
   if (features.some(({ feature, available }) => feature === "capabilities" && !available)) {
     return coloured("red", "Without privileges nothing can be enforced, and little be found out. Run doctor as root.");
   }
-  const missing = features.filter(({ required, available }) => required && !available).map(({ feature }) => feature);
-  return coloured("red", `This node (kernel ${kernel}) cannot enforce profiles: ${missing.join(", ")} missing.`);
+  const lacking = features.filter(({ required, available }) => required && !available);
+  const names = lacking.map(({ feature, state }) => (state === "unknown" ? `${feature} (unknown)` : feature));
+  return coloured("red", `This node (kernel ${kernel}) cannot enforce profiles: ${names.join(", ")} missing.`);
 }

@@ -12,6 +12,7 @@ import type { AgentEvent, VerdictEvent } from "../flow/record.ts";
 import { EventText } from "../flow/text.ts";
 import type { NodeStatus, WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { TrafficCount } from "../node-agent/enforce/tables/counters.ts";
+import type { FeatureReport } from "../node-agent/kernel/features/features.ts";
 import { explain, type Question } from "../policy/explain/explain.ts";
 import { remedyOf } from "../policy/explain/remedy.ts";
 import { parseIp } from "../policy/table/addresses.ts";
@@ -216,20 +217,33 @@ const STATUS: NodeStatus = {
 
 fits("status", (width) => statusText(STATUS, width));
 
-const FEATURES = [
+const FEATURES: FeatureReport[] = [
   {
-    ...{ feature: "classifiers", required: true, available: true, consequence: "everything" },
+    ...{ feature: "classifiers", required: true, available: true, state: "supported", consequence: "everything" },
     detail: "programs at the traffic control hooks of interfaces, by links of the kernel (tcx)",
   },
   {
-    ...{ feature: "kprobes", required: false, available: false, detail: "the kernel was built without CONFIG_KPROBES" },
+    ...{
+      feature: "kprobes",
+      required: false,
+      available: false,
+      state: "missing",
+      detail: "the kernel was built without CONFIG_KPROBES",
+    },
     consequence: "on a kernel without fentry, interfaces are noticed by rtnetlink alone, some milliseconds later",
   },
   {
-    ...{ feature: "bpf-filesystem", required: true, available: false },
+    ...{ feature: "bpf-filesystem", required: true, available: false, state: "missing" },
     ...{
       detail: "mount it: mount -t bpf bpf /sys/fs/bpf",
       consequence: "nothing can be pinned, so nothing outlives the agent",
+    },
+  },
+  {
+    ...{ feature: "lsm", required: false, available: false, state: "unknown" },
+    ...{
+      detail: "not used: /sys/kernel/security/lsm does not exist; mount securityfs",
+      consequence: "function-tracing, or tracepoints after the fact, show who sends on a connected socket",
     },
   },
 ];

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { openProcess, takeDescriptor } from "../../src/node-agent/ffi/foreign-sockets.ts";
 import { closeFd } from "../../src/node-agent/ffi/libc.ts";
-import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/features/program-probes.ts";
+import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/features/programs.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { Lab } from "./harness/lab.ts";
 import type { RunningProcess } from "./harness/processes.ts";
@@ -44,7 +44,7 @@ function hasModuleTypes(): boolean {
 }
 
 function lacks(way: Way): string | false {
-  return way === "none" || PROBES[way]().available ? false : `no ${way} on this kernel`;
+  return way === "none" || PROBES[way]().state === "supported" ? false : `no ${way} on this kernel`;
 }
 
 const lab = await Lab.start("hooks", { apps: ["shop", "loud"], startAgent: false });

@@ -17,7 +17,7 @@ import { detachAll } from "../../src/node-agent/enforce/detach.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/tables/settings.ts";
 import { ForeignFiles } from "../../src/node-agent/foreign-files/foreign-files.ts";
-import { hasFeature } from "../../src/node-agent/kernel/features/probes.ts";
+import { hasFeature } from "../../src/node-agent/kernel/features/features.ts";
 import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
 import { ClusterAgent } from "../../src/node-agent/uplink/cluster-agent.ts";
 import { KeptState } from "../../src/node-agent/uplink/kept-state.ts";

@@ -14,7 +14,7 @@ export interface ProgramResult {
   refused?: string;
 }
 
-/** A feature that src/node-agent/kernel/features/probes.ts looks for. */
+/** A feature that src/node-agent/kernel/features/features.ts looks for. */
 export interface FeatureResult {
   kind: "feature";
   feature: string;

@@ -8,9 +8,10 @@ import { causeText } from "../../../api/errors.ts";
 import { findKernelType } from "../../ffi/libbpf.ts";
 import { listPins } from "../../kernel/bpffs.ts";
 import type { Finding } from "../../kernel/features/finding.ts";
-import { probeFunctionTracing, probeKprobes, probeLsm } from "../../kernel/features/program-probes.ts";
+import { probeFunctionTracing, probeKprobes, probeLsm } from "../../kernel/features/programs.ts";
 import { attachPinned, type BpfLink, detachPinned } from "../../kernel/links/links.ts";
 import type { BpfObject, LoadedProgram } from "../../kernel/objects.ts";
+import { ATTACH_TYPE } from "../../kernel/program-types.ts";
 import { ensureVethDriver } from "../../netlink/veth-driver.ts";
 
 /** How programs get to functions: by trampolines, or by breakpoints, which cost more. */
@@ -69,9 +70,6 @@ const NOT_LASTING = {
   consequence: "while no agent runs, those that there are see nothing",
 };
 
-/** enum bpf_attach_type. What fentry can take is in the kernel's BTF, static functions too. */
-const TRACE_RAW_TP = 23;
-const TRACE_FENTRY = 24;
 /** What moves devices between namespaces. Where this is there, dev_change_net_namespace is not called any more. */
 const MOVE_FUNCTION = "__dev_change_net_namespace";
 const MOVE_PROGRAMS: readonly string[] = ["kprobe_move", "kretprobe_move"];
@@ -99,7 +97,7 @@ export interface MissingJob {
 /** The sets that are tried first on this kernel. That they are used in the end is not said. */
 export function expectedHookSets(): HookSets {
   const functions = FUNCTIONS.find(isOffered)?.set ?? null;
-  const tracepoints = findKernelType("sock_send_length", TRACE_RAW_TP) === null ? null : "tracepoints";
+  const tracepoints = findKernelType("sock_send_length", ATTACH_TYPE.TRACE_RAW_TP) === null ? null : "tracepoints";
   return {
     devices: functions,
     flows: functions,
@@ -125,7 +123,7 @@ function isAllowed(set: "lsm" | HookSet, allowed: readonly HookSet[]): boolean {
 }
 
 function isOffered({ probe }: Candidate<string>): boolean {
-  return probe().available;
+  return probe().state === "supported";
 }
 
 export class FunctionHooks implements Disposable {
@@ -232,6 +230,6 @@ export class FunctionHooks implements Disposable {
 
 /** The function for a kprobe, if it is not the one in its section. */
 function placeOf({ name }: LoadedProgram): string | undefined {
-  const renamed = MOVE_PROGRAMS.includes(name) && findKernelType(MOVE_FUNCTION, TRACE_FENTRY) !== null;
+  const renamed = MOVE_PROGRAMS.includes(name) && findKernelType(MOVE_FUNCTION, ATTACH_TYPE.TRACE_FENTRY) !== null;
   return renamed ? MOVE_FUNCTION : undefined;
 }

@@ -5,10 +5,11 @@ import { fileURLToPath } from "node:url";
 import { EPOCHS } from "../../../gen/abi.gen.ts";
 import { findKernelType, LoadError } from "../../ffi/libbpf.ts";
 import { ensureBpffs, ensurePinFolder } from "../../kernel/bpffs.ts";
-import { probeSocketIterators } from "../../kernel/features/program-probes.ts";
+import { probeSocketIterators } from "../../kernel/features/programs.ts";
 import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../../kernel/links/classifiers.ts";
 import { attachPinned, runIterator } from "../../kernel/links/links.ts";
 import { BpfObject, readObjectPrograms } from "../../kernel/objects.ts";
+import { ATTACH_TYPE } from "../../kernel/program-types.ts";
 import { type MapName, openMap } from "../../kernel/typed-maps.ts";
 import type { Attachments } from "../enforcer.ts";
 import { ObjectsMissingError, PinsIncompatibleError } from "../errors.ts";
@@ -36,15 +37,13 @@ const JOB_MAPS: Readonly<Record<keyof HookSets, readonly MapName[]>> = {
   senders: [],
 };
 
-/** enum bpf_attach_type of tp_btf programs. */
-const TRACE_RAW_TP = 23;
-
 const LINKS = "links";
 
 /** Constants of bpf/sockets.bpf.c that depend on the kernel. */
 export function socketConstants(): Record<string, number> {
   return {
-    writes_are_seen: findKernelType(OPTIONAL_TRACEPOINTS.socket_writes as string, TRACE_RAW_TP) === null ? 0 : 1,
+    writes_are_seen:
+      findKernelType(OPTIONAL_TRACEPOINTS.socket_writes as string, ATTACH_TYPE.TRACE_RAW_TP) === null ? 0 : 1,
   };
 }
 
@@ -148,9 +147,9 @@ export class Programs implements Attachments, Disposable {
   /** Programs of bpf/sockets.bpf.c that this kernel does not take; they are entered in `missing`. */
   #unavailable(): string[] {
     const tracepoints = Object.entries(OPTIONAL_TRACEPOINTS)
-      .filter(([, tracepoint]) => findKernelType(tracepoint, TRACE_RAW_TP) === null)
+      .filter(([, tracepoint]) => findKernelType(tracepoint, ATTACH_TYPE.TRACE_RAW_TP) === null)
       .map(([program]) => program);
-    const iterators = probeSocketIterators().available ? [] : SOCKET_ITERATORS;
+    const iterators = probeSocketIterators().state === "supported" ? [] : SOCKET_ITERATORS;
     this.missing.push(
       ...tracepoints.map((program) => ({
         program,

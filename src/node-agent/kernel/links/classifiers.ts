@@ -12,6 +12,7 @@ import { closeFd, listInterfaces } from "../../ffi/libc.ts";
 import type { TcHook } from "../../ffi/traffic-control.ts";
 import { attachFilter, createClsact, destroyClsact, detachFilter, TC_HOOK } from "../../ffi/traffic-control.ts";
 import { ensurePinFolder, listPins, removePin, removePinFolder } from "../bpffs.ts";
+import { ATTACH_TYPE } from "../program-types.ts";
 import { BpfLink, detachPinned, linkInfo } from "./links.ts";
 import type { TcFilter } from "./tc-filters.ts";
 import { listFilters } from "./tc-filters.ts";
@@ -35,15 +36,14 @@ export interface AttachedInterface {
 interface Hook {
   name: "from_workload" | "to_workload";
   tc: TcHook;
-  /** BPF_TCX_INGRESS, BPF_TCX_EGRESS of enum bpf_attach_type. */
   tcx: number;
   program: keyof ClassifierPrograms;
 }
 
 /** What the container sends comes in at the host's end of the pair. */
 const HOOKS: readonly Hook[] = [
-  { name: "from_workload", tc: TC_HOOK.INGRESS, tcx: 46, program: "fromWorkload" },
-  { name: "to_workload", tc: TC_HOOK.EGRESS, tcx: 47, program: "toWorkload" },
+  { name: "from_workload", tc: TC_HOOK.INGRESS, tcx: ATTACH_TYPE.TCX_INGRESS, program: "fromWorkload" },
+  { name: "to_workload", tc: TC_HOOK.EGRESS, tcx: ATTACH_TYPE.TCX_EGRESS, program: "toWorkload" },
 ];
 
 /** BPF_F_BEFORE: without a program named to be before, at the head of the list. */

@@ -21,29 +21,15 @@ import { ensurePinFolder, removePin } from "../bpffs.ts";
 import { cgroupRoot } from "../mounts.ts";
 import type { LoadedProgram } from "../objects.ts";
 import { ObjectError } from "../objects.ts";
+import { ATTACH_TYPE, PROGRAM_TYPE } from "../program-types.ts";
 
-/** enum bpf_prog_type, as far as links are made for it. */
-const PROGRAM_TYPE = {
-  KPROBE: 2,
-  CGROUP_SKB: 8,
-  CGROUP_SOCK: 9,
-  SOCK_OPS: 13,
-  RAW_TRACEPOINT: 17,
-  CGROUP_SOCK_ADDR: 18,
-  TRACING: 26,
-  LSM: 29,
-};
-const CGROUP_TYPES = [
+const CGROUP_TYPES: readonly number[] = [
   PROGRAM_TYPE.CGROUP_SKB,
   PROGRAM_TYPE.CGROUP_SOCK,
   PROGRAM_TYPE.SOCK_OPS,
   PROGRAM_TYPE.CGROUP_SOCK_ADDR,
 ];
-/** enum bpf_attach_type. */
-const TRACE_RAW_TP = 23;
-const TRACE_FENTRY = 24;
-const TRACE_FEXIT = 25;
-const TRACE_ITER = 28;
+const TRACING_HOOKS: readonly number[] = [ATTACH_TYPE.TRACE_RAW_TP, ATTACH_TYPE.TRACE_FENTRY, ATTACH_TYPE.TRACE_FEXIT];
 const PERF_EVENT = 41;
 
 /** What the kernel says of a link. */
@@ -135,7 +121,7 @@ function attachFd(program: LoadedProgram, place: string | undefined, label: stri
 }
 
 function isTracing({ type, attachType }: LoadedProgram): boolean {
-  return type === PROGRAM_TYPE.TRACING && [TRACE_RAW_TP, TRACE_FENTRY, TRACE_FEXIT].includes(attachType);
+  return type === PROGRAM_TYPE.TRACING && TRACING_HOOKS.includes(attachType);
 }
 
 const KPROBE_KIND = "/sys/bus/event_source/devices/kprobe/type";
@@ -257,7 +243,7 @@ const READ_SIZE = 64 * 1024;
  */
 export function runIterator(program: LoadedProgram): string {
   const label = `iterator ${program.name}`;
-  using link = new BpfLink(linkCreate(program.fd, 0, TRACE_ITER, 0, label), program.name);
+  using link = new BpfLink(linkCreate(program.fd, 0, ATTACH_TYPE.TRACE_ITER, 0, label), program.name);
   const fd = iteratorCreate(link.fd, label);
   try {
     return readToEnd(fd);

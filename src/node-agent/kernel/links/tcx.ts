@@ -4,9 +4,8 @@ import { ERRNO, isKernelError, KernelError } from "../../ffi/errno.ts";
 import { closeFd } from "../../ffi/libc.ts";
 import { loadProgram } from "../../ffi/programs.ts";
 import { RETURN_NEXT } from "../instructions.ts";
+import { ATTACH_TYPE, PROGRAM_TYPE } from "../program-types.ts";
 
-const SCHED_CLS = 3;
-const TCX_INGRESS = 46;
 /** No interface has this number. */
 const NO_INTERFACE = 0x7fffffff;
 
@@ -19,12 +18,12 @@ export function hasTcx(): boolean {
 }
 
 function askTcx(): boolean {
-  const { result, log } = loadProgram({ name: "probe_tcx", type: SCHED_CLS, code: RETURN_NEXT });
+  const { result, log } = loadProgram({ name: "probe_tcx", type: PROGRAM_TYPE.SCHED_CLS, code: RETURN_NEXT });
   if (result < 0) {
     throw new KernelError({ operation: "load", object: "a TC program", errno: -result, detail: log });
   }
   try {
-    closeFd(linkCreate(result, NO_INTERFACE, TCX_INGRESS, 0, "a TCX link"));
+    closeFd(linkCreate(result, NO_INTERFACE, ATTACH_TYPE.TCX_INGRESS, 0, "a TCX link"));
     return true;
   } catch (error) {
     if (isKernelError(error, ERRNO.ENODEV)) return true;

@@ -3,43 +3,31 @@
  * the smallest thing of its kind and takes it away again.
  */
 
-import { causeText } from "../../../api/errors.ts";
 import { libbpfVersion } from "../../ffi/libbpf-library.ts";
 import { assertPlatform } from "../../ffi/library.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, found, supported, unknown } from "./finding.ts";
+import { probeKernelReads, probeSocketLookup, probeSocketStorage } from "./helpers.ts";
+import { probeClsact, probeTcx } from "./interfaces.ts";
+import { probeBatches, probeLongestPrefixMaps, probeLruMaps, probeRingBuffer } from "./maps.ts";
+import { probeBpffs, probeCapabilities, probeCgroupMount, probeJit, probeKernelBtf, probeLockdown } from "./node.ts";
 import {
-  probeBpffs,
-  probeCapabilities,
-  probeCgroupMount,
-  probeJit,
-  probeKernelBtf,
-  probeLockdown,
-} from "./node-probes.ts";
-import {
-  probeBatches,
   probeCgroupHooks,
   probeClassifierPrograms,
-  probeClsact,
   probeFunctionTracing,
   probeGate,
   probeIterators,
-  probeKernelReads,
   probeKprobes,
-  probeLongestPrefixMaps,
-  probeLruMaps,
   probeLsm,
   probeRawTracepoints,
-  probeRingBuffer,
   probeSocketIterators,
-  probeSocketLookup,
-  probeSocketStorage,
-  probeTcx,
   probeTypedTracepoints,
-} from "./program-probes.ts";
+} from "./programs.ts";
 
 export interface FeatureReport extends Finding {
   /** Stable, for programs that read the report. */
   feature: string;
+  /** Whether it is known to be supported. */
+  available: boolean;
   /** Whether nothing can be enforced without it. */
   required: boolean;
   /** What is lost without it. */
@@ -202,11 +190,11 @@ const PROBES: readonly Probe[] = [
 
 function probePlatform(): Finding {
   assertPlatform();
-  return { available: true, detail: `Linux on ${process.arch}` };
+  return supported(`Linux on ${process.arch}`);
 }
 
 function probeLibbpf(): Finding {
-  return { available: true, detail: libbpfVersion() };
+  return supported(libbpfVersion());
 }
 
 let reports: FeatureReport[] | null = null;
@@ -228,23 +216,14 @@ export function canEnforce(features: readonly FeatureReport[]): boolean {
 }
 
 function isPrivileged(): boolean {
-  try {
-    return probeCapabilities().available;
-  } catch {
-    return false; // its own report says why
-  }
+  return found(probeCapabilities).state === "supported";
 }
 
 function runProbe(privileged: boolean): (probe: Probe) => FeatureReport {
   return ({ find, unprivileged, ...about }) => {
-    if (!privileged && unprivileged !== true) {
-      return { ...about, available: false, detail: "not tried: run as root" };
-    }
-    try {
-      return { ...about, ...find() };
-    } catch (error) {
-      return { ...about, available: false, detail: causeText(error) };
-    }
+    const isTried = privileged || unprivileged === true;
+    const finding = isTried ? found(find) : unknown("not tried: run as root");
+    return { ...about, available: finding.state === "supported", ...finding };
   };
 }
 

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { BPFFS_PATH, isBpffs } from "../bpffs.ts";
 import { findCgroupRoot } from "../mounts.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, missing, supported, supportedIf, unknown } from "./finding.ts";
 
 /** Bits of capabilities(7). */
 const CAPABILITY = { NET_ADMIN: 12, SYS_ADMIN: 21, PERFMON: 38, BPF: 39 } as const;
@@ -18,10 +18,10 @@ export function effectiveCapabilities(status: string): bigint {
 
 export function probeCapabilities(): Finding {
   const held = effectiveCapabilities(readFileSync("/proc/self/status", "utf8"));
-  const missing = NEEDED.filter((name) => !hasCapability(held, name));
-  if (missing.length === 0) return { available: true, detail: "CAP_NET_ADMIN and CAP_SYS_ADMIN are held" };
-  const names = missing.map((name) => `CAP_${name}`).join(" and ");
-  return { available: false, detail: `${names} missing: run as root (in a container: privileged)` };
+  const lacking = NEEDED.filter((name) => !hasCapability(held, name));
+  if (lacking.length === 0) return supported("CAP_NET_ADMIN and CAP_SYS_ADMIN are held");
+  const names = lacking.map((name) => `CAP_${name}`).join(" and ");
+  return missing(`${names} missing: run as root (in a container: privileged)`);
 }
 
 function hasCapability(held: bigint, name: keyof typeof CAPABILITY): boolean {
@@ -33,7 +33,7 @@ const BTF_MAGIC = 0xeb9f;
 
 export function probeKernelBtf(): Finding {
   if (!existsSync(KERNEL_BTF)) {
-    return { available: false, detail: `${KERNEL_BTF} is not there: the kernel needs CONFIG_DEBUG_INFO_BTF=y` };
+    return missing(`${KERNEL_BTF} is not there: the kernel needs CONFIG_DEBUG_INFO_BTF=y; it takes Linux 5.4 or later`);
   }
   const head = Buffer.alloc(2);
   const fd = openSync(KERNEL_BTF, "r");
@@ -42,33 +42,30 @@ export function probeKernelBtf(): Finding {
   } finally {
     closeSync(fd);
   }
-  const available = head.readUInt16LE() === BTF_MAGIC;
-  return { available, detail: available ? KERNEL_BTF : `${KERNEL_BTF} holds no BTF of this byte order` };
+  return supportedIf(head.readUInt16LE() === BTF_MAGIC, KERNEL_BTF, `${KERNEL_BTF} holds no BTF of this byte order`);
 }
 
 export function probeCgroupMount(): Finding {
   const path = findCgroupRoot();
-  if (path !== null) return { available: true, detail: path };
-  return {
-    available: false,
-    detail: "no cgroup v2 hierarchy: mount -t cgroup2 none /sys/fs/cgroup/unified, or start the node with cgroup v2",
-  };
+  if (path !== null) return supported(path);
+  return missing(
+    "no cgroup v2 hierarchy: mount -t cgroup2 none /sys/fs/cgroup/unified, or start the node with cgroup v2",
+  );
 }
 
 export function probeBpffs(): Finding {
-  if (isBpffs(BPFFS_PATH)) return { available: true, detail: `mounted on ${BPFFS_PATH}` };
-  const mountable = existsSync(BPFFS_PATH) && probeCapabilities().available;
-  if (mountable) return { available: true, detail: `not mounted; the agent mounts it on ${BPFFS_PATH}` };
-  return { available: false, detail: `not mounted: mount -t bpf bpffs ${BPFFS_PATH}` };
+  if (isBpffs(BPFFS_PATH)) return supported(`mounted on ${BPFFS_PATH}`);
+  const isMountable = existsSync(BPFFS_PATH) && probeCapabilities().state === "supported";
+  if (isMountable) return supported(`not mounted; the agent mounts it on ${BPFFS_PATH}`);
+  return missing(`not mounted: mount -t bpf bpffs ${BPFFS_PATH}`);
 }
 
 export function probeJit(): Finding {
   const path = "/proc/sys/net/core/bpf_jit_enable";
   if (!existsSync(path)) {
-    return { available: false, detail: `${path} is not there: the kernel needs CONFIG_BPF_JIT=y` };
+    return missing(`${path} is not there: the kernel needs CONFIG_BPF_JIT=y`);
   }
-  const available = readFileSync(path, "utf8").trim() !== "0";
-  return { available, detail: available ? "on" : "off: sysctl -w net.core.bpf_jit_enable=1" };
+  return supportedIf(readFileSync(path, "utf8").trim() !== "0", "on", "off: sysctl -w net.core.bpf_jit_enable=1");
 }
 
 const LOCKDOWN = "/sys/kernel/security/lockdown";
@@ -79,11 +76,10 @@ export function lockdownMode(text: string): string | null {
 }
 
 export function probeLockdown(): Finding {
-  if (!existsSync(LOCKDOWN))
-    return { available: true, detail: `not known: ${LOCKDOWN} does not exist (securityfs is not mounted)` };
+  if (!existsSync(LOCKDOWN)) return unknown(`${LOCKDOWN} does not exist: mount securityfs`);
   const mode = lockdownMode(readFileSync(LOCKDOWN, "utf8"));
   if (mode === "confidentiality") {
-    return { available: false, detail: "confidentiality: start the node with lockdown=integrity" };
+    return missing("confidentiality: start the node with lockdown=integrity");
   }
-  return { available: true, detail: mode ?? "none" };
+  return supported(mode ?? "none");
 }
