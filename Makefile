@@ -107,7 +107,7 @@ format: setup ## Format the source, and sort its imports
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor BPF and start no other process
-	@$(NODE) --disable-warning=ExperimentalWarning --test --test-isolation=none --test-reporter=dot --test-force-exit $(UNIT_TESTS)
+	@$(NODE) --disable-warning=ExperimentalWarning --test --test-isolation=none --test-reporter=dot $(UNIT_TESTS)
 
 .PHONY: check
 check: lint test-unit ## Lint and unit tests: what to run before a commit

@@ -1,4 +1,6 @@
 /** An operator for tests: real gRPC over TLS on loopback; what it says is up to the test. */
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
 import {
@@ -30,6 +32,8 @@ export interface AgentConnection {
 
 export class FakeOperator {
   readonly #server: Server;
+  readonly #listener = createServer();
+  readonly #sockets = new Set<Socket>();
   readonly connections: AgentConnection[] = [];
   readonly messages: AgentMessage[] = [];
   port = 0;
@@ -45,13 +49,20 @@ export class FakeOperator {
 
   async start({ certificate, key }: TestCertificates, port = 0): Promise<void> {
     const credentials = ServerCredentials.createSsl(null, [{ cert_chain: certificate, private_key: key }]);
-    this.port = await new Promise((settle, fail) => {
-      this.#server.bindAsync(`127.0.0.1:${port}`, credentials, (error, bound) => (error ? fail(error) : settle(bound)));
+    const injector = this.#server.createConnectionInjector(credentials);
+    this.#listener.on("connection", (socket) => {
+      this.#sockets.add(socket.once("close", () => this.#sockets.delete(socket)).on("error", () => {}));
+      injector.injectConnection(socket);
     });
+    await once(this.#listener.listen(port, "127.0.0.1"), "listening");
+    this.port = (this.#listener.address() as AddressInfo).port;
   }
 
+  /** With connections whose handshake is not over, which gRPC does not know yet. */
   stop(): void {
+    this.#listener.close();
     this.#server.forceShutdown();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** What agents have said of one kind. */
