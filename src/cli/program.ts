@@ -43,12 +43,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: "operator",
     summary: "validate and compile a cluster's profiles, and push them to the agents",
-    load: async () => (await import("./operator.ts")).operatorCommand(),
+    load: async () => (await import("./cluster/operator.ts")).operatorCommand(),
   },
   {
     name: "watchdog",
     summary: "mark statuses as Unknown while no operator is running",
-    load: async () => (await import("./watchdog.ts")).watchdogCommand(),
+    load: async () => (await import("./cluster/watchdog.ts")).watchdogCommand(),
   },
   {
     name: "status",
@@ -58,7 +58,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: "uninstall",
     summary: "end enforcement on every node of a cluster",
-    load: async () => (await import("./uninstall.ts")).uninstallCommand(),
+    load: async () => (await import("./cluster/uninstall.ts")).uninstallCommand(),
   },
   {
     name: "detach",

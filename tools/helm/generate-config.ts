@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { causeCode } from "../../src/api/errors.ts";
 import { agentCommand } from "../../src/cli/agent/agent.ts";
-import { operatorCommand } from "../../src/cli/operator.ts";
+import { operatorCommand } from "../../src/cli/cluster/operator.ts";
 import { CHART_NAMESPACE, type Manifest, renderChart } from "./chart.ts";
 import { helmBinary } from "./helm.ts";
 

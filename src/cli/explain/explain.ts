@@ -1,10 +1,9 @@
 /** `portcullis explain`: what profiles mean for one packet, without a kernel, an agent or a cluster. */
 import { Command, Option } from "commander";
 import { codeEntry } from "../../api/error-codes.ts";
-import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
+import { UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { printableLines } from "../../api/printable.ts";
-import { isValidSet, readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import { REASON_WORDS } from "../../api/reasons.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import type { VerdictEvent } from "../../flow/record.ts";
@@ -14,7 +13,7 @@ import { type Remedy, RULE_REASONS, remedyOf } from "../../policy/explain/remedy
 import { formatIp, parseIp } from "../../policy/table/addresses.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
-import { readManifestTexts } from "../input/manifest-files.ts";
+import { requireProfiles } from "../input/manifest-files.ts";
 import { questionOfEvent, readVerdictEvent } from "./explain-event.ts";
 import { remotePeer } from "./explain-peers.ts";
 import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
@@ -64,7 +63,7 @@ export function explainCommand(): Command {
       if (code !== undefined) return answerCode(code);
       if (options.profiles === undefined)
         throw new UsageError("which profiles? give --profiles PATH, or a code: PC_...");
-      const profiles = readProfiles(options.profiles);
+      const profiles = requireProfiles(options.profiles);
       if (options.event === undefined) answer(profiles, parseQuestion(options), options);
       else answerEvent(profiles, readVerdictEvent(options.event), options);
     });
@@ -200,26 +199,6 @@ function linkedFiles(links: readonly string[]): (path: string) => string[] {
     return { listed, file };
   });
   return (path) => pairs.filter(({ listed }) => listed === path).map(({ file }) => file);
-}
-
-/** Exit status 1 is an answer, so profiles that cannot be used are wrong usage. */
-function readProfiles(paths: readonly string[]): SecurityProfile[] {
-  const set = readProfileSet(paths.flatMap(readTexts));
-  if (!isValidSet(set)) {
-    throw new UsageError(`the profiles have errors; "portcullis validate ${paths.join(" ")}" shows them`);
-  }
-  const profiles = validProfiles(set);
-  if (profiles.length === 0) throw new UsageError(`there is no SecurityProfile in ${paths.join(", ")}`);
-  return profiles;
-}
-
-function readTexts(path: string): ReturnType<typeof readManifestTexts> {
-  try {
-    return readManifestTexts(path);
-  } catch (cause) {
-    if (!(cause instanceof PortcullisError)) throw cause;
-    throw new UsageError(causeText(cause), { cause });
-  }
 }
 
 function explanationJson(question: Question, explanation: Explanation, remedy: Remedy | null): string {

@@ -2,11 +2,10 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { type Document, LineCounter, parseAllDocuments } from "yaml";
 import { DocumentSource } from "../../api/document/document-source.ts";
-import { causeText, PortcullisError, UsageError } from "../../api/errors.ts";
+import { causeText, UsageError } from "../../api/errors.ts";
 import { fieldText } from "../../api/fields.ts";
-import { isValidSet, readProfileSet, validProfiles } from "../../api/profile-set.ts";
 import type { SecurityProfile } from "../../api/types.ts";
-import { readManifestTexts } from "../input/manifest-files.ts";
+import { requireManifestTexts, requireProfiles } from "../input/manifest-files.ts";
 import { checkFormat, type Fault } from "./check-format.ts";
 import { type PolicyTest, TEST_KIND } from "./format.ts";
 import { type Asked, questionsOf } from "./questions.ts";
@@ -31,7 +30,7 @@ export interface ReadTest {
  */
 export function readTests(paths: readonly string[]): ReadTest[] {
   const faults: string[] = [];
-  const tests = paths.flatMap(readTexts).flatMap(({ source, text }) => readText(source, text, faults));
+  const tests = paths.flatMap(requireManifestTexts).flatMap(({ source, text }) => readText(source, text, faults));
   if (faults.length > 0) throw new UsageError(`the test cannot be used:\n${faults.join("\n")}`);
   if (tests.length === 0) throw new UsageError(`there is no document of kind ${TEST_KIND} in ${paths.join(", ")}`);
   return tests;
@@ -90,7 +89,7 @@ function readObject(file: string, object: unknown, place: DocumentSource): ReadT
   return {
     file,
     test,
-    profiles: readProfiles(file, test),
+    profiles: profilesOf(file, test),
     asked: asked as Asked[],
     lines: test.cases.map((_, index) => place.locate(["cases", index])?.line ?? 1),
   };
@@ -110,24 +109,12 @@ function wrongReferences({ pods, services = {}, names = {} }: PolicyTest): Fault
 }
 
 /** @throws UsageError */
-function readProfiles(file: string, { profiles }: PolicyTest): SecurityProfile[] {
+function profilesOf(file: string, { profiles }: PolicyTest): SecurityProfile[] {
   const paths = profiles.map((path) => (isAbsolute(path) || file === "-" ? path : join(dirname(file), path)));
-  const set = readProfileSet(paths.flatMap(readTexts));
-  if (!isValidSet(set)) {
-    throw new UsageError(`${file}: its profiles have errors; "portcullis validate ${paths.join(" ")}" shows them`);
-  }
-  const valid = validProfiles(set);
-  if (valid.length === 0) throw new UsageError(`${file}: profiles: there is no SecurityProfile in ${paths.join(", ")}`);
-  return valid;
-}
-
-/** What cannot be read is wrong usage: status 1 is an answer. @throws UsageError */
-function readTexts(path: string): ReturnType<typeof readManifestTexts> {
   try {
-    return readManifestTexts(path);
+    return requireProfiles(paths);
   } catch (cause) {
-    if (!(cause instanceof PortcullisError)) throw cause;
-    throw new UsageError(causeText(cause), { cause });
+    throw cause instanceof UsageError ? new UsageError(`${file}: profiles: ${causeText(cause)}`, { cause }) : cause;
   }
 }
 

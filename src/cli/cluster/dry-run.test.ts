@@ -8,7 +8,7 @@ import { after, test } from "node:test";
 
 const home = mkdtempSync(join(tmpdir(), "pc-dry-"));
 after(() => rmSync(home, { recursive: true }));
-const PORTCULLIS = join(import.meta.dirname, "../../bin/portcullis");
+const PORTCULLIS = join(import.meta.dirname, "../../../bin/portcullis");
 const KUBECONFIG = `{ apiVersion: v1, kind: Config, current-context: a, contexts: [{ name: a, context: { cluster: a, user: a } }],
   clusters: [{ name: a, cluster: { server: "https://127.0.0.1:1" } }], users: [{ name: a, user: { token: t } }] }`;
 const dryRun = (...args: string[]) =>

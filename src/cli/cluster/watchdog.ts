@@ -1,16 +1,13 @@
 /** `portcullis watchdog`: marks statuses as Unknown while no operator is running. */
 import { Command, Option } from "commander";
-import { KubeConnection } from "../kube/connection.ts";
-import { Watchdog } from "../operator/watchdog.ts";
-import { createLogger, LOG_LEVELS, type LogLevel } from "../telemetry/logger.ts";
-import { endSignal } from "./end-signal.ts";
-import { exitStatusHelp } from "./exit-status.ts";
-import { packageVersion } from "./package-version.ts";
-import { formatDuration, parseDuration } from "./values/durations.ts";
+import { Watchdog } from "../../operator/watchdog.ts";
+import { createLogger, LOG_LEVELS, type LogLevel } from "../../telemetry/logger.ts";
+import { endSignal } from "../end-signal.ts";
+import { exitStatusHelp } from "../exit-status.ts";
+import { formatDuration, parseDuration } from "../values/durations.ts";
+import { addConnectionOptions, type ConnectionOptions, connect } from "./connection.ts";
 
-interface WatchdogCommandOptions {
-  kubeconfig?: string;
-  context?: string;
+interface WatchdogCommandOptions extends ConnectionOptions {
   namespace: string;
   leaseName: string;
   after: number;
@@ -26,17 +23,14 @@ ${exitStatusHelp({
 })}`;
 
 export function watchdogCommand(): Command {
-  return new Command("watchdog")
-    .summary("mark statuses as Unknown while no operator is running")
-    .description(
-      "Watches the Lease that the operator renews. While no operator does, it sets the conditions Programmed and Enforced of all " +
-        "SecurityProfiles to Unknown, with reason OperatorAway; the next operator writes the true status.",
-    )
-    .option(
-      "--kubeconfig <file>",
-      "how to reach the cluster; else KUBECONFIG, ~/.kube/config, or the pod's service account",
-    )
-    .option("--context <name>", "context of the kubeconfig")
+  return addConnectionOptions(
+    new Command("watchdog")
+      .summary("mark statuses as Unknown while no operator is running")
+      .description(
+        "Watches the Lease that the operator renews. While no operator does, it sets the conditions Programmed and Enforced of all " +
+          "SecurityProfiles to Unknown, with reason OperatorAway; the next operator writes the true status.",
+      ),
+  )
     .option("--namespace <name>", "where the Lease is", process.env.POD_NAMESPACE ?? "portcullis-system")
     .option("--lease-name <name>", "the operators' Lease", "portcullis-operator")
     .addOption(
@@ -50,13 +44,9 @@ export function watchdogCommand(): Command {
 }
 
 async function runWatchdog(options: WatchdogCommandOptions): Promise<void> {
-  const { kubeconfig, context, namespace, leaseName, after } = options;
+  const { namespace, leaseName, after } = options;
   const log = createLogger({ level: options.logLevel });
-  const connection = await KubeConnection.load({
-    version: packageVersion(),
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-  });
+  const connection = await connect(options);
   const watchdog = new Watchdog({ connection, namespace, leaseName, after, log });
   watchdog.start();
   log.info({ server: connection.server, lease: `${namespace}/${leaseName}` }, "watching the operators' Lease");

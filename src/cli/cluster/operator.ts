@@ -3,29 +3,28 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { UsageError } from "../api/errors.ts";
-import { printableLines } from "../api/printable.ts";
-import { type Endpoints, isLoopback, serveEndpoints } from "../endpoints/endpoints.ts";
-import { reviewAccess } from "../kube/access/access-review.ts";
-import { reviewToken } from "../kube/access/token-review.ts";
-import { KubeConnection } from "../kube/connection.ts";
-import { guardProcess } from "../net/confine.ts";
-import { formatHostPort, parseHostPort } from "../net/host-port.ts";
-import { Cluster, DEFAULT_PROFILES_HEAP } from "../operator/cluster/cluster.ts";
-import { searchDomainsOf } from "../operator/cluster/pod-record.ts";
-import { Operator } from "../operator/operator.ts";
-import { dryRun, dryRunText } from "../operator/plan/dry-run.ts";
-import { PlanLoop } from "../operator/plan/plan-loop.ts";
-import { type BudgetLimits, DEFAULT_BUDGET } from "../operator/profiles/budget.ts";
-import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
-import { endSignal } from "./end-signal.ts";
-import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
-import { packageVersion } from "./package-version.ts";
-import { formatDuration, parseDuration } from "./values/durations.ts";
+import { UsageError } from "../../api/errors.ts";
+import { printableLines } from "../../api/printable.ts";
+import { type Endpoints, isLoopback, serveEndpoints } from "../../endpoints/endpoints.ts";
+import { reviewAccess } from "../../kube/access/access-review.ts";
+import { reviewToken } from "../../kube/access/token-review.ts";
+import type { KubeConnection } from "../../kube/connection.ts";
+import { guardProcess } from "../../net/confine.ts";
+import { formatHostPort, parseHostPort } from "../../net/host-port.ts";
+import { Cluster, DEFAULT_PROFILES_HEAP } from "../../operator/cluster/cluster.ts";
+import { searchDomainsOf } from "../../operator/cluster/pod-record.ts";
+import { Operator } from "../../operator/operator.ts";
+import { dryRun, dryRunText } from "../../operator/plan/dry-run.ts";
+import { PlanLoop } from "../../operator/plan/plan-loop.ts";
+import { type BudgetLimits, DEFAULT_BUDGET } from "../../operator/profiles/budget.ts";
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../../telemetry/logger.ts";
+import { endSignal } from "../end-signal.ts";
+import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
+import { packageVersion } from "../package-version.ts";
+import { formatDuration, parseDuration } from "../values/durations.ts";
+import { addConnectionOptions, type ConnectionOptions, connect } from "./connection.ts";
 
-interface OperatorCommandOptions {
-  kubeconfig?: string;
-  context?: string;
+interface OperatorCommandOptions extends ConnectionOptions {
   namespace: string;
   listenAddress: string;
   advertiseAddress?: string;
@@ -87,16 +86,13 @@ function parseCount(text: string): number {
 }
 
 export function operatorCommand(): Command {
-  const command = new Command("operator")
-    .summary("validate and compile a cluster's profiles, and push them to the agents")
-    .description(
-      "Watches the SecurityProfiles and pods of a cluster, sends each node's agent its rules, and writes status.",
-    )
-    .option(
-      "--kubeconfig <file>",
-      "how to reach the cluster; else KUBECONFIG, ~/.kube/config, or the pod's service account",
-    )
-    .option("--context <name>", "context of the kubeconfig")
+  const command = addConnectionOptions(
+    new Command("operator")
+      .summary("validate and compile a cluster's profiles, and push them to the agents")
+      .description(
+        "Watches the SecurityProfiles and pods of a cluster, sends each node's agent its rules, and writes status.",
+      ),
+  )
     .option(
       "--namespace <name>",
       "where the operator and its Lease are",
@@ -161,12 +157,7 @@ async function runOperator(options: OperatorCommandOptions): Promise<void> {
   const version = packageVersion();
   checkTimes(options);
   const tls = options.dryRun ? null : tlsOf(options);
-  const { kubeconfig, context } = options;
-  const connection = await KubeConnection.load({
-    version,
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-  });
+  const connection = await connect(options);
   log.info({ server: connection.server, version }, options.dryRun ? "reading the cluster" : "the operator starts");
   if (options.dryRun) await runDry(connection, options, log);
   else await serve(connection, version, tls, options, log);

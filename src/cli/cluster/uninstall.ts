@@ -4,18 +4,16 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
-import { PortcullisError } from "../api/errors.ts";
-import { KubeConnection } from "../kube/connection.ts";
-import { isNotFound } from "../kube/errors.ts";
-import { collectionPath, objectPath, type ResourceKind } from "../kube/resources.ts";
-import { createLogger, type Logger } from "../telemetry/logger.ts";
-import { exitStatusHelp } from "./exit-status.ts";
-import { packageVersion } from "./package-version.ts";
-import { formatDuration, parseDuration } from "./values/durations.ts";
+import { PortcullisError } from "../../api/errors.ts";
+import type { KubeConnection } from "../../kube/connection.ts";
+import { isNotFound } from "../../kube/errors.ts";
+import { collectionPath, objectPath, type ResourceKind } from "../../kube/resources.ts";
+import { createLogger, type Logger } from "../../telemetry/logger.ts";
+import { exitStatusHelp } from "../exit-status.ts";
+import { formatDuration, parseDuration } from "../values/durations.ts";
+import { addConnectionOptions, type ConnectionOptions, connect } from "./connection.ts";
 
-interface UninstallOptions {
-  kubeconfig?: string;
-  context?: string;
+interface UninstallOptions extends ConnectionOptions {
   namespace: string;
   daemonset: string;
   timeout: number;
@@ -61,17 +59,14 @@ export class UninstallError extends PortcullisError {
 }
 
 export function uninstallCommand(): Command {
-  return new Command("uninstall")
-    .summary("end enforcement on every node of a cluster")
-    .description(
-      "Ends enforcement in a cluster: every agent removes its programs from the interfaces, and the command waits until all " +
-        "have. The chart does this before it is uninstalled. Agents are not deleted: that is for whatever installed them.",
-    )
-    .option(
-      "--kubeconfig <file>",
-      "how to reach the cluster; else KUBECONFIG, ~/.kube/config, or the pod's own account",
-    )
-    .option("--context <name>", "context of the kubeconfig")
+  return addConnectionOptions(
+    new Command("uninstall")
+      .summary("end enforcement on every node of a cluster")
+      .description(
+        "Ends enforcement in a cluster: every agent removes its programs from the interfaces, and the command waits until all " +
+          "have. The chart does this before it is uninstalled. Agents are not deleted: that is for whatever installed them.",
+      ),
+  )
     .option("--namespace <name>", "where the agents are", process.env.POD_NAMESPACE ?? "portcullis-system")
     .option("--daemonset <name>", "of the agents", "portcullis-agent")
     .option(
@@ -83,13 +78,10 @@ export function uninstallCommand(): Command {
     .action((options: UninstallOptions) => runUninstall(options));
 }
 
-async function runUninstall({ kubeconfig, context, namespace, daemonset, timeout }: UninstallOptions): Promise<void> {
+async function runUninstall(options: UninstallOptions): Promise<void> {
+  const { namespace, daemonset, timeout } = options;
   const log = createLogger();
-  const connection = await KubeConnection.load({
-    version: packageVersion(),
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-  });
+  const connection = await connect(options);
   try {
     await uninstall(connection, { namespace, daemonset, timeout: timeout ?? DEFAULT_TIMEOUT_MS }, log);
   } finally {

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import pino from "pino";
-import { KubeConnection } from "../kube/connection.ts";
+import { KubeConnection } from "../../kube/connection.ts";
 import { uninstall } from "./uninstall.ts";
 
 const LOG = pino({ level: "silent" });
