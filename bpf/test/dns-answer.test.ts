@@ -38,6 +38,16 @@ function resolve(answers: number[][], fields: AnswerFields = {}, asked = NAME) {
 
 /** Ports differ, so that each is a flow of its own. */
 let port = 20000;
+const OTHER = { path: "/bin/other" };
+
+/** Both processes may have the same answers. */
+function allowBoth(): void {
+  scene.begin({
+    actions: ["enforce"],
+    processes: [APP, OTHER].map(({ path }) => ({ path, network: { egress: rules } })),
+  });
+}
+
 function connect(to: string, process = APP) {
   port += 1;
   return scene.out(to, tcp({ from: port, to: 443, flags: "S" }), { process });
@@ -250,32 +260,18 @@ describe("which answers count", () => {
   });
 
   test("for the process that asked, and for no other", () => {
-    const other = { path: "/bin/other" };
-    scene.begin({
-      actions: ["enforce"],
-      processes: [
-        { path: APP.path, network: { egress: rules } },
-        { path: other.path, network: { egress: rules } },
-      ],
-    });
+    allowBoth();
     assert.equal(resolve([addressRecord(PEER)]), "Allowed");
     assert.equal(connect(PEER), "Allowed");
-    assert.equal(connect(PEER, other), "Peer");
+    assert.equal(connect(PEER, OTHER), "Peer");
   });
 
   test("for both subjects of the socket that asked", () => {
-    const other = { path: "/bin/other" };
-    scene.begin({
-      actions: ["enforce"],
-      processes: [
-        { path: APP.path, network: { egress: rules } },
-        { path: other.path, network: { egress: rules } },
-      ],
-    });
-    assert.equal(scene.ask(NAME, {}, { process: APP, creator: other }), "Allowed");
+    allowBoth();
+    assert.equal(scene.ask(NAME, {}, { process: APP, creator: OTHER }), "Allowed");
     assert.equal(scene.reply(NAME, [addressRecord(PEER)]), "Allowed");
     assert.equal(connect(PEER), "Allowed");
-    assert.equal(connect(PEER, other), "Allowed");
+    assert.equal(connect(PEER, OTHER), "Allowed");
   });
 
   test("for the container of who asked, and for the workload", () => {

@@ -5,7 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import { CountersSchema } from "../gen/agent_pb.js";
 import { eventually } from "../kube/testing/silence.ts";
 import type { TestAgent } from "./testing/agent.ts";
-import { TestCluster } from "./testing/cluster.ts";
+import { ELECTION, TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster;
 
@@ -13,14 +13,6 @@ beforeEach(async () => {
   cluster = await TestCluster.start();
 });
 afterEach(() => cluster.close());
-
-const election = {
-  namespace: "portcullis-system",
-  leaseName: "portcullis-operator",
-  leaseDuration: 3_000,
-  renewDeadline: 2_000,
-  retryPeriod: 100,
-};
 
 function dropped(agent: TestAgent, sequence: bigint, packets: bigint): void {
   const verdicts = [
@@ -55,9 +47,9 @@ test("a definition that has lost its status is reported, and no status counts as
 test("counts and times of transitions go on at a failover", async () => {
   cluster.pod("web");
   cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/bin/app" }] });
-  const one = await cluster.operator(election, "one");
+  const one = await cluster.operator(ELECTION, "one");
   await eventually("one leads", () => one.isLeader, 20_000);
-  const two = await cluster.operator(election, "two");
+  const two = await cluster.operator(ELECTION, "two");
   await eventually("two is ready", () => two.problems.length === 0, 20_000);
   let agent = cluster.agent(one, "n1");
   await cluster.becomes("web", "Enforced", "True Enforced");

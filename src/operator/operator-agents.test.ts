@@ -7,7 +7,7 @@ import { CountersSchema, ViolationsSchema } from "../gen/agent_pb.js";
 import { EVENTS } from "../kube/resources.ts";
 import { eventually } from "../kube/testing/silence.ts";
 import { LEADER_METADATA, PROTOCOL_VERSION } from "../protocol/service.ts";
-import { TestCluster } from "./testing/cluster.ts";
+import { allowing, peersOf, TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster;
 
@@ -15,16 +15,6 @@ beforeEach(async () => {
   cluster = await TestCluster.start();
 });
 afterEach(() => cluster.close());
-
-const allowing = (...cidr4: string[]) => ({
-  actions: ["alert" as const, "enforce" as const],
-  processes: [{ path: "/bin/app", network: { egress: { cidr4, l4: { protocols: ["tcp" as const] } } } }],
-});
-
-const peersOf = (agent: import("./testing/agent.ts").TestAgent, pod: string): string[] => {
-  const table = agent.held.tables.get(agent.binding(pod)?.tableHash ?? "");
-  return table?.binaries[0]?.egress.peers4.map(({ address }) => address) ?? [];
-};
 
 test("a slow agent is asked one thing at a time, and nobody waits for it", async () => {
   cluster.pod("web", { node: "slow" });

@@ -5,7 +5,7 @@ import { NodeProblemsSchema, PolicyKind } from "../gen/agent_pb.js";
 import { eventually } from "../kube/testing/silence.ts";
 import { HeldState } from "../protocol/held-state.ts";
 import { ENDPOINT_SLICES, PODS, SECURITY_PROFILES, SERVICES } from "./cluster/kinds.ts";
-import { TestCluster } from "./testing/cluster.ts";
+import { allowing, peersOf, TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster;
 
@@ -13,16 +13,6 @@ beforeEach(async () => {
   cluster = await TestCluster.start();
 });
 afterEach(() => cluster.close());
-
-const allowing = (...cidr4: string[]) => ({
-  actions: ["alert" as const, "enforce" as const],
-  processes: [{ path: "/bin/app", network: { egress: { cidr4, l4: { protocols: ["tcp" as const] } } } }],
-});
-
-const peersOf = (agent: import("./testing/agent.ts").TestAgent, pod: string): string[] => {
-  const table = agent.held.tables.get(agent.binding(pod)?.tableHash ?? "");
-  return table?.binaries[0]?.egress.peers4.map(({ address }) => address) ?? [];
-};
 
 test("a profile reaches the node, is in force, and its status says so", async () => {
   cluster.pod("web");

@@ -4,16 +4,9 @@ import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LEASES } from "../kube/resources.ts";
 import { eventually, silentLogger } from "../kube/testing/silence.ts";
-import { TestCluster } from "./testing/cluster.ts";
+import { ELECTION, TestCluster } from "./testing/cluster.ts";
 import { Watchdog } from "./watchdog.ts";
 
-const election = {
-  namespace: "portcullis-system",
-  leaseName: "portcullis-operator",
-  leaseDuration: 3_000,
-  renewDeadline: 2_000,
-  retryPeriod: 100,
-};
 /** Milliseconds without a renewal, here. */
 const AFTER = 600;
 
@@ -26,8 +19,8 @@ beforeEach(async () => {
   log = [];
   watchdog = new Watchdog({
     connection: cluster.server.connection(),
-    namespace: election.namespace,
-    leaseName: election.leaseName,
+    namespace: ELECTION.namespace,
+    leaseName: ELECTION.leaseName,
     after: AFTER,
     period: 50,
     log: silentLogger(log),
@@ -42,12 +35,12 @@ const written = () => cluster.server.requests.filter((line) => line.includes("fi
 const condition = (type: string) => cluster.status("web")?.conditions.find((item) => item.type === type);
 const renewed = (count: number) => ({ holderIdentity: "one", renewTime: `2026-01-01T00:00:${count}.000000Z` });
 const lease = (spec: object) =>
-  cluster.server.put(LEASES, { metadata: { namespace: election.namespace, name: election.leaseName }, spec });
+  cluster.server.put(LEASES, { metadata: { namespace: ELECTION.namespace, name: ELECTION.leaseName }, spec });
 
 test("an operator that ends leaves statuses that become Unknown, with its last word; the next one says what is true", async () => {
   cluster.pod("web");
   cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/bin/app" }] });
-  const one = await cluster.operator(election, "one");
+  const one = await cluster.operator(ELECTION, "one");
   await eventually("one leads", () => one.isLeader, 20_000);
   cluster.agent(one, "n1");
   await cluster.becomes("web", "Enforced", "True Enforced");
@@ -63,7 +56,7 @@ test("an operator that ends leaves statuses that become Unknown, with its last w
   assert.deepEqual(cluster.status("web")?.pods, before?.pods, "and nothing else of the status is another");
   await sleep(3 * AFTER);
   assert.equal(written().length, 1, "it is said once");
-  const two = await cluster.operator(election, "two");
+  const two = await cluster.operator(ELECTION, "two");
   await eventually("two leads", () => two.isLeader, 20_000);
   cluster.agent(two, "n1");
   await cluster.becomes("web", "Enforced", "True Enforced");

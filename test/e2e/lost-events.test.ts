@@ -13,6 +13,7 @@ import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
 import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
+import { scatter } from "./harness/scatter.ts";
 
 const SERVER = "198.51.100.1";
 /** Each has its share of the events: together they fill the buffer (4 MiB) in three seconds. */
@@ -22,15 +23,6 @@ const FULL_TIMEOUT_MS = patiently(60_000);
 const EVENTS_SECOND_MS = 1100;
 /** As many as a busy machine still loses in one go. */
 const LOST_MIN = EVENTS_SHARE / 10;
-
-/** Sends to other ports all the time, which nothing allows: each packet is of a kind of its own. */
-const SCATTER = `import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-print("begun", flush=True)
-while True:
-    for port in range(1, 65536):
-        try: s.sendto(b"x", ("${SERVER}", port))
-        except OSError: pass`;
 
 const lab = await Lab.start("lost", {
   apps: APPS,
@@ -47,7 +39,7 @@ test("§9 events of several workloads, while the agent is stopped: what the buff
   const mark = lab.agent.events.mark();
   assert.equal(lost(), 0);
   process.kill(lab.agent.pid, "SIGSTOP");
-  const floods = APPS.map((app) => lab.start(lab.workload(app), python, ["-c", SCATTER]));
+  const floods = APPS.map((app) => lab.start(lab.workload(app), python, ["-c", scatter(SERVER)]));
   try {
     const deadline = performance.now() + FULL_TIMEOUT_MS;
     while (lost() < LOST_MIN) {

@@ -14,6 +14,7 @@ import { fragments } from "../packets/ip.ts";
 import { udp } from "../packets/transport.ts";
 import { Lab } from "./harness/lab.ts";
 import { egress, profile, RESOLVER } from "./harness/profiles.ts";
+import { scatter } from "./harness/scatter.ts";
 
 const SERVER = "198.51.100.1";
 const RESOLVER_ADDRESS = "198.51.100.53";
@@ -134,18 +135,9 @@ test("§9 a neighbour's flood of DNS questions over TCP that are begun: one that
   }
 });
 
-/** Sends to other ports all the time, which nothing allows: each packet is of a kind of its own. */
-const SCATTER = `import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-print("begun", flush=True)
-while True:
-    for port in range(1, 65536):
-        try: s.sendto(b"x", ("${SERVER}", port))
-        except OSError: pass`;
-
 test("§9 a neighbour's flood of violations: each of another's is reported", async () => {
   const python = lab.path("bin", "python");
-  const floods = [1, 2, 3].map(() => lab.start(loud, python, ["-c", SCATTER]));
+  const floods = [1, 2, 3].map(() => lab.start(loud, python, ["-c", scatter(SERVER)]));
   try {
     for (const flooding of floods) await flooding.line("begun");
     for (let port = 1; port <= 20; port += 1) {

@@ -8,7 +8,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { recordOf } from "../../flow/message.ts";
-import type { VerdictEvent } from "../../flow/record.ts";
 import { PodPhase, PodStateSchema, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { SILENT, testTable } from "../enforce/testing/workloads.ts";
@@ -20,6 +19,7 @@ import { ViolationQueue } from "./reports/violation-queue.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates, type TestCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
+import { violationEvent } from "./testing/violation.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-oc-"));
 const certificates = makeCertificates(folder, "operator.test");
@@ -101,22 +101,7 @@ const count = (packets: number, key = "1"): CountedPackets => ({
   subjects: [{ profile: "default/p", path: "/bin/app", container: "" }],
 });
 
-function violation(port: number): VerdictEvent {
-  return {
-    time: "2026-01-01T00:00:00.000Z",
-    type: "verdict",
-    verdict: "dropped",
-    reason: "Peer",
-    direction: "egress",
-    workload: { name: "web", namespace: "default", labels: {}, uid: "uid-web" },
-    profiles: ["default/p"],
-    process: { path: "/bin/app", container: "main" },
-    proto: "tcp",
-    src: { ip: "10.0.0.1", port: 40000 },
-    dst: { ip: "10.0.0.2", port, name: "db.example.com" },
-    count: 2,
-  };
-}
+const violation = (port: number) => violationEvent({ dst: { ip: "10.0.0.2", port, name: "db.example.com" }, count: 2 });
 
 test("it says who it is, takes states, and acknowledges them", async () => {
   agent = new TestAgent();

@@ -5,6 +5,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { VerdictEvent } from "../../flow/record.ts";
 import { type AgentMessage, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
 import { PodWatches } from "./pod-watches.ts";
+import { violationEvent } from "./testing/violation.ts";
 
 class Stream {
   full = false;
@@ -47,23 +48,8 @@ function say(list: WatchFields[], leaseMilliseconds = 60_000): void {
 
 afterEach(() => watches.stop());
 
-function event(more: Partial<VerdictEvent> = {}): VerdictEvent {
-  return {
-    time: "2026-01-01T00:00:00.000Z",
-    type: "verdict",
-    verdict: "dropped",
-    reason: "Peer",
-    direction: "egress",
-    workload: { name: "web", namespace: "default", labels: {}, uid: "uid-web" },
-    profiles: [],
-    process: { path: "/bin/sh", script: "/run.sh", container: "main" },
-    proto: "tcp",
-    src: { ip: "10.0.0.1", port: 1 },
-    dst: { ip: "10.0.0.2", port: 2 },
-    count: 1,
-    ...more,
-  };
-}
+const event = (more: Partial<VerdictEvent> = {}) =>
+  violationEvent({ process: { path: "/bin/sh", script: "/run.sh", container: "main" }, ...more });
 
 test("each watch gets what it asks for: pod, verdict, direction, process, container", () => {
   const stream = new Stream();

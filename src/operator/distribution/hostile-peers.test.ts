@@ -6,12 +6,11 @@ import net from "node:net";
 import { afterEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import type { TokenUser } from "../../kube/access/token-review.ts";
-import { eventually, silentLogger } from "../../kube/testing/silence.ts";
+import { eventually } from "../../kube/testing/silence.ts";
 import { busyTurns } from "../../net/testing/loop-turns.ts";
 import { DISTRIBUTION_SERVICE } from "../../protocol/service.ts";
 import { TestAgent } from "../testing/agent.ts";
-import { AgentRecords } from "./agent-records.ts";
+import { AGENT_USER, distributionOptions, NO_METER } from "../testing/distribution.ts";
 import { DistributionServer } from "./server.ts";
 
 const nothing = () => {};
@@ -20,44 +19,21 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-const AGENT: TokenUser = {
-  username: "system:serviceaccount:a:b",
-  uid: "1",
-  groups: [],
-  extra: { "authentication.kubernetes.io/node-name": ["n1"] },
-};
-
 /** A server whose API server takes a while over each token, and knows `good`. */
 async function serve(reviewMilliseconds = 5) {
   const counts = { reviews: 0, results: new Map<string, number>(), dropped: new Map<string, number>() };
+  const review = async (token: string) => {
+    counts.reviews += 1;
+    await wait(reviewMilliseconds);
+    return token === "good" ? AGENT_USER : null;
+  };
   const server = new DistributionServer({
-    version: "test",
-    address: "127.0.0.1:0",
-    tls: null,
-    authentication: {
-      serviceAccount: "a/b",
-      review: async (token) => {
-        counts.reviews += 1;
-        await wait(reviewMilliseconds);
-        return token === "good" ? AGENT : null;
-      },
-      nodeOfPod: () => null,
-    },
-    notServing: () => null,
-    watchers: { connected: nothing, disconnected: nothing, observed: nothing },
-    records: new AgentRecords(),
-    wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
-    isPlanning: () => false,
-    nodes: () => 1,
+    ...distributionOptions(review),
     meter: {
+      ...NO_METER,
       connection: (result) => counts.results.set(result, (counts.results.get(result) ?? 0) + 1),
-      sent: nothing,
-      acknowledged: nothing,
-      refused: nothing,
-      badMessage: nothing,
     },
     onDropped: (reason) => counts.dropped.set(reason, (counts.dropped.get(reason) ?? 0) + 1),
-    log: silentLogger(),
   });
   await server.listen();
   closing.push(() => server.close());

@@ -7,7 +7,7 @@ import { after, afterEach, before, test } from "node:test";
 import { eventually, silentLogger } from "../../kube/testing/silence.ts";
 import { CertificateFiles } from "../../net/certificate-files.ts";
 import { TestAgent } from "../testing/agent.ts";
-import { AgentRecords } from "./agent-records.ts";
+import { distributionOptions } from "../testing/distribution.ts";
 import { DistributionServer } from "./server.ts";
 
 const NAME = "portcullis-operator.portcullis-system.svc";
@@ -30,30 +30,7 @@ function certificate(name: string): void {
 }
 
 function serverWith(tls: { certificateFile: string; keyFile: string }, log = silentLogger()): DistributionServer {
-  const nothing = () => {};
-  const server = new DistributionServer({
-    version: "test",
-    address: "127.0.0.1:0",
-    tls,
-    authentication: {
-      serviceAccount: "a/b",
-      review: async () => ({
-        username: "system:serviceaccount:a:b",
-        uid: "1",
-        groups: [],
-        extra: { "authentication.kubernetes.io/node-name": ["n1"] },
-      }),
-      nodeOfPod: () => null,
-    },
-    notServing: () => null,
-    watchers: { connected: nothing, disconnected: nothing, observed: nothing },
-    records: new AgentRecords(),
-    wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
-    isPlanning: () => false,
-    nodes: () => 1,
-    meter: { connection: nothing, sent: nothing, acknowledged: nothing, refused: nothing, badMessage: nothing },
-    log,
-  });
+  const server = new DistributionServer({ ...distributionOptions(), tls, log });
   servers.push(server);
   return server;
 }

@@ -176,3 +176,26 @@ function reviewed(review: KubeObject): unknown {
   const user = { username: `system:serviceaccount:portcullis-system:${account}`, uid: "1", extra };
   return { status: { authenticated: true, audiences: [TOKEN_AUDIENCE], user } };
 }
+
+/** A profile of `/bin/app`, which may reach these networks. */
+export function allowing(...cidr4: string[]) {
+  return {
+    actions: ["alert", "enforce"],
+    processes: [{ path: "/bin/app", network: { egress: { cidr4, l4: { protocols: ["tcp"] } } } }],
+  } satisfies SecurityProfileSpec;
+}
+
+/** The networks that an agent lets the first executable of a pod's table reach. */
+export function peersOf(agent: TestAgent, pod: string): string[] {
+  const table = agent.held.tables.get(agent.binding(pod)?.tableHash ?? "");
+  return table?.binaries[0]?.egress.peers4.map(({ address }) => address) ?? [];
+}
+
+/** Times of an election that passes quickly. */
+export const ELECTION: ElectionOptions = {
+  namespace: "portcullis-system",
+  leaseName: "portcullis-operator",
+  leaseDuration: 3_000,
+  renewDeadline: 2_000,
+  retryPeriod: 100,
+};
