@@ -82,19 +82,7 @@ struct dns_message {
 	struct flow_key ahead_key;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct dns_message);
-} dns_message SEC(".maps");
-
-static __always_inline struct dns_message *get_dns_message(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&dns_message, &zero);
-}
+PER_CPU_ROOM(dns_message, struct dns_message)
 
 static __always_inline int malformed(struct dns_message *m, __u32 fault, __u32 offset)
 {

@@ -34,19 +34,7 @@ const volatile __u8 fold[512] = {
 };
 
 /* The message under judgement. Read at masked offsets, with room behind for what is read at the last of them. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct dns_bytes);
-} dns_bytes SEC(".maps");
-
-static __always_inline struct dns_bytes *get_dns_bytes(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&dns_bytes, &zero);
-}
+PER_CPU_ROOM(dns_bytes, struct dns_bytes)
 
 /* In host order. Whoever reads has compared the offset with the message's end. */
 static __always_inline __u16 word_at(struct dns_bytes *bytes, __u32 offset)
@@ -71,19 +59,7 @@ struct name_scratch {
 	__u32 end;                    /* of the message */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct name_scratch);
-} name_scratch SEC(".maps");
-
-static __always_inline struct name_scratch *get_name_scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&name_scratch, &zero);
-}
+PER_CPU_ROOM(name_scratch, struct name_scratch)
 
 /*
  * Names' texts are read and written eight bytes at a time, wherever they begin: what clang makes of memcpy goes by their

@@ -27,6 +27,22 @@
 		__uint(pinning, LIBBPF_PIN_BY_NAME);                                                             \
 	} map_name SEC(".maps")
 
+/* Room for one value on each CPU, where the stack has too little, and how to get at it. */
+#define PER_CPU_ROOM(map_name, value_type)                                                                       \
+	struct {                                                                                                 \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                                                         \
+		__uint(max_entries, 1);                                                                          \
+		__type(key, __u32);                                                                              \
+		__type(value, value_type);                                                                       \
+	} map_name SEC(".maps");                                                                                 \
+                                                                                                                 \
+	static __always_inline value_type *get_##map_name(void)                                                  \
+	{                                                                                                        \
+		__u32 zero = 0;                                                                                  \
+                                                                                                                 \
+		return bpf_map_lookup_elem(&map_name, &zero);                                                    \
+	}
+
 /* The bytes of a message. As many again behind, so that a part can be put at any place. */
 struct dns_bytes {
 	__u8 at[2 * DNS_MESSAGE_MAX];

@@ -63,19 +63,7 @@ enum owner_flag {
 	OWNER_NONE = 512,    /* the packet leaves without a socket, or there is none that would receive it */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct scratch);
-} scratch SEC(".maps");
-
-static __always_inline struct scratch *get_scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch, &zero);
-}
+PER_CPU_ROOM(scratch, struct scratch)
 
 static __always_inline struct settings *get_settings(void)
 {
