@@ -95,6 +95,11 @@ generate: build ## Write the generated files again: CRD, ABI codecs, protocol, d
 	$(NODE) tools/generate-errors.ts
 	$(NODE) tools/helm/generate-config.ts
 
+SNAPSHOT_TESTS := src/cli/output.test.ts src/cli/help-text.test.ts src/operator/status/conditions.test.ts
+.PHONY: snapshots
+snapshots: build ## Write the texts again that commands and conditions are checked against (src/*/snapshots)
+	@$(NODE) --disable-warning=ExperimentalWarning --test --test-reporter=dot --test-update-snapshots $(SNAPSHOT_TESTS)
+
 .PHONY: lint
 lint: setup ## Check types, style, and that rooms import only what they may (tools/rooms.ts)
 	node_modules/.bin/tsc --noEmit

@@ -1,6 +1,6 @@
 /**
  * Every command's help fits the terminal that it is read at, 80 columns where there is none. As in snapshots/; after a change that is
- * meant: `node --test --test-update-snapshots src/cli/help-text.test.ts`.
+ * meant: `make snapshots`.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * What people read, at 80 and at 100 columns and in a pipe, is as in snapshots/. After a change that is meant, write them again and look at
- * the difference: `node --test --test-update-snapshots src/cli/output.test.ts`.
+ * What people read, at 80 and at 100 columns and in a pipe, is as in snapshots/. After a change that is meant, write them again
+ * (`make snapshots`) and look at the difference.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -19,6 +19,7 @@ import { parseIp } from "../policy/table/addresses.ts";
 import { visibleLength } from "../terminal/fit.ts";
 import { reportText } from "./doctor.ts";
 import { explanationText } from "./explain/explain-text.ts";
+import { reportText as clusterText } from "./kubectl/status.ts";
 import { statusText } from "./status.ts";
 import { validatePaths } from "./validate/validate.ts";
 import { setReportText } from "./validate/validate-report.ts";
@@ -216,6 +217,32 @@ const STATUS: NodeStatus = {
 };
 
 fits("status", (width) => statusText(STATUS, width));
+
+const PROFILE = { namespace: "shop", name: "web", problem: null, isUnknown: false, status: {} };
+
+fits("kubectl status", (width) =>
+  clusterText(
+    [
+      PROFILE,
+      {
+        ...PROFILE,
+        name: "db",
+        problem: "Enforced is False: in force on 3 of 4 pods; node worker-2: PC_CAPACITY: full",
+      },
+      { ...PROFILE, name: "mail", problem: "Enforced is Unknown: no operator is running", isUnknown: true },
+    ],
+    [
+      { name: "worker-1", problem: null },
+      { name: "worker-2", problem: "there is no agent" },
+    ],
+    {
+      holder: null,
+      renewed: "2026-01-02T03:04:05Z",
+      problem: "no operator has renewed its Lease since 2026-01-02T03:04:05Z",
+    },
+    width,
+  ),
+);
 
 const FEATURES: FeatureReport[] = [
   {

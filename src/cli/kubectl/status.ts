@@ -82,7 +82,9 @@ function showOne(kubectl: Kubectl, name: string, options: StatusOptions, operato
   if (options.output === "json") printJson({ ...state, operator });
   else {
     const described = kubectl.text("describe", "securityprofile", name, ...namespaceArguments(options));
-    process.stdout.write(`${printableLines([described.trimEnd(), ...folded(operatorLines(operator))].join("\n"))}\n`);
+    process.stdout.write(
+      `${printableLines([described.trimEnd(), ...folded(operatorLines(operator), lineWidth(process.stdout))].join("\n"))}\n`,
+    );
   }
   process.exitCode = exitStatus([state], operator);
 }
@@ -96,8 +98,8 @@ function showAll(kubectl: Kubectl, options: StatusOptions, operator: OperatorSta
   if (options.output === "json") printJson({ ok, profiles, nodes, operator } satisfies StatusReport);
   else {
     const table = profiles.length === 0 ? "" : kubectl.text("get", "securityprofiles", ...scope, "--output=wide");
-    const lines = folded(reportLines(profiles, nodes, operator)).join("\n");
-    process.stdout.write(printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${lines}\n`));
+    const text = reportText(profiles, nodes, operator, lineWidth(process.stdout));
+    process.stdout.write(printableLines(`${table === "" ? "no SecurityProfiles\n" : table}\n${text}\n`));
   }
   process.exitCode = exitStatus(states, operator);
 }
@@ -155,9 +157,18 @@ function nodeProblem(name: string, pods: readonly KubeObject[]): string | null {
 }
 
 /** Sentences of our own, to the width of the terminal. The table above them is kubectl's. */
-function folded(lines: readonly string[]): string[] {
-  const width = lineWidth(process.stdout);
+function folded(lines: readonly string[], width: number): string[] {
   return lines.flatMap((line) => fold(line, width, 4));
+}
+
+/** What `status` says of all profiles, below kubectl's table. */
+export function reportText(
+  profiles: readonly ProfileState[],
+  nodes: StatusReport["nodes"],
+  operator: StatusReport["operator"],
+  width: number,
+): string {
+  return folded(reportLines(profiles, nodes, operator), width).join("\n");
 }
 
 function reportLines(
