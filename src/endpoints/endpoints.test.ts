@@ -7,6 +7,7 @@ import net from "node:net";
 import { afterEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
+import { Gauge } from "prom-client";
 import { eventually } from "../kube/testing/silence.ts";
 import { busyTurns } from "../net/testing/loop-turns.ts";
 import { createLogger } from "../telemetry/logger.ts";
@@ -97,6 +98,17 @@ test("metrics are rendered once a second, however many ask", async () => {
   await wait(1_100);
   await metrics();
   assert.equal(collected.count, 2);
+});
+
+test("who may read metrics and takes no answer, again and again, is not waited for", async () => {
+  const { registry } = createMetrics(OPERATOR_METRICS);
+  const help = "x".repeat(8 * 1024 * 1024);
+  new Gauge({ name: "large", help, registers: [registry] }).set(1);
+  const dropped: string[] = [];
+  const { metricsPort } = await serve({ registry, mayRead: async () => true, onDropped: (why) => dropped.push(why) });
+  const sockets = flood(metricsPort, 6, "GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Bearer good\r\n\r\n");
+  for (const socket of sockets) socket.removeAllListeners("data").pause();
+  await eventually("all are closed", () => dropped.filter((why) => why === "patience").length === 6, 20_000);
 });
 
 for (const [what, text] of [

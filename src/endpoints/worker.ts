@@ -54,7 +54,8 @@ async function answerMetrics(request: IncomingMessage, response: ServerResponse)
     if (verdict === "no")
       return end(response, 403, "the token may not get /metrics; see the chart's role for readers of metrics");
     if (verdict === "later") return end(response, 503, "whether the token may get /metrics cannot be asked now");
-    metricsLimits.trust(peer);
+    // An answer is soon taken. Who may read, and does not, would keep its text in memory.
+    metricsLimits.remember(peer);
   }
   const rendered = await text.get();
   if (rendered === null) return end(response, 503, "there are no metrics now");

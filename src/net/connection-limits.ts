@@ -93,14 +93,20 @@ export class ConnectionLimits {
     const stranger = socket === undefined ? undefined : this.#strangers.get(socket);
     if (stranger === undefined) return;
     this.#forgetStranger(stranger);
-    this.#known.delete(stranger.address);
-    this.#known.add(stranger.address);
+    this.remember(peer);
+  }
+
+  /** Somebody was let in from this address: it comes first from now on. The connection itself has no longer to live than before. */
+  remember(peer: string): void {
+    const address = addressIn(peer);
+    this.#known.delete(address);
+    this.#known.add(address);
     if (this.#known.size > REMEMBERED) this.#known.delete(this.#known.values().next().value ?? "");
   }
 
   /** Whether somebody was let in from this address before. */
   isKnown(peer: string): boolean {
-    return this.#known.has(peer.slice(0, peer.lastIndexOf(":")));
+    return this.#known.has(addressIn(peer));
   }
 
   /** Ends a connection, after what was said last over it. */
@@ -200,6 +206,10 @@ export class ConnectionLimits {
 /** As `address:port` is written of a peer elsewhere. */
 export function peerOf(socket: Socket): string {
   return `${addressOf(socket)}:${socket.remotePort}`;
+}
+
+function addressIn(peer: string): string {
+  return peer.slice(0, peer.lastIndexOf(":"));
 }
 
 function addressOf(socket: Socket): string {

@@ -27,6 +27,9 @@ const OBSERVERS_MAX = 256;
 /** Characters of JSON. Agents say less of one packet. */
 const RECORD_LENGTH_MAX = 16 * 1024;
 
+/** Last words to one of many of a namespace. */
+const GIVES_WAY = "others want to look at pods, and nobody has as many observers as your namespace";
+
 interface Observer {
   id: number;
   request: ObserveRequest;
@@ -64,8 +67,9 @@ export class ObserverHub implements AgentWatchers {
       const message = `the agent of node ${pod.node} is of version ${agent.version}, which shows nothing live; upgrade it`;
       throw new ObserveRefusal("Conflict", message);
     }
-    const beside = [...this.#observers.values()].filter(({ pod: { node } }) => node === pod.node).length;
-    if (this.#observers.size < OBSERVERS_MAX && beside < OBSERVERS_PER_NODE) return pod;
+    const full = this.#fullFor(pod.node);
+    if (full === null || greediest(full, request.namespace) !== null) return pod;
+    const beside = this.#beside(pod.node).length;
     const message = `${beside} others look at pods of node ${pod.node}, ${this.size} at all nodes'; that is as many as may`;
     throw new ObserveRefusal("TooManyRequests", message);
   }
@@ -77,6 +81,7 @@ export class ObserverHub implements AgentWatchers {
    */
   observe(request: ObserveRequest, output: RecordStream): () => void {
     const pod = this.check(request);
+    greediest(this.#fullFor(pod.node) ?? [], request.namespace)?.output.end(GIVES_WAY, false);
     this.#lastId += 1;
     const observer = { id: this.#lastId, request, pod, lastSent: "", output };
     this.#observers.set(observer.id, observer);
@@ -87,6 +92,17 @@ export class ObserverHub implements AgentWatchers {
       if (this.#observers.delete(observer.id)) this.#say(observer.pod.node);
       if (this.#observers.size === 0) this.#stop();
     };
+  }
+
+  /** Those of whom one has to go, if somebody else is to look at a pod of the node; null: there is room. */
+  #fullFor(node: string): Observer[] | null {
+    const beside = this.#beside(node);
+    if (beside.length >= OBSERVERS_PER_NODE) return beside;
+    return this.#observers.size < OBSERVERS_MAX ? null : [...this.#observers.values()];
+  }
+
+  #beside(node: string): Observer[] {
+    return [...this.#observers.values()].filter(({ pod }) => pod.node === node);
   }
 
   /** Lets all observers go. */
@@ -199,4 +215,12 @@ function noAgent(node: string): string {
     `no agent of node ${node} is connected to the operator. What is in force there stays so, but nothing can be shown; ` +
     "see `kubectl portcullis status`"
   );
+}
+
+/** Who makes room for an observer of another namespace: the latest of the namespace that has most, if it would still have as many. */
+function greediest(observers: readonly Observer[], namespace: string): Observer | null {
+  const shares = Map.groupBy(observers, ({ request }) => request.namespace);
+  const most = [...shares.values()].reduce((left, right) => (right.length > left.length ? right : left), []);
+  const own = shares.get(namespace)?.length ?? 0;
+  return most.length > own + 1 ? (most.at(-1) ?? null) : null;
 }

@@ -231,6 +231,26 @@ test("no more observers than an agent should serve", async () => {
   await eventually("a refusal", () => ninth.status === 429);
 });
 
+test("where all places are one namespace's, an observer of another one finds room, and the former keeps its share", async () => {
+  cluster.pod("theirs", { namespace: "other" });
+  cluster.observable.add("other");
+  const { operator, agent } = await scene();
+  const many = Array.from({ length: 8 }, () => new Observer(operator));
+  await eventually("eight", () => watched(agent)?.watches.length === 8);
+  const theirs = { namespace: "other", pod: "theirs" };
+  for (let count = 1; count <= 4; count += 1) {
+    const one = new Observer(operator, theirs);
+    await eventually("it is let in", () => one.status === 200);
+    await eventually("one of many has gone", () => many.filter(({ ended }) => ended).length === count);
+  }
+  assert.match(String(many.flatMap((one) => one.of("end"))[0]?.message), /nobody has as many observers/);
+  for (const more of [theirs, {}]) {
+    const beyond = new Observer(operator, more);
+    await eventually("a refusal", () => beyond.status === 429);
+  }
+  assert.equal(watched(agent)?.watches.length, 8);
+});
+
 test("an observer who does not read costs a buffer, and is told what was left out", async () => {
   const { operator, agent } = await scene();
   const lazy = new Observer(operator, {}, { isReading: false });

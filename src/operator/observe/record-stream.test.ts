@@ -37,3 +37,12 @@ test("a reader who takes nothing is let go after a while", async () => {
   assert.equal(ends, 1);
   assert.equal(stream.ended, true);
 });
+
+test("a reader who takes nothing, and is told that it is over, is not waited for", async () => {
+  const output = new PassThrough({ highWaterMark: 16 });
+  const stream = new RecordStream(output, () => {}, { stallLimit: 40 });
+  for (let index = 0; index < 50; index += 1) stream.event(`{"event":${index}}`);
+  stream.end("enough", false);
+  const keepsRunning = setInterval(() => {}, 1_000);
+  await eventually("it is let go", () => output.destroyed).finally(() => clearInterval(keepsRunning));
+});

@@ -71,6 +71,8 @@ export class RecordStream {
     this.#tellLost();
     this.record({ type: "end", time: now(), message, again });
     this.#output.end();
+    // Who does not read does not hear that either.
+    setTimeout(() => this.#output.destroy(), this.#options.stallLimit).unref();
     this.#finish();
   }
 
