@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 import { EventRecorder, type RecordedEvent } from "./event-recorder.ts";
 import { EVENTS } from "./resources.ts";
 import { FakeApiServer } from "./testing/fake-api-server.ts";
@@ -37,6 +37,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  mock.restoreAll();
   await recorder.close();
   await server.close();
 });
@@ -126,4 +127,14 @@ test("an API server that refuses loses the event, and nothing else", async () =>
     stored().map(({ note }) => note),
     ["kept"],
   );
+});
+
+test("the machine's clock is set forward: what was counted until then is written", async () => {
+  recorder.record(event("no"));
+  await recorder.flush();
+  recorder.record(event("no"));
+  const { now } = Date;
+  mock.method(Date, "now", () => now() + 3_600_000);
+  await recorder.flush();
+  assert.equal(stored()[0]?.series?.count, 2);
 });

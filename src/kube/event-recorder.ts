@@ -7,6 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { printable } from "../api/printable.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { steadyNow } from "../timing/steady-time.ts";
 import { TokenBucket } from "../timing/token-bucket.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isNotFound } from "./errors.ts";
@@ -53,6 +54,8 @@ interface Series {
   name: string | null;
   first: Date;
   last: Date;
+  /** When `last` was, by a clock that nobody sets. */
+  touched: number;
   count: number;
   written: number;
 }
@@ -104,13 +107,22 @@ export class EventRecorder {
     if (known !== undefined) {
       known.count = Math.min(known.count + count, COUNT_MAX);
       known.last = now;
+      known.touched = steadyNow();
       return;
     }
     if (this.#series.size >= MAX_SERIES || !this.#mayWrite(event)) {
       this.#options.onSuppressed?.(count);
       return;
     }
-    this.#series.set(key, { event: { ...event, note }, name: null, first: now, last: now, count, written: 0 });
+    this.#series.set(key, {
+      event: { ...event, note },
+      name: null,
+      first: now,
+      last: now,
+      touched: steadyNow(),
+      count,
+      written: 0,
+    });
     this.#flushLater();
   }
 
@@ -145,12 +157,12 @@ export class EventRecorder {
   }
 
   async #flush(): Promise<void> {
-    const now = Date.now();
+    const now = steadyNow();
     for (const [key, series] of this.#series) {
       const isNew = series.name === null;
-      const isDue = isNew || (series.count > series.written && now - series.last.getTime() < SERIES_MS);
+      const isDue = isNew || (series.count > series.written && now - series.touched < SERIES_MS);
       if (isDue && (isNew || this.#takePlace(series.event))) await this.#write(key, series);
-      if (now - series.last.getTime() > SERIES_MS) this.#series.delete(key);
+      if (now - series.touched > SERIES_MS) this.#series.delete(key);
     }
     for (const buckets of [this.#objects, this.#shares]) {
       for (const [name, bucket] of buckets) if (bucket.isFull()) buckets.delete(name);

@@ -1,6 +1,8 @@
 /** Somebody sets the machine's clock, by an hour: who leads, and what statuses say, goes on as if nothing had been. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { ViolationSchema, ViolationsSchema } from "../gen/agent_pb.js";
 import { LeaderElection } from "../kube/leader.ts";
 import { LEASES } from "../kube/resources.ts";
 import { eventually, silentLogger } from "../kube/testing/silence.ts";
@@ -81,4 +83,27 @@ test("set back, statuses are written, and an agent that goes is missed", async (
   await eventually("the edit is in the status", () => cluster.status("web")?.observedGeneration === 2, 10_000);
   agent.disconnect();
   await eventually("it is missed", () => cluster.condition("web", "Enforced") === "False NodesFailing", 25_000);
+});
+
+/** What an agent says of a violation that it saw just now, by this machine's clock. */
+function violation({ podUid }: { podUid: string }, remoteAddress: string) {
+  const seen = { podUid, profiles: ["default/web"], path: "/bin/evil", direction: "egress", verdict: "dropped" };
+  const where = { reason: "Peer", protocol: "tcp", remoteAddress, port: 80, count: 1n, time: BigInt(Date.now()) };
+  const value = create(ViolationsSchema, { violations: [create(ViolationSchema, { ...seen, ...where })] });
+  return { case: "violations" as const, value };
+}
+
+test("set back, a violation of now is the last one, though an earlier one was later by the clock", async () => {
+  cluster.pod("web");
+  cluster.profile("web", { actions: ["enforce" as const], processes: [{ path: "/bin/app" }] });
+  const operator = await cluster.operator();
+  const agent = cluster.agent(operator, "n1");
+  await cluster.becomes("web", "Enforced", "True Enforced");
+  const remote = () => cluster.status("web")?.lastViolation?.remote ?? "";
+  const pod = agent.binding("web") ?? { podUid: "" };
+  agent.send(violation(pod, "192.0.2.1"));
+  await eventually("the first", () => remote().startsWith("192.0.2.1 "), 10_000);
+  setClock(-HOUR_MS);
+  agent.send(violation(pod, "192.0.2.2"));
+  await eventually("the second", () => remote().startsWith("192.0.2.2 "), 10_000);
 });

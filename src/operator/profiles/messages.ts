@@ -58,8 +58,8 @@ export interface CompileResult {
 export interface InformerState {
   size: number;
   isSynced: boolean;
-  /** Milliseconds since 1970; 0: never. */
-  lastContact: number;
+  /** Milliseconds since the API server was last heard of; infinite before that. */
+  age: number;
   problem: string | null;
 }
 

@@ -8,6 +8,7 @@ import type { ConnectionOrigin } from "../../kube/connection.ts";
 import type { InformerMeter } from "../../kube/informer.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { Backoff } from "../../timing/backoff.ts";
+import { steadyNow } from "../../timing/steady-time.ts";
 import { SECURITY_PROFILES } from "../cluster/kinds.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type {
@@ -44,7 +45,7 @@ interface Waiting {
   fail: (cause: Error) => void;
 }
 
-const UNKNOWN: InformerState = { size: 0, isSynced: false, lastContact: 0, problem: null };
+const UNKNOWN: InformerState = { size: 0, isSynced: false, age: Number.POSITIVE_INFINITY, problem: null };
 const RESTART = { initial: 500, maximum: 30_000 };
 
 export class ProfileThread {
@@ -58,6 +59,7 @@ export class ProfileThread {
   #worker: Worker | null = null;
   #restart: NodeJS.Timeout | null = null;
   #state = UNKNOWN;
+  #stateAt = steadyNow();
   /** Keys that the thread has reported since it was started. */
   #seen = new Set<string>();
   #asked = 0;
@@ -81,8 +83,7 @@ export class ProfileThread {
 
   /** Milliseconds since the API server was last heard of; infinite before that. */
   get age(): number {
-    const { lastContact } = this.#state;
-    return lastContact === 0 ? Number.POSITIVE_INFINITY : Date.now() - lastContact;
+    return this.#state.age + steadyNow() - this.#stateAt;
   }
 
   get(key: string): StoredProfile | undefined {
@@ -206,6 +207,7 @@ export class ProfileThread {
   #tellState(state: InformerState): void {
     const isFirst = state.isSynced && !this.#state.isSynced;
     this.#state = state;
+    this.#stateAt = steadyNow();
     if (!isFirst) return;
     this.#backoff.reset();
     // Those that went while the thread was away.

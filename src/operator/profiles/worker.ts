@@ -177,7 +177,7 @@ class ProfileWorker {
     const state = {
       size,
       isSynced: this.#listed && this.#first.size === 0,
-      lastContact: Number.isFinite(age) ? Date.now() - age : 0,
+      age,
       problem: problem === null ? null : causeText(problem),
     };
     post({ type: "state", state });

@@ -103,10 +103,11 @@ function sumOf(left: number, right: number): number {
 const PROCESS_LENGTH = 1024;
 const REMOTE_LENGTH = 512;
 
-/** Takes a violation for the latest, unless a later one is known. */
+/** Takes a violation for the latest, unless a later one is known. What is still to come was told by a clock that has been set back since. */
 export function addViolation(totals: Totals, violation: Violation, node: string, pod: string): void {
   const time = wholeSeconds(new Date(Number(violation.time)));
-  if (totals.lastViolation !== null && totals.lastViolation.time > time) return;
+  const known = totals.lastViolation;
+  if (known !== null && known.time > time && Date.parse(known.time) <= Date.now()) return;
   const { path, reason } = violation;
   // A status is read at terminals, by way of many tools.
   const remote = printable(remoteText(violation)).slice(0, REMOTE_LENGTH);
@@ -142,9 +143,7 @@ function processOf(totals: Totals, path: string, container: string | null): Proc
 }
 
 function totalsFrom({ dropped = 0, alerted = 0, processes = [], lastViolation }: Partial<ProfileStatus>): Totals {
-  // A time to come, which an operator of an earlier version took from a node, would hide all that follows.
-  const isKnown = lastViolation !== undefined && lastViolation.time <= wholeSeconds(new Date());
-  const totals: Totals = { dropped, alerted, processes: new Map(), lastViolation: isKnown ? lastViolation : null };
+  const totals: Totals = { dropped, alerted, processes: new Map(), lastViolation: lastViolation ?? null };
   for (const { path, container, allowed = 0, dropped = 0, alerted = 0 } of processes as Partial<ProcessStatus>[]) {
     Object.assign(processOf(totals, path ?? "", container ?? null) ?? {}, { allowed, dropped, alerted });
   }

@@ -17,6 +17,9 @@ export interface NodePlace {
   netns: string;
   address: string;
   podSubnet: string;
+  /** The same for IPv6: each pod has an address of either family, as on a cluster with two stacks. */
+  address6: string;
+  podSubnet6: string;
 }
 
 export function nodePlace(number: number): NodePlace {
@@ -25,6 +28,8 @@ export function nodePlace(number: number): NodePlace {
     netns: `${NAME}-node${number}`,
     address: `10.210.0.${number}`,
     podSubnet: `10.244.${number}.0/24`,
+    address6: `fd00:210::${number}`,
+    podSubnet6: `fd00:244:${number}::/64`,
   };
 }
 
@@ -38,14 +43,18 @@ export function makeNetwork(nodes: readonly NodePlace[]): void {
       "link set lo up",
       `link add eth0 type veth peer name ${node.name} netns ${BRIDGE}`,
       `address add ${node.address}/24 dev eth0`,
+      `address add ${node.address6}/64 dev eth0 nodad`,
       "link set eth0 up",
       "route add default via 10.210.0.254 dev eth0",
       ...nodes
         .filter((other) => other !== node)
-        .map((other) => `route add ${other.podSubnet} via ${other.address} dev eth0`),
+        .flatMap((other) => [
+          `route add ${other.podSubnet} via ${other.address} dev eth0`,
+          `route add ${other.podSubnet6} via ${other.address6} dev eth0`,
+        ]),
     ]);
     batch(BRIDGE, [`link set ${node.name} master br0 up`]);
-    inNode(node, "sysctl", "-qw", "net.ipv4.ip_forward=1");
+    inNode(node, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
   }
 }
 

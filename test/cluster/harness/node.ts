@@ -196,8 +196,8 @@ ${cri}]
   #cniConfiguration() {
     const ipam = {
       type: "host-local",
-      ranges: [[{ subnet: this.place.podSubnet }]],
-      routes: [{ dst: "0.0.0.0/0" }],
+      ranges: [[{ subnet: this.place.podSubnet }], [{ subnet: this.place.podSubnet6 }]],
+      routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
       dataDir: join(this.#folder, "ipam"),
     };
     // Each pod by a route of its own: between two pods of a node too, packets pass where Services' addresses are translated.

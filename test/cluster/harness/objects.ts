@@ -8,6 +8,8 @@ export interface Pod {
   status: {
     phase: string;
     podIP: string;
+    /** One of each family. */
+    podIPs: { ip: string }[];
     containerStatuses: { name: string; containerID: string; restartCount: number }[];
   };
   spec: { nodeName: string };
