@@ -102,8 +102,8 @@ static __always_inline void forget(__u64 socket)
 }
 
 /*
- * Whose claim a socket's registration is, or nobody's: the owner has as many as it may have. Further sockets of its own are
- * known by their storage alone.
+ * Counts a socket's registration for its owner, as far as the owner has room for more. Its further sockets are known by their storage
+ * alone.
  */
 static __always_inline int claim_registration(const struct registered_socket *before, __u64 cgroup_id, __u64 *owner)
 {

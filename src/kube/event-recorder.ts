@@ -33,7 +33,7 @@ export interface RecordedEvent {
   /** For people; what others have chosen in it is made printable. Events of one object with the same reason, action and note are one event with a count. */
   note: string;
   count?: number;
-  /** Whose word it is, a node's say: one source has a share of all events, so that it leaves room for the others'. None: our own. */
+  /** Who reports it, a node for one: each source has a share of all events, so that it leaves room for the others'. None: the operator itself. */
   source?: string;
 }
 

@@ -1,5 +1,5 @@
 /**
- * An error that nobody has caught ends what was being done for the one peer that led to it, and not the process. Work for a peer
+ * An error that nobody has caught ends the work for the one peer that caused it, and not the process. Work for a peer
  * runs in a scope of its own, which Node carries along through timers, promises and events; the process's last handlers find it there.
  *
  * This is safe for work that owns what it changes: a request, or the session of one node's agent, is dropped as a whole and begun anew
@@ -27,7 +27,7 @@ export function confine<T>(work: PeerWork, run: () => T): T {
   return scope.run(work, run);
 }
 
-/** Runs what is no longer work for one peer, though a peer has led to it. */
+/** Runs what is no longer work for one peer, though a peer's request has caused it. */
 export function unconfined<T>(run: () => T): T {
   return scope.exit(run);
 }

@@ -127,7 +127,7 @@ function outcomeError({ namespace, name, error }: WorkloadOutcome): RevisionErro
 
 function changesOf({ namespace, name, table, replaced, changed, state }: WorkloadOutcome) {
   const workload = `${namespace}/${name}`;
-  // For a workload that is new, all of its table is; its own event says whose.
+  // For a workload that is new, its whole table is new; its own event names the profiles.
   if (!changed || (table !== null && replaced === null)) return [];
   if (table === null) return state === "unrestricted" ? [{ workload, changes: ["no profile selects it"] }] : [];
   return [{ workload, changes: describeDiff(diffTables(replaced, table)) }];

@@ -60,7 +60,7 @@ struct process {
 	__u64 variables;      /* bit per variable that names code to be loaded (process/started.h); all if they were not seen */
 	__u64 start_time;     /* group leader's start_boottime (start_time where there is none), ns */
 	__u64 cgroup_id;      /* on the cgroup v2 hierarchy */
-	__u64 owner;          /* whose claim the entry is, see struct claim_key */
+	__u64 owner;          /* that the entry counts for, see struct claim_key */
 	__u64 changed;        /* ns since 1970: when its file was changed last (ctime); 0 on an overlay, where layers tell */
 	__u64 script_changed; /* the same of its script */
 	__u32 path_id;

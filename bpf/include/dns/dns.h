@@ -27,7 +27,7 @@ enum dns_opcode { DNS_QUERY = 0, DNS_STATUS = 2, DNS_NOTIFY = 4, DNS_UPDATE = 5 
 #define DNS_ADDRESSES_MAX 256
 #define DNS_LINKS_MAX 32
 
-/* An address of an answer: where it is, and whose. */
+/* An address of an answer: where it is, and of which name. */
 struct dns_address {
 	__u64 owner;
 	__u32 ttl;

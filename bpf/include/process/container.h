@@ -14,7 +14,7 @@ static __always_inline int is_container(__u64 cgroup_id)
 }
 
 /*
- * Whose cgroup a process counts as in that was in `before` and is in `now`. Root of a container may make cgroups below the
+ * The cgroup that a process counts as in, which was in `before` and is in `now`. Root of a container may make cgroups below the
  * container's (in a user and a cgroup namespace), and nobody inside can leave that one: the process stays its container's.
  */
 static __always_inline __u64 cgroup_after_move(__u64 before, __u64 now)

@@ -2,7 +2,7 @@
 /*
  * Scripts that begin with `#!/usr/bin/env NAME`: env looks for NAME in PATH and executes it, with the script as its
  * argument. Whoever starts the script says what PATH is, so that NAME may lead anywhere. The process stays the script if
- * it is led to a program of the image whose own name begins with NAME: python3 to python3.11, and not to curl.
+ * NAME resolves to a program of the image whose own name begins with NAME: python3 to python3.11, and not to curl.
  */
 #ifndef PORTCULLIS_ENV_H
 #define PORTCULLIS_ENV_H

@@ -26,7 +26,7 @@ enum walk_result { WALK_ON = 0, WALK_ROOT, WALK_UNREACHABLE, WALK_TOO_LONG, WALK
  * kernels, tracepoints can be preempted, and another task's path must never get into this one's.
  */
 struct path_scratch {
-	struct task_struct *task;        /* whose path it is */
+	struct task_struct *task;        /* that the path is of */
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *stop_dentry;

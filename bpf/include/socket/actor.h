@@ -61,9 +61,9 @@ static __always_inline void own(struct task_struct *task, void *socket, __u32 fl
 }
 
 /*
- * Writes down that the task's process uses the socket now. If that changes whose rights count, verdicts that rest on the
- * former user are stale, and so are those of packets that met a half-written one, who may be taken for either. Whose bytes
- * are in the queue is written before that.
+ * Writes down that the task's process uses the socket now. If that changes the subjects, verdicts that rest on the
+ * former user are stale, and so are those of packets that met a half-written one, who may be taken for either. The user that left
+ * bytes in the queue is written before that.
  */
 static __always_inline void set_user(void *socket, struct socket_owner *owner, struct task_struct *task)
 {

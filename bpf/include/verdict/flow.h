@@ -260,7 +260,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int flow_state)
 	find_link_control(skb);
 	is_kernels = is_kernel_reply(s) || (flow_state == FLOW_STATE_STALE && is_cookie_answer(s));
 	if (flow_state == FLOW_STATE_STALE) {
-		/* Not for what a stranger sends: it would inherit the rights of the flow's owner. */
+		/* Not for what another process sends: it would inherit the rights of the flow's owner. */
 		if (!(s->owner_flags & OWNER_FOUND) && (s->direction == DIRECTION_INGRESS || is_kernels))
 			actors_from_flow(s);
 		s->flow.flags &= ~FLOW_PAYLOAD_REFUSED;
@@ -306,7 +306,7 @@ static __always_inline int is_subject_of_flow(struct scratch *s, const struct su
 	return 0;
 }
 
-/* Have all whose the packet's socket is the flow in s->flow already? */
+/* Do all subjects of the packet's socket have the flow in s->flow already? */
 static __always_inline int have_flow(struct scratch *s)
 {
 	if (!s->actor_count)
@@ -322,7 +322,7 @@ static __always_inline int have_flow(struct scratch *s)
 }
 
 /*
- * Does the packet's socket go on with the flow in s->flow, which another one had before? If all whose it is had the flow
+ * Does the packet's socket go on with the flow in s->flow, which another one had before? If all its subjects had the flow
  * already: it is a server that was started again, a second worker, or the child of a connection that began with a cookie.
  */
 __noinline int goes_on_with_flow(struct __sk_buff *skb)

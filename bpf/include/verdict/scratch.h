@@ -57,7 +57,7 @@ enum owner_flag {
 	OWNER_KERNEL = 8,    /* one of the kernel's control sockets, or a half-open or dying one */
 	OWNER_LISTENER = 16, /* found by its half-open request */
 	OWNER_HAS_SPOKEN = 32, /* the connection's first payload has gone by, in either direction */
-	OWNER_ADDRESS = 64,  /* nobody but the kernel has made the headers, so they say whose the packet is */
+	OWNER_ADDRESS = 64,  /* the kernel itself has made the headers, so their addresses say which process the packet belongs to */
 	OWNER_RAW = 128,     /* a raw socket */
 	OWNER_FORMER = 256,  /* what a former user of the socket wrote is still to leave */
 	OWNER_NONE = 512,    /* the packet leaves without a socket, or there is none that would receive it */

@@ -121,7 +121,7 @@ interface Pod {
   spec: { nodeName?: string };
 }
 
-/** Nodes whose agents were told to end long ago, and have not: nobody is there to end them. */
+/** Nodes with an agent that was deleted long ago and is still there: the node does not answer, so nothing ends it. */
 async function nodesAway(connection: KubeConnection, namespace: string, daemonset: string): Promise<string[]> {
   const { items } = (await connection.request("GET", collectionPath(PODS, namespace))) as { items: Pod[] };
   const isAgent = ({ metadata }: Pod) =>

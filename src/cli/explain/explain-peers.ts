@@ -1,4 +1,4 @@
-/** Selected peers in `portcullis explain`: whose the remote address is, as the caller says. */
+/** Selected peers in `portcullis explain`: which pod or Service has the remote address, as the caller says. */
 import { UsageError } from "../../api/errors.ts";
 import { type Address, familyAddress, familyOf } from "../../policy/table/addresses.ts";
 import {

@@ -14,7 +14,7 @@ export interface Outcome {
   reason: Reason;
   /** Who allows it: profiles with the field of the block, in words. */
   rules: string[];
-  /** Whose rules judge, in words. */
+  /** The entry that judges, in words. */
   because: string;
   /** It was the DNS question that was not allowed. */
   question: string | null;

@@ -83,7 +83,7 @@ function summaryReport({ output, events, quiet }: ReportOptions): RunReport {
   };
 }
 
-/** Between two events of one kind: names of one address are told apart by it, and a busy command's events fit what a second holds. */
+/** Between two events of one kind: names of one address are kept apart by it, and a busy command's events fit what a second holds. */
 const LEARNING_INTERVAL_MS = 20;
 
 /** Events are for the recording, and for whoever keeps them. */

@@ -98,7 +98,7 @@ export class Enforcer {
     return before === null ? this.#recoverId(workload) !== null : !before.pending;
   }
 
-  /** What its listed paths led to when it was bound. */
+  /** The files that its listed paths resolved to when it was bound. */
   filesOf(workload: Workload): Record<string, string> {
     return this.#find(workload)?.files ?? {};
   }

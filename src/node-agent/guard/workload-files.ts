@@ -56,7 +56,7 @@ export class WorkloadFiles {
     });
   }
 
-  /** Forgets what is of other workloads. */
+  /** Forgets all other workloads. */
   keep(workloads: readonly Workload[]): void {
     this.#containers.keep(workloads);
   }

@@ -125,7 +125,7 @@ export function selectsWorkload({ namespace, accepted }: StoredProfile, workload
   return selector !== null && namespace === workload.namespace && matchesSelector(selector, workload.labels);
 }
 
-/** Nothing of it is known to be valid, and something may have been: its first generation never was in force. */
+/** No generation of it is known to be valid, but an earlier one may have been in force. */
 function isDoubtful({ accepted, generation }: StoredProfile): boolean {
   return accepted === null && generation > 1;
 }

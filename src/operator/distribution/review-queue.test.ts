@@ -35,8 +35,8 @@ test("an address that an agent was let in from before goes first", async () => {
   const order: string[] = [];
   const work = (who: string) => async () => order.push(who);
   const all = [
-    queue.pass("10.0.0.2:1", false, work("stranger")),
-    queue.pass("10.0.0.2:2", false, work("stranger")),
+    queue.pass("10.0.0.2:1", false, work("unknown")),
+    queue.pass("10.0.0.2:2", false, work("unknown")),
     queue.pass("10.0.0.9:1", true, work("known")),
   ];
   await wait(5);
@@ -61,10 +61,10 @@ test("an address that was let in before and floods leaves their turns to others,
   const flood = Array.from({ length: 200 }, (_, index) =>
     queue.pass(`10.0.0.2:${index}`, true, work("flood")).catch(({ message }: Error) => message),
   );
-  const others = [queue.pass("10.0.0.9:1", true, work("known")), queue.pass("10.0.0.10:1", false, work("stranger"))];
+  const others = [queue.pass("10.0.0.9:1", true, work("known")), queue.pass("10.0.0.10:1", false, work("unknown"))];
   await wait(5);
   for (const { end } of running) end();
   await Promise.all([...flood, ...others]);
   assert.ok(order.indexOf("known") < 3, `the known one came as number ${order.indexOf("known")}`);
-  assert.ok(order.indexOf("stranger") < 20, `the stranger came as number ${order.indexOf("stranger")}`);
+  assert.ok(order.indexOf("unknown") < 20, `the unknown one came as number ${order.indexOf("unknown")}`);
 });

@@ -1,5 +1,5 @@
 /**
- * Tokens that wait for the API server to say whose they are. So many are asked about at a time, so many wait, few of them for one address;
+ * Tokens that wait for their review by the API server. So many are asked about at a time, so many wait, few of them for one address;
  * those of addresses that an agent was let in from before go first, addresses take turns, and who is not known has a turn now and then
  * whatever the others want. Who finds no place is asked to come back.
  */
@@ -12,7 +12,7 @@ const REVIEW_MS = 5_000;
 const WAITING_MAX = 512;
 const WAITING_BY_PEER = 64;
 /** One turn of so many is that of somebody who is not known. */
-const STRANGERS_TURN = 8;
+const UNKNOWN_TURN = 8;
 
 /** Who waits, by address. */
 class Turns {
@@ -50,7 +50,7 @@ class Turns {
 export class ReviewQueue {
   /** Of addresses that are known, and the others. */
   readonly #known = new Turns();
-  readonly #strangers = new Turns();
+  readonly #unknown = new Turns();
   #running = 0;
   #turns = 0;
 
@@ -79,7 +79,7 @@ export class ReviewQueue {
   }
 
   #turn(address: string, isKnown: boolean): Promise<void> {
-    const turns = isKnown ? this.#known : this.#strangers;
+    const turns = isKnown ? this.#known : this.#unknown;
     if (turns.size >= WAITING_MAX || turns.of(address) >= WAITING_BY_PEER) {
       throw new StreamRefusal(GrpcStatus.RESOURCE_EXHAUSTED, "too many tokens wait to be checked; connect again later");
     }
@@ -91,8 +91,8 @@ export class ReviewQueue {
   /** Gives a place on. */
   #next(): void {
     this.#turns += 1;
-    const isStrangers = this.#turns % STRANGERS_TURN === 0;
-    const [first, second] = isStrangers ? [this.#strangers, this.#known] : [this.#known, this.#strangers];
+    const isUnknownTurn = this.#turns % UNKNOWN_TURN === 0;
+    const [first, second] = isUnknownTurn ? [this.#unknown, this.#known] : [this.#known, this.#unknown];
     const start = first.take() ?? second.take();
     if (start === undefined) this.#running -= 1;
     else start();

@@ -194,7 +194,7 @@ export class Policies {
   }
 }
 
-/** The namespace comes first, so that a queue can tell whose it is: profiles and pods of a policy are of one. */
+/** The namespace comes first, so that a queue knows which namespace the work is for: profiles and pods of a policy are of one. */
 function policyKey(profiles: readonly string[], searchDomains: readonly string[]): string {
   return `${profiles[0]?.split("/")[0] ?? ""}/${JSON.stringify([profiles, searchDomains])}`;
 }

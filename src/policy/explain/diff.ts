@@ -30,7 +30,7 @@ export interface ProcessChange {
 }
 
 export interface TableDiff {
-  /** Nothing changes, not even whose word it is. */
+  /** Nothing changes, not even the profile that allows it. */
   identical: boolean;
   profiles: SetChange;
   actions: SetChange;

@@ -41,7 +41,7 @@ export interface BlockReport extends BlockOrigin {
 
 export interface Explanation {
   profiles: ProfileReport[];
-  /** Whose rules judge: a listed process, `default`, neither (`nobody`), or none at all because no profile selects. */
+  /** The entry that judges: a listed process, `default`, neither (`nobody`), or none at all because no profile selects. */
   judgedBy: "process" | "default" | "nobody" | "unrestricted";
   /** Why, in words. */
   because: string;

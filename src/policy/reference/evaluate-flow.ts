@@ -151,8 +151,8 @@ function newFlow({ state, direction, socket, time }: Case, packet: IpPacket, tup
 }
 
 /**
- * Whose rights apply. A packet that comes in, and the kernel's answer, may have no socket any more: then whose they were. What
- * goes out without a registered socket is nobody's, whatever ends it claims.
+ * The subjects that are judged. A packet that comes in, and the kernel's answer, may have no socket any more: then the flow's. What
+ * goes out without a registered socket belongs to nobody, whatever addresses it has.
  */
 function subjectsOf(item: Case, packet: IpPacket, known: Flow | null): (Subject | null)[] {
   const { direction, subjects, socket } = item;
@@ -166,7 +166,7 @@ function subjectsOf(item: Case, packet: IpPacket, known: Flow | null): (Subject 
 }
 
 /**
- * Whether a packet's socket goes on with a flow that another one had before: all whose it is had the flow already. It is a
+ * Whether a packet's socket goes on with a flow that another one had before: all its subjects had the flow already. It is a
  * server that was started again, a second worker, or the child of a connection that began with a cookie.
  */
 function goesOnWith(item: Case, packet: IpPacket, known: Flow): boolean {
@@ -201,7 +201,7 @@ function judgeFlowApplication(table: RuleTable, flow: Flow): Reason {
   return reason;
 }
 
-/** Whether all whose it is may speak an application. Narrows their masks. */
+/** Whether all subjects may speak an application. Narrows their masks. */
 export function judgeOwnersApplication(table: RuleTable, owners: Rights[], application: Application | "none"): Reason {
   for (const rights of owners) {
     const reason = reportedReason(table, rights, judgeApplication(rights, application === "none" ? null : application));
@@ -210,7 +210,7 @@ export function judgeOwnersApplication(table: RuleTable, owners: Rights[], appli
   return "Allowed";
 }
 
-/** Sockets without an id of their own are distinguished by whose they are. */
+/** Sockets without an id of their own are distinguished by their subjects. */
 export function socketOf({ subjects, socket }: Case): string {
   return socket.id ?? JSON.stringify(subjects);
 }

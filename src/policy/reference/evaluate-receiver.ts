@@ -63,7 +63,7 @@ function judgeReceipt(
   return application === "preface" ? "Allowed" : judgeOwnersApplication(table, member.rights, application);
 }
 
-/** Whether all whose the receiver is have the flow anyway. */
+/** Whether all subjects of the receiving socket have the flow anyway. */
 function haveFlow(table: RuleTable, receiver: Socket, flow: Flow): boolean {
   const had = new Set(flow.rights.map(learnerKey));
   return ownersOf(receiver).every((owner) => had.has(learnerKey(rightsOf(table, owner, flow.direction))));

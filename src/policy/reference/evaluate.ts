@@ -20,7 +20,7 @@ import type { EvaluatorState, Flow, Rights } from "./state.ts";
 /** What is known about a packet beside its bytes. */
 export interface PacketContext {
   direction: Direction;
-  /** Whose rights apply: the user of the socket, and its creator if that is somebody else; none: no process. */
+  /** The subjects that are judged: the user of the socket, and its creator if that is somebody else; none: no process. */
   subjects: Subject[];
   socket?: SocketFacts;
 }

@@ -1,4 +1,4 @@
-/** The workload's sockets: whose the packets are that leave by them, and who would receive one that comes in. */
+/** The workload's sockets: which processes their packets belong to, and which one would receive a packet that comes in. */
 
 import type { IpPacket, Packet } from "../packet/packet.ts";
 import type { Address } from "../table/addresses.ts";
@@ -23,7 +23,7 @@ export interface Socket {
   remotePort: number;
   /** A listener's child: the remote side began. */
   accepted: boolean;
-  /** Whose it is: who made it, and who used it last. */
+  /** Its owners: who made it, and who used it last. */
   creator: Subject;
   user: Subject;
   /** Who used it before, if what he wrote is still to leave. */
@@ -44,7 +44,7 @@ const KERNEL_SOCKET: SocketFacts = { id: "kernel", kernel: true };
 /** Of what has none, and of what nobody receives. */
 const NO_SOCKET: SocketFacts = { id: "none", none: true };
 
-/** Whose a packet is that leaves: of its socket, and of nothing else. No address and no port makes it somebody's. */
+/** Which process a packet that leaves belongs to: its socket's. No address and no port makes it somebody's. */
 export function senderOf(exit: Exit, spoken = false): SocketContext {
   if (exit === "kernel") return { subjects: [], socket: KERNEL_SOCKET };
   if (exit === "nothing") return { subjects: [], socket: NO_SOCKET };

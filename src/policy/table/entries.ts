@@ -1,4 +1,4 @@
-/** A rule set as a list of words: what each layer allows, and on whose word. For diffs and for people. */
+/** A rule set as a list of words: what each layer allows, and which profile says so. For diffs and for people. */
 import type { Direction } from "../../api/reasons.ts";
 import { formatPeer, originsOf } from "./lookup.ts";
 import { restoreName } from "./names.ts";

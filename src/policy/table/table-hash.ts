@@ -1,7 +1,7 @@
 import { sha256 } from "./rulesets.ts";
 import type { Ruleset, RuleTable } from "./tables.ts";
 
-/** Content hash of a table: sha256, hex, over what it allows and over whose word that is. */
+/** Content hash of a table: sha256, hex, over what it allows and over the profiles that allow it. */
 export function tableHash(table: Omit<RuleTable, "hash">): string {
   const side = (ruleset: Ruleset) => [ruleset.hash, ruleset.blocks.map((block) => [block.profile, block.field])];
   return sha256([

@@ -94,8 +94,8 @@ function withoutVeth(name: string, inside: readonly Link[]): WorkloadError {
   const others = inside.filter((link) => !link.loopback).map(describe);
   return new WorkloadError(
     "PC_NETNS_WITHOUT_VETH",
-    `network namespace ${name} has no veth whose other end is in the agent's network namespace, so nothing of it is ` +
-      `guarded; it has ${others.length === 0 ? "no interface but loopback" : others.join(", ")}. Connect it by a veth ` +
+    `network namespace ${name} has no veth whose other end is in the agent's network namespace, so none of its packets is ` +
+      `judged; it has ${others.length === 0 ? "no interface but loopback" : others.join(", ")}. Connect it by a veth ` +
       "pair, or run the agent in the network namespace that has the other end",
   );
 }

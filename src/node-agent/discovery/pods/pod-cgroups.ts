@@ -27,7 +27,7 @@ export interface PodCgroups {
 /** systemd's leaves: no pod of this node is below them, and nodes have hundreds. */
 const LEAF = /\.(scope|socket|mount|swap|timer|target)$/;
 /**
- * Leaves as well, as a rule. But a runtime that is not told to ask systemd for cgroups, on a node whose kubelet does,
+ * Leaves as well, as a rule. But a runtime that is not configured to ask systemd for cgroups, on a node whose kubelet does,
  * makes them below its own service: that one is watched even before it has any.
  */
 const SERVICE = /\.service$/;

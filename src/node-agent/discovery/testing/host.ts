@@ -1,5 +1,5 @@
 /**
- * For tests: a pretended host. Its network namespace is joined by a veth pair to another one, the outside, where
+ * For tests: a fake host. Its network namespace is joined by a veth pair to another one, the outside, where
  * servers can be started; it has a resolv.conf of its own; and it is on no network that matters.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -32,7 +32,7 @@ export interface Started {
   error?: string;
 }
 
-/** A command that runs in a private namespace of the pretended host. */
+/** A command that runs in a private namespace of the fake host. */
 export interface Running {
   child: ChildProcess;
   started: Promise<Started>;
@@ -66,7 +66,7 @@ export class TestHost implements Disposable {
     addDefaultRoute(host, OUTSIDE_ADDRESS, findLink(host, "up0")?.index ?? 0);
   }
 
-  /** Runs a function in the pretended host's network namespace. */
+  /** Runs a function in the fake host's network namespace. */
   inside<T>(work: () => T): T {
     return inNetworkNamespace(this.#host, work);
   }

@@ -1,4 +1,4 @@
-/** The programs that tell processes and sockets, and the classifiers: loaded, in their places, and pinned there. */
+/** The programs that see processes and sockets, and the classifiers: loaded, attached and pinned. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,7 +16,7 @@ import { ObjectsMissingError, PinsIncompatibleError } from "../errors.ts";
 import { FunctionHooks, HOOK_SETS, type HookSet, type HookSets } from "./function-hooks.ts";
 import { adoptOlderSockets } from "./older-sockets.ts";
 
-/** In this order: who is who first, then whose socket is whose, then who receives. */
+/** In this order: processes first, then the owners of sockets, then receivers. */
 const HOOK_OBJECTS = ["processes", "sockets", "receivers"] as const;
 /** After the hooks, which see what is new, these find what was there first. Listeners before their children. */
 const ITERATORS: readonly string[] = ["find_processes", "find_listeners", "find_sockets"];

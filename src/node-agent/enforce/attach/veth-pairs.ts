@@ -51,7 +51,7 @@ export class VethPairs {
   }
 
   /**
-   * Compares what rtnetlink has led to with what the kernel's programs have seen.
+   * Compares the pairs found by rtnetlink with those that the kernel's programs have seen.
    * @returns what they have begun to disagree on, for people; `settled` is false if it is worth to ask again soon
    */
   compare(workloads: readonly Workload[], now = performance.now()): { disagreements: string[]; settled: boolean } {
@@ -82,7 +82,7 @@ export class VethPairs {
     return [...missing, ...this.#unseen(workload)];
   }
 
-  /** Ends here whose other ends are in the workload, and which rtnetlink has not led to. */
+  /** Ends here whose other ends are in the workload, and which rtnetlink has not shown. */
   #unseen(workload: Workload): string[] {
     const known = new Set(workload.interfaces.map(({ hostIfindex }) => hostIfindex));
     return [...this.#maps.devices.entries()]

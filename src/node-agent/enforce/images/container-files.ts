@@ -16,7 +16,7 @@ import type { Ask } from "../../foreign-files/questions.ts";
 
 export interface FittedTable {
   table: RuleTable;
-  /** What listed paths led to, by `container@cgroup:path`, to be given to the next call. */
+  /** The files that listed paths resolved to, by `container@cgroup:path`, to be given to the next call. */
   files: Record<string, string>;
 }
 
@@ -117,7 +117,7 @@ export class ContainerFiles {
     this.#parts.onLooked();
   }
 
-  /** Forgets what is of containers that are gone. */
+  /** Forgets containers that are gone. */
   keep(workloads: readonly Workload[]): void {
     const containers = new Set(
       workloads.flatMap((workload) => firstOfEach(workload.containers).map((one) => containerKey(workload, one))),

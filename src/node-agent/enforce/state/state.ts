@@ -43,7 +43,7 @@ export interface WorkloadState {
   interfaces: InterfaceState[];
   addresses: string[];
   containers: { name: string; cgroupId: string }[];
-  /** Listed paths -> the files that they led to when the workload was bound. */
+  /** Listed paths -> the files that they resolved to when the workload was bound. */
   files: Record<string, string>;
   /** Null: no profile selects it (unrestricted), or none is known yet (pending). */
   tableId: number | null;

@@ -37,7 +37,7 @@ export class FakeOperator {
   readonly connections: AgentConnection[] = [];
   readonly messages: AgentMessage[] = [];
   port = 0;
-  /** Set: every agent is told to go there. */
+  /** Set: every agent is sent there. */
   leader: string | null = null;
   reportInterval = 100;
   violationsMax = 10;
