@@ -52,7 +52,7 @@ export class AgentMetrics implements EventSink {
     return this.#connection === "connected" ? null : this.#reason || this.#connection;
   }
 
-  watch(describe: () => NodeFigures): void {
+  describeWith(describe: () => NodeFigures): void {
     this.#describe = describe;
   }
 

@@ -96,7 +96,7 @@ export class ClusterAgent {
       fit: (table, workload) => this.#guard.files.fit(table, workload),
       unknown: (workload, after) => this.#guard.startup.policyOf(workload, after),
     });
-    metrics.watch(() => describeNode(this.#guard.enforcement, options.files.counts));
+    metrics.describeWith(() => describeNode(this.#guard.enforcement, options.files.counts));
     this.#reporter.setProblems(this.#problems());
     this.#stops.push(workloads.subscribe(() => this.#reconcile()));
     this.#client = new OperatorClient({
