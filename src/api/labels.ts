@@ -1,4 +1,4 @@
-/** Labels: which of a profile's own say what it selects, and what a label may look like. */
+/** Labels: by which of its own a profile selects pods, and what a label may look like. */
 import type { Finding } from "./fields.ts";
 
 /** Keys that tools put on every object that they manage; they say nothing about which pods are meant. */

@@ -1,5 +1,5 @@
 /**
- * What a pod may have beyond its need, and which promise is weaker by it: one list for everybody who tells of it. None of it keeps a
+ * What a pod may have beyond its need, and which promise is weaker by it: one list for validation, status and events. None of it keeps a
  * profile from being in force; docs/threat-model.md says how each is closed.
  */
 

@@ -1,4 +1,4 @@
-/** A `default` is the whole truth, neighbour discovery included: warns where it leaves a workload unable to find its gateway. */
+/** Without rules for neighbour discovery a `default` leaves a workload unable to find its gateway: warns of that. */
 
 import type { EgressRules, IngressRules, SecurityProfile } from "../types.ts";
 import { placedRules } from "../written-profile.ts";

@@ -1,4 +1,4 @@
-/** May this user do that? */
+/** SubjectAccessReview: whether an account may do something. */
 import type { KubeConnection } from "../connection.ts";
 import { apiVersionOf, collectionPath, SUBJECT_ACCESS_REVIEWS } from "../resources.ts";
 import type { TokenUser } from "./token-review.ts";

@@ -1,4 +1,4 @@
-/** Whose token is this? */
+/** TokenReview: which account a token belongs to. */
 import type { KubeConnection } from "../connection.ts";
 import { apiVersionOf, collectionPath, TOKEN_REVIEWS } from "../resources.ts";
 

@@ -1,4 +1,4 @@
-/** Everything of this room put together on a real kernel. */
+/** Enforcement on a real kernel: programs, maps, tables, gate and state, put together. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { causeText } from "../../api/errors.ts";
