@@ -41,6 +41,26 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./run/run.ts")).runCommand(),
   },
   {
+    name: "learn",
+    summary: "write the profile of a workload, from records of what it did",
+    load: async () => (await import("./learn/learn.ts")).learnCommand(),
+  },
+  {
+    name: "replay",
+    summary: "say what profiles would have refused of what was recorded",
+    load: async () => (await import("./learn/replay.ts")).replayCommand(),
+  },
+  {
+    name: "diff",
+    summary: "compare a profile with what was seen, or with another",
+    load: async () => (await import("./learn/diff.ts")).diffCommand(),
+  },
+  {
+    name: "score",
+    summary: "say how much of what profiles allow was used",
+    load: async () => (await import("./learn/score.ts")).scoreCommand(),
+  },
+  {
     name: "operator",
     summary: "validate and compile a cluster's profiles, and push them to the agents",
     load: async () => (await import("./cluster/operator.ts")).operatorCommand(),

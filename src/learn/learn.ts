@@ -44,7 +44,8 @@ export interface LearnedProfile {
 
 /** The same records give the same profile, in whatever order they come. */
 export function learn(recording: Recording, options: LearnOptions): LearnedProfile {
-  const { kept, leftOut } = sorted(recording.observations(), options.include);
+  const allowed = recording.observations().filter((observation) => observation.allowed);
+  const { kept, leftOut } = sorted(allowed, options.include);
   const entries = entriesOf(kept, options);
   const written: WrittenProfile = {
     apiVersion: API_VERSION,

@@ -2,6 +2,7 @@
 import { normalizeName } from "../api/names.ts";
 import type { Direction } from "../api/reasons.ts";
 import type { AgentEvent, VerdictEvent, WorkloadReference } from "../flow/record.ts";
+import { RULE_REASONS } from "../policy/explain/remedy.ts";
 import { compareText } from "../policy/table/names.ts";
 import { protocolNumber } from "../policy/table/ports.ts";
 import type { Subject } from "../policy/table/subject.ts";
@@ -27,6 +28,8 @@ export interface Observation {
   question: { name: string; carriesRecords: boolean } | null;
   /** What the first payload was recognised as; null where that is not known. */
   application: string | null;
+  /** Whether the profiles in force allowed it, or nobody judged it. */
+  allowed: boolean;
   evidence: Evidence;
 }
 
@@ -59,7 +62,7 @@ export class Recording {
     if (event.type !== "verdict" && event.type !== "dns") return;
     this.#cover(event);
     if (event.verdict !== "allowed") this.#violations += event.count;
-    else if (!isAnswer(event) && !isLinkControl(event)) this.#observe(event);
+    if (isAboutRules(event) && !isAnswer(event) && !isLinkControl(event)) this.#observe(event);
   }
 
   /** Notes that records are missing. */
@@ -102,6 +105,11 @@ export class Recording {
   }
 }
 
+/** For everything else, such as a packet that cannot be read, no rule makes a difference. */
+function isAboutRules({ reason }: VerdictEvent): boolean {
+  return reason === "Allowed" || RULE_REASONS.has(reason);
+}
+
 /** An answer belongs to its question, of which there is a record. */
 function isAnswer({ dns }: VerdictEvent): boolean {
   return dns?.rcode !== undefined;
@@ -134,6 +142,7 @@ export function observationOf(event: VerdictEvent): Observation {
     question:
       egress && dns !== undefined ? { name: normalizeName(dns.name), carriesRecords: dns.opcode !== undefined } : null,
     application: application ?? null,
+    allowed: event.verdict === "allowed",
     evidence: { times: count, first: time, last: time, replicas: new Set([replicaName(event.workload)]) },
   };
 }

@@ -1,17 +1,13 @@
 /** `portcullis explain --event`: an event of the agent's, read as the question whether its profiles allow that. */
-import { readFileSync } from "node:fs";
-import { StringDecoder } from "node:string_decoder";
-import { causeText, fileFault, UsageError } from "../../api/errors.ts";
+import { UsageError } from "../../api/errors.ts";
 import type { AgentEvent, VerdictEvent } from "../../flow/record.ts";
-import { checkEvent } from "../../flow/schema.ts";
 import type { Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
-import { PROTOCOL_NUMBERS } from "../../policy/table/ports.ts";
+import { protocolNumber } from "../../policy/table/ports.ts";
 import type { Subject } from "../../policy/table/subject.ts";
-import { standardInput } from "../input/standard-input.ts";
+import { readEvents } from "../input/event-lines.ts";
 
-const STANDARD_INPUT = "-";
 const APPLICATIONS = ["dns", "http", "tls"] as const;
 
 /**
@@ -20,11 +16,7 @@ const APPLICATIONS = ["dns", "http", "tls"] as const;
  * @throws UsageError where it cannot be read, a line is no event, or none is a verdict
  */
 export function readVerdictEvent(path: string): VerdictEvent {
-  for (const line of linesOf(path)) {
-    if (line.trim() === "") continue;
-    const event = parseEvent(line, path);
-    if (isVerdictEvent(event)) return event;
-  }
+  for (const event of readEvents(path, "--event")) if (isVerdictEvent(event)) return event;
   throw new UsageError(`--event ${path}: there is no event of the types verdict, dns or listen in it`);
 }
 
@@ -32,29 +24,6 @@ export function readVerdictEvent(path: string): VerdictEvent {
 export function questionOfEvent(event: VerdictEvent): Question {
   const { namespace, labels } = event.workload;
   return { workload: { namespace, labels }, process: subjectOf(event), traffic: trafficOf(event) };
-}
-
-function* linesOf(path: string): Generator<string> {
-  const decoder = new StringDecoder("utf8");
-  let rest = "";
-  try {
-    for (const chunk of path === STANDARD_INPUT ? standardInput() : [readFileSync(path)]) {
-      const lines = (rest + decoder.write(chunk)).split("\n");
-      rest = lines.pop() ?? "";
-      yield* lines;
-    }
-  } catch (cause) {
-    throw new UsageError(`--event: cannot read ${path}: ${fileFault(cause)}`, { cause });
-  }
-  yield rest + decoder.end();
-}
-
-function parseEvent(line: string, path: string): AgentEvent {
-  try {
-    return checkEvent(JSON.parse(line));
-  } catch (cause) {
-    throw new UsageError(`--event ${path}: a line is no event: ${causeText(cause)}`, { cause });
-  }
 }
 
 function isVerdictEvent(event: AgentEvent): event is VerdictEvent {
@@ -108,10 +77,4 @@ function peerOf({ direction, proto, src, dst, reason }: VerdictEvent): NonNullab
   }
   // The port that is connected to, whichever way the packet went.
   return { remote, protocol, port: dst.port ?? 0 };
-}
-
-function protocolNumber(name: string): number | null {
-  const known: Record<string, number> = PROTOCOL_NUMBERS;
-  if (Object.hasOwn(known, name)) return known[name] as number;
-  return /^\d{1,3}$/.test(name) ? Number(name) : null;
 }

@@ -10,10 +10,11 @@ import type { VerdictEvent } from "../../flow/record.ts";
 import { type Explanation, explain, type Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import { type Remedy, RULE_REASONS, remedyOf } from "../../policy/explain/remedy.ts";
-import { formatIp, parseIp } from "../../policy/table/addresses.ts";
+import { formatIp } from "../../policy/table/addresses.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { requireProfiles } from "../input/manifest-files.ts";
+import { resolverAddress } from "../values/resolver-address.ts";
 import { questionOfEvent, readVerdictEvent } from "./explain-event.ts";
 import { remotePeer } from "./explain-peers.ts";
 import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
@@ -181,12 +182,6 @@ function noteSearch(name: string, searchDomains: readonly string[]): void {
 /** What a refused question was sent to, where the kernel had nothing against that: it is what the profile calls a resolver. */
 function askedResolver({ dns, direction, reason, dst }: VerdictEvent): string[] {
   return dns !== undefined && dns.rcode === undefined && direction === "egress" && reason !== "Peer" ? [dst.ip] : [];
-}
-
-/** @throws UsageError */
-function resolverAddress(text: string): string {
-  if (parseIp(text) === null) throw new UsageError(`--resolver ${text}: write an address, e.g. 10.96.0.10`);
-  return text;
 }
 
 /** `--link` options as what a listed path stands for besides itself. @throws UsageError */

@@ -1,12 +1,12 @@
 /** A learned profile as people read it: a manifest that can be applied as it is, with what it rests on in comments. */
-import { Document, isMap, isNode } from "yaml";
+import { type Document, isNode } from "yaml";
 import { printable } from "../../api/printable.ts";
-import { DIRECTIONS } from "../../api/reasons.ts";
-import type { EgressRules, SecurityProfile } from "../../api/types.ts";
 import type { LearnedProfile, LeftOut } from "../../learn/learn.ts";
 import type { Coverage, Observation } from "../../learn/recording.ts";
 import type { RuleEvidence } from "../../learn/rules.ts";
 import { LEFT_OUT_WORDS, type LeftOutReason } from "../../learn/set-apart.ts";
+import { evidenceJson, observationJson, seconds, timesText, whatText } from "./observation-text.ts";
+import { documentText, profileDocument } from "./profile-yaml.ts";
 
 /** Of what was left out of one process, or of what a wider rule covers. */
 const EXAMPLES_MAX = 5;
@@ -17,54 +17,24 @@ const INCLUDABLE: ReadonlySet<LeftOutReason> = new Set(["shell", "package-manage
 /** The manifest's text, with a newline at its end. The same profile gives the same text. */
 export function learnedYaml(learned: LearnedProfile): string {
   const { profile, evidence, coverage } = learned;
-  const document = new Document(shown(profile));
+  const document = profileDocument(profile);
   for (const item of evidence) comment(document, item, coverage);
   const head = headLines(learned).map((line) => (line === "" ? "#" : `# ${printable(line)}`));
-  return `${head.join("\n")}\n${document.toString({ lineWidth: 0, flowCollectionPadding: true })}`;
-}
-
-/** Without what is so by default, in the order in which the documentation lists it. */
-function shown({ apiVersion, kind, metadata, spec }: SecurityProfile) {
-  const processes = (spec.processes ?? []).map(({ path, container, binary, network = {} }) => ({
-    path,
-    ...(container === undefined ? {} : { container }),
-    ...(binary === "Any" ? { binary } : {}),
-    network: Object.fromEntries(
-      DIRECTIONS.flatMap((direction) => {
-        const rules: EgressRules | undefined = network[direction];
-        return rules === undefined ? [] : [[direction, inOrder(rules)]];
-      }),
-    ),
-  }));
-  return { apiVersion, kind, metadata, spec: { ...spec, processes } };
-}
-
-function inOrder({ fqdns, peers, cidr4, cidr6, l4, l7 }: EgressRules) {
-  const all = Object.entries({ fqdns, peers, cidr4, cidr6, l4, l7 });
-  return Object.fromEntries(all.filter(([, value]) => value !== undefined));
+  return `${head.join("\n")}\n${documentText(document)}`;
 }
 
 function comment(document: Document, item: RuleEvidence, coverage: Coverage): void {
   const node = document.getIn(item.path, true);
   if (!isNode(node)) return;
-  if (isMap(node)) node.flow = true;
   node.comment = ` ${printable(evidenceText(item, coverage))}`;
 }
 
 function evidenceText({ times, first, last, replicas, covers }: RuleEvidence, coverage: Coverage): string {
-  const when = first === last ? seconds(first) : `${seconds(first)} to ${seconds(last)}`;
+  const [from, to] = [seconds(first), seconds(last)];
+  const when = from === to ? from : `${from} to ${to}`;
   const among = coverage.replicas.length > 1 ? `, ${replicas.size} of ${coverage.replicas.length} replicas` : "";
   const wider = covers.length === 0 ? "" : `; for ${listing(covers)}`;
   return `${timesText(times)}${among}, ${when}${wider}`;
-}
-
-function timesText(times: number): string {
-  return times === 1 ? "once" : `${times} times`;
-}
-
-/** `2026-01-02T03:04:05Z`: nobody needs milliseconds here. */
-function seconds(time: string): string {
-  return time.replace(/\.\d+Z$/, "Z");
 }
 
 function listing(values: readonly string[]): string {
@@ -116,37 +86,20 @@ function startedBy(observations: readonly Observation[]): string | null {
 function whatLines(reason: LeftOutReason, observations: readonly Observation[]): string[] {
   // A made-up name may be a secret, or data that somebody sent out by it.
   if (reason === "one-off-name") return [`${observations.length} conversations and questions`];
-  const lines = observations.slice(0, EXAMPLES_MAX).map(whatText);
+  const lines = observations
+    .slice(0, EXAMPLES_MAX)
+    .map((one) => `${whatText(one)}: ${timesText(one.evidence.times)}, ${seconds(one.evidence.last)}`);
   const more = observations.length - lines.length;
   return more > 0 ? [...lines, `and ${more} more`] : lines;
 }
 
-/** What was done, how often, and when. */
-export function whatText({ direction, peer, name, protocol, port, question, evidence }: Observation): string {
-  const where = port === null ? protocol : `${protocol} ${port}`;
-  const what =
-    question !== null
-      ? `asks ${peer} for ${JSON.stringify(question.name)}`
-      : direction === "egress"
-        ? `connects to ${name ?? peer}, ${where}`
-        : `is connected to by ${peer}, ${where}`;
-  return `${what}: ${timesText(evidence.times)}, ${seconds(evidence.last)}`;
-}
-
 /** For programs: profile, evidence, what was left out and proposed, and what the records cover. */
 export function learnedJson({ profile, evidence, leftOut, proposals, coverage, warnings }: LearnedProfile): string {
-  const listed = <T extends { replicas: ReadonlySet<string> }>({ replicas, ...rest }: T) => ({
-    ...rest,
-    replicas: [...replicas].sort(),
-  });
   const object = {
     profile,
     coverage,
-    evidence: evidence.map(listed),
-    leftOut: leftOut.map(({ reason, path, observations }) => ({
-      ...{ reason, path },
-      observations: observations.map((one) => ({ ...one, evidence: listed(one.evidence) })),
-    })),
+    evidence: evidence.map(evidenceJson),
+    leftOut: leftOut.map(({ observations, ...what }) => ({ ...what, observations: observations.map(observationJson) })),
     ...{ proposals, warnings },
   };
   return `${JSON.stringify(object, null, 2)}\n`;

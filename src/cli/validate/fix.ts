@@ -1,11 +1,12 @@
 /** `portcullis validate --fix`: files with what has one obvious mend mended, and what has changed in them. */
 import { writeFileSync } from "node:fs";
-import { diff, styleText } from "node:util";
+import { styleText } from "node:util";
 import { mendManifests } from "../../api/document/mend.ts";
 import { fileFault, PortcullisError, UsageError } from "../../api/errors.ts";
 import type { FieldError } from "../../api/fields.ts";
 import { printable } from "../../api/printable.ts";
 import { fold } from "../../terminal/fit.ts";
+import { unifiedDiff } from "../../terminal/unified-diff.ts";
 import { readManifestTexts } from "../input/manifest-files.ts";
 
 export interface FixedFile {
@@ -57,7 +58,7 @@ function write({ source, after }: FixedFile): void {
 
 /** What was mended, a line each; of files that were not written, a unified diff. @param width columns of a line */
 export function fixedText(files: readonly FixedFile[], width: number): string {
-  const lines = files.flatMap((file) => (file.written ? mendedLines(file, width) : diffLines(file)));
+  const lines = files.flatMap((file) => (file.written ? mendedLines(file, width) : unifiedDiff(file)));
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -69,35 +70,4 @@ function mendedLines({ source, mended }: FixedFile, width: number): string[] {
       4,
     ),
   );
-}
-
-const CONTEXT = 3;
-/** Node's diff has 1 for what is in its first text only. */
-const SIGNS = { "1": "-", "0": " ", "-1": "+" } as const;
-
-function diffLines({ source, before, after }: FixedFile): string[] {
-  const changes = diff(before.split("\n"), after.split("\n")).map(([sign, line]) => ({ sign, line }));
-  const near = changes.map((_, index) =>
-    changes.slice(Math.max(0, index - CONTEXT), index + CONTEXT + 1).some(({ sign }) => sign !== 0),
-  );
-  const lines = [`--- ${printable(source)}`, `+++ ${printable(source)}`];
-  let [old, fresh] = [1, 1];
-  for (const [index, { sign, line }] of changes.entries()) {
-    if (near[index] && !near[index - 1]) lines.push(hunkHeading(changes.slice(index), near.slice(index), old, fresh));
-    if (near[index]) lines.push(coloured(sign, `${SIGNS[sign]}${printable(line)}`));
-    if (sign !== -1) old += 1;
-    if (sign !== 1) fresh += 1;
-  }
-  return lines;
-}
-
-function hunkHeading(rest: { sign: -1 | 0 | 1 }[], near: boolean[], old: number, fresh: number): string {
-  const end = near.indexOf(false);
-  const hunk = rest.slice(0, end < 0 ? undefined : end);
-  const without = (sign: number) => hunk.filter((change) => change.sign !== sign).length;
-  return `@@ -${old},${without(-1)} +${fresh},${without(1)} @@`;
-}
-
-function coloured(sign: -1 | 0 | 1, line: string): string {
-  return sign === 0 ? line : styleText(sign === 1 ? "red" : "green", line);
 }

@@ -1,0 +1,52 @@
+/** Profiles against recorded workloads, for the commands that ask about both. */
+import type { Command } from "commander";
+import { UsageError } from "../../api/errors.ts";
+import type { SecurityProfile } from "../../api/types.ts";
+import type { RecordedWorkload } from "../../learn/recorded-workloads.ts";
+import { askedResolver, type Replay, replay } from "../../learn/replay.ts";
+import { CompileError } from "../../policy/table/errors.ts";
+import { requireProfiles } from "../input/manifest-files.ts";
+import { addRecordOptions, chosenWorkload, type RecordOptions, readWorkloads } from "./records-input.ts";
+
+export interface ReplayOptions extends RecordOptions {
+  profiles: string[];
+}
+
+export interface ReplayedWorkload extends Replay {
+  workload: RecordedWorkload;
+  /** What the peer `resolver` was taken for. */
+  resolvers: string[];
+}
+
+export function addReplayOptions(command: Command): Command {
+  command
+    .argument("[workload]", "name of a pod or of its Deployment, with its namespace where two have it; absent: all")
+    .requiredOption("-f, --profiles <path...>", "profiles: files, folders, or - for standard input");
+  return addRecordOptions(command);
+}
+
+/** Those that a profile selects. @throws UsageError where none is selected, or profiles cannot be united */
+export function replayedWorkloads(
+  name: string | undefined,
+  options: ReplayOptions,
+): { profiles: SecurityProfile[]; workloads: ReplayedWorkload[] } {
+  const profiles = requireProfiles(options.profiles);
+  const recorded = readWorkloads(options);
+  const chosen = name === undefined ? recorded : [chosenWorkload(recorded, name)];
+  const workloads = chosen.map((workload) => replayOne(profiles, workload, options)).filter(({ selected }) => selected);
+  if (workloads.length > 0) return { profiles, workloads };
+  const names = chosen.map((workload) => `${workload.namespace}/${workload.name}`).join(", ");
+  throw new UsageError(`no profile selects ${names}, so that nothing of it would be judged`);
+}
+
+function replayOne(profiles: SecurityProfile[], workload: RecordedWorkload, options: ReplayOptions): ReplayedWorkload {
+  const { resolver, searchDomain: searchDomains = [] } = options;
+  const asked = askedResolver(workload.recording.observations());
+  const resolvers = resolver ?? (asked === null ? [] : [asked]);
+  try {
+    return { ...replay(profiles, workload, { resolvers, searchDomains }), workload, resolvers };
+  } catch (cause) {
+    if (!(cause instanceof CompileError)) throw cause;
+    throw new UsageError(`${workload.namespace}/${workload.name}: ${cause.message}`, { cause });
+  }
+}

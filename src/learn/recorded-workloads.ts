@@ -1,0 +1,35 @@
+/** Records of many workloads, parted by whose they are: one recording for all replicas of a workload. */
+import type { AgentEvent } from "../flow/record.ts";
+import { compareText } from "../policy/table/names.ts";
+import { ownerName } from "./owner.ts";
+import { Recording } from "./recording.ts";
+
+export interface RecordedWorkload {
+  namespace: string;
+  /** Of the owner of its pods. */
+  name: string;
+  recording: Recording;
+}
+
+export class RecordedWorkloads {
+  readonly #workloads = new Map<string, RecordedWorkload>();
+  #lost = 0;
+
+  add(event: AgentEvent): void {
+    if (event.type === "lost") this.#lost += event.count;
+    if (event.type !== "verdict" && event.type !== "dns") return;
+    const { namespace } = event.workload;
+    const name = ownerName(event.workload);
+    const key = `${namespace}/${name}`;
+    const workload = this.#workloads.get(key) ?? { namespace, name, recording: new Recording() };
+    this.#workloads.set(key, workload);
+    workload.recording.add(event);
+  }
+
+  /** By namespace and name. What was lost may have been of each of them. To be called once, when all records are there. */
+  end(): RecordedWorkload[] {
+    const sorted = [...this.#workloads].sort(([one], [other]) => compareText(one, other));
+    for (const [, { recording }] of sorted) recording.lose(this.#lost);
+    return sorted.map(([, workload]) => workload);
+  }
+}
