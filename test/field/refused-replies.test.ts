@@ -1,6 +1,6 @@
 /**
  * A server without an ingress rule under `alert`: what is wrong is that clients reach it, once for its port. Its replies belong to
- * that; reported as egress, they would be one violation for each client's port.
+ * that; reported as egress, they would be one violation for each client's port. Version 0.1.0 of this tool reported them so.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

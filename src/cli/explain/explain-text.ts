@@ -3,7 +3,7 @@
 import { styleText } from "node:util";
 import { stringify } from "yaml";
 import { printable } from "../../api/printable.ts";
-import { REASON_WORDS } from "../../api/reasons.ts";
+import { REASON_WORDS, type Verdict } from "../../api/reasons.ts";
 import type { BlockReport, Explanation, Question } from "../../policy/explain/explain.ts";
 import type { Layer, LayerReport, Traffic } from "../../policy/explain/explain-layers.ts";
 import type { Remedy } from "../../policy/explain/remedy.ts";
@@ -103,6 +103,14 @@ function layerLines(layers: readonly LayerReport[], width: number): string[] {
   });
 }
 
+/** What becomes of a violation under the actions that are in force. */
+const VERDICT_WORDS: Readonly<Record<Verdict, string>> = {
+  dropped: "dropped",
+  alerted: "alerted (it passes, and is reported)",
+  counted: "counted (it passes)",
+  allowed: "allowed (it passes, and is recorded)",
+};
+
 function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
   const { allowed, reason, provided, allowedBy, judgedBy, actions, verdict, verdicts } = explanation;
   if (judgedBy === "unrestricted") {
@@ -116,7 +124,7 @@ function verdictLines(traffic: Traffic, explanation: Explanation): string[] {
       ...(traffic.peer === null ? ["  provided that the resolver may be reached: ask with --to as well"] : []),
     ];
   }
-  const inForce = `with the profiles' actions (${actions.join(", ") || "none"}): ${verdict}`;
+  const inForce = `with the profiles' actions (${actions.join(", ") || "none"}): ${VERDICT_WORDS[verdict]}`;
   return [
     `${styleText(["bold", "red"], "Denied")}: ${reason}: ${REASON_WORDS[reason]}`,
     `  ${inForce}`,

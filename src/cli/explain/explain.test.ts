@@ -46,10 +46,16 @@ test("the answer, the rule behind it, and exit status 0", () => {
 });
 
 test("what is denied has exit status 1, whatever the mode makes of it", () => {
-  const { status, stdout } = run(["--process", "/bin/app", "--to", "192.0.2.1:443/tcp"]);
+  const args = ["--process", "/bin/app", "--to", "192.0.2.1:443/tcp"];
+  const { status, stdout } = run(args);
   assert.equal(status, 1);
   assert.match(stdout, /FAIL {2}Peer/);
-  assert.match(stdout, /^Denied: Peer: .*\n {2}with the profiles' actions \(alert\): alerted$/m);
+  assert.match(
+    stdout,
+    /^Denied: Peer: .*\n {2}with the profiles' actions \(alert\): alerted \(it passes, and is reported\)$/m,
+  );
+  const learning = run(args, PROFILE.replace("[alert]", "[learn]")).stdout;
+  assert.match(learning, /with the profiles' actions \(learn\): allowed \(it passes, and is recorded\)$/m);
   assert.equal(run(["--unattributed", "--to", "10.0.0.7:443"]).status, 1);
 });
 
