@@ -290,6 +290,11 @@ const PROBLEMS = {
     meaning: "A network namespace has no veth whose other end the agent can see, so it is not guarded.",
     remedy: "Connect it by a veth pair; docs/cni.md lists the network plugins that do.",
   },
+  PC_PEER_REDIRECT: {
+    meaning:
+      "A BPF program of another can put packets into pods past the node's end of their veths, where they are judged.",
+    remedy: "Have the CNI deliver through the veth: docs/cni.md says how (Cilium, Calico).",
+  },
   PC_POD_HOST_NETWORK: {
     meaning: "The pod shares the node's network namespace, and is not guarded.",
     remedy: "Run it without hostNetwork.",

@@ -200,6 +200,7 @@ const STATUS: NodeStatus = {
   ...{ pinRoot: "/sys/fs/bpf/portcullis", present: true, agentPid: null, workloads: [WORKLOAD] },
   hookSets: { devices: "fentry", flows: "kprobes", senders: "tracepoints" } as unknown as NodeStatus["hookSets"],
   gate: { opensAfter: 30_000, admitted: 3, waiting: [{ netnsInum: 4_026_532_001, dropped: 7, passed: 0 } as never] },
+  peerRedirects: [{ id: 1234, name: "cil_from_netdev" }],
   maps: [{ name: "socket_identities", entries: 123_456, maxEntries: 1_000_000 } as never],
   errors: [
     { name: "sent_without_socket", count: 12, sites: [{ site: "socket/owner.h:211", count: 12 }] },

@@ -4,6 +4,7 @@ import { weaknessText } from "../api/pods/weaknesses.ts";
 import { printable } from "../api/printable.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
+import { peerRedirectText } from "../node-agent/kernel/peer-redirects.ts";
 import { factLines } from "../terminal/facts.ts";
 import { tableLines } from "../terminal/table.ts";
 import { lineWidth } from "../terminal/width.ts";
@@ -55,6 +56,7 @@ export function statusText(status: NodeStatus, width: number): string {
       `veth pairs: ${hookSets.devices ?? "none"}; flows: ${hookSets.flows ?? "none"}; senders: ${hookSets.senders ?? "none"}`,
     ],
     ...gateFacts(status.gate),
+    ...redirectFacts(status.peerRedirects),
     ...status.problems.map((problem): [string, string] => ["Problem", problem]),
   ];
   const lines = [
@@ -65,6 +67,11 @@ export function statusText(status: NodeStatus, width: number): string {
     ...errorLines(status, width),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function redirectFacts(found: NodeStatus["peerRedirects"]): [string, string][] {
+  if (found === null || found.length === 0) return [];
+  return [["Warning", `what comes in may not be judged: ${printable(peerRedirectText(found))}`]];
 }
 
 function gateFacts(gate: NodeStatus["gate"]): [string, string][] {

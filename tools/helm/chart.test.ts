@@ -162,7 +162,7 @@ test("the agent has no rights at the API server, and named capabilities on its n
   const [container] = agent.containers;
   assert.deepEqual(container.securityContext.capabilities, {
     drop: ["ALL"],
-    add: ["BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "SYS_RESOURCE", "DAC_READ_SEARCH"],
+    add: ["BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "SYS_RESOURCE", "DAC_READ_SEARCH", "SYSLOG"],
   });
   assert.equal(container.securityContext.privileged, false);
   assert.equal(container.securityContext.readOnlyRootFilesystem, true);

@@ -11,6 +11,7 @@ import { listInterfaces } from "../ffi/libc.ts";
 import { listPins } from "../kernel/bpffs.ts";
 import { LayoutError } from "../kernel/codec.ts";
 import { listClassifiers } from "../kernel/links/classifiers.ts";
+import { type PeerRedirect, PeerRedirects } from "../kernel/peer-redirects.ts";
 import { type Maps, openMaps } from "../kernel/typed-maps.ts";
 import { UNGUARDED } from "../netlink/errors.ts";
 import { attachedHookSets, type HookSets } from "./attach/function-hooks.ts";
@@ -73,6 +74,8 @@ export interface NodeStatus {
   hookSets: HookSets;
   /** Null: no gate is shut. */
   gate: GateStatus | null;
+  /** Programs of others that can put packets into workloads past what judges them; null: not known. */
+  peerRedirects: PeerRedirect[] | null;
   maps: MapFill[];
   /** What has failed in the kernel side, how often, and where. */
   errors: CountedError[];
@@ -99,6 +102,7 @@ export function inspectNode(pinRoot: string, stateDirectory: string): NodeStatus
     workloads: [],
     hookSets: attachedHookSets(listPins(join(pinRoot, "links"))),
     gate: null,
+    peerRedirects: new PeerRedirects().list(),
     maps: [],
     errors: [],
     problems: [],

@@ -1,4 +1,5 @@
 /** Calls of the bpf system call on file descriptors: maps, pins, links, programs. Thin: one function, one command. */
+import koffi from "koffi";
 import { checkResult, ERRNO, KernelError } from "./errno.ts";
 import { libbpf } from "./libbpf-library.ts";
 
@@ -12,6 +13,18 @@ type BatchRead = (
   count: Uint8Array,
   options: Uint8Array,
 ) => number;
+
+/** The first part of struct bpf_prog_info (linux/bpf.h), up to where its instructions are to be put. */
+const PROGRAM_DUMP = "PcProgDump";
+koffi.struct(PROGRAM_DUMP, {
+  type: "uint32_t",
+  id: "uint32_t",
+  tag: "uint64_t",
+  jited_prog_len: "uint32_t",
+  xlated_prog_len: "uint32_t",
+  jited_prog_insns: "void *",
+  xlated_prog_insns: "void *",
+});
 
 const native = {
   update: libbpf.declare<(fd: number, key: Uint8Array, value: Uint8Array, flags: number) => number>(
@@ -55,6 +68,13 @@ const native = {
   query: libbpf.declare<
     (target: number, type: number, flags: number, attached: null, ids: Uint8Array, count: Uint8Array) => number
   >("int bpf_prog_query(int target, int type, uint32_t flags, void *attached, void *ids, void *count)"),
+  nextProgram: libbpf.declare<(id: number, next: Uint8Array) => number>(
+    "int bpf_prog_get_next_id(uint32_t id, void *next)",
+  ),
+  programById: libbpf.declare<(id: number) => number>("int bpf_prog_get_fd_by_id(uint32_t id)"),
+  instructions: libbpf.declare<(fd: number, info: Record<string, unknown>, length: Uint8Array) => number>(
+    `int bpf_obj_get_info_by_fd(int fd, _Inout_ ${PROGRAM_DUMP} *info, void *length)`,
+  ),
   enableStats: libbpf.declare<(type: number) => number>("int bpf_enable_stats(int type)"),
   possibleCpus: libbpf.declare<() => number>("int libbpf_num_possible_cpus()"),
 };
@@ -210,6 +230,43 @@ export function objectInfo(fd: number, size: number, object: string): Buffer {
   const info = Buffer.alloc(size);
   checkResult(native.info(fd, info, counterAt(size)), "inspect", object);
   return info;
+}
+
+/** Ids of all programs that are loaded, of whatever type, whoever has loaded them. */
+export function* programIds(): Generator<number> {
+  const next = Buffer.alloc(4);
+  for (let id = 0; ; id = next.readUInt32LE()) {
+    const result = native.nextProgram(id, next);
+    if (result === -ERRNO.ENOENT) return;
+    checkResult(result, "list", "the loaded programs");
+    yield next.readUInt32LE();
+  }
+}
+
+/** Opens a loaded program; the result is a new file descriptor, or null if the program is gone. */
+export function openProgram(id: number): number | null {
+  const result = native.programById(id);
+  return result === -ERRNO.ENOENT ? null : checkResult(result, "open", `program ${id}`);
+}
+
+/**
+ * A program's instructions as the kernel runs them: calls have the place of what they call in place of its number. Zeros, or calls without a
+ * place, where the kernel hides its addresses (kernel.kptr_restrict).
+ * @param length bytes
+ */
+export function programInstructions(fd: number, length: number): Buffer {
+  const instructions = Buffer.alloc(length);
+  const info = {
+    type: 0,
+    id: 0,
+    tag: 0,
+    jited_prog_len: 0,
+    xlated_prog_len: length,
+    jited_prog_insns: null,
+    xlated_prog_insns: instructions,
+  };
+  checkResult(native.instructions(fd, info, counterAt(koffi.sizeof(PROGRAM_DUMP))), "read", `program ${fd}`);
+  return instructions;
 }
 
 /** As many programs as the kernel allows at one hook (BPF_MPROG_MAX, BPF_CGROUP_MAX_PROGS: 64). */

@@ -13,6 +13,21 @@ function instruction(opcode: number, registers: number, immediate: number, offse
   return bytes;
 }
 
+/** The number of a BPF instruction that calls a helper: its own (linux/bpf.h), or once loaded, its place in the kernel. */
+const CALL = 0x85;
+const INSTRUCTION_SIZE = 8;
+
+/** What helpers a program calls, in the form that its calls have. */
+export function calledHelpers(code: Buffer): Set<number> {
+  const called = new Set<number>();
+  for (let at = 0; at + INSTRUCTION_SIZE <= code.length; at += INSTRUCTION_SIZE) {
+    // Another source than register 0 says that this is no helper's, but a function's of the program or the kernel.
+    const isHelper = code.readUInt8(at) === CALL && code.readUInt8(at + 1) >> 4 === 0;
+    if (isHelper) called.add(code.readInt32LE(at + 4));
+  }
+  return called;
+}
+
 /** A program that returns a number. */
 export function returning(value: number): Buffer {
   return Buffer.concat([instruction(ALU64_MOV_IMMEDIATE, 0, value), instruction(JUMP_EXIT, 0, 0)]);
@@ -22,7 +37,6 @@ export function returning(value: number): Buffer {
 const ITERATOR_FILE = 24;
 const LOAD_64 = 0x79;
 const JUMP_EQUAL = 0x15;
-const CALL = 0x85;
 const SOCK_FROM_FILE = 162;
 
 /** For an iterator over files: calls bpf_sock_from_file for each. */
@@ -32,6 +46,16 @@ export const SOCKET_OF_FILE = Buffer.concat([
   instruction(JUMP_EQUAL, 1, 0, 1),
   instruction(CALL, 0, SOCK_FROM_FILE),
   returning(0),
+]);
+const REDIRECT_PEER = 155;
+const LOOPBACK = 1;
+
+/** For TC: hands each packet to the other end of an interface, which cannot be one. */
+export const REDIRECT_TO_PEER = Buffer.concat([
+  instruction(ALU64_MOV_IMMEDIATE, 1, LOOPBACK),
+  instruction(ALU64_MOV_IMMEDIATE, 2, 0),
+  instruction(CALL, 0, REDIRECT_PEER),
+  instruction(JUMP_EXIT, 0, 0),
 ]);
 /** TC_ACT_UNSPEC, TCX_NEXT: go on with the next program. */
 export const RETURN_NEXT = returning(-1);

@@ -29,6 +29,7 @@ import { DEFAULT_SETTINGS } from "../enforce/tables/settings.ts";
 import { SILENT } from "../enforce/testing/workloads.ts";
 import { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import { HAS_FUSE, hangAt, OWN_FILES } from "../foreign-files/testing/hung-files.ts";
+import { loadPeerRedirect } from "../kernel/testing/peer-redirect-program.ts";
 import { AgentMetrics } from "./agent-metrics.ts";
 import { ClusterAgent } from "./cluster-agent.ts";
 import { KeptState } from "./kept-state.ts";
@@ -303,6 +304,21 @@ test("a pod whose files hang is reported, and everybody else is served", {
 
 const nodeProblem = (code: string) =>
   (operator.said("nodeProblems").at(-1)?.problems ?? []).find((problem) => problem.code === code);
+
+test("a program of another that delivers past the veths is reported by name, for as long as it is loaded", async () => {
+  const edit = () => {
+    const table = tableFor(`/bin/edited${performance.now()}`);
+    push([table], bindingOf(WEB, table), bindingOf(SHOP, table));
+  };
+  {
+    using _delivers = loadPeerRedirect("pc_delivers");
+    edit();
+    await until("it is reported", () => nodeProblem("PC_PEER_REDIRECT")?.message.includes("pc_delivers"));
+    assert.equal(nodeProblem("PC_PEER_REDIRECT")?.reducesEnforcement, true);
+  }
+  edit();
+  await until("it is gone", () => !nodeProblem("PC_PEER_REDIRECT")?.message.includes("pc_delivers"));
+});
 
 /** A small file system in a folder, which is filled in between. */
 async function onSmallDisk(disk: string, work: (fill: () => void, free: () => void) => Promise<void>): Promise<void> {

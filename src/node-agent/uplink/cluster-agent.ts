@@ -12,6 +12,7 @@ import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce
 import { TeeSink } from "../events/tee.ts";
 import { WithoutAllowed } from "../events/without-allowed.ts";
 import { NodeGuard, type NodeGuardOptions } from "../guard/node-guard.ts";
+import { PeerRedirects } from "../kernel/peer-redirects.ts";
 import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
 import type { KeptState } from "./kept-state.ts";
 import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
@@ -20,7 +21,13 @@ import { PodPolicies } from "./pod-policies.ts";
 import { PodWatches } from "./pod-watches.ts";
 import { countedPackets } from "./reports/counted-packets.ts";
 import { CounterReport } from "./reports/counter-report.ts";
-import { behindProblem, fileProblems, nodeProblems, notKeptProblem } from "./reports/node-problems.ts";
+import {
+  behindProblem,
+  fileProblems,
+  nodeProblems,
+  notKeptProblem,
+  redirectProblems,
+} from "./reports/node-problems.ts";
 import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./reports/pod-states.ts";
 import { ReportedCounts } from "./reports/reported-counts.ts";
 import { Reporter } from "./reports/reporter.ts";
@@ -50,6 +57,7 @@ export class ClusterAgent {
   readonly #reporter: Reporter;
   readonly #counters: CounterReport;
   readonly #client: OperatorClient;
+  readonly #redirects = new PeerRedirects();
   readonly #stops: (() => void)[] = [];
   /** Tables that did not get in force, by workload key. */
   readonly #refused = new Map<string, RefusedTable>();
@@ -126,6 +134,7 @@ export class ClusterAgent {
     return [
       ...own,
       ...nodeProblems(this.#guard.enforcement),
+      ...redirectProblems(this.#redirects.list() ?? []),
       ...fileProblems(this.#guard.files.problems(this.#options.workloads.snapshot().workloads)),
     ];
   }

@@ -9,6 +9,7 @@ import { join } from "node:path";
 const CAPABILITIES: Readonly<Record<string, number>> = {
   CAP_SYS_RESOURCE: 24,
   CAP_DAC_READ_SEARCH: 2,
+  CAP_SYSLOG: 34,
   CAP_PERFMON: 38,
   CAP_BPF: 39,
 };

@@ -9,7 +9,15 @@ import { type Finding, found, supported, unknown } from "./finding.ts";
 import { probeKernelReads, probeSocketLookup, probeSocketStorage } from "./helpers.ts";
 import { probeClsact, probeTcx } from "./interfaces.ts";
 import { probeBatches, probeLongestPrefixMaps, probeLruMaps, probeRingBuffer } from "./maps.ts";
-import { probeBpffs, probeCapabilities, probeCgroupMount, probeJit, probeKernelBtf, probeLockdown } from "./node.ts";
+import {
+  probeBpffs,
+  probeCapabilities,
+  probeCgroupMount,
+  probeJit,
+  probeKernelBtf,
+  probeLockdown,
+  probeVethCrossing,
+} from "./node.ts";
 import {
   probeCgroupHooks,
   probeClassifierPrograms,
@@ -179,6 +187,12 @@ const PROBES: readonly Probe[] = [
     required: false,
     consequence: "kprobes do its work where there are any, at more cost",
     find: probeFunctionTracing,
+  },
+  {
+    feature: "veth-crossing",
+    required: false,
+    consequence: "what such a program puts into pods is not judged, and the answers to DNS questions teach no names",
+    find: probeVethCrossing,
   },
   {
     feature: "lsm",

@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { BPFFS_PATH, isBpffs } from "../bpffs.ts";
 import { findCgroupRoot } from "../mounts.ts";
+import { PeerRedirects, peerRedirectText } from "../peer-redirects.ts";
 import { type Finding, missing, supported, supportedIf, unknown } from "./finding.ts";
 
 /** Bits of capabilities(7). */
@@ -82,4 +83,12 @@ export function probeLockdown(): Finding {
     return missing("confidentiality: start the node with lockdown=integrity");
   }
   return supported(mode ?? "none");
+}
+
+/** Whether all that pods receive crosses the node's ends of their veths, as far as the loaded programs show. */
+export function probeVethCrossing(): Finding {
+  const redirects = new PeerRedirects().list();
+  if (redirects === null) return unknown("the kernel hides what programs call (kernel.kptr_restrict, no CAP_SYSLOG)");
+  if (redirects.length > 0) return missing(peerRedirectText(redirects));
+  return supported("no program on this node puts packets into pods past their veths");
 }

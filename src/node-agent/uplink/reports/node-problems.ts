@@ -1,10 +1,11 @@
-/** What is wrong on the node as a whole: hooks that the kernel does not have, and maps that were full. */
+/** What is wrong on the node as a whole: hooks that the kernel does not have, maps that were full, and programs that get in between. */
 import { create } from "@bufbuild/protobuf";
 import { InternalError, type PortcullisError } from "../../../api/errors.ts";
 import { ErrorKind } from "../../../gen/abi.gen.ts";
 import { type Problem, ProblemSchema } from "../../../gen/agent_pb.js";
 import { type Workload, workloadName } from "../../discovery/workload.ts";
 import type { Enforcement } from "../../enforce/enforcement.ts";
+import { type PeerRedirect, peerRedirectText } from "../../kernel/peer-redirects.ts";
 
 /** What it means that one of these has been counted. Others cost an event or a lookup, and no verdict. */
 const FULL: readonly (readonly [keyof typeof ErrorKind, string])[] = [
@@ -28,6 +29,13 @@ export function nodeProblems({ programs, maps }: Pick<Enforcement, "programs" | 
     create(ProblemSchema, { code: "PC_MAP_FULL", message, reducesEnforcement: true }),
   );
   return [...missing, ...full];
+}
+
+/** Packets that such programs put into pods cannot be judged, whatever the pods' profiles say. */
+export function redirectProblems(found: readonly PeerRedirect[]): Problem[] {
+  if (found.length === 0) return [];
+  const message = `what comes in may not be judged: ${peerRedirectText(found)}`;
+  return [create(ProblemSchema, { code: "PC_PEER_REDIRECT", message, reducesEnforcement: true })];
 }
 
 /** What is wanted could not be put in force, and is tried again. */
