@@ -1,6 +1,6 @@
 /** What the agent itself takes: memory and processor time, with nothing to do and with many events to report. */
 import { setTimeout as pause } from "node:timers/promises";
-import { ErrorKind } from "../src/gen/abi.gen.ts";
+import { RECORD_RINGS } from "../src/node-agent/events/kernel-records.ts";
 import { openMap } from "../src/node-agent/kernel/typed-maps.ts";
 import { PIN_ROOT, type Usage } from "./agent-process.ts";
 import { Bed } from "./bed.ts";
@@ -63,7 +63,7 @@ async function observe({ agent }: Bed, name: string, work: () => Promise<unknown
 
 function lostEvents(): number {
   using errors = openMap(PIN_ROOT, "errors");
-  return Number(errors.get(ErrorKind.EVENTS_LOST) ?? 0n);
+  return RECORD_RINGS.reduce((sum, { lost }) => sum + Number(errors.get(lost) ?? 0n), 0);
 }
 
 function resultOf(loads: Load[]): Result {

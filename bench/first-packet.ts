@@ -1,6 +1,6 @@
 /** What a packet costs that begins a flow, so that its process and all layers are looked up. */
 
-import { SettingFlag } from "../src/gen/abi.gen.ts";
+import { WorkloadFlag } from "../src/gen/abi.gen.ts";
 import { openMap } from "../src/node-agent/kernel/typed-maps.ts";
 import { PIN_ROOT } from "./agent-process.ts";
 import { Bed } from "./bed.ts";
@@ -54,7 +54,9 @@ export const firstPacket: Benchmark = {
 };
 
 function reportAllowed(on: boolean): void {
-  using settings = openMap(PIN_ROOT, "settings");
-  const value = settings.get(0);
-  if (value !== undefined) settings.set(0, { ...value, flags: on ? SettingFlag.REPORT_ALLOWED : 0 });
+  using workloads = openMap(PIN_ROOT, "workloads");
+  for (const [instance, value] of [...workloads.entries()].filter(([, { id }]) => id !== 0)) {
+    const others = value.flags & ~WorkloadFlag.REPORT_ALLOWED;
+    workloads.set(instance, { ...value, flags: others | (on ? WorkloadFlag.REPORT_ALLOWED : 0) });
+  }
 }

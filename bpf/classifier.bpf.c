@@ -57,7 +57,6 @@ __noinline int report_question(struct __sk_buff *skb, __u32 reason)
 
 __noinline int judge_new(struct __sk_buff *skb, int flow_state)
 {
-	struct settings *set = get_settings();
 	struct scratch *s = get_scratch();
 	int reason, flow_reason, report;
 
@@ -94,7 +93,7 @@ __noinline int judge_new(struct __sk_buff *skb, int flow_state)
 		report_question(skb, reason);
 	if (reason)
 		return violation(skb, s, reason);
-	report = !flow_reason && flow_state == FLOW_STATE_NEW && set && (set->flags & SETTING_REPORT_ALLOWED);
+	report = !flow_reason && flow_state == FLOW_STATE_NEW && (s->workload.flags & WORKLOAD_REPORT_ALLOWED);
 	/* The report of the flow does not repeat the question that trace-dns has reported. */
 	if (s->workload.mode & MODE_TRACE_DNS)
 		s->dns_reported = 0;
@@ -247,7 +246,7 @@ static __always_inline int pending(struct __sk_buff *skb, struct scratch *s)
 	forget_flow(s);
 	count_packet(s->workload.id, 0, s->direction, REASON_PENDING, VERDICT_DROPPED, skb->len);
 	tell_test(skb, REASON_PENDING, VERDICT_DROPPED);
-	send_event(skb, EVENT_VERDICT, REASON_PENDING, VERDICT_DROPPED);
+	send_record(skb, RECORD_VERDICT, REASON_PENDING, VERDICT_DROPPED);
 	return TC_DROP;
 }
 

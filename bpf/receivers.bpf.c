@@ -134,7 +134,7 @@ static __always_inline int refuse(struct __sk_buff *skb, struct scratch *s, __u3
 	s->mask = 0;
 	count_packet(s->workload.id, s->flow.subjects[0].path_id, s->direction, reason, verdict, skb->len);
 	if (s->workload.mode & MODE_ALERT)
-		send_event(skb, EVENT_VERDICT, reason, verdict);
+		send_record(skb, RECORD_VERDICT, reason, verdict);
 	return verdict == VERDICT_DROPPED ? DROP : PASS;
 }
 

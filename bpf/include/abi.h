@@ -25,6 +25,6 @@
 #include "abi/flows.h"
 #include "abi/dns.h"
 #include "abi/counters.h"
-#include "abi/events.h"
+#include "abi/records.h"
 
 #endif

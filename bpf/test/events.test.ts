@@ -4,8 +4,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import type { Action } from "../../src/api/types.ts";
-import { Application, EventType, NAME_TEXT_MAX, Reason, Verdict } from "../../src/gen/abi.gen.ts";
+import {
+  Application,
+  NAME_TEXT_MAX,
+  RECORDS_SHARE,
+  Reason,
+  RecordType,
+  ShareKind,
+  Verdict,
+} from "../../src/gen/abi.gen.ts";
 import { readKernelErrors } from "../../src/node-agent/enforce/kernel-errors.ts";
+import type { KernelRecord } from "../../src/node-agent/events/kernel-records.ts";
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
 import { formatIp } from "../../src/policy/table/addresses.ts";
 import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
@@ -31,6 +40,8 @@ const begin = (...actions: Action[]) => scene.begin({ ...appSpec(rules), actions
 
 const address = (bytes: Uint8Array) => formatIp(bytesToNumber(bytes));
 const hostOrder = (port: number) => ((port & 0xff) << 8) | (port >> 8);
+const asked = ({ message }: KernelRecord) =>
+  nameFromReversed(message?.name.slice(0, message.nameLength) ?? Buffer.alloc(0));
 const only = <T>(items: T[]): T => {
   assert.equal(items.length, 1);
   return items[0] as T;
@@ -42,58 +53,64 @@ describe("an event", () => {
   test("says who did what, with which packet, and what became of it", () => {
     const bytes = frame(ip({ from: OWN, to: PEER }, tcp({ from: 4000, to: 443, flags: "S" })));
     scene.outFrame(bytes);
-    const event = only(scene.rig.takeEvents());
-    assert.equal(event.type, EventType.VERDICT);
-    assert.deepEqual([event.verdict, event.reason, event.direction], [Verdict.DROPPED, Reason.PEER, 0]);
-    assert.deepEqual([address(event.local), hostOrder(event.localPort)], [OWN, 4000]);
-    assert.deepEqual([address(event.remote), hostOrder(event.remotePort)], [PEER, 443]);
-    assert.deepEqual([event.ethertype, event.protocol, event.length], [0x0800, 6, bytes.length]);
-    assert.equal(event.actor.pathId, scene.rig.pathId(APP));
-    assert.deepEqual([event.workloadId, event.binaryId, event.count, event.mask], [1, 1, 1n, 0n]);
-    assert.ok(event.time > 0n && event.tableId > 0);
-    assert.equal(event.application, Application.UNDECIDED);
-    assert.equal(event.dnsNameLength, 0);
+    const event = only(scene.rig.takeRecords());
+    assert.equal(event.header.type, RecordType.VERDICT);
+    assert.deepEqual(
+      [event.packet.verdict, event.packet.reason, event.packet.direction],
+      [Verdict.DROPPED, Reason.PEER, 0],
+    );
+    assert.deepEqual([address(event.packet.local), hostOrder(event.packet.localPort)], [OWN, 4000]);
+    assert.deepEqual([address(event.packet.remote), hostOrder(event.packet.remotePort)], [PEER, 443]);
+    assert.deepEqual([event.packet.ethertype, event.packet.protocol, event.packet.length], [0x0800, 6, bytes.length]);
+    assert.equal(event.process.actor.pathId, scene.rig.pathId(APP));
+    assert.deepEqual(
+      [event.header.workloadId, event.process.binaryId, event.header.count, event.packet.mask],
+      [1, 1, 1n, 0n],
+    );
+    assert.ok(event.header.time > 0n && event.header.tableId > 0);
+    assert.equal(event.packet.application, Application.UNDECIDED);
+    assert.equal(event.message, null);
   });
 
   test("of a packet that comes in: local is still the workload", () => {
     scene.in(PEER, udp({ from: 443, to: 4000 }, "x"), { process: STRANGER });
-    const event = only(scene.rig.takeEvents());
-    assert.deepEqual([event.reason, event.direction], [Reason.BINARY_UNKNOWN, 1]);
-    assert.deepEqual([address(event.local), hostOrder(event.localPort)], [OWN, 4000]);
-    assert.deepEqual([address(event.remote), hostOrder(event.remotePort)], [PEER, 443]);
-    assert.equal(event.actor.pathId, scene.rig.pathId(STRANGER));
+    const event = only(scene.rig.takeRecords());
+    assert.deepEqual([event.packet.reason, event.packet.direction], [Reason.BINARY_UNKNOWN, 1]);
+    assert.deepEqual([address(event.packet.local), hostOrder(event.packet.localPort)], [OWN, 4000]);
+    assert.deepEqual([address(event.packet.remote), hostOrder(event.packet.remotePort)], [PEER, 443]);
+    assert.equal(event.process.actor.pathId, scene.rig.pathId(STRANGER));
   });
 
   test("of nobody has no process", () => {
     scene.out(PEER, udp({ from: 1, to: 2 }), {});
-    const event = only(scene.rig.takeEvents());
+    const event = only(scene.rig.takeRecords());
     assert.deepEqual(
-      [event.reason, event.actor.pathId, event.actor.tgid, event.binaryId],
+      [event.packet.reason, event.process.actor.pathId, event.process.actor.tgid, event.process.binaryId],
       [Reason.UNATTRIBUTED, 0, 0, 0],
     );
   });
 
   test("of a changed binary says so", () => {
     scene.out(PEER, udp({ from: 1, to: 2 }), { process: { ...APP, modified: true } });
-    const event = only(scene.rig.takeEvents());
-    assert.equal(event.actor.pathId, scene.rig.pathId(APP));
-    assert.equal(event.actor.flags & 1, 1);
+    const event = only(scene.rig.takeRecords());
+    assert.equal(event.process.actor.pathId, scene.rig.pathId(APP));
+    assert.equal(event.process.actor.flags & 1, 1);
   });
 
   test("of a refused question has the name and type that were asked", () => {
     scene.ask("Evil.EXAMPLE", { type: DNS_TYPE.TXT });
-    const event = only(scene.rig.takeEvents());
-    assert.equal(event.reason, Reason.DNS_NAME);
-    assert.equal(nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)), "evil.example");
-    assert.deepEqual([event.dnsType, event.dnsResponse], [DNS_TYPE.TXT, 0]);
+    const event = only(scene.rig.takeRecords());
+    assert.equal(event.packet.reason, Reason.DNS_NAME);
+    assert.equal(asked(event), "evil.example");
+    assert.deepEqual([event.message?.type, event.message?.isResponse], [DNS_TYPE.TXT, 0]);
   });
 
   test("of a refused payload says what it was", () => {
     scene.allow({ ...rules, cidr4: ["0.0.0.0/0"], l7: { protocols: ["tls"] } });
     scene.change({ ...appSpec({ ...rules, cidr4: ["0.0.0.0/0"], l7: { protocols: ["tls"] } }), actions: ["alert"] });
     scene.watch(PEER, udp({ from: 4000, to: 80 }, HTTP_REQUEST));
-    const event = only(scene.rig.takeEvents());
-    assert.deepEqual([event.reason, event.application], [Reason.APPLICATION, Application.HTTP]);
+    const event = only(scene.rig.takeRecords());
+    assert.deepEqual([event.packet.reason, event.packet.application], [Reason.APPLICATION, Application.HTTP]);
   });
 });
 
@@ -109,20 +126,20 @@ describe("the rate limit", () => {
   test("one event per kind and interval; the next one tells how many were held back", () => {
     for (let count = 0; count < 5; count += 1) knock();
     assert.deepEqual(
-      scene.rig.takeEvents().map((event) => event.count),
+      scene.rig.takeRecords().map((event) => event.header.count),
       [1n],
     );
     scene.rig.advance(11);
     knock();
     assert.deepEqual(
-      scene.rig.takeEvents().map((event) => event.count),
+      scene.rig.takeRecords().map((event) => event.header.count),
       [5n],
     );
     knock();
     scene.rig.advance(11);
     knock();
     assert.deepEqual(
-      scene.rig.takeEvents().map((event) => event.count),
+      scene.rig.takeRecords().map((event) => event.header.count),
       [2n],
     );
   });
@@ -133,12 +150,12 @@ describe("the rate limit", () => {
     knock(PEER, 80);
     knock(PEER, 443, { process: STRANGER });
     scene.watch(PEER, udp({ from: 4001, to: 443 }));
-    assert.equal(scene.rig.takeEvents().length, 4);
+    assert.equal(scene.rig.takeRecords().length, 4);
   });
 
   test("every refused name is reported", () => {
     for (const name of ["a.example", "b.example", "a.example"]) scene.rig.run("egress", asking(name), { process: APP });
-    const names = scene.rig.takeEvents().map((event) => nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)));
+    const names = scene.rig.takeRecords().map(asked);
     assert.deepEqual(names, ["a.example", "b.example"]);
   });
 
@@ -158,19 +175,19 @@ describe("trace-dns", () => {
     scene.reply("www.example.com", [addressRecord(PEER)], { id: 3, rcode: 3 });
     scene.ask("evil.example");
     const reported = scene.rig
-      .takeEvents()
+      .takeRecords()
       .map((event) => [
-        event.type,
-        nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)),
-        event.dnsResponse,
-        event.dnsRcode,
-        event.reason,
-        event.verdict,
+        event.header.type,
+        asked(event),
+        event.message?.isResponse,
+        event.message?.rcode,
+        event.packet.reason,
+        event.packet.verdict,
       ]);
     assert.deepEqual(reported, [
-      [EventType.DNS, "www.example.com", 0, 0, Reason.ALLOWED, Verdict.ALLOWED],
-      [EventType.DNS, "www.example.com", 1, 3, Reason.ALLOWED, Verdict.ALLOWED],
-      [EventType.DNS, "evil.example", 0, 0, Reason.DNS_NAME, Verdict.DROPPED],
+      [RecordType.DNS, "www.example.com", 0, 0, Reason.ALLOWED, Verdict.ALLOWED],
+      [RecordType.DNS, "www.example.com", 1, 3, Reason.ALLOWED, Verdict.ALLOWED],
+      [RecordType.DNS, "evil.example", 0, 0, Reason.DNS_NAME, Verdict.DROPPED],
     ]);
   });
 
@@ -189,7 +206,7 @@ describe("trace-dns", () => {
       const bytes = answer("evil.example", [addressRecord(PEER)], { id, type });
       scene.rig.run("ingress", incoming(ip({ from: RESOLVER, to: OWN }, udp({ from: 53, to: 5000 }, bytes))));
     }
-    return scene.rig.takeEvents();
+    return scene.rig.takeRecords();
   }
   const exchange = [
     [DNS_TYPE.A, 0],
@@ -199,30 +216,32 @@ describe("trace-dns", () => {
   ];
 
   test("with `learn`: each question and each answer once, and nothing is judged", () => {
-    scene.rig.configure({ reportAllowed: true });
+    scene.rig.reportsAllowed = true;
     for (const process of [APP, STRANGER]) {
       begin("learn", "trace-dns");
       const events = resolveBoth(process);
       assert.deepEqual(
-        events.filter(({ dnsNameLength }) => dnsNameLength > 0).map((event) => [event.dnsType, event.dnsResponse]),
+        events
+          .filter(({ message }) => message !== null)
+          .map((event) => [event.message?.type, event.message?.isResponse]),
         exchange,
       );
-      assert.deepEqual(new Set(events.map(({ verdict }) => verdict)), new Set([Verdict.ALLOWED]));
-      assert.equal(events.filter(({ type }) => type === EventType.VERDICT).length, 1, "the flow, once");
+      assert.deepEqual(new Set(events.map(({ packet }) => packet.verdict)), new Set([Verdict.ALLOWED]));
+      assert.equal(events.filter(({ header }) => header.type === RecordType.VERDICT).length, 1, "the flow, once");
     }
-    scene.rig.configure({});
+    scene.rig.reportsAllowed = false;
   });
 
   test("with `alert`: each question and each answer once, also of who may not ask at all", () => {
     for (const process of [APP, STRANGER]) {
       begin("alert", "trace-dns");
-      const traced = resolveBoth(process).filter(({ type }) => type === EventType.DNS);
+      const traced = resolveBoth(process).filter(({ header }) => header.type === RecordType.DNS);
       assert.deepEqual(
-        traced.map((event) => [event.dnsType, event.dnsResponse]),
+        traced.map((event) => [event.message?.type, event.message?.isResponse]),
         exchange,
       );
-      const questions = traced.filter(({ dnsResponse }) => dnsResponse === 0);
-      for (const { verdict } of questions) assert.equal(verdict, Verdict.ALERTED);
+      const questions = traced.filter(({ message }) => message?.isResponse === 0);
+      for (const { packet } of questions) assert.equal(packet.verdict, Verdict.ALERTED);
     }
   });
 
@@ -231,29 +250,32 @@ describe("trace-dns", () => {
     scene.watch(RESOLVER, tcp({ from: 5000, to: 53, flags: "S", sequence: 9 }));
     const messages = ["a.example", "www.example.com", "c.example"].flatMap((name) => prefixed(question(name)));
     scene.watch(RESOLVER, tcp({ from: 5000, to: 53, sequence: 10 }, messages));
-    const names = scene.rig.takeEvents().map((event) => nameFromReversed(event.dnsName.slice(0, event.dnsNameLength)));
+    const names = scene.rig.takeRecords().map(asked);
     assert.deepEqual(names, ["a.example", "www.example.com", "c.example"]);
   });
 
   test("is off unless asked for", () => {
     begin("enforce");
     scene.ask("www.example.com");
-    assert.deepEqual(scene.rig.takeEvents(), []);
+    assert.deepEqual(scene.rig.takeRecords(), []);
   });
 });
 
 test("allowed flows are reported once, if that is wanted, with the name that their address was learned for", () => {
-  scene.rig.configure({ reportAllowed: true });
+  scene.rig.reportsAllowed = true;
   begin("enforce");
   scene.ask("www.example.com");
   scene.reply("www.example.com", [addressRecord(PEER)]);
-  scene.rig.takeEvents();
+  scene.rig.takeRecords();
   for (const flags of ["S", "A", "PA"]) scene.out(PEER, tcp({ from: 4000, to: 443, flags }));
-  const event = only(scene.rig.takeEvents());
-  assert.deepEqual([event.reason, event.verdict, event.mask], [Reason.ALLOWED, Verdict.ALLOWED, 1n]);
-  const learned = scene.rig.maps.dnsNames.get({ workloadId: event.workloadId, hash: event.nameHash });
+  const event = only(scene.rig.takeRecords());
+  assert.deepEqual(
+    [event.packet.reason, event.packet.verdict, event.packet.mask],
+    [Reason.ALLOWED, Verdict.ALLOWED, 1n],
+  );
+  const learned = scene.rig.maps.dnsNames.get({ workloadId: event.header.workloadId, hash: event.packet.nameHash });
   assert.equal(learned && nameFromReversed(learned.text.slice(0, learned.length)), "www.example.com");
-  scene.rig.configure({});
+  scene.rig.reportsAllowed = false;
 });
 
 test("every packet is counted once: by process, direction, reason and verdict, with its bytes", () => {
@@ -314,14 +336,39 @@ test("counters that are full: what all processes have in common stands in, and t
   assertCounted(full.rig, { COUNTERS_FULL: 1 });
 });
 
-test("events that do not fit are counted, and cost nothing else", () => {
-  using full = new Scene("events-full", { maxEntries: { events: 4096 } });
-  full.rig.configure({ eventInterval: 0 });
-  full.begin({ ...appSpec(rules), actions: ["alert"] });
-  for (let count = 0; count < 20; count += 1) full.watch(PEER, udp({ from: 1, to: 2 }));
-  const { EVENTS_LOST: lost = 0 } = full.rig.errorCounts();
-  assertCounted(full.rig, { EVENTS_LOST: lost });
-  assert.ok(lost > 0 && full.rig.takeEvents().length + lost === 20);
+describe("a flood of one kind of records", () => {
+  /** `/bin/app` may talk to PEER, and may not to others. */
+  const watched = { ...appSpec({ ...rules, cidr4: [`${PEER}/32`] }), actions: ["alert" as const] };
+  const knock = (scene: Scene, to: string, from: number) => scene.watch(to, udp({ from, to: 443 }));
+
+  test("what does not fit is counted by its kind, and costs nothing else: a violation after it is reported", () => {
+    using full = new Scene("records-full", { maxEntries: { violation_records: 4096, allowed_records: 4096 } });
+    full.rig.reportsAllowed = true;
+    full.rig.configure({ eventInterval: 0 });
+    full.begin(watched);
+    for (let port = 1; port <= 40; port += 1) knock(full, PEER, port);
+    knock(full, "198.51.100.1", 1);
+    const { ALLOWED_RECORDS_LOST: lost = 0, ...others } = full.rig.errorCounts();
+    const records = full.rig.takeRecords();
+    assert.ok(lost > 0 && records.length + lost === 41, `${lost} lost, ${records.length} read`);
+    assert.deepEqual(others, {});
+    assert.equal(records.at(-1)?.packet.reason, Reason.PEER);
+    for (let port = 1; port <= 40; port += 1) knock(full, "198.51.100.1", port);
+    assert.ok((full.rig.errorCounts().VIOLATION_RECORDS_LOST ?? 0) > 0);
+  });
+
+  test("what is more than may be reported in a second is of the flood's kind: a violation after it is reported", () => {
+    using full = new Scene("records-share");
+    full.rig.reportsAllowed = true;
+    full.rig.configure({ eventInterval: 0 });
+    full.begin(watched);
+    for (let port = 1; port <= RECORDS_SHARE + 500; port += 1) knock(full, PEER, port);
+    knock(full, "198.51.100.1", 1);
+    const records = full.rig.takeRecords();
+    assert.equal(records.filter(({ packet }) => packet.reason === Reason.PEER).length, 1);
+    const share = full.rig.maps.shares.get({ workloadId: 1, kind: ShareKind.ALLOWED_RECORDS });
+    assert.equal(Number(share?.lost) + records.length - 1, RECORDS_SHARE + 500);
+  });
 });
 
 test("a first fragment's event tells of the datagram, a later one's of its reason", () => {
@@ -332,7 +379,7 @@ test("a first fragment's event tells of the datagram, a later one's of its reaso
   scene.outFrame(first);
   scene.outFrame(later);
   assert.deepEqual(
-    scene.rig.takeEvents().map((event) => [event.reason, hostOrder(event.remotePort)]),
+    scene.rig.takeRecords().map((event) => [event.packet.reason, hostOrder(event.packet.remotePort)]),
     [
       [Reason.PEER, 443],
       [Reason.PEER, 0],

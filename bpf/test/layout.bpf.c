@@ -34,7 +34,7 @@ enum abi_constant {
 	ABI_DNS_PARTS_SHARE = DNS_PARTS_SHARE,
 	ABI_STREAM_LOCKS = STREAM_LOCKS,
 	ABI_ICMP_REQUESTS_SHARE = ICMP_REQUESTS_SHARE,
-	ABI_EVENTS_SHARE = EVENTS_SHARE,
+	ABI_RECORDS_SHARE = RECORDS_SHARE,
 	ABI_DNS_MESSAGE_MAX = DNS_MESSAGE_MAX,
 	ABI_COUNTERS_SHARE = COUNTERS_SHARE,
 	ABI_PLACE_KEY_MAX = PLACE_KEY_MAX,
@@ -66,7 +66,8 @@ enum flow_flag flow_flag_layout;
 enum share_kind share_kind_layout;
 enum error error_layout;
 enum dns_fault dns_fault_layout;
-enum event_type event_type_layout;
+enum record_kind record_kind_layout;
+enum record_type record_type_layout;
 
 struct settings settings_layout;
 struct workload workload_layout;
@@ -116,7 +117,12 @@ struct stream_lock stream_lock_layout;
 struct counter_key counter_key_layout;
 struct counter counter_layout;
 struct error_site error_site_layout;
-struct event event_layout;
+struct record_header record_header_layout;
+struct record_process record_process_layout;
+struct record_packet record_packet_layout;
+struct record_message record_message_layout;
+struct verdict_record verdict_record_layout;
+struct message_record message_record_layout;
 struct limit_key limit_key_layout;
 struct limit limit_layout;
 

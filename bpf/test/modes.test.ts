@@ -110,13 +110,13 @@ for (const [actions, verdict, events] of MODES) {
       test(reason, () => {
         begin(actions);
         before?.();
-        scene.rig.takeEvents();
+        scene.rig.takeRecords();
         assert.deepEqual(scene.rig.run(direction, bytes, facts), { verdict, reason });
         assert.equal(countOf(reason, verdict).packets, 1n);
         assert.equal(countOf(reason, verdict).bytes, BigInt(bytes.length));
         const reported = scene.rig
-          .takeEvents()
-          .map((event) => [REASONS[event.reason], VERDICTS[event.verdict], event.count]);
+          .takeRecords()
+          .map(({ header, packet }) => [REASONS[packet.reason], VERDICTS[packet.verdict], header.count]);
         assert.deepEqual(reported, events ? [[reason, verdict, 1n]] : []);
       });
     }
@@ -129,7 +129,7 @@ describe("learn alone: nothing is judged", () => {
       scene.begin({ ...spec, actions: ["learn"] });
       before?.();
       assert.deepEqual(scene.rig.run(direction, bytes, facts), { verdict: "allowed", reason: "Allowed" });
-      assert.deepEqual(scene.rig.takeEvents(), []);
+      assert.deepEqual(scene.rig.takeRecords(), []);
     });
   }
 });
@@ -140,7 +140,7 @@ describe("pending: everything is dropped and reported, whatever it is", () => {
       scene.rig.clear();
       scene.rig.apply("pending");
       assert.deepEqual(scene.rig.run(direction, bytes, facts), { verdict: "dropped", reason: "Pending" });
-      assert.equal(scene.rig.takeEvents().length, 1);
+      assert.equal(scene.rig.takeRecords().length, 1);
       assert.equal(countOf("Pending", "dropped").packets, 1n);
     });
   }
@@ -153,7 +153,7 @@ describe("unrestricted: nothing is judged, counted or reported", () => {
       scene.rig.apply("unrestricted");
       assert.equal(scene.rig.action(direction, bytes), -1);
       assert.equal(scene.rig.maps.counters.count(), 0);
-      assert.deepEqual(scene.rig.takeEvents(), []);
+      assert.deepEqual(scene.rig.takeRecords(), []);
     });
   }
 });
@@ -174,10 +174,10 @@ test("a change of mode takes effect on open flows too", () => {
 test("the answer to a violation that is only watched is a violation too, and not reported twice", () => {
   scene.begin({ ...spec, actions: ["alert"] });
   scene.rig.run("egress", sent("198.51.100.1", udp({ from: 1, to: 2 })), { process: APP });
-  assert.equal(scene.rig.takeEvents().length, 1);
+  assert.equal(scene.rig.takeRecords().length, 1);
   const back = incoming(ip({ from: "198.51.100.1", to: OWN }, udp({ from: 2, to: 1 })));
   assert.deepEqual(scene.rig.run("ingress", back), { verdict: "alerted", reason: "Peer" });
-  assert.deepEqual(scene.rig.takeEvents(), []);
+  assert.deepEqual(scene.rig.takeRecords(), []);
 });
 
 function countOf(reason: Reason, verdict: Verdict) {

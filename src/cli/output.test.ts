@@ -147,7 +147,7 @@ const EVENTS: AgentEvent[] = [
       },
     ],
   },
-  { time: EVENT.time, type: "lost", where: "kernel", count: 17 },
+  { time: EVENT.time, type: "lost", where: "kernel", kind: "allowed", count: 17 },
 ];
 
 function eventLines(oneWorkload: boolean): (width: number) => string {

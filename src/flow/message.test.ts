@@ -55,6 +55,7 @@ const cases: [string, WatchedRecord][] = [
   ["with a process of which only its number is known", { ...bare, process: { pid: 3, parent: { pid: 2 } } }],
   ["that stands for several processes of one path", { ...bare, process: { path: "/bin/a" } }],
   ["of what was lost", { time: bare.time, type: "lost", where: "output", count: 9 }],
+  ["of what the kernel has lost", { time: bare.time, type: "lost", where: "kernel", kind: "allowed", count: 9 }],
 ];
 
 for (const [name, record] of cases) {

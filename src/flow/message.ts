@@ -6,6 +6,7 @@ import {
   EndpointSchema,
   type Judgement,
   JudgementSchema,
+  type Loss,
   LossSchema,
   type Malformed,
   MalformedSchema,
@@ -19,14 +20,15 @@ import {
   type Workload,
   WorkloadSchema,
 } from "../gen/flow_pb.js";
-import type {
-  DnsMalformedPart,
-  DnsPart,
-  Endpoint,
-  LostEvent,
-  ProcessReference,
-  VerdictEvent,
-  WorkloadReference,
+import {
+  type DnsMalformedPart,
+  type DnsPart,
+  type Endpoint,
+  type LostEvent,
+  type ProcessReference,
+  RECORD_KINDS,
+  type VerdictEvent,
+  type WorkloadReference,
 } from "./record.ts";
 
 const NS_PER_MS = 1_000_000n;
@@ -38,7 +40,7 @@ export type WatchedRecord = VerdictEvent | LostEvent;
 export function recordMessage(record: WatchedRecord): RecordMessage {
   const time = nanoseconds(record.time);
   if (record.type === "lost") {
-    const value = create(LossSchema, { where: record.where, count: BigInt(record.count) });
+    const value = create(LossSchema, { where: record.where, kind: record.kind ?? "", count: BigInt(record.count) });
     return create(RecordSchema, { time, body: { case: "loss", value } });
   }
   return create(RecordSchema, { time, body: { case: "judgement", value: judgementMessage(record) } });
@@ -51,8 +53,7 @@ export function recordMessage(record: WatchedRecord): RecordMessage {
 export function recordOf({ time, body }: RecordMessage): WatchedRecord | null {
   if (body.case === "judgement") return verdictOf(timeText(time), body.value);
   if (body.case !== "loss") return null;
-  const where = body.value.where === "output" ? "output" : "kernel";
-  return { time: timeText(time), type: "lost", where, count: Number(body.value.count) };
+  return lostOf(timeText(time), body.value);
 }
 
 function judgementMessage(record: VerdictEvent): Judgement {
@@ -106,6 +107,12 @@ function verdictOf(time: string, message: Judgement): VerdictEvent {
     ...(malformed === undefined ? {} : { malformed: malformedOf(malformed) }),
     count: Number(message.count),
   };
+}
+
+function lostOf(time: string, message: Loss): LostEvent {
+  const where = message.where === "output" ? "output" : "kernel";
+  const kind = RECORD_KINDS.find((known) => known === message.kind);
+  return { time, type: "lost", where, ...(kind === undefined ? {} : { kind }), count: Number(message.count) };
 }
 
 function workloadOf(message: Workload | undefined): WorkloadReference {

@@ -122,11 +122,17 @@ export interface WorkloadEvent {
   error?: { code: string; message: string };
 }
 
+/** Kinds of records that the kernel has a buffer of its own for: violations, first packets of allowed flows, traced DNS messages. */
+export const RECORD_KINDS = ["violation", "allowed", "dns"] as const;
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
 /** Events that the kernel could not hand over, or that the reader of standard output was too slow for. */
 export interface LostEvent {
   time: string;
   type: "lost";
   where: "kernel" | "output";
+  /** Of one kind, where the kernel lost them. */
+  kind?: RecordKind;
   count: number;
 }
 

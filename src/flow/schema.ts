@@ -6,7 +6,7 @@ import { Ajv, type ErrorObject } from "ajv";
 import { PortcullisError } from "../api/errors.ts";
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../api/reasons.ts";
 import { EFFECTS } from "../api/types.ts";
-import type { AgentEvent } from "./record.ts";
+import { type AgentEvent, RECORD_KINDS } from "./record.ts";
 
 /** An object that is not an event: the message names the field, and what it should be. */
 export class EventFormatError extends PortcullisError {
@@ -130,12 +130,16 @@ const KINDS: Record<AgentEvent["type"], object> = {
     },
     ["error"],
   ),
-  lost: record({
-    type: { const: "lost" },
-    time: TIME,
-    where: oneOf(["kernel", "output"], "kernel: the ring buffer was full; output: standard output was not read"),
-    count: count("events that are missing"),
-  }),
+  lost: record(
+    {
+      type: { const: "lost" },
+      time: TIME,
+      where: oneOf(["kernel", "output"], "kernel: a ring buffer was full; output: standard output was not read"),
+      kind: oneOf(RECORD_KINDS, "which of the kernel's ring buffers was full"),
+      count: count("events that are missing"),
+    },
+    ["kind"],
+  ),
 };
 
 export const EVENT_SCHEMA = {

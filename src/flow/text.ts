@@ -3,7 +3,7 @@ import { printable } from "../api/printable.ts";
 import { REASON_WORDS, type Reason } from "../api/reasons.ts";
 import { BOLD, DIM, GREEN, type Paint, painter, RED, YELLOW } from "../terminal/colours.ts";
 import { fold } from "../terminal/fit.ts";
-import type { AgentEvent, RevisionEvent, VerdictEvent, WorkloadEvent } from "./record.ts";
+import type { AgentEvent, LostEvent, RecordKind, RevisionEvent, VerdictEvent, WorkloadEvent } from "./record.ts";
 import { clockTime, type VerdictLayout, verdictHeading, verdictLayout, verdictLine } from "./verdict-text.ts";
 
 const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {
@@ -82,7 +82,7 @@ function occurrence(event: Exclude<AgentEvent, VerdictEvent>, paint: Paint): str
     case "workload":
       return [workloadLine(event, paint)];
     case "lost":
-      return [`${paint(RED, "lost")}     ${event.count} events, ${lostText(event.where)}`];
+      return [`${paint(RED, "lost")}     ${lostText(event)}`];
   }
 }
 
@@ -112,6 +112,14 @@ function workloadLine(event: WorkloadEvent, paint: Paint): string {
   return `${paint(BOLD, "workload")} ${printable(event.workload.name)} ${state}${printable(interfaces + profiles + reason)}`;
 }
 
-function lostText(where: "kernel" | "output"): string {
-  return where === "kernel" ? "the ring buffer was full" : "standard output was not read fast enough";
+const KIND_WORDS: Record<RecordKind, string> = {
+  violation: "violations",
+  allowed: "allowed flows",
+  dns: "DNS messages",
+};
+
+function lostText({ where, kind, count }: LostEvent): string {
+  const what = kind === undefined ? "events" : KIND_WORDS[kind];
+  const why = where === "kernel" ? "their ring buffer was full" : "standard output was not read fast enough";
+  return `${count} ${what}, ${why}`;
 }

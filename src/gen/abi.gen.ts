@@ -32,7 +32,7 @@ export const LAST_LISTENERS_SHARE = 256;
 export const DNS_PARTS_SHARE = 64;
 export const STREAM_LOCKS = 4096;
 export const ICMP_REQUESTS_SHARE = 256;
-export const EVENTS_SHARE = 1000;
+export const RECORDS_SHARE = 1000;
 export const DNS_MESSAGE_MAX = 8192;
 export const COUNTERS_SHARE = 256;
 export const PLACE_KEY_MAX = 64;
@@ -116,7 +116,6 @@ export const EthertypeClass = {
 
 /** `enum setting_flag` */
 export const SettingFlag = {
-  REPORT_ALLOWED: 1,
   REGISTRATIONS: 2,
 } as const;
 
@@ -128,6 +127,7 @@ export const WorkloadFlag = {
   OWN_ROOTS: 8,
   GROUPS: 16,
   WITHOUT_EPHEMERAL: 32,
+  REPORT_ALLOWED: 64,
 } as const;
 
 /** `enum veth_flag` */
@@ -190,9 +190,11 @@ export const ShareKind = {
   COUNTERS: 7,
   LAST_LISTENERS: 8,
   DNS_PARTS: 9,
-  EVENTS: 10,
-  ICMP_REQUESTS: 11,
-  COUNT: 12,
+  VIOLATION_RECORDS: 10,
+  ALLOWED_RECORDS: 11,
+  DNS_RECORDS: 12,
+  ICMP_REQUESTS: 13,
+  COUNT: 14,
 } as const;
 
 /** `enum flow_flag` */
@@ -231,46 +233,56 @@ export const ErrorKind = {
   FLOWS_FULL: 0,
   FRAGMENTS_FULL: 1,
   COUNTERS_FULL: 2,
-  EVENTS_LOST: 3,
-  LIMITS_FULL: 4,
-  PACKET_READ: 5,
-  SCRATCH: 6,
-  DNS_QUERIES_FULL: 7,
-  DNS_NAMES_FULL: 8,
-  LEARNED_FULL: 9,
-  DNS_NAME_COLLISION: 10,
-  DNS_NAME_EVICTED: 11,
-  DNS_ANSWERS_TRUNCATED: 12,
-  DNS_ADDRESSES_LEFT: 13,
-  DNS_CHAIN_LEFT: 14,
-  DNS_PARTS_FULL: 15,
-  DNS_SEGMENT_AHEAD: 16,
-  DNS_STREAM_BUSY: 17,
-  PROCESSES_FULL: 18,
-  PATHS_FULL: 19,
-  PATH_TOO_LONG: 20,
-  TASK_READ: 21,
-  SOCKET_STORAGE: 22,
-  SOCKET_WITHOUT_PROCESS: 23,
-  SOCKET_WITHOUT_OWNER: 24,
-  SOCKET_LOOKUP: 25,
-  GATE_FULL: 26,
-  DEVICES_FULL: 27,
-  REGISTRATIONS_FULL: 28,
-  SHARES_FULL: 29,
-  OWNER_DISAGREEMENT: 30,
-  SCRIPT_FILE: 31,
-  LISTENERS_FULL: 32,
-  ICMP_REQUESTS_FULL: 33,
-  SENT_WITHOUT_SOCKET: 34,
-  COUNT: 35,
+  VIOLATION_RECORDS_LOST: 3,
+  ALLOWED_RECORDS_LOST: 4,
+  DNS_RECORDS_LOST: 5,
+  LIMITS_FULL: 6,
+  PACKET_READ: 7,
+  SCRATCH: 8,
+  DNS_QUERIES_FULL: 9,
+  DNS_NAMES_FULL: 10,
+  LEARNED_FULL: 11,
+  DNS_NAME_COLLISION: 12,
+  DNS_NAME_EVICTED: 13,
+  DNS_ANSWERS_TRUNCATED: 14,
+  DNS_ADDRESSES_LEFT: 15,
+  DNS_CHAIN_LEFT: 16,
+  DNS_PARTS_FULL: 17,
+  DNS_SEGMENT_AHEAD: 18,
+  DNS_STREAM_BUSY: 19,
+  PROCESSES_FULL: 20,
+  PATHS_FULL: 21,
+  PATH_TOO_LONG: 22,
+  TASK_READ: 23,
+  SOCKET_STORAGE: 24,
+  SOCKET_WITHOUT_PROCESS: 25,
+  SOCKET_WITHOUT_OWNER: 26,
+  SOCKET_LOOKUP: 27,
+  GATE_FULL: 28,
+  DEVICES_FULL: 29,
+  REGISTRATIONS_FULL: 30,
+  SHARES_FULL: 31,
+  OWNER_DISAGREEMENT: 32,
+  SCRIPT_FILE: 33,
+  LISTENERS_FULL: 34,
+  ICMP_REQUESTS_FULL: 35,
+  SENT_WITHOUT_SOCKET: 36,
+  COUNT: 37,
 } as const;
 
-/** `enum event_type` */
-export const EventType = {
+/** `enum record_kind` */
+export const RecordKind = {
+  KIND_VIOLATION: 0,
+  KIND_ALLOWED: 1,
+  KIND_DNS: 2,
+} as const;
+
+/** `enum record_type` */
+export const RecordType = {
   VERDICT: 1,
-  DNS: 2,
-  LISTEN: 3,
+  MESSAGE_VERDICT: 2,
+  DNS: 3,
+  LISTEN: 4,
 } as const;
 
 /** `struct settings`, 56 bytes */
@@ -1659,114 +1671,206 @@ export const ErrorSite: Codec<ErrorSite> = {
   },
 };
 
-/** `struct event`, 424 bytes */
-export interface Event {
+/** `struct record_header`, 32 bytes */
+export interface RecordHeader {
   time: bigint;
-  actor: Actor;
-  nameHash: bigint;
-  mask: bigint;
   count: bigint;
   workloadId: number;
   tableId: number;
+  type: number;
+}
+
+export const RecordHeader: Codec<RecordHeader> = {
+  SIZE: 32,
+  encode(value: RecordHeader, buffer: Buffer = Buffer.alloc(32), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.time, offset);
+    buffer.writeBigUInt64LE(value.count, offset + 8);
+    buffer.writeUInt32LE(value.workloadId, offset + 16);
+    buffer.writeUInt32LE(value.tableId, offset + 20);
+    buffer.writeUInt8(value.type, offset + 24);
+    buffer.fill(0, offset + 25, offset + 32);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): RecordHeader {
+    return {
+      time: buffer.readBigUInt64LE(offset),
+      count: buffer.readBigUInt64LE(offset + 8),
+      workloadId: buffer.readUInt32LE(offset + 16),
+      tableId: buffer.readUInt32LE(offset + 20),
+      type: buffer.readUInt8(offset + 24),
+    };
+  },
+};
+
+/** `struct record_process`, 72 bytes */
+export interface RecordProcess {
+  actor: Actor;
   binaryId: number;
   containerId: number;
   parentTgid: number;
   parentPathId: number;
+  comm: string;
+}
+
+export const RecordProcess: Codec<RecordProcess> = {
+  SIZE: 72,
+  encode(value: RecordProcess, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
+    Actor.encode(value.actor, buffer, offset);
+    buffer.writeUInt32LE(value.binaryId, offset + 40);
+    buffer.writeUInt32LE(value.containerId, offset + 44);
+    buffer.writeUInt32LE(value.parentTgid, offset + 48);
+    buffer.writeUInt32LE(value.parentPathId, offset + 52);
+    writeText(buffer, value.comm, offset + 56, 16, "RecordProcess.comm");
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): RecordProcess {
+    return {
+      actor: Actor.decode(buffer, offset),
+      binaryId: buffer.readUInt32LE(offset + 40),
+      containerId: buffer.readUInt32LE(offset + 44),
+      parentTgid: buffer.readUInt32LE(offset + 48),
+      parentPathId: buffer.readUInt32LE(offset + 52),
+      comm: readText(buffer, offset + 56, 16),
+    };
+  },
+};
+
+/** `struct record_packet`, 64 bytes */
+export interface RecordPacket {
+  nameHash: bigint;
+  mask: bigint;
   length: number;
   ethertype: number;
   localPort: number;
   remotePort: number;
-  dnsType: number;
-  local: Uint8Array;
-  remote: Uint8Array;
-  comm: string;
-  type: number;
   verdict: number;
   reason: number;
   direction: number;
   protocol: number;
   application: number;
-  dnsRcode: number;
-  dnsResponse: number;
-  dnsNameLength: number;
-  dnsName: Uint8Array;
-  dnsFault: number;
-  dnsOpcode: number;
-  dnsOffset: number;
+  local: Uint8Array;
+  remote: Uint8Array;
 }
 
-export const Event: Codec<Event> = {
-  SIZE: 424,
-  encode(value: Event, buffer: Buffer = Buffer.alloc(424), offset = 0): Buffer {
-    buffer.writeBigUInt64LE(value.time, offset);
-    Actor.encode(value.actor, buffer, offset + 8);
-    buffer.writeBigUInt64LE(value.nameHash, offset + 48);
-    buffer.writeBigUInt64LE(value.mask, offset + 56);
-    buffer.writeBigUInt64LE(value.count, offset + 64);
-    buffer.writeUInt32LE(value.workloadId, offset + 72);
-    buffer.writeUInt32LE(value.tableId, offset + 76);
-    buffer.writeUInt32LE(value.binaryId, offset + 80);
-    buffer.writeUInt32LE(value.containerId, offset + 84);
-    buffer.writeUInt32LE(value.parentTgid, offset + 88);
-    buffer.writeUInt32LE(value.parentPathId, offset + 92);
-    buffer.writeUInt32LE(value.length, offset + 96);
-    buffer.writeUInt16LE(value.ethertype, offset + 100);
-    buffer.writeUInt16LE(value.localPort, offset + 102);
-    buffer.writeUInt16LE(value.remotePort, offset + 104);
-    buffer.writeUInt16LE(value.dnsType, offset + 106);
-    writeBytes(buffer, value.local, offset + 108, 16, "Event.local");
-    writeBytes(buffer, value.remote, offset + 124, 16, "Event.remote");
-    writeText(buffer, value.comm, offset + 140, 16, "Event.comm");
-    buffer.writeUInt8(value.type, offset + 156);
-    buffer.writeUInt8(value.verdict, offset + 157);
-    buffer.writeUInt8(value.reason, offset + 158);
-    buffer.writeUInt8(value.direction, offset + 159);
-    buffer.writeUInt8(value.protocol, offset + 160);
-    buffer.writeUInt8(value.application, offset + 161);
-    buffer.writeUInt8(value.dnsRcode, offset + 162);
-    buffer.writeUInt8(value.dnsResponse, offset + 163);
-    buffer.writeUInt8(value.dnsNameLength, offset + 164);
-    writeBytes(buffer, value.dnsName, offset + 165, 254, "Event.dnsName");
-    buffer.writeUInt8(value.dnsFault, offset + 419);
-    buffer.writeUInt8(value.dnsOpcode, offset + 420);
-    buffer.writeUInt16LE(value.dnsOffset, offset + 422);
-    buffer.fill(0, offset + 421, offset + 422);
+export const RecordPacket: Codec<RecordPacket> = {
+  SIZE: 64,
+  encode(value: RecordPacket, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.nameHash, offset);
+    buffer.writeBigUInt64LE(value.mask, offset + 8);
+    buffer.writeUInt32LE(value.length, offset + 16);
+    buffer.writeUInt16LE(value.ethertype, offset + 20);
+    buffer.writeUInt16LE(value.localPort, offset + 22);
+    buffer.writeUInt16LE(value.remotePort, offset + 24);
+    buffer.writeUInt8(value.verdict, offset + 26);
+    buffer.writeUInt8(value.reason, offset + 27);
+    buffer.writeUInt8(value.direction, offset + 28);
+    buffer.writeUInt8(value.protocol, offset + 29);
+    buffer.writeUInt8(value.application, offset + 30);
+    writeBytes(buffer, value.local, offset + 32, 16, "RecordPacket.local");
+    writeBytes(buffer, value.remote, offset + 48, 16, "RecordPacket.remote");
+    buffer.fill(0, offset + 31, offset + 32);
     return buffer;
   },
-  decode(buffer: Buffer, offset = 0): Event {
+  decode(buffer: Buffer, offset = 0): RecordPacket {
     return {
-      time: buffer.readBigUInt64LE(offset),
-      actor: Actor.decode(buffer, offset + 8),
-      nameHash: buffer.readBigUInt64LE(offset + 48),
-      mask: buffer.readBigUInt64LE(offset + 56),
-      count: buffer.readBigUInt64LE(offset + 64),
-      workloadId: buffer.readUInt32LE(offset + 72),
-      tableId: buffer.readUInt32LE(offset + 76),
-      binaryId: buffer.readUInt32LE(offset + 80),
-      containerId: buffer.readUInt32LE(offset + 84),
-      parentTgid: buffer.readUInt32LE(offset + 88),
-      parentPathId: buffer.readUInt32LE(offset + 92),
-      length: buffer.readUInt32LE(offset + 96),
-      ethertype: buffer.readUInt16LE(offset + 100),
-      localPort: buffer.readUInt16LE(offset + 102),
-      remotePort: buffer.readUInt16LE(offset + 104),
-      dnsType: buffer.readUInt16LE(offset + 106),
-      local: readBytes(buffer, offset + 108, 16),
-      remote: readBytes(buffer, offset + 124, 16),
-      comm: readText(buffer, offset + 140, 16),
-      type: buffer.readUInt8(offset + 156),
-      verdict: buffer.readUInt8(offset + 157),
-      reason: buffer.readUInt8(offset + 158),
-      direction: buffer.readUInt8(offset + 159),
-      protocol: buffer.readUInt8(offset + 160),
-      application: buffer.readUInt8(offset + 161),
-      dnsRcode: buffer.readUInt8(offset + 162),
-      dnsResponse: buffer.readUInt8(offset + 163),
-      dnsNameLength: buffer.readUInt8(offset + 164),
-      dnsName: readBytes(buffer, offset + 165, 254),
-      dnsFault: buffer.readUInt8(offset + 419),
-      dnsOpcode: buffer.readUInt8(offset + 420),
-      dnsOffset: buffer.readUInt16LE(offset + 422),
+      nameHash: buffer.readBigUInt64LE(offset),
+      mask: buffer.readBigUInt64LE(offset + 8),
+      length: buffer.readUInt32LE(offset + 16),
+      ethertype: buffer.readUInt16LE(offset + 20),
+      localPort: buffer.readUInt16LE(offset + 22),
+      remotePort: buffer.readUInt16LE(offset + 24),
+      verdict: buffer.readUInt8(offset + 26),
+      reason: buffer.readUInt8(offset + 27),
+      direction: buffer.readUInt8(offset + 28),
+      protocol: buffer.readUInt8(offset + 29),
+      application: buffer.readUInt8(offset + 30),
+      local: readBytes(buffer, offset + 32, 16),
+      remote: readBytes(buffer, offset + 48, 16),
+    };
+  },
+};
+
+/** `struct record_message`, 264 bytes */
+export interface RecordMessage {
+  type: number;
+  offset: number;
+  fault: number;
+  rcode: number;
+  opcode: number;
+  isResponse: number;
+  nameLength: number;
+  name: Uint8Array;
+}
+
+export const RecordMessage: Codec<RecordMessage> = {
+  SIZE: 264,
+  encode(value: RecordMessage, buffer: Buffer = Buffer.alloc(264), offset = 0): Buffer {
+    buffer.writeUInt16LE(value.type, offset);
+    buffer.writeUInt16LE(value.offset, offset + 2);
+    buffer.writeUInt8(value.fault, offset + 4);
+    buffer.writeUInt8(value.rcode, offset + 5);
+    buffer.writeUInt8(value.opcode, offset + 6);
+    buffer.writeUInt8(value.isResponse, offset + 7);
+    buffer.writeUInt8(value.nameLength, offset + 8);
+    writeBytes(buffer, value.name, offset + 9, 254, "RecordMessage.name");
+    buffer.fill(0, offset + 263, offset + 264);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): RecordMessage {
+    return {
+      type: buffer.readUInt16LE(offset),
+      offset: buffer.readUInt16LE(offset + 2),
+      fault: buffer.readUInt8(offset + 4),
+      rcode: buffer.readUInt8(offset + 5),
+      opcode: buffer.readUInt8(offset + 6),
+      isResponse: buffer.readUInt8(offset + 7),
+      nameLength: buffer.readUInt8(offset + 8),
+      name: readBytes(buffer, offset + 9, 254),
+    };
+  },
+};
+
+/** `struct verdict_record`, 168 bytes */
+export interface VerdictRecord {
+  header: RecordHeader;
+  process: RecordProcess;
+  packet: RecordPacket;
+}
+
+export const VerdictRecord: Codec<VerdictRecord> = {
+  SIZE: 168,
+  encode(value: VerdictRecord, buffer: Buffer = Buffer.alloc(168), offset = 0): Buffer {
+    RecordHeader.encode(value.header, buffer, offset);
+    RecordProcess.encode(value.process, buffer, offset + 32);
+    RecordPacket.encode(value.packet, buffer, offset + 104);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): VerdictRecord {
+    return {
+      header: RecordHeader.decode(buffer, offset),
+      process: RecordProcess.decode(buffer, offset + 32),
+      packet: RecordPacket.decode(buffer, offset + 104),
+    };
+  },
+};
+
+/** `struct message_record`, 432 bytes */
+export interface MessageRecord {
+  verdict: VerdictRecord;
+  message: RecordMessage;
+}
+
+export const MessageRecord: Codec<MessageRecord> = {
+  SIZE: 432,
+  encode(value: MessageRecord, buffer: Buffer = Buffer.alloc(432), offset = 0): Buffer {
+    VerdictRecord.encode(value.verdict, buffer, offset);
+    RecordMessage.encode(value.message, buffer, offset + 168);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): MessageRecord {
+    return {
+      verdict: VerdictRecord.decode(buffer, offset),
+      message: RecordMessage.decode(buffer, offset + 168),
     };
   },
 };

@@ -372,6 +372,13 @@ export declare type Loss = Message<"portcullis.flow.v1.Loss"> & {
    * @generated from field: uint64 count = 2;
    */
   count: bigint;
+
+  /**
+   * violation, allowed or dns: which of the kernel's ring buffers was full. Empty where it was not the kernel.
+   *
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
 };
 
 /**

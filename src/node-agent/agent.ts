@@ -10,7 +10,7 @@ import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { WorkloadState } from "./enforce/state/state.ts";
 import { readCounters, type TrafficCount } from "./enforce/tables/counters.ts";
-import { EVENTS_SHARE_NAME, fullShares } from "./enforce/tables/shares.ts";
+import { fullShares, PACKET_RECORDS } from "./enforce/tables/shares.ts";
 import { trimMemory } from "./ffi/libc.ts";
 import { NodeGuard, type NodeGuardOptions } from "./guard/node-guard.ts";
 import type { ProfileRevision, ProfileSource } from "./profiles/source.ts";
@@ -59,7 +59,7 @@ export class Agent {
   /** Packets that no event tells of, because there were too many events in a second. */
   unreported(): number {
     const full = [...fullShares(this.#guard.enforcement.maps.shares).values()].flat();
-    const events = full.filter(({ name }) => name === EVENTS_SHARE_NAME);
+    const events = full.filter(({ name }) => PACKET_RECORDS.includes(name));
     return events.reduce((sum, { lost }) => sum + lost, 0);
   }
 

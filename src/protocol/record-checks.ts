@@ -76,7 +76,7 @@ const judgement: FieldChecks<Judgement> = {
   malformed: optional(message(malformed)),
   count,
 };
-const loss: FieldChecks<Loss> = { where: oneOf(["kernel", "output"]), count };
+const loss: FieldChecks<Loss> = { where: oneOf(["kernel", "output"]), kind: word, count };
 
 const BODIES: Readonly<Record<NonNullable<RecordMessage["body"]["case"]>, Check>> = {
   judgement: message(judgement),

@@ -99,7 +99,7 @@ export const AGENT_METRICS = {
   eventsLost: {
     type: "counter",
     name: "portcullis_agent_events_lost_total",
-    help: "Events that were lost, by where (kernel, output).",
-    labels: ["where"],
+    help: "Events that were lost, by where (kernel, output) and, of the kernel, by kind (violation, allowed, dns).",
+    labels: ["where", "kind"],
   },
 } as const satisfies MetricCatalogue;

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentEvent, LostEvent } from "../../src/flow/record.ts";
-import { ErrorKind, EVENTS_SHARE } from "../../src/gen/abi.gen.ts";
+import { ErrorKind, RECORDS_SHARE } from "../../src/gen/abi.gen.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
@@ -16,13 +16,13 @@ import { egress, profile } from "./harness/profiles.ts";
 import { scatter } from "./harness/scatter.ts";
 
 const SERVER = "198.51.100.1";
-/** Each has its share of the events: together they fill the buffer (4 MiB) in three seconds. */
+/** Each has its share of the events: together they fill the buffer of violations (2 MiB) in three seconds. */
 const APPS = ["one", "two", "three", "four"];
 const FULL_TIMEOUT_MS = patiently(60_000);
 /** For so long a workload's share of the events counts (bpf/include/memory/share.h). */
 const EVENTS_SECOND_MS = 1100;
 /** As many as a busy machine still loses in one go. */
-const LOST_MIN = EVENTS_SHARE / 10;
+const LOST_MIN = RECORDS_SHARE / 10;
 
 const lab = await Lab.start("lost", {
   apps: APPS,
@@ -31,11 +31,11 @@ const lab = await Lab.start("lost", {
 const python = lab.program("python", "/usr/bin/python3");
 const stranger = lab.program("stranger");
 
-const isLost = (event: AgentEvent): event is LostEvent => event.type === "lost" && event.where === "kernel";
+const isLost = (event: AgentEvent): event is LostEvent => event.type === "lost" && event.kind === "violation";
 
 test("§9 events of several workloads, while the agent is stopped: what the buffer cannot hold is counted and reported", async () => {
   using errors = openMap(lab.agent.pinRoot, "errors");
-  const lost = () => Number(errors.get(ErrorKind.EVENTS_LOST) ?? 0n);
+  const lost = () => Number(errors.get(ErrorKind.VIOLATION_RECORDS_LOST) ?? 0n);
   const mark = lab.agent.events.mark();
   assert.equal(lost(), 0);
   process.kill(lab.agent.pid, "SIGSTOP");
@@ -54,7 +54,7 @@ test("§9 events of several workloads, while the agent is stopped: what the buff
   assert.equal(reported.count, lost(), "all of them at once: nobody has lost any since");
 
   const status = inspectNode(lab.agent.pinRoot, lab.agent.stateFolder);
-  const counted = status.errors.find(({ name }) => name === "events_lost");
+  const counted = status.errors.find(({ name }) => name === "violation_records_lost");
   assert.equal(counted?.count, lost());
   assert.deepEqual(
     counted.sites.map(({ site, count }) => [site.replace(/\d+$/, "LINE"), count]),
@@ -62,7 +62,10 @@ test("§9 events of several workloads, while the agent is stopped: what the buff
   );
   const metrics = new AgentMetrics();
   metrics.write(reported);
-  assert.match(await metrics.registry.metrics(), new RegExp(`events_lost_total{where="kernel"} ${lost()}\n`));
+  assert.match(
+    await metrics.registry.metrics(),
+    new RegExp(`events_lost_total{where="kernel",kind="violation"} ${lost()}\n`),
+  );
 });
 
 test("§9 an agent that reads again tells of the next violation", async () => {

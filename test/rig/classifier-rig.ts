@@ -7,13 +7,14 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
-import { type AddressKey, ContainerFlag, ErrorKind, Event, PATH_ID_MODIFIED } from "../../src/gen/abi.gen.ts";
+import { type AddressKey, ContainerFlag, ErrorKind, PATH_ID_MODIFIED } from "../../src/gen/abi.gen.ts";
 import { ContainerIds } from "../../src/node-agent/enforce/tables/container-ids.ts";
 import { hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/tables/entries.ts";
 import { PathNames } from "../../src/node-agent/enforce/tables/path-names.ts";
 import { RuleStore } from "../../src/node-agent/enforce/tables/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
 import { workloadValue } from "../../src/node-agent/enforce/tables/workload-value.ts";
+import { decodeRecord, type KernelRecord, RECORD_RINGS } from "../../src/node-agent/events/kernel-records.ts";
 import {
   BPFFS_PATH,
   ensureBpffs,
@@ -24,7 +25,7 @@ import {
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
 import { runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
-import { EVENTS_PIN, type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
+import { type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { age } from "./kernel-time.ts";
@@ -158,11 +159,13 @@ export class ClassifierRig implements Disposable {
   readonly #place: RigPlace;
   readonly #store: RuleStore;
   readonly #paths: PathNames;
-  readonly #events: RingBuffer;
+  readonly #rings: RingBuffer[];
   readonly #cgroups = new Map<string, number>();
-  #received: Event[] = [];
+  #received: KernelRecord[] = [];
   #instance = 0;
   #heldTable: number | null = null;
+  /** What is put in force from now on reports first packets of allowed flows. */
+  reportsAllowed = false;
   #workload: Required<WorkloadOptions> = { id: 1, macs: [WORKLOAD_MAC, SECOND_MAC], addresses: [] };
 
   constructor({ name, maxEntries, settings, object, place }: RigOptions) {
@@ -187,25 +190,27 @@ export class ClassifierRig implements Disposable {
     this.programs = { egress: egress as number, ingress: ingress as number };
     this.#paths = new PathNames(this.maps);
     this.#store = new RuleStore(this.maps, this.#paths, this.containerIds);
-    this.#events = RingBuffer.open(join(this.pinRoot, EVENTS_PIN), {
-      onRecords: (records) => this.#received.push(...records.map((record) => Event.decode(record))),
-      onError: (error) => {
-        throw error;
-      },
-      intervalMs: 1_000_000,
-    });
+    this.#rings = RECORD_RINGS.map(({ pin }) =>
+      RingBuffer.open(join(this.pinRoot, pin), {
+        onRecords: (records) => this.#received.push(...records.map((record) => decodeRecord(record))),
+        onError: (error) => {
+          throw error;
+        },
+        intervalMs: null,
+      }),
+    );
     this.configure(settings ?? {});
   }
 
   [Symbol.dispose](): void {
-    this.#events.close();
+    for (const ring of this.#rings) ring.close();
     for (const name of USED_MAPS) this.maps[name].close();
     this.#object.close();
     removePinFolder(this.pinRoot);
   }
 
   configure(settings: Partial<NodeSettings>): void {
-    this.maps.settings.set(0, settingsValue({ ...DEFAULT_SETTINGS, reportAllowed: false, ...settings }, 0));
+    this.maps.settings.set(0, settingsValue({ ...DEFAULT_SETTINGS, ...settings }, 0));
   }
 
   /** From now on the packets are of this workload. What it may do comes with `apply`. */
@@ -219,7 +224,7 @@ export class ClassifierRig implements Disposable {
   apply(policy: RuleTable | "pending" | "unrestricted"): number {
     const inForce = typeof policy === "string" ? policy : this.#store.hold(policy);
     this.#instance = (this.#instance % (INSTANCES - 1)) + 1;
-    const value = workloadValue(this.#workload.id, this.#place, this.#place, inForce);
+    const value = workloadValue(this.#workload.id, this.#place, this.#place, inForce, this.reportsAllowed);
     this.maps.workloads.set(this.#instance, value);
     this.maps.interfaces.set(this.#place.hostIfindex, this.#instance);
     this.maps.namespaces.set(this.#place.netnsInum, this.#instance);
@@ -289,10 +294,10 @@ export class ClassifierRig implements Disposable {
     age(this.maps, seconds);
   }
 
-  /** Events since the last call. */
-  takeEvents(): Event[] {
-    this.#events.drain();
-    return this.#received.splice(0);
+  /** Records since the last call, in the order of time. */
+  takeRecords(): KernelRecord[] {
+    for (const ring of this.#rings) ring.drain();
+    return this.#received.splice(0).sort((one, other) => Number(one.header.time - other.header.time));
   }
 
   /** Failures that were counted, by their names in bpf/include/abi/counters.h. */
@@ -317,7 +322,7 @@ export class ClassifierRig implements Disposable {
     const traffic = [shares, places, flows, fragments, icmpRequests, ...resolved, counters, limits, errorSites];
     for (const map of traffic as { clear(): void }[]) map.clear();
     for (const [kind, count] of [...errors.entries()]) if (count !== 0n) errors.set(kind, 0n);
-    this.takeEvents();
+    this.takeRecords();
   }
 
   #ownAddresses(): AddressKey[] {

@@ -6,7 +6,6 @@
 #define DNS_PORTS_MAX 4
 
 enum setting_flag {
-	SETTING_REPORT_ALLOWED = 1,
 	SETTING_REGISTRATIONS = 2, /* bpf/flows.bpf.c is at work: `registrations` is worth a look */
 };
 
@@ -15,7 +14,7 @@ struct settings {
 	__u64 fqdn_min_ttl;    /* ns */
 	__u64 fqdn_max_ttl;    /* ns */
 	__u64 fqdn_grace;      /* ns added to every learned address's lifetime */
-	__u64 event_interval;  /* ns between two events of one kind (same limit key) */
+	__u64 event_interval;  /* ns between two records of one kind (same limit key) */
 	__u64 udp_idle;        /* ns after which a UDP or ICMP flow counts as new */
 	__u32 flags;           /* enum setting_flag */
 	__u16 dns_ports[DNS_PORTS_MAX]; /* host order, 0 = unused */

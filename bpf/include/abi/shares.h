@@ -16,7 +16,7 @@
 #define LAST_LISTENERS_SHARE 256
 #define DNS_PARTS_SHARE 64
 #define ICMP_REQUESTS_SHARE 256
-#define EVENTS_SHARE 1000 /* in a second */
+#define RECORDS_SHARE 1000 /* of each kind, in a second */
 #define COUNTERS_SHARE 256
 enum share_kind {
 	SHARE_FLOWS = 0,
@@ -29,7 +29,9 @@ enum share_kind {
 	SHARE_COUNTERS,
 	SHARE_LAST_LISTENERS,
 	SHARE_DNS_PARTS,
-	SHARE_EVENTS,
+	SHARE_VIOLATION_RECORDS,
+	SHARE_ALLOWED_RECORDS,
+	SHARE_DNS_RECORDS,
 	SHARE_ICMP_REQUESTS,
 	SHARE_COUNT,
 };
@@ -44,8 +46,8 @@ struct share {
 	__u32 next;          /* position whose turn it is */
 	__u32 used;          /* positions that have had an entry */
 	__u32 padding;
-	__u64 lost;          /* entries that were pushed out, and counters and events that were not to be had */
-	__u64 since;         /* of events: when the second began of which `used` says how many there were */
+	__u64 lost;          /* entries that were pushed out, and counters and records that were not to be had */
+	__u64 since;         /* of records: when the second began of which `used` says how many there were */
 };
 
 /* `places`: HASH. The key of the entry that has a place in a ring, by whichever map's it is. */

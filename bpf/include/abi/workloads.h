@@ -10,6 +10,7 @@ enum workload_flag {
 	WORKLOAD_OWN_ROOTS = 8,      /* its processes run in containers: what is mounted in there is not the image's */
 	WORKLOAD_GROUPS = 16,        /* some process may speak IGMP, so the kernel may for it */
 	WORKLOAD_WITHOUT_EPHEMERAL = 32, /* what is listed for any container is not for ephemeral ones, nor for unknown ones */
+	WORKLOAD_REPORT_ALLOWED = 64, /* the first packet of each allowed flow is reported */
 };
 
 /*

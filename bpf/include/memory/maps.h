@@ -109,16 +109,21 @@ PINNED_MAP_WITH_FLAGS(last_listeners, BPF_MAP_TYPE_HASH, struct last_listener_ke
 PINNED_MAP(dns_parts, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct dns_bytes, 512);
 PINNED_MAP(stream_locks, BPF_MAP_TYPE_ARRAY, __u32, struct stream_lock, STREAM_LOCKS);
 
-/* Counters and events */
+/* Counters, and records for user space (bpf/include/abi/records.h) */
 PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 65536);
 PINNED_MAP(errors, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, ERROR_COUNT);
 PINNED_MAP(error_sites, BPF_MAP_TYPE_PERCPU_HASH, struct error_site, __u64, 512);
 PINNED_MAP_WITH_FLAGS(limits, BPF_MAP_TYPE_HASH, struct limit_key, struct limit, 65536, BPF_F_NO_PREALLOC);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 * 1024 * 1024);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} events SEC(".maps");
+#define PINNED_RING(map_name, bytes)                                                                              \
+	struct {                                                                                                 \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);                                                              \
+		__uint(max_entries, bytes);                                                                      \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                                                             \
+	} map_name SEC(".maps")
+
+PINNED_RING(violation_records, 2 * 1024 * 1024);
+PINNED_RING(allowed_records, 2 * 1024 * 1024);
+PINNED_RING(dns_records, 2 * 1024 * 1024);
 
 #endif

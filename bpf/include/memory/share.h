@@ -11,7 +11,7 @@
 
 #include "memory/errors.h"
 
-#define EVENTS_WINDOW 1000000000 /* ns */
+#define RECORDS_WINDOW 1000000000 /* ns */
 #define PLACE_TRIES 8 /* flows in use that are passed over in search of one that is not */
 
 /* Not on the stack, which is short there: see dns/flow.h. */
@@ -180,23 +180,23 @@ static __always_inline int may_have_counter(__u32 workload_id, __u32 path_id)
 }
 
 /*
- * May the workload have one more event? User space reads all workloads' events from one buffer, and turns so many into text and no more.
- * What is not reported is counted all the same.
+ * May the workload have one more record of this kind? User space reads those of all workloads, and turns so many into text and
+ * no more. What is not reported is counted all the same.
  */
-static __always_inline int may_have_event(__u32 workload_id)
+static __always_inline int may_have_record(__u32 workload_id, __u32 kind)
 {
-	struct share *share = share_of(workload_id, SHARE_EVENTS);
+	struct share *share = share_of(workload_id, SHARE_VIOLATION_RECORDS + kind);
 	__u64 now = bpf_ktime_get_ns();
 	int room;
 
 	if (!share)
 		return 0;
 	bpf_spin_lock(&share->lock);
-	if (now - share->since >= EVENTS_WINDOW) {
+	if (now - share->since >= RECORDS_WINDOW) {
 		share->since = now;
 		share->used = 0;
 	}
-	room = share->used < EVENTS_SHARE;
+	room = share->used < RECORDS_SHARE;
 	if (room)
 		share->used++;
 	bpf_spin_unlock(&share->lock);

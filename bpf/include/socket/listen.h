@@ -77,8 +77,8 @@ static __always_inline void count_listening(const struct workload *workload, __u
 		counter->packets++;
 }
 
-/* One event per port and interval. Returns how many attempts it stands for, 0 if it is too early for one. */
-static __always_inline __u64 take_event_turn(const struct workload *workload, __u32 path_id,
+/* One record per port and interval. Returns how many attempts it stands for, 0 if it is too early for one. */
+static __always_inline __u64 take_record_turn(const struct workload *workload, __u32 path_id,
 					     const struct listening *listening)
 {
 	struct limit_key key = {
@@ -114,44 +114,44 @@ static __always_inline __u64 take_event_turn(const struct workload *workload, __
 static __always_inline void report_listening(const struct workload *workload, const struct actor *actor,
 					     const struct subject *subject, const struct listening *listening)
 {
-	__u64 count = take_event_turn(workload, subject->path_id, listening);
+	__u64 count = take_record_turn(workload, subject->path_id, listening);
+	struct verdict_record *record;
 	struct process *process;
-	struct event *event;
 	__u32 tgid = actor->tgid;
 
-	if (!count || !may_have_event(workload->id))
+	if (!count || !may_have_record(workload->id, RECORD_KIND_VIOLATION))
 		return;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event) {
-		count_error(ERROR_EVENTS_LOST);
+	record = bpf_ringbuf_reserve(&violation_records, sizeof(*record), 0);
+	if (!record) {
+		count_error(ERROR_VIOLATION_RECORDS_LOST);
 		return;
 	}
-	__builtin_memset(event, 0, sizeof(*event));
-	event->time = bpf_ktime_get_ns();
-	event->type = EVENT_LISTEN;
-	event->verdict = VERDICT_ALERTED;
-	event->reason = REASON_LISTEN;
-	event->direction = DIRECTION_INGRESS;
-	event->application = APPLICATION_NONE;
-	event->count = count;
-	event->actor = *actor;
+	__builtin_memset(record, 0, sizeof(*record));
+	record->header.time = bpf_ktime_get_ns();
+	record->header.count = count;
+	record->header.workload_id = workload->id;
+	record->header.table_id = workload->table_id;
+	record->header.type = RECORD_LISTEN;
+	record->process.actor = *actor;
 	if (subject->path_id & PATH_ID_MODIFIED)
-		event->actor.flags |= PROCESS_MODIFIED;
-	event->workload_id = workload->id;
-	event->table_id = workload->table_id;
-	event->binary_id = subject->binary_id;
-	event->container_id = subject->container_id;
-	event->ethertype = listening->ethertype;
-	event->protocol = listening->protocol;
-	event->local_port = listening->port;
-	__builtin_memcpy(event->local, listening->local, ADDRESS_LENGTH);
+		record->process.actor.flags |= PROCESS_MODIFIED;
+	record->process.binary_id = subject->binary_id;
+	record->process.container_id = subject->container_id;
 	process = bpf_map_lookup_elem(&processes, &tgid);
 	if (process && process->start_time == actor->start_time) {
-		event->parent_tgid = process->parent_tgid;
-		event->parent_path_id = process->parent_path_id;
-		__builtin_memcpy(event->comm, process->comm, sizeof(event->comm));
+		record->process.parent_tgid = process->parent_tgid;
+		record->process.parent_path_id = process->parent_path_id;
+		__builtin_memcpy(record->process.comm, process->comm, sizeof(record->process.comm));
 	}
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	record->packet.verdict = VERDICT_ALERTED;
+	record->packet.reason = REASON_LISTEN;
+	record->packet.direction = DIRECTION_INGRESS;
+	record->packet.application = APPLICATION_NONE;
+	record->packet.ethertype = listening->ethertype;
+	record->packet.protocol = listening->protocol;
+	record->packet.local_port = listening->port;
+	__builtin_memcpy(record->packet.local, listening->local, ADDRESS_LENGTH);
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void remember_listener(const struct workload *workload, const struct actor *actor,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* What user space gets to know: counters of every packet, and events of some. */
+/* What user space gets to know: counters of every packet, and records of some. */
 #ifndef PORTCULLIS_REPORT_H
 #define PORTCULLIS_REPORT_H
 
@@ -76,7 +76,7 @@ static __always_inline void limit_key_of(struct scratch *s, __u32 reason, __u32 
 }
 
 /*
- * How many packets an event may stand for now: 0 if its like was reported within the interval. Without the memory
+ * How many packets a record may stand for now: 0 if its like was reported within the interval. Without the memory
  * to tell, every packet is reported.
  */
 static __always_inline __u64 within_limit(struct scratch *s, __u32 reason, __u32 verdict)
@@ -104,107 +104,146 @@ static __always_inline __u64 within_limit(struct scratch *s, __u32 reason, __u32
 	return count + 1;
 }
 
-static __always_inline void describe_process(struct event *event, struct scratch *s)
+static __always_inline void describe_process(struct record_process *to, struct scratch *s)
 {
 	struct process *process;
 	__u32 tgid;
 
-	__builtin_memset(&event->actor, 0, sizeof(event->actor));
-	__builtin_memset(event->comm, 0, sizeof(event->comm));
-	event->parent_tgid = 0;
-	event->parent_path_id = 0;
+	__builtin_memset(to, 0, sizeof(*to));
+	to->binary_id = s->flow.subjects[0].binary_id;
+	to->container_id = s->flow.subjects[0].container_id;
 	if (!s->actor_count) {
 		/* A reply, or a packet of a flow whose socket was not looked at again. */
-		event->actor.tgid = s->flow.tgid;
-		event->actor.start_time = s->flow.start_time;
-		event->actor.path_id = s->flow.subjects[0].path_id & ~PATH_ID_MODIFIED;
-		event->actor.flags = s->flow.subjects[0].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
+		to->actor.tgid = s->flow.tgid;
+		to->actor.start_time = s->flow.start_time;
+		to->actor.path_id = s->flow.subjects[0].path_id & ~PATH_ID_MODIFIED;
+		to->actor.flags = s->flow.subjects[0].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
 	} else {
-		event->actor = s->actors[0];
+		to->actor = s->actors[0];
 		if (s->flow.subjects[0].path_id & PATH_ID_MODIFIED)
-			event->actor.flags |= PROCESS_MODIFIED;
+			to->actor.flags |= PROCESS_MODIFIED;
 	}
-	tgid = event->actor.tgid;
+	tgid = to->actor.tgid;
 	process = bpf_map_lookup_elem(&processes, &tgid);
-	if (!process || process->start_time != event->actor.start_time)
+	if (!process || process->start_time != to->actor.start_time)
 		return;
-	event->parent_tgid = process->parent_tgid;
-	event->parent_path_id = process->parent_path_id;
-	__builtin_memcpy(event->comm, process->comm, sizeof(event->comm));
+	to->parent_tgid = process->parent_tgid;
+	to->parent_path_id = process->parent_path_id;
+	__builtin_memcpy(to->comm, process->comm, sizeof(to->comm));
 }
 
-static __always_inline void describe_dns(struct event *event, struct scratch *s)
+static __always_inline void describe_packet(struct record_packet *to, struct scratch *s, __u32 length, __u32 reason,
+					    __u32 verdict)
+{
+	to->name_hash = s->flow.name_hash;
+	to->mask = s->mask;
+	to->length = length;
+	to->ethertype = s->packet.ethertype;
+	to->local_port = s->key.local_port;
+	to->remote_port = s->key.remote_port;
+	to->verdict = verdict;
+	to->reason = reason;
+	to->direction = s->direction;
+	to->protocol = s->packet.protocol;
+	to->application = s->flow.application;
+	to->padding = 0;
+	__builtin_memcpy(to->local, s->key.local, ADDRESS_LENGTH);
+	__builtin_memcpy(to->remote, s->key.remote, ADDRESS_LENGTH);
+}
+
+static __always_inline void describe_message(struct record_message *to, struct scratch *s, __u32 reason)
 {
 	struct name_scratch *name = get_name_scratch();
 	struct dns_message *m = get_dns_message();
 
-	event->dns_type = 0;
-	event->dns_rcode = 0;
-	event->dns_response = 0;
-	event->dns_name_length = 0;
-	event->dns_fault = DNS_FAULT_NONE;
-	event->dns_offset = 0;
-	event->dns_opcode = 0;
+	/* Its name is written below, or of length 0. */
+	__builtin_memset(to, 0, offsetof(struct record_message, name));
+	to->padding = 0;
 	if (!name || !m)
 		return;
-	if (event->reason == REASON_DNS_MALFORMED) {
-		event->dns_fault = m->fault;
-		event->dns_offset = m->fault_offset;
-		event->dns_opcode = DNS_OPCODE(m->flags);
+	to->opcode = DNS_OPCODE(m->flags);
+	if (reason == REASON_DNS_MALFORMED) {
+		to->fault = m->fault;
+		to->offset = m->fault_offset;
 	}
 	if (!s->dns_reported)
 		return;
-	event->dns_opcode = DNS_OPCODE(m->flags);
-	event->dns_type = m->type;
-	event->dns_rcode = m->flags & DNS_RCODE;
-	event->dns_response = !!(m->flags & DNS_FLAG_RESPONSE);
-	event->dns_name_length = name->name_length;
-	copy_text(event->dns_name, question_text(name));
+	to->type = m->type;
+	to->rcode = m->flags & DNS_RCODE;
+	to->is_response = !!(m->flags & DNS_FLAG_RESPONSE);
+	to->name_length = name->name_length;
+	copy_text(to->name, question_text(name));
 }
 
-/* Tells user space of the packet in the scratch, unless its like was reported just now. Global: see classifier.bpf.c. */
-__noinline int send_event(struct __sk_buff *skb, __u32 type, __u32 reason, __u32 verdict)
+/* Room for a record of its kind. Null, counted, if nobody has read what was reported before. */
+static __always_inline void *reserve_record(__u32 kind, __u64 size)
+{
+	void *record;
+
+	if (kind == RECORD_KIND_DNS) {
+		record = bpf_ringbuf_reserve(&dns_records, size, 0);
+		if (!record)
+			count_error(ERROR_DNS_RECORDS_LOST);
+	} else if (kind == RECORD_KIND_ALLOWED) {
+		record = bpf_ringbuf_reserve(&allowed_records, size, 0);
+		if (!record)
+			count_error(ERROR_ALLOWED_RECORDS_LOST);
+	} else {
+		record = bpf_ringbuf_reserve(&violation_records, size, 0);
+		if (!record)
+			count_error(ERROR_VIOLATION_RECORDS_LOST);
+	}
+	return record;
+}
+
+static __always_inline void describe_verdict(struct verdict_record *to, struct scratch *s, __u32 length, __u32 type,
+					     __u32 reason, __u32 verdict, __u64 count)
+{
+	to->header = (struct record_header){
+		.time = bpf_ktime_get_ns(),
+		.count = count,
+		.workload_id = s->workload.id,
+		.table_id = s->workload.table_id,
+		.type = type,
+	};
+	describe_process(&to->process, s);
+	describe_packet(&to->packet, s, length, reason, verdict);
+}
+
+/* Reports the packet in the scratch, unless its like was reported just now. Global: see classifier.bpf.c. */
+__noinline int send_record(struct __sk_buff *skb, __u32 type, __u32 reason, __u32 verdict)
 {
 	struct scratch *s = get_scratch();
-	struct event *event;
+	struct verdict_record *record;
+	struct message_record *message;
+	__u32 kind = reason ? RECORD_KIND_VIOLATION : RECORD_KIND_ALLOWED;
 	__u64 count;
 
 	if (!s)
 		return 0;
+	if (type == RECORD_DNS)
+		kind = RECORD_KIND_DNS;
 	/* trace-dns asks for every exchange. */
-	count = type == EVENT_DNS ? 1 : within_limit(s, reason, verdict);
-	if (!count || !may_have_event(s->workload.id))
+	count = type == RECORD_DNS ? 1 : within_limit(s, reason, verdict);
+	if (!count || !may_have_record(s->workload.id, kind))
 		return 0;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event) {
-		count_error(ERROR_EVENTS_LOST);
+	/* User space looks every few milliseconds: waking it would cost more than all of this. */
+	if (!s->dns_reported && reason != REASON_DNS_MALFORMED) {
+		record = reserve_record(kind, sizeof(*record));
+		if (!record)
+			return 0;
+		describe_verdict(record, s, skb->len, type, reason, verdict, count);
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	event->time = bpf_ktime_get_ns();
-	event->type = type;
-	event->verdict = verdict;
-	event->reason = reason;
-	event->direction = s->direction;
-	event->count = count;
-	event->mask = s->mask;
-	event->name_hash = s->flow.name_hash;
-	event->workload_id = s->workload.id;
-	event->table_id = s->workload.table_id;
-	event->binary_id = s->flow.subjects[0].binary_id;
-	event->container_id = s->flow.subjects[0].container_id;
-	event->length = skb->len;
-	event->ethertype = s->packet.ethertype;
-	event->protocol = s->packet.protocol;
-	event->application = s->flow.application;
-	event->local_port = s->key.local_port;
-	event->remote_port = s->key.remote_port;
-	event->padding = 0;
-	__builtin_memcpy(event->local, s->key.local, ADDRESS_LENGTH);
-	__builtin_memcpy(event->remote, s->key.remote, ADDRESS_LENGTH);
-	describe_process(event, s);
-	describe_dns(event, s);
-	/* User space looks every few milliseconds: waking it would cost more than all of the above. */
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	if (type == RECORD_VERDICT)
+		type = RECORD_MESSAGE_VERDICT;
+	message = reserve_record(kind, sizeof(*message));
+	if (!message)
+		return 0;
+	describe_verdict(&message->verdict, s, skb->len, type, reason, verdict, count);
+	describe_message(&message->message, s, reason);
+	bpf_ringbuf_submit(message, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -215,7 +254,7 @@ static __always_inline void trace_dns(struct __sk_buff *skb, struct scratch *s, 
 		return;
 	if (!is_judged(s))
 		reason = REASON_ALLOWED;
-	send_event(skb, EVENT_DNS, reason, verdict_of(s, reason));
+	send_record(skb, RECORD_DNS, reason, verdict_of(s, reason));
 }
 
 #endif

@@ -31,7 +31,7 @@ __noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
 	count_packet(s->workload.id, s->flow.subjects[0].path_id, s->direction, reason, verdict, skb->len);
 	tell_test(skb, reason, verdict);
 	if (report)
-		send_event(skb, EVENT_VERDICT, reason, verdict);
+		send_record(skb, RECORD_VERDICT, reason, verdict);
 	return verdict == VERDICT_DROPPED ? TC_DROP : TC_NEXT;
 }
 

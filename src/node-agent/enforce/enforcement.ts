@@ -43,6 +43,7 @@ export class Enforcement implements Disposable {
   /** A secret, odd, 64 bits: names are known to the kernel by hashes under it. */
   readonly nameHashMultiplier: bigint;
   readonly #saved: { text: string };
+  #watchedPods: ReadonlySet<string> = new Set();
 
   /**
    * Loads, attaches, and takes over what an earlier agent has left. The caller holds the lock (lock.ts).
@@ -63,21 +64,18 @@ export class Enforcement implements Disposable {
     this.maps = openMaps(pinRoot);
     recountClaims(this.maps);
     const registrations = this.programs.hookSets.flows === null ? 0 : SettingFlag.REGISTRATIONS;
-    this.maps.settings.set(0, { ...settings, flags: settings.flags | registrations });
+    this.maps.settings.set(0, { ...settings, flags: registrations });
     // Names are known by hashes of the multiplier that is lost: what was learned under them can match nothing.
     if (!known) for (const map of [this.maps.learned, this.maps.dnsNames, this.maps.dnsQueries]) map.clear();
     this.paths = new PathNames(this.maps);
     this.containerIds = new ContainerIds(this.nameHashMultiplier);
     this.store = new RuleStore(this.maps, this.paths, this.containerIds, state.nextTableId);
-    this.enforcer = this.#buildEnforcer(state, stateDirectory, log);
+    this.enforcer = this.#buildEnforcer(state, options);
   }
 
-  /** Whether the first packet of every allowed flow is reported, from now on. */
-  reportAllowed(on: boolean): void {
-    const settings = this.maps.settings.get(0);
-    if (settings === undefined) return;
-    const others = settings.flags & ~SettingFlag.REPORT_ALLOWED;
-    this.maps.settings.set(0, { ...settings, flags: others | (on ? SettingFlag.REPORT_ALLOWED : 0) });
+  /** From the next reconcile on, the first packets of these pods' allowed flows are reported, whatever the node's setting. */
+  watchPods(uids: ReadonlySet<string>): void {
+    this.#watchedPods = uids;
   }
 
   /** Processes of a cgroup, as the kernel side has seen them. */
@@ -120,7 +118,7 @@ export class Enforcement implements Disposable {
     saveState(stateDirectory, state, this.#saved);
   }
 
-  #buildEnforcer(state: AgentState, stateDirectory: string, log: Logger): Enforcer {
+  #buildEnforcer(state: AgentState, { stateDirectory, settings, log }: EnforcementOptions): Enforcer {
     const { maps, store } = this;
     state.tables = state.tables.filter((table) => store.adopt(table));
     reserveNumbers(maps, store, state);
@@ -131,6 +129,7 @@ export class Enforcement implements Disposable {
         facts: new WorkloadFacts(maps, this.containerIds),
         attachments: this.programs,
         interfaceExists: (ifindex) => listInterfaces().some(({ index }) => index === ifindex),
+        reportsAllowed: ({ apiUid, podUid = "" }) => settings.reportAllowed || this.#watchedPods.has(apiUid ?? podUid),
         forget: (live) => forgetWorkloads(maps, live),
         save: (changed) => this.#save(stateDirectory, changed, log),
         log,

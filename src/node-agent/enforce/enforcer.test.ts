@@ -20,6 +20,7 @@ function setUp() {
   const attached = new Set<number>();
   const failing = new Set<number>();
   const exists = new Set<number>();
+  const watched = new Set<string>();
   let saved: AgentState = freshState("/sys/fs/bpf/test", 1);
   const start = (state: AgentState) => {
     const containerIds = new ContainerIds(state.nameHashMultiplier);
@@ -38,6 +39,7 @@ function setUp() {
           detach: (ifindex) => attached.delete(ifindex),
         },
         interfaceExists: (ifindex) => exists.has(ifindex),
+        reportsAllowed: ({ podUid }) => podUid !== undefined && watched.has(podUid),
         forget: () => {},
         save: (changed) => {
           saved = structuredClone(changed);
@@ -57,6 +59,7 @@ function setUp() {
     restart: () => start(structuredClone(saved)),
     restartWithoutState: () => start(freshState("/sys/fs/bpf/test", 1)),
     saved: () => saved,
+    watched,
   };
 }
 
@@ -100,6 +103,20 @@ test("what is as it should be is not touched", () => {
     enforcer.reconcile(desired).map(({ changed }) => changed),
     [false, false],
   );
+});
+
+test("first packets of allowed flows are reported for the workloads that somebody watches, and for no others", () => {
+  const { enforcer, inForce, watched } = setUp();
+  const desired = [1, 2].map((n) => want(testWorkload(n, { podUid: `uid-${n}` }), testTable("/bin/a")));
+  const reported = () => {
+    enforcer.reconcile(desired);
+    return [11, 12].map((ifindex) => ((inForce(ifindex)?.flags ?? 0) & WorkloadFlag.REPORT_ALLOWED) !== 0);
+  };
+  assert.deepEqual(reported(), [false, false]);
+  watched.add("uid-2");
+  assert.deepEqual(reported(), [false, true]);
+  watched.clear();
+  assert.deepEqual(reported(), [false, false]);
 });
 
 test("a new revision is one store to `interfaces`, and the old one goes after the grace period", () => {

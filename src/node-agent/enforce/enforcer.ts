@@ -29,6 +29,8 @@ export interface EnforcerParts {
   attachments: Attachments;
   /** Whether there is (still) an interface of this number. */
   interfaceExists(ifindex: number): boolean;
+  /** Whether the first packet of each of its allowed flows is reported. */
+  reportsAllowed(workload: Workload): boolean;
   /** Forgets what the kernel has learned and counted for workloads that are not among these. */
   forget(live: ReadonlySet<number>): void;
   save(state: AgentState): void;
@@ -216,7 +218,8 @@ export class Enforcer {
   }
 
   #publishLink(step: Step, link: Workload["interfaces"][number], policy: PolicyInForce): void {
-    const value = workloadValue(step.state.id, step.desired.workload, link, policy);
+    const { workload } = step.desired;
+    const value = workloadValue(step.state.id, workload, link, policy, this.#parts.reportsAllowed(workload));
     if (this.#parts.instances.publish(value)) step.published = true;
   }
 

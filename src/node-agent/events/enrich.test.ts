@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SecurityProfile } from "../../api/types.ts";
-import { Direction, Event, EventType, ProcessFlag, Reason, Verdict } from "../../gen/abi.gen.ts";
+import {
+  Direction,
+  ProcessFlag,
+  Reason,
+  RecordMessage,
+  RecordType,
+  Verdict,
+  VerdictRecord,
+} from "../../gen/abi.gen.ts";
 import { compileTable } from "../../policy/compile/compile.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import { mappedAddress } from "../enforce/tables/entries.ts";
 import { type Directory, profilesBehind, verdictEvent } from "./enrich.ts";
+import type { KernelRecord } from "./kernel-records.ts";
 import { nameFromReversed, nameHash } from "./names.ts";
 
 function profile(name: string, processes: SecurityProfile["spec"]["processes"] = []): SecurityProfile {
@@ -43,77 +52,89 @@ const directory: Directory = {
   startTime: (boot) => new Date(Number(boot / 1_000_000n)),
 };
 
-function record(changes: Partial<Event> = {}): Event {
+interface Changes {
+  header?: Partial<KernelRecord["header"]>;
+  process?: Partial<KernelRecord["process"]>;
+  packet?: Partial<KernelRecord["packet"]>;
+  message?: Partial<RecordMessage>;
+}
+
+function record({ header, process, packet, message }: Changes = {}): KernelRecord {
+  const empty = VerdictRecord.decode(Buffer.alloc(VerdictRecord.SIZE));
+  const actor = { startTime: 5_000_000n, cgroupId: 0n, tgid: 42, pathId: 1, scriptId: 0, flags: 0, lineage: 42 };
   return {
-    ...Event.decode(Buffer.alloc(Event.SIZE)),
-    ...{ type: EventType.VERDICT, verdict: Verdict.DROPPED, reason: Reason.PEER, direction: Direction.EGRESS },
-    ...{ workloadId: 7, tableId: 3, binaryId: 1, count: 2n, time: 1_000_000_000_000n, ethertype: 0x0800, protocol: 6 },
-    ...{ local: mappedAddress("10.0.0.2"), remote: mappedAddress("10.0.0.3") },
-    ...{ localPort: 0x3930, remotePort: 0x5000, application: 255, comm: "a" },
-    actor: { startTime: 5_000_000n, cgroupId: 0n, tgid: 42, pathId: 1, scriptId: 0, flags: 0, lineage: 42 },
-    ...changes,
+    header: { time: 1_000_000_000_000n, count: 2n, workloadId: 7, tableId: 3, type: RecordType.VERDICT, ...header },
+    process: { ...empty.process, actor, binaryId: 1, comm: "a", ...process },
+    packet: {
+      ...empty.packet,
+      ...{ verdict: Verdict.DROPPED, reason: Reason.PEER, direction: Direction.EGRESS, ethertype: 0x0800, protocol: 6 },
+      ...{ local: mappedAddress("10.0.0.2"), remote: mappedAddress("10.0.0.3") },
+      ...{ localPort: 0x3930, remotePort: 0x5000, application: 255 },
+      ...packet,
+    },
+    message: message === undefined ? null : { ...RecordMessage.decode(Buffer.alloc(RecordMessage.SIZE)), ...message },
   };
 }
 
 test("a packet's event has every part that applies, under the names that users rely on", () => {
-  assert.deepEqual(verdictEvent(record({ nameHash: 99n, parentTgid: 1, parentPathId: 2 }), directory), {
-    time: "1970-01-01T00:16:40.000Z",
-    type: "verdict",
-    verdict: "dropped",
-    reason: "Peer",
-    direction: "egress",
-    workload: { name: "ping", namespace: "default", labels: { app: "ping" } },
-    profiles: ["default/one", "default/two"],
-    process: {
-      ...{ key: "boot/42/5000000", pid: 42, path: "/bin/a", comm: "a", startTime: "1970-01-01T00:00:00.005Z" },
-      parent: { pid: 1, path: "/bin/sh" },
+  assert.deepEqual(
+    verdictEvent(record({ packet: { nameHash: 99n }, process: { parentTgid: 1, parentPathId: 2 } }), directory),
+    {
+      time: "1970-01-01T00:16:40.000Z",
+      type: "verdict",
+      verdict: "dropped",
+      reason: "Peer",
+      direction: "egress",
+      workload: { name: "ping", namespace: "default", labels: { app: "ping" } },
+      profiles: ["default/one", "default/two"],
+      process: {
+        ...{ key: "boot/42/5000000", pid: 42, path: "/bin/a", comm: "a", startTime: "1970-01-01T00:00:00.005Z" },
+        parent: { pid: 1, path: "/bin/sh" },
+      },
+      proto: "tcp",
+      src: { ip: "10.0.0.2", port: 0x3039 },
+      dst: { ip: "10.0.0.3", port: 80, name: "pong.example" },
+      count: 2,
     },
-    proto: "tcp",
-    src: { ip: "10.0.0.2", port: 0x3039 },
-    dst: { ip: "10.0.0.3", port: 80, name: "pong.example" },
-    count: 2,
-  });
+  );
 });
 
 test("of an ingress packet the peer is the source", () => {
-  const event = verdictEvent(record({ direction: Direction.INGRESS, nameHash: 99n }), directory);
+  const event = verdictEvent(record({ packet: { direction: Direction.INGRESS, nameHash: 99n } }), directory);
   assert.deepEqual(event?.src, { ip: "10.0.0.3", port: 80, name: "pong.example" });
   assert.deepEqual(event?.dst, { ip: "10.0.0.2", port: 0x3039 });
 });
 
 test("no process is null; a modified one and a script say so", () => {
-  const actor = record().actor;
-  assert.equal(verdictEvent(record({ actor: { ...actor, tgid: 0 } }), directory)?.process, null);
-  const modified = verdictEvent(record({ actor: { ...actor, flags: ProcessFlag.MODIFIED } }), directory);
-  assert.equal(modified?.process?.modified, true);
-  assert.equal(verdictEvent(record({ actor: { ...actor, scriptId: 3 } }), directory)?.process?.script, "/app/run.py");
-  assert.equal(verdictEvent(record({ actor }), directory)?.process?.script, undefined);
+  const { actor } = record().process;
+  const by = (changes: Partial<typeof actor>) =>
+    verdictEvent(record({ process: { actor: { ...actor, ...changes } } }), directory)?.process;
+  assert.equal(by({ tgid: 0 }), null);
+  assert.equal(by({ flags: ProcessFlag.MODIFIED })?.modified, true);
+  assert.equal(by({ scriptId: 3 })?.script, "/app/run.py");
+  assert.equal(by({})?.script, undefined);
 });
 
 test("DNS events have the name, the type, and answers their code", () => {
-  const question = record({
-    type: EventType.DNS,
-    dnsName: Buffer.from("elpmaxe.gnop."),
-    dnsNameLength: 13,
-    dnsType: 28,
-    application: 0,
-  });
-  const event = verdictEvent(question, directory);
+  const header = { type: RecordType.DNS };
+  const packet = { application: 0 };
+  const message = { name: Buffer.from("elpmaxe.gnop."), nameLength: 13, type: 28 };
+  const event = verdictEvent(record({ header, packet, message }), directory);
   assert.equal(event?.type, "dns");
   assert.equal(event?.application, "dns");
   assert.deepEqual(event?.dns, { name: "pong.example", type: "AAAA" });
-  const answer = verdictEvent({ ...question, dnsResponse: 1, dnsRcode: 3 }, directory);
+  const answer = verdictEvent(record({ header, packet, message: { ...message, isResponse: 1, rcode: 3 } }), directory);
   assert.deepEqual(answer?.dns, { name: "pong.example", type: "AAAA", rcode: "NXDOMAIN" });
 });
 
 test("ICMP has no ports, ARP and other EtherTypes have names of their own", () => {
-  assert.deepEqual(verdictEvent(record({ protocol: 1 }), directory)?.src, { ip: "10.0.0.2" });
-  assert.equal(verdictEvent(record({ ethertype: 0x0806 }), directory)?.proto, "arp");
-  assert.equal(verdictEvent(record({ ethertype: 0x88cc }), directory)?.proto, "0x88cc");
+  assert.deepEqual(verdictEvent(record({ packet: { protocol: 1 } }), directory)?.src, { ip: "10.0.0.2" });
+  assert.equal(verdictEvent(record({ packet: { ethertype: 0x0806 } }), directory)?.proto, "arp");
+  assert.equal(verdictEvent(record({ packet: { ethertype: 0x88cc } }), directory)?.proto, "0x88cc");
 });
 
 test("a record of a type that is not known is no event", () => {
-  assert.equal(verdictEvent(record({ type: 99 }), directory), null);
+  assert.equal(verdictEvent(record({ header: { type: 99 } }), directory), null);
 });
 
 test("profiles behind a verdict: those whose blocks allowed it", () => {

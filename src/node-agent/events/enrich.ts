@@ -9,8 +9,16 @@ import type {
   VerdictEvent,
   WorkloadReference,
 } from "../../flow/record.ts";
-import { type Event, EventType, PATH_ID_MODIFIED, ProcessFlag, Reason } from "../../gen/abi.gen.ts";
+import {
+  PATH_ID_MODIFIED,
+  ProcessFlag,
+  Reason,
+  type RecordMessage,
+  type RecordPacket,
+  RecordType,
+} from "../../gen/abi.gen.ts";
 import { addressText, hostOrder } from "./addresses.ts";
+import type { KernelRecord } from "./kernel-records.ts";
 import { nameFromReversed } from "./names.ts";
 import type { TableOrigins } from "./table-origins.ts";
 
@@ -34,38 +42,40 @@ const PATH_ID_MASK = PATH_ID_MODIFIED - 1;
 const IP_ETHERTYPES = new Set([0x0800, 0x86dd]);
 
 const TYPES: ReadonlyMap<number, VerdictEvent["type"]> = new Map([
-  [EventType.VERDICT, "verdict"],
-  [EventType.DNS, "dns"],
-  [EventType.LISTEN, "listen"],
+  [RecordType.VERDICT, "verdict"],
+  [RecordType.MESSAGE_VERDICT, "verdict"],
+  [RecordType.DNS, "dns"],
+  [RecordType.LISTEN, "listen"],
 ]);
 
 /** The event of a record; null for a record of a type that is not known. */
-export function verdictEvent(record: Event, directory: Directory): VerdictEvent | null {
-  const type = TYPES.get(record.type);
+export function verdictEvent(record: KernelRecord, directory: Directory): VerdictEvent | null {
+  const { header, packet, message } = record;
+  const type = TYPES.get(header.type);
   if (type === undefined) return null;
-  const direction = DIRECTIONS[record.direction] ?? "egress";
-  const local = endpoint(record.local, record.localPort, record);
-  const remote = endpoint(record.remote, record.remotePort, record);
-  const name = record.nameHash === 0n ? null : directory.name(record.workloadId, record.nameHash);
+  const direction = DIRECTIONS[packet.direction] ?? "egress";
+  const local = endpoint(packet.local, packet.localPort, packet);
+  const remote = endpoint(packet.remote, packet.remotePort, packet);
+  const name = packet.nameHash === 0n ? null : directory.name(header.workloadId, packet.nameHash);
   if (name !== null) remote.name = name;
-  const application = applicationName(record.application);
-  const dns = dnsPart(record);
+  const application = applicationName(packet.application);
+  const dns = message === null ? null : dnsPart(message);
   return {
-    time: directory.eventTime(record.time).toISOString(),
+    time: directory.eventTime(header.time).toISOString(),
     type,
-    verdict: VERDICTS[record.verdict] ?? "dropped",
-    reason: REASONS[record.reason] ?? "Malformed",
+    verdict: VERDICTS[packet.verdict] ?? "dropped",
+    reason: REASONS[packet.reason] ?? "Malformed",
     direction,
-    workload: directory.workload(record.workloadId) ?? unknownWorkload(record.workloadId),
-    profiles: profilesBehind(directory.table(record.tableId), record),
+    workload: directory.workload(header.workloadId) ?? unknownWorkload(header.workloadId),
+    profiles: profilesBehind(directory.table(header.tableId), { ...packet, binaryId: record.process.binaryId }),
     process: processReference(record, directory),
-    proto: protocolName(record.ethertype, record.protocol),
+    proto: protocolName(packet.ethertype, packet.protocol),
     src: direction === "egress" ? local : remote,
     dst: direction === "egress" ? remote : local,
     ...(application === null ? {} : { application }),
     ...(dns === null ? {} : { dns }),
-    ...(record.reason === Reason.DNS_MALFORMED ? { malformed: malformedPart(record) } : {}),
-    count: Number(record.count),
+    ...(packet.reason === Reason.DNS_MALFORMED && message !== null ? { malformed: malformedPart(message) } : {}),
+    count: Number(header.count),
   };
 }
 
@@ -87,46 +97,44 @@ export function profilesBehind(
   return blocks === undefined ? [...table.profiles] : [...new Set(blocks.map((block) => block.profile))].sort();
 }
 
-function processReference(record: Event, directory: Directory): ProcessReference | null {
-  const { actor } = record;
+function processReference({ header, process }: KernelRecord, directory: Directory): ProcessReference | null {
+  const { actor, containerId, parentTgid, parentPathId } = process;
   if (actor.tgid === 0) return null;
   const path = directory.path(actor.pathId & PATH_ID_MASK);
   const script = directory.path(actor.scriptId);
-  const parentPath = directory.path(record.parentPathId & PATH_ID_MASK);
-  const container = record.containerId === 0 ? null : directory.container(record.workloadId, record.containerId);
+  const parentPath = directory.path(parentPathId & PATH_ID_MASK);
+  const container = containerId === 0 ? null : directory.container(header.workloadId, containerId);
   const isKnown = actor.startTime !== 0n;
   return {
     ...(isKnown ? { key: `${directory.bootId}/${actor.tgid}/${actor.startTime}` } : {}),
     pid: actor.tgid,
     ...(path === null ? {} : { path }),
     ...(script === null ? {} : { script }),
-    comm: record.comm,
+    comm: process.comm,
     ...(isKnown ? { startTime: directory.startTime(actor.startTime).toISOString() } : {}),
     ...((actor.flags & (ProcessFlag.MODIFIED | ProcessFlag.DELETED)) !== 0 ? { modified: true } : {}),
     ...(container === null ? {} : { container }),
-    ...(record.parentTgid === 0
-      ? {}
-      : { parent: { pid: record.parentTgid, ...(parentPath === null ? {} : { path: parentPath }) } }),
+    ...(parentTgid === 0 ? {} : { parent: { pid: parentTgid, ...(parentPath === null ? {} : { path: parentPath }) } }),
   };
 }
 
-function endpoint(address: Uint8Array, port: number, record: Event): Endpoint {
-  const withPort = IP_ETHERTYPES.has(record.ethertype) && hasPorts(record.protocol);
+function endpoint(address: Uint8Array, port: number, { ethertype, protocol }: RecordPacket): Endpoint {
+  const withPort = IP_ETHERTYPES.has(ethertype) && hasPorts(protocol);
   return { ip: addressText(address), ...(withPort ? { port: hostOrder(port) } : {}) };
 }
 
-function dnsPart(record: Event): DnsPart | null {
-  if (record.dnsNameLength === 0) return null;
+function dnsPart({ name, nameLength, type, isResponse, rcode, opcode }: RecordMessage): DnsPart | null {
+  if (nameLength === 0) return null;
   return {
-    name: nameFromReversed(record.dnsName.slice(0, record.dnsNameLength)),
-    type: dnsTypeName(record.dnsType),
-    ...(record.dnsResponse === 0 ? {} : { rcode: dnsRcodeName(record.dnsRcode) }),
-    ...(record.dnsOpcode === 0 ? {} : { opcode: dnsOpcodeName(record.dnsOpcode) }),
+    name: nameFromReversed(name.slice(0, nameLength)),
+    type: dnsTypeName(type),
+    ...(isResponse === 0 ? {} : { rcode: dnsRcodeName(rcode) }),
+    ...(opcode === 0 ? {} : { opcode: dnsOpcodeName(opcode) }),
   };
 }
 
-function malformedPart({ dnsFault, dnsOffset }: Event): DnsMalformedPart {
-  return { fault: DNS_FAULTS[dnsFault] ?? "none", offset: dnsOffset };
+function malformedPart({ fault, offset }: RecordMessage): DnsMalformedPart {
+  return { fault: DNS_FAULTS[fault] ?? "none", offset };
 }
 
 const APPLICATIONS = ["dns", "http", "tls"];

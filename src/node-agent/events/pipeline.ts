@@ -1,16 +1,18 @@
-/** From the kernel's ring buffer to the sink: decode, give names to numbers, hand on. */
+/** From the kernel's ring buffers to the sink: decode, bring in the order of time, give names to numbers, hand on. */
+import { join } from "node:path";
 import { causeText } from "../../api/errors.ts";
-import { ErrorKind, Event, type Limit, type LimitKey } from "../../gen/abi.gen.ts";
+import type { Limit, LimitKey } from "../../gen/abi.gen.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { monotonicNow } from "../kernel/clock.ts";
-import { RingBuffer } from "../kernel/ring-buffer.ts";
+import { BATCHES_MAX, DEFAULT_INTERVAL_MS, RingBuffer } from "../kernel/ring-buffer.ts";
 import { type Directory, verdictEvent } from "./enrich.ts";
+import { decodeRecord, type KernelRecord, RECORD_RINGS } from "./kernel-records.ts";
 import type { EventSink } from "./sinks.ts";
 import { SuppressedEvents } from "./suppressed.ts";
 
 export interface PipelineParts {
-  /** Path of the ring buffer's pin. */
-  pin: string;
+  /** Folder of the ring buffers' pins. */
+  pinRoot: string;
   maps: {
     limits: { entries(): Iterable<[LimitKey, Limit]>; delete(key: LimitKey): boolean };
     errors: { get(kind: number): bigint | undefined };
@@ -30,41 +32,72 @@ const NS_PER_MS = 1_000_000n;
 export class EventPipeline {
   readonly #parts: PipelineParts;
   readonly #suppressed: SuppressedEvents;
-  readonly #ring: RingBuffer;
-  readonly #sweep: NodeJS.Timeout;
-  #lost: bigint;
+  readonly #rings: RingBuffer[];
+  readonly #timers: NodeJS.Timeout[];
+  /** How many the kernel had lost of each kind when that was reported last. */
+  readonly #lost: Map<string, bigint>;
+  /** Decoded, and not handed on yet. */
+  #waiting: KernelRecord[] = [];
 
   /** @throws KernelError, RingBufferError */
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#suppressed = new SuppressedEvents({ ...parts, limits: parts.maps.limits });
-    this.#lost = parts.maps.errors.get(ErrorKind.EVENTS_LOST) ?? 0n;
-    this.#ring = RingBuffer.open(parts.pin, {
-      onRecords: (records) => this.#take(records),
-      onError: (error) => parts.log.error({ err: error }, "events could not be read"),
-    });
+    this.#lost = new Map(RECORD_RINGS.map(({ kind, lost }) => [kind, parts.maps.errors.get(lost) ?? 0n]));
+    using opened = new DisposableStack();
+    this.#rings = RECORD_RINGS.map(({ pin }) => opened.use(this.#open(join(parts.pinRoot, pin))));
+    opened.move();
     const interval = BigInt(parts.eventInterval) * NS_PER_MS;
-    this.#sweep = setInterval(() => this.#reportRest(interval), SWEEP_MS);
+    this.#timers = [
+      setInterval(() => this.#look(), DEFAULT_INTERVAL_MS),
+      setInterval(() => this.#reportRest(interval), SWEEP_MS),
+    ];
   }
 
   /** Delivers what is there now, and what was held back. */
   drain(): void {
-    this.#ring.drain();
+    this.#look();
     this.#reportRest(0n);
   }
 
   /** Delivers what is there, and stops. What comes later waits in the kernel for the next agent. */
   close(): void {
-    clearInterval(this.#sweep);
-    this.#ring.close();
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const ring of this.#rings) ring.close();
+    this.#handOn();
     this.#reportLost();
   }
 
-  #take(records: Buffer[]): void {
-    for (const bytes of records) this.#deliver(Event.decode(bytes));
+  #open(pin: string): RingBuffer {
+    return RingBuffer.open(pin, {
+      onRecords: (records) => {
+        for (const bytes of records) this.#waiting.push(decodeRecord(bytes));
+      },
+      onError: (error) => this.#parts.log.error({ err: error }, "records could not be read"),
+      intervalMs: null,
+    });
   }
 
-  #deliver(record: Event): void {
+  /** Each batch in the order of time; what the kernel writes meanwhile waits for the next look. */
+  #look(): void {
+    for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
+      const taken = this.#rings.map((ring) => ring.drain(1));
+      this.#handOn();
+      if (taken.every((count) => count === 0)) return;
+    }
+  }
+
+  #handOn(): void {
+    const records = this.#waiting.sort((one, other) => Number(one.header.time - other.header.time));
+    this.#waiting = [];
+    try {
+      for (const record of records) this.#deliver(record);
+    } catch (cause) {
+      this.#parts.log.error({ err: cause }, `cannot report what the kernel has seen: ${causeText(cause)}`);
+    }
+  }
+
+  #deliver(record: KernelRecord): void {
     const event = verdictEvent(record, this.#parts.directory);
     if (event === null) return;
     this.#suppressed.saw(record, event);
@@ -83,9 +116,12 @@ export class EventPipeline {
 
   #reportLost(): void {
     const { maps, sink } = this.#parts;
-    const lost = maps.errors.get(ErrorKind.EVENTS_LOST) ?? 0n;
-    if (lost <= this.#lost) return;
-    sink.write({ time: new Date().toISOString(), type: "lost", where: "kernel", count: Number(lost - this.#lost) });
-    this.#lost = lost;
+    for (const { kind, lost } of RECORD_RINGS) {
+      const before = this.#lost.get(kind) ?? 0n;
+      const now = maps.errors.get(lost) ?? 0n;
+      if (now <= before) continue;
+      sink.write({ time: new Date().toISOString(), type: "lost", where: "kernel", kind, count: Number(now - before) });
+      this.#lost.set(kind, now);
+    }
   }
 }

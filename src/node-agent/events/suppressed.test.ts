@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { VerdictEvent } from "../../flow/record.ts";
-import { Event, EventType, type Limit, LimitKey, Reason, Verdict } from "../../gen/abi.gen.ts";
+import { type Limit, LimitKey, MessageRecord, Reason, RecordType, Verdict } from "../../gen/abi.gen.ts";
 import { mappedAddress } from "../enforce/tables/entries.ts";
 import type { Directory } from "./enrich.ts";
+import type { KernelRecord } from "./kernel-records.ts";
 import { nameHash } from "./names.ts";
 import { SuppressedEvents } from "./suppressed.ts";
 
@@ -39,11 +40,18 @@ function setUp(limit: Limit) {
   return { events, limits };
 }
 
-const record: Event = {
-  ...Event.decode(Buffer.alloc(Event.SIZE)),
-  ...{ type: EventType.VERDICT, workloadId: 1, remote: key.remote, remotePort: key.port, protocol: 17 },
-  ...{ reason: key.reason, verdict: key.verdict, dnsName: Buffer.from("a.b."), dnsNameLength: 4 },
-  actor: { startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0, lineage: 42 },
+const { verdict: empty, message } = MessageRecord.decode(Buffer.alloc(MessageRecord.SIZE));
+const record: KernelRecord = {
+  header: { ...empty.header, type: RecordType.MESSAGE_VERDICT, workloadId: 1 },
+  process: {
+    ...empty.process,
+    actor: { startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0, lineage: 42 },
+  },
+  packet: {
+    ...{ ...empty.packet, remote: key.remote, remotePort: key.port, protocol: 17 },
+    ...{ reason: key.reason, verdict: key.verdict },
+  },
+  message: { ...message, name: Buffer.from("a.b."), nameLength: 4 },
 };
 
 test("what was held back and has no successor is reported, with what the last event of its kind knew", () => {

@@ -7,7 +7,6 @@ import { hasPorts, protocolName } from "../../flow/protocols.ts";
 import type { Endpoint, VerdictEvent } from "../../flow/record.ts";
 import {
   Direction,
-  type Event,
   type Limit,
   type LimitKey,
   LimitKey as LimitKeyCodec,
@@ -16,6 +15,7 @@ import {
 } from "../../gen/abi.gen.ts";
 import { addressText, hostOrder } from "./addresses.ts";
 import type { Directory } from "./enrich.ts";
+import type { KernelRecord } from "./kernel-records.ts";
 import { nameHash } from "./names.ts";
 
 /** Kinds whose last event is remembered, for what only it knows (process, names): some 8 MB at most. */
@@ -42,7 +42,7 @@ export class SuppressedEvents {
   }
 
   /** Remembers an event as the last one of its kind. */
-  saw(record: Event, event: VerdictEvent): void {
+  saw(record: KernelRecord, event: VerdictEvent): void {
     for (const key of this.#keysOf(record)) {
       const kind = kindOf(key);
       this.#last.delete(kind);
@@ -73,21 +73,22 @@ export class SuppressedEvents {
   }
 
   /** The keys under which the kernel may have limited this record (limit_key_of in bpf/include/verdict/report.h). */
-  #keysOf(record: Event): LimitKey[] {
-    const { actor } = record;
+  #keysOf({ header, process, packet, message }: KernelRecord): LimitKey[] {
+    const { actor } = process;
+    const asked = message === null ? Buffer.alloc(0) : message.name.slice(0, message.nameLength);
     const modified = (actor.flags & (ProcessFlag.MODIFIED | ProcessFlag.DELETED)) !== 0 ? PATH_ID_MODIFIED : 0;
     // A script goes by its own path only if the table lists it, which a record does not say.
     const scripts = actor.scriptId === 0 ? [] : [actor.scriptId];
     return [actor.pathId, ...scripts].map((pathId) => ({
-      workloadId: record.workloadId,
+      workloadId: header.workloadId,
       pathId: pathId + modified,
-      remote: record.remote,
-      port: record.direction === Direction.EGRESS ? record.remotePort : record.localPort,
-      protocol: record.protocol,
-      direction: record.direction,
-      reason: record.reason,
-      verdict: record.verdict,
-      nameHash: nameHash(record.dnsName.slice(0, record.dnsNameLength), this.#parts.nameHashMultiplier),
+      remote: packet.remote,
+      port: packet.direction === Direction.EGRESS ? packet.remotePort : packet.localPort,
+      protocol: packet.protocol,
+      direction: packet.direction,
+      reason: packet.reason,
+      verdict: packet.verdict,
+      nameHash: nameHash(asked, this.#parts.nameHashMultiplier),
     }));
   }
 

@@ -16,7 +16,6 @@ import { AgentDirectory } from "../events/directory.ts";
 import { EventPipeline } from "../events/pipeline.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
-import { EVENTS_PIN } from "../kernel/typed-maps.ts";
 import { AgentReports } from "./agent-reports.ts";
 import { GarbageTimer } from "./garbage-timer.ts";
 import { GateAdmission } from "./gate-admission.ts";
@@ -63,7 +62,7 @@ export class NodeGuard {
     const findTable = (id: number) => store.find(id);
     this.#directory = new AgentDirectory({ maps, paths, containerIds, inForce: enforcer, findTable });
     this.#pipeline = new EventPipeline({
-      pin: `${options.pinRoot}/${EVENTS_PIN}`,
+      pinRoot: options.pinRoot,
       maps,
       directory: this.#directory,
       sink,

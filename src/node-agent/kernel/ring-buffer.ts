@@ -23,8 +23,8 @@ const HEADER_SIZE = 8;
 /** Records per call of the handler, so that one call does not hold up everything else. */
 const BATCH_MAX = 1024;
 /** And calls in a row: while the kernel writes as fast as we read, timers and signals have to have their turn. */
-const BATCHES_MAX = 16;
-const DEFAULT_INTERVAL_MS = 15;
+export const BATCHES_MAX = 16;
+export const DEFAULT_INTERVAL_MS = 15;
 
 /** The map is no ring buffer, or the handler of its records failed. */
 export class RingBufferError extends PortcullisError {
@@ -41,8 +41,8 @@ export interface RingBufferOptions {
   onRecords(records: Buffer[]): void;
   /** The handler threw; its records are gone. */
   onError(error: RingBufferError): void;
-  /** Between two looks, 15 ms unless given. */
-  intervalMs?: number;
+  /** Between two looks, 15 ms unless given; null: whoever opened it calls `drain`. */
+  intervalMs?: number | null;
 }
 
 export interface RingBufferStatistics {
@@ -60,14 +60,15 @@ export class RingBuffer implements Disposable {
   readonly statistics: RingBufferStatistics = { records: 0, bytes: 0, discarded: 0, failed: 0 };
   readonly #options: RingBufferOptions;
   readonly #memory: MappedRing;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | undefined;
   #draining = false;
   #closed = false;
 
   private constructor(fd: number, options: RingBufferOptions) {
     this.#options = options;
     this.#memory = new MappedRing(fd);
-    this.#timer = setInterval(() => this.drain(), options.intervalMs ?? DEFAULT_INTERVAL_MS);
+    const { intervalMs = DEFAULT_INTERVAL_MS } = options;
+    this.#timer = intervalMs === null ? undefined : setInterval(() => this.drain(), intervalMs);
   }
 
   /** Starts reading a pinned ring buffer. @throws KernelError, RingBufferError */
@@ -85,13 +86,13 @@ export class RingBuffer implements Disposable {
     return new RingBuffer(fd, options);
   }
 
-  /** Delivers what is there now, up to 16,384 records; the rest with the next look. @returns number of records */
-  drain(): number {
+  /** Delivers what is there now, up to so many times 1024 records; the rest with the next look. @returns number of records */
+  drain(batches = BATCHES_MAX): number {
     if (this.#closed || this.#draining) return 0;
     this.#draining = true;
     try {
       let total = 0;
-      for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
+      for (let batch = 0; batch < batches; batch += 1) {
         const taken = this.#deliver();
         total += taken.delivered;
         if (taken.seen < BATCH_MAX || this.#closed) break;
@@ -156,7 +157,7 @@ class MappedRing {
   constructor(fd: number) {
     const info = mapInfo(fd);
     if (info.type !== MAP_TYPE.RINGBUF) {
-      throw new RingBufferError(`map ${info.name} is of type ${info.type} and no ring buffer. Name the map of events`);
+      throw new RingBufferError(`map ${info.name} is of type ${info.type} and no ring buffer. Name a map of records`);
     }
     const page = pageSize();
     this.#size = info.maxEntries;

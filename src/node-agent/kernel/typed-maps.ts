@@ -127,9 +127,6 @@ const TYPES = {
 type Types = typeof TYPES;
 type OpenMap<T> = T extends MapType<infer K, infer V> ? BpfMap<K, V> : never;
 
-/** Name of the ring buffer's pin; see ring-buffer.ts for reading it. */
-export const EVENTS_PIN = "events";
-
 /** All maps, open. */
 export type Maps = { readonly [Name in keyof Types]: OpenMap<Types[Name]> } & Disposable;
 export type MapName = keyof Types;

@@ -111,7 +111,8 @@ export class AgentMetrics implements EventSink {
   }
 
   write(event: AgentEvent): void {
-    if (event.type === "lost") this.#metrics.eventsLost.inc({ where: event.where }, event.count);
+    if (event.type === "lost")
+      this.#metrics.eventsLost.inc({ where: event.where, kind: event.kind ?? "" }, event.count);
   }
 
   end(): Promise<void> {

@@ -80,7 +80,7 @@ export class ClusterAgent {
     const { bindings, kept, metrics, operator, workloads, log } = options;
     this.#isOutdated = kept.isOutdated;
     const violations = new ViolationQueue();
-    const watches = new PodWatches({ onAllowedWanted: (wanted) => this.#reportAllowed(wanted) });
+    const watches = new PodWatches({ onAllowedWanted: (uids) => this.#watchPods(uids) });
     const printed = options.settings.reportAllowed ? options.sink : new WithoutAllowed(options.sink);
     const sink = new TeeSink([printed, violations, metrics, watches]);
     this.#guard = new NodeGuard({ ...options, sink }, () => this.#reconcile());
@@ -139,10 +139,10 @@ export class ClusterAgent {
     ];
   }
 
-  #reportAllowed(wanted: boolean): void {
-    this.#guard.attempt("change what is reported", () =>
-      this.#guard.enforcement.reportAllowed(wanted || this.#options.settings.reportAllowed),
-    );
+  /** Only the workloads concerned are written anew. */
+  #watchPods(uids: ReadonlySet<string>): void {
+    this.#guard.enforcement.watchPods(uids);
+    this.#reconcile();
   }
 
   /** A revision: kept at once, put in force right after it is acknowledged. A disk that is full keeps nothing from being in force. */

@@ -46,9 +46,9 @@ class TestAgent {
   lost = 0;
   readonly violations = new ViolationQueue();
   readonly reporter: Reporter;
-  readonly allowedWanted: boolean[] = [];
+  readonly allowedWanted: string[][] = [];
   readonly watches = new PodWatches({
-    onAllowedWanted: (wanted) => this.allowedWanted.push(wanted),
+    onAllowedWanted: (podUids) => this.allowedWanted.push([...podUids]),
   });
   /** Why there was no connection. */
   readonly reasons: string[] = [];
@@ -265,7 +265,7 @@ test("what somebody looks at is sent up while they look, and not after the conne
   assert.deepEqual(said?.observations[0]?.watches, [7]);
   first.fail(status.UNAVAILABLE);
   await until("nobody looks any more", () => agent.allowedWanted.length === 2);
-  assert.deepEqual(agent.allowedWanted, [true, false]);
+  assert.deepEqual(agent.allowedWanted, [["uid-web"], []]);
   await connection(1);
   agent.watches.write(violation(3));
   await sleep(200);

@@ -25,7 +25,7 @@ class Stream {
   }
 }
 
-const wanted: boolean[] = [];
+const wanted: string[][] = [];
 let watches: PodWatches;
 
 type WatchFields = Exclude<MessageInitShape<typeof WatchSchema>, { $typeName: string }>;
@@ -33,7 +33,7 @@ type WatchFields = Exclude<MessageInitShape<typeof WatchSchema>, { $typeName: st
 function watching(stream: Stream, list: WatchFields[], leaseMilliseconds = 60_000): void {
   wanted.length = 0;
   watches = new PodWatches({
-    onAllowedWanted: (on) => wanted.push(on),
+    onAllowedWanted: (uids) => wanted.push([...uids]),
   });
   watches.start(stream);
   say(list, leaseMilliseconds);
@@ -92,7 +92,7 @@ test("beyond the rate, and where the connection does not take it, there is a cou
   assert.ok(stream.lost > 3_000n);
 });
 
-test("allowed flows are reported while somebody asks for them, and a renewed watch is the same one", () => {
+test("allowed flows are reported of the pods whose somebody asks for, while somebody does, and a renewed watch is the same one", () => {
   const stream = new Stream();
   watching(stream, [{}]);
   assert.deepEqual(wanted, []);
@@ -103,15 +103,16 @@ test("allowed flows are reported while somebody asks for them, and a renewed wat
   watches.write(event());
   watches.flush();
   assert.equal(stream.lost, 1n);
+  say([{ podUid: "uid-other", verdicts: ["allowed"] }, { podUid: "uid-third" }]);
   say([]);
-  assert.deepEqual(wanted, [true, false]);
+  assert.deepEqual(wanted, [["uid-web"], ["uid-other"], []]);
 });
 
 test("watches that are not said again end by themselves", async () => {
   const stream = new Stream();
   watching(stream, [{ verdicts: ["allowed"] }], 30);
   await sleep(80);
-  assert.deepEqual(wanted, [true, false]);
+  assert.deepEqual(wanted, [["uid-web"], []]);
   watches.write(event({ verdict: "allowed" }));
   watches.flush();
   assert.deepEqual(stream.messages, []);
@@ -133,7 +134,7 @@ test("an operator that asks for more than a node should carry gets less", () => 
 test("events that the kernel has lost concern everybody who looks", () => {
   const stream = new Stream();
   watching(stream, [{}, { podUid: "uid-other" }]);
-  watches.write({ time: "2026-01-01T00:00:00.000Z", type: "lost", where: "kernel", count: 3 });
+  watches.write({ time: "2026-01-01T00:00:00.000Z", type: "lost", where: "kernel", kind: "violation", count: 3 });
   watches.write({ time: "2026-01-01T00:00:00.000Z", type: "lost", where: "output", count: 3 });
   watches.flush();
   assert.deepEqual(

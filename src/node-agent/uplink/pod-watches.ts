@@ -20,8 +20,8 @@ import { message } from "./message.ts";
 import type { ReportStream } from "./reports/reporter.ts";
 
 export interface PodWatchesOptions {
-  /** Somebody wants to see first packets of allowed flows, or nobody does any more. */
-  onAllowedWanted: (wanted: boolean) => void;
+  /** Of these pods somebody wants to see first packets of allowed flows; called when they are others than before. */
+  onAllowedWanted: (podUids: ReadonlySet<string>) => void;
 }
 
 /** An operator that asks for more asks for what no node should carry. */
@@ -50,7 +50,7 @@ export class PodWatches implements EventSink {
   #stream: ReportStream | null = null;
   #timer: NodeJS.Timeout | null = null;
   #lease: NodeJS.Timeout | null = null;
-  #allowedWanted = false;
+  #allowedWanted: ReadonlySet<string> = new Set();
 
   constructor(options: PodWatchesOptions) {
     this.#options = options;
@@ -110,8 +110,8 @@ export class PodWatches implements EventSink {
       const known = before.get(watch.id);
       this.#watches.set(watch.id, known === undefined ? newWatch(watch) : { ...known, watch, filter: filterOf(watch) });
     }
-    const wanted = watches.some(({ verdicts }) => verdicts.includes("allowed"));
-    if (wanted === this.#allowedWanted) return;
+    const wanted = new Set(watches.filter(({ verdicts }) => verdicts.includes("allowed")).map(({ podUid }) => podUid));
+    if (wanted.size === this.#allowedWanted.size && [...wanted].every((uid) => this.#allowedWanted.has(uid))) return;
     this.#allowedWanted = wanted;
     this.#options.onAllowedWanted(wanted);
   }

@@ -1,6 +1,6 @@
 /** Settings of the node, as options of the agent and as `struct settings`. */
 import { SettingsError } from "../../../api/errors.ts";
-import { DNS_PORTS_MAX, SettingFlag, type Settings } from "../../../gen/abi.gen.ts";
+import { DNS_PORTS_MAX, type Settings } from "../../../gen/abi.gen.ts";
 
 /** Times in milliseconds. */
 export interface NodeSettings {
@@ -15,7 +15,7 @@ export interface NodeSettings {
   udpIdle: number;
   /** What goes to or comes from these ports is DNS. */
   dnsPorts: number[];
-  /** Report the first packet of every allowed flow too. */
+  /** Report the first packet of every allowed flow too, of every workload; otherwise of those that somebody watches. */
   reportAllowed: boolean;
 }
 
@@ -44,7 +44,7 @@ export function settingsValue(settings: NodeSettings, hostNetns: number): Settin
     fqdnGrace: BigInt(settings.fqdnGrace) * NS_PER_MS,
     eventInterval: BigInt(settings.eventInterval) * NS_PER_MS,
     udpIdle: BigInt(settings.udpIdle) * NS_PER_MS,
-    flags: settings.reportAllowed ? SettingFlag.REPORT_ALLOWED : 0,
+    flags: 0,
     dnsPorts: [first, second, third, fourth],
     hostNetns,
   };

@@ -7,7 +7,6 @@ import {
   DNS_QUERIES_SHARE,
   DnsNameKey,
   DnsQueryKey,
-  EVENTS_SHARE,
   FLOWS_SHARE,
   FlowKey,
   FRAGMENTS_SHARE,
@@ -21,6 +20,7 @@ import {
   LIMITS_SHARE,
   LimitKey,
   type PlaceKey,
+  RECORDS_SHARE,
   ShareKind,
 } from "../../../gen/abi.gen.ts";
 import { bytes, type Codec } from "../../kernel/codec.ts";
@@ -53,7 +53,13 @@ function ring(
   return { kind, name, map, key, size, evicts: true, consequence };
 }
 
-export const EVENTS_SHARE_NAME = "events in a second";
+/** What may be reported in a second; there is no map that it fills. */
+function records(kind: number, name: string, consequence: string): ShareType {
+  return { ...ring(kind, name, ["limits", LimitKey], RECORDS_SHARE, consequence), evicts: false };
+}
+
+/** Shares of what is reported of packets; under trace-dns each message is reported beside its packet. */
+export const PACKET_RECORDS: readonly string[] = ["violations in a second", "allowed flows in a second"];
 
 export const SHARES: readonly ShareType[] = [
   ring(ShareKind.FLOWS, "flows", ["flows", FlowKey], FLOWS_SHARE, "the longest idle are judged again if they go on"),
@@ -115,11 +121,17 @@ export const SHARES: readonly ShareType[] = [
     DNS_PARTS_SHARE,
     "the oldest questions stop, and the oldest answers teach nothing",
   ),
-  {
-    ...ring(ShareKind.EVENTS, EVENTS_SHARE_NAME, ["limits", LimitKey], EVENTS_SHARE, ""),
-    evicts: false,
-    consequence: "further packets are counted, and not reported one by one",
-  },
+  records(
+    ShareKind.VIOLATION_RECORDS,
+    "violations in a second",
+    "further ones are counted, and not reported one by one",
+  ),
+  records(
+    ShareKind.ALLOWED_RECORDS,
+    "allowed flows in a second",
+    "further ones are counted, and not reported one by one",
+  ),
+  records(ShareKind.DNS_RECORDS, "traced DNS messages in a second", "further ones are not reported"),
   {
     ...ring(ShareKind.COUNTERS, "counters", ["counters", CounterKey], COUNTERS_SHARE, ""),
     evicts: false,

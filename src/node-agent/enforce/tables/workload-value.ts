@@ -30,12 +30,16 @@ const ATTACKS: Partial<Record<Attack, number>> = {
 
 export type PolicyInForce = TableState | "unrestricted" | "pending";
 
-/** The value for one of a workload's interfaces. */
+/**
+ * The value for one of a workload's interfaces.
+ * @param reportsAllowed the first packet of each of its allowed flows is reported too
+ */
 export function workloadValue(
   id: number,
   workload: Pick<Workload, "netnsInum" | "nsid" | "podUid">,
   link: Pick<WorkloadInterface, "hostIfindex">,
   policy: PolicyInForce,
+  reportsAllowed: boolean,
 ): WorkloadValue {
   const base = {
     id,
@@ -58,7 +62,8 @@ export function workloadValue(
       (fallback === null ? WorkloadFlag.DEFAULT_ABSENT : 0) |
       (workload.podUid === undefined ? 0 : WorkloadFlag.OWN_ROOTS) |
       (joinsGroups(table) ? WorkloadFlag.GROUPS : 0) |
-      (leavesOut(table, workload) ? WorkloadFlag.WITHOUT_EPHEMERAL : 0),
+      (leavesOut(table, workload) ? WorkloadFlag.WITHOUT_EPHEMERAL : 0) |
+      (reportsAllowed ? WorkloadFlag.REPORT_ALLOWED : 0),
     mode: table.actions.reduce((flags, action) => flags | MODES[action], 0),
     attacks: table.attacks.reduce((flags, attack) => flags | (ATTACKS[attack] ?? 0), 0),
     defaultRuleset:
