@@ -1,7 +1,7 @@
-# The image for those who build with docker or podman. What is in it is put together by tools/build-image.ts:
+# The image for those who build with docker or podman. What is in it is put together by tools/image/build-image.ts:
 #
 #   make build
-#   node_modules/.bin/node tools/build-image.ts --root build/image/root
+#   node_modules/.bin/node tools/image/build-image.ts --root build/image/root
 #   docker build -t portcullis .
 #
 # Without docker: `make image` writes the same image as a tar file.

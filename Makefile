@@ -61,7 +61,7 @@ cluster-down: ## End and remove it
 
 .PHONY: image
 image: build ## Build the container image, as a tar file for ctr, docker or podman, without a network
-	@$(NODE) tools/build-image.ts
+	@$(NODE) tools/image/build-image.ts
 
 ##@ Development
 

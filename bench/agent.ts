@@ -2,11 +2,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { RECORD_RINGS } from "../src/node-agent/events/kernel-records.ts";
 import { openMap } from "../src/node-agent/kernel/typed-maps.ts";
-import { PIN_ROOT, type Usage } from "./agent-process.ts";
-import { Bed } from "./bed.ts";
+import { PIN_ROOT, type Usage } from "./bed/agent-process.ts";
+import { Bed } from "./bed/bed.ts";
+import { prefixProfiles } from "./bed/profiles.ts";
 import type { Benchmark } from "./context.ts";
-import { prefixProfiles } from "./profiles.ts";
-import type { Result } from "./table.ts";
+import type { Result } from "./report/table.ts";
 
 const EVENTS_PER_SECOND = 100_000;
 const WORKLOADS = 30;

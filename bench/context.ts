@@ -1,5 +1,5 @@
 /** What every benchmark gets. */
-import type { Result } from "./table.ts";
+import type { Result } from "./report/table.ts";
 
 export interface BenchContext {
   /** For which each measurement goes on. */

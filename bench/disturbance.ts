@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { BPFFS_PATH, listPins } from "../src/node-agent/kernel/bpffs.ts";
-import { PIN_ROOT } from "./agent-process.ts";
+import { PIN_ROOT } from "./bed/agent-process.ts";
 
 /** Processes that want a CPU, for each CPU, above which the machine counts as busy; the benchmarks need one. */
 const BUSY = 1;

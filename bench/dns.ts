@@ -1,13 +1,13 @@
 /** What a DNS question takes, there and back: directly, judged by Portcullis, and through proxies. */
 import { setTimeout as pause } from "node:timers/promises";
-import { Bed } from "./bed.ts";
+import { Bed } from "./bed/bed.ts";
+import { FORWARDERS, isInstalled, startForwarder } from "./bed/forwarders.ts";
+import { Site } from "./bed/network.ts";
+import { dnsAlerted, dnsAllowed } from "./bed/profiles.ts";
 import type { Benchmark } from "./context.ts";
-import { FORWARDERS, isInstalled, startForwarder } from "./forwarders.ts";
-import { Site } from "./network.ts";
-import { dnsAlerted, dnsAllowed } from "./profiles.ts";
+import type { Target } from "./report/table.ts";
 import { interleave, type Variant } from "./rounds.ts";
 import { type Comparison, compare } from "./statistics.ts";
-import type { Target } from "./table.ts";
 
 const DOMAIN = "bench.test";
 const QUESTIONS = 100;

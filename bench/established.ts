@@ -1,11 +1,11 @@
 /** What a packet of an open flow costs: small UDP and TCP packets there and back, and bulk TCP. */
-import { Bed } from "./bed.ts";
+import { Bed } from "./bed/bed.ts";
+import { prefixProfiles } from "./bed/profiles.ts";
+import type { Lane } from "./bed/traffic.ts";
 import type { BenchContext, Benchmark } from "./context.ts";
-import { prefixProfiles } from "./profiles.ts";
+import type { Result, Target } from "./report/table.ts";
 import { interleave, type Variant } from "./rounds.ts";
 import { compare } from "./statistics.ts";
-import type { Result, Target } from "./table.ts";
-import type { Lane } from "./traffic.ts";
 
 const PREFIXES = 10;
 const TRIPS = 1000;

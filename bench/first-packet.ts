@@ -2,10 +2,10 @@
 
 import { WorkloadFlag } from "../src/gen/abi.gen.ts";
 import { openMap } from "../src/node-agent/kernel/typed-maps.ts";
-import { PIN_ROOT } from "./agent-process.ts";
-import { Bed } from "./bed.ts";
+import { PIN_ROOT } from "./bed/agent-process.ts";
+import { Bed } from "./bed/bed.ts";
+import { prefixProfiles } from "./bed/profiles.ts";
 import type { Benchmark } from "./context.ts";
-import { prefixProfiles } from "./profiles.ts";
 import { interleave, type Variant } from "./rounds.ts";
 import { compare } from "./statistics.ts";
 

@@ -1,11 +1,11 @@
 /** Whether what a packet costs depends on how many rules there are: prefixes, ports and names. */
-import { Bed, type ProfilesOf } from "./bed.ts";
+import { Bed, type ProfilesOf } from "./bed/bed.ts";
+import { nameProfiles, portProfiles, prefixProfiles } from "./bed/profiles.ts";
+import type { Lane } from "./bed/traffic.ts";
 import type { BenchContext, Benchmark } from "./context.ts";
-import { nameProfiles, portProfiles, prefixProfiles } from "./profiles.ts";
+import type { Result, Target } from "./report/table.ts";
 import { interleave } from "./rounds.ts";
 import { type Comparison, compare } from "./statistics.ts";
-import type { Result, Target } from "./table.ts";
-import type { Lane } from "./traffic.ts";
 
 const COUNTS = [10, 1000, 50_000];
 const LIMIT = 1.1;

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
-import { withSection } from "../page.ts";
+import { withSection } from "../report/page.ts";
 import type { Measured, PlaneResult } from "./measure.ts";
 
 const DOCUMENT = fileURLToPath(new URL("../../docs/benchmarks.md", import.meta.url));

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { withSection } from "../page.ts";
+import { withSection } from "../report/page.ts";
 import type { EditResult, QuietResult, ScaleResult } from "./results.ts";
 import { type Target, targetsOf } from "./targets.ts";
 

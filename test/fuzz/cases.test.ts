@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { ClassifierRig } from "../rig/classifier-rig.ts";
 import type { FuzzCase } from "./case.ts";
-import { compareCase } from "./compare.ts";
+import { compareCase } from "./compare/compare.ts";
 
 const CASES = join(import.meta.dirname, "cases");
 const rig = new ClassifierRig({ name: "cases" });

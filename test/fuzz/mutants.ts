@@ -6,7 +6,7 @@ import { isIcmpError, quotedEnds, type SocketFacts } from "../../src/policy/refe
 import { isNeighbourDiscovery } from "../../src/policy/reference/link-control.ts";
 import type { EvaluatorState, Flow } from "../../src/policy/reference/state.ts";
 import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/table/tables.ts";
-import type { Evaluate } from "./compare.ts";
+import type { Evaluate } from "./compare/compare.ts";
 
 /** The table with every rule set changed. */
 function withRulesets(table: RuleTable, change: (ruleset: Ruleset) => Ruleset): RuleTable {

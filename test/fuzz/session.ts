@@ -2,9 +2,9 @@
 import type { ClassifierRig } from "../rig/classifier-rig.ts";
 import type { LiveRig } from "../rig/live-rig.ts";
 import type { FuzzCase } from "./case.ts";
-import { type Comparison, compareCase, type Difference, type Evaluate } from "./compare.ts";
-import { randomCase } from "./random-case.ts";
-import { randomSocketCase } from "./random-sockets.ts";
+import { type Comparison, compareCase, type Difference, type Evaluate } from "./compare/compare.ts";
+import { randomCase } from "./random/random-case.ts";
+import { randomSocketCase } from "./random/random-sockets.ts";
 import { reduceCase, reduceSteps, type Shows } from "./reduce.ts";
 import type { SocketCase } from "./socket-case.ts";
 import { compareSocketCase, type SocketJudge } from "./socket-run.ts";

@@ -1,10 +1,10 @@
 /** Random packets outside of conversations: echo, errors, neighbours, and things that no honest host sends. */
 
-import { formatIp, mapIpv4 } from "../../src/policy/table/addresses.ts";
-import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
-import type { Random } from "../../src/policy/testing/random.ts";
-import { addressBytes } from "../packets/bytes.ts";
-import { arp, ETHERTYPE, frame, HOST_MAC, SECOND_MAC, tagged, WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { formatIp, mapIpv4 } from "../../../src/policy/table/addresses.ts";
+import { bytesToNumber } from "../../../src/policy/table/prefixes.ts";
+import type { Random } from "../../../src/policy/testing/random.ts";
+import { addressBytes } from "../../packets/bytes.ts";
+import { arp, ETHERTYPE, frame, HOST_MAC, SECOND_MAC, tagged, WORKLOAD_MAC } from "../../packets/ethernet.ts";
 import {
   authenticationHeader,
   type Extension,
@@ -16,10 +16,11 @@ import {
   optionsHeader,
   quoted,
   routingHeader,
-} from "../packets/ip.ts";
-import { HTTP_REQUEST } from "../packets/payloads.ts";
-import { icmp, icmpv6, PROTOCOL, ping6, raw, sctp, tcp, udp } from "../packets/transport.ts";
-import type { PacketStep } from "./case.ts";
+} from "../../packets/ip.ts";
+import { HTTP_REQUEST } from "../../packets/payloads.ts";
+import { icmp, icmpv6, PROTOCOL, ping6, raw, sctp, tcp, udp } from "../../packets/transport.ts";
+import type { PacketStep } from "../case.ts";
+import { OWN_LINK_LOCAL, OWN4, OWN6, PEERS4, PEERS6 } from "../world.ts";
 import { cutInTwo, ipv4Options, randomEcho } from "./random-echo.ts";
 import {
   endsOf,
@@ -31,7 +32,6 @@ import {
   randomOwner,
   type Sent,
 } from "./random-steps.ts";
-import { OWN_LINK_LOCAL, OWN4, OWN6, PEERS4, PEERS6 } from "./world.ts";
 
 /** Hop limits: as hosts have them, on the link only, and as discovery demands it. */
 const HOP_LIMITS = [255, 255, 255, 64, 1] as const;

@@ -1,10 +1,10 @@
 /** A random case from a seed. */
-import { Random } from "../../src/policy/testing/random.ts";
-import { EVICTABLE, type FuzzCase, type Step } from "./case.ts";
-import { mutate } from "./mutate.ts";
+import { Random } from "../../../src/policy/testing/random.ts";
+import { EVICTABLE, type FuzzCase, type Step } from "../case.ts";
+import { mutate } from "../mutate.ts";
+import { OWN_ADDRESSES } from "../world.ts";
 import { Traffic } from "./random-packets.ts";
 import { randomPolicy } from "./random-profiles.ts";
-import { OWN_ADDRESSES } from "./world.ts";
 
 const STEPS_MAX = 60;
 const MUTATED = 0.12;

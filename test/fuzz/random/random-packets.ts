@@ -1,9 +1,9 @@
 /** Random traffic: conversations, with answers, segments, fragments and intruders; and what stands outside of them. */
-import type { Direction } from "../../src/api/reasons.ts";
-import type { Random } from "../../src/policy/testing/random.ts";
-import { addressRecord, answer, cnameRecord, mixedCase, prefixed, question } from "../packets/dns.ts";
-import { frame } from "../packets/ethernet.ts";
-import { fragments, type IpEnds, ip } from "../packets/ip.ts";
+import type { Direction } from "../../../src/api/reasons.ts";
+import type { Random } from "../../../src/policy/testing/random.ts";
+import { addressRecord, answer, cnameRecord, mixedCase, prefixed, question } from "../../packets/dns.ts";
+import { frame } from "../../packets/ethernet.ts";
+import { fragments, type IpEnds, ip } from "../../packets/ip.ts";
 import {
   CLIENT_HELLO,
   HTTP_REQUEST,
@@ -13,14 +13,14 @@ import {
   PROXY_LINE,
   SERVER_HELLO,
   SSH_BANNER,
-} from "../packets/payloads.ts";
-import { type Transport, tcp, udp } from "../packets/transport.ts";
-import type { PacketStep, Step } from "./case.ts";
+} from "../../packets/payloads.ts";
+import { type Transport, tcp, udp } from "../../packets/transport.ts";
+import type { PacketStep, Step } from "../case.ts";
+import { GROUPS4, GROUPS6, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6 } from "../world.ts";
 import { type Asked, randomAnswer, randomAsked, randomQuestion, randomRecords } from "./random-dns.ts";
 import { randomExchange } from "./random-echo.ts";
 import { randomOddity } from "./random-oddities.ts";
 import { endsOf, macsOf, type Owner, opposite, packetStep, randomOwner, type Sent } from "./random-steps.ts";
-import { GROUPS4, GROUPS6, OWN4, OWN6, PATHS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6 } from "./world.ts";
 
 /** A packet of a test run has to fit into a page, beside what the kernel puts there. */
 const TEST_RUN_PAYLOAD_MAX = 3000;

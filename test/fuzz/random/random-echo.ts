@@ -1,12 +1,12 @@
 /** Random ICMP messages that are asked and answered: echo, and times. */
-import type { Random } from "../../src/policy/testing/random.ts";
-import { text } from "../packets/bytes.ts";
-import { frame } from "../packets/ethernet.ts";
-import { fragments, type IpEnds, ip, ipv4 } from "../packets/ip.ts";
-import { icmp, icmpv6, ping6, type Transport } from "../packets/transport.ts";
-import type { PacketStep, Step } from "./case.ts";
+import type { Random } from "../../../src/policy/testing/random.ts";
+import { text } from "../../packets/bytes.ts";
+import { frame } from "../../packets/ethernet.ts";
+import { fragments, type IpEnds, ip, ipv4 } from "../../packets/ip.ts";
+import { icmp, icmpv6, ping6, type Transport } from "../../packets/transport.ts";
+import type { PacketStep, Step } from "../case.ts";
+import { OWN4, OWN6, PEERS4, PEERS6 } from "../world.ts";
 import { endsOf, macsOf, packetStep, randomDirection, randomOwner, type Sent } from "./random-steps.ts";
-import { OWN4, OWN6, PEERS4, PEERS6 } from "./world.ts";
 
 /** What the kernel replies with, by what it is asked with. */
 const REPLIES: ReadonlyMap<number, number> = new Map([

@@ -7,7 +7,7 @@ import { ratioChart } from "./chart.ts";
 import { sectionOf } from "./page.ts";
 import { type Result, resultCells } from "./table.ts";
 
-const DOCUMENT = fileURLToPath(new URL("../docs/benchmarks.md", import.meta.url));
+const DOCUMENT = fileURLToPath(new URL("../../docs/benchmarks.md", import.meta.url));
 const CHART = "images/benchmarks.svg";
 const GIBIBYTE = 1024 ** 3;
 

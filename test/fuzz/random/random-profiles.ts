@@ -1,8 +1,8 @@
 /** Random profiles, as their authors would write them. Most are valid; those that are not are passed over. */
-import { API_VERSION, EPHEMERAL_MODES, KIND } from "../../src/api/types.ts";
-import type { Random } from "../../src/policy/testing/random.ts";
-import type { Policy } from "./case.ts";
-import { CONTAINERS, PATHS, PATTERNS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6, SEARCH_DOMAINS } from "./world.ts";
+import { API_VERSION, EPHEMERAL_MODES, KIND } from "../../../src/api/types.ts";
+import type { Random } from "../../../src/policy/testing/random.ts";
+import type { Policy } from "../case.ts";
+import { CONTAINERS, PATHS, PATTERNS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6, SEARCH_DOMAINS } from "../world.ts";
 
 const ACTIONS = [
   ["enforce"],

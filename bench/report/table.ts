@@ -1,5 +1,5 @@
 /** Results as text. */
-import type { Comparison } from "./statistics.ts";
+import type { Comparison } from "../statistics.ts";
 
 /** What one benchmark found out about one thing. */
 export interface Result {

@@ -1,9 +1,9 @@
 /** Random profiles for cases with real sockets. */
-import { API_VERSION, KIND } from "../../src/api/types.ts";
-import type { Random } from "../../src/policy/testing/random.ts";
-import type { Policy } from "./case.ts";
+import { API_VERSION, KIND } from "../../../src/api/types.ts";
+import type { Random } from "../../../src/policy/testing/random.ts";
+import type { Policy } from "../case.ts";
+import { PATHS } from "../world.ts";
 import { randomPolicy } from "./random-profiles.ts";
-import { PATHS } from "./world.ts";
 
 /** Where the ports are that programs listen on. */
 export const SERVICES = [8080, 8081] as const;

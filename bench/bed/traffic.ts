@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { BenchError } from "./errors.ts";
+import { BenchError } from "../errors.ts";
 import { namespaceFile } from "./network.ts";
 
 /** The executable that profiles have to name. `make bench` builds it. */
-export const TRAFFIC = fileURLToPath(new URL("../build/bench/traffic", import.meta.url));
+export const TRAFFIC = fileURLToPath(new URL("../../build/bench/traffic", import.meta.url));
 
 /** A way from a workload to a peer; see traffic/traffic.c. */
 export interface Lane {

@@ -4,13 +4,13 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { BPFFS_PATH, removePinFolder } from "../src/node-agent/kernel/bpffs.ts";
-import { BenchError } from "./errors.ts";
-import { makeFolder } from "./files.ts";
+import { BPFFS_PATH, removePinFolder } from "../../src/node-agent/kernel/bpffs.ts";
+import { BenchError } from "../errors.ts";
+import { makeFolder } from "../files.ts";
 import { enterCommand } from "./network.ts";
 
-const COMMAND = fileURLToPath(new URL("../bin/portcullis", import.meta.url));
-export const OBJECTS = fileURLToPath(new URL("../build/bpf", import.meta.url));
+const COMMAND = fileURLToPath(new URL("../../bin/portcullis", import.meta.url));
+export const OBJECTS = fileURLToPath(new URL("../../build/bpf", import.meta.url));
 export const PIN_ROOT = join(BPFFS_PATH, "pc-bench");
 export const STATE = "/run/pc-bench";
 const START_TIMEOUT_MS = 120_000;

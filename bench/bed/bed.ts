@@ -1,6 +1,7 @@
 /** What a benchmark of packets runs on: a site, an agent for some of its workloads, hooks to switch, traffic. */
+
+import { SocketHooks } from "../hooks.ts";
 import { AgentProcess, OBJECTS, PIN_ROOT } from "./agent-process.ts";
-import { SocketHooks } from "./hooks.ts";
 import { type BenchWorkload, PEER_ADDRESS, removeNamespaces, Site } from "./network.ts";
 import { equalRules } from "./nftables.ts";
 import { attachNoop } from "./noop.ts";

@@ -7,11 +7,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { imageReference } from "./image/image-reference.ts";
-import { writeImage } from "./image/oci-image.ts";
-import { ENTRYPOINT, ENVIRONMENT, makeRoot } from "./image/root.ts";
+import { imageReference } from "./image-reference.ts";
+import { writeImage } from "./oci-image.ts";
+import { ENTRYPOINT, ENVIRONMENT, makeRoot } from "./root.ts";
 
-const PROJECT = join(import.meta.dirname, "..");
+const PROJECT = join(import.meta.dirname, "../..");
 const { version } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as { version: string };
 
 const { values } = parseArgs({

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeFolder } from "./files.ts";
+import { makeFolder } from "../files.ts";
 import { enterCommand, PEER_ADDRESS } from "./network.ts";
 
 export const FORWARDERS = ["dnsmasq", "dnsdist"] as const;

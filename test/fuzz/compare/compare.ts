@@ -1,14 +1,14 @@
 /** Runs a case through the kernel's classifier and the reference evaluator, and tells where they differ. */
-import type { Reason, Verdict } from "../../src/api/reasons.ts";
-import { parsePacket } from "../../src/policy/packet/packet-parser.ts";
-import { evaluate } from "../../src/policy/reference/evaluate.ts";
-import { createState, type EvaluatorState } from "../../src/policy/reference/state.ts";
-import { parseIp } from "../../src/policy/table/addresses.ts";
-import type { Subject } from "../../src/policy/table/subject.ts";
-import type { RuleTable } from "../../src/policy/table/tables.ts";
-import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
-import { type ClassifierRig, EPHEMERAL_CONTAINER, type Outcome, type ProcessRef } from "../rig/classifier-rig.ts";
-import { compileCase, type FuzzCase, type PacketStep } from "./case.ts";
+import type { Reason, Verdict } from "../../../src/api/reasons.ts";
+import { parsePacket } from "../../../src/policy/packet/packet-parser.ts";
+import { evaluate } from "../../../src/policy/reference/evaluate.ts";
+import { createState, type EvaluatorState } from "../../../src/policy/reference/state.ts";
+import { parseIp } from "../../../src/policy/table/addresses.ts";
+import type { Subject } from "../../../src/policy/table/subject.ts";
+import type { RuleTable } from "../../../src/policy/table/tables.ts";
+import { SECOND_MAC, WORKLOAD_MAC } from "../../packets/ethernet.ts";
+import { type ClassifierRig, EPHEMERAL_CONTAINER, type Outcome, type ProcessRef } from "../../rig/classifier-rig.ts";
+import { compileCase, type FuzzCase, type PacketStep } from "../case.ts";
 import { compareCounters, type ExpectedCounters } from "./compare-counters.ts";
 import { compareStates } from "./compare-states.ts";
 

@@ -1,15 +1,15 @@
 /** What both sides remember after a case: flows, outstanding questions, and names that addresses were learned for. */
 
-import { REASONS } from "../../src/api/reasons.ts";
-import { effectOf } from "../../src/api/types.ts";
-import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../../src/gen/abi.gen.ts";
-import { Application, FlowFlag } from "../../src/gen/abi.gen.ts";
-import { nameFromReversed } from "../../src/node-agent/events/names.ts";
-import type { EvaluatorState, Flow, Rights, StreamPosition } from "../../src/policy/reference/state.ts";
-import { formatIp } from "../../src/policy/table/addresses.ts";
-import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
-import type { RuleTable } from "../../src/policy/table/tables.ts";
-import type { ClassifierRig } from "../rig/classifier-rig.ts";
+import { REASONS } from "../../../src/api/reasons.ts";
+import { effectOf } from "../../../src/api/types.ts";
+import type { FlowKey, Flow as KernelFlow, Subject as KernelSubject } from "../../../src/gen/abi.gen.ts";
+import { Application, FlowFlag } from "../../../src/gen/abi.gen.ts";
+import { nameFromReversed } from "../../../src/node-agent/events/names.ts";
+import type { EvaluatorState, Flow, Rights, StreamPosition } from "../../../src/policy/reference/state.ts";
+import { formatIp } from "../../../src/policy/table/addresses.ts";
+import { bytesToNumber } from "../../../src/policy/table/prefixes.ts";
+import type { RuleTable } from "../../../src/policy/table/tables.ts";
+import type { ClassifierRig } from "../../rig/classifier-rig.ts";
 
 export interface StateDifference {
   kernel: string;

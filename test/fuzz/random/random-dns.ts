@@ -1,6 +1,6 @@
 /** Random DNS messages: well-formed, odd, and wrong. */
-import type { Random } from "../../src/policy/testing/random.ts";
-import { long, word } from "../packets/bytes.ts";
+import type { Random } from "../../../src/policy/testing/random.ts";
+import { long, word } from "../../packets/bytes.ts";
 import {
   addressRecord,
   answer,
@@ -19,8 +19,8 @@ import {
   soaRecord,
   tsigRecord,
   wireName,
-} from "../packets/dns.ts";
-import { LONGEST_NAME, NAMES, PEERS4, PEERS6 } from "./world.ts";
+} from "../../packets/dns.ts";
+import { LONGEST_NAME, NAMES, PEERS4, PEERS6 } from "../world.ts";
 
 /** A question on its way. */
 export interface Asked {

@@ -7,8 +7,8 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { causeText } from "../src/api/errors.ts";
-import { BenchError } from "./errors.ts";
+import { causeText } from "../../src/api/errors.ts";
+import { BenchError } from "../errors.ts";
 
 const PREFIX = "pc-bench-";
 const FOLDER = "/run/netns";

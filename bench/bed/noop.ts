@@ -1,13 +1,13 @@
 /** A program that does nothing, where Portcullis has its classifiers: what it costs to have any. */
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { interfaceIndex } from "../src/node-agent/ffi/libc.ts";
-import { inNetworkNamespace } from "../src/node-agent/ffi/namespaces.ts";
-import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../src/node-agent/kernel/bpffs.ts";
-import { attachClassifiers } from "../src/node-agent/kernel/links/classifiers.ts";
-import { BpfObject } from "../src/node-agent/kernel/objects.ts";
+import { interfaceIndex } from "../../src/node-agent/ffi/libc.ts";
+import { inNetworkNamespace } from "../../src/node-agent/ffi/namespaces.ts";
+import { BPFFS_PATH, ensureBpffs, ensurePinFolder, removePinFolder } from "../../src/node-agent/kernel/bpffs.ts";
+import { attachClassifiers } from "../../src/node-agent/kernel/links/classifiers.ts";
+import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
+import { BenchError } from "../errors.ts";
 import { OBJECTS } from "./agent-process.ts";
-import { BenchError } from "./errors.ts";
 import { namespaceFile } from "./network.ts";
 
 export const NOOP_PINS = join(BPFFS_PATH, "pc-bench-noop");
