@@ -41,6 +41,8 @@ export class WorkloadSockets {
   readonly #rig: LiveRig;
   readonly #held = new Map<number, Held>();
   #opened = 0;
+  /** The socket that was closed last, if its connection has carried payload. */
+  #closedSpoken: Socket | null = null;
 
   constructor(rig: LiveRig) {
     this.#rig = rig;
@@ -112,6 +114,7 @@ export class WorkloadSockets {
   close(slot: number): Socket | null {
     const held = this.#held.get(slot);
     if (held === undefined || held.fd < 0) return null;
+    this.#closedSpoken = this.hasSpoken(held.socket) ? held.socket : null;
     this.#held.delete(slot);
     closeFd(held.fd);
     for (const other of this.#halfOpenOf(held.socket)) this.#held.delete(other.slot);
@@ -133,6 +136,7 @@ export class WorkloadSockets {
 
   /** Whether a connection has carried payload: a SYN and a FIN count as a byte each. */
   hasSpoken(socket: Socket): boolean {
+    if (socket === this.#closedSpoken) return true;
     const held = [...this.#held.values()].find((candidate) => candidate.socket === socket);
     if (held === undefined || held.fd < 0 || socket.kind !== "stream") return false;
     const { acknowledged, received } = countBytes(held.fd);
