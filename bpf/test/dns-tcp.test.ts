@@ -360,6 +360,21 @@ describe("segments that overtake each other", () => {
     assert.equal(reaches(PEER), true);
   });
 
+  test("again and again: what is not needed any more pushes out nothing that is", () => {
+    for (let round = 0; round < 3 * DNS_PARTS_SHARE; round += 1) {
+      assert.equal(send(good), "Allowed");
+      const start = received;
+      const parts = [start, start + 20];
+      if (round % 5 !== 0) parts.reverse();
+      for (const at of parts) {
+        const end = at === start ? 20 : reply.length;
+        assert.equal(receive(reply.slice(at - start, end), at), "Allowed", `round ${round}`);
+      }
+    }
+    assert.equal(reaches(PEER), true);
+    assert.deepEqual(scene.rig.errorCounts(), {});
+  });
+
   test("what is wrong with an answer that came ahead is wrong with the segment that leads to it", () => {
     const stream = [...reply, ...good];
     assert.equal(send(good), "Allowed");

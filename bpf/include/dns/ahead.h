@@ -51,9 +51,16 @@ static __always_inline int is_question_lost(struct scratch *s, struct dns_messag
 }
 
 /* A function of its own: the stack is short where this is called. */
-static __noinline int put_dns_part(const struct flow_key *key, const struct dns_bytes *bytes)
+static __noinline int put_dns_part(const struct flow_key *key, struct dns_bytes *bytes)
 {
-	return put(&dns_parts, SHARE_DNS_PARTS, DNS_PARTS_SHARE, key->workload_id, key, sizeof(*key), bytes);
+	struct dns_bytes *known = bpf_map_lookup_elem(&dns_parts, key);
+	int position = known ? (int)known->position
+			     : take_place(&dns_parts, SHARE_DNS_PARTS, DNS_PARTS_SHARE, key->workload_id, key, sizeof(*key));
+
+	if (position < 0)
+		return -1;
+	bytes->position = position;
+	return bpf_map_update_elem(&dns_parts, key, bytes, BPF_ANY);
 }
 
 /* The first that is kept of a connection. Returns 0, or -1 if there is no room. */

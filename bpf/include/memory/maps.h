@@ -48,6 +48,7 @@ struct dns_bytes {
 	__u8 at[2 * DNS_MESSAGE_MAX];
 	__u32 from;    /* of what came ahead: sequence number of its first byte, */
 	__u32 length;  /* and how many bytes there are */
+	__u32 position; /* of its place in the workload's share */
 };
 
 /* Settings and workloads */

@@ -69,7 +69,24 @@ static __always_inline int is_loss(__u32 kind, const struct place *place)
 	return query && !query->answered;
 }
 
-/* Finds a place for a key that is about to be entered in `map`, and pushes out who had it. Returns 0, or -1 for no room. */
+/*
+ * Has an entry still the place that it once took? Parts of DNS messages are deleted when they are whole, and what the same
+ * connection keeps next is entered under the same key, in another place.
+ */
+static __always_inline int is_in_place(__u32 kind, const struct place *place, __u32 position)
+{
+	struct dns_bytes *part;
+
+	if (kind != SHARE_DNS_PARTS)
+		return 1;
+	part = bpf_map_lookup_elem(&dns_parts, place->key);
+	return part && part->position == position;
+}
+
+/*
+ * Finds a place for a key that is about to be entered in `map`, and pushes out who had it. Returns its position, or -1 for
+ * no room.
+ */
 static __always_inline int take_place(void *map, __u32 kind, __u32 size, __u32 workload_id, const void *key,
 				      __u32 key_size)
 {
@@ -90,14 +107,14 @@ static __always_inline int take_place(void *map, __u32 kind, __u32 size, __u32 w
 		place = bpf_map_lookup_elem(&places, &where);
 		if (!place)
 			return -1;
-	} else {
+	} else if (is_in_place(kind, place, where.position)) {
 		int loss = is_loss(kind, place);
 
 		if (!bpf_map_delete_elem(map, place->key) && loss)
 			__sync_fetch_and_add(&share->lost, 1);
 	}
 	__builtin_memcpy(place->key, key, key_size);
-	return 0;
+	return where.position;
 }
 
 /* Enters a value, or replaces it. Returns 0, or an error if there is no room, which is the caller's to count. */
@@ -106,7 +123,7 @@ static __always_inline int put(void *map, __u32 kind, __u32 size, __u32 workload
 {
 	if (!bpf_map_update_elem(map, key, value, BPF_EXIST))
 		return 0;
-	if (take_place(map, kind, size, workload_id, key, key_size))
+	if (take_place(map, kind, size, workload_id, key, key_size) < 0)
 		return -1;
 	return bpf_map_update_elem(map, key, value, BPF_ANY);
 }

@@ -113,7 +113,7 @@ const TYPES = {
   dnsNames: of(DnsNameKey, DnsName),
   learned: of(LearnedKey, Learned),
   /** Keys are those of flows, with the direction in their padding. */
-  dnsParts: of(bytes(FlowKey.SIZE), bytes(2 * DNS_MESSAGE_MAX + 8)),
+  dnsParts: of(bytes(FlowKey.SIZE), bytes(2 * DNS_MESSAGE_MAX + 12)),
   streamLocks: of(u32, StreamLock),
   /** Values are the sums over all CPUs. */
   counters: of(CounterKey, counterSum),
