@@ -24,7 +24,7 @@ import {
 } from "../../src/node-agent/kernel/bpffs.ts";
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
-import { runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
+import { type PacketContext, runOnPacket, type TestRunResult } from "../../src/node-agent/kernel/test-run.ts";
 import { type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
@@ -246,30 +246,25 @@ export class ClassifierRig implements Disposable {
 
   /** Runs one packet through the classifier. Null: it was let through, or dropped, without being judged. */
   run(direction: "egress" | "ingress", frame: Uint8Array, facts: PacketFacts = {}): Outcome | null {
-    const result = runOnPacket(this.programs[direction], frame, {
-      context: {
-        ifindex: LOOPBACK,
-        mark: this.pathId(facts.process),
-        priority: this.pathId(facts.creator),
-        cb: [
-          ownerFlags(facts),
-          (facts.socketId ?? 0) | (Math.round((facts.connectedFor ?? 0) * 1000) << 8),
-          0,
-          this.#cgroupOf(facts.container),
-          this.pathId(facts.former),
-        ],
-        ...(facts.gsoSegments === undefined ? {} : { gsoSegments: facts.gsoSegments }),
-        ...(facts.gsoSize === undefined ? {} : { gsoSize: facts.gsoSize }),
-      },
-    });
-    const told = result.cb[2] as number;
-    if ((told & TEST_JUDGED) === 0) return null;
-    const verdict = VERDICTS[(told >>> 8) & 0xff] as Verdict;
-    const reason = REASONS[told & 0xff] as Reason;
-    if (result.returnValue !== (verdict === "dropped" ? DROP : NEXT)) {
-      throw new Error(`verdict ${verdict} (${reason}) returned ${result.returnValue}`);
-    }
-    return { verdict, reason };
+    return outcomeOf(runOnPacket(this.programs[direction], frame, { context: this.contextOf(facts) }));
+  }
+
+  /** What the classifier of the rig reads the facts from. */
+  contextOf(facts: PacketFacts): PacketContext {
+    return {
+      ifindex: LOOPBACK,
+      mark: this.pathId(facts.process),
+      priority: this.pathId(facts.creator),
+      cb: [
+        ownerFlags(facts),
+        (facts.socketId ?? 0) | (Math.round((facts.connectedFor ?? 0) * 1000) << 8),
+        0,
+        this.#cgroupOf(facts.container),
+        this.pathId(facts.former),
+      ],
+      ...(facts.gsoSegments === undefined ? {} : { gsoSegments: facts.gsoSegments }),
+      ...(facts.gsoSize === undefined ? {} : { gsoSize: facts.gsoSize }),
+    };
   }
 
   /** What the program itself returned: for packets that are not judged. */
@@ -363,4 +358,16 @@ function ownerFlags(facts: PacketFacts): number {
     (flags, name) => (facts[name] ? flags | OWNER_FLAG[name] : flags),
     0,
   );
+}
+
+/** What a run of the rig's classifier says of its packet. Null: it was let through, or dropped, without being judged. */
+export function outcomeOf(result: TestRunResult): Outcome | null {
+  const told = result.cb[2] as number;
+  if ((told & TEST_JUDGED) === 0) return null;
+  const verdict = VERDICTS[(told >>> 8) & 0xff] as Verdict;
+  const reason = REASONS[told & 0xff] as Reason;
+  if (result.returnValue !== (verdict === "dropped" ? DROP : NEXT)) {
+    throw new Error(`verdict ${verdict} (${reason}) returned ${result.returnValue}`);
+  }
+  return { verdict, reason };
 }
