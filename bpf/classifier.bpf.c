@@ -223,7 +223,8 @@ static __always_inline int judge_datagram(struct __sk_buff *skb, struct scratch 
 		return violation_of_nobody(skb, s, REASON_CAPACITY);
 	/* The flow may have been replaced since it was looked for. */
 	action = judge_ip(skb, s, is_stream_locked(s) ? NULL : flow);
-	unlock_stream();
+	if (is_stream_locked(s))
+		unlock_stream();
 	if (action != TC_DROP && s->direction == DIRECTION_INGRESS && is_icmp_request(&s->packet))
 		remember_request(skb);
 	return action;

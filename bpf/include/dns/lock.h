@@ -17,11 +17,6 @@
 #define LOCK_TURNS 512
 #define LOCK_ROUNDS 64
 
-static __always_inline int is_dns_stream(struct scratch *s)
-{
-	return s->packet.protocol == PROTOCOL_TCP && (is_dns_port(s->key.remote_port) || is_dns_port(s->key.local_port));
-}
-
 static __always_inline int is_stream_locked(struct scratch *s)
 {
 	return s->stream_lock < STREAM_LOCKS;
@@ -62,7 +57,9 @@ __noinline int try_stream_lock(__u32 index)
 	return 0;
 }
 
-/* Waits until no other packet of the connection is judged. Returns 0, or -1 if that takes too long. Other packets need no lock. */
+/*
+ * Waits until no other packet of the connection is judged, if it is one of DNS. Returns 0, or -1 if that takes too long.
+ */
 __noinline int lock_stream(void)
 {
 	struct scratch *s = get_scratch();
@@ -71,7 +68,7 @@ __noinline int lock_stream(void)
 	if (!s)
 		return -1;
 	s->stream_lock = STREAM_LOCKS;
-	if (!is_dns_stream(s))
+	if (s->packet.protocol != PROTOCOL_TCP || (!is_dns_port(s->key.remote_port) && !is_dns_port(s->key.local_port)))
 		return 0;
 	index = stream_lock_of(s);
 	for (int i = 0; i < LOCK_ROUNDS; i++) {
@@ -89,7 +86,7 @@ __noinline int unlock_stream(void)
 	struct scratch *s = get_scratch();
 	struct stream_lock *lock;
 
-	if (!s || !is_stream_locked(s))
+	if (!s)
 		return 0;
 	lock = bpf_map_lookup_elem(&stream_locks, &s->stream_lock);
 	if (!lock)
