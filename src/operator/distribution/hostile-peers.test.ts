@@ -6,6 +6,7 @@ import net from "node:net";
 import { afterEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import { Server } from "@grpc/grpc-js";
 import { eventually } from "../../kube/testing/silence.ts";
 import { busyTurns } from "../../net/testing/loop-turns.ts";
 import { DISTRIBUTION_SERVICE } from "../../protocol/service.ts";
@@ -224,4 +225,13 @@ test("HTTP/2: what is allowed, but has no end, is broken off before its sender i
   await eventually("they are broken off", () => (counts.dropped.get("bytes") ?? 0) > 0);
   await eventually("all of them", () => server.connections === 1);
   assert.equal(server.sessions, 1);
+});
+
+test("a server closes, though gRPC never says so, as where a connection breaks at that moment", async (t) => {
+  const { server } = await serve();
+  const honest = agent(server);
+  await eventually("the agent has its state", () => honest.states.length === 1);
+  t.mock.method(Server.prototype, "tryShutdown", nothing);
+  await server.close();
+  await eventually("all connections are closed", () => server.connections === 0);
 });

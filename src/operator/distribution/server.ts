@@ -75,6 +75,8 @@ export interface DistributionOptions {
 /** Agents connect anew about this often, with fresh tokens. */
 const CONNECTION_AGE_MS = 30 * 60_000;
 const CONNECTION_GRACE_MS = 5_000;
+/** What was said last to agents has been sent by then. */
+const CLOSING_MS = 1_000;
 
 /** After a start all agents come at once. What they are sent first would take up memory for all of them together. */
 const FULL_STATES = 32;
@@ -189,13 +191,15 @@ export class DistributionServer {
     this.dismiss();
     this.#files?.close();
     this.#listener.close();
-    const closed = new Promise<void>((settle) => this.#server.tryShutdown(() => settle()));
-    const late = setTimeout(() => {
-      this.#server.forceShutdown();
-      this.#limits.closeAll();
-    }, 1_000);
-    await closed;
-    clearTimeout(late);
+    // gRPC never calls back if a connection breaks just now: it asks to be told of the end of what has ended.
+    await new Promise<void>((settle) => {
+      const late = setTimeout(settle, CLOSING_MS);
+      this.#server.tryShutdown(() => {
+        clearTimeout(late);
+        settle();
+      });
+    });
+    this.#server.forceShutdown();
     this.#limits.closeAll();
   }
 
