@@ -1,7 +1,7 @@
 /** Names as the kernel side keeps them: reversed, lower case, one dot before each label (bpf/include/abi/rules.h). */
 
 import { NAME_DOT_IN_LABEL, NAME_ZERO } from "../../gen/abi.gen.ts";
-import { labelByte } from "../../policy/reference/dns.ts";
+import { labelByte } from "../../policy/reference/dns/dns.ts";
 
 const U64 = 64;
 const DOT = 0x2e;

@@ -2,7 +2,7 @@
  * Which protocol a flow speaks, recognised by the bytes of its first payload and never by its port. Stated independently of
  * bpf/include/verdict/application.h; fuzzing compares the two.
  */
-import { parseDns } from "./dns.ts";
+import { parseDns } from "./dns/dns.ts";
 
 export type Application = "dns" | "http" | "tls";
 

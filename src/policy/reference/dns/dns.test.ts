@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatIp } from "../table/addresses.ts";
+import { formatIp } from "../../table/addresses.ts";
 import {
   addressBytes,
   type DnsOptions,
@@ -10,8 +10,8 @@ import {
   text,
   wireName,
   word,
-} from "../testing/frames.ts";
-import { Random } from "../testing/random.ts";
+} from "../../testing/frames.ts";
+import { Random } from "../../testing/random.ts";
 import { parseDns, readAnswers, readCarried } from "./dns.ts";
 
 const A = 1;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compileTable } from "../compile/compile.ts";
-import { addressBytes, type DnsOptions, dns, ipv4, QUESTION_POINTER, record, udp } from "../testing/frames.ts";
-import { egressProfile, ingressProfile, processOf, profileOf } from "../testing/profiles.ts";
-import { A, RESOLVER, RESPONSE, RULES, scene, TRUNCATED, TXT } from "../testing/resolver.ts";
-import { APP, OWN, PEER, reason, Scene, SHELL, STRANGER, to } from "../testing/scene.ts";
+import { compileTable } from "../../compile/compile.ts";
+import { addressBytes, type DnsOptions, dns, ipv4, QUESTION_POINTER, record, udp } from "../../testing/frames.ts";
+import { egressProfile, ingressProfile, processOf, profileOf } from "../../testing/profiles.ts";
+import { A, RESOLVER, RESPONSE, RULES, scene, TRUNCATED, TXT } from "../../testing/resolver.ts";
+import { APP, OWN, PEER, reason, Scene, SHELL, STRANGER, to } from "../../testing/scene.ts";
 
 const query = (name: string | number[], more: DnsOptions = {}, port = 4000) =>
   ipv4(OWN, RESOLVER, 17, udp(port, 53, dns(name, more)));

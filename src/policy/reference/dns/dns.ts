@@ -2,8 +2,8 @@
  * DNS messages (RFC 1035, 4.1): one question or zone, what a question carries beside it, and what answers teach. Stated
  * independently of bpf/include/dns/; fuzzing compares the two.
  */
-import { type Address, mapIpv4 } from "../table/addresses.ts";
-import { bytesToNumber } from "../table/prefixes.ts";
+import { type Address, mapIpv4 } from "../../table/addresses.ts";
+import { bytesToNumber } from "../../table/prefixes.ts";
 
 const HEADER_LENGTH = 12;
 /** Longest name on the wire, its root byte included. */

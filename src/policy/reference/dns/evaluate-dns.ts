@@ -1,12 +1,12 @@
 /** DNS in the reference evaluator: what may be asked, and what answers teach. Section 5 of the contract. */
 
-import type { Direction, Reason } from "../../api/reasons.ts";
-import { effectOf } from "../../api/types.ts";
-import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
-import type { RuleTable } from "../table/tables.ts";
+import type { Direction, Reason } from "../../../api/reasons.ts";
+import { effectOf } from "../../../api/types.ts";
+import { type IpPacket, TCP_FLAGS } from "../../packet/packet.ts";
+import type { RuleTable } from "../../table/tables.ts";
+import { connectsTo, judgeQuestion, reportedReason } from "../rights.ts";
+import { type EvaluatorState, type Flow, learn, learnerKey, type Query, type StreamPosition } from "../state.ts";
 import { type DnsMessage, MESSAGE_MAX, mayContinue, OPCODE, parseDns, readAnswers, readCarried } from "./dns.ts";
-import { connectsTo, judgeQuestion, reportedReason } from "./rights.ts";
-import { type EvaluatorState, type Flow, learn, learnerKey, type Query, type StreamPosition } from "./state.ts";
 
 const HEADER_LENGTH = 12;
 /** Of the subjects of a flow, so many profit from what they ask; a former user of the socket that is one more does not. */

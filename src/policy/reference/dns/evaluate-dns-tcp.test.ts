@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SecurityProfileSpec } from "../../api/types.ts";
-import { addressBytes, dns, ipv4, QUESTION_POINTER, record, tcp, word } from "../testing/frames.ts";
-import { A, RESOLVER, RESPONSE, RULES, scene } from "../testing/resolver.ts";
-import { ACK, OWN, PEER, reason, type Scene, STRANGER, SYN, to } from "../testing/scene.ts";
+import type { SecurityProfileSpec } from "../../../api/types.ts";
+import { addressBytes, dns, ipv4, QUESTION_POINTER, record, tcp, word } from "../../testing/frames.ts";
+import { A, RESOLVER, RESPONSE, RULES, scene } from "../../testing/resolver.ts";
+import { ACK, OWN, PEER, reason, type Scene, STRANGER, SYN, to } from "../../testing/scene.ts";
 
 const framed = (message: number[]) => [...word(message.length), ...message];
 const segment = (payload: number[], sequence: number) => ipv4(OWN, RESOLVER, 6, tcp(4000, 53, ACK, payload, sequence));
