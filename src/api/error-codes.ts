@@ -65,6 +65,10 @@ const ERRORS = {
     meaning: "A file in a container could not be looked at.",
     remedy: "See the cause in the message, and the permissions of the agent.",
   },
+  PC_FILTER_INVALID: {
+    meaning: "A filter of records has a value that it cannot have.",
+    remedy: "Write one of those that the message names; `portcullis observe --help` lists the filters.",
+  },
   PC_GATE_CGROUP: {
     meaning: "The gate cannot be attached to the cgroup that was named for it.",
     remedy: "Name a cgroup v2 directory that exists, such as kubepods.slice.",
@@ -130,10 +134,19 @@ const ERRORS = {
     meaning: "There is no BPF object where the agent looks for it.",
     remedy: "Run make build, or name the objects' folder in PORTCULLIS_OBJECTS.",
   },
+  PC_OBSERVE_INPUT: {
+    meaning: "A file of records is cut off, or has a line that is no record.",
+    remedy:
+      "Pass lines of `-o json` of `portcullis observe` or `portcullis agent` unchanged; the message names the line.",
+  },
   PC_OBSERVE_REFUSED: {
     meaning: "The operator does not show events to whoever asked.",
     remedy:
       "Get the right to `get` pods and `securityprofiles/events` in the namespace; docs/kubernetes.md has the role.",
+  },
+  PC_OBSERVE_SERVER: {
+    meaning: "No agent answers questions about records where it was asked, or its answer broke off.",
+    remedy: "Start the agent, name its socket, and ask as root; the agent's log says why it does not serve.",
   },
   PC_OPERATOR_CONNECTION: {
     meaning: "The agent cannot read its token or its certificates for the connection to the operator.",
@@ -306,6 +319,11 @@ const PROBLEMS = {
   PC_POLICY_UNKNOWN: {
     meaning: "The policy of a pod is not known yet, or could not be had in time.",
     remedy: "Look at the operator and at the agent's connection to it.",
+  },
+  PC_RECORDS_NOT_KEPT: {
+    meaning:
+      "The node's records cannot be written to disk, or nobody can ask for them; what is judged does not depend on it.",
+    remedy: "Free space on the node's disk, or lower the size of records; the message names folder or socket.",
   },
   PC_STATE_KEPT: {
     meaning: "The operator's state is in force and could not be written to disk.",

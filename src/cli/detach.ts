@@ -1,5 +1,6 @@
 /** `portcullis detach`: takes enforcement off, whether or not an agent is there to do it. */
 
+import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { PortcullisError, UsageError } from "../api/errors.ts";
@@ -20,6 +21,7 @@ import { exclusively } from "../node-agent/sandbox/private-slots.ts";
 import { fold } from "../terminal/fit.ts";
 import { lineWidth } from "../terminal/width.ts";
 import { addOutputOption, addPinOptions, keptDirectoryOf, type PinOptions, pinsOf } from "./agent/node-options.ts";
+import { recordsFolder } from "./agent/records-options.ts";
 import { endSignal } from "./end-signal.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
@@ -30,6 +32,7 @@ interface DetachOptions extends PinOptions {
   netns?: string;
   stay: boolean;
   output: OutputFormat;
+  keepRecords: boolean;
 }
 
 interface Detached extends Removal {
@@ -56,6 +59,7 @@ export function detachCommand(): Command {
     )
     .addOption(new Option("--all", "everything").conflicts("netns"))
     .option("--netns <name>", "the workload of one network namespace")
+    .option("--keep-records", "leave the records of this node where they are", false)
     .option("--stay", "then wait for a signal, as a container that must not end", false);
   addOutputOption(command, "format of the report");
   addPinOptions(command);
@@ -73,6 +77,7 @@ async function everything(options: DetachOptions): Promise<Detached[]> {
   const { pinRoot, stateDirectory } = pinsOf(options);
   const dead = pinRoot === DEFAULT_PIN_ROOT ? await deadRuns() : [];
   const removal = detachAll(pinRoot, stateDirectory);
+  if (!options.keepRecords) rmSync(recordsFolder(options), { recursive: true, force: true });
   removeKeptState(keptDirectoryOf(options));
   return [
     { pinRoot, ...removal },

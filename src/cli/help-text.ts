@@ -32,10 +32,9 @@ function helpWidth(stream: { isTTY?: boolean; columns?: number }): number {
  * shell goes on with the next line.
  */
 export function fitHelp(text: string, width: number): string {
-  return text
-    .split("\n\n")
-    .map((part) => fitPart(part.split("\n"), width))
-    .join("\n\n");
+  const [lead = ""] = /^\n*/.exec(text) ?? [];
+  const parts = text.slice(lead.length).split("\n\n");
+  return `${lead}${parts.map((part) => fitPart(part.split("\n"), width)).join("\n\n")}`;
 }
 
 function fitPart(lines: readonly string[], width: number): string {

@@ -20,7 +20,7 @@ import { visibleLength } from "../terminal/fit.ts";
 import { reportText } from "./doctor.ts";
 import { explanationText } from "./explain/explain-text.ts";
 import { reportText as clusterText } from "./kubectl/status.ts";
-import { statusText } from "./status.ts";
+import { type NodeReport, statusText } from "./status.ts";
 import { validatePaths } from "./validate/validate.ts";
 import { setReportText } from "./validate/validate-report.ts";
 
@@ -196,7 +196,8 @@ const WORKLOAD: WorkloadStatus = {
   full: [{ name: "flows", size: 8192, lost: 17, consequence: "the flows that were idle longest are judged anew" }],
   traffic: TRAFFIC,
 };
-const STATUS: NodeStatus = {
+const STATUS: NodeReport = {
+  records: { segments: 12, bytes: 93_000_000, damaged: 1, problem: null },
   ...{ pinRoot: "/sys/fs/bpf/portcullis", present: true, agentPid: null, workloads: [WORKLOAD] },
   hookSets: { devices: "fentry", flows: "kprobes", senders: "tracepoints" } as unknown as NodeStatus["hookSets"],
   gate: { opensAfter: 30_000, admitted: 3, waiting: [{ netnsInum: 4_026_532_001, dropped: 7, passed: 0 } as never] },

@@ -76,6 +76,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./status.ts")).statusCommand(),
   },
   {
+    name: "observe",
+    summary: "show who talked to whom on this node, now and before",
+    load: async () => (await import("./observe/observe.ts")).observeCommand(),
+  },
+  {
     name: "uninstall",
     summary: "end enforcement on every node of a cluster",
     load: async () => (await import("./cluster/uninstall.ts")).uninstallCommand(),

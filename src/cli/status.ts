@@ -1,10 +1,14 @@
 /** `portcullis status`: what is enforced here, read from the pins; with or without an agent. */
+import { join } from "node:path";
 import { Command } from "commander";
 import { weaknessText } from "../api/pods/weaknesses.ts";
 import { printable } from "../api/printable.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { peerRedirectText } from "../node-agent/kernel/peer-redirects.ts";
+import { askRecordsState } from "../node-agent/records/client.ts";
+import type { RecordsState } from "../node-agent/records/messages.ts";
+import { OBSERVE_SOCKET } from "../node-agent/records/paths.ts";
 import { factLines } from "../terminal/facts.ts";
 import { tableLines } from "../terminal/table.ts";
 import { lineWidth } from "../terminal/width.ts";
@@ -13,6 +17,7 @@ import { ExitStatus, exitStatusHelp } from "./exit-status.ts";
 import { requireRoot } from "./node-access.ts";
 import { trafficLines } from "./run/traffic-table.ts";
 import { formatDuration } from "./values/durations.ts";
+import { formatSize } from "./values/sizes.ts";
 
 const EXIT_STATUS = `
 ${exitStatusHelp({
@@ -20,6 +25,11 @@ ${exitStatusHelp({
   1: "nothing could be read",
   3: "a part could not be read; the report says which",
 })}`;
+
+/** What is in force, and how its agent keeps records; null: no agent keeps any. */
+export interface NodeReport extends NodeStatus {
+  records: RecordsState | null;
+}
 
 interface StatusOptions extends PinOptions {
   output: OutputFormat;
@@ -31,10 +41,11 @@ export function statusCommand(): Command {
     .description("Shows what is enforced on which workload, what the kernel counted, and how full its maps are.");
   addOutputOption(command, "format of the report");
   addPinOptions(command);
-  return command.addHelpText("after", EXIT_STATUS).action((options: StatusOptions) => {
+  return command.addHelpText("after", EXIT_STATUS).action(async (options: StatusOptions) => {
     requireRoot("status");
     const { pinRoot, stateDirectory } = pinsOf(options);
-    const status = inspectNode(pinRoot, stateDirectory);
+    const records = await askRecordsState(join(stateDirectory, OBSERVE_SOCKET));
+    const status = { ...inspectNode(pinRoot, stateDirectory), records };
     const isJson = options.output === "json";
     process.stdout.write(
       isJson ? `${JSON.stringify(status, null, 2)}\n` : statusText(status, lineWidth(process.stdout)),
@@ -44,7 +55,7 @@ export function statusCommand(): Command {
 }
 
 /** The report for a person. @param width columns of a line */
-export function statusText(status: NodeStatus, width: number): string {
+export function statusText(status: NodeReport, width: number): string {
   if (!status.present) return `nothing is enforced: there is nothing pinned under ${printable(status.pinRoot)}\n`;
   const { agentPid, hookSets } = status;
   const facts: [string, string][] = [
@@ -57,6 +68,7 @@ export function statusText(status: NodeStatus, width: number): string {
     ],
     ...gateFacts(status.gate),
     ...redirectFacts(status.peerRedirects),
+    ...recordsFacts(status.records),
     ...status.problems.map((problem): [string, string] => ["Problem", problem]),
   ];
   const lines = [
@@ -72,6 +84,13 @@ export function statusText(status: NodeStatus, width: number): string {
 function redirectFacts(found: NodeStatus["peerRedirects"]): [string, string][] {
   if (found === null || found.length === 0) return [];
   return [["Warning", `what comes in may not be judged: ${printable(peerRedirectText(found))}`]];
+}
+
+function recordsFacts(records: RecordsState | null): [string, string][] {
+  if (records === null) return [];
+  const { segments, bytes, damaged, problem } = records;
+  const text = `${formatSize(bytes)} in ${segments} segments${damaged === 0 ? "" : `, ${damaged} of them damaged`}`;
+  return [["Records", text], ...(problem === null ? [] : [["Problem", problem] as [string, string]])];
 }
 
 function gateFacts(gate: NodeStatus["gate"]): [string, string][] {

@@ -24,6 +24,7 @@ import {
   type DnsMalformedPart,
   type DnsPart,
   type Endpoint,
+  type LossPlace,
   type LostEvent,
   type ProcessReference,
   RECORD_KINDS,
@@ -110,7 +111,7 @@ function verdictOf(time: string, message: Judgement): VerdictEvent {
 }
 
 function lostOf(time: string, message: Loss): LostEvent {
-  const where = message.where === "output" ? "output" : "kernel";
+  const where = message.where as LossPlace;
   const kind = RECORD_KINDS.find((known) => known === message.kind);
   return { time, type: "lost", where, ...(kind === undefined ? {} : { kind }), count: Number(message.count) };
 }

@@ -58,9 +58,16 @@ export interface DnsMalformedPart {
   offset: number;
 }
 
-/** A packet, or `count` packets of one kind, and how they were judged. */
-export interface VerdictEvent {
+/** What every record has. */
+interface Common {
+  /** RFC 3339. */
   time: string;
+  /** Name of the node that it is of; where records are of one node, it is left out. */
+  node?: string;
+}
+
+/** A packet, or `count` packets of one kind, and how they were judged. */
+export interface VerdictEvent extends Common {
   /** `dns` under trace-dns: a question or an answer. `listen`: a process listens where its profile allows no such port. */
   type: "verdict" | "dns" | "listen";
   verdict: Verdict;
@@ -84,8 +91,7 @@ export interface VerdictEvent {
 }
 
 /** Every workload named on the command line is in force. */
-export interface ReadyEvent {
-  time: string;
+export interface ReadyEvent extends Common {
   type: "ready";
   workloads: string[];
 }
@@ -99,8 +105,7 @@ export interface RevisionError {
 }
 
 /** A change of the profiles is in force, or was refused. */
-export interface RevisionEvent {
-  time: string;
+export interface RevisionEvent extends Common {
   type: "revision";
   /** Content hash, hex. */
   revision: string;
@@ -112,8 +117,7 @@ export interface RevisionEvent {
 }
 
 /** A workload came under care, changed, went, or cannot be protected as asked. */
-export interface WorkloadEvent {
-  time: string;
+export interface WorkloadEvent extends Common {
   type: "workload";
   workload: WorkloadReference;
   state: Effect | "partly" | "unrestricted" | "pending" | "gone" | "failed";
@@ -126,14 +130,35 @@ export interface WorkloadEvent {
 export const RECORD_KINDS = ["violation", "allowed", "dns"] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
-/** Events that the kernel could not hand over, or that the reader of standard output was too slow for. */
-export interface LostEvent {
-  time: string;
+/**
+ * Where events are lost: the kernel could not hand them over (a buffer was full); whoever reads the output was too slow; the
+ * agent's thread that keeps records was; the disk did not take them.
+ */
+export const LOSS_PLACES = ["kernel", "output", "queue", "disk"] as const;
+export type LossPlace = (typeof LOSS_PLACES)[number];
+
+/** Events that are missing. */
+export interface LostEvent extends Common {
   type: "lost";
-  where: "kernel" | "output";
+  where: LossPlace;
   /** Of one kind, where the kernel lost them. */
   kind?: RecordKind;
   count: number;
 }
 
 export type AgentEvent = VerdictEvent | ReadyEvent | RevisionEvent | WorkloadEvent | LostEvent;
+
+export const RECORD_TYPES = [
+  "verdict",
+  "dns",
+  "listen",
+  "ready",
+  "revision",
+  "workload",
+  "lost",
+] as const satisfies AgentEvent["type"][];
+
+/** Whether a record is of packets, or of what a process is about to receive. */
+export function isVerdict(record: AgentEvent): record is VerdictEvent {
+  return record.type === "verdict" || record.type === "dns" || record.type === "listen";
+}

@@ -6,7 +6,7 @@ import { Ajv, type ErrorObject } from "ajv";
 import { PortcullisError } from "../api/errors.ts";
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../api/reasons.ts";
 import { EFFECTS } from "../api/types.ts";
-import { type AgentEvent, RECORD_KINDS } from "./record.ts";
+import { type AgentEvent, LOSS_PLACES, RECORD_KINDS } from "./record.ts";
 
 /** An object that is not an event: the message names the field, and what it should be. */
 export class EventFormatError extends PortcullisError {
@@ -19,6 +19,14 @@ const text = (description: string) => ({ type: "string", description });
 const count = (description: string) => ({ type: "integer", minimum: 0, description });
 const texts = (description: string) => ({ type: "array", items: { type: "string" }, description });
 const oneOf = (values: readonly string[], description: string) => ({ type: "string", enum: [...values], description });
+
+/** One of an event, which may say of which node it is. */
+function event(properties: Record<string, object>, optional: readonly string[] = []): object {
+  return record({ ...properties, node: text("name of the node; left out where all events are of one") }, [
+    ...optional,
+    "node",
+  ]);
+}
 
 /** Nothing but these fields, of which all but the `optional` ones are there. */
 function record(properties: Record<string, object>, optional: readonly string[] = []): object {
@@ -90,11 +98,11 @@ const judged = {
 };
 
 const KINDS: Record<AgentEvent["type"], object> = {
-  verdict: record({ type: { const: "verdict" }, ...judged }, ["application", "dns", "malformed"]),
-  dns: record({ type: { const: "dns" }, ...judged }, ["application", "dns", "malformed"]),
-  listen: record({ type: { const: "listen" }, ...judged }, ["application", "dns", "malformed"]),
-  ready: record({ type: { const: "ready" }, time: TIME, workloads: texts("names of the workloads in force") }),
-  revision: record({
+  verdict: event({ type: { const: "verdict" }, ...judged }, ["application", "dns", "malformed"]),
+  dns: event({ type: { const: "dns" }, ...judged }, ["application", "dns", "malformed"]),
+  listen: event({ type: { const: "listen" }, ...judged }, ["application", "dns", "malformed"]),
+  ready: event({ type: { const: "ready" }, time: TIME, workloads: texts("names of the workloads in force") }),
+  revision: event({
     type: { const: "revision" },
     time: TIME,
     revision: text("hash of the profiles' content"),
@@ -115,7 +123,7 @@ const KINDS: Record<AgentEvent["type"], object> = {
       description: "what is different from the revision before",
     },
   }),
-  workload: record(
+  workload: event(
     {
       type: { const: "workload" },
       time: TIME,
@@ -130,11 +138,14 @@ const KINDS: Record<AgentEvent["type"], object> = {
     },
     ["error"],
   ),
-  lost: record(
+  lost: event(
     {
       type: { const: "lost" },
       time: TIME,
-      where: oneOf(["kernel", "output"], "kernel: a ring buffer was full; output: standard output was not read"),
+      where: oneOf(
+        LOSS_PLACES,
+        "kernel: a ring buffer was full; output: whoever reads was too slow; queue: more than the agent could keep; disk: it did not take them",
+      ),
       kind: oneOf(RECORD_KINDS, "which of the kernel's ring buffers was full"),
       count: count("events that are missing"),
     },

@@ -3,7 +3,16 @@ import { printable } from "../api/printable.ts";
 import { REASON_WORDS, type Reason } from "../api/reasons.ts";
 import { BOLD, DIM, GREEN, type Paint, painter, RED, YELLOW } from "../terminal/colours.ts";
 import { fold } from "../terminal/fit.ts";
-import type { AgentEvent, LostEvent, RecordKind, RevisionEvent, VerdictEvent, WorkloadEvent } from "./record.ts";
+import {
+  type AgentEvent,
+  isVerdict,
+  type LossPlace,
+  type LostEvent,
+  type RecordKind,
+  type RevisionEvent,
+  type VerdictEvent,
+  type WorkloadEvent,
+} from "./record.ts";
 import { clockTime, type VerdictLayout, verdictHeading, verdictLayout, verdictLine } from "./verdict-text.ts";
 
 const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {
@@ -68,10 +77,6 @@ export class EventText {
   }
 }
 
-function isVerdict(event: AgentEvent): event is VerdictEvent {
-  return event.type === "verdict" || event.type === "dns" || event.type === "listen";
-}
-
 /** What happened to workloads and profiles: a line, and details below it. */
 function occurrence(event: Exclude<AgentEvent, VerdictEvent>, paint: Paint): string[] {
   switch (event.type) {
@@ -118,8 +123,13 @@ const KIND_WORDS: Record<RecordKind, string> = {
   dns: "DNS messages",
 };
 
+const PLACE_WORDS: Record<LossPlace, string> = {
+  kernel: "their ring buffer was full",
+  output: "the output was not read fast enough",
+  queue: "there were more than the agent could keep",
+  disk: "the disk did not take them",
+};
+
 function lostText({ where, kind, count }: LostEvent): string {
-  const what = kind === undefined ? "events" : KIND_WORDS[kind];
-  const why = where === "kernel" ? "their ring buffer was full" : "standard output was not read fast enough";
-  return `${count} ${what}, ${why}`;
+  return `${count} ${kind === undefined ? "events" : KIND_WORDS[kind]}, ${PLACE_WORDS[where]}`;
 }

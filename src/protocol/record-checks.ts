@@ -1,5 +1,6 @@
 /** What a record from an agent may hold: every field of flow.proto, with its range. */
 import { DIRECTIONS, DNS_FAULTS, VERDICTS } from "../api/reasons.ts";
+import { LOSS_PLACES } from "../flow/record.ts";
 import type {
   Endpoint,
   Judgement,
@@ -76,7 +77,7 @@ const judgement: FieldChecks<Judgement> = {
   malformed: optional(message(malformed)),
   count,
 };
-const loss: FieldChecks<Loss> = { where: oneOf(["kernel", "output"]), kind: word, count };
+const loss: FieldChecks<Loss> = { where: oneOf(LOSS_PLACES), kind: word, count };
 
 const BODIES: Readonly<Record<NonNullable<RecordMessage["body"]["case"]>, Check>> = {
   judgement: message(judgement),

@@ -96,10 +96,28 @@ export const AGENT_METRICS = {
     help: "Looks at files of pods since the agent's start, by result (answered, hung, refused: files of that pod hang, or too many looks wait).",
     labels: ["result"],
   },
+  recordsKept: {
+    type: "gauge",
+    name: "portcullis_agent_records_kept",
+    help: "1 if records are kept and can be asked for; 0 where the disk takes none, or the socket cannot be had.",
+    labels: [],
+  },
+  recordsBytes: {
+    type: "gauge",
+    name: "portcullis_agent_records_bytes",
+    help: "Bytes of the records on the node's disk.",
+    labels: [],
+  },
+  recordsSegments: {
+    type: "gauge",
+    name: "portcullis_agent_records_segments",
+    help: "Segments of records on the node's disk, by state (whole, damaged: a part cannot be read).",
+    labels: ["state"],
+  },
   eventsLost: {
     type: "counter",
     name: "portcullis_agent_events_lost_total",
-    help: "Events that were lost, by where (kernel, output) and, of the kernel, by kind (violation, allowed, dns).",
+    help: "Events that were lost, by where (kernel: a buffer was full; output: it was not read; queue, disk: they were not kept) and, of the kernel, by kind (violation, allowed, dns).",
     labels: ["where", "kind"],
   },
 } as const satisfies MetricCatalogue;

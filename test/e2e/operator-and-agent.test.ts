@@ -108,6 +108,7 @@ function startAgent(port: number, caFile: string): ClusterAgent {
     exemptNamespaces: new Set(),
     blockNamespaces: new Set(),
     metrics,
+    records: null,
   });
 }
 

@@ -7,6 +7,7 @@ import { parseNamedNamespace } from "../../node-agent/discovery/namespaces/names
 import { gateCgroup } from "../../node-agent/enforce/attach/gate.ts";
 import { acquireLock } from "../../node-agent/enforce/state/lock.ts";
 import type { OutputFormat } from "../../node-agent/events/sinks.ts";
+import { TeeSink } from "../../node-agent/events/tee.ts";
 import { exitNow } from "../../node-agent/ffi/libc.ts";
 import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
 import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../../node-agent/guard/startup-wait.ts";
@@ -27,14 +28,14 @@ import {
   hookSetsOf,
   lockRemade,
   loggerOf,
-  type PinOptions,
   pinsOf,
   type SettingOptions,
   settingsOf,
   standardOutput,
 } from "./node-options.ts";
+import { addRecordsOption, keepRecords, type RecordsCommandOptions } from "./records-options.ts";
 
-interface AgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
+interface AgentCommandOptions extends RecordsCommandOptions, SettingOptions, HookOptions {
   profiles?: string;
   netns?: string[];
   namespace: string;
@@ -92,6 +93,7 @@ export function agentCommand(): Command {
   addClusterOptions(command);
   addOutputOption(command, "format of the events");
   addPinOptions(command);
+  addRecordsOption(command);
   addSettingOptions(command);
   addHookOption(command);
   addLogOption(command);
@@ -129,12 +131,14 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   const named = options.netns.map((text) => parseNamedNamespace(text, options.namespace));
   const settings = settingsOf(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
-  const sink = standardOutput(options.output);
+  const output = standardOutput(options.output);
   const { startupFailurePolicy = "Allow", startupTimeout } = options;
   {
     // An agent that cannot start must not be kept alive by what was opened before it failed.
-    using resources = new DisposableStack();
+    await using resources = new AsyncDisposableStack();
     resources.adopt(acquireLock(stateDirectory, pinRoot, lockRemade(log)), (lock) => lock.release());
+    // Under the lock: no other agent writes there.
+    const records = resources.adopt(keepRecords(options, { log }), (kept) => kept?.end());
     const profiles = resources.adopt(new ProfileFolder(options.profiles, log), (folder) => folder.close());
     const workloads = resources.use(
       new NamedNamespaces(named, {
@@ -149,7 +153,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
       profiles,
       workloads,
       files,
-      sink,
+      sink: records === null ? output : new TeeSink([output, records]),
       startupFailurePolicy,
       startupTimeout,
       ...(gate === undefined ? {} : { gate }),
@@ -159,7 +163,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
     resources.defer(() => agent.close());
     await endSignal();
   }
-  await sink.end();
+  await output.end();
   sayFarewell(log, pinRoot, options);
   // Standard output may be a pipe that nobody reads any more; there is nothing left to wait for.
   exitNow(0);

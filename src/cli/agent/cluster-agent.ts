@@ -9,6 +9,7 @@ import { readResolvConf } from "../../node-agent/discovery/resolv-conf-file.ts";
 import { gateCgroup } from "../../node-agent/enforce/attach/gate.ts";
 import { exitNow } from "../../node-agent/ffi/libc.ts";
 import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
+import type { Records } from "../../node-agent/records/records.ts";
 import { AgentMetrics } from "../../node-agent/uplink/agent-metrics.ts";
 import { ClusterAgent } from "../../node-agent/uplink/cluster-agent.ts";
 import { KeptState } from "../../node-agent/uplink/kept-state.ts";
@@ -19,6 +20,7 @@ import { endSignal } from "../end-signal.ts";
 import { packageVersion } from "../package-version.ts";
 import type { ClusterAgentCommandOptions } from "./cluster-options.ts";
 import { hookSetsOf, keptDirectoryOf, loggerOf, pinsOf, settingsOf, standardOutput } from "./node-options.ts";
+import { keepRecords } from "./records-options.ts";
 import { takeOver } from "./take-over.ts";
 
 /** Runs until a signal ends it. */
@@ -38,7 +40,8 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
     onError: (cause) => log.error({ err: cause }, "cannot look at the pods of this node; trying again"),
   });
   const { replacePins } = options;
-  const start = () =>
+  let records: Records | null = null;
+  const start = (keeping: Records | null) =>
     new ClusterAgent({
       pinRoot,
       stateDirectory,
@@ -57,8 +60,17 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
       exemptNamespaces: new Set(options.exemptNamespace ?? ["kube-system"]),
       blockNamespaces: new Set(options.blockNamespace ?? []),
       metrics,
+      records: keeping,
     });
-  const { agent, lock } = takeOver({ pinRoot, stateDirectory, replacePins, log }, start);
+  const { agent, lock } = takeOver({ pinRoot, stateDirectory, replacePins, log }, () => {
+    // Under the lock: no other agent writes there.
+    records ??= keepRecords(options, {
+      onState: (state) => metrics.records(state),
+      onLost: (where, count) => metrics.lost(where, count),
+      log,
+    });
+    return start(records);
+  });
   let endpoints: Endpoints | null = null;
   try {
     endpoints = await serve(options, metrics, log);
@@ -68,7 +80,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
     workloads.close();
     files.close();
     await endpoints?.close();
-    await sink.end();
+    await Promise.all([sink.end(), (records as Records | null)?.end()]);
     lock.release();
   }
   log.info({ pinRoot }, "the agent ends; its policies stay in force. Take them off with: portcullis detach --all");

@@ -5,11 +5,11 @@ import { POD_LOGS } from "../../node-agent/discovery/pods/pod-facts.ts";
 import type { OutputFormat } from "../../node-agent/events/sinks.ts";
 import type { StartupFailurePolicy } from "../../node-agent/guard/startup-wait.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
-import type { HookOptions, PinOptions, SettingOptions } from "./node-options.ts";
+import type { HookOptions, SettingOptions } from "./node-options.ts";
+import type { RecordsCommandOptions } from "./records-options.ts";
 
-export interface ClusterAgentCommandOptions extends PinOptions, SettingOptions, HookOptions {
+export interface ClusterAgentCommandOptions extends RecordsCommandOptions, SettingOptions, HookOptions {
   operator?: string;
-  node: string;
   tokenFile: string;
   caFile: string;
   operatorName?: string;

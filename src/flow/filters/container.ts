@@ -1,6 +1,10 @@
 /** Records of one container, of those that the pod's profiles tell apart. */
+import { isVerdict } from "../record.ts";
 import type { RecordFilter } from "./filter.ts";
 
-export function hasContainer(name: string): RecordFilter {
-  return ({ process }) => process?.container === name;
+export function hasContainer(names: readonly string[]): RecordFilter {
+  return (record) => {
+    const name = isVerdict(record) ? record.process?.container : undefined;
+    return name !== undefined && names.includes(name);
+  };
 }

@@ -1,7 +1,10 @@
 /** Records of packets that went one way. */
-import type { Direction } from "../../api/reasons.ts";
+import { DIRECTIONS } from "../../api/reasons.ts";
+import { isVerdict } from "../record.ts";
+import { ofList } from "./error.ts";
 import type { RecordFilter } from "./filter.ts";
 
-export function hasDirection(direction: Direction): RecordFilter {
-  return (record) => record.direction === direction;
+export function hasDirection(values: readonly string[]): RecordFilter {
+  const directions = ofList("direction", values, DIRECTIONS);
+  return (record) => isVerdict(record) && directions.has(record.direction);
 }

@@ -1,57 +1,187 @@
-/** Filters of records: each criterion by itself, none, and several at once. */
+/** Filters of records: each criterion by itself, wrong values, several at once, and what is denied. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { VerdictEvent } from "../record.ts";
-import { type FilterCriteria, recordFilter } from "./filter.ts";
+import type { AgentEvent, VerdictEvent } from "../record.ts";
+import { CRITERION_NAMES, type FilterCriteria, recordFilter, selectionFilter, workloadFilter } from "./filter.ts";
+import { namePattern } from "./pattern.ts";
 
 const record: VerdictEvent = {
   time: "2026-01-01T00:00:00.000Z",
+  node: "worker-1",
   type: "verdict",
   verdict: "dropped",
   reason: "Peer",
   direction: "egress",
-  workload: { name: "web", namespace: "shop", labels: {}, uid: "u1" },
-  profiles: [],
+  workload: { name: "web-0", namespace: "shop", labels: { app: "web", tier: "" }, uid: "u1" },
+  profiles: ["shop/web"],
   process: { pid: 1, path: "/bin/sh", script: "/run.sh", container: "main" },
   proto: "tcp",
-  src: { ip: "10.0.0.1", port: 1 },
-  dst: { ip: "10.0.0.2", port: 2 },
+  src: { ip: "10.0.0.1", port: 40_000 },
+  dst: { ip: "2001:db8::2", port: 443, name: "api.example.com" },
+  application: "tls",
   count: 1,
 };
+const question: VerdictEvent = {
+  ...record,
+  type: "dns",
+  proto: "udp",
+  dst: { ip: "10.0.0.10", port: 53 },
+  dns: { name: "Secret.Example.org", type: "A" },
+};
+const received: VerdictEvent = { ...record, direction: "ingress", src: record.dst, dst: record.src };
+const { application: _, ...unrecognised } = record;
+const bare: VerdictEvent = {
+  ...unrecognised,
+  node: "",
+  process: null,
+  profiles: [],
+  proto: "arp",
+  workload: { name: "a", namespace: "b", labels: {} },
+  src: { ip: "::" },
+  dst: { ip: "::" },
+};
+const ready: AgentEvent = { time: record.time, type: "ready", workloads: ["web-0"] };
+const workload: AgentEvent = {
+  ...{ time: record.time, type: "workload", workload: record.workload },
+  ...{ state: "enforced", interfaces: [], profiles: ["shop/web"] },
+};
 
-const TAKEN: FilterCriteria[] = [
-  {},
-  { podUid: "u1" },
-  { verdicts: ["allowed", "dropped"] },
-  { direction: "egress" },
-  { process: "/bin/sh" },
-  { process: "/run.sh" },
-  { container: "main" },
-  { podUid: "u1", verdicts: ["dropped"], direction: "egress", process: "/run.sh", container: "main" },
+/** Criterion, values, and what it takes of: the record, the question, the received one, the bare one, ready, workload. */
+const CASES: [FilterCriteria, string][] = [
+  [{}, "rqibRw"],
+  [{ type: ["verdict"] }, "rib"],
+  [{ type: ["dns", "ready"] }, "qR"],
+  [{ verdict: ["allowed", "dropped"] }, "rqib"],
+  [{ verdict: ["allowed"] }, ""],
+  [{ verdict: [] }, ""],
+  [{ reason: ["Peer"] }, "rqib"],
+  [{ reason: ["Port"] }, ""],
+  [{ direction: ["egress"] }, "rqb"],
+  [{ protocol: ["TCP"] }, "ri"],
+  [{ protocol: ["dns", "tls"] }, "rqi"],
+  [{ protocol: ["arp"] }, "b"],
+  [{ protocol: ["icmp", "47"] }, ""],
+  [{ process: ["/bin/sh"] }, "rqi"],
+  [{ process: ["/run.sh"] }, "rqi"],
+  [{ process: ["sh"] }, "rqi"],
+  [{ process: ["/bin/*"] }, "rqi"],
+  [{ process: ["/bin/s"] }, ""],
+  [{ process: ["h"] }, ""],
+  [{ container: ["main"] }, "rqi"],
+  [{ container: ["sidecar"] }, ""],
+  [{ profile: ["web"] }, "rqiw"],
+  [{ profile: ["shop/web"] }, "rqiw"],
+  [{ profile: ["other/web"] }, ""],
+  [{ podUid: ["u1"] }, "rqiw"],
+  [{ podUid: ["u2"] }, ""],
+  [{ nodeName: ["worker-*"] }, "rqi"],
+  [{ nodeName: ["master"] }, ""],
+  [{ pod: ["web"] }, "rqiw"],
+  [{ pod: ["shop/web-0"] }, "rqiw"],
+  [{ pod: ["other/web-0"] }, ""],
+  [{ fromPod: ["web"] }, "rq"],
+  [{ toPod: ["web"] }, "i"],
+  [{ namespace: ["shop"] }, "rqiw"],
+  [{ fromNamespace: ["shop"] }, "rq"],
+  [{ toNamespace: ["shop", "b"] }, "i"],
+  [{ label: ["app=web"] }, "rqiw"],
+  [{ label: ["app=web,tier"] }, "rqiw"],
+  [{ label: ["app!=web"] }, "b"],
+  [{ label: ["!app"] }, "b"],
+  [{ label: ["app=web,!tier"] }, ""],
+  [{ fromLabel: ["app==web"] }, "rq"],
+  [{ toLabel: ["app"] }, "i"],
+  [{ fqdn: ["*.example.com"] }, "ri"],
+  [{ fqdn: ["secret.example.ORG."] }, "q"],
+  [{ toFqdn: ["api.example.com"] }, "r"],
+  [{ toFqdn: ["secret.example.org"] }, ""],
+  [{ fromFqdn: ["api.*"] }, "i"],
+  [{ ip: ["10.0.0.0/24"] }, "rqi"],
+  [{ ip: ["2001:DB8::/32"] }, "ri"],
+  [{ toIp: ["10.0.0.1"] }, "i"],
+  [{ fromIp: ["10.0.0.1"] }, "rq"],
+  [{ port: ["443"] }, "ri"],
+  [{ toPort: ["400-500", "53"] }, "rq"],
+  [{ fromPort: ["443"] }, "i"],
+  [{ verdict: ["dropped"], direction: ["egress"], process: ["/run.sh"], toPort: ["53"] }, "q"],
+  [{ verdict: ["dropped"], container: ["sidecar"] }, ""],
 ];
-const LEFT: FilterCriteria[] = [
-  { podUid: "u2" },
-  { verdicts: ["allowed"] },
-  { verdicts: [] },
-  { direction: "ingress" },
-  { process: "/bin/s" },
-  { container: "sidecar" },
-  { podUid: "u1", verdicts: ["dropped"], direction: "egress", process: "/run.sh", container: "sidecar" },
+
+const RECORDS: [string, AgentEvent][] = [
+  ["r", record],
+  ["q", question],
+  ["i", received],
+  ["b", bare],
+  ["R", ready],
+  ["w", workload],
 ];
 
-for (const criteria of TAKEN) {
-  test(`a record is taken by ${JSON.stringify(criteria)}`, () => assert.equal(recordFilter(criteria)(record), true));
-}
-for (const criteria of LEFT) {
-  test(`a record is left out by ${JSON.stringify(criteria)}`, () =>
-    assert.equal(recordFilter(criteria)(record), false));
+const taken = (filter: (record: AgentEvent) => boolean) =>
+  RECORDS.filter(([, one]) => filter(one))
+    .map(([letter]) => letter)
+    .join("");
+
+for (const [criteria, expected] of CASES) {
+  test(`${JSON.stringify(criteria)} takes ${expected || "none"}`, () =>
+    assert.equal(taken(recordFilter(criteria)), expected));
 }
 
-test("packets of no process, and workloads that are no pods, meet no criterion of these", () => {
-  const bare = { ...record, process: null, workload: { name: "a", namespace: "b", labels: {} } };
-  const criteria: FilterCriteria[] = [{ process: "/bin/sh" }, { container: "main" }, { podUid: "u1" }];
+test("every criterion has its case", () => {
+  const tried = new Set(CASES.flatMap(([criteria]) => Object.keys(criteria)));
   assert.deepEqual(
-    criteria.map((one) => recordFilter(one)(bare)),
-    [false, false, false],
+    CRITERION_NAMES.filter((name) => !tried.has(name)),
+    [],
   );
+});
+
+test("what meets all that is denied is left out, what meets a part of it is not", () => {
+  const deny = { type: ["dns"], toPort: ["53"] };
+  assert.equal(taken(selectionFilter({ allow: {}, deny })), "ribRw");
+  assert.equal(
+    taken(selectionFilter({ allow: { pod: ["web"] }, deny: { type: ["verdict"], toPort: ["53"] } })),
+    "rqiw",
+  );
+  assert.equal(taken(selectionFilter({ allow: {}, deny: {} })), "rqibRw");
+});
+
+test("a wrong value is named, with what may stand there", () => {
+  const wrong: [FilterCriteria, RegExp][] = [
+    [{ type: ["flows"] }, /type cannot be "flows": there are verdict, dns,/],
+    [{ verdict: ["DENIED"] }, /verdict cannot be "DENIED": there are allowed/],
+    [{ reason: ["Because"] }, /reason cannot be "Because"/],
+    [{ direction: ["up"] }, /direction cannot be "up"/],
+    [{ protocol: ["tpc"] }, /protocol cannot be "tpc"/],
+    [{ toPort: ["70000"] }, /port cannot be "70000"/],
+    [{ port: ["9-8"] }, /port cannot be "9-8"/],
+    [{ port: ["http"] }, /port cannot be "http"/],
+    [{ ip: ["10.0.0"] }, /ip cannot be "10.0.0"/],
+    [{ ip: ["10.0.0.0/33"] }, /ip cannot be/],
+    [{ ip: ["10.1"] }, /ip cannot be "10.1"/],
+    [{ label: ["app=a b"] }, /label cannot be "app=a b"/],
+    [{ label: ["!app=web"] }, /label cannot be/],
+    [{ label: [""] }, /label cannot be/],
+  ];
+  for (const [criteria, message] of wrong) {
+    assert.throws(() => recordFilter(criteria), { code: "PC_FILTER_INVALID", message }, JSON.stringify(criteria));
+  }
+});
+
+test("a reader may leave out workloads that no record of is wanted, and never one that is", () => {
+  const shop = { namespace: "shop", name: "web-0" };
+  assert.equal(workloadFilter({})(shop), true);
+  assert.equal(workloadFilter({ pod: ["web"], verdict: ["dropped"] })(shop), true);
+  assert.equal(workloadFilter({ fromPod: ["db"] })(shop), false);
+  assert.equal(workloadFilter({ namespace: ["bank"] })(shop), false);
+  for (const [criteria] of CASES) {
+    for (const [, one] of RECORDS) {
+      if (!("workload" in one) || !recordFilter(criteria)(one)) continue;
+      assert.equal(workloadFilter(criteria)(one.workload), true, JSON.stringify(criteria));
+    }
+  }
+});
+
+test("patterns take no longer for names that are made to", () => {
+  const started = performance.now();
+  assert.equal(namePattern([`${"*a".repeat(500)}*b`])("a".repeat(16_000)), false);
+  assert.ok(performance.now() - started < 1000);
 });

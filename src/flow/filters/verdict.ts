@@ -1,7 +1,10 @@
 /** Records of packets that were judged in one of these ways. */
-import type { Verdict } from "../../api/reasons.ts";
+import { VERDICTS } from "../../api/reasons.ts";
+import { isVerdict } from "../record.ts";
+import { ofList } from "./error.ts";
 import type { RecordFilter } from "./filter.ts";
 
-export function hasVerdict(verdicts: readonly Verdict[]): RecordFilter {
-  return ({ verdict }) => verdicts.includes(verdict);
+export function hasVerdict(values: readonly string[]): RecordFilter {
+  const verdicts = ofList("verdict", values, VERDICTS);
+  return (record) => isVerdict(record) && verdicts.has(record.verdict);
 }

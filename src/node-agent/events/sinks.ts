@@ -1,6 +1,6 @@
 /** Where events go: lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
 import type { Writable } from "node:stream";
-import type { AgentEvent } from "../../flow/record.ts";
+import { type AgentEvent, isVerdict } from "../../flow/record.ts";
 import { EventText, type EventTextOptions } from "../../flow/text.ts";
 
 export const OUTPUT_FORMATS = ["text", "json"] as const;
@@ -46,8 +46,7 @@ export class LineSink implements EventSink {
   write(event: AgentEvent): void {
     if (this.#closed) return;
     // What has happened to the policy itself is rare and is always written; only the stream of verdicts is cut.
-    const mayBeLeftOut = event.type === "verdict" || event.type === "dns" || event.type === "listen";
-    if (mayBeLeftOut && this.#stream.writableLength > this.#bufferLimit) {
+    if (isVerdict(event) && this.#stream.writableLength > this.#bufferLimit) {
       this.#left += 1;
       return;
     }

@@ -1,6 +1,6 @@
 /** What the agent measures of itself. */
 
-import type { AgentEvent } from "../../flow/record.ts";
+import type { AgentEvent, LossPlace, RecordKind } from "../../flow/record.ts";
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../gen/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
 import { createMetrics, type MetricsOf } from "../../telemetry/metrics.ts";
@@ -11,6 +11,7 @@ import { type MapFill, mapFills } from "../enforce/tables/map-fill.ts";
 import { fullShares } from "../enforce/tables/shares.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { LookCounts } from "../foreign-files/foreign-files.ts";
+import type { RecordsState } from "../records/messages.ts";
 import type { ConnectionState } from "./operator-client.ts";
 import type { CountedPackets } from "./reports/counter-report.ts";
 
@@ -110,9 +111,20 @@ export class AgentMetrics implements EventSink {
     }
   }
 
+  /** How the keeping of records goes. */
+  records({ segments, bytes, damaged, problem }: RecordsState): void {
+    this.#metrics.recordsBytes.set(bytes);
+    this.#metrics.recordsSegments.set({ state: "whole" }, segments - damaged);
+    this.#metrics.recordsSegments.set({ state: "damaged" }, damaged);
+    this.#metrics.recordsKept.set(problem === null ? 1 : 0);
+  }
+
+  lost(where: LossPlace, count: number, kind: RecordKind | "" = ""): void {
+    this.#metrics.eventsLost.inc({ where, kind }, count);
+  }
+
   write(event: AgentEvent): void {
-    if (event.type === "lost")
-      this.#metrics.eventsLost.inc({ where: event.where, kind: event.kind ?? "" }, event.count);
+    if (event.type === "lost") this.lost(event.where, event.count, event.kind);
   }
 
   end(): Promise<void> {

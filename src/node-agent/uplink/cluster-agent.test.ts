@@ -90,6 +90,7 @@ class RunningAgent {
       exemptNamespaces: new Set(),
       blockNamespaces: new Set(),
       metrics: this.metrics,
+      records: null,
     });
   }
 

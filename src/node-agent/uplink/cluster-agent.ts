@@ -13,6 +13,7 @@ import { TeeSink } from "../events/tee.ts";
 import { WithoutAllowed } from "../events/without-allowed.ts";
 import { NodeGuard, type NodeGuardOptions } from "../guard/node-guard.ts";
 import { PeerRedirects } from "../kernel/peer-redirects.ts";
+import type { Records } from "../records/records.ts";
 import { type AgentMetrics, describeNode } from "./agent-metrics.ts";
 import type { KeptState } from "./kept-state.ts";
 import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
@@ -26,6 +27,7 @@ import {
   fileProblems,
   nodeProblems,
   notKeptProblem,
+  recordsProblem,
   redirectProblems,
 } from "./reports/node-problems.ts";
 import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./reports/pod-states.ts";
@@ -40,6 +42,8 @@ export interface ClusterAgentOptions extends NodeGuardOptions {
   exemptNamespaces: ReadonlySet<string>;
   blockNamespaces: ReadonlySet<string>;
   metrics: AgentMetrics;
+  /** By whom records are kept; null: they are not. */
+  records: Pick<Records, "write" | "end" | "state"> | null;
 }
 
 /** A table that the kernel had no room for is tried again after this long. */
@@ -77,12 +81,13 @@ export class ClusterAgent {
    */
   constructor(options: ClusterAgentOptions) {
     this.#options = options;
-    const { bindings, kept, metrics, operator, workloads, log } = options;
-    this.#isOutdated = kept.isOutdated;
+    const { bindings, metrics, operator, workloads, log } = options;
+    this.#isOutdated = options.kept.isOutdated;
     const violations = new ViolationQueue();
     const watches = new PodWatches({ onAllowedWanted: (uids) => this.#watchPods(uids) });
     const printed = options.settings.reportAllowed ? options.sink : new WithoutAllowed(options.sink);
-    const sink = new TeeSink([printed, violations, metrics, watches]);
+    const kept = options.records === null ? [] : [options.records];
+    const sink = new TeeSink([printed, violations, metrics, watches, ...kept]);
     this.#guard = new NodeGuard({ ...options, sink }, () => this.#reconcile());
     const { enforcer, maps, paths, store } = this.#guard.enforcement;
     const reported = new ReportedCounts(options.stateDirectory, log);
@@ -130,7 +135,8 @@ export class ClusterAgent {
   }
 
   #problems() {
-    const own = [this.#behind, this.#notKept].filter((problem) => problem !== null);
+    const records = recordsProblem(this.#options.records?.state ?? null);
+    const own = [this.#behind, this.#notKept, records].filter((problem) => problem !== null);
     return [
       ...own,
       ...nodeProblems(this.#guard.enforcement),

@@ -3,7 +3,6 @@
  * that it names; what is beyond that, or what the connection does not take, is counted and reported.
  */
 import { create } from "@bufbuild/protobuf";
-import { VERDICTS } from "../../api/reasons.ts";
 import { type RecordFilter, recordFilter } from "../../flow/filters/filter.ts";
 import { recordMessage, type WatchedRecord } from "../../flow/message.ts";
 import type { AgentEvent, LostEvent, VerdictEvent } from "../../flow/record.ts";
@@ -167,10 +166,10 @@ function newWatch(watch: Watch): ActiveWatch {
 /** The message leaves criteria that are not named empty, and its words are checked (message-checks.ts). */
 function filterOf({ podUid, verdicts, direction, path, container }: Watch): RecordFilter {
   return recordFilter({
-    podUid,
-    verdicts: VERDICTS.filter((verdict) => verdicts.includes(verdict)),
-    ...(direction === "" ? {} : { direction: direction === "egress" ? "egress" : "ingress" }),
-    ...(path === "" ? {} : { process: path }),
-    ...(container === "" ? {} : { container }),
+    podUid: [podUid],
+    verdict: verdicts,
+    ...(direction === "" ? {} : { direction: [direction] }),
+    ...(path === "" ? {} : { process: [path] }),
+    ...(container === "" ? {} : { container: [container] }),
   });
 }

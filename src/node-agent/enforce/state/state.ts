@@ -9,6 +9,7 @@ import { basename, join } from "node:path";
 import { causeCode, causeText } from "../../../api/errors.ts";
 import { parseTable, serializeTable } from "../../../policy/serialize/serialize.ts";
 import type { RuleTable } from "../../../policy/table/tables.ts";
+import { OBSERVE_SOCKET } from "../../records/paths.ts";
 import { StateUnreadableError } from "../errors.ts";
 import { removeIfEmpty } from "./empty-folder.ts";
 import { writeWholeFile } from "./whole-file.ts";
@@ -130,7 +131,8 @@ export function saveState(directory: string, state: AgentState, last: { text: st
 
 /** Removes the state; the folder too, if nothing else is in it. */
 export function removeState(directory: string): void {
-  for (const name of [STATE_FILE, KEPT_STATE_FILE, OUTDATED_STATE_FILE, REPORTED_COUNTS_FILE])
+  // The socket is of an agent that was killed.
+  for (const name of [STATE_FILE, KEPT_STATE_FILE, OUTDATED_STATE_FILE, REPORTED_COUNTS_FILE, OBSERVE_SOCKET])
     rmSync(join(directory, name), { force: true });
 }
 

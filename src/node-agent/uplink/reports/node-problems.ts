@@ -6,6 +6,7 @@ import { type Problem, ProblemSchema } from "../../../gen/agent_pb.js";
 import { type Workload, workloadName } from "../../discovery/workload.ts";
 import type { Enforcement } from "../../enforce/enforcement.ts";
 import { type PeerRedirect, peerRedirectText } from "../../kernel/peer-redirects.ts";
+import type { RecordsState } from "../../records/messages.ts";
 
 /** What it means that one of these has been counted. Others cost an event or a lookup, and no verdict. */
 const FULL: readonly (readonly [keyof typeof ErrorKind, string])[] = [
@@ -48,6 +49,12 @@ export function behindProblem(why: string): Problem {
 export function notKeptProblem(why: string): Problem {
   const message = `what the operator says is in force, and cannot be kept for a start without it: ${why}`;
   return create(ProblemSchema, { code: "PC_STATE_KEPT", message, reducesEnforcement: false });
+}
+
+/** Records are not kept, or nobody can ask for them. @param state null: they are not to be */
+export function recordsProblem(state: RecordsState | null): Problem | null {
+  if (state === null || state.problem === null) return null;
+  return create(ProblemSchema, { code: "PC_RECORDS_NOT_KEPT", message: state.problem, reducesEnforcement: false });
 }
 
 /** Files of many pods may hang for one reason: so many are named. */

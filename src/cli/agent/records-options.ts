@@ -1,0 +1,55 @@
+/** Options of what the agent keeps for who asks later, and the keeping itself. */
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import { UsageError } from "../../api/errors.ts";
+import { OBSERVE_SOCKET, RECORDS_FOLDER } from "../../node-agent/records/paths.ts";
+import { Records, type RecordsOptions } from "../../node-agent/records/records.ts";
+import { formatSize, parseSize } from "../values/sizes.ts";
+import { keptDirectoryOf, type PinOptions, pinsOf } from "./node-options.ts";
+
+export interface RecordsCommandOptions extends PinOptions {
+  recordsSize: number;
+  node: string;
+}
+
+const DEFAULT_SIZE = 2 ** 30;
+/** Of less than this, next to nothing would stay. */
+const SIZE_MIN = 2 ** 20;
+
+export function addRecordsOption(command: Command): Command {
+  return command.addOption(
+    new Option("--records-size <size>", "disk space for records, which `portcullis observe` shows; 0: none are kept")
+      .argParser(sizeOf)
+      .default(DEFAULT_SIZE, formatSize(DEFAULT_SIZE)),
+  );
+}
+
+/** Where records are kept: with what else is good after a reboot. */
+export function recordsFolder(options: PinOptions): string {
+  return join(keptDirectoryOf(options), RECORDS_FOLDER);
+}
+
+/** Begins to keep records; null: none are to be kept. */
+export function keepRecords(
+  options: RecordsCommandOptions,
+  more: Pick<RecordsOptions, "log" | "onState" | "onLost">,
+): Records | null {
+  if (options.recordsSize === 0) return null;
+  return new Records({
+    folder: recordsFolder(options),
+    limit: options.recordsSize,
+    socket: join(pinsOf(options).stateDirectory, OBSERVE_SOCKET),
+    node: options.node,
+    ...more,
+  });
+}
+
+function sizeOf(text: string): number {
+  const size = parseSize(text);
+  if (size !== 0 && size < SIZE_MIN) {
+    throw new UsageError(
+      `--records-size: ${formatSize(size)} is too little; give ${formatSize(SIZE_MIN)} or more, or 0 for none`,
+    );
+  }
+  return size;
+}

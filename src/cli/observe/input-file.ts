@@ -1,0 +1,65 @@
+/** Records from a file, or from standard input, instead of an agent: lines as `-o json` writes them. */
+import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
+import { fileFault, PortcullisError, UsageError } from "../../api/errors.ts";
+import type { AgentEvent } from "../../flow/record.ts";
+import { checkEvent, EventFormatError } from "../../flow/schema.ts";
+
+/** A file that cannot be read, is no file of records, or not all of one. Code PC_OBSERVE_INPUT. */
+export class InputError extends UsageError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options, "PC_OBSERVE_INPUT");
+  }
+}
+
+export interface RecordLine {
+  record: AgentEvent;
+  /** As it came. */
+  line: string;
+}
+
+/**
+ * @param file `-`: standard input
+ * @throws InputError naming the line that is no record, or is cut off
+ */
+export async function* readRecords(file: string): AsyncGenerator<RecordLine> {
+  const name = file === "-" ? "standard input" : file;
+  let rest = "";
+  let number = 0;
+  for await (const text of textOf(file, name)) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      number += 1;
+      if (line.trim() !== "") yield { record: recordOf(line, `${name}, line ${number}`), line };
+    }
+  }
+  if (rest === "") return;
+  throw new InputError(`${name}, line ${number + 1}: it is cut off, without a newline at its end; is the file whole?`);
+}
+
+/** @throws InputError */
+async function* textOf(file: string, name: string): AsyncGenerator<string> {
+  const input: Readable = file === "-" ? process.stdin : createReadStream(file);
+  try {
+    yield* input.setEncoding("utf8") as AsyncIterable<string>;
+  } catch (cause) {
+    if (cause instanceof PortcullisError) throw cause;
+    throw new InputError(`cannot read ${name}: ${fileFault(cause)}`, { cause });
+  }
+}
+
+function recordOf(line: string, where: string): AgentEvent {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw new InputError(`${where}: it is not JSON; is this a file of records, as -o json writes them?`, { cause });
+  }
+  try {
+    return checkEvent(value);
+  } catch (cause) {
+    if (cause instanceof EventFormatError) throw new InputError(`${where}: ${cause.message}`, { cause });
+    throw cause;
+  }
+}

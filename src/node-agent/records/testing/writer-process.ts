@@ -1,0 +1,14 @@
+/** Writes records until it is killed, and says of each when: `writer-process.ts FOLDER SOCKET FIRST`. The count of a record is its number. */
+import { createLogger } from "../../../telemetry/logger.ts";
+import { Records } from "../records.ts";
+import { sampleRecord } from "./sample-records.ts";
+
+const [, , folder = "", socket = "", first = "0"] = process.argv;
+const records = new Records({ folder, limit: 2 ** 30, socket, node: "x", log: createLogger({ write: () => {} }) });
+let number = Number(first);
+setInterval(() => {
+  const time = Date.now();
+  records.write({ ...sampleRecord(number, time), count: number });
+  process.stdout.write(`${JSON.stringify([number, time])}\n`);
+  number += 1;
+}, 2);

@@ -1,0 +1,254 @@
+/**
+ * `portcullis observe`: what really happened is found again, live and later, by every filter and in every format; wrong questions are refused;
+ * what is missing is said.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AgentEvent, VerdictEvent } from "../../src/flow/record.ts";
+import { checkEvent } from "../../src/flow/schema.ts";
+import { PORTCULLIS } from "./harness/agent-under-test.ts";
+import { Lab } from "./harness/lab.ts";
+import { patiently } from "./harness/patience.ts";
+import { type Finished, RunningProcess } from "./harness/processes.ts";
+import { egress, profile } from "./harness/profiles.ts";
+
+const SERVER = "198.51.100.1";
+const DNS = "198.51.100.53";
+
+const lab = await Lab.start("observe", {
+  apps: ["shop", "bank"],
+  zone: { "www.example.com": { a: [SERVER] } },
+  profiles: (lab) =>
+    ["shop", "bank"].map((app) =>
+      profile(
+        app,
+        [
+          egress(lab.program("asker"), {
+            cidr4: [`${DNS}/32`],
+            fqdns: ["www.example.com"],
+            l4: { protocols: ["udp", "tcp"] },
+          }),
+        ],
+        { actions: ["alert", "enforce", "trace-dns"] },
+      ),
+    ),
+});
+const shop = lab.workload("shop");
+const bank = lab.workload("bank");
+const asker = lab.path("bin", "asker");
+const stranger = lab.program("stranger");
+const socket = join(lab.agent.stateFolder, "observe.sock");
+const folder = join(lab.agent.stateFolder, "records");
+
+async function observe(...args: string[]): Promise<Finished> {
+  return await lab.agent.command("observe", "--server", socket, ...args);
+}
+
+async function observed(...args: string[]): Promise<VerdictEvent[]> {
+  const { code, stdout, stderr } = await observe(...args, "-o", "json");
+  assert.deepEqual([code, stderr], [0, ""]);
+  return stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => checkEvent(JSON.parse(line)) as VerdictEvent);
+}
+
+function portsOf(records: readonly VerdictEvent[]): (number | undefined)[] {
+  return records.map(({ dst }) => dst.port);
+}
+
+/** Asks until there is what a test waits for: the agent reads the kernel's events at its own pace. */
+async function observedOnce(count: number, ...args: string[]): Promise<VerdictEvent[]> {
+  for (const end = performance.now() + patiently(10_000); ; await sleep(100)) {
+    const records = await observed(...args);
+    if (records.length >= count || performance.now() > end) return records;
+  }
+}
+
+await lab.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A tcp4 connect ${SERVER} 80 send x`);
+await lab.run(shop, stranger, `timeout 100 udp4 sendto ${SERVER} 7000 x recv`);
+await lab.run(bank, stranger, `timeout 100 tcp4 connect ${SERVER} 4433`);
+
+test("who talked to whom: the connection, its question, and what was refused, each by filters of its own", async () => {
+  const [connection] = await observedOnce(1, "--all", "--to-fqdn", "*.example.com", "--protocol", "tcp");
+  assert.equal(connection?.verdict, "allowed");
+  assert.deepEqual(connection?.dst, { ip: SERVER, port: 80, name: "www.example.com" });
+  assert.equal(connection?.process?.path, asker);
+  assert.equal(connection?.workload.name, shop.name);
+  assert.match(connection?.node ?? "", /./);
+  const questions = await observedOnce(2, "--all", "--type", "dns", "--fqdn", "www.example.com");
+  assert.deepEqual(
+    questions.map(({ direction, dns }) => [direction, dns?.name, dns?.rcode]),
+    [
+      ["egress", "www.example.com", undefined],
+      ["ingress", "www.example.com", "NOERROR"],
+    ],
+  );
+  const refused = await observedOnce(2, "--all", "--verdict", "dropped", "--process", "stranger");
+  assert.deepEqual(
+    refused.map(({ workload, proto, dst, reason }) => [workload.name, proto, dst.port, reason]),
+    [
+      [shop.name, "udp", 7000, "BinaryUnknown"],
+      [bank.name, "tcp", 4433, "BinaryUnknown"],
+    ],
+  );
+  const of = async (...args: string[]) => portsOf(await observed("--all", "--verdict", "dropped", ...args));
+  assert.deepEqual(await of("--from-pod", bank.name), [4433]);
+  assert.deepEqual(await of("--label", "app=shop"), [7000]);
+  assert.deepEqual(await of("--to-port", "7000-7001"), [7000]);
+  assert.deepEqual(await of("--to-ip", "198.51.100.0/24", "--not", "--protocol", "udp"), [4433]);
+  assert.deepEqual(await of("--not", "--pod", "default/"), []);
+  assert.deepEqual(await of("--profile", "default/bank-profile"), [4433]);
+  assert.deepEqual(await of("--namespace", "other"), []);
+  assert.deepEqual(await of("--until", "1h"), []);
+  assert.deepEqual(portsOf(await observed("--verdict", "dropped", "--since", "1h", "--first", "1")), [7000]);
+  assert.deepEqual(await of("--ip", SERVER, "--ip", "2001:db8::/32", "--reason", "BinaryUnknown"), [7000, 4433]);
+  assert.equal((await observed("--last", "1", "--verdict", "dropped"))[0]?.dst.port, 4433);
+});
+
+test("records outlive the agent: killed, and started again, it answers about what was before", async () => {
+  const before = await observed("--all", "--verdict", "dropped", "--process", "stranger");
+  await sleep(1000);
+  await lab.agent.crash();
+  const { code, stderr } = await observe("--all");
+  assert.equal(code, 2);
+  assert.match(
+    stderr,
+    /no answer about records from .*observe\.sock: the agent that made it does not run any more .*PC_OBSERVE_SERVER/,
+  );
+  await lab.agent.start();
+  const after = await observedOnce(before.length, "--all", "--verdict", "dropped", "--process", "stranger");
+  assert.deepEqual(after, before);
+});
+
+test("--follow shows what happens, as it happens, and nothing from before", async () => {
+  const follower = RunningProcess.in(lab.topology.node.name, PORTCULLIS, [
+    ...["observe", "--server", socket, "--follow", "--to-port", "7100-7199", "-o", "json"],
+  ]);
+  let text = "";
+  follower.child.stdout?.on("data", (data) => {
+    text += String(data);
+  });
+  const seen = () =>
+    text
+      .trimEnd()
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as VerdictEvent);
+  for (const end = performance.now() + patiently(20_000); seen().length < 3 && performance.now() < end; ) {
+    await lab.run(
+      shop,
+      stranger,
+      `timeout 50 udp4 sendto ${SERVER} ${7100 + (Math.floor(performance.now()) % 100)} x recv`,
+    );
+  }
+  assert.ok(seen().length >= 3, text);
+  assert.ok(seen().every(({ dst }) => (dst.port ?? 0) >= 7100));
+  follower.child.kill("SIGINT");
+  assert.equal((await follower.finish()).code, 0);
+});
+
+test("every format has the record", async () => {
+  const args = ["--all", "--verdict", "dropped", "--pod", bank.name];
+  const [record] = await observed(...args);
+  assert.ok(record !== undefined);
+  const output = async (format: string) => (await observe(...args, "-o", format)).stdout;
+  const line = `${bank.name} ${stranger}[${record.process?.pid}] → ${SERVER}:4433/tcp: dropped BinaryUnknown default/bank-profile`;
+  assert.ok(
+    (await output("compact")).startsWith(record.time) && (await output("compact")).includes(line),
+    await output("compact"),
+  );
+  assert.match(
+    await output("dict"),
+    new RegExp(`^TIME: +${record.time}\n[\\s\\S]*\nDESTINATION: +${SERVER}:4433\n[\\s\\S]*VERDICT: +dropped\n`),
+  );
+  assert.match(await output("table"), new RegExp(`TIME +VERDICT +WORKLOAD .*\n.* dropped +${bank.name} +${stranger}`));
+  const { time, judgement } = JSON.parse(await output("jsonpb")) as {
+    time: string;
+    judgement: { destination: { port: number } };
+  };
+  assert.equal(BigInt(time) / 1_000_000n, BigInt(Date.parse(record.time)));
+  assert.equal(judgement.destination.port, 4433);
+});
+
+test("a file of records is asked as the agent is; one that is cut off, or another's, is refused by its line", async () => {
+  const { stdout } = await observe("--all", "-o", "json");
+  const file = lab.path("records.json");
+  writeFileSync(file, stdout);
+  const fromFile = async (...args: string[]) => await lab.agent.command("observe", "--input-file", file, ...args);
+  assert.equal((await fromFile("-o", "json")).stdout, stdout);
+  const filtered = await fromFile("--verdict", "dropped", "--pod", bank.name, "-o", "json", "--last", "1");
+  assert.equal((JSON.parse(filtered.stdout) as VerdictEvent).dst.port, 4433);
+  writeFileSync(file, stdout.slice(0, -10));
+  const count = stdout.split("\n").length - 1;
+  const cut = await fromFile();
+  assert.deepEqual([cut.code, cut.stderr.includes(`${file}, line ${count}: it is cut off`)], [2, true], cut.stderr);
+  writeFileSync(file, `${stdout}{"type":"flower"}\n`);
+  const foreign = await fromFile();
+  assert.deepEqual(
+    [foreign.code, foreign.stderr.includes(`${file}, line ${count + 1}: type: is none`)],
+    [2, true],
+    foreign.stderr,
+  );
+  const absent = await lab.agent.command("observe", "--input-file", "/no/such/file");
+  assert.deepEqual(
+    [absent.code, /cannot read \/no\/such\/file: no such file/.test(absent.stderr)],
+    [2, true],
+    absent.stderr,
+  );
+});
+
+test("a wrong filter, time or count is refused by its name", async () => {
+  const wrong: [string[], RegExp][] = [
+    [["--port", "http"], /the filter port cannot be "http"/],
+    [["--verdict", "denied"], /the filter verdict cannot be "denied": there are allowed,/],
+    [["--since", "yesterday"], /"yesterday" is not a moment/],
+    [["--since", "1m", "--until", "2m"], /--since .* is later than --until/],
+    [["--last", "0"], /whole\s+number/],
+    [["--last", "5", "--first", "5"], /cannot be used with/],
+    [["--not", "--not", "--port", "80"], /--not: a filter has to follow/],
+    [["--port", "80", "--not"], /--not: a filter has to follow/],
+    [["-o", "xml"], /compact, dict, json, jsonpb, table/],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, stderr } = await observe(...args);
+    assert.deepEqual([code, message.test(stderr)], [2, true], `${args.join(" ")}: ${stderr}`);
+  }
+});
+
+test("damaged and lost records: the rest is answered, exit status 3, and status has it", async () => {
+  await lab.agent.stop();
+  const [file = ""] = readdirSync(folder)
+    .filter((name) => name.endsWith(".zst"))
+    .sort();
+  const bytes = readFileSync(join(folder, file));
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 20) ^ 0xff, bytes.length - 20);
+  writeFileSync(join(folder, file), bytes);
+  await lab.agent.start();
+  const { code, stderr } = await observe("--all");
+  assert.equal(code, 3);
+  assert.match(stderr, /incomplete: 1 segments of this time are damaged/);
+  const isSaid = () => lab.agent.diagnostics.includes("is damaged, and set aside as");
+  for (const end = performance.now() + patiently(5000); !isSaid() && performance.now() < end; ) await sleep(50);
+  assert.ok(isSaid());
+  const status = await lab.agent.command("status", ...lab.agent.pinOptions);
+  assert.match(status.stdout, /Records: +[\d.]+.* in \d+ segments, 1 of them damaged/);
+  // What is lost at the kernel's ring buffer is a record too.
+  const lost = { time: new Date().toISOString(), type: "lost", where: "kernel", count: 7 } satisfies AgentEvent;
+  const fromFile = lab.path("lost.json");
+  writeFileSync(fromFile, `${JSON.stringify(lost)}\n`);
+  const answer = await lab.agent.command("observe", "--input-file", fromFile, "--verdict", "dropped");
+  assert.deepEqual([answer.code, answer.stdout], [3, ""]);
+  assert.match(answer.stderr, /incomplete: 7 events of this time were lost/);
+});
+
+test("detach takes the records away, unless they are to be kept", async () => {
+  await lab.agent.stop();
+  assert.equal((await lab.agent.command("detach", "--all", "--keep-records", ...lab.agent.pinOptions)).code, 0);
+  assert.ok(statSync(folder).isDirectory());
+  assert.equal((await lab.agent.command("detach", "--all", ...lab.agent.pinOptions)).code, 0);
+  assert.equal(existsSync(lab.agent.stateFolder), false);
+});
