@@ -36,6 +36,14 @@ test("a peer is its name, the resolver is the resolver, and else an address", ()
   });
 });
 
+test("an address of several names counts for all of them that were asked for", () => {
+  const recording = recordingOf([...visit("a.example.com", { peer: "192.0.2.1" }), question("b.example.com")]);
+  recording.know("/bin/app", "192.0.2.1", ["a.example.com", "B.example.com", "never-asked.example.com"]);
+  recording.know("/bin/other", "192.0.2.1", ["c.example.com"]);
+  const rules = egress(learn(recording, OPTIONS));
+  assert.deepEqual([rules.fqdns, rules.l7], [["a.example.com", "b.example.com"], undefined]);
+});
+
 test("a resolver that is not the workload's own is an address", () => {
   const rules = egress(learned([question("example.com", { peer: "8.8.8.8" })]));
   assert.deepEqual([rules.peers, rules.cidr4, rules.l7?.dns], [undefined, ["8.8.8.8/32"], ["example.com"]]);

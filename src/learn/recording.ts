@@ -20,6 +20,8 @@ export interface Observation {
   peer: string;
   /** The name under which this process had learned the address. */
   name: string | null;
+  /** Further ones of the address that this process knew, where that is told. */
+  aliases: readonly string[];
   /** As profiles write it: `tcp`, `icmp`, `47`. */
   protocol: string;
   /** Remote port for egress, local port for ingress; null for protocols without ports. */
@@ -68,6 +70,15 @@ export class Recording {
   /** Notes that records are missing. */
   lose(count: number): void {
     this.#lost += count;
+  }
+
+  /** Notes all names under which an executable has learned an address, when all records are there. */
+  know(path: string, address: string, names: readonly string[]): void {
+    for (const observation of this.#observations.values()) {
+      const { subject, peer, name } = observation;
+      if (name === null || peer !== address || subject?.path !== path) continue;
+      observation.aliases = names.map(normalizeName).filter((other) => other !== name);
+    }
   }
 
   /** In an order that does not depend on that of the records. */
@@ -137,6 +148,7 @@ export function observationOf(event: VerdictEvent): Observation {
     direction,
     peer: egress ? dst.ip : src.ip,
     name: egress && dst.name !== undefined ? normalizeName(dst.name) : null,
+    aliases: [],
     protocol: proto,
     port: dst.port ?? null,
     question:

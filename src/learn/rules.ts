@@ -46,11 +46,11 @@ interface Item<T> {
 /** @param observations of one executable in one direction, at least one */
 export function rulesOf(observations: readonly Observation[], context: RuleContext): LearnedRules {
   const named = observations.filter(isNamed);
-  const connected = items(named, ({ name }) => name as string);
   const asked = items(
     observations.filter(({ question }) => question !== null),
     ({ question }) => question?.name as string,
   );
+  const connected = connectedNames(named, new Set(asked.map(({ value }) => value)));
   const unnamed = observations.filter((item) => !named.includes(item));
   const byResolver = unnamed.filter((item) => isResolver(item, context));
   const addressed = unnamed.filter((item) => !isResolver(item, context));
@@ -183,6 +183,15 @@ function widened(list: readonly Item<string>[], proposals: readonly Proposal[]):
 /** Whether the address was connected to by a name that a profile can list. */
 function isNamed({ name }: Observation): boolean {
   return name !== null && checkName(name) === null;
+}
+
+/** Whichever name the process asks for first next time, its address is known under all of them. */
+function connectedNames(named: readonly Observation[], asked: ReadonlySet<string>): Item<string>[] {
+  const all = named.flatMap(({ name, aliases, evidence }) => {
+    const names = [name as string, ...aliases.filter((alias) => asked.has(alias) && checkName(alias) === null)];
+    return names.map((value) => ({ value, evidence, covers: [] }));
+  });
+  return joined(all);
 }
 
 function isResolver({ direction, peer }: Observation, { resolvers }: RuleContext): boolean {

@@ -11,6 +11,7 @@ import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { WorkloadState } from "./enforce/state/state.ts";
 import { readCounters, type TrafficCount } from "./enforce/tables/counters.ts";
 import { fullShares, PACKET_RECORDS } from "./enforce/tables/shares.ts";
+import type { LearnedNames } from "./events/learned-names.ts";
 import { trimMemory } from "./ffi/libc.ts";
 import { NodeGuard, type NodeGuardOptions } from "./guard/node-guard.ts";
 import type { ProfileRevision, ProfileSource } from "./profiles/source.ts";
@@ -61,6 +62,11 @@ export class Agent {
     const full = [...fullShares(this.#guard.enforcement.maps.shares).values()].flat();
     const events = full.filter(({ name }) => PACKET_RECORDS.includes(name));
     return events.reduce((sum, { lost }) => sum + lost, 0);
+  }
+
+  /** Names that addresses were learned under so far. */
+  learnedNames(): LearnedNames[] {
+    return this.#guard.learnedNames();
   }
 
   /** Delivers what events there are now, and what was held back. */

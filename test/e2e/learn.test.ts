@@ -15,7 +15,12 @@ const PYTHON = "/usr/bin/python3";
 
 const lab = await Lab.start("learn", {
   apps: [],
-  zone: { "www.example.com": { a: [SERVER] }, "api.example.com": { a: [OTHER] }, "text.example.com": { txt: "hello" } },
+  zone: {
+    "alias.example.com": { a: [SERVER] },
+    "www.example.com": { a: [SERVER] },
+    "api.example.com": { a: [OTHER] },
+    "text.example.com": { txt: "hello" },
+  },
   startAgent: false,
 });
 const { node, outside } = lab.topology;
@@ -133,6 +138,16 @@ test("an attack that runs while learning is not learned, but listed; who asks fo
   const third = await enforced(included, command);
   assert.match(third.stdout, /200 OK/);
   assert.deepEqual(stopped(third), []);
+});
+
+test("two names of one address are both learned: the one that comes second may come alone", async () => {
+  const aliases = lab.path("aliases.yaml");
+  const both = ["curl", "-sS", "http://www.example.com/", "http://alias.example.com:8080/"];
+  const first = await run("--learn", aliases, "--", ...both);
+  assert.equal(first.stdout, "hello\nhello\n", first.stderr);
+  const second = await enforced(aliases, ["curl", "-sS", "http://alias.example.com:8080/"]);
+  assert.equal(second.stdout, "hello\n", readFileSync(aliases, "utf8"));
+  assert.deepEqual(stopped(second), []);
 });
 
 const NGINX = "/usr/sbin/nginx";

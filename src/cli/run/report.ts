@@ -7,6 +7,7 @@ import type { AgentEvent } from "../../flow/record.ts";
 import type { Generalization } from "../../learn/generalize.ts";
 import { learn } from "../../learn/learn.ts";
 import { Recording } from "../../learn/recording.ts";
+import type { Agent } from "../../node-agent/agent.ts";
 import type { Workload } from "../../node-agent/discovery/workload.ts";
 import type { TrafficCount } from "../../node-agent/enforce/tables/counters.ts";
 import type { NodeSettings } from "../../node-agent/enforce/tables/settings.ts";
@@ -19,21 +20,13 @@ import { learnedJson, learnedYaml } from "../learn/learned-yaml.ts";
 import { Conversations } from "./conversations.ts";
 import { trafficLines } from "./traffic-table.ts";
 
-/** How the command has ended, and what the kernel counted meanwhile. */
-export interface RunEnd {
-  traffic: TrafficCount[];
-  /** Packets that no event tells of. */
-  unreported: number;
-  exitCode: number;
-}
-
 export interface RunReport {
   /** Takes the events. */
   sink: EventSink;
   /** What the kernel has to report for it. */
   settings: Partial<NodeSettings>;
   /** To be called once, when all events have come. */
-  finish(end: RunEnd): void;
+  finish(agent: Agent, exitCode: number): void;
   /** Settles when everything has been handed to the system. */
   end(): Promise<void>;
 }
@@ -75,8 +68,8 @@ function summaryReport({ output, events, quiet }: ReportOptions): RunReport {
   return {
     sink: quiet ? conversations : new TeeSink([lines, conversations]),
     settings: {},
-    finish: ({ traffic, exitCode }) => {
-      const summary = { traffic, conversations, exitCode };
+    finish: (agent, exitCode) => {
+      const summary = { traffic: agent.traffic(), conversations, exitCode };
       stream.write(format === "json" ? summaryJson(summary) : summaryText(summary, lineWidth(stream)));
     },
     end: () => lines.end(),
@@ -99,8 +92,9 @@ function learnedReport(workload: Workload, to: true | string, options: ReportOpt
   return {
     sink,
     settings: { eventInterval: LEARNING_INTERVAL_MS, reportAllowed: true },
-    finish: ({ unreported }) => {
-      recording.lose(unreported);
+    finish: (agent) => {
+      recording.lose(agent.unreported());
+      for (const { path, address, names } of agent.learnedNames()) recording.know(path, address, names);
       const { name, namespace, labels, resolvers = [], searchDomains } = workload;
       const learned = learn(recording, {
         ...{ name: nearestObjectName(name), namespace, labels, resolvers, searchDomains: searchDomains ?? [] },

@@ -180,7 +180,7 @@ async function runGuarded({ place, revision, command, signals, options, log }: R
       const exitCode = signals.earlyExitCode ?? (await commandEnd(place, command, signals, options));
       await new Promise((resolve) => setTimeout(resolve, LAST_EVENTS_MS));
       agent.drainEvents();
-      report.finish({ traffic: agent.traffic(), unreported: agent.unreported(), exitCode });
+      report.finish(agent, exitCode);
       return exitCode;
     } finally {
       agent.close();

@@ -13,6 +13,7 @@ import { VethPairs } from "../enforce/attach/veth-pairs.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
 import { Enforcement, type EnforcementOptions } from "../enforce/enforcement.ts";
 import { AgentDirectory } from "../events/directory.ts";
+import { type LearnedNames, learnedNames } from "../events/learned-names.ts";
 import { EventPipeline } from "../events/pipeline.ts";
 import type { EventSink } from "../events/sinks.ts";
 import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
@@ -90,7 +91,12 @@ export class NodeGuard {
     return this.#timer.closed;
   }
 
-  /** Delivers what events there are now. */
+  /** Names that addresses were learned under so far. */
+  learnedNames(): LearnedNames[] {
+    return learnedNames(this.enforcement.maps, this.#directory);
+  }
+
+  /** Delivers what events there are now, and what was held back. */
   drainEvents(): void {
     this.#pipeline.drain();
   }
