@@ -10,7 +10,7 @@ import { type DesiredState, desiredState } from "./desired-state.ts";
 import type { WorkloadOutcome } from "./enforce/desired.ts";
 import type { WorkloadState } from "./enforce/state/state.ts";
 import { readCounters, type TrafficCount } from "./enforce/tables/counters.ts";
-import { fullShares, PACKET_RECORDS } from "./enforce/tables/shares.ts";
+import { fullShares, RECORD_SHARE_NAMES } from "./enforce/tables/shares.ts";
 import type { LearnedNames } from "./events/learned-names.ts";
 import { trimMemory } from "./ffi/libc.ts";
 import { NodeGuard, type NodeGuardOptions } from "./guard/node-guard.ts";
@@ -57,11 +57,11 @@ export class Agent {
     return readCounters(maps.counters, (id) => paths.text(id));
   }
 
-  /** Packets that no event tells of, because there were too many events in a second. */
+  /** Violations, allowed flows and DNS messages that no event tells of, because there were too many in a second. */
   unreported(): number {
     const full = [...fullShares(this.#guard.enforcement.maps.shares).values()].flat();
-    const events = full.filter(({ name }) => PACKET_RECORDS.includes(name));
-    return events.reduce((sum, { lost }) => sum + lost, 0);
+    const records = full.filter(({ name }) => RECORD_SHARE_NAMES.includes(name));
+    return records.reduce((sum, { lost }) => sum + lost, 0);
   }
 
   /** Names that addresses were learned under so far. */

@@ -193,6 +193,18 @@ async function page(path: string): Promise<string> {
   return (await RunningProcess.in(outside.name, "/usr/bin/curl", ["-sS", ...patience, url]).finish(60_000)).stdout;
 }
 
+test("more than can be reported is not learned in silence: the profile says how much is missing", async () => {
+  const flood = `
+import socket
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(1, 20001):
+    sender.sendto(b"x", ("${ADDRESS}", port))
+`;
+  const { stderr } = await run("--learn", "--", PYTHON, "-c", flood);
+  const [, lost = "0"] = /^# Incomplete: (\d+) records were lost/m.exec(stderr) ?? [];
+  assert.ok(Number(lost) > 1000, stderr.slice(0, 1000));
+});
+
 test("the learned profile as data, its records for later, and what is not allowed on the command line", async () => {
   const events = lab.path("records.json");
   const { stderr, code } = await run(

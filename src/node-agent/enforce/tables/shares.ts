@@ -58,8 +58,13 @@ function records(kind: number, name: string, consequence: string): ShareType {
   return { ...ring(kind, name, ["limits", LimitKey], RECORDS_SHARE, consequence), evicts: false };
 }
 
-/** Shares of what is reported of packets; under trace-dns each message is reported beside its packet. */
-export const PACKET_RECORDS: readonly string[] = ["violations in a second", "allowed flows in a second"];
+/** Of what is reported of packets. */
+const RECORD_SHARES = {
+  violations: "violations in a second",
+  allowed: "allowed flows in a second",
+  dns: "traced DNS messages in a second",
+} as const;
+export const RECORD_SHARE_NAMES: readonly string[] = Object.values(RECORD_SHARES);
 
 export const SHARES: readonly ShareType[] = [
   ring(ShareKind.FLOWS, "flows", ["flows", FlowKey], FLOWS_SHARE, "the longest idle are judged again if they go on"),
@@ -123,15 +128,11 @@ export const SHARES: readonly ShareType[] = [
   ),
   records(
     ShareKind.VIOLATION_RECORDS,
-    "violations in a second",
+    RECORD_SHARES.violations,
     "further ones are counted, and not reported one by one",
   ),
-  records(
-    ShareKind.ALLOWED_RECORDS,
-    "allowed flows in a second",
-    "further ones are counted, and not reported one by one",
-  ),
-  records(ShareKind.DNS_RECORDS, "traced DNS messages in a second", "further ones are not reported"),
+  records(ShareKind.ALLOWED_RECORDS, RECORD_SHARES.allowed, "further ones are counted, and not reported one by one"),
+  records(ShareKind.DNS_RECORDS, RECORD_SHARES.dns, "further ones are not reported"),
   {
     ...ring(ShareKind.COUNTERS, "counters", ["counters", CounterKey], COUNTERS_SHARE, ""),
     evicts: false,
