@@ -33,21 +33,29 @@ const stranger = lab.program("stranger");
 
 const isLost = (event: AgentEvent): event is LostEvent => event.type === "lost" && event.kind === "violation";
 
+/** Has all workloads violate their rules until so many events are lost. */
+async function flood(lost: () => number, wanted: number): Promise<void> {
+  const floods = APPS.map((app) => lab.start(lab.workload(app), python, ["-c", scatter(SERVER)]));
+  try {
+    const deadline = performance.now() + FULL_TIMEOUT_MS;
+    while (lost() < wanted) {
+      assert.ok(performance.now() < deadline, `${lost()} events are lost`);
+      await sleep(50);
+    }
+  } finally {
+    for (const flooding of floods) await flooding.kill();
+  }
+}
+
 test("§9 events of several workloads, while the agent is stopped: what the buffer cannot hold is counted and reported", async () => {
   using errors = openMap(lab.agent.pinRoot, "errors");
   const lost = () => Number(errors.get(ErrorKind.VIOLATION_RECORDS_LOST) ?? 0n);
   const mark = lab.agent.events.mark();
   assert.equal(lost(), 0);
   process.kill(lab.agent.pid, "SIGSTOP");
-  const floods = APPS.map((app) => lab.start(lab.workload(app), python, ["-c", scatter(SERVER)]));
   try {
-    const deadline = performance.now() + FULL_TIMEOUT_MS;
-    while (lost() < LOST_MIN) {
-      assert.ok(performance.now() < deadline, `${lost()} events are lost`);
-      await sleep(50);
-    }
+    await flood(lost, LOST_MIN);
   } finally {
-    for (const flood of floods) await flood.kill();
     process.kill(lab.agent.pid, "SIGCONT");
   }
   const reported = await lab.agent.events.waitFor("lost events", isLost, { from: mark, timeout: FULL_TIMEOUT_MS });
@@ -72,4 +80,25 @@ test("§9 an agent that reads again tells of the next violation", async () => {
   // The flood may have used up this second's share of the workload's events.
   await sleep(EVENTS_SECOND_MS);
   await lab.stops(lab.workload("one"), stranger, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
+});
+
+test("§9 what is lost while there is no agent is reported by the next one, once", async () => {
+  using errors = openMap(lab.agent.pinRoot, "errors");
+  const lost = () => Number(errors.get(ErrorKind.VIOLATION_RECORDS_LOST) ?? 0n);
+  await lab.agent.crash();
+  const before = lost();
+  await flood(lost, before + LOST_MIN);
+  for (const expected of [lost() - before, undefined]) {
+    await lab.agent.start();
+    // Events of one kind are held back for a second at most, and so is the number of those that are lost.
+    const first = lab.agent.events.waitFor("lost events", isLost, { timeout: expected ? FULL_TIMEOUT_MS : 3000 });
+    assert.equal(
+      await first.then(
+        ({ count }) => count,
+        () => undefined,
+      ),
+      expected,
+    );
+    await lab.agent.stop();
+  }
 });

@@ -19,6 +19,8 @@ export interface PipelineParts {
   };
   directory: Directory;
   sink: EventSink;
+  /** How many lost records have been reported, by this agent and those before it. */
+  reported: { load(): ReadonlyMap<string, number>; save(counts: ReadonlyMap<string, number>): void };
   nameHashMultiplier: bigint;
   /** Milliseconds between two events of one kind in the kernel. */
   eventInterval: number;
@@ -35,7 +37,7 @@ export class EventPipeline {
   readonly #rings: RingBuffer[];
   readonly #timers: NodeJS.Timeout[];
   /** How many the kernel had lost of each kind when that was reported last. */
-  readonly #lost: Map<string, bigint>;
+  readonly #lost: Map<string, number>;
   /** Decoded, and not handed on yet. */
   #waiting: KernelRecord[] = [];
 
@@ -43,7 +45,7 @@ export class EventPipeline {
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#suppressed = new SuppressedEvents({ ...parts, limits: parts.maps.limits });
-    this.#lost = new Map(RECORD_RINGS.map(({ kind, lost }) => [kind, parts.maps.errors.get(lost) ?? 0n]));
+    this.#lost = new Map(parts.reported.load());
     using opened = new DisposableStack();
     this.#rings = RECORD_RINGS.map(({ pin }) => opened.use(this.#open(join(parts.pinRoot, pin))));
     opened.move();
@@ -115,13 +117,16 @@ export class EventPipeline {
   }
 
   #reportLost(): void {
-    const { maps, sink } = this.#parts;
+    const { maps, sink, reported } = this.#parts;
     for (const { kind, lost } of RECORD_RINGS) {
-      const before = this.#lost.get(kind) ?? 0n;
-      const now = maps.errors.get(lost) ?? 0n;
-      if (now <= before) continue;
-      sink.write({ time: new Date().toISOString(), type: "lost", where: "kernel", kind, count: Number(now - before) });
+      const now = Number(maps.errors.get(lost) ?? 0n);
+      const before = this.#lost.get(kind) ?? 0;
+      if (now === before) continue;
+      // Counters that have gone back are others: the pins were made anew.
+      const count = now < before ? now : now - before;
       this.#lost.set(kind, now);
+      if (count > 0) sink.write({ time: new Date().toISOString(), type: "lost", where: "kernel", kind, count });
+      reported.save(this.#lost);
     }
   }
 }

@@ -12,6 +12,8 @@ import { objectFolder } from "../enforce/attach/programs.ts";
 import { VethPairs } from "../enforce/attach/veth-pairs.ts";
 import type { DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
 import { Enforcement, type EnforcementOptions } from "../enforce/enforcement.ts";
+import { ReportedCounts } from "../enforce/state/reported-counts.ts";
+import { REPORTED_LOSSES_FILE } from "../enforce/state/state.ts";
 import { AgentDirectory } from "../events/directory.ts";
 import { type LearnedNames, learnedNames } from "../events/learned-names.ts";
 import { EventPipeline } from "../events/pipeline.ts";
@@ -67,6 +69,7 @@ export class NodeGuard {
       maps,
       directory: this.#directory,
       sink,
+      reported: new ReportedCounts(join(options.stateDirectory, REPORTED_LOSSES_FILE), log),
       nameHashMultiplier,
       eventInterval: options.settings.eventInterval,
       log,

@@ -3,12 +3,15 @@
  * with both. Without an operator it goes on with what it was sent last, also after a start.
  */
 
+import { join } from "node:path";
 import { causeCode, causeText } from "../../api/errors.ts";
 import { type Binding, type Problem as NodeProblem, type PodState, PolicyKind } from "../../gen/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
+import { ReportedCounts } from "../enforce/state/reported-counts.ts";
+import { REPORTED_COUNTS_FILE } from "../enforce/state/state.ts";
 import { TeeSink } from "../events/tee.ts";
 import { WithoutAllowed } from "../events/without-allowed.ts";
 import { NodeGuard, type NodeGuardOptions } from "../guard/node-guard.ts";
@@ -31,7 +34,6 @@ import {
   redirectProblems,
 } from "./reports/node-problems.ts";
 import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./reports/pod-states.ts";
-import { ReportedCounts } from "./reports/reported-counts.ts";
 import { Reporter } from "./reports/reporter.ts";
 import { ViolationQueue } from "./reports/violation-queue.ts";
 
@@ -90,7 +92,7 @@ export class ClusterAgent {
     const sink = new TeeSink([printed, violations, metrics, watches, ...kept]);
     this.#guard = new NodeGuard({ ...options, sink }, () => this.#reconcile());
     const { enforcer, maps, paths, store } = this.#guard.enforcement;
-    const reported = new ReportedCounts(options.stateDirectory, log);
+    const reported = new ReportedCounts(join(options.stateDirectory, REPORTED_COUNTS_FILE), log);
     const source = {
       read: () =>
         countedPackets({

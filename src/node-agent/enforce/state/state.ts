@@ -20,8 +20,10 @@ export const STATE_FILE = "state.json";
 export const KEPT_STATE_FILE = "operator-state.bin";
 /** The same, where a later one could not be written. */
 export const OUTDATED_STATE_FILE = "operator-state.outdated.bin";
-/** And how far the kernel's counters are reported. */
+/** And how far the kernel's counters are reported to it. */
 export const REPORTED_COUNTS_FILE = "reported-counts.json";
+/** How many lost records the events have told of. */
+export const REPORTED_LOSSES_FILE = "reported-losses.json";
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf/portcullis";
 
 /** An interface that is guarded, as it was written to the kernel. */
@@ -131,8 +133,9 @@ export function saveState(directory: string, state: AgentState, last: { text: st
 
 /** Removes the state; the folder too, if nothing else is in it. */
 export function removeState(directory: string): void {
+  const reported = [REPORTED_COUNTS_FILE, REPORTED_LOSSES_FILE];
   // The socket is of an agent that was killed.
-  for (const name of [STATE_FILE, KEPT_STATE_FILE, OUTDATED_STATE_FILE, REPORTED_COUNTS_FILE, OBSERVE_SOCKET])
+  for (const name of [STATE_FILE, KEPT_STATE_FILE, OUTDATED_STATE_FILE, ...reported, OBSERVE_SOCKET])
     rmSync(join(directory, name), { force: true });
 }
 

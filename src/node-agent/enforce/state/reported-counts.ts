@@ -1,17 +1,15 @@
-/** The kernel's counters as the operator has them, kept from one agent to the next: what is counted between is not lost. */
+/** Counters of the kernel as they were reported, kept from one agent to the next: what is counted between is not lost. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { causeCode } from "../../../api/errors.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
-import { REPORTED_COUNTS_FILE } from "../../enforce/state/state.ts";
-import { writeWholeFile } from "../../enforce/state/whole-file.ts";
+import { writeWholeFile } from "./whole-file.ts";
 
 export class ReportedCounts {
   readonly #path: string;
   readonly #log: Logger;
 
-  constructor(folder: string, log: Logger) {
-    this.#path = join(folder, REPORTED_COUNTS_FILE);
+  constructor(path: string, log: Logger) {
+    this.#path = path;
     this.#log = log;
   }
 
