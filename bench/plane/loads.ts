@@ -1,8 +1,8 @@
 /** What the operator is put under: the tenants' loads, and those of pods without rights. */
 import { setTimeout as wait } from "node:timers/promises";
 import type { TestCluster } from "../../src/operator/testing/cluster.ts";
+import { type Flood, startFlood } from "../../src/operator/testing/flood.ts";
 import type { OperatorProcess } from "../../src/operator/testing/operator-process.ts";
-import { type Flood, startFlood } from "../../src/operator/testing/strangers.ts";
 import { editedPrefixes, type Load, largeProfiles, manySelectors } from "../../src/operator/testing/tenant-loads.ts";
 
 export interface PlaneLoad {
@@ -16,7 +16,7 @@ const ofTenant =
   (load: Load): PlaneLoad["run"] =>
   (cluster, _, signal) =>
     load(cluster, signal);
-const ofStrangers =
+const unauthenticated =
   (flood: Flood, port: "agents" | "metrics"): PlaneLoad["run"] =>
   async (_, operator, signal) => {
     const { end } = startFlood(flood, operator.ports[port]);
@@ -43,11 +43,11 @@ export const LOADS: readonly PlaneLoad[] = [
   {
     name: "streams",
     what: "100 connections to the agents' port, each with 100 streams without a valid token, again and again",
-    run: ofStrangers("streams", "agents"),
+    run: unauthenticated("streams", "agents"),
   },
   {
     name: "metrics",
     what: "400 connections that ask for metrics, again and again",
-    run: ofStrangers("metrics", "metrics"),
+    run: unauthenticated("metrics", "metrics"),
   },
 ];

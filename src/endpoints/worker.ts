@@ -11,7 +11,14 @@ import { MetricsText } from "./metrics-text.ts";
 import { TokenVerdicts } from "./token-verdicts.ts";
 
 /** Who reads metrics, or probes, comes from few addresses, and not often. */
-const CONNECTIONS = { strangers: 64, strangersByPeer: 8, burst: 20, perSecond: 5, patience: 10_000, bytes: 128 * 1024 };
+const CONNECTIONS = {
+  unauthenticated: 64,
+  unauthenticatedByPeer: 8,
+  burst: 20,
+  perSecond: 5,
+  patience: 10_000,
+  bytes: 128 * 1024,
+};
 /** A process that has not been heard of for so long does not live. */
 const ALIVE_MS = 15_000;
 /** And for so long, is too busy to be sent work. */

@@ -18,8 +18,8 @@ async function listener(more: Partial<ConnectionLimitOptions> = {}) {
   const dropped: string[] = [];
   const admitted: net.Socket[] = [];
   const limits = new ConnectionLimits({
-    strangers: 8,
-    strangersByPeer: 6,
+    unauthenticated: 8,
+    unauthenticatedByPeer: 6,
     burst: 100,
     perSecond: 100,
     patience: 60_000,
@@ -63,12 +63,12 @@ test("where there is no room, the oldest connection of the peer with most of the
   await eventually("the flood has lost one", () => flood.filter(({ destroyed }) => destroyed).length === 1);
 });
 
-test("who was let in before finds room, whatever else there is, and does not go for strangers", async () => {
-  const { limits, dropped, admitted, connect } = await listener({ strangersByPeer: 8 });
+test("who was let in before finds room, whatever else there is, and does not make room for unauthenticated ones", async () => {
+  const { limits, dropped, admitted, connect } = await listener({ unauthenticatedByPeer: 8 });
   connect("127.0.0.9");
   await eventually("it is in", () => admitted.length === 1);
   limits.trust(peerOf(admitted[0] as net.Socket));
-  assert.equal(limits.strangers, 0);
+  assert.equal(limits.unauthenticated, 0);
   for (const last of [2, 3, 4]) for (let count = 0; count < 8; count += 1) connect(`127.0.0.${last}`);
   await eventually("a flood", () => dropped.length >= 16);
   const again = connect("127.0.0.9");
@@ -92,19 +92,19 @@ async function connected(socket: net.Socket): Promise<net.Socket> {
   return socket;
 }
 
-test("who was let in before and floods has more places than a stranger, and leaves the others theirs", async () => {
-  const some = await listener({ strangers: 16, strangersByPeer: 2 });
+test("who was let in before and floods has more places than an unknown peer, and leaves the others theirs", async () => {
+  const some = await listener({ unauthenticated: 16, unauthenticatedByPeer: 2 });
   const { limits, dropped, connect } = some;
   await letIn(some, "127.0.0.8");
   await letIn(some, "127.0.0.9");
   for (let count = 0; count < 40; count += 1) connect("127.0.0.9");
   await eventually("the flood has come", () => dropped.length === 32);
-  assert.deepEqual([limits.strangers, new Set(dropped)], [8, new Set(["peer"])]);
+  assert.deepEqual([limits.unauthenticated, new Set(dropped)], [8, new Set(["peer"])]);
   for (const last of [10, 11, 12, 13]) {
     await letIn(some, `127.0.0.${last}`);
     for (let count = 0; count < 8; count += 1) connect(`127.0.0.${last}`);
   }
-  await eventually("all places are taken by such as are known", () => limits.strangers === 16);
+  await eventually("all places are taken by such as are known", () => limits.unauthenticated === 16);
   const stays = async (address: string) => {
     const socket = await connected(connect(address));
     await wait(50);
@@ -115,14 +115,14 @@ test("who was let in before and floods has more places than a stranger, and leav
 });
 
 test("who was let in before comes at a rate, too", async () => {
-  const some = await listener({ strangers: 500, strangersByPeer: 500, burst: 3, perSecond: 1 });
+  const some = await listener({ unauthenticated: 500, unauthenticatedByPeer: 500, burst: 3, perSecond: 1 });
   await letIn(some, "127.0.0.9");
   for (let count = 0; count < 40; count += 1) some.connect("127.0.0.9");
   await eventually("the others are dropped", () => some.dropped.length >= 25);
   assert.deepEqual([...new Set(some.dropped)], ["rate"]);
 });
 
-test("a stranger who sends more than it takes to be let in goes, and comes back slowly", async () => {
+test("an unauthenticated connection that sends more than it takes to be let in is closed, and comes back slowly", async () => {
   const { dropped, admitted, connect } = await listener({ bytes: 10_000, burst: 30, perSecond: 1 });
   const modest = connect("127.0.0.3");
   modest.write(Buffer.alloc(10_000));
@@ -136,7 +136,7 @@ test("a stranger who sends more than it takes to be let in goes, and comes back 
   await eventually("it comes back slowly", () => dropped.filter((reason) => reason === "rate").length >= 8);
 });
 
-test("a stranger who says nothing goes, one who is let in stays", async () => {
+test("an unauthenticated connection that sends nothing is closed, one that is let in stays", async () => {
   const { limits, dropped, admitted, connect } = await listener({ patience: 100 });
   const silent = connect("127.0.0.2");
   connect("127.0.0.3");

@@ -1,6 +1,6 @@
 /**
- * How many connections a listener keeps, of one peer and in all. Until somebody has been let in (by a token, say) a connection is a
- * stranger's: strangers are few, each for a short time, and when there is no room the oldest of the peer that has most of them goes,
+ * How many connections a listener keeps, of one peer and in all. Until somebody has been let in (by a token, say) a connection is
+ * unauthenticated: of these there are few, each for a short time, and when there is no room the oldest of the peer that has most of them goes,
  * so that a flood costs mostly itself. Peers that were let in before come first, and have more places: but no peer has all of them, because
  * one that was let in may have been taken over since.
  */
@@ -9,13 +9,13 @@ import type { TokenBucket } from "../timing/token-bucket.ts";
 import { TokenBuckets } from "../timing/token-buckets.ts";
 
 export interface ConnectionLimitOptions {
-  /** Connections of strangers, in all and of one peer. */
-  strangers: number;
-  strangersByPeer: number;
+  /** Unauthenticated connections, in all and of one peer. */
+  unauthenticated: number;
+  unauthenticatedByPeer: number;
   /** New connections of one peer: so many at once, and so many a second. */
   burst: number;
   perSecond: number;
-  /** A stranger who is not let in within so many milliseconds goes. */
+  /** A connection that is still unauthenticated after so many milliseconds is closed. */
   patience: number;
   /** And one who has sent more than so many bytes: whatever comes has to be decrypted and read. */
   bytes: number;
@@ -26,7 +26,7 @@ export interface ConnectionLimitOptions {
 /** rate: too many new ones; peer: too many of one peer; room: too many in all; patience: not let in for too long; bytes: too many before. */
 export type DropReason = "rate" | "peer" | "room" | "patience" | "bytes";
 
-interface Stranger {
+interface UnauthenticatedConnection {
   socket: Socket;
   address: string;
   isKnown: boolean;
@@ -35,9 +35,9 @@ interface Stranger {
 
 /** Peers that were let in and are remembered; the oldest go first. */
 const REMEMBERED = 4096;
-/** A peer that was let in before has so many times the connections of a stranger, and their rate: several may share its address. */
+/** A peer that was let in before has so many times the connections of one that was not, and their rate: several may share its address. */
 const KNOWN_SHARE = 4;
-/** How often it is looked how much strangers have sent, in milliseconds. */
+/** How often it is looked how much unauthenticated connections have sent, in milliseconds. */
 const LOOK_MS = 50;
 /** Who has sent too much has used up as many new connections. */
 const BYTES_COST = 10;
@@ -47,14 +47,14 @@ const LAST_WORDS_MS = 250;
 export class ConnectionLimits {
   readonly #options: ConnectionLimitOptions;
   /** In the order in which they came. */
-  readonly #strangers = new Map<Socket, Stranger>();
+  readonly #unauthenticated = new Map<Socket, UnauthenticatedConnection>();
   readonly #counts = new Map<string, number>();
   readonly #rates: TokenBuckets;
   readonly #knownRates: TokenBuckets;
   readonly #known = new Set<string>();
   /** By `address:port` of the peer. */
   readonly #sockets = new Map<string, Socket>();
-  /** Null: there are no strangers. */
+  /** Null: there are no unauthenticated connections. */
   #look: NodeJS.Timeout | null = null;
 
   constructor(options: ConnectionLimitOptions) {
@@ -70,8 +70,8 @@ export class ConnectionLimits {
   }
 
   /** Those of peers that have not been let in. */
-  get strangers(): number {
-    return this.#strangers.size;
+  get unauthenticated(): number {
+    return this.#unauthenticated.size;
   }
 
   /** A new connection; false: it was not taken, and is closed. */
@@ -90,9 +90,9 @@ export class ConnectionLimits {
   /** Somebody was let in over this connection: it stays as long as both sides like. */
   trust(peer: string): void {
     const socket = this.#sockets.get(peer);
-    const stranger = socket === undefined ? undefined : this.#strangers.get(socket);
-    if (stranger === undefined) return;
-    this.#forgetStranger(stranger);
+    const connection = socket === undefined ? undefined : this.#unauthenticated.get(socket);
+    if (connection === undefined) return;
+    this.#forgetUnauthenticated(connection);
     this.remember(peer);
   }
 
@@ -120,11 +120,11 @@ export class ConnectionLimits {
   }
 
   #refusal(address: string): DropReason | null {
-    const { strangers, strangersByPeer } = this.#options;
+    const { unauthenticated, unauthenticatedByPeer } = this.#options;
     const count = this.#counts.get(address) ?? 0;
     if (!this.#rateOf(address).take()) return "rate";
-    if (count >= strangersByPeer * (this.#known.has(address) ? KNOWN_SHARE : 1)) return "peer";
-    if (this.#strangers.size < strangers) return null;
+    if (count >= unauthenticatedByPeer * (this.#known.has(address) ? KNOWN_SHARE : 1)) return "peer";
+    if (this.#unauthenticated.size < unauthenticated) return null;
     const victim = this.#victim(address);
     if (victim === null) return "room";
     this.#drop(victim.socket, "room");
@@ -133,24 +133,24 @@ export class ConnectionLimits {
 
   /**
    * Who makes room for a newcomer: the oldest connection of the peer that has most, among those that nobody knows; else of one that is
-   * known, if it has more than a stranger may have, or more than the newcomer, who is known as well.
+   * known, if it has more than a peer that was never let in may have, or more than the newcomer, who is known as well.
    */
-  #victim(newcomer: string): Stranger | null {
-    const stranger = this.#oldestOfMost(({ isKnown }) => !isKnown);
-    if (stranger !== null) return stranger;
+  #victim(newcomer: string): UnauthenticatedConnection | null {
+    const connection = this.#oldestOfMost(({ isKnown }) => !isKnown);
+    if (connection !== null) return connection;
     const most = this.#oldestOfMost(({ address }) => address !== newcomer);
     if (most === null) return null;
-    const own = this.#known.has(newcomer) ? (this.#counts.get(newcomer) ?? 0) + 1 : this.#options.strangersByPeer;
+    const own = this.#known.has(newcomer) ? (this.#counts.get(newcomer) ?? 0) + 1 : this.#options.unauthenticatedByPeer;
     return (this.#counts.get(most.address) ?? 0) > own ? most : null;
   }
 
-  #oldestOfMost(counts: (stranger: Stranger) => boolean): Stranger | null {
-    let oldest: Stranger | null = null;
+  #oldestOfMost(counts: (connection: UnauthenticatedConnection) => boolean): UnauthenticatedConnection | null {
+    let oldest: UnauthenticatedConnection | null = null;
     let most = 0;
-    for (const stranger of this.#strangers.values()) {
-      const count = this.#counts.get(stranger.address) ?? 0;
-      if (!counts(stranger) || count <= most) continue;
-      oldest = stranger;
+    for (const connection of this.#unauthenticated.values()) {
+      const count = this.#counts.get(connection.address) ?? 0;
+      if (!counts(connection) || count <= most) continue;
+      oldest = connection;
       most = count;
     }
     return oldest;
@@ -159,28 +159,28 @@ export class ConnectionLimits {
   #add(socket: Socket, address: string): void {
     const peer = `${address}:${socket.remotePort}`;
     const late = setTimeout(() => this.#drop(socket, "patience"), this.#options.patience);
-    const stranger = { socket, address, isKnown: this.#known.has(address), late };
-    this.#strangers.set(socket, stranger);
+    const connection = { socket, address, isKnown: this.#known.has(address), late };
+    this.#unauthenticated.set(socket, connection);
     this.#look ??= setInterval(() => this.#lookAtBytes(), LOOK_MS).unref();
     this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1);
     this.#sockets.set(peer, socket);
     socket.once("close", () => {
-      this.#forgetStranger(stranger);
+      this.#forgetUnauthenticated(connection);
       if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
     });
   }
 
   #drop(socket: Socket, reason: DropReason): void {
-    const stranger = this.#strangers.get(socket);
-    if (stranger !== undefined) this.#forgetStranger(stranger);
+    const connection = this.#unauthenticated.get(socket);
+    if (connection !== undefined) this.#forgetUnauthenticated(connection);
     socket.destroy();
     this.#options.onDropped?.(reason);
   }
 
-  #forgetStranger({ socket, address, late }: Stranger): void {
+  #forgetUnauthenticated({ socket, address, late }: UnauthenticatedConnection): void {
     clearTimeout(late);
-    if (!this.#strangers.delete(socket)) return;
-    if (this.#strangers.size === 0 && this.#look !== null) {
+    if (!this.#unauthenticated.delete(socket)) return;
+    if (this.#unauthenticated.size === 0 && this.#look !== null) {
       clearInterval(this.#look);
       this.#look = null;
     }
@@ -195,7 +195,7 @@ export class ConnectionLimits {
 
   /** TLS is decrypted by Node below the socket: nothing but its count tells how much has come. */
   #lookAtBytes(): void {
-    for (const { socket, address } of [...this.#strangers.values()]) {
+    for (const { socket, address } of [...this.#unauthenticated.values()]) {
       if (socket.bytesRead <= this.#options.bytes) continue;
       this.#rateOf(address).spend(BYTES_COST);
       this.#drop(socket, "bytes");

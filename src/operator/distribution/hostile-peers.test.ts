@@ -93,7 +93,7 @@ test("streams without a valid token, thousands of them, leave an agent its place
     await over;
     assert.equal(server.sessions, 1);
   });
-  await eventually("all are gone", () => server.strangers === 0);
+  await eventually("all are gone", () => server.unauthenticated === 0);
   assert.ok(counts.reviews < 1_000, `${counts.reviews} questions to the API server`);
   assert.ok(late < 50, `the event loop was kept for ${late} ms`);
 });
@@ -104,7 +104,7 @@ test("connections that say nothing are few, and an agent comes in beside them", 
     for (let count = 0; count < 40; count += 1) connect(server, `127.0.0.${last}`);
   }
   await eventually("there is room for no more", () => (counts.dropped.get("room") ?? 0) > 200, 20_000);
-  assert.ok(server.strangers <= 512);
+  assert.ok(server.unauthenticated <= 512);
   const honest = agent(server);
   await eventually("the agent has its state", () => honest.states.length === 1);
 });

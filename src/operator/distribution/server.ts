@@ -83,8 +83,8 @@ const FULL_STATES = 32;
 const FULL_STATE_MS = 1_000;
 /** Until an agent has shown its token it is anybody; nodes may share an address behind a load balancer. */
 const CONNECTIONS = {
-  strangers: 512,
-  strangersByPeer: 64,
+  unauthenticated: 512,
+  unauthenticatedByPeer: 64,
   burst: 64,
   perSecond: 10,
   patience: 20_000,
@@ -146,8 +146,8 @@ export class DistributionServer {
   }
 
   /** Connections on which no agent has been let in yet. */
-  get strangers(): number {
-    return this.#limits.strangers;
+  get unauthenticated(): number {
+    return this.#limits.unauthenticated;
   }
 
   /** All that are open. */

@@ -47,8 +47,8 @@ const BODY_BYTES_MAX = 16 * 1024;
 const REQUESTS_BURST = 50;
 const REQUESTS_PER_SECOND = 10;
 const CONNECTIONS = {
-  strangers: 128,
-  strangersByPeer: 32,
+  unauthenticated: 128,
+  unauthenticatedByPeer: 32,
   burst: 64,
   perSecond: 10,
   patience: 15_000,
