@@ -49,14 +49,16 @@ int socket_created(struct bpf_sock *ctx)
 }
 
 /*
- * Is the packet sent by the process that runs? A stream is while its socket is locked for a call; what is acknowledged or
- * timed out sends in between, when it is not. Datagrams wait for nothing.
+ * Is the packet sent by the process that runs? What TCP and SCTP send is while the socket is locked for a call; what is acknowledged
+ * or timed out sends in between, when it is not. Datagrams wait for nothing.
  */
-static __always_inline int is_sent_by_caller(struct bpf_sock *socket)
+static __always_inline int is_sent_by_caller(struct bpf_sock *pointer)
 {
-	if (!is_stream(address_of_socket(socket)))
+	struct sock *socket = address_of_socket(pointer);
+
+	if (!is_stream(socket) && !is_sctp(socket))
 		return 1;
-	return BPF_CORE_READ(address_of_socket(socket), sk_lock.owned) != 0;
+	return BPF_CORE_READ(socket, sk_lock.owned) != 0;
 }
 
 /* Not a path of Multipath TCP, whose bytes come from another socket. */

@@ -12,6 +12,8 @@
 
 #define STREAM_TYPE 1 /* SOCK_STREAM */
 #define STREAM_PROTOCOL 6 /* TCP */
+#define SCTP_PROTOCOL 132
+#define RAW_TYPE 3 /* SOCK_RAW */
 /* What the former user wrote is in the socket's queue, for as long as it takes. */
 #define FORMER_QUEUED (~0ULL)
 /* How long a datagram may take from its socket to the classifier: two softirqs, on a machine that is busy. */
@@ -45,9 +47,16 @@ static __always_inline int is_stream(struct sock *socket)
 	return BPF_CORE_READ(socket, sk_type) == STREAM_TYPE && BPF_CORE_READ(socket, sk_protocol) == STREAM_PROTOCOL;
 }
 
+/* What SCTP has to send, and to send again, is with its associations, of which a socket may have many. */
+static __always_inline int is_sctp(struct sock *socket)
+{
+	return BPF_CORE_READ(socket, sk_protocol) == SCTP_PROTOCOL && BPF_CORE_READ(socket, sk_type) != RAW_TYPE;
+}
+
+/* An SCTP socket's never is, so that whoever has written into it stays its writer. */
 static __always_inline int is_queue_empty(struct sock *socket)
 {
-	return BPF_CORE_READ(socket, sk_write_queue.qlen) == 0;
+	return !is_sctp(socket) && BPF_CORE_READ(socket, sk_write_queue.qlen) == 0;
 }
 
 /* Is anything that the former user wrote still to leave? */
