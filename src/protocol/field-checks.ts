@@ -8,6 +8,10 @@ export class BadMessageError extends PortcullisError {
   }
 }
 
+/** Largest values of protobuf's unsigned fields. */
+export const UINT32_MAX = 2 ** 32 - 1;
+export const UINT64_MAX = 2n ** 64n - 1n;
+
 /** @throws BadMessageError */
 export type Check = (value: unknown, field: string) => void;
 

@@ -45,13 +45,13 @@ import {
   oneOf,
   optional,
   text,
+  UINT32_MAX,
+  UINT64_MAX,
   whole,
 } from "./field-checks.ts";
 import { checkRecord } from "./record-checks.ts";
 import { MAX_MESSAGE_BYTES } from "./service.ts";
 
-const UINT32_MAX = 2 ** 32 - 1;
-const UINT64_MAX = 2n ** 64n - 1n;
 /** The last millisecond of the year 9999: later ones are not written as times elsewhere. */
 const TIME_MAX = 253_402_300_799_999n;
 

@@ -22,11 +22,11 @@ import {
   oneOf,
   optional,
   text,
+  UINT32_MAX,
+  UINT64_MAX,
   whole,
 } from "./field-checks.ts";
 
-const UINT32_MAX = 2 ** 32 - 1;
-const UINT64_MAX = 2n ** 64n - 1n;
 /** Nanoseconds: a moment of the year 2262, and whatever is later does not fit the field. */
 const TIME_MAX = 2n ** 63n - 1n;
 

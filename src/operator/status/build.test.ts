@@ -4,7 +4,7 @@ import { STATUS_SCHEMA } from "../../api/schema/schema-status.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
 import { profileObject, storedProfile } from "../testing/stored-profile.ts";
 import { buildStatus, modeText } from "./build.ts";
-import type { Folded } from "./fold.ts";
+import { type Folded, unfolded } from "./fold.ts";
 import { addCounts, ProfileTotals } from "./totals.ts";
 
 const NOW = new Date("2026-01-02T03:04:05.678Z");
@@ -17,16 +17,9 @@ const WEB = profileOf({ actions: ["enforce"], processes: [{ path: "/bin/a", cont
 
 function folded(more: Partial<Folded> = {}): Folded {
   return {
+    ...unfolded(4),
     pods: { selected: 4, enforced: 4, unprotected: 0 },
     nodes: { total: 2, programmed: 2, ready: 2 },
-    failing: [],
-    limited: [],
-    unprotected: null,
-    compileFailure: null,
-    unjudged: [],
-    letThrough: [],
-    weaknesses: new Map(),
-    sharedWith: new Map(),
     ...more,
   };
 }

@@ -5,19 +5,14 @@ import { stringify } from "yaml";
 import type { ProfileStatus } from "../profiles/profile-status.ts";
 import { profileObject, storedProfile } from "../testing/stored-profile.ts";
 import { buildStatus } from "./build.ts";
-import { type Folded, foldPods } from "./fold.ts";
+import { type Folded, unfolded } from "./fold.ts";
 import { addCounts, ProfileTotals } from "./totals.ts";
 
 const NOW = new Date("2026-01-02T03:04:05.678Z");
 const SPEC = { actions: ["enforce"], processes: [{ path: "/bin/web", container: "app" }, { path: "/bin/sh" }] };
 const FAILING = [{ name: "n1", reason: "PC_CAPACITY", message: "the map peers4 is full", pods: 2 }];
 
-const NOBODY = foldPods(
-  [],
-  () => undefined,
-  { now: 0, servingSince: 0 },
-  () => [],
-);
+const NOBODY = unfolded(0);
 const WELL: Partial<Folded> = {
   pods: { selected: 4, enforced: 4, unprotected: 0 },
   nodes: { total: 2, programmed: 2, ready: 2 },

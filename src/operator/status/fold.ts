@@ -37,14 +37,10 @@ interface NodeSum {
   limit: Failure | null;
 }
 
-export function foldPods(
-  plans: readonly PodPlan[],
-  agentOf: (node: string) => AgentRecord | undefined,
-  clock: Clock,
-  weaknessesOf: (pod: string) => readonly Weakness[],
-): Folded {
-  const folded: Folded = {
-    pods: { selected: plans.length, enforced: 0, unprotected: 0 },
+/** A profile that selects so many pods, of which nothing is known yet. */
+export function unfolded(selected: number): Folded {
+  return {
+    pods: { selected, enforced: 0, unprotected: 0 },
     nodes: { total: 0, programmed: 0, ready: 0 },
     failing: [],
     limited: [],
@@ -55,6 +51,15 @@ export function foldPods(
     weaknesses: new Map(),
     sharedWith: new Map(),
   };
+}
+
+export function foldPods(
+  plans: readonly PodPlan[],
+  agentOf: (node: string) => AgentRecord | undefined,
+  clock: Clock,
+  weaknessesOf: (pod: string) => readonly Weakness[],
+): Folded {
+  const folded = unfolded(plans.length);
   const nodes = new Map<string, NodeSum>();
   for (const plan of plans) {
     addPod(folded, nodes, plan, agentOf(plan.node), clock);
