@@ -26,7 +26,7 @@ Examples:
 The answer is worked out here, from the pod's labels and the profiles of its namespace as they are
 in the cluster.
 
-${exitStatusHelp({ 0: "a rule allows it", 1: "no rule allows it, no profile selects the pod, or the cluster cannot be asked" })}`;
+${exitStatusHelp({ 0: "a rule allows it", 1: "no rule allows it, no profile selects the pod, the event's reason is another, or the cluster cannot be asked" })}`;
 
 export function explainPodCommand(): Command {
   const command = addClusterAccess(new Command("explain"))
