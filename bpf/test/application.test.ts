@@ -41,6 +41,22 @@ test("`any` is any", () => {
   assert.equal(first(SSH_BANNER), "Allowed");
 });
 
+test("what begins with urgent data is none of them: its receiver reads a byte less than was sent", () => {
+  const begin = (flags: string, payload: string) => {
+    first("");
+    return scene.out(PEER, tcp({ from: 4000, to: 9999, flags }, payload));
+  };
+  const request = Buffer.from(HTTP_REQUEST).toString("latin1");
+  allow("http");
+  assert.equal(begin("PA", request), "Allowed");
+  assert.equal(begin("PAU", request), "Application");
+  assert.equal(begin("AU", ""), "Application", "where the byte is may be told ahead");
+  allow("any");
+  assert.equal(begin("PAU", request), "Allowed");
+  scene.allow(open);
+  assert.equal(begin("PAU", request), "Allowed", "where `l7` is absent it is not looked at");
+});
+
 describe("http", () => {
   test("requests, responses and HTTP/2's preface", () => {
     allow("http");

@@ -194,6 +194,21 @@ describe("sequence numbers", () => {
     assert.equal(send(good, at), "Allowed");
   });
 
+  test("with urgent data, of which the resolver would read a byte less, they do not pass", () => {
+    const urgent = (sequence: number, bytes: number[]) =>
+      scene.out(RESOLVER, tcp({ from: ASKING, to: 53, flags: "PAU", sequence }, bytes));
+    assert.equal(urgent(sent, good), "DnsMalformed");
+    assert.equal(urgent(sent, []), "DnsMalformed", "where the byte is may be told ahead");
+    assert.equal(send(good), "Allowed", "without, they do");
+    assert.equal(
+      scene.in(RESOLVER, tcp({ from: 53, to: ASKING, flags: "PAU", sequence: received }, reply)),
+      "DnsMalformed",
+    );
+    assert.ok(!reaches(PEER), "an answer with urgent data teaches nothing");
+    assert.equal(receive(reply), "Allowed");
+    assert.ok(reaches(PEER));
+  });
+
   test("empty segments and acknowledgements pass", () => {
     assert.equal(scene.out(RESOLVER, tcp({ from: ASKING, to: 53, flags: "A", sequence: 99 })), "Allowed");
     assert.equal(scene.out(RESOLVER, tcp({ from: ASKING, to: 53, flags: "FA", sequence: 99 })), "Allowed");

@@ -194,6 +194,8 @@ static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scrat
 	prepare_ahead_key(s, m);
 	if (s->packet.tcp_flags & TCP_SYN)
 		begin_connection(s, m);
+	if (s->packet.tcp_flags & TCP_URG)
+		return refuse_segment(s, REASON_DNS_MALFORMED);
 	if (s->packet.end <= s->packet.payload_offset)
 		return REASON_ALLOWED;
 	if (is_question_lost(s, m))

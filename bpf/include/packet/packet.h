@@ -35,6 +35,8 @@
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
+/* The receiver takes a byte out of the stream: RFC 6093, 3. What it reads is then not what the segments hold. */
+#define TCP_URG 0x20
 
 #define ICMP_ECHO_REPLY 0
 #define ICMP_ECHO_REQUEST 8

@@ -222,11 +222,12 @@ static __always_inline void remember_preface(struct scratch *s)
 /* Layer 7 for a flow whose first payload has not been seen: undecided until there is one. */
 static __always_inline int judge_first_payload(struct __sk_buff *skb, struct scratch *s)
 {
+	int is_urgent = s->packet.tcp_flags & TCP_URG;
 	int application;
 
-	if (s->packet.end <= s->packet.payload_offset)
+	if (!is_urgent && s->packet.end <= s->packet.payload_offset)
 		return REASON_ALLOWED;
-	application = recognise(skb);
+	application = is_urgent ? APPLICATION_NONE : recognise(skb);
 	if (application == APPLICATION_UNDECIDED) {
 		remember_preface(s);
 		return REASON_ALLOWED;

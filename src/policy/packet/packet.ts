@@ -3,7 +3,7 @@ import type { Address } from "../table/addresses.ts";
 import type { Family } from "../table/prefixes.ts";
 
 export const ETHERTYPES = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;
-export const TCP_FLAGS = { fin: 0x01, syn: 0x02, rst: 0x04, ack: 0x10 } as const;
+export const TCP_FLAGS = { fin: 0x01, syn: 0x02, rst: 0x04, ack: 0x10, urg: 0x20 } as const;
 
 /** MAC addresses are lower-case text with colons. */
 export interface ArpPacket {
@@ -68,3 +68,8 @@ export interface BadPacket {
 }
 
 export type Packet = ArpPacket | IpPacket | OtherPacket | BadPacket;
+
+/** Whether the receiver takes a byte out of the stream (RFC 6093, 3): what it reads is then not what the segments hold. */
+export function isUrgent({ tcp }: IpPacket): boolean {
+  return ((tcp?.flags ?? 0) & TCP_FLAGS.urg) !== 0;
+}

@@ -2,7 +2,7 @@
 
 import type { Direction, Reason } from "../../api/reasons.ts";
 import { effectOf } from "../../api/types.ts";
-import { type IpPacket, TCP_FLAGS } from "../packet/packet.ts";
+import { type IpPacket, isUrgent, TCP_FLAGS } from "../packet/packet.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
 import type { Subject } from "../table/subject.ts";
 import type { RuleTable } from "../table/tables.ts";
@@ -85,8 +85,9 @@ export function judgeAfresh(
 export function judgePayload(item: Case, packet: IpPacket, tuple: Tuple, flow: Flow): Reason {
   const { state, table, direction, time } = item;
   if (flow.isDns) return judgeDns(state, { packet, direction, flow, flowKey: flowKeyOf(tuple), table, time });
-  if (!flow.awaitsPayload || packet.payload.length === 0) return "Allowed";
-  const application = recognizeFirst(packet, flow, direction);
+  const urgent = isUrgent(packet);
+  if (!flow.awaitsPayload || (packet.payload.length === 0 && !urgent)) return "Allowed";
+  const application = urgent ? null : recognizeFirst(packet, flow, direction);
   if (application === "preface") {
     flow.preface = { ...(flow.preface ?? { egress: 0, ingress: 0 }), [direction]: packet.tcp?.sequence ?? 0 };
     return "Allowed";

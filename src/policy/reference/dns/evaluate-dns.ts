@@ -2,7 +2,7 @@
 
 import type { Direction, Reason } from "../../../api/reasons.ts";
 import { effectOf } from "../../../api/types.ts";
-import { type IpPacket, TCP_FLAGS } from "../../packet/packet.ts";
+import { type IpPacket, isUrgent, TCP_FLAGS } from "../../packet/packet.ts";
 import type { RuleTable } from "../../table/tables.ts";
 import { connectsTo, judgeQuestion, reportedReason } from "../rights.ts";
 import { type EvaluatorState, type Flow, learn, learnerKey, type Query, type StreamPosition } from "../state.ts";
@@ -73,11 +73,10 @@ function judgeSegment(state: EvaluatorState, dns: DnsPacket, sequence: number): 
   const position = { ...(flow.dnsStream[direction] ?? beginning(sequence)) };
   // Where the stream starts is known from its SYN on: nothing can be put before the first segment that is seen.
   if (((dns.packet.tcp?.flags ?? 0) & TCP_FLAGS.syn) !== 0) flow.dnsStream[direction] = { ...position };
-  if (payload.length === 0) return "Allowed";
   const skip = (position.next - sequence) | 0;
-  if (skip >= payload.length) return "Allowed";
-  const reason =
-    skip < 0 ? judgeAhead(state, dns, position, sequence) : judgeInOrder(state, dns, position, payload.subarray(skip));
+  const urgent = isUrgent(dns.packet);
+  if (!urgent && (payload.length === 0 || skip >= payload.length)) return "Allowed";
+  const reason = urgent ? "DnsMalformed" : judgeBytes(state, dns, position, skip);
   if (reason === "Allowed") flow.dnsStream[direction] = position;
   // What is watched and not dropped goes on with the next segment, behind what could not be read and what came ahead.
   else if (!dns.table.actions.includes("enforce")) {
@@ -86,6 +85,12 @@ function judgeSegment(state: EvaluatorState, dns: DnsPacket, sequence: number): 
     flow.dnsStream[direction] = beginning(((keptEnd - next) | 0) > 0 ? keptEnd : next);
   }
   return reason;
+}
+
+/** @param skip of the segment's bytes, so many have been judged; negative: so many are missing before them */
+function judgeBytes(state: EvaluatorState, dns: DnsPacket, position: StreamPosition, skip: number): Reason {
+  if (skip < 0) return judgeAhead(state, dns, position, (position.next - skip) >>> 0);
+  return judgeInOrder(state, dns, position, dns.packet.payload.subarray(skip));
 }
 
 /** The segment's new bytes, and what was kept if the stream comes to it. */
