@@ -133,6 +133,10 @@ const L7 = objectOf("Application layer. Absent: payloads are not looked at, but 
   dns: dnsNames(`${DNS_DESCRIPTION} Egress only.`),
 });
 
+/** Fields that are egress only are in the schema of ingress, too: the API server drops in silence what it does not know. */
+const notForIngress = (what: string): string =>
+  `Not valid for ingress: ${what} are for egress only. The field exists so that it is refused, and not ignored.`;
+
 const destinations = (whose: string): Record<string, SchemaNode> => ({
   cidr4: listOf(`IPv4 prefixes ${whose}, e.g. 10.0.0.0/8.`, CIDR4, MAX_CIDRS),
   cidr6: listOf(`IPv6 prefixes ${whose}, e.g. 2001:db8::/32.`, CIDR6, MAX_CIDRS),
@@ -179,12 +183,10 @@ const INGRESS = objectOf(
     l3: L3,
     l4: L4,
     l7: L7,
-    fqdns: dnsNames("Refused here: names are for egress only. Known, so that it is never dropped in silence."),
-    dns: dnsNames("Refused here: names are for egress only. Known, so that it is never dropped in silence."),
-    services: servicePeers(
-      "Refused here: services are for egress only. Known, so that it is never dropped in silence.",
-    ),
-    peers: namedPeers("Refused here: peers are for egress only. Known, so that it is never dropped in silence."),
+    fqdns: dnsNames(notForIngress("names")),
+    dns: dnsNames(notForIngress("names")),
+    services: servicePeers(notForIngress("services")),
+    peers: namedPeers(notForIngress("peers")),
   },
   {
     rules: [
