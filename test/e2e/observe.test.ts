@@ -72,6 +72,20 @@ await lab.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A tcp4
 await lab.run(shop, stranger, `timeout 100 udp4 sendto ${SERVER} 7000 x recv`);
 await lab.run(bank, stranger, `timeout 100 tcp4 connect ${SERVER} 4433`);
 
+test("learn and replay ask the same agent: the profile of what was recorded refuses none of it", async () => {
+  await observedOnce(1, "--all", "--to-fqdn", "*.example.com", "--protocol", "tcp");
+  const learned = await lab.agent.command("learn", shop.name, "--server", socket, "--resolver", DNS);
+  assert.equal(learned.code, 0, learned.stderr);
+  assert.match(learned.stdout, new RegExp(`- path: ${asker}\\n(.*\\n)*.*- www\\.example\\.com # once`));
+  assert.doesNotMatch(learned.stdout, new RegExp(`path: ${stranger}`));
+  const file = lab.path("learned.yaml");
+  writeFileSync(file, learned.stdout);
+  const replayed = await lab.agent.command("replay", shop.name, "-f", file, "--server", socket, "--resolver", DNS);
+  assert.equal(replayed.code, 0, replayed.stdout + replayed.stderr);
+  const nobody = await lab.agent.command("learn", "--server", lab.path("nobody.sock"));
+  assert.equal(nobody.code, 2, nobody.stderr);
+});
+
 test("who talked to whom: the connection, its question, and what was refused, each by filters of its own", async () => {
   const [connection] = await observedOnce(1, "--all", "--to-fqdn", "*.example.com", "--protocol", "tcp");
   assert.equal(connection?.verdict, "allowed");

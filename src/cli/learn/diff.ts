@@ -13,18 +13,18 @@ import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { requireProfiles } from "../input/manifest-files.ts";
 import { coverageNotes } from "./coverage-notes.ts";
 import { documentText, profileDocument } from "./profile-yaml.ts";
-import { addRecordOptions, type RecordOptions } from "./records-input.ts";
+import { addRecordOptions, noteMissing, type RecordOptions } from "./records-input.ts";
 import { foundLines } from "./replay-text.ts";
 import { type ReplayedWorkload, replayedWorkloads } from "./replayed.ts";
 
-interface DiffOptions extends Omit<RecordOptions, "inputFile"> {
-  inputFile?: string[];
+interface DiffOptions extends RecordOptions {
   output: "text" | "yaml";
 }
 
 const EXAMPLES = `
 Examples:
   portcullis diff web.yaml learned.yaml
+  portcullis diff web.yaml
   portcullis diff web.yaml --input-file events.json
   portcullis diff web.yaml --input-file events.json -o yaml > narrowed.yaml
 
@@ -40,24 +40,21 @@ export function diffCommand(): Command {
   const command = new Command("diff")
     .summary("compare a profile with what was seen, or with another")
     .description(
-      "With events: names the uses that a profile does not allow, and the rights that were never used, with the profile that is left without them. Without: compares two profiles.",
+      "With records: names the uses that a profile does not allow, and the rights that were never used, with the profile that is left without them. Without: compares two profiles.",
     )
     .argument("<profiles>", "profiles: a file, a folder, or - for standard input")
     .argument("[others]", "profiles to compare them with");
-  return addRecordOptions(command, false)
+  return addRecordOptions(command)
     .addOption(
       new Option("-o, --output <format>", "text, or yaml: the profiles without what was not used")
         .choices(["text", "yaml"])
         .default("text"),
     )
     .addHelpText("after", EXAMPLES)
-    .action((first: string, second: string | undefined, options: DiffOptions) => {
-      const { inputFile } = options;
-      if ((second === undefined) === (inputFile === undefined)) {
-        throw new UsageError("compare with one thing: further profiles, or the events of --input-file");
-      }
-      if (second !== undefined) diffProfiles(first, second, options);
-      else diffRecords(first, { ...options, inputFile: inputFile ?? [] });
+    .action(async (first: string, second: string | undefined, options: DiffOptions) => {
+      if (second === undefined) return await diffRecords(first, options);
+      if (options.inputFile === undefined) return diffProfiles(first, second, options);
+      throw new UsageError("compare with one thing: further profiles, or the events of --input-file");
     });
 }
 
@@ -87,8 +84,8 @@ interface Difference {
   processes: UsedProcess[];
 }
 
-function diffRecords(path: string, options: RecordOptions & Pick<DiffOptions, "output">): void {
-  const { profiles, workloads } = replayedWorkloads(undefined, { ...options, profiles: [path] });
+async function diffRecords(path: string, options: DiffOptions): Promise<void> {
+  const { profiles, workloads, missing } = await replayedWorkloads(undefined, { ...options, profiles: [path] });
   const differences = profiles
     .filter((profile) => workloads.some((workload) => isSelected(profile, workload)))
     .map((profile): Difference => {
@@ -113,7 +110,7 @@ function diffRecords(path: string, options: RecordOptions & Pick<DiffOptions, "o
   const isDifferent =
     differences.some(({ processes }) => unusedOf(processes).length > 0) ||
     workloads.some(({ replayed }) => replayed.some(({ outcome }) => outcome === "refused"));
-  const isIncomplete = workloads.some(({ coverage }) => coverage.lost > 0);
+  const isIncomplete = noteMissing(missing);
   process.exitCode = isDifferent ? ExitStatus.NO : isIncomplete ? ExitStatus.INCOMPLETE : ExitStatus.GOOD;
 }
 

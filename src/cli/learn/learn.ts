@@ -8,7 +8,7 @@ import { selectorLabels } from "../../learn/owner.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { generalizeOption, includeOption } from "./learn-options.ts";
 import { learnedJson, learnedYaml } from "./learned-yaml.ts";
-import { addRecordOptions, chosenWorkload, type RecordOptions, readWorkloads } from "./records-input.ts";
+import { addRecordOptions, chosenWorkload, noteMissing, type RecordOptions, readWorkloads } from "./records-input.ts";
 
 interface LearnCommandOptions extends RecordOptions {
   include?: string[];
@@ -18,7 +18,7 @@ interface LearnCommandOptions extends RecordOptions {
 
 const EXAMPLES = `
 Examples:
-  portcullis learn --input-file events.json > web.yaml
+  portcullis learn shop/web --since 24h > web.yaml
   kubectl portcullis observe web-0 -n shop --verdict all -o json --timeout 1h > events.json
   portcullis learn shop/web --input-file events.json --resolver 10.96.0.10
 
@@ -38,8 +38,9 @@ export function learnCommand(): Command {
     .addOption(generalizeOption())
     .addOption(new Option("-o, --output <format>", "format of the profile").choices(["yaml", "json"]).default("yaml"))
     .addHelpText("after", EXAMPLES)
-    .action((name: string | undefined, options: LearnCommandOptions) => {
-      const workload = chosenWorkload(readWorkloads(options), name);
+    .action(async (name: string | undefined, options: LearnCommandOptions) => {
+      const { workloads, missing } = await readWorkloads(options);
+      const workload = chosenWorkload(workloads, name);
       const labels = selectorLabels(workload.recording.labels());
       if (Object.keys(labels).length === 0) {
         throw new UsageError(
@@ -53,6 +54,6 @@ export function learnCommand(): Command {
         ...{ include: new Set(include), generalize: new Set(generalize) },
       });
       process.stdout.write(options.output === "json" ? learnedJson(learned) : learnedYaml(learned));
-      process.exitCode = learned.coverage.lost > 0 ? ExitStatus.INCOMPLETE : ExitStatus.GOOD;
+      process.exitCode = noteMissing(missing) ? ExitStatus.INCOMPLETE : ExitStatus.GOOD;
     });
 }

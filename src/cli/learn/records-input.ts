@@ -1,35 +1,45 @@
-/** Records that commands of learning read, and what they are told about the workload beside them. */
+/** Records that commands of learning read, of the agent or of files, and what they are told about the workload beside them. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
+import { printableLines } from "../../api/printable.ts";
 import { type RecordedWorkload, RecordedWorkloads } from "../../learn/recorded-workloads.ts";
-import { readEvents } from "../input/event-lines.ts";
-import { parseDuration } from "../values/durations.ts";
+import { type Answer, answerOfAgent, answerOfFile, DEFAULT_SERVER, missingIn } from "../observe/answers.ts";
+import { parseMoment } from "../values/moments.ts";
 import { resolverAddress } from "../values/resolver-address.ts";
 
 export interface RecordOptions {
-  inputFile: string[];
+  /** Absent: the agent is asked. */
+  inputFile?: string[];
+  server: string;
+  /** ms since 1970. */
   since?: number;
   resolver?: string[];
   searchDomain?: string[];
+}
+
+export interface ReadRecords {
+  workloads: RecordedWorkload[];
+  /** What is missing, in words. */
+  missing: string[];
 }
 
 function collect(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), text];
 }
 
-/** @param required false: the command has another thing to ask, too */
-export function addRecordOptions(command: Command, required = true): Command {
+export function addRecordOptions(command: Command): Command {
   return command
     .addOption(
       new Option(
         "--input-file <file>",
-        "events as JSON, one a line: of run, agent or observe; -: standard input; repeatable",
-      )
-        .argParser(collect)
-        .makeOptionMandatory(required),
+        "events as JSON, one a line, instead of the agent's records: of run, agent or observe; -: standard input; repeatable",
+      ).argParser(collect),
     )
-    .addOption(new Option("--since <time>", "only what happened in this time before now").argParser(parseDuration))
+    .option("--server <path>", "socket of the agent: observe.sock in the folder of its state", DEFAULT_SERVER)
+    .addOption(
+      new Option("--since <time>", "from then on: RFC 3339, or how long ago, such as 24h").argParser(parseMoment),
+    )
     .addOption(
       new Option("--resolver <address>", "a name server of the workload's resolv.conf; repeatable").argParser(
         (text: string, before: string[] | undefined) => collect(resolverAddress(text), before),
@@ -38,16 +48,35 @@ export function addRecordOptions(command: Command, required = true): Command {
     .addOption(new Option("--search-domain <domain>", "of the workload's resolv.conf; repeatable").argParser(collect));
 }
 
-/** @throws UsageError where a file cannot be read, or there is nothing in it */
-export function readWorkloads({ inputFile, since }: RecordOptions): RecordedWorkload[] {
-  const workloads = new RecordedWorkloads();
-  const from = since === undefined ? "" : new Date(Date.now() - since).toISOString();
-  for (const file of inputFile) {
-    for (const event of readEvents(file, "--input-file")) if (event.time >= from) workloads.add(event);
+/** @throws UsageError, RecordsServerError where nothing can be read, or there is nothing in it */
+export async function readWorkloads(options: RecordOptions): Promise<ReadRecords> {
+  const recorded = new RecordedWorkloads();
+  const missing: string[] = [];
+  for (const answer of answersOf(options)) missing.push(...(await readInto(recorded, answer)));
+  const workloads = recorded.end();
+  if (workloads.length > 0) return { workloads, missing };
+  const where = options.inputFile === undefined ? options.server : `--input-file ${options.inputFile.join(", ")}`;
+  throw new UsageError(`${where}: there is no verdict in it`);
+}
+
+function answersOf({ inputFile, server, since }: RecordOptions): Answer[] {
+  const query = { select: { allow: {}, deny: {} }, follow: false, ...(since === undefined ? {} : { since }) };
+  if (inputFile === undefined) return [answerOfAgent(server, query, new AbortController().signal)];
+  return inputFile.map((file) => answerOfFile(file, query));
+}
+
+async function readInto(workloads: RecordedWorkloads, answer: Answer): Promise<string[]> {
+  for (;;) {
+    const next = await answer.next();
+    if (next.done === true) return missingIn(next.value);
+    workloads.add(next.value.record);
   }
-  const read = workloads.end();
-  if (read.length === 0) throw new UsageError(`--input-file ${inputFile.join(", ")}: there is no verdict in it`);
-  return read;
+}
+
+/** Says what is missing on standard error. @returns whether something is */
+export function noteMissing(missing: readonly string[]): boolean {
+  for (const line of missing) process.stderr.write(`${printableLines(line)}\n`);
+  return missing.length > 0;
 }
 
 /** The workload of this name, or the only one. @param text `name` or `namespace/name`: a pod's, or that of its owner @throws UsageError */

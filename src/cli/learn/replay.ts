@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { observationJson } from "./observation-text.ts";
+import { noteMissing } from "./records-input.ts";
 import { count, replayText } from "./replay-text.ts";
 import { addReplayOptions, type ReplayedWorkload, type ReplayOptions, replayedWorkloads } from "./replayed.ts";
 
@@ -32,21 +33,21 @@ export function replayCommand(): Command {
     )
     .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"))
     .addHelpText("after", EXAMPLES)
-    .action((name: string | undefined, options: ReplayCommandOptions) => {
-      const { workloads } = replayedWorkloads(name, options);
+    .action(async (name: string | undefined, options: ReplayCommandOptions) => {
+      const { workloads, missing } = await replayedWorkloads(name, options);
       const isGiven = options.resolver !== undefined;
       process.stdout.write(
         options.output === "json"
           ? replayJson(workloads)
           : workloads.map((workload) => replayText(workload, isGiven, lineWidth(process.stdout))).join("\n"),
       );
-      process.exitCode = statusOf(workloads);
+      process.exitCode = statusOf(workloads, noteMissing(missing));
     });
 }
 
-function statusOf(workloads: readonly ReplayedWorkload[]): number {
+function statusOf(workloads: readonly ReplayedWorkload[], isMissing: boolean): number {
   if (workloads.some((workload) => count(workload, "refused") > 0)) return ExitStatus.NO;
-  const isIncomplete = workloads.some((workload) => workload.coverage.lost > 0 || count(workload, "undecided") > 0);
+  const isIncomplete = isMissing || workloads.some((workload) => count(workload, "undecided") > 0);
   return isIncomplete ? ExitStatus.INCOMPLETE : ExitStatus.GOOD;
 }
 

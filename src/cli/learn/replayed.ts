@@ -26,15 +26,15 @@ export function addReplayOptions(command: Command): Command {
 }
 
 /** Those that a profile selects. @throws UsageError where none is selected, or profiles cannot be united */
-export function replayedWorkloads(
+export async function replayedWorkloads(
   name: string | undefined,
   options: ReplayOptions,
-): { profiles: SecurityProfile[]; workloads: ReplayedWorkload[] } {
+): Promise<{ profiles: SecurityProfile[]; workloads: ReplayedWorkload[]; missing: string[] }> {
   const profiles = requireProfiles(options.profiles);
-  const recorded = readWorkloads(options);
+  const { workloads: recorded, missing } = await readWorkloads(options);
   const chosen = name === undefined ? recorded : [chosenWorkload(recorded, name)];
   const workloads = chosen.map((workload) => replayOne(profiles, workload, options)).filter(({ selected }) => selected);
-  if (workloads.length > 0) return { profiles, workloads };
+  if (workloads.length > 0) return { profiles, workloads, missing };
   const names = chosen.map((workload) => `${workload.namespace}/${workload.name}`).join(", ");
   throw new UsageError(`no profile selects ${names}, so that nothing of it would be judged`);
 }

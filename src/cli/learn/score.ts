@@ -9,6 +9,7 @@ import { tableLines } from "../../terminal/table.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { coverageNotes } from "./coverage-notes.ts";
+import { noteMissing } from "./records-input.ts";
 import { addReplayOptions, type ReplayedWorkload, type ReplayOptions, replayedWorkloads } from "./replayed.ts";
 
 interface ScoreOptions extends ReplayOptions {
@@ -31,8 +32,8 @@ export function scoreCommand(): Command {
     )
     .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"))
     .addHelpText("after", EXAMPLES)
-    .action((name: string | undefined, options: ScoreOptions) => {
-      const { profiles, workloads } = replayedWorkloads(name, options);
+    .action(async (name: string | undefined, options: ScoreOptions) => {
+      const { profiles, workloads, missing } = await replayedWorkloads(name, options);
       const scored = workloads.map((workload) => ({ workload, scores: scoresOf(profiles, workload) }));
       const width = lineWidth(process.stdout);
       const isGiven = options.resolver !== undefined;
@@ -41,8 +42,7 @@ export function scoreCommand(): Command {
           ? scoresJson(scored)
           : scored.map(({ workload, scores }) => scoresText(workload, scores, isGiven, width)).join("\n"),
       );
-      const isIncomplete = workloads.some(({ coverage }) => coverage.lost > 0);
-      process.exitCode = isIncomplete ? ExitStatus.INCOMPLETE : ExitStatus.GOOD;
+      process.exitCode = noteMissing(missing) ? ExitStatus.INCOMPLETE : ExitStatus.GOOD;
     });
 }
 

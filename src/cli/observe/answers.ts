@@ -1,6 +1,6 @@
 /** Answers to a question about records: of a running agent, or out of a file. Both end with what is missing in them. */
 import { selectionFilter } from "../../flow/filters/filter.ts";
-import type { AnswerEnd, RecordQuery } from "../../flow/query.ts";
+import { type AnswerEnd, isComplete, type RecordQuery } from "../../flow/query.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import { askRecords } from "../../node-agent/records/client.ts";
 import { type RecordLine, readRecords } from "./input-file.ts";
@@ -8,10 +8,13 @@ import { type RecordLine, readRecords } from "./input-file.ts";
 /** Records, and behind the last one what is missing; null: the answer broke off, and nobody knows. */
 export type Answer = AsyncGenerator<RecordLine, AnswerEnd | null>;
 
-/** @throws RecordsServerError */
-export async function* answerOfAgent(socket: string, query: RecordQuery, signal: AbortSignal): Answer {
+/** Where the agent answers. */
+export const DEFAULT_SERVER = "/run/portcullis/observe.sock";
+
+/** @param server path of the socket, or `unix:` and that @throws RecordsServerError */
+export async function* answerOfAgent(server: string, query: RecordQuery, signal: AbortSignal): Answer {
   let lost = 0;
-  for await (const line of askRecords(socket, query, signal)) {
+  for await (const line of askRecords(server.replace(/^unix:(?:\/\/)?/, ""), query, signal)) {
     const record = JSON.parse(line) as AgentEvent | AnswerEnd;
     if (record.type === "end") return record;
     if (record.type === "lost") lost += record.count;
@@ -43,4 +46,21 @@ export async function* answerOfFile(file: string, query: RecordQuery): Answer {
   }
   yield* newest;
   return { type: "end", lost, damaged: 0 };
+}
+
+/** What is missing in the answer, in words. */
+export function missingIn(end: AnswerEnd | null): string[] {
+  if (end === null) return ["incomplete: the agent has ended, or closed the connection, before all was said"];
+  if (isComplete(end)) return [];
+  const { lost, damaged, forgottenBefore, problem } = end;
+  return [
+    ...(lost > 0 ? [`incomplete: ${lost} events of this time were lost before they could be kept`] : []),
+    ...(damaged > 0
+      ? [`incomplete: ${damaged} segments of this time are damaged, or gone; the agent's log names them`]
+      : []),
+    ...(forgottenBefore === undefined
+      ? []
+      : [`incomplete: what is older than ${forgottenBefore} is not kept any more`]),
+    ...(problem === undefined ? [] : [`incomplete: ${problem}`]),
+  ];
 }

@@ -31,7 +31,8 @@ export async function* readRecords(file: string): AsyncGenerator<RecordLine> {
     rest = lines.pop() ?? "";
     for (const line of lines) {
       number += 1;
-      if (line.trim() !== "") yield { record: recordOf(line, `${name}, line ${number}`), line };
+      const record = line.trim() === "" ? null : recordOf(line, `${name}, line ${number}`);
+      if (record !== null) yield { record, line };
     }
   }
   if (rest === "") return;
@@ -49,13 +50,15 @@ async function* textOf(file: string, name: string): AsyncGenerator<string> {
   }
 }
 
-function recordOf(line: string, where: string): AgentEvent {
+/** Null for the summary that `run` ends with. */
+function recordOf(line: string, where: string): AgentEvent | null {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (cause) {
     throw new InputError(`${where}: it is not JSON; is this a file of records, as -o json writes them?`, { cause });
   }
+  if (typeof value === "object" && value !== null && "type" in value && value.type === "summary") return null;
   try {
     return checkEvent(value);
   } catch (cause) {

@@ -3,10 +3,10 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { printableLines } from "../../api/printable.ts";
 import type { RecordSelection } from "../../flow/filters/filter.ts";
-import { type AnswerEnd, isComplete, type RecordQuery } from "../../flow/query.ts";
+import type { AnswerEnd, RecordQuery } from "../../flow/query.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { parseMoment } from "../values/moments.ts";
-import { type Answer, answerOfAgent, answerOfFile } from "./answers.ts";
+import { type Answer, answerOfAgent, answerOfFile, DEFAULT_SERVER, missingIn } from "./answers.ts";
 import { addFilterOptions } from "./filter-options.ts";
 import { OBSERVE_FORMATS, type ObserveFormat, RecordPrinter } from "./printer.ts";
 
@@ -22,7 +22,6 @@ interface ObserveOptions {
   server: string;
 }
 
-const DEFAULT_SERVER = "/run/portcullis/observe.sock";
 const LAST_BY_DEFAULT = 20;
 
 const NOTE = `
@@ -77,7 +76,7 @@ async function observe(options: ObserveOptions, select: RecordSelection): Promis
   process.once("SIGINT", end).once("SIGTERM", end);
   const answer =
     options.inputFile === undefined
-      ? answerOfAgent(options.server.replace(/^unix:(?:\/\/)?/, ""), query, ending.signal)
+      ? answerOfAgent(options.server, query, ending.signal)
       : answerOfFile(options.inputFile, query);
   const missing = missingIn(await printed(answer, new RecordPrinter(options.output)));
   process.off("SIGINT", end).off("SIGTERM", end);
@@ -115,23 +114,6 @@ async function printed(answer: Answer, printer: RecordPrinter): Promise<AnswerEn
     if (next.done === true) return next.value;
     await printer.print(next.value.record, next.value.line);
   }
-}
-
-/** What is missing in the answer, in words. */
-function missingIn(end: AnswerEnd | null): string[] {
-  if (end === null) return ["incomplete: the agent has ended, or closed the connection, before all was said"];
-  if (isComplete(end)) return [];
-  const { lost, damaged, forgottenBefore, problem } = end;
-  return [
-    ...(lost > 0 ? [`incomplete: ${lost} events of this time were lost before they could be kept`] : []),
-    ...(damaged > 0
-      ? [`incomplete: ${damaged} segments of this time are damaged, or gone; the agent's log names them`]
-      : []),
-    ...(forgottenBefore === undefined
-      ? []
-      : [`incomplete: what is older than ${forgottenBefore} is not kept any more`]),
-    ...(problem === undefined ? [] : [`incomplete: ${problem}`]),
-  ];
 }
 
 function wholeNumber(text: string): number {
