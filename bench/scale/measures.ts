@@ -24,6 +24,8 @@ const PAUSE_MS = 150;
 /** Statuses are written at most this often, and a moment after. */
 const STATUS_MS = 6_500;
 const CONNECT_MS = 180_000;
+/** Metrics are rendered at most once a second: after this long they have all that was before. */
+const RENDERED_MS = 1_100;
 
 let edits = 0;
 
@@ -58,6 +60,7 @@ async function edit({ plane, agents, uids }: Bed, profile: SpreadProfile): Promi
 export async function measureEdits(bed: Bed, profile: SpreadProfile, rounds: number): Promise<EditResult> {
   for (let round = 0; round < 3; round += 1) await edit(bed, profile);
   const { operator } = bed;
+  await wait(RENDERED_MS);
   const before = { sent: sent(await operator.metrics()), cpu: cpuOf(bed), at: performance.now() };
   const slowest: number[] = [];
   const each: number[] = [];
@@ -67,7 +70,9 @@ export async function measureEdits(bed: Bed, profile: SpreadProfile, rounds: num
     each.push(...moments);
     await wait(PAUSE_MS);
   }
-  const after = { sent: sent(await operator.metrics()), cpu: cpuOf(bed) };
+  const [cpu, seconds] = [cpuOf(bed), (performance.now() - before.at) / 1000];
+  await wait(RENDERED_MS);
+  const after = { sent: sent(await operator.metrics()), cpu };
   const per = (from: number, to: number) => (to - from) / rounds;
   return {
     nodes: profile.nodes,
@@ -81,7 +86,7 @@ export async function measureEdits(bed: Bed, profile: SpreadProfile, rounds: num
       agents: per(before.cpu.agents, after.cpu.agents),
       apiServer: per(before.cpu.apiServer, after.cpu.apiServer),
     },
-    seconds: (performance.now() - before.at) / 1000,
+    seconds,
     memory: operator.process.memory().now,
   };
 }
