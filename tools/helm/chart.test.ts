@@ -187,6 +187,18 @@ test("the operator runs as nobody, with nothing", { skip }, () => {
   });
 });
 
+test("what takes the product off runs where operators do: on a node that is away it would never start", {
+  skip,
+}, () => {
+  for (const values of [[], ["operator.tolerations[0].key=infra"]]) {
+    const objects = renderChart(helm, ...values);
+    const [job, operator] = [only(objects, "Job"), only(objects, "Deployment", "portcullis-operator")].map(
+      ({ spec }) => spec.template.spec,
+    );
+    assert.deepEqual([job.nodeSelector, job.tolerations], [operator.nodeSelector, operator.tolerations]);
+  }
+});
+
 test("the operator is started with its own settings of the program that the image starts", { skip }, () => {
   const { command } = only(renderChart(helm), "Deployment", "portcullis-operator").spec.template.spec.containers[0];
   assert.deepEqual([command[0], command.at(-1)], [ENTRYPOINT[0], ENTRYPOINT.at(-1)]);
