@@ -158,6 +158,10 @@ bench-scale: setup ## Measure the operator with 1,000 nodes, 50,000 pods and 1,0
 	@tools/setup-cluster cluster
 	@PATH="$$PATH:/usr/local/go/bin" $(NODE) --disable-warning=ExperimentalWarning bench/scale/scale.ts $(ARGS)
 
+.PHONY: bench-records
+bench-records: setup ## Measure how fast records are kept, and found in 1 GiB of them (ARGS="--megabytes 256")
+	@$(NODE) --disable-warning=ExperimentalWarning bench/records/records.ts $(ARGS)
+
 build/bench/traffic: bench/traffic/traffic.c $(wildcard bench/traffic/*.h)
 	mkdir -p build/bench
 	gcc -O2 -Wall -Wextra -pthread -o $@ $<

@@ -1,9 +1,10 @@
 /**
  * A block: records that were kept together, a second of them as a rule. On disk it is a skippable frame of zstd (RFC 8878, section 3.1.2)
- * that says what is in the block, and a frame with the records as JSON lines. So `zstdcat` of a segment prints its records.
+ * that says what is in the block, and frames with the records as JSON lines. So `zstdcat` of a segment prints its records.
  *
- *     skippable frame: magic u32, size u32, { "PCR1", CRC-32 u32 of all that follows, length of the zstd frame u32, index as JSON }
- *     zstd frame: the records' lines, those of a workload next to each other
+ *     skippable frame: magic u32, size u32, { "PCR1", CRC-32 u32 of all that follows, length of the zstd frames u32, index as JSON }
+ *     zstd frames: the records' lines, those of a workload next to each other; few workloads share a frame, so that a reader who wants
+ *     one decompresses little else
  *
  * Numbers are little endian.
  */
@@ -24,13 +25,19 @@ export interface BlockIndex {
   last: number;
   /** How many events are missing, as its `lost` records say. */
   lost: number;
+  frames: FrameIndex[];
+}
+
+interface FrameIndex {
+  /** Of the frame. */
+  bytes: number;
   sections: Section[];
 }
 
 export interface Block {
   index: BlockIndex;
-  /** The zstd frame. */
-  frame: Buffer;
+  /** The zstd frames. */
+  frames: Buffer;
   /** Where the block ends in its segment. */
   end: number;
 }
@@ -45,13 +52,24 @@ const MAGIC_OFFSET = 8;
 /** Of the skippable frame up to the index. */
 const HEAD = 20;
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
+/** Text of a frame, as far as its last workload does not have more. */
+const FRAME_CHARACTERS = 64 * 1024;
 /** More than a block ever has (see writer.ts): damaged bytes cannot ask for more memory. */
-const BLOCK_BYTES_MAX = 64 * 1024 * 1024;
+const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
-/** @param text the lines of all sections, in their order */
-export function encodeBlock(index: BlockIndex, text: string): Buffer {
-  const indexBytes = Buffer.from(JSON.stringify(index));
-  const frame = zstdCompressSync(text, LEVEL);
+/** A workload's lines, each with its newline. */
+export interface SectionText extends Pick<Section, "namespace" | "name"> {
+  text: string;
+}
+
+export function encodeBlock(times: Omit<BlockIndex, "frames">, sections: readonly SectionText[]): Buffer {
+  const groups = inGroups(sections).map((group) => ({
+    frame: zstdCompressSync(group.map(({ text }) => text).join(""), LEVEL),
+    sections: group.map(({ namespace, name, text }) => ({ namespace, name, bytes: Buffer.byteLength(text) })),
+  }));
+  const frames = groups.map(({ frame, sections: inFrame }) => ({ bytes: frame.length, sections: inFrame }));
+  const indexBytes = Buffer.from(JSON.stringify({ ...times, frames } satisfies BlockIndex));
+  const frame = Buffer.concat(groups.map((group) => group.frame));
   const head = Buffer.alloc(HEAD);
   head.writeUInt32LE(SKIPPABLE, 0);
   head.writeUInt32LE(HEAD - 8 + indexBytes.length, 4);
@@ -117,22 +135,45 @@ function blockAt(bytes: Buffer, offset: number): Block | null {
   if (checksum(bytes.subarray(offset + 16, offset + HEAD), index, frame) !== bytes.readUInt32LE(offset + 12)) {
     throw new DamagedBlockError(`the block at byte ${offset} has another checksum`);
   }
-  return { index: JSON.parse(index.toString()) as BlockIndex, frame, end };
+  return { index: JSON.parse(index.toString()) as BlockIndex, frames: frame, end };
+}
+
+/** Sections that share a frame: as many as have so much text. */
+function inGroups(sections: readonly SectionText[]): SectionText[][] {
+  const groups: SectionText[][] = [];
+  let characters = FRAME_CHARACTERS;
+  for (const section of sections) {
+    if (characters >= FRAME_CHARACTERS) {
+      groups.push([]);
+      characters = 0;
+    }
+    groups.at(-1)?.push(section);
+    characters += section.text.length;
+  }
+  return groups;
 }
 
 /** Lines of the sections that are wanted. @throws DamagedBlockError */
-export function linesOf({ index, frame }: Block, isWanted: (section: Section) => boolean): string[] {
-  if (!index.sections.some(isWanted)) return [];
-  const bytes = decompressed(
+export function linesOf({ index, frames }: Block, isWanted: (section: Section) => boolean): string[] {
+  let offset = 0;
+  return index.frames.flatMap(({ bytes, sections }) => {
+    const start = offset;
+    offset += bytes;
+    return sections.some(isWanted) ? linesOfFrame(frames.subarray(start, offset), sections, isWanted) : [];
+  });
+}
+
+function linesOfFrame(frame: Buffer, sections: readonly Section[], isWanted: (section: Section) => boolean): string[] {
+  const text = decompressed(
     frame,
-    index.sections.reduce((sum, { bytes: size }) => sum + size, 0),
+    sections.reduce((sum, { bytes }) => sum + bytes, 0),
   );
   let offset = 0;
-  return index.sections.flatMap((section) => {
+  return sections.flatMap((section) => {
     const start = offset;
     offset += section.bytes;
     // Each line ends with a newline, the last one too.
-    return isWanted(section) ? bytes.toString("utf8", start, offset - 1).split("\n") : [];
+    return isWanted(section) ? text.toString("utf8", start, offset - 1).split("\n") : [];
   });
 }
 
@@ -140,8 +181,8 @@ function decompressed(frame: Buffer, bytes: number): Buffer {
   try {
     // In one piece: in Node's small ones it takes twice as long.
     return zstdDecompressSync(frame, {
-      chunkSize: Math.min(bytes + 1024, BLOCK_BYTES_MAX),
-      maxOutputLength: BLOCK_BYTES_MAX,
+      chunkSize: Math.min(bytes + 1024, FRAME_BYTES_MAX),
+      maxOutputLength: FRAME_BYTES_MAX,
     });
   } catch (cause) {
     throw new DamagedBlockError(causeText(cause), { cause });

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { zstdDecompressSync } from "node:zlib";
 import type { AgentEvent } from "../../flow/record.ts";
+import { blocksIn } from "./block.ts";
 import { Keeper } from "./keeper.ts";
 import { keptLine } from "./messages.ts";
 import { ask } from "./testing/answers.ts";
@@ -89,16 +90,19 @@ test("what is kept is found again, all of it, in its order, by whoever comes nex
 
 /** As zstdcat reads a file: frames that are to be skipped (RFC 8878, 3.1.2) are, the others follow each other. */
 function zstdText(bytes: Buffer): string {
-  let text = "";
-  for (let offset = 0; offset < bytes.length; ) {
-    assert.equal(bytes.readUInt32LE(offset) & 0xfffffff0, 0x184d2a50);
-    offset += 8 + bytes.readUInt32LE(offset + 4);
-    const next = bytes.indexOf(Buffer.from([0x50, 0x2a, 0x4d, 0x18]), offset);
-    const end = next < 0 ? bytes.length : next;
-    text += zstdDecompressSync(bytes.subarray(offset, end)).toString();
-    offset = end;
-  }
-  return text;
+  let offset = 0;
+  return blocksIn(bytes)
+    .blocks.map(({ index, end }) => {
+      assert.equal(bytes.readUInt32LE(offset) & 0xfffffff0, 0x184d2a50);
+      offset += 8 + bytes.readUInt32LE(offset + 4);
+      const texts = index.frames.map(({ bytes: length }) => {
+        offset += length;
+        return zstdDecompressSync(bytes.subarray(offset - length, offset)).toString();
+      });
+      assert.equal(offset, end);
+      return texts.join("");
+    })
+    .join("");
 }
 
 test("a segment is a file of zstd, whose content is the records", () => {
@@ -218,7 +222,7 @@ for (const [what, damage] of [
     kept.restart();
     const { records, end } = await ask(kept.keeper);
     assert.equal(end.damaged, 1);
-    assert.ok(records.length >= 6000 && records.length <= 12_000, `${records.length} records`);
+    assert.ok(records.length >= 6000 && records.length < written.length, `${records.length} records`);
     const there = new Set(written.map(({ time }) => time));
     assert.ok(records.every(({ time }) => there.has(time)));
     assert.deepEqual(records.slice(-2000), written.slice(-2000));

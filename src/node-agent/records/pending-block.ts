@@ -1,5 +1,5 @@
 /** Lines that become a block: gathered by workload, so that each one's stand together. */
-import { type BlockIndex, encodeBlock } from "./block.ts";
+import { encodeBlock } from "./block.ts";
 import type { KeptLine } from "./messages.ts";
 
 interface PendingSection {
@@ -44,17 +44,11 @@ export class PendingBlock {
   /** The block; empty where there is no line. */
   encode(): Buffer {
     if (this.#count === 0) return Buffer.alloc(0);
-    const texts = [...this.#sections.values()].map(({ namespace, name, lines }) => ({
+    const sections = [...this.#sections.values()].map(({ namespace, name, lines }) => ({
       namespace,
       name,
       text: `${lines.join("\n")}\n`,
     }));
-    const index: BlockIndex = {
-      first: this.#first,
-      last: this.#last,
-      lost: this.#lost,
-      sections: texts.map(({ namespace, name, text }) => ({ namespace, name, bytes: Buffer.byteLength(text) })),
-    };
-    return encodeBlock(index, texts.map(({ text }) => text).join(""));
+    return encodeBlock({ first: this.#first, last: this.#last, lost: this.#lost }, sections);
   }
 }
