@@ -4,8 +4,17 @@ import { Records } from "../records.ts";
 import { sampleRecord } from "./sample-records.ts";
 
 const [, , folder = "", socket = "", first = "0"] = process.argv;
-const records = new Records({ folder, limit: 2 ** 30, socket, node: "x", log: createLogger({ write: () => {} }) });
+const begun = Promise.withResolvers<void>();
+const records = new Records({
+  ...{ folder, limit: 2 ** 30, socket, node: "x" },
+  onState: () => begun.resolve(),
+  log: createLogger({ write: () => {} }),
+});
 let number = Number(first);
+// The thread of records keeps no process alive.
+const hold = setInterval(() => {}, 1000);
+await begun.promise;
+clearInterval(hold);
 setInterval(() => {
   const time = Date.now();
   records.write({ ...sampleRecord(number, time), count: number });
