@@ -122,7 +122,7 @@ export class Records implements EventSink {
     const { folder, limit, socket, log } = this.#options;
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData: { folder, limit, socket } satisfies RecordsWorkerData,
-      resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 16 },
+      resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 4 },
     });
     // An agent that cannot start is not kept alive by it.
     worker.unref();
