@@ -140,7 +140,7 @@ test("explain: an event names its workload itself", () => {
     JSON.stringify(event),
   );
   assert.equal(status, 1, stderr);
-  assert.match(stdout, /To allow it, add this to spec of the profile web\/shop:/);
+  assert.match(stdout, /To allow it, add this to spec.processes\[0\] of the profile web\/shop:/);
   assert.match(plugin(["explain"]).stderr, /which pod\?/);
 });
 
