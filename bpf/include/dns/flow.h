@@ -7,6 +7,7 @@
 #define PORTCULLIS_DNS_FLOW_H
 
 #include "dns/stream.h"
+#include "packet/shared_pages.h"
 
 /* More than 64 KiB of the shortest messages: two loops of as many turns. */
 #define MESSAGES_TURNS 64
@@ -182,6 +183,12 @@ static __always_inline void begin_connection(struct scratch *s, struct dns_messa
 	store_stream(s);
 }
 
+/* Can who sends it still change it? Nobody's resolver library sends a question so. */
+static __always_inline int may_change(struct __sk_buff *skb, struct scratch *s)
+{
+	return s->direction == DIRECTION_EGRESS && has_shared_pages(skb);
+}
+
 static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scratch *s)
 {
 	struct dns_message *m = get_dns_message();
@@ -194,7 +201,7 @@ static __always_inline int judge_dns_segment(struct __sk_buff *skb, struct scrat
 	prepare_ahead_key(s, m);
 	if (s->packet.tcp_flags & TCP_SYN)
 		begin_connection(s, m);
-	if (s->packet.tcp_flags & TCP_URG)
+	if ((s->packet.tcp_flags & TCP_URG) || may_change(skb, s))
 		return refuse_segment(s, REASON_DNS_MALFORMED);
 	if (s->packet.end <= s->packet.payload_offset)
 		return REASON_ALLOWED;
@@ -210,6 +217,8 @@ static __always_inline int judge_dns(struct __sk_buff *skb, struct scratch *s)
 {
 	if (s->packet.protocol != PROTOCOL_UDP)
 		return judge_dns_segment(skb, s);
+	if (may_change(skb, s))
+		return REASON_DNS_MALFORMED;
 	s->stream.offset = s->packet.payload_offset;
 	return judge_all_messages(skb);
 }

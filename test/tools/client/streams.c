@@ -9,6 +9,7 @@
 #include <linux/tls.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE 65536
@@ -80,6 +81,26 @@ static void splice_more_hex(struct client *client, char **arguments)
 		fail("splice");
 }
 
+/* Sends the first bytes from pages of a file, and writes the second ones over them. */
+static void splice_and_change(struct client *client, char **arguments)
+{
+	int file = memfd_create("pages", 0), ends[2];
+	uint8_t *pages;
+	ssize_t size;
+
+	if (file < 0 || ftruncate(file, BUFFER_SIZE))
+		fail("memfd_create");
+	pages = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (pages == MAP_FAILED)
+		fail("mmap");
+	size = parse_hex(arguments[0], pages, BUFFER_SIZE);
+	if (pipe(ends) || splice(file, NULL, ends[1], NULL, size, 0) != size)
+		fail("pipe");
+	if (splice(ends[0], NULL, client->socket, NULL, size, 0) != size)
+		fail("splice");
+	parse_hex(arguments[1], pages, BUFFER_SIZE);
+}
+
 const struct verb stream_verbs[] = {
 	{ "sctp4", 0, "", sctp4 },
 	{ "sctp6", 0, "", sctp6 },
@@ -89,5 +110,6 @@ const struct verb stream_verbs[] = {
 	{ "tls", 0, "", tls },
 	{ "sendmorehex", 1, "BYTES", send_more_hex },
 	{ "splicemorehex", 1, "BYTES", splice_more_hex },
+	{ "splicechange", 2, "BYTES BYTES", splice_and_change },
 	{ NULL, 0, NULL, NULL },
 };
