@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { L7Protocol } from "../../src/api/types.ts";
+import { APP, appSpec, PEER, Scene } from "../../test/harness/scene.ts";
 import { answer, prefixed, question } from "../../test/packets/dns.ts";
 import {
   CLIENT_HELLO,
@@ -15,7 +16,6 @@ import {
   SSH_BANNER,
 } from "../../test/packets/payloads.ts";
 import { tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, PEER, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("application");
 after(() => scene[Symbol.dispose]());
@@ -25,7 +25,7 @@ const allow = (...protocols: L7Protocol[]) => scene.allow({ ...open, l7: { proto
 
 /** What a new TCP connection's first payload comes to. */
 function first(payload: number[] | string) {
-  scene.rig.maps.flows.clear();
+  scene.harness.maps.flows.clear();
   assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "S" })), "Allowed");
   assert.equal(scene.in(PEER, tcp({ from: 9999, to: 4000, flags: "SA" })), "Allowed");
   return scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "PA" }, payload));
@@ -161,7 +161,7 @@ describe("a PROXY header before it, of either version", () => {
         [header, "Application"],
         [SSH_BANNER, "Application"],
       ] as const) {
-        scene.rig.maps.flows.clear();
+        scene.harness.maps.flows.clear();
         assert.equal(scene.out(PEER, tcp({ from: 4000, to: 9999, flags: "S", sequence: 99 })), "Allowed");
         assert.equal(segment(100, header), "Allowed");
         assert.equal(segment(100, header), "Allowed");

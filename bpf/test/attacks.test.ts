@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { Attack } from "../../src/api/types.ts";
+import { APP, LINK_LOCAL, OWN, OWN6, PEER, PEER6, Scene } from "../../test/harness/scene.ts";
 import { addressRecord } from "../../test/packets/dns.ts";
 import { arp, frame, HOST_MAC, SECOND_MAC, WORKLOAD_MAC } from "../../test/packets/ethernet.ts";
 import { ip, ipv4, ipv6, quoted } from "../../test/packets/ip.ts";
@@ -14,7 +15,6 @@ import {
   tcp,
   udp,
 } from "../../test/packets/transport.ts";
-import { APP, LINK_LOCAL, OWN, OWN6, PEER, PEER6, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("attacks");
 after(() => scene[Symbol.dispose]());
@@ -176,7 +176,7 @@ describe("dns-spoofing", () => {
     guard();
     scene.ask("example.com", { id: 7 });
     assert.equal(scene.reply("example.com", records, { id: 8 }), "Allowed");
-    assert.equal(scene.rig.maps.learned.count(), 0);
+    assert.equal(scene.harness.maps.learned.count(), 0);
   });
 
   test("answers with a wrong id, or to a question that nobody asked", () => {
@@ -187,7 +187,7 @@ describe("dns-spoofing", () => {
     assert.equal(scene.reply("example.com", records, { id: 7, type: 28 }), "DnsSpoofing");
     assert.equal(scene.reply("example.com", records, { id: 7 }), "Allowed", "the right one still counts");
     assert.equal(scene.reply("example.com", records, { id: 7 }), "Allowed", "a repeated one too");
-    scene.rig.advance(31);
+    scene.harness.advance(31);
     assert.equal(scene.reply("example.com", records, { id: 7 }), "DnsSpoofing", "nobody waits for it any more");
   });
 

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { PEER, RESOLVER, Scene } from "../../test/harness/scene.ts";
 import { type AnswerFields, addressRecord, DNS_TYPE, pointer, record, wireName } from "../../test/packets/dns.ts";
 import { tcp } from "../../test/packets/transport.ts";
-import { PEER, RESOLVER, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("dns-malformed");
 after(() => scene[Symbol.dispose]());
@@ -89,6 +89,6 @@ describe("answers that are ill-formed", () => {
     scene.allow({ ...rules, fqdns: ["*"] });
     assert.equal(resolve([addressRecord(PEER, { owner: "" })], {}, ""), "Allowed");
     assert.equal(connect(PEER), "Peer");
-    assert.equal(scene.rig.maps.learned.count(), 0);
+    assert.equal(scene.harness.maps.learned.count(), 0);
   });
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { APP, appSpec, incoming, OWN, PEER, PEER6, RESOLVER, RESOLVER6, Scene } from "../../test/harness/scene.ts";
 import {
   type AnswerFields,
   addressRecord,
@@ -17,7 +18,6 @@ import {
 import { frame } from "../../test/packets/ethernet.ts";
 import { ip } from "../../test/packets/ip.ts";
 import { tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, incoming, OWN, PEER, PEER6, RESOLVER, RESOLVER6, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("dns-answer");
 after(() => scene[Symbol.dispose]());
@@ -74,7 +74,7 @@ describe("what is learned", () => {
     const addresses = Array.from({ length: 180 }, (_, index) => `198.51.100.${index}`);
     assert.equal(resolve(addresses.map((address) => addressRecord(address))), "Allowed");
     for (const address of addresses) assert.equal(connect(address), "Allowed", address);
-    assert.deepEqual(scene.rig.errorCounts(), {});
+    assert.deepEqual(scene.harness.errorCounts(), {});
   });
 
   test("only the answer section", () => {
@@ -131,19 +131,19 @@ describe("what is learned", () => {
     resolve([addressRecord(PEER, { ttl: 30 })]);
     for (const name of ["a.b", "b.b", "c.b", "d.b", "e.b"]) resolve([addressRecord(PEER, { ttl: 5000 })], {}, name);
     assert.equal(connect(PEER), "Allowed");
-    assert.equal(scene.rig.maps.dnsNames.count(), 1);
+    assert.equal(scene.harness.maps.dnsNames.count(), 1);
     for (let index = 0; index < 50; index += 1) resolve([addressRecord(`198.51.100.${index}`)], {}, `n${index}.b`);
-    assert.equal(scene.rig.maps.learned.count(), 1);
+    assert.equal(scene.harness.maps.learned.count(), 1);
   });
 
   test("while a workload is only learned from, all names are of interest", () => {
     scene.begin({ ...appSpec({ ...rules, fqdns: [] }), actions: ["learn"] });
     scene.watch(RESOLVER, udp({ from: 5000, to: 53 }, question(NAME)));
-    scene.rig.run(
+    scene.harness.run(
       "ingress",
       incoming(ip({ from: RESOLVER, to: OWN }, udp({ from: 53, to: 5000 }, answer(NAME, [addressRecord(PEER)])))),
     );
-    assert.equal(scene.rig.maps.learned.count(), 1);
+    assert.equal(scene.harness.maps.learned.count(), 1);
   });
 });
 
@@ -190,14 +190,14 @@ describe("CNAME chains", () => {
         assert.equal(connect(PEER), "Allowed", `${length} links`);
       }
     }
-    assert.deepEqual(scene.rig.errorCounts(), {});
+    assert.deepEqual(scene.harness.errorCounts(), {});
   });
 
   test("a longer one is given up, and counted", () => {
     scene.allow(rules);
     assert.equal(resolve(chainOf(33)), "Allowed");
     assert.equal(connect(PEER), "Peer");
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_CHAIN_LEFT: 1 });
+    assert.deepEqual(scene.harness.errorCounts(), { DNS_CHAIN_LEFT: 1 });
   });
 
   test("a circle ends", () => {
@@ -234,10 +234,10 @@ describe("which answers count", () => {
     scene.begin({ ...appSpec(rules), attacks: ["dns-spoofing"] });
     assert.equal(scene.ask(NAME), "Allowed");
     assert.equal(scene.reply(NAME, []), "Allowed");
-    scene.rig.advance(29);
+    scene.harness.advance(29);
     assert.equal(scene.reply(NAME, [addressRecord(PEER)]), "Allowed");
     assert.equal(connect(PEER), "Allowed");
-    scene.rig.advance(2);
+    scene.harness.advance(2);
     assert.equal(scene.reply(NAME, [addressRecord("192.0.2.8")]), "DnsSpoofing");
     assert.equal(connect("192.0.2.8"), "Peer");
   });
@@ -256,7 +256,7 @@ describe("which answers count", () => {
     scene.allow(rules);
     assert.equal(scene.ask("evil.example"), "DnsName");
     scene.reply("evil.example", [addressRecord(PEER)]);
-    assert.equal([...scene.rig.maps.learned.entries()].length, 0);
+    assert.equal([...scene.harness.maps.learned.entries()].length, 0);
   });
 
   test("for the process that asked, and for no other", () => {
@@ -281,16 +281,16 @@ describe("which answers count", () => {
     const syn = (from: number) => tcp({ from, to: 443, flags: "S" });
     assert.equal(scene.out(PEER, syn(1), { process: APP, container: "app" }), "Allowed");
     assert.equal(scene.out(PEER, syn(2), { process: APP, container: "sidecar" }), "Peer");
-    scene.rig.become({ id: 2 });
+    scene.harness.become({ id: 2 });
     scene.change(appSpec(rules));
     assert.equal(scene.out(PEER, syn(3), { process: APP, container: "app" }), "Peer");
-    scene.rig.become({ id: 1 });
+    scene.harness.become({ id: 1 });
   });
 
   test("under alert alone, from questions that enforcement would refuse too", () => {
     scene.begin({ ...appSpec({ ...rules, l7: { dns: [] } }), actions: ["alert"] });
     const asking = udp({ from: 5000, to: 53 }, question(NAME));
-    const asked = scene.rig.run("egress", frame(ip({ from: OWN, to: RESOLVER }, asking)), { process: APP });
+    const asked = scene.harness.run("egress", frame(ip({ from: OWN, to: RESOLVER }, asking)), { process: APP });
     assert.deepEqual(asked, { verdict: "alerted", reason: "DnsName" });
     assert.equal(scene.reply(NAME, [addressRecord(PEER)]), "Allowed");
     assert.equal(connect(PEER), "Allowed");
@@ -299,7 +299,7 @@ describe("which answers count", () => {
 
 describe("how long", () => {
   test("TTL within floor and ceiling, and a grace period", () => {
-    scene.rig.configure({ fqdnMinTtl: 60_000, fqdnMaxTtl: 100_000, fqdnGrace: 5_000 });
+    scene.harness.configure({ fqdnMinTtl: 60_000, fqdnMaxTtl: 100_000, fqdnGrace: 5_000 });
     for (const [ttl, lives] of [
       [0, 65],
       [60, 65],
@@ -309,19 +309,19 @@ describe("how long", () => {
     ] as const) {
       scene.allow(rules);
       resolve([addressRecord(PEER, { ttl })]);
-      scene.rig.advance(lives - 1);
+      scene.harness.advance(lives - 1);
       assert.equal(connect(PEER), "Allowed", `TTL ${ttl}`);
-      scene.rig.advance(2);
+      scene.harness.advance(2);
       assert.equal(connect(PEER), "Peer", `TTL ${ttl}`);
     }
-    scene.rig.configure({});
+    scene.harness.configure({});
   });
 
   test("flows that are open when it expires live on", () => {
     scene.allow(rules);
     resolve([addressRecord(PEER, { ttl: 0 })]);
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 443, flags: "S" })), "Allowed");
-    scene.rig.advance(1000);
+    scene.harness.advance(1000);
     assert.equal(connect(PEER), "Peer");
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 443 }, "data")), "Allowed");
     assert.equal(scene.in(PEER, tcp({ from: 443, to: 4000 }, "data")), "Allowed");
@@ -330,9 +330,9 @@ describe("how long", () => {
   test("a new answer renews it", () => {
     scene.allow(rules);
     resolve([addressRecord(PEER, { ttl: 0 })]);
-    scene.rig.advance(80);
+    scene.harness.advance(80);
     resolve([addressRecord(PEER, { ttl: 0 })]);
-    scene.rig.advance(80);
+    scene.harness.advance(80);
     assert.equal(connect(PEER), "Allowed");
   });
 });

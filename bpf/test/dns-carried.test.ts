@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { PEER, RESOLVER, RESOLVER6, Scene } from "../../test/harness/scene.ts";
 import {
   addressRecord,
   DNS_TYPE,
@@ -21,7 +22,6 @@ import {
   tsigRecord,
 } from "../../test/packets/dns.ts";
 import { tcp } from "../../test/packets/transport.ts";
-import { PEER, RESOLVER, RESOLVER6, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("dns-carried");
 after(() => scene[Symbol.dispose]());

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { APP, appSpec, OWN, PEER, RESOLVER, RESOLVER6, Scene, tableOf } from "../../test/harness/scene.ts";
 import {
   addressRecord,
   answer,
@@ -16,7 +17,6 @@ import {
 import { frame } from "../../test/packets/ethernet.ts";
 import { fragments } from "../../test/packets/ip.ts";
 import { udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, OWN, PEER, RESOLVER, RESOLVER6, Scene, tableOf } from "../../test/rig/scene.ts";
 
 const scene = new Scene("dns-question");
 after(() => scene[Symbol.dispose]());
@@ -99,7 +99,9 @@ describe("which names", () => {
 
   test("search domains: what the resolver makes of a listed name may be asked too", () => {
     scene.begin();
-    scene.rig.apply(tableOf([appSpec({ ...resolvers, fqdns: ["api", "*.s3.aws"] })], ["ns.svc.local", "svc.local"]));
+    scene.harness.apply(
+      tableOf([appSpec({ ...resolvers, fqdns: ["api", "*.s3.aws"] })], ["ns.svc.local", "svc.local"]),
+    );
     for (const name of ["api", "api.ns.svc.local", "api.svc.local", "x.s3.aws.svc.local"]) {
       assert.equal(scene.ask(name), "Allowed", name);
     }
@@ -258,12 +260,12 @@ describe("what a question looks like", () => {
 });
 
 test("more DNS ports by a setting", () => {
-  scene.rig.configure({ dnsPorts: [53, 5353] });
+  scene.harness.configure({ dnsPorts: [53, 5353] });
   scene.allow({ cidr4: ["0.0.0.0/0"], l4: { protocols: ["udp"] }, fqdns: ["example.com"] });
   assert.equal(scene.out(PEER, udp({ from: 4000, to: 5353 }, question("example.org"))), "DnsName");
   assert.equal(scene.out(PEER, udp({ from: 4000, to: 5353 }, "no DNS")), "DnsMalformed");
-  scene.rig.configure({});
-  scene.rig.clear();
+  scene.harness.configure({});
+  scene.harness.clear();
   assert.equal(scene.out(PEER, udp({ from: 4000, to: 5353 }, "no DNS")), "Allowed");
 });
 
@@ -273,5 +275,5 @@ test("a workload that is itself a resolver: questions come in to its port", () =
   assert.equal(scene.in(PEER, udp({ from: 4000, to: 53 }, question("example.com")), { process: APP }), "Allowed");
   assert.equal(scene.out(PEER, udp({ from: 53, to: 4000 }, answer("example.com", [addressRecord(PEER)]))), "Allowed");
   assert.equal(scene.in(PEER, udp({ from: 4000, to: 53 }, "no DNS"), { process: APP }), "DnsMalformed");
-  assert.equal([...scene.rig.maps.learned.entries()].length, 0, "what it tells others teaches it nothing");
+  assert.equal([...scene.harness.maps.learned.entries()].length, 0, "what it tells others teaches it nothing");
 });

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { after, beforeEach, test } from "node:test";
 import type { Reason } from "../../src/api/reasons.ts";
+import { APP, incoming, OWN, RESOLVER, Scene } from "../../test/harness/scene.ts";
+import { type Lane, runAtOnce } from "../../test/harness/simultaneous.ts";
 import { answer, prefixed, question } from "../../test/packets/dns.ts";
 import { frame } from "../../test/packets/ethernet.ts";
 import { ip } from "../../test/packets/ip.ts";
 import { tcp } from "../../test/packets/transport.ts";
-import { APP, incoming, OWN, RESOLVER, Scene } from "../../test/rig/scene.ts";
-import { type Lane, runAtOnce } from "../../test/rig/simultaneous.ts";
 
 const scene = new Scene("dns-tcp-at-once");
 after(() => scene[Symbol.dispose]());
@@ -37,8 +37,8 @@ function lane(direction: "egress" | "ingress", part: number[], from: number, siz
     );
     return isOut ? frame(packet) : incoming(packet);
   });
-  const context = scene.rig.contextOf(isOut ? { process: APP } : {});
-  return { program: scene.rig.programs[direction], context, frames, again: "Capacity" };
+  const context = scene.harness.contextOf(isOut ? { process: APP } : {});
+  return { program: scene.harness.programs[direction], context, frames, again: "Capacity" };
 }
 
 /**
@@ -48,8 +48,8 @@ function lane(direction: "egress" | "ingress", part: number[], from: number, siz
 async function judge(lanes: Lane[]) {
   const outcomes = (await runAtOnce(lanes)).flat();
   const reasons = new Set(outcomes.map((outcome): Reason | undefined => outcome?.reason));
-  const [flow] = [...scene.rig.maps.flows.entries()].map(([, value]) => value);
-  const { DNS_STREAM_BUSY: _, ...errors } = scene.rig.errorCounts();
+  const [flow] = [...scene.harness.maps.flows.entries()].map(([, value]) => value);
+  const { DNS_STREAM_BUSY: _, ...errors } = scene.harness.errorCounts();
   return { reasons: [...reasons], next: flow?.dnsNext, ahead: [...(flow?.dnsAhead ?? [])], errors };
 }
 

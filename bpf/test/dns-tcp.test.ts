@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
 import { DNS_PARTS_SHARE } from "../../src/gen/abi.gen.ts";
+import { APP, appSpec, PEER, RESOLVER, Scene } from "../../test/harness/scene.ts";
 import { word } from "../../test/packets/bytes.ts";
 import {
   addressRecord,
@@ -15,7 +16,6 @@ import {
   record,
 } from "../../test/packets/dns.ts";
 import { tcp } from "../../test/packets/transport.ts";
-import { APP, appSpec, PEER, RESOLVER, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("dns-tcp");
 after(() => scene[Symbol.dispose]());
@@ -259,7 +259,7 @@ describe("answers", () => {
         assert.equal(receive(long.slice(at, at + size)), "Allowed");
       }
       for (const address of addresses) assert.equal(reaches(address), true, address);
-      assert.deepEqual(scene.rig.errorCounts(), {});
+      assert.deepEqual(scene.harness.errorCounts(), {});
       assert.equal(send(good), "Allowed");
       assert.equal(receive(reply), "Allowed");
       assert.equal(reaches(PEER), true, "the next message is found where the long one ends");
@@ -278,7 +278,7 @@ describe("answers", () => {
     for (let at = 0; at < bytes.length; at += 1400) assert.equal(receive(bytes.slice(at, at + 1400)), "Allowed");
     assert.equal(reaches("10.9.0.255"), true);
     assert.equal(reaches("10.9.1.0"), false);
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_ADDRESSES_LEFT: 1 });
+    assert.deepEqual(scene.harness.errorCounts(), { DNS_ADDRESSES_LEFT: 1 });
   });
 
   test("what is sent again of a long one has been seen; what comes ahead waits for what is missing", () => {
@@ -293,7 +293,7 @@ describe("answers", () => {
     assert.equal(reaches(addresses[0] as string), false);
     assert.equal(receive(long.slice(2100, 2800), start + 2100), "Allowed");
     for (const address of addresses) assert.equal(reaches(address), true, address);
-    assert.deepEqual(scene.rig.errorCounts(), {});
+    assert.deepEqual(scene.harness.errorCounts(), {});
     assert.equal(send(good), "Allowed");
     assert.equal(receive(reply), "Allowed");
     assert.equal(reaches(PEER), true);
@@ -335,7 +335,7 @@ describe("segments that overtake each other", () => {
       assert.equal(send(good), "Allowed");
       assert.equal(receive(reply), "Allowed", "the next message is found behind it");
     }
-    assert.deepEqual(scene.rig.errorCounts(), {});
+    assert.deepEqual(scene.harness.errorCounts(), {});
   });
 
   test("in the middle of a message, of a length, and with messages behind it", () => {
@@ -387,7 +387,7 @@ describe("segments that overtake each other", () => {
       }
     }
     assert.equal(reaches(PEER), true);
-    assert.deepEqual(scene.rig.errorCounts(), {});
+    assert.deepEqual(scene.harness.errorCounts(), {});
   });
 
   test("what is wrong with an answer that came ahead is wrong with the segment that leads to it", () => {
@@ -411,7 +411,7 @@ describe("segments that overtake each other", () => {
     assert.equal(reaches(PEER), true);
     sent = start + 3 * good.length;
     assert.equal(send(good), "Allowed", "the stream goes on behind them");
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_SEGMENT_AHEAD: 2 });
+    assert.deepEqual(scene.harness.errorCounts(), { DNS_SEGMENT_AHEAD: 2 });
   });
 
   test("questions that passed ahead are not made into others by what is put before them", () => {
@@ -434,7 +434,7 @@ describe("segments that overtake each other", () => {
     assert.equal(receive(reply.slice(40), start + 40), "Capacity", "a second gap");
     for (let at = 30; at + 1400 < 20 + 8192; at += 1400) assert.equal(receive(filler, start + at), "Allowed");
     assert.equal(receive(filler, start + 30 + 5 * 1400), "Capacity", "8 KiB are full");
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_SEGMENT_AHEAD: 3 });
+    assert.deepEqual(scene.harness.errorCounts(), { DNS_SEGMENT_AHEAD: 3 });
   });
 
   test("a workload's share: who fills it loses what came ahead first, and that connection stops", () => {
@@ -450,7 +450,7 @@ describe("segments that overtake each other", () => {
     assert.equal(goOn(OWN, 0, reply.slice(0, 10)), "Allowed");
     assert.equal(reaches(PEER), false);
     assert.equal(goOn(OWN, reply.length, reply), "Capacity");
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_PARTS_FULL: 1, DNS_SEGMENT_AHEAD: 1 });
+    assert.deepEqual(scene.harness.errorCounts(), { DNS_PARTS_FULL: 1, DNS_SEGMENT_AHEAD: 1 });
     const last = OWN + DNS_PARTS_SHARE;
     assert.equal(goOn(last, 0, reply.slice(0, 10)), "Allowed");
     assert.equal(reaches(PEER), true);
@@ -462,11 +462,11 @@ describe("segments that overtake each other", () => {
     const inner = prefixed(question(NAME, { id: 3 }));
     const before = prefixed(question(NAME, { additional: [record(DNS_TYPE.TXT, inner)] })).slice(0, -inner.length);
     assert.equal(send(inner, start + before.length), "Allowed");
-    const { dnsParts } = scene.rig.maps;
+    const { dnsParts } = scene.harness.maps;
     for (const key of [...dnsParts.keys()]) dnsParts.delete(key);
     assert.equal(send(before, start), "Capacity");
     assert.equal(send(good, start), "Capacity", "whatever leads to it");
-    assert.deepEqual(scene.rig.errorCounts(), { DNS_PARTS_FULL: 2 });
+    assert.deepEqual(scene.harness.errorCounts(), { DNS_PARTS_FULL: 2 });
     connect();
     assert.equal(send(good), "Allowed", "another connection goes on");
   });
@@ -498,13 +498,13 @@ describe("segments that overtake each other", () => {
 });
 
 test("while another packet of the connection is judged, one waits; if that takes too long, it comes again", () => {
-  const { streamLocks } = scene.rig.maps;
+  const { streamLocks } = scene.harness.maps;
   const hold = (isHeld: number) => streamLocks.setAll([...streamLocks.keys()].map((index) => [index, { isHeld }]));
   hold(1);
   assert.equal(send(bad), "Capacity");
   assert.equal(receive(reply), "Capacity");
   assert.equal(scene.ask(NAME), "Allowed", "over UDP, each is judged by itself");
-  assert.deepEqual(scene.rig.errorCounts(), { DNS_STREAM_BUSY: 2 });
+  assert.deepEqual(scene.harness.errorCounts(), { DNS_STREAM_BUSY: 2 });
   hold(0);
   assert.equal(send(good, START + 1), "Allowed");
   assert.equal(receive(reply, START + 1), "Allowed");

@@ -1,10 +1,10 @@
 /** Ethernet, VLAN tags and ARP: section 4, layer 1 (EtherType). */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
+import { OWN, PEER, Scene } from "../../test/harness/scene.ts";
 import { arp, ETHERTYPE, frame, HOST_MAC, tagged } from "../../test/packets/ethernet.ts";
 import { ipv4 } from "../../test/packets/ip.ts";
 import { ping } from "../../test/packets/transport.ts";
-import { OWN, PEER, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("ethernet");
 after(() => scene[Symbol.dispose]());

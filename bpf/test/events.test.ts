@@ -18,13 +18,13 @@ import type { KernelRecord } from "../../src/node-agent/events/kernel-records.ts
 import { nameFromReversed } from "../../src/node-agent/events/names.ts";
 import { formatIp } from "../../src/policy/table/addresses.ts";
 import { bytesToNumber } from "../../src/policy/table/prefixes.ts";
+import type { ClassifierHarness, ProcessRef } from "../../test/harness/classifier-harness.ts";
+import { APP, appSpec, incoming, OWN, PEER, RESOLVER, Scene, STRANGER } from "../../test/harness/scene.ts";
 import { addressRecord, answer, DNS_TYPE, prefixed, question } from "../../test/packets/dns.ts";
 import { frame } from "../../test/packets/ethernet.ts";
 import { fragments, ip } from "../../test/packets/ip.ts";
 import { HTTP_REQUEST } from "../../test/packets/payloads.ts";
 import { tcp, udp } from "../../test/packets/transport.ts";
-import type { ClassifierRig, ProcessRef } from "../../test/rig/classifier-rig.ts";
-import { APP, appSpec, incoming, OWN, PEER, RESOLVER, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -53,7 +53,7 @@ describe("an event", () => {
   test("says who did what, with which packet, and what became of it", () => {
     const bytes = frame(ip({ from: OWN, to: PEER }, tcp({ from: 4000, to: 443, flags: "S" })));
     scene.outFrame(bytes);
-    const event = only(scene.rig.takeRecords());
+    const event = only(scene.harness.takeRecords());
     assert.equal(event.header.type, RecordType.VERDICT);
     assert.deepEqual(
       [event.packet.verdict, event.packet.reason, event.packet.direction],
@@ -62,7 +62,7 @@ describe("an event", () => {
     assert.deepEqual([address(event.packet.local), hostOrder(event.packet.localPort)], [OWN, 4000]);
     assert.deepEqual([address(event.packet.remote), hostOrder(event.packet.remotePort)], [PEER, 443]);
     assert.deepEqual([event.packet.ethertype, event.packet.protocol, event.packet.length], [0x0800, 6, bytes.length]);
-    assert.equal(event.process.actor.pathId, scene.rig.pathId(APP));
+    assert.equal(event.process.actor.pathId, scene.harness.pathId(APP));
     assert.deepEqual(
       [event.header.workloadId, event.process.binaryId, event.header.count, event.packet.mask],
       [1, 1, 1n, 0n],
@@ -74,16 +74,16 @@ describe("an event", () => {
 
   test("of a packet that comes in: local is still the workload", () => {
     scene.in(PEER, udp({ from: 443, to: 4000 }, "x"), { process: STRANGER });
-    const event = only(scene.rig.takeRecords());
+    const event = only(scene.harness.takeRecords());
     assert.deepEqual([event.packet.reason, event.packet.direction], [Reason.BINARY_UNKNOWN, 1]);
     assert.deepEqual([address(event.packet.local), hostOrder(event.packet.localPort)], [OWN, 4000]);
     assert.deepEqual([address(event.packet.remote), hostOrder(event.packet.remotePort)], [PEER, 443]);
-    assert.equal(event.process.actor.pathId, scene.rig.pathId(STRANGER));
+    assert.equal(event.process.actor.pathId, scene.harness.pathId(STRANGER));
   });
 
   test("of nobody has no process", () => {
     scene.out(PEER, udp({ from: 1, to: 2 }), {});
-    const event = only(scene.rig.takeRecords());
+    const event = only(scene.harness.takeRecords());
     assert.deepEqual(
       [event.packet.reason, event.process.actor.pathId, event.process.actor.tgid, event.process.binaryId],
       [Reason.UNATTRIBUTED, 0, 0, 0],
@@ -92,14 +92,14 @@ describe("an event", () => {
 
   test("of a changed binary says so", () => {
     scene.out(PEER, udp({ from: 1, to: 2 }), { process: { ...APP, modified: true } });
-    const event = only(scene.rig.takeRecords());
-    assert.equal(event.process.actor.pathId, scene.rig.pathId(APP));
+    const event = only(scene.harness.takeRecords());
+    assert.equal(event.process.actor.pathId, scene.harness.pathId(APP));
     assert.equal(event.process.actor.flags & 1, 1);
   });
 
   test("of a refused question has the name and type that were asked", () => {
     scene.ask("Evil.EXAMPLE", { type: DNS_TYPE.TXT });
-    const event = only(scene.rig.takeRecords());
+    const event = only(scene.harness.takeRecords());
     assert.equal(event.packet.reason, Reason.DNS_NAME);
     assert.equal(asked(event), "evil.example");
     assert.deepEqual([event.message?.type, event.message?.isResponse], [DNS_TYPE.TXT, 0]);
@@ -109,37 +109,37 @@ describe("an event", () => {
     scene.allow({ ...rules, cidr4: ["0.0.0.0/0"], l7: { protocols: ["tls"] } });
     scene.change({ ...appSpec({ ...rules, cidr4: ["0.0.0.0/0"], l7: { protocols: ["tls"] } }), actions: ["alert"] });
     scene.watch(PEER, udp({ from: 4000, to: 80 }, HTTP_REQUEST));
-    const event = only(scene.rig.takeRecords());
+    const event = only(scene.harness.takeRecords());
     assert.deepEqual([event.packet.reason, event.packet.application], [Reason.APPLICATION, Application.HTTP]);
   });
 });
 
 describe("the rate limit", () => {
   beforeEach(() => {
-    scene.rig.configure({ eventInterval: 10_000 });
+    scene.harness.configure({ eventInterval: 10_000 });
     begin("alert");
   });
-  after(() => scene.rig.configure({}));
+  after(() => scene.harness.configure({}));
   const knock = (to = PEER, port = 443, facts = { process: APP }) =>
     scene.watch(to, udp({ from: 4000, to: port }, "x"), facts);
 
   test("one event per kind and interval; the next one tells how many were held back", () => {
     for (let count = 0; count < 5; count += 1) knock();
     assert.deepEqual(
-      scene.rig.takeRecords().map((event) => event.header.count),
+      scene.harness.takeRecords().map((event) => event.header.count),
       [1n],
     );
-    scene.rig.advance(11);
+    scene.harness.advance(11);
     knock();
     assert.deepEqual(
-      scene.rig.takeRecords().map((event) => event.header.count),
+      scene.harness.takeRecords().map((event) => event.header.count),
       [5n],
     );
     knock();
-    scene.rig.advance(11);
+    scene.harness.advance(11);
     knock();
     assert.deepEqual(
-      scene.rig.takeRecords().map((event) => event.header.count),
+      scene.harness.takeRecords().map((event) => event.header.count),
       [2n],
     );
   });
@@ -150,19 +150,20 @@ describe("the rate limit", () => {
     knock(PEER, 80);
     knock(PEER, 443, { process: STRANGER });
     scene.watch(PEER, udp({ from: 4001, to: 443 }));
-    assert.equal(scene.rig.takeRecords().length, 4);
+    assert.equal(scene.harness.takeRecords().length, 4);
   });
 
   test("every refused name is reported", () => {
-    for (const name of ["a.example", "b.example", "a.example"]) scene.rig.run("egress", asking(name), { process: APP });
-    const names = scene.rig.takeRecords().map(asked);
+    for (const name of ["a.example", "b.example", "a.example"])
+      scene.harness.run("egress", asking(name), { process: APP });
+    const names = scene.harness.takeRecords().map(asked);
     assert.deepEqual(names, ["a.example", "b.example"]);
   });
 
   test("counters count what events hold back", () => {
     for (let count = 0; count < 5; count += 1) knock();
     assert.equal(
-      [...scene.rig.maps.counters.entries()].reduce((sum, [, { packets }]) => sum + packets, 0n),
+      [...scene.harness.maps.counters.entries()].reduce((sum, [, { packets }]) => sum + packets, 0n),
       5n,
     );
   });
@@ -174,7 +175,7 @@ describe("trace-dns", () => {
     scene.ask("www.example.com", { id: 3 });
     scene.reply("www.example.com", [addressRecord(PEER)], { id: 3, rcode: 3 });
     scene.ask("evil.example");
-    const reported = scene.rig
+    const reported = scene.harness
       .takeRecords()
       .map((event) => [
         event.header.type,
@@ -204,9 +205,9 @@ describe("trace-dns", () => {
       [1, DNS_TYPE.A],
     ] as const) {
       const bytes = answer("evil.example", [addressRecord(PEER)], { id, type });
-      scene.rig.run("ingress", incoming(ip({ from: RESOLVER, to: OWN }, udp({ from: 53, to: 5000 }, bytes))));
+      scene.harness.run("ingress", incoming(ip({ from: RESOLVER, to: OWN }, udp({ from: 53, to: 5000 }, bytes))));
     }
-    return scene.rig.takeRecords();
+    return scene.harness.takeRecords();
   }
   const exchange = [
     [DNS_TYPE.A, 0],
@@ -216,7 +217,7 @@ describe("trace-dns", () => {
   ];
 
   test("with `learn`: each question and each answer once, and nothing is judged", () => {
-    scene.rig.reportsAllowed = true;
+    scene.harness.reportsAllowed = true;
     for (const process of [APP, STRANGER]) {
       begin("learn", "trace-dns");
       const events = resolveBoth(process);
@@ -229,7 +230,7 @@ describe("trace-dns", () => {
       assert.deepEqual(new Set(events.map(({ packet }) => packet.verdict)), new Set([Verdict.ALLOWED]));
       assert.equal(events.filter(({ header }) => header.type === RecordType.VERDICT).length, 1, "the flow, once");
     }
-    scene.rig.reportsAllowed = false;
+    scene.harness.reportsAllowed = false;
   });
 
   test("with `alert`: each question and each answer once, also of who may not ask at all", () => {
@@ -250,32 +251,32 @@ describe("trace-dns", () => {
     scene.watch(RESOLVER, tcp({ from: 5000, to: 53, flags: "S", sequence: 9 }));
     const messages = ["a.example", "www.example.com", "c.example"].flatMap((name) => prefixed(question(name)));
     scene.watch(RESOLVER, tcp({ from: 5000, to: 53, sequence: 10 }, messages));
-    const names = scene.rig.takeRecords().map(asked);
+    const names = scene.harness.takeRecords().map(asked);
     assert.deepEqual(names, ["a.example", "www.example.com", "c.example"]);
   });
 
   test("is off unless asked for", () => {
     begin("enforce");
     scene.ask("www.example.com");
-    assert.deepEqual(scene.rig.takeRecords(), []);
+    assert.deepEqual(scene.harness.takeRecords(), []);
   });
 });
 
 test("allowed flows are reported once, if that is wanted, with the name that their address was learned for", () => {
-  scene.rig.reportsAllowed = true;
+  scene.harness.reportsAllowed = true;
   begin("enforce");
   scene.ask("www.example.com");
   scene.reply("www.example.com", [addressRecord(PEER)]);
-  scene.rig.takeRecords();
+  scene.harness.takeRecords();
   for (const flags of ["S", "A", "PA"]) scene.out(PEER, tcp({ from: 4000, to: 443, flags }));
-  const event = only(scene.rig.takeRecords());
+  const event = only(scene.harness.takeRecords());
   assert.deepEqual(
     [event.packet.reason, event.packet.verdict, event.packet.mask],
     [Reason.ALLOWED, Verdict.ALLOWED, 1n],
   );
-  const learned = scene.rig.maps.dnsNames.get({ workloadId: event.header.workloadId, hash: event.packet.nameHash });
+  const learned = scene.harness.maps.dnsNames.get({ workloadId: event.header.workloadId, hash: event.packet.nameHash });
   assert.equal(learned && nameFromReversed(learned.text.slice(0, learned.length)), "www.example.com");
-  scene.rig.reportsAllowed = false;
+  scene.harness.reportsAllowed = false;
 });
 
 test("every packet is counted once: by process, direction, reason and verdict, with its bytes", () => {
@@ -286,11 +287,11 @@ test("every packet is counted once: by process, direction, reason and verdict, w
   for (const bytes of frames) scene.outFrame(bytes);
   scene.outFrame(frames[0] as Buffer, { process: STRANGER });
   const key = { workloadId: 1, direction: 0, verdict: Verdict.DROPPED };
-  const ours = scene.rig.maps.counters.get({ ...key, pathId: scene.rig.pathId(APP), reason: Reason.PEER });
+  const ours = scene.harness.maps.counters.get({ ...key, pathId: scene.harness.pathId(APP), reason: Reason.PEER });
   assert.deepEqual(ours, { packets: 3n, bytes: BigInt(frames.reduce((sum, bytes) => sum + bytes.length, 0)) });
-  const theirs = scene.rig.maps.counters.get({
+  const theirs = scene.harness.maps.counters.get({
     ...key,
-    pathId: scene.rig.pathId(STRANGER),
+    pathId: scene.harness.pathId(STRANGER),
     reason: Reason.BINARY_UNKNOWN,
   });
   assert.equal(theirs?.packets, 1n);
@@ -301,29 +302,29 @@ describe("what could not be done is counted, for the line that counts it", () =>
     begin("enforce");
     scene.ask("www.example.com");
     scene.reply("www.example.com", [addressRecord(PEER)]);
-    scene.rig.maps.dnsNames.clear();
+    scene.harness.maps.dnsNames.clear();
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 443, flags: "S" })), "Peer");
-    assertCounted(scene.rig, { DNS_NAME_EVICTED: 1 });
+    assertCounted(scene.harness, { DNS_NAME_EVICTED: 1 });
   });
 
   test("two names with one hash: the second teaches nothing", () => {
     begin("enforce");
     scene.ask("www.example.com");
-    const [{ flow }, { nameHash }] = only([...scene.rig.maps.dnsQueries.entries()]);
-    scene.rig.maps.dnsNames.set(
+    const [{ flow }, { nameHash }] = only([...scene.harness.maps.dnsQueries.entries()]);
+    scene.harness.maps.dnsNames.set(
       { workloadId: flow.workloadId, hash: nameHash },
       { text: Buffer.alloc(NAME_TEXT_MAX, "moc."), length: 4 },
     );
     assert.equal(scene.reply("www.example.com", [addressRecord(PEER)]), "Allowed");
-    assert.equal(scene.rig.maps.learned.count(), 0);
-    assertCounted(scene.rig, { DNS_NAME_COLLISION: 1 });
+    assert.equal(scene.harness.maps.learned.count(), 0);
+    assertCounted(scene.harness, { DNS_NAME_COLLISION: 1 });
   });
 
   test("a workload that is not known, on an interface that has the programs", () => {
     begin("enforce");
-    scene.rig.withdraw();
-    assert.equal(scene.rig.action("egress", asking("www.example.com")), 2);
-    assertCounted(scene.rig, { SCRATCH: 1 });
+    scene.harness.withdraw();
+    assert.equal(scene.harness.action("egress", asking("www.example.com")), 2);
+    assertCounted(scene.harness, { SCRATCH: 1 });
   });
 });
 
@@ -332,8 +333,8 @@ test("counters that are full: what all processes have in common stands in, and t
   full.begin({ ...appSpec(rules), actions: ["enforce"] });
   full.out(PEER, udp({ from: 1, to: 2 }), {});
   full.out(PEER, udp({ from: 1, to: 2 }));
-  assert.equal(full.rig.maps.counters.count(), 1);
-  assertCounted(full.rig, { COUNTERS_FULL: 1 });
+  assert.equal(full.harness.maps.counters.count(), 1);
+  assertCounted(full.harness, { COUNTERS_FULL: 1 });
 });
 
 describe("a flood of one kind of records", () => {
@@ -343,30 +344,30 @@ describe("a flood of one kind of records", () => {
 
   test("what does not fit is counted by its kind, and costs nothing else: a violation after it is reported", () => {
     using full = new Scene("records-full", { maxEntries: { violation_records: 4096, allowed_records: 4096 } });
-    full.rig.reportsAllowed = true;
-    full.rig.configure({ eventInterval: 0 });
+    full.harness.reportsAllowed = true;
+    full.harness.configure({ eventInterval: 0 });
     full.begin(watched);
     for (let port = 1; port <= 40; port += 1) knock(full, PEER, port);
     knock(full, "198.51.100.1", 1);
-    const { ALLOWED_RECORDS_LOST: lost = 0, ...others } = full.rig.errorCounts();
-    const records = full.rig.takeRecords();
+    const { ALLOWED_RECORDS_LOST: lost = 0, ...others } = full.harness.errorCounts();
+    const records = full.harness.takeRecords();
     assert.ok(lost > 0 && records.length + lost === 41, `${lost} lost, ${records.length} read`);
     assert.deepEqual(others, {});
     assert.equal(records.at(-1)?.packet.reason, Reason.PEER);
     for (let port = 1; port <= 40; port += 1) knock(full, "198.51.100.1", port);
-    assert.ok((full.rig.errorCounts().VIOLATION_RECORDS_LOST ?? 0) > 0);
+    assert.ok((full.harness.errorCounts().VIOLATION_RECORDS_LOST ?? 0) > 0);
   });
 
   test("what is more than may be reported in a second is of the flood's kind: a violation after it is reported", () => {
     using full = new Scene("records-share");
-    full.rig.reportsAllowed = true;
-    full.rig.configure({ eventInterval: 0 });
+    full.harness.reportsAllowed = true;
+    full.harness.configure({ eventInterval: 0 });
     full.begin(watched);
     for (let port = 1; port <= RECORDS_SHARE + 500; port += 1) knock(full, PEER, port);
     knock(full, "198.51.100.1", 1);
-    const records = full.rig.takeRecords();
+    const records = full.harness.takeRecords();
     assert.equal(records.filter(({ packet }) => packet.reason === Reason.PEER).length, 1);
-    const share = full.rig.maps.shares.get({ workloadId: 1, kind: ShareKind.ALLOWED_RECORDS });
+    const share = full.harness.maps.shares.get({ workloadId: 1, kind: ShareKind.ALLOWED_RECORDS });
     assert.equal(Number(share?.lost) + records.length - 1, RECORDS_SHARE + 500);
   });
 });
@@ -379,7 +380,7 @@ test("a first fragment's event tells of the datagram, a later one's of its reaso
   scene.outFrame(first);
   scene.outFrame(later);
   assert.deepEqual(
-    scene.rig.takeRecords().map((event) => [event.packet.reason, hostOrder(event.packet.remotePort)]),
+    scene.harness.takeRecords().map((event) => [event.packet.reason, hostOrder(event.packet.remotePort)]),
     [
       [Reason.PEER, 443],
       [Reason.PEER, 0],
@@ -388,9 +389,9 @@ test("a first fragment's event tells of the datagram, a later one's of its reaso
 });
 
 /** These failures and no others, each for lines that say that they count it. */
-function assertCounted(rig: ClassifierRig, expected: Record<string, number>): void {
-  assert.deepEqual(rig.errorCounts(), expected);
-  for (const { name, count, sites } of readKernelErrors(rig.maps)) {
+function assertCounted(harness: ClassifierHarness, expected: Record<string, number>): void {
+  assert.deepEqual(harness.errorCounts(), expected);
+  for (const { name, count, sites } of readKernelErrors(harness.maps)) {
     assert.equal(
       sites.reduce((sum, entry) => sum + entry.count, 0),
       count,

@@ -1,10 +1,10 @@
 /** Policy is stateful (section 4): replies, ICMP errors, and what ends or renews a flow. */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
+import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene, STRANGER } from "../../test/harness/scene.ts";
 import { frame } from "../../test/packets/ethernet.ts";
 import { fragments, ip, ipv4, ipv6, optionsHeader, quoted, routingHeader } from "../../test/packets/ip.ts";
 import { icmp, icmpv6, PROTOCOL, ping, ping6, pong, pong6, tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const scene = new Scene("flows");
 after(() => scene[Symbol.dispose]());
@@ -145,7 +145,7 @@ describe("ICMP errors", () => {
 
   test("are about a flow that is alive", () => {
     scene.outFrame(frame(sent(PEER)));
-    scene.rig.advance(121);
+    scene.harness.advance(121);
     assert.equal(scene.in("10.0.0.1", error(sent(PEER))), "Unattributed");
     const segment = (flags: string) => tcp({ from: 4000, to: 80, flags });
     const inward = () => scene.in("10.0.0.1", error(sent(PEER, segment("A"))));
@@ -215,7 +215,7 @@ describe("what renews a judgement", () => {
   test("an epoch: the owner of the socket is looked at again", () => {
     assert.equal(knock(), "Allowed");
     assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }, "x"), { process: STRANGER }), "BinaryUnknown");
-    scene.rig.startEpoch();
+    scene.harness.startEpoch();
     assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }, "x"), { process: STRANGER }), "BinaryUnknown");
     assert.equal(knock(), "Allowed");
   });
@@ -223,7 +223,7 @@ describe("what renews a judgement", () => {
   test("a packet without an owner borrows nobody's rights, though ports and addresses are the flow's", () => {
     assert.equal(knock(), "Allowed");
     assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }, "x"), {}), "Unattributed");
-    scene.rig.startEpoch();
+    scene.harness.startEpoch();
     assert.equal(scene.out(PEER, udp({ from: 4000, to: 80 }, "x"), {}), "Unattributed");
     assert.equal(answered(), "Allowed", "the flow itself goes on");
   });
@@ -232,12 +232,12 @@ describe("what renews a judgement", () => {
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80, flags: "S" })), "Allowed");
     const kernel = { kernel: true, socketId: 9 };
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80, flags: "R" }), kernel), "Allowed");
-    scene.rig.startEpoch();
+    scene.harness.startEpoch();
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80, flags: "R" }), kernel), "Allowed");
     assert.equal(scene.out(PEER, tcp({ from: 4001, to: 80, flags: "R" }), kernel), "Unattributed");
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80 }, "data"), { socketId: 9 }), "Unattributed");
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80 }, "data"), kernel), "Unattributed", "it has no data");
-    scene.rig.startEpoch();
+    scene.harness.startEpoch();
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80 }, "data"), kernel), "Unattributed");
   });
 
@@ -254,11 +254,11 @@ describe("what renews a judgement", () => {
   test("silence: a UDP flow is a new one after a while, a TCP connection is not", () => {
     assert.equal(knock(), "Allowed");
     assert.equal(scene.out(PEER, tcp({ from: 4000, to: 80, flags: "S" })), "Allowed");
-    scene.rig.advance(100);
+    scene.harness.advance(100);
     assert.equal(answered(), "Allowed");
-    scene.rig.advance(100);
+    scene.harness.advance(100);
     assert.equal(answered(), "Allowed", "each packet keeps it alive");
-    scene.rig.advance(121);
+    scene.harness.advance(121);
     assert.equal(answered(), "Unattributed");
     assert.equal(scene.in(PEER, tcp({ from: 80, to: 4000, flags: "A" })), "Allowed");
   });
@@ -281,7 +281,7 @@ describe("what renews a judgement", () => {
 });
 
 test("packets before the workload is known to anybody are dropped without a verdict", () => {
-  scene.rig.withdraw();
-  assert.equal(scene.rig.run("egress", frame(ipv4({ from: OWN, to: PEER }, ping()))), null);
-  assert.equal(scene.rig.action("egress", incoming(ipv4({ from: PEER, to: OWN }, ping()))), 2);
+  scene.harness.withdraw();
+  assert.equal(scene.harness.run("egress", frame(ipv4({ from: OWN, to: PEER }, ping()))), null);
+  assert.equal(scene.harness.action("egress", incoming(ipv4({ from: PEER, to: OWN }, ping()))), 2);
 });

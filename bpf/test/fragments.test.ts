@@ -1,10 +1,10 @@
 /** IP fragments: the first one is judged, the others share its verdict. Section 5 ("IP fragments"), reason `Fragment`. */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
+import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene, STRANGER } from "../../test/harness/scene.ts";
 import { frame } from "../../test/packets/ethernet.ts";
 import { fragmentHeader, fragments, ipv6, optionsHeader, routingHeader } from "../../test/packets/ip.ts";
 import { PROTOCOL, raw, sctp, type Transport, tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, incoming, OWN, OWN6, PEER, PEER6, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const scene = new Scene("fragments");
 after(() => scene[Symbol.dispose]());
@@ -114,9 +114,9 @@ for (const [own, peer] of [
     test("a verdict holds for a minute, and under its own rules only", () => {
       const [first, later] = pieces(udp({ from: 4000, to: 80 }, payload), [32]) as [Buffer, Buffer];
       assert.equal(scene.outFrame(first), "Allowed");
-      scene.rig.advance(59);
+      scene.harness.advance(59);
       assert.equal(scene.outFrame(later), "Allowed");
-      scene.rig.advance(2);
+      scene.harness.advance(2);
       assert.equal(scene.outFrame(later), "Fragment");
       assert.equal(scene.outFrame(first), "Allowed");
       scene.change(appSpec({ ...rules, cidr4: ["0.0.0.0/0"] }));

@@ -1,6 +1,7 @@
 /** IPv4 and IPv6 headers: options, extension headers, and what is ill-formed. Section 6: nothing passes for want of parsing. */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
+import { OWN, OWN6, PEER, PEER6, Scene } from "../../test/harness/scene.ts";
 import { ETHERTYPE, frame } from "../../test/packets/ethernet.ts";
 import {
   authenticationHeader,
@@ -16,7 +17,6 @@ import {
   sourceRoute,
 } from "../../test/packets/ip.ts";
 import { PROTOCOL, raw, type Transport, tcp, udp } from "../../test/packets/transport.ts";
-import { OWN, OWN6, PEER, PEER6, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("ip-headers");
 after(() => scene[Symbol.dispose]());

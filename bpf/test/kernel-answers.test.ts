@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ICMP_REQUESTS_SHARE } from "../../src/gen/abi.gen.ts";
 import { fullShares } from "../../src/node-agent/enforce/tables/shares.ts";
+import { appSpec, PEER, Scene } from "../../test/harness/scene.ts";
 import { ping, pong } from "../../test/packets/transport.ts";
-import { appSpec, PEER, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("answers");
 after(() => scene[Symbol.dispose]());
@@ -21,7 +21,7 @@ test("a reply of the kernel repeats a request of the last ten seconds", () => {
   assert.equal(scene.in(PEER, ping(1, 1)), "Allowed");
   assert.equal(scene.out(PEER, pong(1, 1), KERNEL), "Allowed");
   assert.equal(scene.out(PEER, pong(1, 2), KERNEL), "Unattributed");
-  scene.rig.advance(11);
+  scene.harness.advance(11);
   assert.equal(scene.out(PEER, pong(1, 1), KERNEL), "Unattributed");
 });
 
@@ -32,5 +32,5 @@ test("a pod that is pinged for long has lost nothing by it", () => {
     assert.equal(scene.out(PEER, pong(1, sequence), KERNEL), "Allowed");
   }
   assert.equal(scene.out(PEER, pong(1, 1), KERNEL), "Unattributed", "the oldest have gone");
-  assert.deepEqual([...fullShares(scene.rig.maps.shares)], []);
+  assert.deepEqual([...fullShares(scene.harness.maps.shares)], []);
 });

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { APP, appSpec, PEER, PEER6, Scene, STRANGER } from "../../test/harness/scene.ts";
 import { icmp, ping, ping6, raw, sctp, tcp, udp } from "../../test/packets/transport.ts";
-import { APP, appSpec, PEER, PEER6, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const scene = new Scene("layers");
 after(() => scene[Symbol.dispose]());

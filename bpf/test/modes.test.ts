@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
 import type { Action, SecurityProfileSpec } from "../../src/api/types.ts";
+import type { PacketFacts } from "../../test/harness/classifier-harness.ts";
+import { APP, incoming, OWN, OWN6, PEER, PEER6, RESOLVER, Scene, STRANGER } from "../../test/harness/scene.ts";
 import { addressRecord, answer, question } from "../../test/packets/dns.ts";
 import { arp, ETHERTYPE, frame } from "../../test/packets/ethernet.ts";
 import { fragments, ip, ipv6 } from "../../test/packets/ip.ts";
 import { SSH_BANNER } from "../../test/packets/payloads.ts";
 import { neighbourAdvertisement, raw, type Transport, tcp, udp } from "../../test/packets/transport.ts";
-import type { PacketFacts } from "../../test/rig/classifier-rig.ts";
-import { APP, incoming, OWN, OWN6, PEER, PEER6, RESOLVER, Scene, STRANGER } from "../../test/rig/scene.ts";
 
 const scene = new Scene("modes");
 after(() => scene[Symbol.dispose]());
@@ -75,7 +75,7 @@ const VIOLATIONS: Violation[] = [
   {
     reason: "DnsSpoofing",
     direction: "ingress",
-    before: () => scene.rig.run("egress", asked.frame, asked.facts),
+    before: () => scene.harness.run("egress", asked.frame, asked.facts),
     frame: incoming(
       ip(
         { from: RESOLVER, to: OWN },
@@ -110,11 +110,11 @@ for (const [actions, verdict, events] of MODES) {
       test(reason, () => {
         begin(actions);
         before?.();
-        scene.rig.takeRecords();
-        assert.deepEqual(scene.rig.run(direction, bytes, facts), { verdict, reason });
+        scene.harness.takeRecords();
+        assert.deepEqual(scene.harness.run(direction, bytes, facts), { verdict, reason });
         assert.equal(countOf(reason, verdict).packets, 1n);
         assert.equal(countOf(reason, verdict).bytes, BigInt(bytes.length));
-        const reported = scene.rig
+        const reported = scene.harness
           .takeRecords()
           .map(({ header, packet }) => [REASONS[packet.reason], VERDICTS[packet.verdict], header.count]);
         assert.deepEqual(reported, events ? [[reason, verdict, 1n]] : []);
@@ -128,8 +128,8 @@ describe("learn alone: nothing is judged", () => {
     test(reason, () => {
       scene.begin({ ...spec, actions: ["learn"] });
       before?.();
-      assert.deepEqual(scene.rig.run(direction, bytes, facts), { verdict: "allowed", reason: "Allowed" });
-      assert.deepEqual(scene.rig.takeRecords(), []);
+      assert.deepEqual(scene.harness.run(direction, bytes, facts), { verdict: "allowed", reason: "Allowed" });
+      assert.deepEqual(scene.harness.takeRecords(), []);
     });
   }
 });
@@ -137,10 +137,10 @@ describe("learn alone: nothing is judged", () => {
 describe("pending: everything is dropped and reported, whatever it is", () => {
   for (const { reason, direction = "egress", frame: bytes, facts } of VIOLATIONS) {
     test(`instead of ${reason}`, () => {
-      scene.rig.clear();
-      scene.rig.apply("pending");
-      assert.deepEqual(scene.rig.run(direction, bytes, facts), { verdict: "dropped", reason: "Pending" });
-      assert.equal(scene.rig.takeRecords().length, 1);
+      scene.harness.clear();
+      scene.harness.apply("pending");
+      assert.deepEqual(scene.harness.run(direction, bytes, facts), { verdict: "dropped", reason: "Pending" });
+      assert.equal(scene.harness.takeRecords().length, 1);
       assert.equal(countOf("Pending", "dropped").packets, 1n);
     });
   }
@@ -149,11 +149,11 @@ describe("pending: everything is dropped and reported, whatever it is", () => {
 describe("unrestricted: nothing is judged, counted or reported", () => {
   for (const { reason, direction = "egress", frame: bytes } of VIOLATIONS) {
     test(`not ${reason}`, () => {
-      scene.rig.clear();
-      scene.rig.apply("unrestricted");
-      assert.equal(scene.rig.action(direction, bytes), -1);
-      assert.equal(scene.rig.maps.counters.count(), 0);
-      assert.deepEqual(scene.rig.takeRecords(), []);
+      scene.harness.clear();
+      scene.harness.apply("unrestricted");
+      assert.equal(scene.harness.action(direction, bytes), -1);
+      assert.equal(scene.harness.maps.counters.count(), 0);
+      assert.deepEqual(scene.harness.takeRecords(), []);
     });
   }
 });
@@ -162,7 +162,7 @@ test("a change of mode takes effect on open flows too", () => {
   const refused = sent("198.51.100.1", udp({ from: 1, to: 2 }));
   const judge = (actions: Action[]) => {
     scene.change({ ...spec, actions });
-    return scene.rig.run("egress", refused, { process: APP })?.verdict;
+    return scene.harness.run("egress", refused, { process: APP })?.verdict;
   };
   scene.begin(spec);
   assert.deepEqual(
@@ -173,16 +173,16 @@ test("a change of mode takes effect on open flows too", () => {
 
 test("the answer to a violation that is only watched is a violation too, and not reported twice", () => {
   scene.begin({ ...spec, actions: ["alert"] });
-  scene.rig.run("egress", sent("198.51.100.1", udp({ from: 1, to: 2 })), { process: APP });
-  assert.equal(scene.rig.takeRecords().length, 1);
+  scene.harness.run("egress", sent("198.51.100.1", udp({ from: 1, to: 2 })), { process: APP });
+  assert.equal(scene.harness.takeRecords().length, 1);
   const back = incoming(ip({ from: "198.51.100.1", to: OWN }, udp({ from: 2, to: 1 })));
-  assert.deepEqual(scene.rig.run("ingress", back), { verdict: "alerted", reason: "Peer" });
-  assert.deepEqual(scene.rig.takeRecords(), []);
+  assert.deepEqual(scene.harness.run("ingress", back), { verdict: "alerted", reason: "Peer" });
+  assert.deepEqual(scene.harness.takeRecords(), []);
 });
 
 function countOf(reason: Reason, verdict: Verdict) {
   let sum = { packets: 0n, bytes: 0n };
-  for (const [key, { packets, bytes }] of scene.rig.maps.counters.entries()) {
+  for (const [key, { packets, bytes }] of scene.harness.maps.counters.entries()) {
     if (REASONS[key.reason] !== reason || VERDICTS[key.verdict] !== verdict) continue;
     sum = { packets: sum.packets + packets, bytes: sum.bytes + bytes };
   }

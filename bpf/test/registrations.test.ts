@@ -14,7 +14,7 @@ import {
 import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { exhaustedClaims } from "../../src/node-agent/enforce/tables/claims.ts";
 import { inNewNamespace, run } from "../../src/node-agent/kernel/testing/program-fixture.ts";
-import { FunctionHooksRig, lacks } from "./function-hooks-rig.ts";
+import { FunctionHooksHarness, lacks } from "./function-hooks-harness.ts";
 
 const ICMP = 1;
 const TCP = 6;
@@ -102,9 +102,9 @@ function port(number: number): number {
 
 for (const set of HOOK_SETS) {
   test(`registrations by ${set}`, { skip: lacks(set) }, async (context) => {
-    using rig = new FunctionHooksRig(set);
-    assert.equal(rig.sets.flows, set, rig.missing);
-    const { registrations, registered } = rig.maps;
+    using harness = new FunctionHooksHarness(set);
+    assert.equal(harness.sets.flows, set, harness.missing);
+    const { registrations, registered } = harness.maps;
 
     const keyOf = (script: Script, wanted: Wanted): RegistrationKey => ({
       netnsInum: script.netnsInum,
@@ -200,7 +200,7 @@ said("bound")
       owned(script, { protocol: UDP, local: "::1", localPort: 7002 });
       owned(script, { protocol: TCP, local: "127.0.0.1", localPort: 7001 });
       assert.equal(all(script).length, 3);
-      assert.equal(rig.callsUnderWay(), 0);
+      assert.equal(harness.callsUnderWay(), 0);
     });
 
     await context.test("TCP: both sides, for IPv4, IPv6 and IPv4 on an IPv6 socket", async () => {
@@ -330,7 +330,7 @@ again = bound(INET, UDP, "127.0.0.1", 7051)
 said("closed")
 `);
       await quiet.line();
-      const { claims, namespaces } = rig.maps;
+      const { claims, namespaces } = harness.maps;
       for (const { netnsInum } of [quiet, loud]) namespaces.set(netnsInum, 1);
       loud.goOn();
       assert.equal(await loud.line(), "flooded");
@@ -361,7 +361,7 @@ said("shared")
 process.communicate(b"\\n")
 shutil.rmtree(folder)
 `);
-      rig.maps.namespaces.set(script.netnsInum, 1);
+      harness.maps.namespaces.set(script.netnsInum, 1);
       script.goOn();
       await script.line();
       const shared = find(script, { protocol: UDP, local: "127.0.0.1", localPort: 7060 });
@@ -370,7 +370,7 @@ shutil.rmtree(folder)
 
     await context.test("what has ended has left nothing", () => {
       assert.equal(registrations.count(), registered.count());
-      assert.equal(rig.callsUnderWay(), 0);
+      assert.equal(harness.callsUnderWay(), 0);
     });
   });
 }

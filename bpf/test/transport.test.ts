@@ -1,6 +1,7 @@
 /** TCP, UDP, SCTP, ICMP and ICMPv6 headers: what is well-formed, and what is not. */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
+import { APP, OWN6, PEER, PEER6, Scene } from "../../test/harness/scene.ts";
 import { frame } from "../../test/packets/ethernet.ts";
 import { ipv6 } from "../../test/packets/ip.ts";
 import { HTTP_REQUEST } from "../../test/packets/payloads.ts";
@@ -16,7 +17,6 @@ import {
   tcp,
   udp,
 } from "../../test/packets/transport.ts";
-import { APP, OWN6, PEER, PEER6, Scene } from "../../test/rig/scene.ts";
 
 const scene = new Scene("transport");
 after(() => scene[Symbol.dispose]());

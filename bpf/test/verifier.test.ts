@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { test } from "node:test";
 import { LoadError } from "../../src/node-agent/ffi/libbpf.ts";
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
-import { VERIFIED_MAX, verifiedInstructions } from "../../test/rig/verified-instructions.ts";
+import { VERIFIED_MAX, verifiedInstructions } from "../../test/harness/verified-instructions.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 

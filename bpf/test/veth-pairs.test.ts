@@ -11,7 +11,7 @@ import { HOOK_SETS } from "../../src/node-agent/enforce/attach/function-hooks.ts
 import { DEFAULT_SETTINGS, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
 import { RouteConnection } from "../../src/node-agent/netlink/connection.ts";
 import { createVethPair, deleteLink, findLink, moveLink } from "../../src/node-agent/netlink/links.ts";
-import { FunctionHooksRig, lacksForModules } from "./function-hooks-rig.ts";
+import { FunctionHooksHarness, lacksForModules } from "./function-hooks-harness.ts";
 
 /** For the set that a kernel's agent uses; a tenth of it for the other one. */
 const PAIRS = Number(process.env.VETH_PAIRS ?? 10_000);
@@ -84,9 +84,9 @@ const ORDERS: Readonly<Record<string, (scene: Scene) => void>> = {
 
 for (const set of HOOK_SETS) {
   test(`veth pairs, seen by ${set}`, { skip: lacksForModules(set) }, async (context) => {
-    using rig = new FunctionHooksRig(set);
-    assert.equal(rig.sets.devices, set, rig.missing);
-    const { devices } = rig.maps;
+    using harness = new FunctionHooksHarness(set);
+    assert.equal(harness.sets.devices, set, harness.missing);
+    const { devices } = harness.maps;
     const countAtStart = devices.count();
     /** The kernel takes an ended namespace apart later: until then its pairs are still in the map. */
     const earlierPairsGone = (): Promise<void> => until(() => devices.count() === countAtStart);
@@ -96,7 +96,7 @@ for (const set of HOOK_SETS) {
       [...devices.keys()].filter(({ netnsInum }) => places.some(({ inum }) => inum === netnsInum)).length;
     const newHost = (): Place => {
       const host = new Place("host");
-      rig.maps.settings.set(0, settingsValue(DEFAULT_SETTINGS, host.inum));
+      harness.maps.settings.set(0, settingsValue(DEFAULT_SETTINGS, host.inum));
       return host;
     };
     const newScene = (): Scene => scene(newHost());
@@ -116,7 +116,7 @@ for (const set of HOOK_SETS) {
         );
         deleteLink(host.route, outer.ifindex);
         assert.equal(entriesOf(host, pod), 0);
-        assert.equal(rig.callsUnderWay(), 0);
+        assert.equal(harness.callsUnderWay(), 0);
       });
     }
 
@@ -129,7 +129,7 @@ for (const set of HOOK_SETS) {
       const swapped = { name: "outer", peerName: "taken", peerNamespaceFd: host.fd };
       assert.throws(() => createVethPair(host.route, swapped), /EEXIST/);
       assert.equal(entriesOf(host, pod), 2);
-      assert.equal(rig.callsUnderWay(), 0);
+      assert.equal(harness.callsUnderWay(), 0);
     });
 
     await context.test("a move that is refused changes nothing", () => {
@@ -141,7 +141,7 @@ for (const set of HOOK_SETS) {
       assert.throws(() => moveLink(host.route, host.index("inner"), pod.fd), /EEXIST/);
       assert.deepEqual(end(host, "inner"), before);
       assert.deepEqual(end(host, "outer")?.peer, { netnsInum: host.inum, ifindex: host.index("inner") });
-      assert.equal(rig.callsUnderWay(), 0);
+      assert.equal(harness.callsUnderWay(), 0);
     });
 
     await context.test("there and back again", () => {
@@ -168,11 +168,15 @@ for (const set of HOOK_SETS) {
       await earlierPairsGone();
       using here = newScene();
       using pod = new Place("loud");
-      const before = [devices.count(), rig.maps.deviceChanges.get(0)];
+      const before = [devices.count(), harness.maps.deviceChanges.get(0)];
       for (let n = 0; n < PAIRS; n++) {
         createVethPair(pod.route, { name: `a${n}`, peerName: `b${n}`, peerNamespaceFd: pod.fd });
       }
-      assert.deepEqual([devices.count(), rig.maps.deviceChanges.get(0)], before, "the agent has nothing to look at");
+      assert.deepEqual(
+        [devices.count(), harness.maps.deviceChanges.get(0)],
+        before,
+        "the agent has nothing to look at",
+      );
       createVethPair(here.host.route, { name: "outer", peerName: "inner", peerNamespaceFd: here.pod.fd });
       const inner = { netnsInum: here.pod.inum, ifindex: here.pod.index("inner") };
       assert.deepEqual(end(here.host, "outer")?.peer, inner);
@@ -203,7 +207,7 @@ for (const set of HOOK_SETS) {
         if (devices.count() > devices.maxEntries / 2) await until(() => devices.count() <= devices.maxEntries / 4);
       }
       await earlierPairsGone();
-      assert.equal(rig.callsUnderWay(), 0);
+      assert.equal(harness.callsUnderWay(), 0);
       many.diagnostic(`${pairs} pairs in ${((performance.now() - started) / 1000).toFixed(1)} s`);
     });
   });

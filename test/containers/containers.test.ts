@@ -11,7 +11,7 @@ import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import type { Finished } from "../e2e/harness/processes.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
-import { ContainerLab, NEWER_IMAGE } from "./harness/container-lab.ts";
+import { ContainerFixture, NEWER_IMAGE } from "./harness/container-fixture.ts";
 import { missingForContainers } from "./harness/containerd.ts";
 import type { TestPod } from "./harness/pods.ts";
 
@@ -26,8 +26,8 @@ function udpTo(path: string, port: number, container?: string): ProcessRules {
   return entry(path, { egress: rules }, container === undefined ? {} : { container });
 }
 
-const lab = await ContainerLab.start("containers");
-lab.write(
+const fixture = await ContainerFixture.start("containers");
+fixture.write(
   profile("shop", [
     udpTo("/bin/app", 7000, "web"),
     udpTo("/bin/app", 7001, "sidecar"),
@@ -37,8 +37,8 @@ lab.write(
   ]),
   profile("strict", [udpTo("/bin/app", 7000), udpTo("/bin/other", 7001, "known")], { ephemeralContainers: "Exclude" }),
 );
-await lab.startAgent();
-const shop = lab.addPod("shop");
+await fixture.startAgent();
+const shop = fixture.addPod("shop");
 await stateOf(shop, "enforced");
 
 /** The agent's word on a pod. */
@@ -46,9 +46,9 @@ async function stateOf(pod: TestPod, state: WorkloadEvent["state"]): Promise<Age
   const wanted = (event: AgentEvent) =>
     event.type === "workload" && event.workload.name === pod.name && event.state === state;
   try {
-    return await lab.events.waitFor(`${pod.name} ${state}`, wanted);
+    return await fixture.events.waitFor(`${pod.name} ${state}`, wanted);
   } catch (cause) {
-    throw new Error(lab.diagnostics, { cause });
+    throw new Error(fixture.diagnostics, { cause });
   }
 }
 
@@ -58,7 +58,7 @@ function sending(port: number, tag: string, wait = 500): string[] {
 }
 
 function send(pod: TestPod, container: string, port: number, ...program: string[]): Promise<Finished> {
-  return pod.exec(container, ...program, ...sending(port, lab.lab.tag(), patiently(500))).finish();
+  return pod.exec(container, ...program, ...sending(port, fixture.fixture.tag(), patiently(500))).finish();
 }
 
 /** A container that has just started has the rights of none, until the agent knows which one it is. */
@@ -70,7 +70,7 @@ async function known(pod: TestPod, container: string, port: number, program: str
 /** What is sent arrives and is answered. */
 async function passes(pod: TestPod, container: string, port: number, ...program: string[]): Promise<void> {
   const { code, stderr } = await send(pod, container, port, ...program);
-  assert.equal(code, 0, `${program} should reach port ${port}: ${stderr}\n${recent()}${lab.diagnostics}`);
+  assert.equal(code, 0, `${program} should reach port ${port}: ${stderr}\n${recent()}${fixture.diagnostics}`);
 }
 
 /** Nothing of it arrives, and an event says why. */
@@ -81,10 +81,10 @@ async function stops(
   program: readonly string[],
   expected: { reason: Reason; path: string },
 ): Promise<void> {
-  const [mark, tag] = [lab.events.mark(), lab.lab.tag()];
+  const [mark, tag] = [fixture.events.mark(), fixture.fixture.tag()];
   await pod.exec(container, ...program.map((word) => word.replace("TAG", tag)), ...sending(port, tag)).finish();
   await violation(pod, expected, mark);
-  assert.deepEqual(await lab.lab.servers.received(tag), []);
+  assert.deepEqual(await fixture.fixture.servers.received(tag), []);
 }
 
 async function violation(pod: TestPod, expected: { reason: Reason; path: string }, mark: number): Promise<void> {
@@ -94,11 +94,11 @@ async function violation(pod: TestPod, expected: { reason: Reason; path: string 
     event.verdict === "dropped" &&
     event.reason === expected.reason &&
     event.process?.path === expected.path;
-  await lab.events.waitFor(JSON.stringify(expected), wanted, { from: mark });
+  await fixture.events.waitFor(JSON.stringify(expected), wanted, { from: mark });
 }
 
 function recent(): string {
-  return lab.events.events
+  return fixture.events.events
     .slice(-6)
     .map((event) => `${JSON.stringify(event)}\n`)
     .join("");
@@ -124,7 +124,7 @@ test("a listed link stands for the file that it leads to in the container's imag
 });
 
 test("a container that is restarted in place with another image: the listed link is followed anew", async () => {
-  const other = lab.addPod("restarted", { app: "shop" });
+  const other = fixture.addPod("restarted", { app: "shop" });
   await stateOf(other, "enforced");
   other.start("web");
   await known(other, "web", 7000, "/bin/linked");
@@ -132,7 +132,7 @@ test("a container that is restarted in place with another image: the listed link
   other.restart("web", NEWER_IMAGE);
   await known(other, "web", 7000, "/bin/linked");
   await stops(other, "web", 7000, ["/bin/linked-1.0"], { reason: "BinaryUnknown", path: "/bin/linked-1.0" });
-  lab.removePod(other);
+  fixture.removePod(other);
 });
 
 test("a shell in a container has no rights, and no more of them by what it starts", async () => {
@@ -155,7 +155,7 @@ const CHANGES: Readonly<Record<string, string>> = {
 };
 
 test("attack: without an overlay, a file that is changed after the container's start is not the image's", async () => {
-  const copied = lab.addPod("copied", { app: "shop" });
+  const copied = fixture.addPod("copied", { app: "shop" });
   copied.startCopied("web");
   await stateOf(copied, "enforced");
   await known(copied, "web", 7000, "/bin/other");
@@ -164,25 +164,25 @@ test("attack: without an overlay, a file that is changed after the container's s
     await stops(copied, "web", 7000, changed, { reason: "BinaryModified", path: "/bin/other" });
   }
   await passes(copied, "web", 7000, "/bin/app");
-  lab.removePod(copied);
+  fixture.removePod(copied);
 });
 
 test("a file that is mounted on a listed path is not the image's, whatever it is", async () => {
-  const mounted = lab.addPod("mounted", { app: "shop" });
-  const program = lab.lab.program("volume");
-  mounted.startMounted("web", { [program]: "/bin/other", [lab.lab.path("bin")]: "/volume" });
-  lab.lab.program("any");
+  const mounted = fixture.addPod("mounted", { app: "shop" });
+  const program = fixture.fixture.program("volume");
+  mounted.startMounted("web", { [program]: "/bin/other", [fixture.fixture.path("bin")]: "/volume" });
+  fixture.fixture.program("any");
   await stateOf(mounted, "enforced");
   await known(mounted, "web", 7000, "/volume/any");
   await stops(mounted, "web", 7000, ["/bin/other"], { reason: "BinaryModified", path: "/bin/other" });
   await passes(mounted, "web", 7000, "/volume/any");
-  lab.removePod(mounted);
+  fixture.removePod(mounted);
 });
 
 test("a container that was added to the pod has what is listed for any, unless a profile leaves it out", async () => {
   shop.start("debugger");
   await known(shop, "debugger", 7000, "/bin/other");
-  const strict = lab.addPod("strict");
+  const strict = fixture.addPod("strict");
   for (const container of ["web", "debugger", "known"]) strict.start(container);
   await stateOf(strict, "enforced");
   await known(strict, "web", 7000, "/bin/app");
@@ -190,13 +190,13 @@ test("a container that was added to the pod has what is listed for any, unless a
   for (const container of ["debugger", "known"]) {
     await stops(strict, container, 7000, ["/bin/app"], { reason: "BinaryUnknown", path: "/bin/app" });
   }
-  lab.removePod(strict);
+  fixture.removePod(strict);
 });
 
 test("a container has no more than its rights from its first packet on, and all of them a moment later", async () => {
-  const [allowed, denied] = [lab.lab.tag(), lab.lab.tag()];
-  const mark = lab.events.mark();
-  const early = lab.addPod("early", { app: "shop", cgroups: "CRI-O, systemd" });
+  const [allowed, denied] = [fixture.fixture.tag(), fixture.fixture.tag()];
+  const mark = fixture.events.mark();
+  const early = fixture.addPod("early", { app: "shop", cgroups: "CRI-O, systemd" });
   early.start("sidecar", "/bin/app", ...sending(7000, denied));
   early.start("web", "/bin/app", "sleep", String(patiently(300)), ...sending(7000, allowed));
   // Until it is known which container a process is in, it has the rights of none.
@@ -205,27 +205,27 @@ test("a container has no more than its rights from its first packet on, and all 
     event.workload.name === "early" &&
     event.verdict === "dropped" &&
     event.process?.path === "/bin/app";
-  await lab.events.waitFor("a drop", dropped, { from: mark });
-  assert.deepEqual(await lab.lab.servers.received(denied), []);
-  await eventually("what is allowed", async () => (await lab.lab.servers.received(allowed)).length === 1);
+  await fixture.events.waitFor("a drop", dropped, { from: mark });
+  assert.deepEqual(await fixture.fixture.servers.received(denied), []);
+  await eventually("what is allowed", async () => (await fixture.fixture.servers.received(allowed)).length === 1);
 });
 
 test("a pod that nobody has described yet gets nothing out, until somebody does", async () => {
-  const stranger = lab.addPod("stranger", { app: "shop", told: false, cgroups: "Docker, systemd" });
+  const stranger = fixture.addPod("stranger", { app: "shop", told: false, cgroups: "Docker, systemd" });
   stranger.start("web");
-  const tag = lab.lab.tag();
+  const tag = fixture.fixture.tag();
   await stranger.exec("web", "/bin/app", ...sending(7000, tag)).finish();
-  assert.deepEqual(await lab.lab.servers.received(tag), []);
-  lab.tellAll();
+  assert.deepEqual(await fixture.fixture.servers.received(tag), []);
+  fixture.tellAll();
   await stateOf(stranger, "enforced");
   await known(stranger, "web", 7000, "/bin/app");
   await passes(stranger, "web", 7000, "/bin/app");
 });
 
 test("what was a pod's goes with it", async () => {
-  lab.removePod(shop);
+  fixture.removePod(shop);
   await stateOf(shop, "gone");
-  const state = JSON.parse(readFileSync(join(lab.lab.agent.stateFolder, "state.json"), "utf8"));
+  const state = JSON.parse(readFileSync(join(fixture.fixture.agent.stateFolder, "state.json"), "utf8"));
   const names = (state.workloads as { name: string }[]).map(({ name }) => name).sort();
   assert.deepEqual(names, ["early", "stranger"]);
 });

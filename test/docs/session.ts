@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Lab } from "../e2e/harness/lab.ts";
+import type { Fixture } from "../e2e/harness/fixture.ts";
 import { RunningProcess } from "../e2e/harness/processes.ts";
 import { type Fence, ROOT } from "./pages.ts";
 
@@ -28,11 +28,11 @@ export interface Outcome {
 }
 
 /** Starts the servers of the pages' names. */
-export async function startInternet(lab: Lab): Promise<void> {
-  const { outside } = lab.topology;
+export async function startInternet(fixture: Fixture): Promise<void> {
+  const { outside } = fixture.topology;
   const addresses = Object.values(ADDRESSES);
   for (const address of addresses) execFileSync("ip", ["-n", outside.name, "address", "add", address, "dev", "lo"]);
-  const [key, certificate] = [lab.path("key.pem"), lab.path("certificate.pem")];
+  const [key, certificate] = [fixture.path("key.pem"), fixture.path("certificate.pem")];
   const names = "subjectAltName=DNS:example.com,DNS:example.org";
   const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
   execFileSync(
@@ -40,24 +40,27 @@ export async function startInternet(lab: Lab): Promise<void> {
     [...request, "-subj", "/CN=example.com", "-addext", names, "-keyout", key, "-out", certificate],
     { stdio: "ignore" },
   );
-  writeFileSync(lab.path("trusted.pem"), `${readFileSync(CERTIFICATES, "utf8")}\n${readFileSync(certificate, "utf8")}`);
-  writeFileSync(lab.path("resolv.conf"), `nameserver ${RESOLVER}\noptions timeout:1 attempts:2\n`);
+  writeFileSync(
+    fixture.path("trusted.pem"),
+    `${readFileSync(CERTIFICATES, "utf8")}\n${readFileSync(certificate, "utf8")}`,
+  );
+  writeFileSync(fixture.path("resolv.conf"), `nameserver ${RESOLVER}\noptions timeout:1 attempts:2\n`);
   const server = join(import.meta.dirname, "internet.ts");
   const args = ["--disable-warning=ExperimentalWarning", server, key, certificate, ...addresses];
-  await lab.start(outside, process.execPath, args).line("ready");
+  await fixture.start(outside, process.execPath, args).line("ready");
 }
 
 /** Runs the fences of one page. */
-export async function runPage(lab: Lab, name: string, fences: readonly Fence[]): Promise<Outcome[]> {
-  const folder = lab.path(name);
+export async function runPage(fixture: Fixture, name: string, fences: readonly Fence[]): Promise<Outcome[]> {
+  const folder = fixture.path(name);
   mkdirSync(folder, { recursive: true });
   const checkout = join(folder, "portcullis");
   copyCheckout(checkout);
   const outputs = fences.map((_, index) => join(folder, `${index}.out`));
   const script = join(folder, "page.sh");
-  writeFileSync(script, scriptOf(lab, checkout, folder, fences, outputs));
+  writeFileSync(script, scriptOf(fixture, checkout, folder, fences, outputs));
   const command = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "bash", script];
-  const shell = RunningProcess.in(lab.topology.node.name, "unshare", command);
+  const shell = RunningProcess.in(fixture.topology.node.name, "unshare", command);
   const { stderr } = await shell.finish(PAGE_TIMEOUT_MS);
   if (stderr !== "") appendFileSync(outputs.findLast(existsSync) ?? join(folder, "0.out"), stderr);
   return fences.map((fence, index) => ({
@@ -87,7 +90,13 @@ function interrupted(text: string): string {
   return `timeout --signal=INT ${INTERRUPTED_AFTER_S} ${text.trim()} || test $? = ${STATUS_OF_TIMEOUT}`;
 }
 
-function scriptOf(lab: Lab, checkout: string, folder: string, fences: readonly Fence[], outputs: readonly string[]) {
+function scriptOf(
+  fixture: Fixture,
+  checkout: string,
+  folder: string,
+  fences: readonly Fence[],
+  outputs: readonly string[],
+) {
   const steps = fences.flatMap(({ text, attributes }, index) => [
     `exec >'${outputs[index]}' 2>&1`,
     // A later fence may still write to the output of an earlier one: what was begun in the background does.
@@ -99,8 +108,8 @@ function scriptOf(lab: Lab, checkout: string, folder: string, fences: readonly F
     "mount --make-rslave /",
     "for place in /run /opt; do mount -t tmpfs none $place; done",
     "mount -t bpf none /sys/fs/bpf",
-    `mount --bind ${lab.path("resolv.conf")} "$(readlink -f /etc/resolv.conf)"`,
-    `mount --bind ${lab.path("trusted.pem")} ${CERTIFICATES}`,
+    `mount --bind ${fixture.path("resolv.conf")} "$(readlink -f /etc/resolv.conf)"`,
+    `mount --bind ${fixture.path("trusted.pem")} ${CERTIFICATES}`,
   ];
   return [...mounts, `cd ${checkout}`, ...steps, ""].join("\n");
 }

@@ -6,20 +6,20 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { PORTCULLIS } from "../e2e/harness/agent-under-test.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { fencesOf, isRun, PAGES } from "./pages.ts";
 import { runPage, startInternet, ZONE } from "./session.ts";
 import { unprinted } from "./shown-output.ts";
 
-const lab = await Lab.start("docs", { apps: [], zone: ZONE, startAgent: false });
-await startInternet(lab);
+const fixture = await Fixture.start("docs", { apps: [], zone: ZONE, startAgent: false });
+await startInternet(fixture);
 
 for (const [number, page] of PAGES.entries()) {
   const fences = fencesOf(page);
   const commands = fences.filter(isRun);
   if (commands.length > 0) {
     test(`${page}: ${commands.length} blocks of commands`, async () => {
-      const outcomes = await runPage(lab, `page-${number}`, commands);
+      const outcomes = await runPage(fixture, `page-${number}`, commands);
       const printed = outcomes.map(({ output }) => output).join("\n");
       for (const { fence, status, output } of outcomes) {
         if (process.env.DOCS_OUTPUT === "yes") console.log(`${fence.text}${output}`);

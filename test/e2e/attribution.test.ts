@@ -11,7 +11,7 @@ import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
 import { frame } from "../packets/ethernet.ts";
 import { ipv4 } from "../packets/ip.ts";
 import { udp } from "../packets/transport.ts";
-import { ANY_PROCESS, Lab } from "./harness/lab.ts";
+import { ANY_PROCESS, Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { macOf } from "./harness/topology.ts";
 
@@ -24,14 +24,16 @@ const RIGHTS: EgressRules = {
   l4: { protocols: ["tcp", "udp", "icmp", "icmpv6"] },
 };
 
-const lab = await Lab.start("attribution", {
+const fixture = await Fixture.start("attribution", {
   apps: ["shop"],
-  profiles: (lab) => [profile("shop", [egress(lab.program("asker"), RIGHTS), egress(lab.program("heir"), RIGHTS)])],
+  profiles: (fixture) => [
+    profile("shop", [egress(fixture.program("asker"), RIGHTS), egress(fixture.program("heir"), RIGHTS)]),
+  ],
 });
-const shop = lab.workload("shop");
-const asker = lab.path("bin", "asker");
-const heir = lab.path("bin", "heir");
-const stranger = lab.program("stranger");
+const shop = fixture.workload("shop");
+const asker = fixture.path("bin", "asker");
+const heir = fixture.path("bin", "heir");
+const stranger = fixture.program("stranger");
 
 const FIRST_PACKETS: Record<string, string> = {
   TCP: `tcp4 connect ${SERVER} 7000 send TAG recv`,
@@ -51,45 +53,45 @@ const FIRST_PACKETS: Record<string, string> = {
 
 for (const [what, verbs] of Object.entries(FIRST_PACKETS)) {
   test(`§3 first packet of ${what}: the listed process's passes`, async () => {
-    await lab.passes(shop, asker, verbs);
+    await fixture.passes(shop, asker, verbs);
   });
   test(`§3 first packet of ${what}: another process's is stopped`, async () => {
-    const event = await lab.stops(shop, stranger, verbs, { reason: "BinaryUnknown", direction: "egress" });
+    const event = await fixture.stops(shop, stranger, verbs, { reason: "BinaryUnknown", direction: "egress" });
     assert.equal(event.process?.path, stranger);
     assert.deepEqual(event.profiles, ["default/shop-profile"]);
   });
 }
 
 test("§3 a socket handed over by exec: passes if both executables may", async () => {
-  await lab.passes(shop, asker, `udp4 exec ${heir} sendto ${SERVER} 7000 TAG recv`);
-  await lab.passes(shop, asker, `tcp4 connect ${SERVER} 7000 exec ${heir} send TAG recv`);
+  await fixture.passes(shop, asker, `udp4 exec ${heir} sendto ${SERVER} 7000 TAG recv`);
+  await fixture.passes(shop, asker, `tcp4 connect ${SERVER} 7000 exec ${heir} send TAG recv`);
 });
 
 test("§3 exec by a thread that is not the first: replaces the identity of the process", async () => {
-  await lab.passes(shop, stranger, `thread exec ${asker} udp4 sendto ${SERVER} 7000 TAG recv`);
+  await fixture.passes(shop, stranger, `thread exec ${asker} udp4 sendto ${SERVER} 7000 TAG recv`);
   const expected = { reason: "BinaryUnknown", path: stranger } as const;
-  await lab.stops(shop, asker, `thread exec ${stranger} udp4 sendto ${SERVER} 7000 TAG recv`, expected);
+  await fixture.stops(shop, asker, `thread exec ${stranger} udp4 sendto ${SERVER} 7000 TAG recv`, expected);
 });
 
 test("§3 a socket handed over by exec: its new user has to be allowed, from the first packet on", async () => {
   const expected = { reason: "BinaryUnknown", path: stranger } as const;
-  await lab.stops(shop, asker, `udp4 exec ${stranger} sendto ${SERVER} 7000 TAG`, expected);
-  await lab.stops(shop, asker, `udp4 connect ${SERVER} 7000 exec ${stranger} send TAG recv`, expected);
-  await lab.stops(shop, asker, `tcp4 connect ${SERVER} 7000 exec ${stranger} send TAG recv`, expected);
+  await fixture.stops(shop, asker, `udp4 exec ${stranger} sendto ${SERVER} 7000 TAG`, expected);
+  await fixture.stops(shop, asker, `udp4 connect ${SERVER} 7000 exec ${stranger} send TAG recv`, expected);
+  await fixture.stops(shop, asker, `tcp4 connect ${SERVER} 7000 exec ${stranger} send TAG recv`, expected);
 });
 
 test("§3 a socket handed over by exec: who made it has to be allowed too", async () => {
   const expected = { reason: "BinaryUnknown", path: ANY_PROCESS } as const;
-  await lab.stops(shop, stranger, `udp4 exec ${asker} sendto ${SERVER} 7000 TAG`, expected);
-  await lab.stops(shop, stranger, `raw4 1 exec ${asker} ping ${SERVER}`, expected);
+  await fixture.stops(shop, stranger, `udp4 exec ${asker} sendto ${SERVER} 7000 TAG`, expected);
+  await fixture.stops(shop, stranger, `raw4 1 exec ${asker} ping ${SERVER}`, expected);
 });
 
 /** `from` offers what its verbs make; `to` carries out the verbs of its own on it. */
 async function handOver(from: string, make: string, to: string, use: string) {
-  const path = lab.path(`${lab.tag()}socket`);
-  const giver = lab.start(shop, from, `${make} pass ${path}`);
+  const path = fixture.path(`${fixture.tag()}socket`);
+  const giver = fixture.start(shop, from, `${make} pass ${path}`);
   await giver.line("offering");
-  const finished = await lab.run(shop, to, `timeout 250 take ${path} ${use}`);
+  const finished = await fixture.run(shop, to, `timeout 250 take ${path} ${use}`);
   await giver.finish();
   return finished;
 }
@@ -100,33 +102,33 @@ test("§3 a socket handed over by SCM_RIGHTS: passes if both processes may", asy
 });
 
 test("§3 a UDP socket handed over by SCM_RIGHTS: its new user has to be allowed, from the first packet on", async () => {
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
   assert.equal((await handOver(asker, "udp4", stranger, `sendto ${SERVER} 7000 ${tag} recv`)).code, 3);
-  await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "BinaryUnknown", path: stranger }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 test("§3 a connected socket handed over by SCM_RIGHTS: its new user is seen at his first call, judged from then on", async (context) => {
-  const { senders } = attachedHookSets(listPins(join(lab.agent.pinRoot, "links")));
+  const { senders } = attachedHookSets(listPins(join(fixture.agent.pinRoot, "links")));
   if (senders === null) return context.skip("this kernel does not show who sends on a connected socket");
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
   const use = `send ${tag}first sleep 20 send ${tag}second timeout 250 recv recv`;
   assert.notEqual((await handOver(asker, `tcp4 connect ${SERVER} 7000`, stranger, use)).code, 0);
-  await lab.violation({ reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
-  assert.equal((await lab.servers.received(`${tag}second`)).length, 0);
+  await fixture.violation({ reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
+  assert.equal((await fixture.servers.received(`${tag}second`)).length, 0);
 });
 
 test("§3 a socket of a process that has ended is still its user's", async () => {
-  await lab.passes(shop, asker, `udp4 fork fork sendto ${SERVER} 7000 TAG recv`);
-  const tag = lab.tag();
-  await lab.run(shop, asker, `udp4 orphan sendto ${SERVER} 7000 ${tag} recv`);
-  assert.equal((await lab.servers.received(tag)).length, 1);
+  await fixture.passes(shop, asker, `udp4 fork fork sendto ${SERVER} 7000 TAG recv`);
+  const tag = fixture.tag();
+  await fixture.run(shop, asker, `udp4 orphan sendto ${SERVER} 7000 ${tag} recv`);
+  assert.equal((await fixture.servers.received(tag)).length, 1);
 });
 
 test("§3 a reused pid never inherits", async () => {
-  const { stdout } = await lab.run(shop, asker, `pid udp4 sendto ${SERVER} 7000 x recv`);
+  const { stdout } = await fixture.run(shop, asker, `pid udp4 sendto ${SERVER} 7000 x recv`);
   const pid = Number(stdout.split("\n")[0]);
-  const event = await lab.stops(shop, stranger, `cloneas ${pid} udp4 sendto ${SERVER} 7000 TAG recv`, {
+  const event = await fixture.stops(shop, stranger, `cloneas ${pid} udp4 sendto ${SERVER} 7000 TAG recv`, {
     reason: "BinaryUnknown",
     pid,
   });
@@ -134,14 +136,14 @@ test("§3 a reused pid never inherits", async () => {
 });
 
 test("§3 a reused pid never inherits, not even the socket of its predecessor", async () => {
-  const path = lab.path("inherited");
-  const giver = lab.start(shop, asker, `udp4 sendto ${SERVER} 7000 x recv pid pass ${path}`);
+  const path = fixture.path("inherited");
+  const giver = fixture.start(shop, asker, `udp4 sendto ${SERVER} 7000 x recv pid pass ${path}`);
   await giver.line("offering");
   // heir holds asker's socket, asker ends, and stranger runs under asker's pid with a socket of its own.
-  const holder = lab.start(shop, heir, `take ${path} wait sendto ${SERVER} 7000 x recv`);
+  const holder = fixture.start(shop, heir, `take ${path} wait sendto ${SERVER} 7000 x recv`);
   await holder.line("waiting");
   await giver.kill();
-  await lab.stops(shop, stranger, `cloneas ${giver.pid} udp4 sendto ${SERVER} 7000 TAG recv`, {
+  await fixture.stops(shop, stranger, `cloneas ${giver.pid} udp4 sendto ${SERVER} 7000 TAG recv`, {
     reason: "BinaryUnknown",
   });
   holder.tell();
@@ -149,22 +151,22 @@ test("§3 a reused pid never inherits, not even the socket of its predecessor", 
 });
 
 test("§3 a forged source port cannot borrow another process's rights", async () => {
-  const owner = lab.start(shop, asker, `udp4 bind 0.0.0.0 40000 sendto ${SERVER} 7000 x recv wait send x`);
+  const owner = fixture.start(shop, asker, `udp4 bind 0.0.0.0 40000 sendto ${SERVER} 7000 x recv wait send x`);
   await owner.line("waiting");
-  await lab.stops(shop, stranger, `forge ${shop.ipv4} 40000 ${SERVER} 7000 TAG`, { reason: "BinaryUnknown" });
+  await fixture.stops(shop, stranger, `forge ${shop.ipv4} 40000 ${SERVER} 7000 TAG`, { reason: "BinaryUnknown" });
   await owner.kill();
 });
 
 test("§3 AF_PACKET belongs to no process, even with another's addresses and ports", async () => {
-  const owner = lab.start(shop, asker, `udp4 bind 0.0.0.0 40001 sendto ${SERVER} 7000 x recv wait`);
+  const owner = fixture.start(shop, asker, `udp4 bind 0.0.0.0 40001 sendto ${SERVER} 7000 x recv wait`);
   await owner.line("waiting");
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
   const bytes = frame(ipv4({ from: shop.ipv4, to: SERVER }, udp({ from: 40001, to: 7000 }, tag)), {
     source: macOf(shop, "eth0"),
-    destination: macOf(lab.topology.node, shop.hostInterface),
+    destination: macOf(fixture.topology.node, shop.hostInterface),
   });
-  assert.equal((await lab.run(shop, asker, `frame eth0 ${bytes.toString("hex")}`)).code, 0);
-  await lab.violation({ reason: "Unattributed", path: null }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  assert.equal((await fixture.run(shop, asker, `frame eth0 ${bytes.toString("hex")}`)).code, 0);
+  await fixture.violation({ reason: "Unattributed", path: null }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
   await owner.kill();
 });

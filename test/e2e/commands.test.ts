@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { deadRuns } from "./harness/leftovers.ts";
 import { patiently } from "./harness/patience.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
@@ -16,15 +16,15 @@ const DNS = "198.51.100.53";
 /** Where the resolver is for a command that `run` runs. */
 const RUN_RESOLVER = "169.254.53.53";
 
-const lab = await Lab.start("commands", {
+const fixture = await Fixture.start("commands", {
   apps: ["shop"],
   zone: { "www.example.com": { a: [SERVER] } },
   startAgent: false,
 });
-const { node } = lab.topology;
-const shop = lab.workload("shop");
-const curl = lab.program("curl", "/usr/bin/curl");
-const client = lab.program("client");
+const { node } = fixture.topology;
+const shop = fixture.workload("shop");
+const curl = fixture.program("curl", "/usr/bin/curl");
+const client = fixture.program("client");
 const shopProfile = profile("shop", [
   egress(curl, {
     fqdns: ["www.example.com"],
@@ -38,13 +38,13 @@ const shopProfile = profile("shop", [
   }),
   egress(client, { cidr4: [`${SERVER}/32`], l4: { protocolPorts: [{ protocol: "udp", port: 7000 }] } }),
 ]);
-const file = lab.path("profile.yaml");
+const file = fixture.path("profile.yaml");
 writeFileSync(file, JSON.stringify(shopProfile));
-writeFileSync(lab.path("resolv.conf"), `nameserver ${DNS}\noptions timeout:1 attempts:1\n`);
+writeFileSync(fixture.path("resolv.conf"), `nameserver ${DNS}\noptions timeout:1 attempts:1\n`);
 
-/** A command of Portcullis on the node, whose resolver is the lab's. */
+/** A command of Portcullis on the node, whose resolver is the fixture's. */
 async function portcullis(...args: string[]): Promise<Finished> {
-  const script = `mount --bind ${lab.path("resolv.conf")} "$(readlink -f /etc/resolv.conf)" && exec "$@"`;
+  const script = `mount --bind ${fixture.path("resolv.conf")} "$(readlink -f /etc/resolv.conf)" && exec "$@"`;
   const command = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "sh", PORTCULLIS, ...args];
   const running = RunningProcess.in(node.name, "env", command);
   return await running.finish(20_000);
@@ -69,7 +69,7 @@ test("run: the command's output and exit status, with names, a way to the outsid
 });
 
 test("run: what leaves is the node's own address outside", async () => {
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const { code, stderr } = await portcullis(
     "run",
     "--profile",
@@ -81,20 +81,20 @@ test("run: what leaves is the node's own address outside", async () => {
   );
   assert.equal(code, 0, stderr);
   assert.deepEqual(
-    (await lab.servers.received(tag)).map(({ from }) => from),
+    (await fixture.servers.received(tag)).map(({ from }) => from),
     [node.ipv4],
   );
 });
 
 test("run: what the profile does not list is stopped, also for the commands that it starts", async () => {
-  const tag = lab.tag();
-  const stranger = lab.program("stranger");
+  const tag = fixture.tag();
+  const stranger = fixture.program("stranger");
   const verbs = `timeout 300 udp4 sendto ${SERVER} 7000 ${tag} recv`;
   const command = ["sh", "-c", `${stranger} ${verbs}; exit 7`];
-  const events = lab.path("events.json");
+  const events = fixture.path("events.json");
   const { code } = await portcullis("run", "--profile", file, "-o", "json", "--events", events, "--", ...command);
   assert.equal(code, 7);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  assert.deepEqual(await fixture.servers.received(tag), []);
   const text = readFileSync(events, "utf8");
   const lines = text
     .trim()
@@ -114,8 +114,8 @@ test("run: what the profile does not list is stopped, also for the commands that
 test("run: exit statuses of what could not be run: 127 not found, 125 not guarded", async () => {
   const missing = await portcullis("run", "--profile", file, "--", "no-such-command");
   assert.equal(missing.code, 127, missing.stderr);
-  writeFileSync(lab.path("bad.yaml"), JSON.stringify({ ...shopProfile, spec: { actions: ["explode"] } }));
-  const bad = await portcullis("run", "--profile", lab.path("bad.yaml"), "--", client, "print", "ran");
+  writeFileSync(fixture.path("bad.yaml"), JSON.stringify({ ...shopProfile, spec: { actions: ["explode"] } }));
+  const bad = await portcullis("run", "--profile", fixture.path("bad.yaml"), "--", client, "print", "ran");
   assert.equal(bad.code, 125);
   assert.match(bad.stderr, /spec\.actions\[0\]/);
   assert.ok(!bad.stdout.includes("ran"));
@@ -132,28 +132,31 @@ test("run: leaves nothing behind", async () => {
 });
 
 test("status: says so where nothing is enforced", async () => {
-  const { code, stdout } = await portcullis("status", ...lab.agent.pinOptions);
+  const { code, stdout } = await portcullis("status", ...fixture.agent.pinOptions);
   assert.equal(code, 0);
   assert.match(stdout, /nothing is enforced/);
 });
 
 test("status: workloads, what they do, and how full the maps are; with and without an agent", async () => {
-  await lab.agent.start({ ready: true });
-  await lab.agent.apply(shopProfile);
-  await lab.passes(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`);
-  const text = await portcullis("status", ...lab.agent.pinOptions);
-  assert.match(text.stdout, new RegExp(`running, pid ${lab.agent.pid}`));
+  await fixture.agent.start({ ready: true });
+  await fixture.agent.apply(shopProfile);
+  await fixture.passes(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`);
+  const text = await portcullis("status", ...fixture.agent.pinOptions);
+  assert.match(text.stdout, new RegExp(`running, pid ${fixture.agent.pid}`));
   assert.match(text.stdout, new RegExp(`default/${shop.name}`));
   assert.match(text.stdout, /default\/shop-profile/);
   assert.ok(text.stdout.includes(client));
   assert.match(text.stdout, /MAP +ENTRIES +SIZE +FULL/);
   assert.equal(text.code, 0);
-  const elsewhere = RunningProcess.in(lab.topology.outside.name, PORTCULLIS, ["status", ...lab.agent.pinOptions]);
+  const elsewhere = RunningProcess.in(fixture.topology.outside.name, PORTCULLIS, [
+    "status",
+    ...fixture.agent.pinOptions,
+  ]);
   const incomplete = await elsewhere.finish(20_000);
   assert.equal(incomplete.code, 3, "its interfaces cannot be seen from there");
   assert.match(incomplete.stdout, /Problem: +the interfaces are in network namespace \d+, not in this one/);
-  await lab.agent.crash();
-  const { stdout } = await portcullis("status", "-o", "json", ...lab.agent.pinOptions);
+  await fixture.agent.crash();
+  const { stdout } = await portcullis("status", "-o", "json", ...fixture.agent.pinOptions);
   const status = JSON.parse(stdout) as {
     agentPid: number | null;
     workloads: { name: string; interfaces: { name: string; attached: boolean }[]; profiles: string[] }[];
@@ -170,16 +173,16 @@ test("status: workloads, what they do, and how full the maps are; with and witho
 });
 
 test("status: a listed path that nothing was seen of, and the one that was probably meant", async () => {
-  await lab.agent.start({ ready: true });
+  await fixture.agent.start({ ready: true });
   const mistyped = { ...egress(client, {}), path: `${client}t` };
-  await lab.agent.apply(profile("shop", [mistyped, egress(curl, {})]));
-  await lab.stops(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
-  const { stdout } = await portcullis("status", ...lab.agent.pinOptions);
+  await fixture.agent.apply(profile("shop", [mistyped, egress(curl, {})]));
+  await fixture.stops(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
+  const { stdout } = await portcullis("status", ...fixture.agent.pinOptions);
   assert.ok(stdout.includes(`Unseen:      ${client}t: no process of this file runs here`), stdout);
   assert.ok(stdout.includes(`did you mean ${client}, which has?`), stdout);
-  await lab.agent.apply(shopProfile);
-  await lab.passes(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`);
-  const listed = JSON.parse((await portcullis("status", "-o", "json", ...lab.agent.pinOptions)).stdout);
+  await fixture.agent.apply(shopProfile);
+  await fixture.passes(shop, client, `udp4 sendto ${SERVER} 7000 TAG recv`);
+  const listed = JSON.parse((await portcullis("status", "-o", "json", ...fixture.agent.pinOptions)).stdout);
   assert.deepEqual(
     listed.workloads[0].unseen.filter((entry: { listed: string }) => entry.listed === client),
     [],
@@ -187,10 +190,10 @@ test("status: a listed path that nothing was seen of, and the one that was proba
 });
 
 test("status: a workload whose programs were taken off is not shown as guarded", async () => {
-  const attached = JSON.parse((await portcullis("status", "-o", "json", ...lab.agent.pinOptions)).stdout);
+  const attached = JSON.parse((await portcullis("status", "-o", "json", ...fixture.agent.pinOptions)).stdout);
   assert.equal(attached.workloads[0].interfaces[0].attached, true);
-  await lab.agent.remove();
-  const gone = await portcullis("status", ...lab.agent.pinOptions);
+  await fixture.agent.remove();
+  const gone = await portcullis("status", ...fixture.agent.pinOptions);
   assert.doesNotMatch(gone.stdout, /State: +enforced/);
 });
 
@@ -208,36 +211,36 @@ test("doctor: what this kernel offers, what is missing, and what follows from th
 
 test("validate: exit status 0 for what can be applied, 1 for an error, which it places", async () => {
   assert.equal((await portcullis("validate", file)).code, 0);
-  const bad = await portcullis("validate", lab.path("bad.yaml"));
+  const bad = await portcullis("validate", fixture.path("bad.yaml"));
   assert.equal(bad.code, 1);
   assert.match(bad.stdout + bad.stderr, /spec\.actions\[0\]/);
 });
 
 test("explain: says what the kernel does", async () => {
-  await lab.agent.start({ ready: false });
-  await lab.agent.events.waitFor("ready", ({ type }) => type === "ready", { timeout: 60_000 });
+  await fixture.agent.start({ ready: false });
+  await fixture.agent.events.waitFor("ready", ({ type }) => type === "ready", { timeout: 60_000 });
   const cases = [
     { path: client, verbs: `udp4 sendto ${SERVER} 7000 x recv`, to: `${SERVER}:7000/udp` },
     { path: client, verbs: `udp4 sendto ${SERVER} 7001 x recv`, to: `${SERVER}:7001/udp` },
     { path: client, verbs: `tcp4 connect ${SERVER} 7000`, to: `${SERVER}:7000/tcp` },
-    { path: lab.program("stranger"), verbs: `udp4 sendto ${SERVER} 7000 x recv`, to: `${SERVER}:7000/udp` },
+    { path: fixture.program("stranger"), verbs: `udp4 sendto ${SERVER} 7000 x recv`, to: `${SERVER}:7000/udp` },
   ];
   for (const { path, verbs, to } of cases) {
     const question = ["--profiles", file, "--label", "app=shop", "--process", path, "--to", to];
     const { code, stdout, stderr } = await portcullis("explain", ...question);
-    const kernel = (await lab.run(shop, path, `timeout ${patiently(250)} ${verbs}`)).code;
+    const kernel = (await fixture.run(shop, path, `timeout ${patiently(250)} ${verbs}`)).code;
     assert.equal(code === 0, kernel === 0, `${path} ${to}: ${stdout}${stderr}`);
   }
 });
 
 test("agent: wrong usage is exit status 2, and one that cannot start ends with 1", async () => {
   assert.equal((await portcullis("agent", "--netns", "x")).code, 2);
-  await lab.agent.crash();
+  await fixture.agent.crash();
   const running = RunningProcess.in(
     node.name,
     PORTCULLIS,
-    ["agent", "--profiles", lab.folder, "--netns", `${shop.name}:app=shop`, ...lab.agent.pinOptions],
-    { environment: { ...process.env, PORTCULLIS_OBJECTS: lab.path("nowhere") } },
+    ["agent", "--profiles", fixture.folder, "--netns", `${shop.name}:app=shop`, ...fixture.agent.pinOptions],
+    { environment: { ...process.env, PORTCULLIS_OBJECTS: fixture.path("nowhere") } },
   );
   const { code, stderr } = await running.finish(10_000);
   assert.equal(code, 1);

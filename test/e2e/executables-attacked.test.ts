@@ -19,8 +19,8 @@ import { CLOCK, readClock } from "../../src/node-agent/ffi/libc.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { buildTool } from "../tools/build.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { bindMount, makeImage, mountOverlay } from "./harness/images.ts";
-import { Lab } from "./harness/lab.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
 
@@ -30,25 +30,25 @@ const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp", 
 const PIDFD_GETFD = 438;
 const SEND = `udp4 sendto ${SERVER} 7000 TAG recv`;
 
-const lab = await Lab.start("attacked", { apps: ["shop"], startAgent: false });
-const shop = lab.workload("shop");
-const app = lab.program("app");
-const stranger = lab.program("stranger");
-const python = lab.program("python", "/usr/bin/python3");
-const bash = lab.program("bash", "/bin/bash");
-const shellScript = lab.path("bin", "shell-script");
+const fixture = await Fixture.start("attacked", { apps: ["shop"], startAgent: false });
+const shop = fixture.workload("shop");
+const app = fixture.program("app");
+const stranger = fixture.program("stranger");
+const python = fixture.program("python", "/usr/bin/python3");
+const bash = fixture.program("bash", "/bin/bash");
+const shellScript = fixture.path("bin", "shell-script");
 writeFileSync(shellScript, `#!${bash}\ntrue\n`, { mode: 0o755 });
-const anyBinary = lab.program("any-binary");
-const listedScript = lab.path("bin", "script");
+const anyBinary = fixture.program("any-binary");
+const listedScript = fixture.path("bin", "script");
 writeFileSync(listedScript, `#!${python}\n`, { mode: 0o755 });
 
-makeImage(lab.path("image"), {
+makeImage(fixture.path("image"), {
   "opt/app/run": { copyOf: app },
   "srv/other/run": { copyOf: stranger },
 });
-const root = mountOverlay(lab.path("overlay"), lab.path("image"), "redirect_dir=on");
+const root = mountOverlay(fixture.path("overlay"), fixture.path("image"), "redirect_dir=on");
 
-lab.agent.write(
+fixture.agent.write(
   profile("shop", [
     ...[app, python, shellScript, listedScript, "/opt/app/run"].map((path) => egress(path, RIGHTS)),
     entry(anyBinary, { egress: RIGHTS }, { binary: "Any" }),
@@ -56,12 +56,12 @@ lab.agent.write(
 );
 const [forgedTag, forged] = startForged();
 await forged.line("waiting");
-await lab.agent.start();
+await fixture.agent.start();
 
 /** What the kernel side says of the file that a process comes to run: the verbs end by executing `comm`. */
 async function flagsOf(verbs: string, comm: string): Promise<number | undefined> {
-  using processes = openMap(lab.agent.pinRoot, "processes");
-  const running = lab.start(shop, stranger, verbs);
+  using processes = openMap(fixture.agent.pinRoot, "processes");
+  const running = fixture.start(shop, stranger, verbs);
   try {
     await running.line("waiting");
     const process = processes.get(running.pid);
@@ -83,23 +83,26 @@ function ownCgroupId(): bigint {
 
 /** Older than the agent, which has to believe the kernel of it. */
 function startForged() {
-  const tag = lab.tag();
-  return [tag, lab.start(shop, stranger, `impersonate ${app} wait timeout 250 ${SEND.replace("TAG", tag)}`)] as const;
+  const tag = fixture.tag();
+  return [
+    tag,
+    fixture.start(shop, stranger, `impersonate ${app} wait timeout 250 ${SEND.replace("TAG", tag)}`),
+  ] as const;
 }
 
 test("§3 attack: before the agent starts, a process makes the kernel believe that it runs a listed executable", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   forged.tell();
   assert.equal((await forged.finish()).code, 3);
-  await lab.violation({ reason: "BinaryModified", path: app }, mark);
-  assert.deepEqual(await lab.servers.received(forgedTag), []);
+  await fixture.violation({ reason: "BinaryModified", path: app }, mark);
+  assert.deepEqual(await fixture.servers.received(forgedTag), []);
 });
 
 test("§3 attack: a folder of the image is renamed to a listed one's name, with its files as they were", async () => {
-  await lab.passes(shop, stranger, `pivot ${root} exec /opt/app/run ${SEND}`);
+  await fixture.passes(shop, stranger, `pivot ${root} exec /opt/app/run ${SEND}`);
   renameSync(`${root}/opt/app`, `${root}/opt/before`);
   renameSync(`${root}/srv/other`, `${root}/opt/app`);
-  await lab.stops(shop, stranger, `pivot ${root} exec /opt/app/run ${SEND}`, {
+  await fixture.stops(shop, stranger, `pivot ${root} exec /opt/app/run ${SEND}`, {
     reason: "BinaryModified",
     path: "/opt/app/run",
   });
@@ -108,11 +111,11 @@ test("§3 attack: a folder of the image is renamed to a listed one's name, with 
 /** Ways to put another file on a listed path, for root of a user namespace. */
 const MOUNTS: Record<string, string> = {
   "a bind mount": `mount --bind ${stranger} ${app}`,
-  "a file system in memory": `cp ${stranger} ${lab.path("copy")} && mount -t tmpfs none ${lab.path("bin")} && cp ${lab.path("copy")} ${app}`,
-  "an overlay": `mount -t overlay none -o lowerdir=${lab.path("other")}:${lab.path("bin")} ${lab.path("bin")}`,
+  "a file system in memory": `cp ${stranger} ${fixture.path("copy")} && mount -t tmpfs none ${fixture.path("bin")} && cp ${fixture.path("copy")} ${app}`,
+  "an overlay": `mount -t overlay none -o lowerdir=${fixture.path("other")}:${fixture.path("bin")} ${fixture.path("bin")}`,
 };
-mkdirSync(lab.path("other"));
-copyFileSync(stranger, lab.path("other", "app"));
+mkdirSync(fixture.path("other"));
+copyFileSync(stranger, fixture.path("other", "app"));
 
 /** Overlays in user namespaces are from Linux 5.11 on. */
 const mayOverlay =
@@ -121,12 +124,12 @@ const mayOverlay =
 for (const [what, command] of Object.entries(MOUNTS)) {
   const skip = what === "an overlay" && !mayOverlay ? "this kernel has no overlays in user namespaces" : false;
   test(`§3 attack: ${what} over a listed path, in a user namespace`, { skip }, async () => {
-    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
     const attack = `${command} && exec ${app} timeout 250 ${SEND.replace("TAG", tag)}`;
-    const { code, stderr } = await lab.run(shop, "/usr/bin/unshare", ["-Urm", "sh", "-c", attack]);
+    const { code, stderr } = await fixture.run(shop, "/usr/bin/unshare", ["-Urm", "sh", "-c", attack]);
     assert.equal(code, 3, stderr);
-    await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
-    assert.deepEqual(await lab.servers.received(tag), []);
+    await fixture.violation({ reason: "BinaryModified", path: "any" }, mark);
+    assert.deepEqual(await fixture.servers.received(tag), []);
   });
 }
 
@@ -136,10 +139,10 @@ for (const [family, flags] of [
   ["udp4", "-Urmnpf"],
 ] as const) {
   test(`§3 attack: another file on a listed path, in namespaces of its own (${flags}), with a socket that a listed process made (${family})`, async () => {
-    const victim = lab.start(shop, app, `${family} connect ${SERVER} 7000 descriptor wait sleep 100`);
+    const victim = fixture.start(shop, app, `${family} connect ${SERVER} 7000 descriptor wait sleep 100`);
     const descriptor = await victim.line(/^\d+$/);
     await victim.line("waiting");
-    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
     const attack = `mount --bind ${stranger} ${app} && exec ${app} timeout 250 fd "$0" send ${tag} recv`;
     const thief = [
       "import ctypes, os",
@@ -147,16 +150,16 @@ for (const [family, flags] of [
       "os.set_inheritable(taken, True)",
       `os.execvp("unshare", ["unshare", "${flags}", "sh", "-c", ${JSON.stringify(attack)}, str(taken)])`,
     ];
-    const { code, stderr } = await lab.run(shop, "/usr/bin/python3", ["-c", thief.join("\n")]);
+    const { code, stderr } = await fixture.run(shop, "/usr/bin/python3", ["-c", thief.join("\n")]);
     victim.tell();
     await victim.finish();
     assert.equal(code, 3, stderr);
-    await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
-    assert.deepEqual(await lab.servers.received(tag), []);
+    await fixture.violation({ reason: "BinaryModified", path: "any" }, mark);
+    assert.deepEqual(await fixture.servers.received(tag), []);
   });
 }
 
-const library = lab.path("library.so");
+const library = fixture.path("library.so");
 copyFileSync(buildTool("preload"), library);
 
 /** A folder with the linker and the libraries that the program wants, and one that the linker loads before all others. */
@@ -172,27 +175,27 @@ function makeRoot(folder: string, program: string): string {
 }
 
 test("§3 attack: a listed program's own file is executed in another root directory (chroot), and gets the libraries there", async () => {
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
-  const verbs = `rootexec ${makeRoot(lab.path("evil-root"), python)} ${python}`;
-  const { code, stderr } = await lab.run(shop, stranger, verbs, { environment: { SERVER, TAG: tag } });
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
+  const verbs = `rootexec ${makeRoot(fixture.path("evil-root"), python)} ${python}`;
+  const { code, stderr } = await fixture.run(shop, stranger, verbs, { environment: { SERVER, TAG: tag } });
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason: "BinaryModified", path: python }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "BinaryModified", path: python }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 test("§3 attack: the other root directory is that of an overlay in somebody else's mount namespace, made in a user namespace", {
   skip: mayOverlay ? false : "this kernel has no overlays in user namespaces",
 }, async () => {
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
-  const lower = makeRoot(lab.path("evil-lower"), python);
-  const mount = `mount -t overlay none -o lowerdir=${lower}:${lab.path("other")} /mnt && echo $$ && exec sleep 5`;
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
+  const lower = makeRoot(fixture.path("evil-lower"), python);
+  const mount = `mount -t overlay none -o lowerdir=${lower}:${fixture.path("other")} /mnt && echo $$ && exec sleep 5`;
   const attack = `unshare -Urm sh -c '${mount}' | (read maker; exec ${stranger} rootexec /proc/$maker/root/mnt ${python})`;
-  const { code, stderr } = await lab.run(shop, "/bin/sh", ["-c", attack], {
+  const { code, stderr } = await fixture.run(shop, "/bin/sh", ["-c", attack], {
     environment: { SERVER, TAG: tag, PATH: process.env.PATH },
   });
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason: "BinaryModified", path: python }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "BinaryModified", path: python }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 // The second way leaves the root before it below: a pile, as kernels from 7.0 on have one below every root.
@@ -201,14 +204,14 @@ for (const [way, verb] of [
   ["lies upon the root before it", "moveroot"],
 ] as const) {
   test(`§3 a container's root that is no overlay and ${way} is its own, too`, async () => {
-    const plain = lab.path(`plain-${verb}`);
+    const plain = fixture.path(`plain-${verb}`);
     makeImage(plain, { "opt/app/run": { copyOf: app } });
     bindMount(plain, plain);
-    await lab.passes(shop, stranger, `${verb} ${plain} exec /opt/app/run ${SEND}`);
+    await fixture.passes(shop, stranger, `${verb} ${plain} exec /opt/app/run ${SEND}`);
     const flags = await flagsOf(`${verb} ${plain} exec /opt/app/run wait`, "run");
     assert.equal(flags, 0, "as in a pod, where what is mounted counts");
     mkdirSync(join(plain, "volume"));
-    const other = lab.path(`other-${verb}`);
+    const other = fixture.path(`other-${verb}`);
     makeImage(other, { run: { copyOf: app } });
     bindMount(other, join(plain, "volume"));
     assert.equal(await flagsOf(`${verb} ${plain} exec /volume/run wait`, "run"), ProcessFlag.MOUNTED);
@@ -216,8 +219,8 @@ for (const [way, verb] of [
 }
 
 test("§3 attack: without an overlay, a listed file is written over after the container's start", async () => {
-  using containers = openMap(lab.agent.pinRoot, "containers");
-  const written = lab.path("written");
+  using containers = openMap(fixture.agent.pinRoot, "containers");
+  const written = fixture.path("written");
   makeImage(written, { "opt/app/run": { copyOf: app } });
   bindMount(written, written);
   const started = readClock(CLOCK.REALTIME);
@@ -226,45 +229,45 @@ test("§3 attack: without an overlay, a listed file is written over after the co
   utimesSync(`${written}/opt/app/run`, 0, 0);
   const verbs = `pivot ${written} exec /opt/app/run ${SEND}`;
   // It works where no start is known. The tests' own cgroup stands for a container of which it is.
-  await lab.passes(shop, stranger, verbs);
+  await fixture.passes(shop, stranger, verbs);
   containers.set(ownCgroupId(), { started, id: 1, flags: 0 });
   try {
-    await lab.stops(shop, stranger, verbs, { reason: "BinaryModified", path: "/opt/app/run" });
-    await lab.passes(shop, app, SEND);
+    await fixture.stops(shop, stranger, verbs, { reason: "BinaryModified", path: "/opt/app/run" });
+    await fixture.passes(shop, app, SEND);
   } finally {
     containers.delete(ownCgroupId());
   }
 });
 
 test("§3 attack: a listed program is started by somebody who answers its system calls (seccomp), and hands it another library", async () => {
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
-  const preload = lab.path("preload");
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
+  const preload = fixture.path("preload");
   writeFileSync(preload, `${library}\n`);
-  const { code, stderr } = await lab.run(shop, stranger, `supervise ${preload} ${python}`, {
+  const { code, stderr } = await fixture.run(shop, stranger, `supervise ${preload} ${python}`, {
     environment: { SERVER, TAG: tag },
   });
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason: "BinaryModified", path: python }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "BinaryModified", path: python }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 test("§3 attack: a listed program is executed while another process shares its root directory, and can change it", async () => {
-  await lab.stops(shop, stranger, `sharedrootexec ${app} ${SEND}`, { reason: "BinaryModified", path: app });
+  await fixture.stops(shop, stranger, `sharedrootexec ${app} ${SEND}`, { reason: "BinaryModified", path: app });
 });
 
 test("§3 attack: a file that has no name yet (O_TMPFILE)", async () => {
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
   const program = `import os, sys
-file = os.open("${lab.path("bin")}", os.O_TMPFILE | os.O_RDWR, 0o755)
+file = os.open("${fixture.path("bin")}", os.O_TMPFILE | os.O_RDWR, 0o755)
 os.write(file, open("${app}", "rb").read())
 run = os.open(f"/proc/self/fd/{file}", os.O_RDONLY)
 os.close(file)
 os.execve(run, sys.argv[1:], {})`;
   const verbs = `${app} timeout 250 ${SEND.replace("TAG", tag)}`.split(" ");
-  const { code, stderr } = await lab.run(shop, "/usr/bin/python3", ["-c", program, ...verbs]);
+  const { code, stderr } = await fixture.run(shop, "/usr/bin/python3", ["-c", program, ...verbs]);
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "BinaryModified", path: "any" }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 /** User namespaces have handlers of their own from Linux 6.7 on. */
@@ -275,7 +278,7 @@ const noHandlers = mayHandle ? false : "this kernel has no binfmt_misc in user n
 test("§3 attack: a handler of binfmt_misc, in a user namespace, runs in a listed script's place", {
   skip: noHandlers,
 }, async () => {
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
   const rule = `:shebang:M::#!::${stranger}:F`;
   const register = [
     "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc",
@@ -284,10 +287,10 @@ test("§3 attack: a handler of binfmt_misc, in a user namespace, runs in a liste
     "exec sleep 1",
   ].join(" && ");
   const attack = `unshare -m sh -c "${register}" | (read line; exec ${listedScript} sleep 300 timeout 250 ${SEND.replace("TAG", tag)})`;
-  const { code, stderr } = await lab.run(shop, "/usr/bin/unshare", ["-Ur", "sh", "-c", attack]);
+  const { code, stderr } = await fixture.run(shop, "/usr/bin/unshare", ["-Ur", "sh", "-c", attack]);
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason: "BinaryModified", path: "any" }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "BinaryModified", path: "any" }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 /** Bash sends, and waits for the answer. */
@@ -330,7 +333,7 @@ const VARIABLES: Record<string, { program: string; verbs?: string; variable: str
 function environmentOf(what: string, tag: string): NodeJS.ProcessEnv {
   const attack = VARIABLES[what];
   if (attack === undefined) throw new Error(what);
-  const folder = lab.path(`code-${tag}`);
+  const folder = fixture.path(`code-${tag}`);
   mkdirSync(folder);
   const file = join(folder, "sitecustomize.py");
   writeFileSync(file, attack.code?.(tag) ?? "");
@@ -366,42 +369,42 @@ function writeUserSite(folder: string): void {
 
 for (const [what, { program, verbs }] of Object.entries(VARIABLES)) {
   test(`§3 attack: a listed program is made to run other code by ${what}`, async () => {
-    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
     const command = verbs ?? `timeout 250 ${SEND.replace("TAG", tag)}`;
-    const { code, stderr } = await lab.run(shop, program, command, { environment: environmentOf(what, tag) });
+    const { code, stderr } = await fixture.run(shop, program, command, { environment: environmentOf(what, tag) });
     assert.equal(code, 3, stderr);
-    await lab.violation({ reason: "BinaryModified", path: program === shellScript ? bash : program }, mark);
-    assert.deepEqual(await lab.servers.received(tag), []);
+    await fixture.violation({ reason: "BinaryModified", path: program === shellScript ? bash : program }, mark);
+    assert.deepEqual(await fixture.servers.received(tag), []);
   });
 }
 
 test("§3 a variable that only begins like one of these says nothing", async () => {
   const environment = { MARIADB_ROOT_HOST: "%", LD_BIND_NOW: "1", PYTHONUNBUFFERED: "1" };
-  assert.equal((await lab.run(shop, app, SEND.replace("TAG", lab.tag()), { environment })).code, 0);
+  assert.equal((await fixture.run(shop, app, SEND.replace("TAG", fixture.tag()), { environment })).code, 0);
 });
 
 test("§3 binary: Any does not ask how a program was started", async () => {
-  const verbs = SEND.replace("TAG", lab.tag());
+  const verbs = SEND.replace("TAG", fixture.tag());
   const environment = { LD_LIBRARY_PATH: "/nowhere" };
-  assert.equal((await lab.run(shop, anyBinary, verbs, { environment })).code, 0);
+  assert.equal((await fixture.run(shop, anyBinary, verbs, { environment })).code, 0);
 });
 
 test("§3 what a container's first process was started with, its children may be", async () => {
   const environment = { PATH: process.env.PATH, LD_LIBRARY_PATH: "/nowhere" };
   const container = (command: string) =>
-    lab.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", `${command}; exit $?`], { environment });
-  const send = SEND.replace("TAG", lab.tag());
+    fixture.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", `${command}; exit $?`], { environment });
+  const send = SEND.replace("TAG", fixture.tag());
   assert.equal((await container(`${app} timeout ${patiently(1000)} ${send}`)).code, 0);
   assert.equal((await container(`LD_PRELOAD=/lib/none.so ${app} timeout 250 ${send}`)).code, 3);
 });
 
 test("§3 where containers share a PID namespace, a container's own variables are no sign of anything", async () => {
-  const group = join(cgroupRoot(), `${lab.name}-shared`);
+  const group = join(cgroupRoot(), `${fixture.name}-shared`);
   mkdirSync(group);
   try {
-    const start = `LD_LIBRARY_PATH=/nowhere exec ${app} timeout ${patiently(1000)} ${SEND.replace("TAG", lab.tag())}`;
+    const start = `LD_LIBRARY_PATH=/nowhere exec ${app} timeout ${patiently(1000)} ${SEND.replace("TAG", fixture.tag())}`;
     const command = `(echo 0 > ${group}/cgroup.procs; exec unshare -m sh -c "${start}"); exit $?`;
-    assert.equal((await lab.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", command])).code, 0);
+    assert.equal((await fixture.run(shop, "/usr/bin/unshare", ["-pf", "sh", "-c", command])).code, 0);
   } finally {
     rmdirSync(group);
   }
@@ -430,14 +433,14 @@ for (const [when, attach, before] of [
   ["that comes when it has a connection", true, `udp4 connect ${SERVER} 7000 send x recv sleep 500 send y sleep 100`],
 ] as const) {
   test(`§3 attack: a tracer ${when} makes a listed program do what it likes`, async () => {
-    const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+    const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
     const send = before.includes("connect") ? `send ${tag} recv` : `sendto ${SERVER} 7000 ${tag} recv`;
-    const { code, stderr } = await lab.run(shop, "/usr/bin/python3", [
+    const { code, stderr } = await fixture.run(shop, "/usr/bin/python3", [
       "-c",
       traced(`${before} timeout 250 ${send}`, attach),
     ]);
     assert.equal(code, 3, stderr);
-    await lab.violation({ reason: "BinaryModified", path: app }, mark);
-    assert.deepEqual(await lab.servers.received(tag), []);
+    await fixture.violation({ reason: "BinaryModified", path: app }, mark);
+    assert.deepEqual(await fixture.servers.received(tag), []);
   });
 }

@@ -8,7 +8,7 @@ import type { EgressRules } from "../../src/api/types.ts";
 import { frame } from "../packets/ethernet.ts";
 import { ip, ipv4, ipv6 } from "../packets/ip.ts";
 import { type Transport, tcp, udp } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import { runIn } from "./harness/topology.ts";
@@ -26,16 +26,16 @@ const RIGHTS: EgressRules = {
   l4: { protocols: ["tcp", "udp", "icmp", "icmpv6"] },
 };
 
-const lab = await Lab.start("forged", {
+const fixture = await Fixture.start("forged", {
   apps: ["shop", "free"],
-  profiles: (lab) => [profile("shop", [egress(lab.program("asker"), RIGHTS)])],
+  profiles: (fixture) => [profile("shop", [egress(fixture.program("asker"), RIGHTS)])],
 });
-const shop = lab.workload("shop");
+const shop = fixture.workload("shop");
 /** No profile selects it: what is sent from there shows that the attack itself works. */
-const free = lab.workload("free");
-const asker = lab.path("bin", "asker");
-const stranger = lab.program("stranger");
-const { node } = lab.topology;
+const free = fixture.workload("free");
+const asker = fixture.path("bin", "asker");
+const stranger = fixture.program("stranger");
+const { node } = fixture.topology;
 
 /** What a frame of this workload begins with: all headers, up to the L4 header's end. */
 function headers(from: typeof shop, to: string, transport: Transport): string {
@@ -45,13 +45,13 @@ function headers(from: typeof shop, to: string, transport: Transport): string {
   const packet = isIpv6
     ? ipv6({ ...ends, payloadLength: length - 40 }, transport)
     : ipv4({ ...ends, totalLength: length }, transport);
-  return framed(lab, from, packet);
+  return framed(fixture, from, packet);
 }
 
 /** A GSO frame with the ports of somebody else's socket. */
 const segmented = (from: typeof shop, to: string, transport: Transport) => (text: string) => {
   const protocol = transport.protocol === 17 ? "udp" : "tcp";
-  return lab.run(
+  return fixture.run(
     from,
     stranger,
     `segments eth0 ${protocol} ${MSS} ${TOO_LONG} ${headers(from, to, transport)} ${text}`,
@@ -66,35 +66,35 @@ for (const [family, to, tcpVerb, udpVerb] of [
 
   test(`§3 ${family}: segments of a forged TCP packet, cut up by the kernel, are nobody's`, async () => {
     const forged = tcp({ from: 41000, to: PORT, flags: "A", sequence: 1 });
-    assert.ok(await leaves(lab, stranger, segmented(free, to, forged)), "without the product they leave");
-    const owner = lab.start(shop, asker, `${tcpVerb} bind ${any} 41000 connect ${to} ${PORT} send x recv wait`);
+    assert.ok(await leaves(fixture, stranger, segmented(free, to, forged)), "without the product they leave");
+    const owner = fixture.start(shop, asker, `${tcpVerb} bind ${any} 41000 connect ${to} ${PORT} send x recv wait`);
     await owner.line("waiting");
-    const mark = lab.agent.events.mark();
-    assert.equal(await leaves(lab, stranger, segmented(shop, to, forged)), false);
-    await lab.violation({ reason: "Unattributed", path: null, proto: "tcp" }, mark);
+    const mark = fixture.agent.events.mark();
+    assert.equal(await leaves(fixture, stranger, segmented(shop, to, forged)), false);
+    await fixture.violation({ reason: "Unattributed", path: null, proto: "tcp" }, mark);
     owner.tell();
     assert.equal((await owner.finish()).code, 0);
   });
 
   test(`§3 ${family}: pieces of a forged UDP packet, cut up by the kernel, are nobody's`, async () => {
     const forged = udp({ from: 41001, to: PORT, length: TOO_LONG - (family === "IPv4" ? 34 : 54) });
-    assert.ok(await leaves(lab, stranger, segmented(free, to, forged)), "without the product they leave");
-    const owner = lab.start(shop, asker, `${udpVerb} bind ${any} 41001 connect ${to} ${PORT} send x recv wait`);
+    assert.ok(await leaves(fixture, stranger, segmented(free, to, forged)), "without the product they leave");
+    const owner = fixture.start(shop, asker, `${udpVerb} bind ${any} 41001 connect ${to} ${PORT} send x recv wait`);
     await owner.line("waiting");
-    const mark = lab.agent.events.mark();
-    assert.equal(await leaves(lab, stranger, segmented(shop, to, forged)), false);
-    await lab.violation({ reason: "Unattributed", path: null, proto: "udp" }, mark);
+    const mark = fixture.agent.events.mark();
+    assert.equal(await leaves(fixture, stranger, segmented(shop, to, forged)), false);
+    await fixture.violation({ reason: "Unattributed", path: null, proto: "udp" }, mark);
     owner.tell();
     assert.equal((await owner.finish()).code, 0);
   });
 }
 
 test("§3 a listener lends its rights to nothing that leaves without its socket", async () => {
-  const listener = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8080 listen wait");
+  const listener = fixture.start(shop, asker, "tcp4 bind 0.0.0.0 8080 listen wait");
   await listener.line("waiting");
   const forged = tcp({ from: 8080, to: PORT, flags: "A", sequence: 1 });
-  assert.ok(await leaves(lab, stranger, segmented(free, SERVER, forged)), "without the product they leave");
-  assert.equal(await leaves(lab, stranger, segmented(shop, SERVER, forged)), false);
+  assert.ok(await leaves(fixture, stranger, segmented(free, SERVER, forged)), "without the product they leave");
+  assert.equal(await leaves(fixture, stranger, segmented(shop, SERVER, forged)), false);
   await listener.kill();
 });
 
@@ -103,31 +103,31 @@ test("§3 what the loopback interface is made to forward is nobody's", async () 
     // From an address that is not the pod's own: the kernel takes no packet from outside with one that is.
     const packet = ip({ from: "10.99.0.7", to: SERVER }, udp({ from: 41002, to: PORT }, text));
     const bytes = frame(packet, { source: "00:00:00:00:00:00", destination: "00:00:00:00:00:00" }).toString("hex");
-    return lab.run(from, stranger, `frame lo ${bytes}`);
+    return fixture.run(from, stranger, `frame lo ${bytes}`);
   };
   for (const place of [free, shop])
     runIn(place.name, "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.lo.rp_filter=0");
-  assert.ok(await leaves(lab, stranger, forged(free)), "without the product it leaves");
+  assert.ok(await leaves(fixture, stranger, forged(free)), "without the product it leaves");
   // It takes any address of the pod's, and so has what claims to come from its port.
-  const owner = lab.start(shop, asker, "udp4 bind 0.0.0.0 41002 wait");
+  const owner = fixture.start(shop, asker, "udp4 bind 0.0.0.0 41002 wait");
   await owner.line("waiting");
-  assert.equal(await leaves(lab, stranger, forged(shop)), false);
+  assert.equal(await leaves(fixture, stranger, forged(shop)), false);
   await owner.kill();
 });
 
 test("§3 with segmentation offload off in the container its processes' segments are still theirs", async () => {
   const send = `tcp4 connect ${SERVER} ${PORT} ${"sendsize 60000 x recv ".repeat(3)}`;
-  await lab.passes(shop, asker, send);
+  await fixture.passes(shop, asker, send);
   runIn(shop.name, "ethtool", "-K", "eth0", "tso", "off", "gso", "off");
-  await lab.passes(shop, asker, send);
+  await fixture.passes(shop, asker, send);
   runIn(shop.name, "ethtool", "-K", "eth0", "tx", "off");
-  await lab.passes(shop, asker, send);
+  await fixture.passes(shop, asker, send);
 });
 
 test("§3 where the node's side merges segments (GRO) the kernel may take their sockets away: then they are nobody's", async (context) => {
   runIn(shop.name, "ethtool", "-K", "eth0", "tx", "off");
   runIn(node.name, "ethtool", "-K", shop.hostInterface, "gro", "on");
   const connect = `tcp4 connect ${SERVER} ${PORT} send TAG recv`;
-  if ((await lab.run(shop, asker, `timeout 500 ${connect}`)).code === 0) return context.skip("they keep them here");
-  await lab.stops(shop, asker, connect, { reason: "Unattributed", path: null });
+  if ((await fixture.run(shop, asker, `timeout 500 ${connect}`)).code === 0) return context.skip("they keep them here");
+  await fixture.stops(shop, asker, connect, { reason: "Unattributed", path: null });
 });

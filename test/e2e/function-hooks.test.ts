@@ -11,7 +11,7 @@ import { openProcess, takeDescriptor } from "../../src/node-agent/ffi/foreign-so
 import { closeFd } from "../../src/node-agent/ffi/libc.ts";
 import { probeFunctionTracing, probeKprobes } from "../../src/node-agent/kernel/features/programs.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import type { RunningProcess } from "./harness/processes.ts";
 import { entry, profile } from "./harness/profiles.ts";
 import { connectWorkload } from "./harness/topology.ts";
@@ -29,11 +29,11 @@ const PAIRS = Number(process.env.VETH_PAIRS ?? 10_000);
 
 /** Makes them, by the rights of a user namespace of its own, and keeps them until it is ended. */
 async function makePairs(count: number): Promise<RunningProcess> {
-  const batch = lab.path("pairs");
+  const batch = fixture.path("pairs");
   const lines = Array.from({ length: count }, (_, n) => `link add a${n} type veth peer name b${n}\n`);
   writeFileSync(batch, lines.join(""));
   const made = `ip -batch ${batch} && echo made && read -r _`;
-  const running = lab.start(loud, "unshare", ["--user", "--map-root-user", "--net", "sh", "-c", made]);
+  const running = fixture.start(loud, "unshare", ["--user", "--map-root-user", "--net", "sh", "-c", made]);
   await running.line("made", PAIRS_MS);
   return running;
 }
@@ -47,12 +47,12 @@ function lacks(way: Way): string | false {
   return way === "none" || PROBES[way]().state === "supported" ? false : `no ${way} on this kernel`;
 }
 
-const lab = await Lab.start("hooks", { apps: ["shop", "loud"], startAgent: false });
-const shop = lab.workload("shop");
-const loud = lab.workload("loud");
-const asker = lab.program("asker");
-const stranger = lab.program("stranger");
-lab.agent.write(
+const fixture = await Fixture.start("hooks", { apps: ["shop", "loud"], startAgent: false });
+const shop = fixture.workload("shop");
+const loud = fixture.workload("loud");
+const asker = fixture.program("asker");
+const stranger = fixture.program("stranger");
+fixture.agent.write(
   profile("shop", [
     entry(asker, {
       egress: {
@@ -76,7 +76,12 @@ const PACKETS: Record<string, string> = {
 };
 
 async function status(): Promise<NodeStatus> {
-  const { stdout, stderr, code } = await lab.agent.command("status", "--output", "json", ...lab.agent.pinOptions);
+  const { stdout, stderr, code } = await fixture.agent.command(
+    "status",
+    "--output",
+    "json",
+    ...fixture.agent.pinOptions,
+  );
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout) as NodeStatus;
 }
@@ -91,7 +96,7 @@ function forgetOwner(running: RunningProcess, fd: number): void {
   assert.ok(pid !== null);
   const own = takeDescriptor(pid, fd);
   assert.ok(own !== null);
-  using owners = openMap(lab.agent.pinRoot, "socketOwners");
+  using owners = openMap(fixture.agent.pinRoot, "socketOwners");
   assert.equal(owners.delete(own), true);
   closeFd(own);
   closeFd(pid);
@@ -103,8 +108,8 @@ function clientPid(running: RunningProcess): number {
 
 /** Sends from a connected UDP socket whose storage has gone since. */
 async function sendWithoutStorage(program: string): Promise<{ code: number | null; tag: string; mark: number }> {
-  const [tag, mark] = [lab.tag(), lab.agent.events.mark()];
-  const running = lab.start(shop, program, `udp4 connect ${SERVER} 7000 pid wait timeout 250 send ${tag} recv`);
+  const [tag, mark] = [fixture.tag(), fixture.agent.events.mark()];
+  const running = fixture.start(shop, program, `udp4 connect ${SERVER} 7000 pid wait timeout 250 send ${tag} recv`);
   await running.line("waiting");
   forgetOwner(running, 3);
   running.tell();
@@ -114,10 +119,10 @@ async function sendWithoutStorage(program: string): Promise<{ code: number | nul
 for (const way of WAYS) {
   test(`hooks by ${way}`, { skip: lacks(way) }, async (context) => {
     const before = disagreements(await status());
-    await lab.agent.start({ args: ["--hooks", way] });
+    await fixture.agent.start({ args: ["--hooks", way] });
     const { hookSets } = await status();
 
-    const lasting = !/lasting kprobes/.test(lab.agent.diagnostics);
+    const lasting = !/lasting kprobes/.test(fixture.agent.diagnostics);
 
     await context.test("are shown", { skip: lasting ? false : "kprobes cannot be pinned on this kernel" }, () => {
       const wanted = way === "none" ? null : way;
@@ -127,8 +132,8 @@ for (const way of WAYS) {
 
     for (const [what, verbs] of Object.entries(PACKETS)) {
       await context.test(`§3 ${what}: the listed process's packet passes, another's is stopped`, async () => {
-        await lab.passes(shop, asker, verbs);
-        const event = await lab.stops(shop, stranger, verbs, { reason: "BinaryUnknown", direction: "egress" });
+        await fixture.passes(shop, asker, verbs);
+        const event = await fixture.stops(shop, stranger, verbs, { reason: "BinaryUnknown", direction: "egress" });
         assert.equal(event.process?.path, stranger);
       });
     }
@@ -139,14 +144,14 @@ for (const way of WAYS) {
         skip: hookSets.senders === "lsm" || hookSets.senders === "fentry" ? false : "senders are seen after the packet",
       },
       async () => {
-        const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
-        const path = lab.path(`${tag}socket`);
-        const giver = lab.start(shop, asker, `tcp4 connect ${SERVER} 7000 pass ${path}`);
+        const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
+        const path = fixture.path(`${tag}socket`);
+        const giver = fixture.start(shop, asker, `tcp4 connect ${SERVER} 7000 pass ${path}`);
         await giver.line("offering");
-        await lab.run(shop, stranger, `timeout 250 take ${path} send ${tag} recv`);
+        await fixture.run(shop, stranger, `timeout 250 take ${path} send ${tag} recv`);
         await giver.finish();
-        await lab.violation({ reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
-        assert.deepEqual(await lab.servers.received(tag), []);
+        await fixture.violation({ reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
+        assert.deepEqual(await fixture.servers.received(tag), []);
       },
     );
 
@@ -156,10 +161,10 @@ for (const way of WAYS) {
       async () => {
         const listed = await sendWithoutStorage(asker);
         assert.equal(listed.code, 0);
-        assert.equal((await lab.servers.received(listed.tag)).length, 1);
+        assert.equal((await fixture.servers.received(listed.tag)).length, 1);
         const other = await sendWithoutStorage(stranger);
-        await lab.violation({ reason: "BinaryUnknown", path: stranger }, other.mark);
-        assert.deepEqual(await lab.servers.received(other.tag), []);
+        await fixture.violation({ reason: "BinaryUnknown", path: stranger }, other.mark);
+        assert.deepEqual(await fixture.servers.received(other.tag), []);
       },
     );
 
@@ -167,19 +172,19 @@ for (const way of WAYS) {
       "§9 beside a pod that makes veth pairs without number, one that is replaced is guarded, and both sources have seen it",
       async () => {
         const pairs = await makePairs(way === "none" ? PAIRS / 10 : PAIRS);
-        execFileSync("ip", ["-n", lab.topology.node.name, "link", "delete", shop.hostInterface]);
-        const mark = lab.agent.events.mark();
-        connectWorkload(lab.topology, shop);
-        await lab.agent.events.waitFor(
+        execFileSync("ip", ["-n", fixture.topology.node.name, "link", "delete", shop.hostInterface]);
+        const mark = fixture.agent.events.mark();
+        connectWorkload(fixture.topology, shop);
+        await fixture.agent.events.waitFor(
           "the workload in force again",
           (event) => event.type === "workload" && event.state === "enforced",
           { from: mark },
         );
         // Its address is learned of a moment later than the veth; neighbour requests before that are not repeated for a second.
-        await lab.passes(shop, asker, `timeout 5000 udp4 sendto ${SERVER} 7000 TAG recv`);
+        await fixture.passes(shop, asker, `timeout 5000 udp4 sendto ${SERVER} 7000 TAG recv`);
         await new Promise((settle) => setTimeout(settle, 2500)); // As long as sources may take to agree.
-        assert.doesNotMatch(lab.agent.diagnostics, /is known from|leads to/);
-        await lab.stops(shop, stranger, "udp4 sendto 198.51.100.1 7000 TAG recv", { reason: "BinaryUnknown" });
+        assert.doesNotMatch(fixture.agent.diagnostics, /is known from|leads to/);
+        await fixture.stops(shop, stranger, "udp4 sendto 198.51.100.1 7000 TAG recv", { reason: "BinaryUnknown" });
         await pairs.kill();
       },
     );
@@ -188,6 +193,6 @@ for (const way of WAYS) {
       assert.equal(disagreements(await status()), before);
     });
 
-    await lab.agent.stop();
+    await fixture.agent.stop();
   });
 }

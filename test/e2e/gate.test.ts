@@ -13,7 +13,7 @@ import type { NodeStatus } from "../../src/node-agent/enforce/inspect.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { buildTool } from "../tools/build.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
@@ -26,12 +26,12 @@ const CARE_TIMEOUT_MS = 20_000;
 /** Longer than `status` takes to say that nothing has been let through yet. */
 const OPENS_AFTER_MS = patiently(30_000);
 
-const lab = await Lab.start("gate", { apps: ["pod"], startAgent: false });
+const fixture = await Fixture.start("gate", { apps: ["pod"], startAgent: false });
 /** An agent with a gate that waits longer than a test takes. */
-const GATED = { args: ["--gate", lab.name, "--startup-timeout", `${OPENS_AFTER_MS}ms`] };
-const pod = lab.workload("pod");
-const { node, outside } = lab.topology;
-const cgroup = join(cgroupRoot(), lab.name);
+const GATED = { args: ["--gate", fixture.name, "--startup-timeout", `${OPENS_AFTER_MS}ms`] };
+const pod = fixture.workload("pod");
+const { node, outside } = fixture.topology;
+const cgroup = join(cgroupRoot(), fixture.name);
 mkdirSync(cgroup);
 /** All spinners: one that a failed test left would send for ever. */
 const born: RunningProcess[] = [];
@@ -41,10 +41,10 @@ after(() => {
 });
 
 const built = buildTool("spinner");
-const spinner = lab.program("spins", built);
-const receiver = lab.start(outside, built, ["receive", ALLOWED, DENIED]);
+const spinner = fixture.program("spins", built);
+const receiver = fixture.start(outside, built, ["receive", ALLOWED, DENIED]);
 await receiver.line("ready");
-lab.agent.write(
+fixture.agent.write(
   profile(
     "pod",
     [egress(spinner, { cidr4: [`${SERVER}/32`], l4: { protocolPorts: [{ protocol: "udp", port: Number(ALLOWED) }] } })],
@@ -92,7 +92,8 @@ function sleep(milliseconds: number): Promise<void> {
 /** Milliseconds until the first datagram has arrived since `position` in the receiver's output. */
 async function untilArrival(since: number, position: number): Promise<number> {
   while (!receiver.stdout.slice(position).includes("arrived")) {
-    if (performance.now() - since > CARE_TIMEOUT_MS) throw new Error(`nothing has arrived; ${lab.agent.diagnostics}`);
+    if (performance.now() - since > CARE_TIMEOUT_MS)
+      throw new Error(`nothing has arrived; ${fixture.agent.diagnostics}`);
     await sleep(1);
   }
   return performance.now() - since;
@@ -107,7 +108,12 @@ async function end(running: RunningProcess): Promise<Sent> {
 }
 
 async function status(): Promise<NodeStatus> {
-  const { stdout, stderr, code } = await lab.agent.command("status", "--output", "json", ...lab.agent.pinOptions);
+  const { stdout, stderr, code } = await fixture.agent.command(
+    "status",
+    "--output",
+    "json",
+    ...fixture.agent.pinOptions,
+  );
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout) as NodeStatus;
 }
@@ -124,23 +130,23 @@ function removeCgroup(): void {
 }
 
 test("§9 a cgroup that is not there is refused, by name", async () => {
-  const { code, stderr } = await lab.agent.command(
-    ...["agent", "--profiles", lab.agent.profilesFolder, "--netns", pod.name, "--gate", "no/such/cgroup"],
-    ...lab.agent.pinOptions,
+  const { code, stderr } = await fixture.agent.command(
+    ...["agent", "--profiles", fixture.agent.profilesFolder, "--netns", pod.name, "--gate", "no/such/cgroup"],
+    ...fixture.agent.pinOptions,
   );
   assert.equal(code, 1);
   assert.match(stderr, /no\/such\/cgroup.*--gate.*PC_GATE_CGROUP/s);
 });
 
 test("§9 starts of a namespace with a process that sends from its first instant", async (context) => {
-  await lab.agent.start(GATED);
+  await fixture.agent.start(GATED);
   const times: number[] = [];
   const total = { arrived: 0, refused: 0, sent: 0 };
   for (let start = 0; start < STARTS; start++) {
     const running = await bear();
     const position = receiver.stdout.length;
     const since = performance.now();
-    connectWorkload(lab.topology, pod);
+    connectWorkload(fixture.topology, pod);
     times.push(await untilArrival(since, position));
     const { sent, refused } = await end(running);
     const [arrived, forbidden] = await received();
@@ -159,9 +165,9 @@ test("§9 starts of a namespace with a process that sends from its first instant
 });
 
 test("§9 a namespace that is not admitted is shown, and waits, while the agent is away too", async () => {
-  await lab.agent.crash();
+  await fixture.agent.crash();
   const running = await bear();
-  connectWorkload(lab.topology, pod);
+  connectWorkload(fixture.topology, pod);
   await sleep(300);
   const { gate } = await status();
   assert.equal(gate?.opensAfter, OPENS_AFTER_MS);
@@ -170,7 +176,7 @@ test("§9 a namespace that is not admitted is shown, and waits, while the agent 
   assert.equal(gate?.waiting[0]?.passed, 0);
   assert.deepEqual(await received(), [0, 0]);
   const position = receiver.stdout.length;
-  await lab.agent.start(GATED);
+  await fixture.agent.start(GATED);
   await untilArrival(performance.now(), position);
   assert.deepEqual((await status()).gate?.waiting, []);
   await end(running);
@@ -178,17 +184,17 @@ test("§9 a namespace that is not admitted is shown, and waits, while the agent 
 });
 
 test("§9 a container that makes network namespaces without end pushes nobody out who waits", async () => {
-  await lab.agent.stop();
-  await lab.agent.start(GATED);
-  await lab.agent.crash();
+  await fixture.agent.stop();
+  await fixture.agent.start(GATED);
+  await fixture.agent.crash();
   const waiting = await bear();
-  connectWorkload(lab.topology, pod);
+  connectWorkload(fixture.topology, pod);
   const noisy = join(cgroup, "noisy");
   mkdirSync(noisy);
-  const maker = lab.start(outside, lab.program("maker", buildTool("client")), ["wait", "namespaces", "200"]);
+  const maker = fixture.start(outside, fixture.program("maker", buildTool("client")), ["wait", "namespaces", "200"]);
   try {
     await maker.line("waiting");
-    using gated = openMap(lab.agent.pinRoot, "gated");
+    using gated = openMap(fixture.agent.pinRoot, "gated");
     const before = [...gated.entries()];
     assert.equal(before.length, 1);
     writeFileSync(join(noisy, "cgroup.procs"), String(maker.pid));
@@ -207,13 +213,13 @@ test("§9 a container that makes network namespaces without end pushes nobody ou
 });
 
 test("§9 after the startup timeout the policy holds: Allow lets it through, and says so", async () => {
-  await lab.agent.stop();
-  await lab.agent.start({ args: ["--gate", lab.name, "--startup-timeout", "500ms"] });
-  await lab.agent.crash();
+  await fixture.agent.stop();
+  await fixture.agent.start({ args: ["--gate", fixture.name, "--startup-timeout", "500ms"] });
+  await fixture.agent.crash();
   const running = await bear();
   const position = receiver.stdout.length;
   const since = performance.now();
-  connectWorkload(lab.topology, pod);
+  connectWorkload(fixture.topology, pod);
   assert.ok((await untilArrival(since, position)) >= 490);
   const [waiting] = (await status()).gate?.waiting ?? [];
   assert.ok((waiting?.passed ?? 0) > 0);
@@ -221,12 +227,12 @@ test("§9 after the startup timeout the policy holds: Allow lets it through, and
 });
 
 test("§9 after the startup timeout the policy holds: Block keeps it shut", async () => {
-  await lab.agent.start({
-    args: ["--gate", lab.name, "--startup-timeout", "100ms", "--startup-failure-policy", "Block"],
+  await fixture.agent.start({
+    args: ["--gate", fixture.name, "--startup-timeout", "100ms", "--startup-failure-policy", "Block"],
   });
-  await lab.agent.crash();
+  await fixture.agent.crash();
   const running = await bear();
-  connectWorkload(lab.topology, pod);
+  connectWorkload(fixture.topology, pod);
   await sleep(600);
   assert.deepEqual(await received(), [0, 0]);
   assert.equal((await status()).gate?.opensAfter, null);
@@ -234,11 +240,11 @@ test("§9 after the startup timeout the policy holds: Block keeps it shut", asyn
 });
 
 test("§9 an agent without --gate takes the gate away", async () => {
-  await lab.agent.start();
+  await fixture.agent.start();
   assert.equal((await status()).gate, null);
   const running = await bear();
   const position = receiver.stdout.length;
-  connectWorkload(lab.topology, pod);
+  connectWorkload(fixture.topology, pod);
   await untilArrival(performance.now(), position);
   const { refused } = await end(running);
   assert.equal(refused, 0);
@@ -247,28 +253,28 @@ test("§9 an agent without --gate takes the gate away", async () => {
 test("§9 a gate that an upgrade brings holds nobody up who is guarded already", async () => {
   const before = new Set((await status()).workloads.map(({ id }) => id));
   const running = await bear();
-  connectWorkload(lab.topology, pod);
+  connectWorkload(fixture.topology, pod);
   const isGuarded = async () =>
     (await status()).workloads.some(({ id, state }) => state === "enforced" && !before.has(id));
   for (const deadline = performance.now() + CARE_TIMEOUT_MS; !(await isGuarded()); await sleep(20)) {
-    assert.ok(performance.now() < deadline, `not guarded; ${lab.agent.diagnostics}`);
+    assert.ok(performance.now() < deadline, `not guarded; ${fixture.agent.diagnostics}`);
   }
-  await lab.agent.stop();
-  await lab.agent.start(GATED);
+  await fixture.agent.stop();
+  await fixture.agent.start(GATED);
   assert.notEqual((await status()).gate, null);
   const { refused } = await end(running);
   assert.equal(refused, 0);
 });
 
 test("§9 detaching takes the gate away with everything else", async () => {
-  await lab.agent.stop();
-  await lab.agent.start(GATED);
-  await lab.agent.stop();
-  const { code, stderr } = await lab.agent.command("detach", "--all", ...lab.agent.pinOptions);
+  await fixture.agent.stop();
+  await fixture.agent.start(GATED);
+  await fixture.agent.stop();
+  const { code, stderr } = await fixture.agent.command("detach", "--all", ...fixture.agent.pinOptions);
   assert.equal(code, 0, stderr);
   const running = await bear();
   const position = receiver.stdout.length;
-  connectWorkload(lab.topology, pod);
+  connectWorkload(fixture.topology, pod);
   await untilArrival(performance.now(), position);
   const { refused } = await end(running);
   assert.equal(refused, 0);

@@ -4,40 +4,40 @@ import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "
 import { join } from "node:path";
 import { test } from "node:test";
 import { HAS_FUSE, hangAt, OWN_FILES } from "../../src/node-agent/foreign-files/testing/hung-files.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import type { RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import type { Place } from "./harness/topology.ts";
 
 const SERVER = "198.51.100.1";
-const lab = await Lab.start("foreign", { apps: ["shop", "hostile"], startAgent: false });
-const shop = lab.workload("shop");
-const hostile = lab.workload("hostile");
-const app = lab.program("app");
+const fixture = await Fixture.start("foreign", { apps: ["shop", "hostile"], startAgent: false });
+const shop = fixture.workload("shop");
+const hostile = fixture.workload("hostile");
+const app = fixture.program("app");
 const rights = (port: number) =>
   egress(app, { cidr4: [`${SERVER}/32`], l4: { protocolPorts: [{ protocol: "udp", port }] } });
 
-lab.agent.write(profile("shop", [rights(7000)]), profile("hostile", [rights(7000)]));
-await lab.agent.start();
+fixture.agent.write(profile("shop", [rights(7000)]), profile("hostile", [rights(7000)]));
+await fixture.agent.start();
 
 /**
  * Runs a script whose own path leads through a file system that hangs by then. It is executed through a symbolic link below that,
  * as one that has to be looked at again and again.
  */
 async function runScriptOnHungFiles(place: Place): Promise<RunningProcess> {
-  const folder = lab.path(`hung-${place.name}`);
+  const folder = fixture.path(`hung-${place.name}`);
   mkdirSync(join(folder, "real"), { recursive: true });
   symlinkSync("real", join(folder, "link"));
   const script = join(folder, "real", "script");
   writeFileSync(script, `#!/bin/sh\n(${hangAt(folder)}\n) &\nwait\n`);
   chmodSync(script, 0o755);
-  const running = lab.start(place, "unshare", [...OWN_FILES, join(folder, "link", "script")]);
+  const running = fixture.start(place, "unshare", [...OWN_FILES, join(folder, "link", "script")]);
   await running.line("hung");
   return running;
 }
 
 for (const { who, place } of [
-  { who: "a process that nobody guards", place: lab.topology.outside },
+  { who: "a process that nobody guards", place: fixture.topology.outside },
   { who: "a guarded workload", place: hostile },
 ]) {
   test(`the agent goes on while files of ${who} hang`, { skip: !HAS_FUSE && "no FUSE here" }, async () => {
@@ -45,9 +45,9 @@ for (const { who, place } of [
     const began = performance.now();
     // A change of the profiles has everything looked at again, running scripts too.
     for (const port of [7001, 7000]) {
-      await lab.agent.apply(profile("shop", [rights(port)]), profile("hostile", [rights(port)]));
+      await fixture.agent.apply(profile("shop", [rights(port)]), profile("hostile", [rights(port)]));
     }
-    await lab.passes(shop, app, `udp4 sendto ${SERVER} 7000 TAG recv`);
+    await fixture.passes(shop, app, `udp4 sendto ${SERVER} 7000 TAG recv`);
     assert.ok(performance.now() - began < 3000, "the agent was late");
     await script.kill();
   });
@@ -55,13 +55,15 @@ for (const { who, place } of [
 
 test("names of files reach a terminal as text, and JSON as they are", async () => {
   const name = "x\u001b[2J\u001b]0;owned\u0007\n  State:      enforced\u202egpj.\u200b";
-  const path = lab.path("bin", name);
+  const path = fixture.path("bin", name);
   copyFileSync(app, path);
-  await lab.stops(shop, path, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown", path });
-  const text = (await lab.agent.command("status", ...lab.agent.pinOptions)).stdout;
+  await fixture.stops(shop, path, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown", path });
+  const text = (await fixture.agent.command("status", ...fixture.agent.pinOptions)).stdout;
   assert.match(text, /x\\x1b\[2J\\x1b\]0;owned\\x07\\x0a {2}State: {6}enforced\\u\{202e\}gpj\.\\u\{200b\}/);
   assert.doesNotMatch(text, /[^\n\P{C}]/u, "a control or format character came through");
-  const report = JSON.parse((await lab.agent.command("status", "--output", "json", ...lab.agent.pinOptions)).stdout);
+  const report = JSON.parse(
+    (await fixture.agent.command("status", "--output", "json", ...fixture.agent.pinOptions)).stdout,
+  );
   const paths = report.workloads.flatMap(({ traffic }: { traffic: { path: string }[] }) =>
     traffic.map((count) => count.path),
   );

@@ -8,7 +8,7 @@ import { text as bytesOf } from "../packets/bytes.ts";
 import { frame } from "../packets/ethernet.ts";
 import { ip, ipv6 } from "../packets/ip.ts";
 import { icmp, icmpv6, PROTOCOL, udp } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
@@ -23,19 +23,23 @@ const PORT = 7000;
 const ASKING = 42_000;
 const NARROW_MTU = 1400;
 
-const lab = await Lab.start("errors", {
+const fixture = await Fixture.start("errors", {
   apps: ["shop", "free"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("shop", [
-      egress(lab.program("asker"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } }),
+      egress(fixture.program("asker"), {
+        cidr4: [`${SERVER}/32`],
+        cidr6: [`${SERVER6}/128`],
+        l4: { protocols: ["udp"] },
+      }),
     ]),
   ],
 });
-const shop = lab.workload("shop");
+const shop = fixture.workload("shop");
 /** No profile selects it: what is sent from there shows that the attack itself works. */
-const free = lab.workload("free");
-const asker = lab.path("bin", "asker");
-const stranger = lab.program("stranger");
+const free = fixture.workload("free");
+const asker = fixture.path("bin", "asker");
+const stranger = fixture.program("stranger");
 
 for (const [family, server, elsewhere] of [
   ["IPv4", SERVER, ELSEWHERE],
@@ -58,37 +62,37 @@ for (const [family, server, elsewhere] of [
   for (const to of [server, elsewhere]) {
     const whom = to === server ? "the flow's own peer" : "anybody";
     test(`§3 ${family}: an error about another's flow by a raw socket is that process's, sent to ${whom}`, async () => {
-      await lab.passes(shop, asker, ask);
+      await fixture.passes(shop, asker, ask);
       const send = (from: WorkloadPlace) => (text: string) =>
-        lab.run(from, stranger, `packet ${Buffer.from(errorAbout(from, to, text)).toString("hex")}`);
-      assert.ok(await leaves(lab, stranger, send(free)), "without the product it leaves");
-      const mark = lab.agent.events.mark();
-      assert.equal(await leaves(lab, stranger, send(shop)), false);
-      await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark);
+        fixture.run(from, stranger, `packet ${Buffer.from(errorAbout(from, to, text)).toString("hex")}`);
+      assert.ok(await leaves(fixture, stranger, send(free)), "without the product it leaves");
+      const mark = fixture.agent.events.mark();
+      assert.equal(await leaves(fixture, stranger, send(shop)), false);
+      await fixture.violation({ reason: "BinaryUnknown", path: stranger }, mark);
     });
 
     test(`§3 ${family}: an error about another's flow by a packet socket is nobody's, sent to ${whom}`, async () => {
-      await lab.passes(shop, asker, ask);
+      await fixture.passes(shop, asker, ask);
       const send = (from: WorkloadPlace) => (text: string) =>
-        lab.run(from, stranger, `frame eth0 ${framed(lab, from, errorAbout(from, to, text))}`);
-      assert.ok(await leaves(lab, stranger, send(free)), "without the product it leaves");
-      const mark = lab.agent.events.mark();
-      assert.equal(await leaves(lab, stranger, send(shop)), false);
-      await lab.violation({ reason: "Unattributed", path: null }, mark);
+        fixture.run(from, stranger, `frame eth0 ${framed(fixture, from, errorAbout(from, to, text))}`);
+      assert.ok(await leaves(fixture, stranger, send(free)), "without the product it leaves");
+      const mark = fixture.agent.events.mark();
+      assert.equal(await leaves(fixture, stranger, send(shop)), false);
+      await fixture.violation({ reason: "Unattributed", path: null }, mark);
     });
   }
 
   test(`§3 ${family}: a raw socket that found no memory for its owner does not pass for the kernel's`, async (context) => {
     const limit = "/proc/sys/net/core/optmem_max";
-    await lab.passes(shop, asker, ask);
+    await fixture.passes(shop, asker, ask);
     try {
       runIn(shop.name, "sh", "-c", `echo 1 > ${limit}`);
     } catch {
       return context.skip("this kernel has one limit for all namespaces");
     }
     assert.equal(
-      await leaves(lab, stranger, (text) =>
-        lab.run(shop, stranger, `packet ${Buffer.from(errorAbout(shop, server, text)).toString("hex")}`),
+      await leaves(fixture, stranger, (text) =>
+        fixture.run(shop, stranger, `packet ${Buffer.from(errorAbout(shop, server, text)).toString("hex")}`),
       ),
       false,
     );
@@ -97,13 +101,13 @@ for (const [family, server, elsewhere] of [
 
   test(`§4 ${family}: the kernel's own error about a flow leaves with it, and its sender believes it`, async () => {
     // asker has ended, and its kernel says so to whom goes on sending. Where that one checks every sum itself:
-    const { node, outside } = lab.topology;
+    const { node, outside } = fixture.topology;
     runIn(node.name, "ethtool", "-K", "up0", "tx", "off", "rx", "off");
     runIn(outside.name, "ethtool", "-K", "eth0", "rx", "off");
     const at = 7150;
-    await lab.passes(shop, asker, `${verb} bind ${isIpv6 ? "::" : "0.0.0.0"} ${ASKING} sendto ${server} ${at} x`);
+    await fixture.passes(shop, asker, `${verb} bind ${isIpv6 ? "::" : "0.0.0.0"} ${ASKING} sendto ${server} ${at} x`);
     const went = `timeout ${patiently(500)} ${verb} bind ${server} ${at} connect ${own(shop)} ${ASKING} sendsize 400 x error`;
-    const { code, stderr } = await lab.run(outside, stranger, went);
+    const { code, stderr } = await fixture.run(outside, stranger, went);
     assert.equal(code, 4, stderr);
   });
 
@@ -133,18 +137,18 @@ for (const [family, server, elsewhere] of [
       for (const name of ["all", "lo"]) {
         for (const place of [free, shop]) runIn(place.name, "sysctl", "-qw", `net.ipv4.conf.${name}.rp_filter=0`);
       }
-      await lab.passes(shop, asker, ask);
-      const send = (from: WorkloadPlace) => (text: string) => lab.run(from, stranger, reflect(own(from), text));
-      assert.ok(await leaves(lab, stranger, send(free)), "without the product it leaves");
-      assert.equal(await leaves(lab, stranger, send(shop)), false);
+      await fixture.passes(shop, asker, ask);
+      const send = (from: WorkloadPlace) => (text: string) => fixture.run(from, stranger, reflect(own(from), text));
+      assert.ok(await leaves(fixture, stranger, send(free)), "without the product it leaves");
+      assert.equal(await leaves(fixture, stranger, send(shop)), false);
     });
   }
 }
 
 test("§4 Packet Too Big about a fragmented IPv6 datagram: the second one arrives", async () => {
-  const { node, outside } = lab.topology;
+  const { node, outside } = fixture.topology;
   const narrow = ["2001:db8:1::/64", "via", outside.ipv6, "mtu", `${NARROW_MTU}`];
   runIn(node.name, "ip", "-6", "route", "replace", ...narrow);
   const send = `sendto ${SERVER6} ${PORT} TAG${"x".repeat(3000)}`;
-  await lab.passes(shop, asker, `udp6 ${send} sleep 50 ${send} recv`);
+  await fixture.passes(shop, asker, `udp6 ${send} sleep 50 ${send} recv`);
 });

@@ -3,17 +3,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { VerdictEvent } from "../../src/flow/record.ts";
 import { isVerdict } from "./harness/event-stream.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { entry, ingress, profile } from "./harness/profiles.ts";
 
 const OUTSIDE = ["203.0.113.0/24", "198.51.100.0/24"];
 
-const lab = await Lab.start("ingress", {
+const fixture = await Fixture.start("ingress", {
   apps: ["web"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("web", [
-      ingress(lab.program("server"), {
+      ingress(fixture.program("server"), {
         cidr4: OUTSIDE,
         cidr6: ["2001:db8::/32"],
         l4: {
@@ -24,20 +24,20 @@ const lab = await Lab.start("ingress", {
           ],
         },
       }),
-      ingress(lab.program("worker"), {
+      ingress(fixture.program("worker"), {
         cidr4: OUTSIDE,
         l4: { protocolPorts: [{ protocol: "tcp", port: 8080, endPort: 8090 }] },
       }),
-      entry(lab.program("mute"), {}),
+      entry(fixture.program("mute"), {}),
     ]),
   ],
 });
-const web = lab.workload("web");
-const { outside } = lab.topology;
-const server = lab.path("bin", "server");
-const worker = lab.path("bin", "worker");
-const visitor = lab.program("visitor");
-const stranger = lab.program("stranger");
+const web = fixture.workload("web");
+const { outside } = fixture.topology;
+const server = fixture.path("bin", "server");
+const worker = fixture.path("bin", "worker");
+const visitor = fixture.program("visitor");
+const stranger = fixture.program("stranger");
 
 let nextPort = 8080;
 /** Ports of one range that no test has used. */
@@ -46,12 +46,12 @@ function port(): number {
 }
 
 async function visit(verbs: string): Promise<number | null> {
-  return (await lab.run(outside, visitor, `timeout ${patiently(250)} ${verbs}`)).code;
+  return (await fixture.run(outside, visitor, `timeout ${patiently(250)} ${verbs}`)).code;
 }
 
 test("§4 ingress: the port is the local one, on which the process listens", async () => {
   const at = port();
-  const listener = lab.start(web, server, `tcp4 bind 0.0.0.0 ${at} listen echo`);
+  const listener = fixture.start(web, server, `tcp4 bind 0.0.0.0 ${at} listen echo`);
   await listener.line("listening");
   assert.equal(await visit(`tcp4 connect ${web.ipv4} ${at} send x recv`), 0);
   await listener.kill();
@@ -59,7 +59,7 @@ test("§4 ingress: the port is the local one, on which the process listens", asy
 
 test("§4 ingress: over IPv6", async () => {
   const at = port();
-  const listener = lab.start(web, server, `tcp6 bind :: ${at} listen echo`);
+  const listener = fixture.start(web, server, `tcp6 bind :: ${at} listen echo`);
   await listener.line("listening");
   assert.equal(await visit(`tcp6 connect ${web.ipv6} ${at} send x recv`), 0);
   assert.equal(await visit(`tcp4 connect ${web.ipv4} ${at} send x recv`), 0, "IPv4 at an IPv6 socket");
@@ -67,76 +67,76 @@ test("§4 ingress: over IPv6", async () => {
 });
 
 test("§4 ingress: UDP", async () => {
-  const listener = lab.start(web, server, "udp4 bind 0.0.0.0 8080 echo");
+  const listener = fixture.start(web, server, "udp4 bind 0.0.0.0 8080 echo");
   await listener.line("ready");
   assert.equal(await visit(`udp4 sendto ${web.ipv4} 8080 x recv`), 0);
   await listener.kill();
 });
 
 test("§4 ingress: another port of the listed process is stopped", async () => {
-  const listener = lab.start(web, server, "tcp4 bind 0.0.0.0 9000 listen echo");
+  const listener = fixture.start(web, server, "tcp4 bind 0.0.0.0 9000 listen echo");
   await listener.line("listening");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await visit(`tcp4 connect ${web.ipv4} 9000`), 3);
-  const event = await lab.violation({ reason: "Port", direction: "ingress", path: server, proto: "tcp" }, mark);
+  const event = await fixture.violation({ reason: "Port", direction: "ingress", path: server, proto: "tcp" }, mark);
   assert.equal(event.dst.port, 9000);
   assert.equal(event.src.ip, outside.ipv4);
   await listener.kill();
 });
 
 test("§4 ingress: UDP on a port that only TCP may use is stopped", async () => {
-  const listener = lab.start(web, server, "udp4 bind 0.0.0.0 8089 echo");
+  const listener = fixture.start(web, server, "udp4 bind 0.0.0.0 8089 echo");
   await listener.line("ready");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await visit(`udp4 sendto ${web.ipv4} 8089 x recv`), 3);
-  await lab.violation({ reason: "Port", direction: "ingress", path: server, proto: "udp" }, mark);
+  await fixture.violation({ reason: "Port", direction: "ingress", path: server, proto: "udp" }, mark);
   await listener.kill();
 });
 
 test("§4 ingress: a direction that is absent allows nothing", async () => {
-  const mute = lab.path("bin", "mute");
-  const listener = lab.start(web, mute, "udp4 bind 0.0.0.0 8099 echo");
+  const mute = fixture.path("bin", "mute");
+  const listener = fixture.start(web, mute, "udp4 bind 0.0.0.0 8099 echo");
   await listener.line("ready");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await visit(`udp4 sendto ${web.ipv4} 8099 x recv`), 3);
-  await lab.violation({ reason: "Peer", direction: "ingress", path: mute }, mark);
+  await fixture.violation({ reason: "Peer", direction: "ingress", path: mute }, mark);
   await listener.kill();
 });
 
 test("§4 ingress: a peer that is not listed is stopped", async () => {
   const at = port();
-  const listener = lab.start(web, server, `tcp4 bind 0.0.0.0 ${at} listen echo`);
+  const listener = fixture.start(web, server, `tcp4 bind 0.0.0.0 ${at} listen echo`);
   await listener.line("listening");
-  const mark = lab.agent.events.mark();
-  const node = await lab.run(lab.topology.node, visitor, `timeout 250 tcp4 connect ${web.ipv4} ${at}`);
+  const mark = fixture.agent.events.mark();
+  const node = await fixture.run(fixture.topology.node, visitor, `timeout 250 tcp4 connect ${web.ipv4} ${at}`);
   assert.equal(node.code, 3);
-  await lab.violation({ reason: "Peer", direction: "ingress", path: server }, mark);
+  await fixture.violation({ reason: "Peer", direction: "ingress", path: server }, mark);
   await listener.kill();
 });
 
 test("§4 ingress: a process that is not listed answers nobody", async () => {
   const at = port();
-  const listener = lab.start(web, stranger, `tcp4 bind 0.0.0.0 ${at} listen echo`);
+  const listener = fixture.start(web, stranger, `tcp4 bind 0.0.0.0 ${at} listen echo`);
   await listener.line("listening");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await visit(`tcp4 connect ${web.ipv4} ${at}`), 3);
-  await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger }, mark);
   await listener.kill();
 });
 
 test("§4 ingress: a port on which nobody has listened yet belongs to nobody", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await visit(`tcp4 connect ${web.ipv4} 8090`), 3);
-  await lab.violation({ reason: "Unattributed", direction: "ingress", path: null }, mark);
+  await fixture.violation({ reason: "Unattributed", direction: "ingress", path: null }, mark);
 });
 
 test("§4 policy is stateful: who may be visited does not thereby get to visit", async () => {
-  await lab.stops(web, server, "tcp4 connect 198.51.100.1 7000 send TAG", { reason: "Peer", direction: "egress" });
+  await fixture.stops(web, server, "tcp4 connect 198.51.100.1 7000 send TAG", { reason: "Peer", direction: "egress" });
 });
 
 test("§3 accept workers: the parent listens, a child accepts", async () => {
   const at = port();
-  const listener = lab.start(web, server, `timeout 8000 tcp4 bind 0.0.0.0 ${at} listen fork accept echo`);
+  const listener = fixture.start(web, server, `timeout 8000 tcp4 bind 0.0.0.0 ${at} listen fork accept echo`);
   await listener.line("listening");
   assert.equal(await visit(`tcp4 connect ${web.ipv4} ${at} send x recv`), 0);
   await listener.kill();
@@ -144,7 +144,7 @@ test("§3 accept workers: the parent listens, a child accepts", async () => {
 
 test("§3 accept workers: a listed executable that takes the connection over by exec", async () => {
   const at = port();
-  const listener = lab.start(web, server, `timeout 8000 tcp4 bind 0.0.0.0 ${at} listen accept exec ${worker} echo`);
+  const listener = fixture.start(web, server, `timeout 8000 tcp4 bind 0.0.0.0 ${at} listen accept exec ${worker} echo`);
   await listener.line("listening");
   assert.equal(await visit(`tcp4 connect ${web.ipv4} ${at} send x recv`), 0);
   await listener.kill();
@@ -152,20 +152,20 @@ test("§3 accept workers: a listed executable that takes the connection over by 
 
 test("§3 accept workers: an executable that is not listed says nothing over a connection it took over", async () => {
   const at = port();
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const verbs = `timeout 8000 tcp4 bind 0.0.0.0 ${at} listen accept exec ${stranger} send leak sleep 400`;
-  const listener = lab.start(web, server, verbs);
+  const listener = fixture.start(web, server, verbs);
   await listener.line("listening");
   assert.equal(await visit(`tcp4 connect ${web.ipv4} ${at} recv`), 3);
-  await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", path: stranger }, mark);
   await listener.kill();
 });
 
 test("§3 SO_REUSEPORT: of two listeners on one port each is judged as what it is", async () => {
   const at = port();
   const shared = `tcp4 reuseport bind 0.0.0.0 ${at} listen`;
-  const good = lab.start(web, server, `${shared} echo`);
-  const bad = lab.start(web, stranger, `timeout 20000 ${shared} accept print accepted`);
+  const good = fixture.start(web, server, `${shared} echo`);
+  const bad = fixture.start(web, stranger, `timeout 20000 ${shared} accept print accepted`);
   await Promise.all([good.line("listening"), bad.line("listening")]);
   const codes = await Promise.all(
     Array.from({ length: 16 }, () => visit(`tcp4 connect ${web.ipv4} ${at} send x recv`)),
@@ -178,7 +178,7 @@ test("§3 SO_REUSEPORT: of two listeners on one port each is judged as what it i
 
 test("§3 a listener that gives its socket away: its child connections are judged by who made it too", async () => {
   const at = port();
-  const listener = lab.start(web, stranger, `tcp4 bind 0.0.0.0 ${at} exec ${server} listen echo`);
+  const listener = fixture.start(web, stranger, `tcp4 bind 0.0.0.0 ${at} exec ${server} listen echo`);
   await listener.line("listening");
   assert.equal(await visit(`tcp4 connect ${web.ipv4} ${at} send x recv`), 3);
   await listener.kill();
@@ -193,10 +193,10 @@ function listens(path: string, at: number) {
 }
 
 test("§4 listening is judged at listen: a port that the ingress does not allow is reported", async () => {
-  const mark = lab.agent.events.mark();
-  const listener = lab.start(web, server, "tcp4 bind 0.0.0.0 9001 listen echo");
+  const mark = fixture.agent.events.mark();
+  const listener = fixture.start(web, server, "tcp4 bind 0.0.0.0 9001 listen echo");
   await listener.line("listening");
-  const event = await lab.agent.events.waitFor("listen 9001", listens(server, 9001), { from: mark });
+  const event = await fixture.agent.events.waitFor("listen 9001", listens(server, 9001), { from: mark });
   assert.equal(event.reason, "Listen");
   assert.equal(event.verdict, "alerted", "there is nothing to drop");
   assert.equal(event.direction, "ingress");
@@ -205,20 +205,20 @@ test("§4 listening is judged at listen: a port that the ingress does not allow 
 });
 
 test("§4 listening is judged at bind for UDP, and for processes that no profile lists", async () => {
-  const mark = lab.agent.events.mark();
-  const listener = lab.start(web, stranger, "udp4 bind 0.0.0.0 9002 echo");
+  const mark = fixture.agent.events.mark();
+  const listener = fixture.start(web, stranger, "udp4 bind 0.0.0.0 9002 echo");
   await listener.line("ready");
-  const event = await lab.agent.events.waitFor("listen 9002", listens(stranger, 9002), { from: mark });
+  const event = await fixture.agent.events.waitFor("listen 9002", listens(stranger, 9002), { from: mark });
   assert.equal(event.proto, "udp");
   await listener.kill();
 });
 
 test("§4 listening on an allowed port is not reported", async () => {
-  const mark = lab.agent.events.mark();
-  const listener = lab.start(web, server, "tcp4 bind 0.0.0.0 8090 listen echo");
+  const mark = fixture.agent.events.mark();
+  const listener = fixture.start(web, server, "tcp4 bind 0.0.0.0 8090 listen echo");
   await listener.line("listening");
-  const other = lab.start(web, server, "tcp4 bind 0.0.0.0 9003 listen echo");
-  await lab.agent.events.waitFor("listen 9003", listens(server, 9003), { from: mark });
-  assert.deepEqual(lab.agent.events.since(mark, listens(server, 8090)), []);
+  const other = fixture.start(web, server, "tcp4 bind 0.0.0.0 9003 listen echo");
+  await fixture.agent.events.waitFor("listen 9003", listens(server, 9003), { from: mark });
+  assert.deepEqual(fixture.agent.events.since(mark, listens(server, 8090)), []);
   await Promise.all([listener.kill(), other.kill()]);
 });

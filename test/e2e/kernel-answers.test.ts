@@ -9,7 +9,7 @@ import { text as bytesOf } from "../packets/bytes.ts";
 import { frame } from "../packets/ethernet.ts";
 import { fragments, ip, ipv4 } from "../packets/ip.ts";
 import { icmp, icmpv6, type Transport, tcp, udp } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { ANYTHING, egress, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
 import { runIn, type WorkloadPlace } from "./harness/topology.ts";
@@ -28,10 +28,10 @@ const LINK: EgressRules & IngressRules = {
   l4: { protocols: ["icmpv6"] },
 };
 
-const lab = await Lab.start("answers", {
+const fixture = await Fixture.start("answers", {
   apps: ["pinged", "open", "free"],
-  profiles: (lab) => {
-    const asker = egress(lab.program("asker"), { ...SERVERS, l4: { protocols: ["udp"] } });
+  profiles: (fixture) => {
+    const asker = egress(fixture.program("asker"), { ...SERVERS, l4: { protocols: ["udp"] } });
     const pings: IngressRules = {
       ...LINK,
       cidr4: SERVERS.cidr4,
@@ -44,14 +44,14 @@ const lab = await Lab.start("answers", {
     ];
   },
 });
-const pinged = lab.workload("pinged");
+const pinged = fixture.workload("pinged");
 /** Its `default` may send whatever there is, and `asker` may not. */
-const open = lab.workload("open");
+const open = fixture.workload("open");
 /** No profile selects it: what leaves from there shows that the attack itself works. */
-const free = lab.workload("free");
-const asker = lab.path("bin", "asker");
-const stranger = lab.program("stranger");
-const { outside } = lab.topology;
+const free = fixture.workload("free");
+const asker = fixture.path("bin", "asker");
+const stranger = fixture.program("stranger");
+const { outside } = fixture.topology;
 
 for (const place of [pinged, open, free]) {
   for (const name of ["all", "lo"]) runIn(place.name, "sysctl", "-qw", `net.ipv4.conf.${name}.rp_filter=0`);
@@ -90,30 +90,30 @@ for (const [family, server, elsewhere] of [
     const make = questions[question] as (text: string) => Transport;
     const isShort = question === "a segment" || question === "a timestamp request";
     const send = (text: string) =>
-      lab.run(
+      fixture.run(
         place,
         program,
         (WAYS[way] as (packet: number[]) => string)(ip({ from: peer, to: own(place) }, make(text))),
       );
-    return leaves(lab, stranger, send, isShort ? { length: 4 } : {});
+    return leaves(fixture, stranger, send, isShort ? { length: 4 } : {});
   };
 
   for (const way of Object.keys(WAYS)) {
     test(`§3 ${family}: a peer who pings the pod gets no answer to what ${way} asks in its name`, async () => {
-      await lab.passes(outside, stranger, `${isIpv6 ? "icmp6" : "icmp4"} bind ${server} 0 ping ${own(pinged)}`);
-      await lab.run(outside, stranger, `packet ${hex(ip({ from: server, to: own(pinged) }, request("before")))}`);
+      await fixture.passes(outside, stranger, `${isIpv6 ? "icmp6" : "icmp4"} bind ${server} 0 ping ${own(pinged)}`);
+      await fixture.run(outside, stranger, `packet ${hex(ip({ from: server, to: own(pinged) }, request("before")))}`);
       assert.ok(await isAnswered(free, stranger, server, way, "an echo request"), "without the product it leaves");
-      const mark = lab.agent.events.mark();
+      const mark = fixture.agent.events.mark();
       assert.equal(await isAnswered(pinged, stranger, server, way, "an echo request"), false);
-      await lab.violation({ reason: "Unattributed", path: null }, mark, pinged);
+      await fixture.violation({ reason: "Unattributed", path: null }, mark, pinged);
     });
 
     for (const question of Object.keys(questions)) {
       test(`§3 ${family}: the kernel answers nobody who has not asked, to ${question} of ${way}`, async () => {
         assert.ok(await isAnswered(free, asker, elsewhere, way, question), "without the product it leaves");
-        const mark = lab.agent.events.mark();
+        const mark = fixture.agent.events.mark();
         assert.equal(await isAnswered(open, asker, elsewhere, way, question), false);
-        await lab.violation({ reason: "Unattributed", path: null }, mark, open);
+        await fixture.violation({ reason: "Unattributed", path: null }, mark, open);
       });
     }
   }
@@ -130,9 +130,9 @@ for (const [family, server, elsewhere] of [
   };
   for (const [what, packets] of Object.entries(real)) {
     test(`§4 ${family}: the kernel's reply to ${what} of a peer who may ping leaves`, async () => {
-      const mark = lab.agent.events.mark();
-      assert.ok(await leaves(lab, stranger, (text) => lab.run(outside, stranger, asks(packets(text)))));
-      const dropped = lab.agent.events.since(
+      const mark = fixture.agent.events.mark();
+      assert.ok(await leaves(fixture, stranger, (text) => fixture.run(outside, stranger, asks(packets(text)))));
+      const dropped = fixture.agent.events.since(
         mark,
         (event) => event.type === "verdict" && event.proto.startsWith("icmp"),
       );
@@ -144,11 +144,11 @@ for (const [family, server, elsewhere] of [
   }
 
   test(`§3 ${family}: what a peer has asked is not repeated to it with anything else`, async () => {
-    const known = lab.tag();
+    const known = fixture.tag();
     const isRepeated = (changed: (text: string) => number[]) =>
-      leaves(lab, stranger, async (text) => {
-        await lab.run(outside, stranger, `packet ${hex(ip(ends, request(`${known}${"x".repeat(40)}`)))}`);
-        await lab.run(pinged, stranger, `packet ${hex(changed(text))}`);
+      leaves(fixture, stranger, async (text) => {
+        await fixture.run(outside, stranger, `packet ${hex(ip(ends, request(`${known}${"x".repeat(40)}`)))}`);
+        await fixture.run(pinged, stranger, `packet ${hex(changed(text))}`);
       });
     assert.equal(await isRepeated((text) => ip(ends, request(`${known}${text}`))), false, "another payload");
     assert.equal(

@@ -10,7 +10,7 @@ import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { type HandOver, lend } from "./harness/lend.ts";
 import { egress, profile } from "./harness/profiles.ts";
 
@@ -20,15 +20,17 @@ const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`]
 /** Longer than the retransmission of a segment that was dropped takes to come a second time. */
 const RESUME = "sleep 50 send x sleep 900";
 
-const lab = await Lab.start("kerneltls", {
+const fixture = await Fixture.start("kerneltls", {
   apps: ["shop", "open"],
-  profiles: (lab) => [profile("shop", [egress(lab.program("owner"), RIGHTS), egress(lab.program("heir"), RIGHTS)])],
+  profiles: (fixture) => [
+    profile("shop", [egress(fixture.program("owner"), RIGHTS), egress(fixture.program("heir"), RIGHTS)]),
+  ],
 });
-const shop = lab.workload("shop");
-const open = lab.workload("open");
-const owner = lab.path("bin", "owner");
-const heir = lab.path("bin", "heir");
-const stranger = lab.program("stranger");
+const shop = fixture.workload("shop");
+const open = fixture.workload("open");
+const owner = fixture.path("bin", "owner");
+const heir = fixture.path("bin", "heir");
+const stranger = fixture.program("stranger");
 
 /**
  * What to write so that the text itself is in the first record on the wire: with a key and a nonce of zeros, AES-GCM adds the
@@ -65,14 +67,14 @@ const ATTACKS: Record<string, HandOver> = Object.fromEntries(
 for (const [what, attack] of Object.entries(ATTACKS)) {
   test(`§3 what a stranger leaves in its owner's socket does not leave with what the owner writes: ${what}`, async (context) => {
     const by = (borrower: string) => ({ owner, borrower });
-    if ((await lab.run(open, owner, `tcp4 connect ${SERVER} 7000 tls`)).code !== 0) {
+    if ((await fixture.run(open, owner, `tcp4 connect ${SERVER} 7000 tls`)).code !== 0) {
       return context.skip("this kernel has no TLS");
     }
-    const { senders } = attachedHookSets(listPins(join(lab.agent.pinRoot, "links")));
+    const { senders } = attachedHookSets(listPins(join(fixture.agent.pinRoot, "links")));
     if (senders === null) return context.skip("this kernel does not show who leaves something in a socket's queue");
     if (attack.use.includes("splice") && isBefore(6, 5)) return context.skip("this kernel does not show who splices");
-    assert.notDeepEqual(await lend(lab, open, by(stranger), attack, plain), [], "it arrives without a profile");
-    assert.notDeepEqual(await lend(lab, shop, by(heir), attack, plain), [], "a listed process's arrives");
-    assert.deepEqual(await lend(lab, shop, by(stranger), attack, plain), []);
+    assert.notDeepEqual(await lend(fixture, open, by(stranger), attack, plain), [], "it arrives without a profile");
+    assert.notDeepEqual(await lend(fixture, shop, by(heir), attack, plain), [], "a listed process's arrives");
+    assert.deepEqual(await lend(fixture, shop, by(stranger), attack, plain), []);
   });
 }

@@ -6,7 +6,7 @@ import { question } from "../packets/dns.ts";
 import { fragments, ipv4, ipv6, optionsHeader, quoted } from "../packets/ip.ts";
 import { CLIENT_HELLO } from "../packets/payloads.ts";
 import { icmp, PROTOCOL, tcp, udp } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { ANYTHING, egress, profile } from "./harness/profiles.ts";
 import { runIn } from "./harness/topology.ts";
 
@@ -40,24 +40,24 @@ const RULES: Record<string, EgressRules> = {
   anyapp: { ...ANYTHING, l7: { protocols: ["any"] } },
 };
 
-const lab = await Lab.start("layers", {
+const fixture = await Fixture.start("layers", {
   apps: ["shop"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile(
       "shop",
-      Object.entries(RULES).map(([name, rules]) => egress(lab.program(name), rules)),
+      Object.entries(RULES).map(([name, rules]) => egress(fixture.program(name), rules)),
     ),
   ],
 });
-const shop = lab.workload("shop");
-const { outside } = lab.topology;
-const program = (name: keyof typeof RULES) => lab.path("bin", name);
-const stranger = lab.program("stranger");
+const shop = fixture.workload("shop");
+const { outside } = fixture.topology;
+const program = (name: keyof typeof RULES) => fixture.path("bin", name);
+const stranger = fixture.program("stranger");
 const hex = (text: string) => Buffer.from(text).toString("hex");
 
-const passes = (name: string, verbs: string) => lab.passes(shop, program(name), verbs);
-const stops = (name: string, verbs: string, reason: Parameters<typeof lab.stops>[3]["reason"]) =>
-  lab.stops(shop, program(name), verbs, { reason, direction: "egress" });
+const passes = (name: string, verbs: string) => fixture.passes(shop, program(name), verbs);
+const stops = (name: string, verbs: string, reason: Parameters<typeof fixture.stops>[3]["reason"]) =>
+  fixture.stops(shop, program(name), verbs, { reason, direction: "egress" });
 
 test("§4.1 l3.protocols: an EtherType that is not listed is stopped", async () => {
   await passes("ipv4only", `udp4 sendto ${SERVER} 7000 TAG recv`);
@@ -107,9 +107,9 @@ test("§4.3 egress: the port is the remote one", async () => {
 });
 
 test("§4.3 l4.protocols: a protocol by its number", async () => {
-  const mark = lab.agent.events.mark();
-  await lab.run(shop, program("numbered"), `raw4 47 sendto ${SERVER} 0 x`);
-  const event = await lab.violation({ verdict: "allowed", reason: "Allowed", path: program("numbered") }, mark);
+  const mark = fixture.agent.events.mark();
+  await fixture.run(shop, program("numbered"), `raw4 47 sendto ${SERVER} 0 x`);
+  const event = await fixture.violation({ verdict: "allowed", reason: "Allowed", path: program("numbered") }, mark);
   assert.equal(event.proto, "47");
   await stops("noport", `raw4 47 sendto ${SERVER} 0 x`, "Port");
 });
@@ -140,10 +140,10 @@ test("§4.4 l7: what begins as nothing known is a violation from that packet on"
 });
 
 test("§4.4 l7: a server that speaks first is judged by what it says", async () => {
-  const mark = lab.agent.events.mark();
-  const { code } = await lab.run(shop, program("http"), `timeout 250 tcp4 connect ${SERVER} 25 recv`);
+  const mark = fixture.agent.events.mark();
+  const { code } = await fixture.run(shop, program("http"), `timeout 250 tcp4 connect ${SERVER} 25 recv`);
   assert.equal(code, 3);
-  await lab.violation({ reason: "Application", direction: "ingress", path: program("http") }, mark);
+  await fixture.violation({ reason: "Application", direction: "ingress", path: program("http") }, mark);
 });
 
 test("§4.4 l7: `any`, or none, lets every payload pass", async () => {
@@ -153,21 +153,24 @@ test("§4.4 l7: `any`, or none, lets every payload pass", async () => {
 
 test("§4.4 real programs: curl speaks HTTP, and is recognised by its own path", async () => {
   const page = ["-s", "--max-time", "2", `http://${SERVER}/`];
-  const mark = lab.agent.events.mark();
-  const curl = lab.program("http", "/usr/bin/curl");
-  assert.equal((await lab.run(shop, curl, page)).stdout, "hello\n");
-  await lab.violation({ verdict: "allowed", reason: "Allowed", path: curl }, mark);
-  assert.equal((await lab.run(shop, lab.program("curl", "/usr/bin/curl"), [...page, "--max-time", "0.3"])).code, 28);
+  const mark = fixture.agent.events.mark();
+  const curl = fixture.program("http", "/usr/bin/curl");
+  assert.equal((await fixture.run(shop, curl, page)).stdout, "hello\n");
+  await fixture.violation({ verdict: "allowed", reason: "Allowed", path: curl }, mark);
+  assert.equal(
+    (await fixture.run(shop, fixture.program("curl", "/usr/bin/curl"), [...page, "--max-time", "0.3"])).code,
+    28,
+  );
 });
 
 test("§4 real programs: nc, of whichever kind, is recognised by its own path", async () => {
-  const nc = lab.program("ports", "/usr/bin/nc");
+  const nc = fixture.program("ports", "/usr/bin/nc");
   const talk = (port: number) => ["-c", `echo hello | ${nc} -N -w 1 ${SERVER} ${port}`];
-  assert.equal((await lab.run(shop, "/bin/sh", talk(7001))).stdout, "hello\n");
-  const mark = lab.agent.events.mark();
-  assert.notEqual((await lab.run(shop, "/bin/sh", talk(7004))).code, 0);
-  await lab.violation({ reason: "Port", path: nc }, mark);
-  lab.program("ports");
+  assert.equal((await fixture.run(shop, "/bin/sh", talk(7001))).stdout, "hello\n");
+  const mark = fixture.agent.events.mark();
+  assert.notEqual((await fixture.run(shop, "/bin/sh", talk(7004))).code, 0);
+  await fixture.violation({ reason: "Port", path: nc }, mark);
+  fixture.program("ports");
 });
 
 test("§4 DNS is always parsed: what is no DNS does not pass on port 53", async () => {
@@ -181,33 +184,41 @@ test("§4 stateful: replies need no rule of their own", async () => {
 });
 
 test("§4 stateful: a reset is an answer", async () => {
-  const { code } = await lab.run(shop, program("tcponly"), `tcp4 connect ${SERVER} 9`);
+  const { code } = await fixture.run(shop, program("tcponly"), `tcp4 connect ${SERVER} 9`);
   assert.equal(code, 4, "connection refused");
 });
 
 test("§4 stateful: an ICMP error about an allowed flow passes", async () => {
-  const { code, stderr } = await lab.run(shop, program("anything"), `udp4 connect ${SERVER} 9 send x error`);
+  const { code, stderr } = await fixture.run(shop, program("anything"), `udp4 connect ${SERVER} 9 send x error`);
   assert.match(stderr, /refused/);
   assert.equal(code, 4);
-  const over6 = await lab.run(shop, program("anything"), `udp6 connect ${SERVER6} 9 send x error`);
+  const over6 = await fixture.run(shop, program("anything"), `udp6 connect ${SERVER6} 9 send x error`);
   assert.equal(over6.code, 4);
 });
 
 test("§4 stateful: an ICMP error about no flow is stopped", async () => {
   const about = ipv4({ from: shop.ipv4, to: SERVER }, udp({ from: 1234, to: 7000 }, "x"));
   const error = ipv4({ from: SERVER, to: shop.ipv4 }, icmp({ type: 3, code: 3 }, quoted(about)));
-  const mark = lab.agent.events.mark();
-  await lab.run(outside, stranger, `packet ${Buffer.from(error).toString("hex")}`);
-  await lab.violation({ reason: "Unattributed", direction: "ingress", proto: "icmp" }, mark);
+  const mark = fixture.agent.events.mark();
+  await fixture.run(outside, stranger, `packet ${Buffer.from(error).toString("hex")}`);
+  await fixture.violation({ reason: "Unattributed", direction: "ingress", proto: "icmp" }, mark);
 });
 
 test("§4 stateful: nobody is let in who was not asked", async () => {
-  const holder = lab.start(shop, program("anything"), `udp4 bind ${shop.ipv4} 4444 sendto ${SERVER} 7000 x recv wait`);
+  const holder = fixture.start(
+    shop,
+    program("anything"),
+    `udp4 bind ${shop.ipv4} 4444 sendto ${SERVER} 7000 x recv wait`,
+  );
   await holder.line("waiting");
-  const mark = lab.agent.events.mark();
-  await lab.run(outside, stranger, `udp4 bind 198.51.100.2 7000 close`);
-  await lab.servers.send({ address: "203.0.113.2", port: 7000 }, { address: shop.ipv4, port: 4444 }, hex("intruder"));
-  await lab.violation({ reason: "Peer", direction: "ingress", path: program("anything") }, mark);
+  const mark = fixture.agent.events.mark();
+  await fixture.run(outside, stranger, `udp4 bind 198.51.100.2 7000 close`);
+  await fixture.servers.send(
+    { address: "203.0.113.2", port: 7000 },
+    { address: shop.ipv4, port: 4444 },
+    hex("intruder"),
+  );
+  await fixture.violation({ reason: "Peer", direction: "ingress", path: program("anything") }, mark);
   await holder.kill();
 });
 
@@ -224,43 +235,43 @@ const ends6 = { from: shop.ipv6, to: SERVER6 };
 
 test("§5 IP fragments: one whose first was not seen is stopped", async () => {
   const [, second] = fragments(ends, udp({ from: 5000, to: 7000 }, "x".repeat(64)), [32]);
-  const event = await lab.stops(shop, program("anything"), `packet ${toHex(second ?? [])}`, {
+  const event = await fixture.stops(shop, program("anything"), `packet ${toHex(second ?? [])}`, {
     reason: "Fragment",
     path: null,
   });
   assert.equal(event.proto, "udp");
   assert.equal(event.application, undefined);
   const [, second6] = fragments(ends6, udp({ from: 5000, to: 7000 }, "x".repeat(64)), [32]);
-  await lab.stops(shop, program("anything"), `packet ${toHex(second6 ?? [])}`, { reason: "Fragment", path: null });
+  await fixture.stops(shop, program("anything"), `packet ${toHex(second6 ?? [])}`, { reason: "Fragment", path: null });
 });
 
 test("§5 IP fragments: a first one that hides its ports is stopped", async () => {
   const [tiny = []] = fragments(ends, tcp({ from: 5000, to: 7000, flags: "S" }, "x".repeat(64)), [8]);
-  await lab.stops(shop, program("anything"), `packet ${toHex(tiny)}`, { reason: "Fragment", path: null });
+  await fixture.stops(shop, program("anything"), `packet ${toHex(tiny)}`, { reason: "Fragment", path: null });
 });
 
 test("§4 IPv4 options are read over", async () => {
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const packet = ipv4({ ...ends, options: [1, 1, 1, 1] }, udp({ from: 5001, to: 7002 }, tag));
-  await lab.run(shop, program("numbered"), `packet ${toHex(packet)}`);
-  await lab.run(shop, program("anything"), `packet ${toHex(packet)}`);
-  await lab.run(shop, program("anything"), `udp4 sendto ${SERVER} 7000 ${tag}end recv`);
-  assert.equal((await lab.servers.received(tag)).filter(({ port }) => port === 7002).length, 1);
+  await fixture.run(shop, program("numbered"), `packet ${toHex(packet)}`);
+  await fixture.run(shop, program("anything"), `packet ${toHex(packet)}`);
+  await fixture.run(shop, program("anything"), `udp4 sendto ${SERVER} 7000 ${tag}end recv`);
+  assert.equal((await fixture.servers.received(tag)).filter(({ port }) => port === 7002).length, 1);
 });
 
 test("§4 IPv6 extension headers are read over", async () => {
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const extensions = [optionsHeader(PROTOCOL.destinationOptions)];
   const packet = ipv6({ ...ends6, extensions }, udp({ from: 5002, to: 7002 }, tag));
-  await lab.run(shop, program("numbered"), `packet ${toHex(packet)}`);
-  await lab.run(shop, program("anything"), `packet ${toHex(packet)}`);
-  await lab.run(shop, program("anything"), `udp4 sendto ${SERVER} 7000 ${tag}end recv`);
-  assert.equal((await lab.servers.received(tag)).filter(({ port }) => port === 7002).length, 1);
+  await fixture.run(shop, program("numbered"), `packet ${toHex(packet)}`);
+  await fixture.run(shop, program("anything"), `packet ${toHex(packet)}`);
+  await fixture.run(shop, program("anything"), `udp4 sendto ${SERVER} 7000 ${tag}end recv`);
+  assert.equal((await fixture.servers.received(tag)).filter(({ port }) => port === 7002).length, 1);
 });
 
 test("§4 a packet that is not well-formed is stopped", async () => {
   const packet = ipv4(ends, udp({ from: 5003, to: 7000, length: 200 }, "x"));
-  await lab.stops(shop, program("anything"), `packet ${toHex(packet)}`, { reason: "Malformed", path: null });
+  await fixture.stops(shop, program("anything"), `packet ${toHex(packet)}`, { reason: "Malformed", path: null });
 });
 
 test("§3 default absent: neighbour discovery for the workload's own addresses goes on, for the listed to work", async () => {
@@ -271,6 +282,6 @@ test("§3 default absent: neighbour discovery for the workload's own addresses g
 
 test("§3 default absent: nobody else can do anything", async () => {
   const expected = { reason: "BinaryUnknown" } as const;
-  await lab.stops(shop, stranger, `icmp4 ping ${shop.gateway4}`, expected);
-  await lab.stops(shop, stranger, `udp4 sendto ${shop.gateway4} 9 TAG`, expected);
+  await fixture.stops(shop, stranger, `icmp4 ping ${shop.gateway4}`, expected);
+  await fixture.stops(shop, stranger, `udp4 sendto ${shop.gateway4} 9 TAG`, expected);
 });

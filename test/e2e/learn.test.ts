@@ -6,14 +6,14 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
 
 const [SERVER, OTHER, ADDRESS, DNS] = ["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.53"] as const;
 const NODE = process.execPath;
 const PYTHON = "/usr/bin/python3";
 
-const lab = await Lab.start("learn", {
+const fixture = await Fixture.start("learn", {
   apps: [],
   zone: {
     "alias.example.com": { a: [SERVER] },
@@ -23,8 +23,8 @@ const lab = await Lab.start("learn", {
   },
   startAgent: false,
 });
-const { node, outside } = lab.topology;
-writeFileSync(lab.path("resolv.conf"), `nameserver ${DNS}\nsearch corp.example\noptions timeout:2 attempts:2\n`);
+const { node, outside } = fixture.topology;
+writeFileSync(fixture.path("resolv.conf"), `nameserver ${DNS}\nsearch corp.example\noptions timeout:2 attempts:2\n`);
 /** The servers of the tests answer HTTP at ports 80 and 8080. */
 const WORK = [
   "curl -sS http://www.example.com/ http://api.example.com:8080/",
@@ -34,9 +34,9 @@ const WORK = [
   `${PYTHON} -c 'import urllib.request; print(urllib.request.urlopen("http://www.example.com:8080/").read().decode(), end="")'`,
 ].join(" && ");
 
-/** `run` on the node, whose resolver is the lab's. */
+/** `run` on the node, whose resolver is the fixture's. */
 function start(...args: string[]): RunningProcess {
-  const script = `mount --bind ${lab.path("resolv.conf")} "$(readlink -f /etc/resolv.conf)" && exec "$@"`;
+  const script = `mount --bind ${fixture.path("resolv.conf")} "$(readlink -f /etc/resolv.conf)" && exec "$@"`;
   const command = [
     "unshare",
     "--mount",
@@ -62,7 +62,7 @@ interface Summary {
 
 /** Enforces a learned profile. @returns what the kernel counted, and the exit status */
 async function enforced(profile: string, command: readonly string[]): Promise<Summary & Finished> {
-  const events = lab.path("enforced.json");
+  const events = fixture.path("enforced.json");
   const finished = await run("--profile", profile, "-o", "json", "--events", events, "--", ...command);
   const lines = readFileSync(events, "utf8").trim().split("\n");
   return { ...finished, ...(JSON.parse(lines.at(-1) ?? "{}") as Summary) };
@@ -72,7 +72,7 @@ const stopped = ({ traffic }: Summary) => traffic.filter(({ verdict }) => verdic
 /** Neighbour discovery and the like, which are of no process. */
 const ofProcesses = (summary: Summary) => stopped(summary).filter(({ path }) => path !== null);
 
-const learned = lab.path("learned.yaml");
+const learned = fixture.path("learned.yaml");
 
 test("what programs did is learned, with names, and enforced on the next run without a drop", async () => {
   const first = await run("--learn", learned, "--", "sh", "-c", WORK);
@@ -97,7 +97,7 @@ const BASH = realpathSync("/bin/bash");
 const SHELL_CONNECTS = `exec 3<>/dev/tcp/${SERVER}/80; printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3; read -r line <&3; echo "$line"`;
 
 test("under what was learned, a shell, a second binary and another name of a known program are stopped", async () => {
-  const copy = lab.program("curl", "/usr/bin/curl");
+  const copy = fixture.program("curl", "/usr/bin/curl");
   const attacks = [
     `timeout 2 ${BASH} -c '${SHELL_CONNECTS}'`,
     `${copy} -sS --max-time 1 http://www.example.com/`,
@@ -117,7 +117,7 @@ test("under what was learned, a shell, a second binary and another name of a kno
 
 test("an attack that runs while learning is not learned, but listed; who asks for it has it learned", async () => {
   const command = ["sh", "-c", `${BASH} -c '${SHELL_CONNECTS}' && curl -sS http://www.example.com/`];
-  const attacked = lab.path("attacked.yaml");
+  const attacked = fixture.path("attacked.yaml");
   const first = await run("--learn", attacked, "--", ...command);
   assert.match(first.stdout, /HTTP\/1\.1 200 OK/, first.stderr);
   const text = readFileSync(attacked, "utf8");
@@ -133,7 +133,7 @@ test("an attack that runs while learning is not learned, but listed; who asks fo
     [`${BASH} BinaryUnknown`],
   );
 
-  const included = lab.path("included.yaml");
+  const included = fixture.path("included.yaml");
   await run("--learn", included, "--include", BASH, "--", ...command);
   const third = await enforced(included, command);
   assert.match(third.stdout, /200 OK/);
@@ -141,7 +141,7 @@ test("an attack that runs while learning is not learned, but listed; who asks fo
 });
 
 test("two names of one address are both learned: the one that comes second may come alone", async () => {
-  const aliases = lab.path("aliases.yaml");
+  const aliases = fixture.path("aliases.yaml");
   const both = ["curl", "-sS", "http://www.example.com/", "http://alias.example.com:8080/"];
   const first = await run("--learn", aliases, "--", ...both);
   assert.equal(first.stdout, "hello\nhello\n", first.stderr);
@@ -154,20 +154,24 @@ const NGINX = "/usr/sbin/nginx";
 const skip = !existsSync(NGINX) && "nginx is not installed here";
 
 test("a web server with workers: its port is learned for whom it is published to", { skip }, async () => {
-  mkdirSync(lab.path("www"));
-  writeFileSync(lab.path("www", "index.html"), "served\n");
+  mkdirSync(fixture.path("www"));
+  writeFileSync(fixture.path("www", "index.html"), "served\n");
   writeFileSync(
-    lab.path("nginx.conf"),
-    `worker_processes 2; daemon off; pid ${lab.path("nginx.pid")}; error_log stderr warn; user root;
+    fixture.path("nginx.conf"),
+    `worker_processes 2; daemon off; pid ${fixture.path("nginx.pid")}; error_log stderr warn; user root;
 events { worker_connections 64; }
 http {
-  access_log off; client_body_temp_path ${lab.path("t1")}; proxy_temp_path ${lab.path("t2")};
-  fastcgi_temp_path ${lab.path("t3")}; uwsgi_temp_path ${lab.path("t4")}; scgi_temp_path ${lab.path("t5")};
-  server { listen 8080; root ${lab.path("www")}; location /api { proxy_pass http://${OTHER}:80; } }
+  access_log off; client_body_temp_path ${fixture.path("t1")}; proxy_temp_path ${fixture.path("t2")};
+  fastcgi_temp_path ${fixture.path("t3")}; uwsgi_temp_path ${fixture.path("t4")}; scgi_temp_path ${fixture.path("t5")};
+  server { listen 8080; root ${fixture.path("www")}; location /api { proxy_pass http://${OTHER}:80; } }
 }
 `,
   );
-  const server = ["sh", "-c", `echo ready; exec ${NGINX} -e stderr -p ${lab.path()} -c ${lab.path("nginx.conf")}`];
+  const server = [
+    "sh",
+    "-c",
+    `echo ready; exec ${NGINX} -e stderr -p ${fixture.path()} -c ${fixture.path("nginx.conf")}`,
+  ];
   const serve = async (...args: string[]) => {
     const running = start(...args, "--publish", "18080:8080", "--", ...server);
     await running.line("ready", 30_000);
@@ -175,11 +179,11 @@ http {
     running.child.kill("SIGTERM");
     return { pages, ...(await running.finish(40_000)) };
   };
-  const profile = lab.path("nginx.yaml");
+  const profile = fixture.path("nginx.yaml");
   const first = await serve("--learn", profile);
   assert.deepEqual(first.pages, ["served\n", "hello\n", "served\n"], first.stderr);
   assert.match(readFileSync(profile, "utf8"), /- 0\.0\.0\.0\/0 # 3 times, .*; for 203\.0\.113\.2\n/);
-  const events = lab.path("nginx.json");
+  const events = fixture.path("nginx.json");
   const second = await serve("--profile", profile, "-o", "json", "--events", events);
   assert.deepEqual(second.pages, first.pages, second.stderr);
   const summary = JSON.parse(readFileSync(events, "utf8").trim().split("\n").at(-1) ?? "") as Summary;
@@ -206,7 +210,7 @@ for port in range(1, 20001):
 });
 
 test("the learned profile as data, its records for later, and what is not allowed on the command line", async () => {
-  const events = lab.path("records.json");
+  const events = fixture.path("records.json");
   const { stderr, code } = await run(
     "--learn",
     "-o",

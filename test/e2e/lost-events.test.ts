@@ -10,7 +10,7 @@ import { ErrorKind, RECORDS_SHARE } from "../../src/gen/abi.gen.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { scatter } from "./harness/scatter.ts";
@@ -24,18 +24,19 @@ const EVENTS_SECOND_MS = 1100;
 /** As many as a busy machine still loses in one go. */
 const LOST_MIN = RECORDS_SHARE / 10;
 
-const lab = await Lab.start("lost", {
+const fixture = await Fixture.start("lost", {
   apps: APPS,
-  profiles: (lab) => APPS.map((app) => profile(app, [egress(lab.program("asker"), { cidr4: [`${SERVER}/32`] })])),
+  profiles: (fixture) =>
+    APPS.map((app) => profile(app, [egress(fixture.program("asker"), { cidr4: [`${SERVER}/32`] })])),
 });
-const python = lab.program("python", "/usr/bin/python3");
-const stranger = lab.program("stranger");
+const python = fixture.program("python", "/usr/bin/python3");
+const stranger = fixture.program("stranger");
 
 const isLost = (event: AgentEvent): event is LostEvent => event.type === "lost" && event.kind === "violation";
 
 /** Has all workloads violate their rules until so many events are lost. */
 async function flood(lost: () => number, wanted: number): Promise<void> {
-  const floods = APPS.map((app) => lab.start(lab.workload(app), python, ["-c", scatter(SERVER)]));
+  const floods = APPS.map((app) => fixture.start(fixture.workload(app), python, ["-c", scatter(SERVER)]));
   try {
     const deadline = performance.now() + FULL_TIMEOUT_MS;
     while (lost() < wanted) {
@@ -48,20 +49,20 @@ async function flood(lost: () => number, wanted: number): Promise<void> {
 }
 
 test("§9 events of several workloads, while the agent is stopped: what the buffer cannot hold is counted and reported", async () => {
-  using errors = openMap(lab.agent.pinRoot, "errors");
+  using errors = openMap(fixture.agent.pinRoot, "errors");
   const lost = () => Number(errors.get(ErrorKind.VIOLATION_RECORDS_LOST) ?? 0n);
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(lost(), 0);
-  process.kill(lab.agent.pid, "SIGSTOP");
+  process.kill(fixture.agent.pid, "SIGSTOP");
   try {
     await flood(lost, LOST_MIN);
   } finally {
-    process.kill(lab.agent.pid, "SIGCONT");
+    process.kill(fixture.agent.pid, "SIGCONT");
   }
-  const reported = await lab.agent.events.waitFor("lost events", isLost, { from: mark, timeout: FULL_TIMEOUT_MS });
+  const reported = await fixture.agent.events.waitFor("lost events", isLost, { from: mark, timeout: FULL_TIMEOUT_MS });
   assert.equal(reported.count, lost(), "all of them at once: nobody has lost any since");
 
-  const status = inspectNode(lab.agent.pinRoot, lab.agent.stateFolder);
+  const status = inspectNode(fixture.agent.pinRoot, fixture.agent.stateFolder);
   const counted = status.errors.find(({ name }) => name === "violation_records_lost");
   assert.equal(counted?.count, lost());
   assert.deepEqual(
@@ -79,19 +80,21 @@ test("§9 events of several workloads, while the agent is stopped: what the buff
 test("§9 an agent that reads again tells of the next violation", async () => {
   // The flood may have used up this second's share of the workload's events.
   await sleep(EVENTS_SECOND_MS);
-  await lab.stops(lab.workload("one"), stranger, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
+  await fixture.stops(fixture.workload("one"), stranger, `udp4 sendto ${SERVER} 7000 TAG recv`, {
+    reason: "BinaryUnknown",
+  });
 });
 
 test("§9 what is lost while there is no agent is reported by the next one, once", async () => {
-  using errors = openMap(lab.agent.pinRoot, "errors");
+  using errors = openMap(fixture.agent.pinRoot, "errors");
   const lost = () => Number(errors.get(ErrorKind.VIOLATION_RECORDS_LOST) ?? 0n);
-  await lab.agent.crash();
+  await fixture.agent.crash();
   const before = lost();
   await flood(lost, before + LOST_MIN);
   for (const expected of [lost() - before, undefined]) {
-    await lab.agent.start();
+    await fixture.agent.start();
     // Events of one kind are held back for a second at most, and so is the number of those that are lost.
-    const first = lab.agent.events.waitFor("lost events", isLost, { timeout: expected ? FULL_TIMEOUT_MS : 3000 });
+    const first = fixture.agent.events.waitFor("lost events", isLost, { timeout: expected ? FULL_TIMEOUT_MS : 3000 });
     assert.equal(
       await first.then(
         ({ count }) => count,
@@ -99,6 +102,6 @@ test("§9 what is lost while there is no agent is reported by the next one, once
       ),
       expected,
     );
-    await lab.agent.stop();
+    await fixture.agent.stop();
   }
 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Action, SecurityProfile } from "../../src/api/types.ts";
 import { isVerdict } from "./harness/event-stream.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 
@@ -12,11 +12,11 @@ const SERVER = "198.51.100.1";
 const DNS = "198.51.100.53";
 
 /** One program may talk to one port of one server, and ask for one name; all else is a violation. */
-function rules(lab: Lab, actions: Action[], program = "asker"): SecurityProfile {
+function rules(fixture: Fixture, actions: Action[], program = "asker"): SecurityProfile {
   return profile(
     "shop",
     [
-      egress(lab.path("bin", program), {
+      egress(fixture.path("bin", program), {
         cidr4: [`${SERVER}/32`, `${DNS}/32`],
         l4: {
           protocolPorts: [
@@ -32,17 +32,17 @@ function rules(lab: Lab, actions: Action[], program = "asker"): SecurityProfile 
   );
 }
 
-const lab = await Lab.start("modes", {
+const fixture = await Fixture.start("modes", {
   apps: ["shop"],
   zone: { "www.example.com": { a: [SERVER] }, "other.example.com": { a: [SERVER] } },
-  profiles: (lab) => {
-    lab.program("asker");
-    return [rules(lab, ["alert", "enforce"])];
+  profiles: (fixture) => {
+    fixture.program("asker");
+    return [rules(fixture, ["alert", "enforce"])];
   },
 });
-const shop = lab.workload("shop");
-const asker = lab.path("bin", "asker");
-const stranger = lab.program("stranger");
+const shop = fixture.workload("shop");
+const asker = fixture.path("bin", "asker");
+const stranger = fixture.program("stranger");
 const ALLOWED = `udp4 sendto ${SERVER} 7000 TAG recv`;
 const VIOLATION = `udp4 sendto ${SERVER} 7001 TAG recv`;
 
@@ -53,7 +53,7 @@ interface Counted {
 
 /** Packets that the status says were judged so. */
 async function packets(path: string, reason: string, verdict: string): Promise<number> {
-  const { stdout, stderr } = await lab.agent.command("status", "-o", "json", ...lab.agent.pinOptions);
+  const { stdout, stderr } = await fixture.agent.command("status", "-o", "json", ...fixture.agent.pinOptions);
   assert.notEqual(stdout, "", stderr);
   const { workloads } = JSON.parse(stdout) as { workloads: { traffic: (Counted & Record<string, unknown>)[] }[] };
   const rows = workloads.flatMap(({ traffic }) => traffic) as unknown as Record<string, unknown>[];
@@ -64,58 +64,58 @@ async function packets(path: string, reason: string, verdict: string): Promise<n
 
 /** Applies a mode unless it is in force. */
 async function mode(...actions: Action[]): Promise<void> {
-  await lab.agent.apply(rules(lab, actions));
+  await fixture.agent.apply(rules(fixture, actions));
 }
 
 test("§7 alert and enforce: violations are dropped and reported", async () => {
-  await lab.passes(shop, asker, ALLOWED);
-  await lab.stops(shop, asker, VIOLATION, { reason: "Port" });
-  await lab.stops(shop, stranger, ALLOWED, { reason: "BinaryUnknown" });
+  await fixture.passes(shop, asker, ALLOWED);
+  await fixture.stops(shop, asker, VIOLATION, { reason: "Port" });
+  await fixture.stops(shop, stranger, ALLOWED, { reason: "BinaryUnknown" });
 });
 
 test("§7 enforce alone: dropped with counters, and no event for a violation", async () => {
   await mode("enforce");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const before = await packets(asker, "Port", "dropped");
-  const tag = lab.tag();
-  assert.equal((await lab.run(shop, asker, `timeout 200 ${VIOLATION.replace("TAG", tag)}`)).code, 3);
-  assert.deepEqual(await lab.servers.received(tag), []);
-  await lab.passes(shop, asker, ALLOWED);
+  const tag = fixture.tag();
+  assert.equal((await fixture.run(shop, asker, `timeout 200 ${VIOLATION.replace("TAG", tag)}`)).code, 3);
+  assert.deepEqual(await fixture.servers.received(tag), []);
+  await fixture.passes(shop, asker, ALLOWED);
   assert.equal((await packets(asker, "Port", "dropped")) - before, 1);
-  const violations = lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
+  const violations = fixture.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
   assert.deepEqual(violations, []);
 });
 
 test("§7 alert alone never drops a packet, and reports it", async () => {
   await mode("alert");
-  const mark = lab.agent.events.mark();
-  await lab.passes(shop, asker, VIOLATION);
-  await lab.violation({ verdict: "alerted", reason: "Port", path: asker }, mark);
-  await lab.passes(shop, stranger, `tcp4 connect ${SERVER} 7001 send TAG recv`);
-  await lab.violation({ verdict: "alerted", reason: "BinaryUnknown", path: stranger }, mark);
-  await lab.passes(shop, asker, `udp4 connect ${DNS} 53 ask forbidden.example.net A`);
-  await lab.violation({ verdict: "alerted", reason: "DnsName", path: asker }, mark);
-  await lab.passes(shop, asker, `udp4 sendto ${SERVER} 53 TAG recv`);
+  const mark = fixture.agent.events.mark();
+  await fixture.passes(shop, asker, VIOLATION);
+  await fixture.violation({ verdict: "alerted", reason: "Port", path: asker }, mark);
+  await fixture.passes(shop, stranger, `tcp4 connect ${SERVER} 7001 send TAG recv`);
+  await fixture.violation({ verdict: "alerted", reason: "BinaryUnknown", path: stranger }, mark);
+  await fixture.passes(shop, asker, `udp4 connect ${DNS} 53 ask forbidden.example.net A`);
+  await fixture.violation({ verdict: "alerted", reason: "DnsName", path: asker }, mark);
+  await fixture.passes(shop, asker, `udp4 sendto ${SERVER} 53 TAG recv`);
 });
 
 test("§7 no action: violations are counted, pass, and are not reported", async () => {
   await mode();
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const before = await packets(asker, "Port", "counted");
-  await lab.passes(shop, asker, VIOLATION);
+  await fixture.passes(shop, asker, VIOLATION);
   assert.ok((await packets(asker, "Port", "counted")) > before);
   assert.deepEqual(
-    lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed"),
+    fixture.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed"),
     [],
   );
 });
 
 test("§7 trace-dns reports each DNS exchange: question, answer and code", async () => {
   await mode("alert", "enforce", "trace-dns");
-  const mark = lab.agent.events.mark();
-  await lab.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A ask www.example.com AAAA`);
-  const traced = () => lab.agent.events.since(mark, ({ type }) => type === "dns").filter(isVerdict);
-  await lab.agent.events.waitFor("four DNS events", () => traced().length >= 4, { from: mark });
+  const mark = fixture.agent.events.mark();
+  await fixture.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A ask www.example.com AAAA`);
+  const traced = () => fixture.agent.events.since(mark, ({ type }) => type === "dns").filter(isVerdict);
+  await fixture.agent.events.waitFor("four DNS events", () => traced().length >= 4, { from: mark });
   assert.deepEqual(
     traced().map(({ direction, dns, verdict }) => ({ direction, ...dns, verdict })),
     [
@@ -130,24 +130,24 @@ test("§7 trace-dns reports each DNS exchange: question, answer and code", async
 
 test("§7 learn records what the workload does, and judges nothing", async () => {
   await mode("learn");
-  const mark = lab.agent.events.mark();
-  await lab.passes(shop, stranger, VIOLATION);
-  const event = await lab.violation({ verdict: "allowed", reason: "Allowed", path: stranger }, mark);
+  const mark = fixture.agent.events.mark();
+  await fixture.passes(shop, stranger, VIOLATION);
+  const event = await fixture.violation({ verdict: "allowed", reason: "Allowed", path: stranger }, mark);
   assert.equal(event.dst.port, 7001);
 });
 
 for (const action of ["learn", "alert"] as const) {
   test(`§7 ${action} and trace-dns: each exchange is reported once, with its answer, and ${action === "learn" ? "nothing" : "only what is refused"} is judged`, async () => {
     await mode(action, "trace-dns");
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     const asked = `udp4 connect ${DNS} 53 ask www.example.com A ask other.example.com A ask other.example.com AAAA`;
-    await lab.passes(shop, asker, asked);
+    await fixture.passes(shop, asker, asked);
     const told = () =>
-      lab.agent.events
+      fixture.agent.events
         .since(mark, isVerdict)
         .filter(isVerdict)
         .filter(({ type }) => type === "dns");
-    await lab.agent.events.waitFor("six DNS events", () => told().length >= 6, { from: mark });
+    await fixture.agent.events.waitFor("six DNS events", () => told().length >= 6, { from: mark });
     await sleep(100);
     const refused = action === "learn" ? "allowed" : "alerted";
     assert.deepEqual(
@@ -166,56 +166,56 @@ for (const action of ["learn", "alert"] as const) {
 
 test("§7 a change of mode takes effect on open flows too: alert to enforce, and back", async () => {
   await mode("alert");
-  const tags = [lab.tag(), lab.tag(), lab.tag()];
+  const tags = [fixture.tag(), fixture.tag(), fixture.tag()];
   const verbs = [
     `timeout ${patiently(300)} tcp4 connect ${SERVER} 7001 send ${tags[0]} recv`,
     `wait send ${tags[1]} wait recv send ${tags[2]} recv`,
   ];
-  const open = lab.start(shop, stranger, verbs.join(" "));
+  const open = fixture.start(shop, stranger, verbs.join(" "));
   await open.line("waiting");
   await mode("alert", "enforce");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   open.tell();
-  await lab.violation({ verdict: "dropped", reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
-  assert.deepEqual(await lab.servers.received(tags[1] ?? ""), []);
+  await fixture.violation({ verdict: "dropped", reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
+  assert.deepEqual(await fixture.servers.received(tags[1] ?? ""), []);
   await mode("alert");
   await new Promise((resolve) => setTimeout(resolve, 400));
   // What TCP sends again gets through now.
   open.tell();
   assert.equal((await open.finish()).code, 0);
-  assert.equal((await lab.servers.received(tags[1] ?? "")).length > 0, true);
+  assert.equal((await fixture.servers.received(tags[1] ?? "")).length > 0, true);
 });
 
 test("§4 a rule taken away takes effect on open flows too", async () => {
   await mode("alert", "enforce");
-  const tag = lab.tag();
-  const open = lab.start(
+  const tag = fixture.tag();
+  const open = fixture.start(
     shop,
     asker,
     `timeout ${patiently(300)} tcp4 connect ${SERVER} 7000 send x recv wait send ${tag} recv`,
   );
   await open.line("waiting");
-  await lab.agent.apply(profile("shop", [egress(asker, { cidr4: [`${DNS}/32`], l4: { protocols: ["udp"] } })]));
-  const mark = lab.agent.events.mark();
+  await fixture.agent.apply(profile("shop", [egress(asker, { cidr4: [`${DNS}/32`], l4: { protocols: ["udp"] } })]));
+  const mark = fixture.agent.events.mark();
   open.tell();
   assert.equal((await open.finish()).code, 3);
-  await lab.violation({ reason: "Peer", path: asker, proto: "tcp" }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "Peer", path: asker, proto: "tcp" }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 test("§6 each verdict is counted by process, direction and reason", async () => {
   // Of its own: the kernel still sends again what other connections of the tests above had open.
-  const counted = lab.program("counted");
-  await lab.agent.apply(rules(lab, ["alert", "enforce"], "counted"));
-  await lab.passes(shop, counted, ALLOWED);
-  await lab.stops(shop, counted, VIOLATION, { reason: "Port" });
+  const counted = fixture.program("counted");
+  await fixture.agent.apply(rules(fixture, ["alert", "enforce"], "counted"));
+  await fixture.passes(shop, counted, ALLOWED);
+  await fixture.stops(shop, counted, VIOLATION, { reason: "Port" });
   assert.equal(await packets(counted, "Allowed", "allowed"), 2, "a question and its echo");
   assert.equal(await packets(counted, "Port", "dropped"), 1);
 });
 
 test("§7 status and events name what profiles do: enforced, watching, learning, or nothing at all", async () => {
   const state = async () => {
-    const { stdout } = await lab.agent.command("status", ...lab.agent.pinOptions);
+    const { stdout } = await fixture.agent.command("status", ...fixture.agent.pinOptions);
     return /State: +(.*?)(?: since .*)?$/m.exec(stdout)?.[1];
   };
   const states: [Action[], string][] = [
@@ -225,15 +225,15 @@ test("§7 status and events name what profiles do: enforced, watching, learning,
     [["learn"], "learning"],
   ];
   await mode("enforce");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   for (const [actions, words] of states) {
     await mode(...actions);
     assert.equal(await state(), words, actions.join());
   }
-  await lab.agent.apply({ ...rules(lab, ["enforce"]), metadata: { name: "other", labels: { app: "other" } } });
+  await fixture.agent.apply({ ...rules(fixture, ["enforce"]), metadata: { name: "other", labels: { app: "other" } } });
   assert.equal(await state(), "not restricted: no profile selects it");
-  const told = lab.agent.events.since(mark).map((event) => (event.type === "workload" ? [event.state] : []));
+  const told = fixture.agent.events.since(mark).map((event) => (event.type === "workload" ? [event.state] : []));
   assert.deepEqual(told.flat(), ["watching", "learning", "unrestricted"]);
-  await lab.agent.apply();
-  assert.match(lab.agent.diagnostics, /there is no SecurityProfile in \S+: no workload is restricted/);
+  await fixture.agent.apply();
+  assert.match(fixture.agent.diagnostics, /there is no SecurityProfile in \S+: no workload is restricted/);
 });

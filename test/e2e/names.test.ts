@@ -6,7 +6,7 @@ import type { VerdictEvent } from "../../src/flow/record.ts";
 import { addressData, questionSection, TYPE, wireName } from "../tools/servers/dns-message.ts";
 import type { Zone } from "../tools/servers/zone.ts";
 import { isVerdict } from "./harness/event-stream.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { addSearchDomains } from "./harness/resolver.ts";
 
@@ -101,29 +101,29 @@ const RULES: Record<string, EgressRules> = {
 /** Executables that may all do what `names` may: what one learns is nothing to the next. */
 const TWINS = Array.from({ length: 20 }, (_, number) => `names${number}`);
 
-const lab = await Lab.start("names", {
+const fixture = await Fixture.start("names", {
   apps: ["shop", "other"],
   zone: ZONE,
   agentArgs: ["--fqdn-min-ttl", "1s", "--fqdn-grace", "500ms", "--dns-port", "5353"],
-  profiles: (lab) => {
-    addSearchDomains(lab, "shop", ["svc.corp.example", "corp.example"]);
+  profiles: (fixture) => {
+    addSearchDomains(fixture, "shop", ["svc.corp.example", "corp.example"]);
     const rules = { ...RULES, ...Object.fromEntries(TWINS.map((name) => [name, RULES.names ?? {}])) };
-    const processes = Object.entries(rules).map(([name, rights]) => egress(lab.program(name), rights));
+    const processes = Object.entries(rules).map(([name, rights]) => egress(fixture.program(name), rights));
     return [profile("shop", processes), profile("other", processes)];
   },
 });
-const shop = lab.workload("shop");
-const other = lab.workload("other");
-const program = (name: keyof typeof RULES) => lab.path("bin", name);
+const shop = fixture.workload("shop");
+const other = fixture.workload("other");
+const program = (name: keyof typeof RULES) => fixture.path("bin", name);
 const asking = (name: string, type = "A") => `udp4 connect ${DNS} 53 ask ${name} ${type}`;
 const sending = (address: string) => `udp4 sendto ${address} 7000 TAG recv`;
 
 /** An executable with the rights of `names` that has learned nothing yet. */
 const fresh = () => TWINS.shift() ?? assert.fail("too few twins");
 
-const passes = (name: string, verbs: string) => lab.passes(shop, program(name), verbs);
+const passes = (name: string, verbs: string) => fixture.passes(shop, program(name), verbs);
 const stops = (name: string, verbs: string, reason: "Peer" | "DnsName" | "DnsMalformed" | "Port") =>
-  lab.stops(shop, program(name), verbs, { reason, direction: "egress" });
+  fixture.stops(shop, program(name), verbs, { reason, direction: "egress" });
 
 test("§5 fqdns: an address may be connected to once its name was answered, and not before", async () => {
   await stops("names", sending("198.51.100.1"), "Peer");
@@ -131,9 +131,9 @@ test("§5 fqdns: an address may be connected to once its name was answered, and 
 });
 
 test("§6 the event of an allowed question says what was asked", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   await passes("names", asking("www.example.com"));
-  const event = await lab.agent.events.waitFor(
+  const event = await fixture.agent.events.waitFor(
     "the question",
     (candidate): candidate is VerdictEvent => isVerdict(candidate) && candidate.dst.port === 53,
     { from: mark },
@@ -171,20 +171,20 @@ test("§5 a learned address is good for nobody else: not for another process", a
 
 test("§5 a learned address is good for nobody else: not for the same executable in another workload", async () => {
   await passes("names", asking("www.example.com"));
-  await lab.stops(other, program("names"), sending("198.51.100.1"), { reason: "Peer" });
+  await fixture.stops(other, program("names"), sending("198.51.100.1"), { reason: "Peer" });
 });
 
 test("§5 fqdns: a name that is not listed may not be asked", async () => {
   const event = await stops("names", asking("forbidden.example.net"), "DnsName");
   assert.deepEqual(event.dns, { name: "forbidden.example.net", type: "A" });
-  assert.deepEqual(await lab.servers.asked("forbidden.example.net"), []);
+  assert.deepEqual(await fixture.servers.asked("forbidden.example.net"), []);
 });
 
 test("§5 a name that is not listed may not be asked, whatever the type: TXT and NULL too", async () => {
   for (const type of ["TXT", "NULL", "ANY", "HTTPS", "65280"]) {
     await stops("names", `timeout 120 ${asking("secret.tunnel.example.net", type)}`, "DnsName");
   }
-  assert.deepEqual(await lab.servers.asked("secret.tunnel.example.net"), []);
+  assert.deepEqual(await fixture.servers.asked("secret.tunnel.example.net"), []);
   await passes("names", asking("text.example.com", "TXT"));
 });
 
@@ -223,21 +223,21 @@ test("§5 search domains: expansions of a listed name may be asked", async () =>
   await passes("searching", asking("host.svc.corp.example"));
   await passes("searching", asking("host.corp.example.corp.example"));
   await stops("searching", asking("other.corp.example"), "DnsName");
-  await lab.stops(other, program("searching"), asking("host.svc.corp.example"), { reason: "DnsName" });
+  await fixture.stops(other, program("searching"), asking("host.svc.corp.example"), { reason: "DnsName" });
 });
 
 test("§5 search domains: curl finds a host by its short name", async () => {
-  const curl = lab.program("searching", "/usr/bin/curl");
-  const { stdout, stderr } = await lab.run(shop, curl, ["-4", "-sS", "--max-time", "3", "http://host/"], {
+  const curl = fixture.program("searching", "/usr/bin/curl");
+  const { stdout, stderr } = await fixture.run(shop, curl, ["-4", "-sS", "--max-time", "3", "http://host/"], {
     ownResolver: true,
   });
   assert.equal(stdout, "hello\n", stderr);
 });
 
 test("§5 CNAME: the addresses at the end of the chain are learned for the name that was asked", async () => {
-  const event = lab.agent.events.mark();
+  const event = fixture.agent.events.mark();
   await passes("names", `${asking("chain.example.com")} ${sending("198.51.100.1")}`);
-  const allowed = await lab.violation({ verdict: "allowed", reason: "Allowed", proto: "udp" }, event, shop);
+  const allowed = await fixture.violation({ verdict: "allowed", reason: "Allowed", proto: "udp" }, event, shop);
   assert.ok(allowed !== undefined);
 });
 
@@ -255,7 +255,7 @@ test("§5 every address of an answer of 75 counts", async () => {
 
 test("§5 of an answer in IP fragments, the first one's addresses count, and the rest is counted", async () => {
   const left = async () => {
-    const { stdout } = await lab.agent.command("status", "-o", "json", ...lab.agent.pinOptions);
+    const { stdout } = await fixture.agent.command("status", "-o", "json", ...fixture.agent.pinOptions);
     const { errors } = JSON.parse(stdout) as { errors: { name: string; count: number }[] };
     return errors.find(({ name }) => name === "dns_answers_truncated")?.count ?? 0;
   };
@@ -283,19 +283,19 @@ test("§5 only the answer section counts: additional records teach nothing", asy
 test("§5 answers are accepted for an outstanding question only: not with another id", async () => {
   const twin = fresh();
   const verbs = `udp4 connect ${DNS} 53 timeout 200 ask wrongid.example.com A`;
-  assert.equal((await lab.run(shop, program(twin), verbs)).code, 3);
+  assert.equal((await fixture.run(shop, program(twin), verbs)).code, 3);
   await stops(twin, sending("198.51.100.1"), "Peer");
 });
 
 test("§5 answers are accepted for an outstanding question only: not with another name", async () => {
   const twin = fresh();
-  await lab.run(shop, program(twin), `timeout 200 ${asking("wrongname.example.com")}`);
+  await fixture.run(shop, program(twin), `timeout 200 ${asking("wrongname.example.com")}`);
   await stops(twin, sending("198.51.100.1"), "Peer");
 });
 
 test("§5 answers are accepted for an outstanding question only: none that nobody asked for", async () => {
   const twin = fresh();
-  const holder = lab.start(
+  const holder = fixture.start(
     shop,
     program(twin),
     `udp4 bind ${shop.ipv4} 4444 connect ${DNS} 53 ask www.example.com AAAA wait`,
@@ -303,22 +303,22 @@ test("§5 answers are accepted for an outstanding question only: none that nobod
   await holder.line("waiting");
   const name = "03777777076578616d706c6503636f6d00";
   const message = `000181800001000100000000${name}00010001c00c000100010000012c0004c6336402`;
-  await lab.servers.send({ address: DNS, port: 53 }, { address: shop.ipv4, port: 4444 }, message);
+  await fixture.servers.send({ address: DNS, port: 53 }, { address: shop.ipv4, port: 4444 }, message);
   await stops(twin, sending("198.51.100.2"), "Peer");
   await holder.kill();
 });
 
 test("§5 TTL: a learned address expires, and a flow that is open then lives on", async () => {
   const twin = fresh();
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const talk = `${asking("short.example.com")} udp4 connect 198.51.100.1 7000 send a recv wait send ${tag} recv`;
-  const open = lab.start(shop, program(twin), talk);
+  const open = fixture.start(shop, program(twin), talk);
   await open.line("waiting");
   await new Promise((resolve) => setTimeout(resolve, 1800));
   await stops(twin, sending("198.51.100.1"), "Peer");
   // What somebody else executes meanwhile has every flow judged again.
-  const handsOver = lab.program("hands-over");
-  await lab.run(shop, handsOver, `udp4 exec ${handsOver} print done`);
+  const handsOver = fixture.program("hands-over");
+  await fixture.run(shop, handsOver, `udp4 exec ${handsOver} print done`);
   open.tell();
   assert.equal((await open.finish()).code, 0);
 });
@@ -332,7 +332,7 @@ test("§5 DNS over TCP: judged and learned like UDP", async () => {
 test("§5 DNS over TCP: a question may come in several segments, and is judged before its last one leaves", async () => {
   await passes("names", `pieces 7 tcp4 connect ${DNS} 53 ask www.example.com A`);
   await stops("names", `pieces 7 tcp4 connect ${DNS} 53 ask cut.example.net A`, "DnsName");
-  assert.deepEqual(await lab.servers.asked("cut.example.net"), []);
+  assert.deepEqual(await fixture.servers.asked("cut.example.net"), []);
 });
 
 test("§5 truncation: the client's TCP retry is a DNS flow too", async () => {
@@ -344,10 +344,10 @@ test("§5 truncation: the client's TCP retry is a DNS flow too", async () => {
 });
 
 test("§5 truncation: dig retries over TCP by itself", async () => {
-  const dig = lab.program(fresh(), "/usr/bin/dig");
+  const dig = fixture.program(fresh(), "/usr/bin/dig");
   const options = ["+short", "+time=1", "+tries=1", `@${DNS}`];
-  assert.equal((await lab.run(shop, dig, [...options, "big.example.com"])).stdout, "198.51.100.1\n");
-  const denied = await lab.run(shop, dig, [...options, "forbidden.example.net"]);
+  assert.equal((await fixture.run(shop, dig, [...options, "big.example.com"])).stdout, "198.51.100.1\n");
+  const denied = await fixture.run(shop, dig, [...options, "forbidden.example.net"]);
   assert.notEqual(denied.code, 0);
 });
 
@@ -361,9 +361,9 @@ test("§5 several questions in one message are refused", async () => {
 });
 
 test("§5 a compression loop in an answer is a violation", async () => {
-  const mark = lab.agent.events.mark();
-  assert.equal((await lab.run(shop, program("names"), `timeout 200 ${asking("loop.example.com")}`)).code, 3);
-  await lab.violation({ reason: "DnsMalformed", direction: "ingress", path: program("names") }, mark);
+  const mark = fixture.agent.events.mark();
+  assert.equal((await fixture.run(shop, program("names"), `timeout 200 ${asking("loop.example.com")}`)).code, 3);
+  await fixture.violation({ reason: "DnsMalformed", direction: "ingress", path: program("names") }, mark);
 });
 
 test("§5 port 53 exempts nothing from layers 1 to 3", async () => {
@@ -380,7 +380,7 @@ test("§5 a message on port 53 that is not well-formed DNS is a violation", asyn
 
 test("§5 other DNS ports are an option of the agent", async () => {
   await stops("names", `udp4 connect ${DNS} 5353 ask www.example.com A`, "Port");
-  await lab.agent.apply(
+  await fixture.agent.apply(
     profile("shop", [
       egress(program("names"), { ...RESOLVERS, l4: { protocols: ["udp"] }, fqdns: ["www.example.com"] }),
     ]),

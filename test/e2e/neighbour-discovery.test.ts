@@ -11,7 +11,7 @@ import type { Network } from "../../src/api/types.ts";
 import { arp } from "../packets/ethernet.ts";
 import { ip, ipv6 } from "../packets/ip.ts";
 import { neighbourSolicitation, type Transport } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import { macOf, runIn, type WorkloadPlace } from "./harness/topology.ts";
@@ -28,30 +28,34 @@ function documentedDefault(): Network {
 
 const OTHER_MAC = "02:aa:bb:cc:dd:ee";
 
-const lab = await Lab.start("neighbours", {
+const fixture = await Fixture.start("neighbours", {
   apps: ["shop", "groups", "documented", "free"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("shop", [
-      egress(lab.program("asker"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } }),
+      egress(fixture.program("asker"), {
+        cidr4: [`${SERVER}/32`],
+        cidr6: [`${SERVER6}/128`],
+        l4: { protocols: ["udp"] },
+      }),
     ]),
     profile(
       "documented",
-      [egress(lab.path("bin", "asker"), { cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } })],
+      [egress(fixture.path("bin", "asker"), { cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } })],
       {
         default: documentedDefault(),
       },
     ),
     profile("groups", [
-      egress(lab.path("bin", "asker"), { cidr4: ["224.0.0.0/4"], l4: { protocols: ["igmp", "udp"] } }),
+      egress(fixture.path("bin", "asker"), { cidr4: ["224.0.0.0/4"], l4: { protocols: ["igmp", "udp"] } }),
     ]),
   ],
 });
-const shop = lab.workload("shop");
+const shop = fixture.workload("shop");
 /** No profile selects it: what is sent from there shows that the attack itself works. */
-const free = lab.workload("free");
-const asker = lab.path("bin", "asker");
-const stranger = lab.program("stranger");
-const { node } = lab.topology;
+const free = fixture.workload("free");
+const asker = fixture.path("bin", "asker");
+const stranger = fixture.program("stranger");
+const { node } = fixture.topology;
 
 const neighbours = (place: { name: string }, address: string) => runIn(place.name, "ip", "neigh", "show", address);
 const forget = (place: { name: string }) => runIn(place.name, "ip", "neigh", "flush", "all");
@@ -63,25 +67,25 @@ const solicitation = (text: string): Transport => {
 test("§3 what looks like neighbour discovery and carries bytes to anybody is its sender's", async () => {
   const message = (from: WorkloadPlace, text: string) => ip({ from: from.ipv6, to: SERVER6 }, solicitation(text));
   const byRaw = (from: WorkloadPlace) => (text: string) =>
-    lab.run(from, stranger, `packet ${Buffer.from(message(from, text)).toString("hex")}`);
+    fixture.run(from, stranger, `packet ${Buffer.from(message(from, text)).toString("hex")}`);
   const byFrame = (from: WorkloadPlace) => (text: string) =>
-    lab.run(from, stranger, `frame eth0 ${framed(lab, from, message(from, text))}`);
+    fixture.run(from, stranger, `frame eth0 ${framed(fixture, from, message(from, text))}`);
   for (const [send, expected] of [
     [byRaw, { reason: "BinaryUnknown", path: stranger }],
     [byFrame, { reason: "Unattributed", path: null }],
   ] as const) {
-    assert.ok(await leaves(lab, stranger, send(free)), "without the product it leaves");
-    const mark = lab.agent.events.mark();
-    assert.equal(await leaves(lab, stranger, send(shop)), false);
-    await lab.violation({ ...expected, proto: "icmpv6" }, mark);
+    assert.ok(await leaves(fixture, stranger, send(free)), "without the product it leaves");
+    const mark = fixture.agent.events.mark();
+    assert.equal(await leaves(fixture, stranger, send(shop)), false);
+    await fixture.violation({ ...expected, proto: "icmpv6" }, mark);
   }
 });
 
 test("§3 a sound solicitation is its sender's too: only the kernel's is discovery", async () => {
   const sound = ipv6({ from: shop.ipv6, to: shop.gateway6, hopLimit: 255 }, neighbourSolicitation(shop.gateway6));
-  const mark = lab.agent.events.mark();
-  await lab.run(shop, stranger, `frame eth0 ${framed(lab, shop, sound)}`);
-  await lab.violation({ reason: "Unattributed", path: null, proto: "icmpv6" }, mark);
+  const mark = fixture.agent.events.mark();
+  await fixture.run(shop, stranger, `frame eth0 ${framed(fixture, shop, sound)}`);
+  await fixture.violation({ reason: "Unattributed", path: null, proto: "icmpv6" }, mark);
 });
 
 test("§3 ARP of a packet socket does not leave, and none is longer than ARP", async () => {
@@ -91,34 +95,34 @@ test("§3 ARP of a packet socket does not leave, and none is longer than ARP", a
   };
   const isHeard = async (from: WorkloadPlace, padding: number) => {
     forget(node);
-    await lab.run(from, stranger, `frame eth0 ${request(from, padding)}`);
+    await fixture.run(from, stranger, `frame eth0 ${request(from, padding)}`);
     return neighbours(node, from.ipv4).includes("lladdr");
   };
   for (const padding of [0, 1200]) {
     assert.ok(await isHeard(free, padding), "without the product the node hears it");
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     assert.equal(await isHeard(shop, padding), false);
-    await lab.violation({ reason: padding === 0 ? "Ethertype" : "Malformed", path: null, proto: "arp" }, mark);
+    await fixture.violation({ reason: padding === 0 ? "Ethertype" : "Malformed", path: null, proto: "arp" }, mark);
   }
 });
 
 test("§3 the kernel's own discovery passes, both ways", async () => {
   for (const place of [shop, node]) forget(place);
-  await lab.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
-  await lab.passes(shop, asker, `udp6 sendto ${SERVER6} 7000 TAG recv`);
+  await fixture.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
+  await fixture.passes(shop, asker, `udp6 sendto ${SERVER6} 7000 TAG recv`);
 });
 
 test("§3 with the `default` for discovery that the documentation shows, neighbours find each other, both ways", async () => {
-  const documented = lab.workload("documented");
+  const documented = fixture.workload("documented");
   for (const place of [documented, node]) forget(place);
-  await lab.passes(documented, asker, `udp6 sendto ${SERVER6} 7000 TAG recv`);
+  await fixture.passes(documented, asker, `udp6 sendto ${SERVER6} 7000 TAG recv`);
   forget(node);
-  await lab.run(node, stranger, `udp6 sendto ${documented.ipv6} 9 x sleep 50`);
+  await fixture.run(node, stranger, `udp6 sendto ${documented.ipv6} 9 x sleep 50`);
   assert.match(neighbours(node, documented.ipv6), /lladdr/);
 });
 
 test("§3 neighbours announce themselves: a gateway that moves is followed at once", async () => {
-  await lab.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
+  await fixture.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
   const announcement = arp({
     operation: 2,
     sender: shop.gateway4,
@@ -126,15 +130,15 @@ test("§3 neighbours announce themselves: a gateway that moves is followed at on
     target: shop.gateway4,
     targetMac: OTHER_MAC,
   });
-  await lab.run(node, stranger, `frame ${shop.hostInterface} ${announcement.toString("hex")}`);
+  await fixture.run(node, stranger, `frame ${shop.hostInterface} ${announcement.toString("hex")}`);
   assert.match(neighbours(shop, shop.gateway4), new RegExp(OTHER_MAC));
   runIn(shop.name, "ip", "neigh", "flush", "all");
-  await lab.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
+  await fixture.passes(shop, asker, `udp4 sendto ${SERVER} 7000 TAG recv`);
 });
 
 test("§3 the kernel's reports of its groups pass: MLD, and IGMP where a process may speak it", async () => {
   const dropped = (place: WorkloadPlace, proto: string, mark: number) =>
-    lab.agent.events.since(
+    fixture.agent.events.since(
       mark,
       (event) =>
         event.type === "verdict" &&
@@ -142,23 +146,23 @@ test("§3 the kernel's reports of its groups pass: MLD, and IGMP where a process
         event.proto === proto &&
         event.workload.name === place.name,
     );
-  const mark = lab.agent.events.mark();
-  for (const place of [shop, lab.workload("groups")]) {
+  const mark = fixture.agent.events.mark();
+  for (const place of [shop, fixture.workload("groups")]) {
     runIn(place.name, "ip", "address", "add", "239.1.2.3/32", "dev", "eth0", "autojoin");
     runIn(place.name, "ip", "address", "add", "ff15::77/128", "dev", "eth0", "autojoin");
   }
-  await lab.violation({ reason: "Unattributed", path: null, proto: "igmp" }, mark, shop);
-  for (const place of [shop, lab.workload("groups")]) assert.deepEqual(dropped(place, "icmpv6", mark), []);
-  assert.deepEqual(dropped(lab.workload("groups"), "igmp", mark), []);
+  await fixture.violation({ reason: "Unattributed", path: null, proto: "igmp" }, mark, shop);
+  for (const place of [shop, fixture.workload("groups")]) assert.deepEqual(dropped(place, "icmpv6", mark), []);
+  assert.deepEqual(dropped(fixture.workload("groups"), "igmp", mark), []);
 });
 
 test("§9 an own new address works at once while the agent is dead", async () => {
-  await lab.agent.crash();
+  await fixture.agent.crash();
   runIn(shop.name, "ip", "address", "add", "10.88.0.77/24", "dev", "eth0");
   runIn(shop.name, "ip", "address", "add", `${shop.ipv6}:77/64`, "dev", "eth0", "nodad");
   for (const address of ["10.88.0.77", `${shop.ipv6}:77`]) {
-    await lab.run(node, stranger, `${address.includes(":") ? "udp6" : "udp4"} sendto ${address} 9 x sleep 50`);
+    await fixture.run(node, stranger, `${address.includes(":") ? "udp6" : "udp4"} sendto ${address} 9 x sleep 50`);
     assert.match(neighbours(node, address), /lladdr/, address);
   }
-  await lab.agent.start();
+  await fixture.agent.start();
 });

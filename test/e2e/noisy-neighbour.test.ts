@@ -12,7 +12,7 @@ import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { openMaps } from "../../src/node-agent/kernel/typed-maps.ts";
 import { fragments } from "../packets/ip.ts";
 import { udp } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { egress, profile, RESOLVER } from "./harness/profiles.ts";
 import { scatter } from "./harness/scatter.ts";
 
@@ -25,27 +25,27 @@ const ASKS = {
   l7: { dns: ["*"] },
 } satisfies EgressRules;
 
-const lab = await Lab.start("noisy", {
+const fixture = await Fixture.start("noisy", {
   apps: ["quiet", "loud"],
   zone: { "good.test": { a: [SERVER] }, "*.flood.test": { a: ["198.51.100.2"] } },
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("quiet", [
-      egress(lab.program("browser"), {
+      egress(fixture.program("browser"), {
         cidr4: [`${SERVER}/32`],
         l4: { protocols: ["tcp"] },
         l7: { protocols: ["http"] },
       }),
-      egress(lab.program("sender"), { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } }),
-      egress(lab.program("asker"), {
+      egress(fixture.program("sender"), { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } }),
+      egress(fixture.program("asker"), {
         cidr4: [...RESOLVER.cidr4],
         fqdns: ["good.test"],
         l4: { protocols: ["udp"] },
       }),
-      egress(lab.program("python", "/usr/bin/python3"), ASKS),
+      egress(fixture.program("python", "/usr/bin/python3"), ASKS),
     ]),
     profile("loud", [
-      egress(lab.path("bin", "python"), ASKS),
-      egress(lab.program("flooder"), {
+      egress(fixture.path("bin", "python"), ASKS),
+      egress(fixture.program("flooder"), {
         cidr4: ["198.51.100.0/24"],
         fqdns: ["*.flood.test"],
         l4: { protocols: ["udp"] },
@@ -53,10 +53,10 @@ const lab = await Lab.start("noisy", {
     ]),
   ],
 });
-const quiet = lab.workload("quiet");
-const loud = lab.workload("loud");
-const flooder = lab.path("bin", "flooder");
-const stranger = lab.program("stranger");
+const quiet = fixture.workload("quiet");
+const loud = fixture.workload("loud");
+const flooder = fixture.path("bin", "flooder");
+const stranger = fixture.program("stranger");
 
 /** Asks a question in two segments over TCP, with connections to spare that never go on behind the first one. */
 const ASK_IN_PARTS = (spare: number) => `import socket, struct
@@ -76,15 +76,15 @@ print(len(s.recv(100)))`;
 
 /** Runs a flood to its end. */
 async function flood(program: string, verbs: string): Promise<void> {
-  const running = lab.start(loud, program, verbs);
+  const running = fixture.start(loud, program, verbs);
   await running.line("done", FLOOD_MS);
   await running.finish();
 }
 
 test("§9 a neighbour's flood of flows: an open connection whose first payload was judged goes on", async () => {
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const verbs = ["tcp4", "connect", SERVER, "7000", "send", `GET /${tag} HTTP/1.1\r\n\r\n`, "recv", "wait"];
-  const browser = lab.start(quiet, lab.path("bin", "browser"), [...verbs, "send", "more of it", "recv"]);
+  const browser = fixture.start(quiet, fixture.path("bin", "browser"), [...verbs, "send", "more of it", "recv"]);
   await browser.line("waiting");
   await flood(flooder, "udp4 scatter 100000 198.51.100.1");
   browser.tell();
@@ -93,9 +93,9 @@ test("§9 a neighbour's flood of flows: an open connection whose first payload w
 });
 
 test("§9 a neighbour's flood of names: a learned name goes on opening its address", async () => {
-  const asker = lab.start(quiet, lab.path("bin", "asker"), [
+  const asker = fixture.start(quiet, fixture.path("bin", "asker"), [
     ...["udp4", "connect", RESOLVER_ADDRESS, "53", "ask", "good.test", "A", "wait"],
-    ...["udp4", "connect", SERVER, "7000", "send", lab.tag(), "recv"],
+    ...["udp4", "connect", SERVER, "7000", "send", fixture.tag(), "recv"],
   ]);
   await asker.line("waiting");
   await flood(flooder, `udp4 connect ${RESOLVER_ADDRESS} 53 names 40000 flood.test`);
@@ -106,9 +106,9 @@ test("§9 a neighbour's flood of names: a learned name goes on opening its addre
 
 test("§9 a neighbour's flood of refused first fragments: the rest of a datagram finds its first", async () => {
   const ends = { from: quiet.ipv4, to: SERVER };
-  const parts = fragments(ends, udp({ from: 5000, to: 7000 }, `${lab.tag()}${"x".repeat(64)}`), [32]);
+  const parts = fragments(ends, udp({ from: 5000, to: 7000 }, `${fixture.tag()}${"x".repeat(64)}`), [32]);
   const [first, second] = parts.map((part) => Buffer.from(part).toString("hex"));
-  const sender = lab.start(quiet, lab.path("bin", "sender"), [
+  const sender = fixture.start(quiet, fixture.path("bin", "sender"), [
     ...["udp4", "bind", "0.0.0.0", "5000", "raw4", "255", "connect", SERVER, "0"],
     ...["sendhex", first ?? "", "wait", "sendhex", second ?? "", "sleep", "200"],
   ]);
@@ -117,14 +117,14 @@ test("§9 a neighbour's flood of refused first fragments: the rest of a datagram
   sender.tell();
   assert.equal((await sender.finish()).code, 0);
   const tag = parts[0] === undefined ? "" : Buffer.from(parts[0].slice(28)).toString("latin1");
-  assert.equal((await lab.servers.received(tag)).length, 1);
+  assert.equal((await fixture.servers.received(tag)).length, 1);
 });
 
 test("§9 a neighbour's flood of DNS questions over TCP that are begun: one that goes on is whole", async () => {
-  const python = lab.path("bin", "python");
-  const asker = lab.start(quiet, python, ["-c", ASK_IN_PARTS(0)]);
+  const python = fixture.path("bin", "python");
+  const asker = fixture.start(quiet, python, ["-c", ASK_IN_PARTS(0)]);
   await asker.line("begun");
-  const flooding = lab.start(loud, python, ["-c", ASK_IN_PARTS(300)]);
+  const flooding = fixture.start(loud, python, ["-c", ASK_IN_PARTS(300)]);
   try {
     await flooding.line("begun", FLOOD_MS);
     asker.tell();
@@ -136,14 +136,14 @@ test("§9 a neighbour's flood of DNS questions over TCP that are begun: one that
 });
 
 test("§9 a neighbour's flood of violations: each of another's is reported", async () => {
-  const python = lab.path("bin", "python");
-  const floods = [1, 2, 3].map(() => lab.start(loud, python, ["-c", scatter(SERVER)]));
+  const python = fixture.path("bin", "python");
+  const floods = [1, 2, 3].map(() => fixture.start(loud, python, ["-c", scatter(SERVER)]));
   try {
     for (const flooding of floods) await flooding.line("begun");
     for (let port = 1; port <= 20; port += 1) {
-      const mark = lab.agent.events.mark();
-      await lab.run(quiet, stranger, `timeout 20 udp4 sendto ${SERVER} ${port} x recv`);
-      await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark, quiet);
+      const mark = fixture.agent.events.mark();
+      await fixture.run(quiet, stranger, `timeout 20 udp4 sendto ${SERVER} ${port} x recv`);
+      await fixture.violation({ reason: "BinaryUnknown", path: stranger }, mark, quiet);
     }
   } finally {
     for (const flooding of floods) await flooding.kill();
@@ -151,9 +151,13 @@ test("§9 a neighbour's flood of violations: each of another's is reported", asy
 });
 
 test("§9 a neighbour that executes all the time: verdicts of open flows stay good", async () => {
-  const sender = lab.start(quiet, lab.path("bin", "sender"), `udp4 connect ${SERVER} 7000 send ${lab.tag()} recv wait`);
+  const sender = fixture.start(
+    quiet,
+    fixture.path("bin", "sender"),
+    `udp4 connect ${SERVER} 7000 send ${fixture.tag()} recv wait`,
+  );
   await sender.line("waiting");
-  using maps = openMaps(lab.agent.pinRoot);
+  using maps = openMaps(fixture.agent.pinRoot);
   const [, known] = [...maps.flows.entries()].find(([, { tgid }]) => tgid === sender.pid) ?? [];
   assert.ok(known !== undefined);
   const workload = [...maps.workloads.entries()].find(([, { tableId }]) => tableId === known.tableId)?.[1];
@@ -161,40 +165,40 @@ test("§9 a neighbour that executes all the time: verdicts of open flows stay go
   const ofNamespace = () => maps.namespaceEpochs.get((workload?.netnsInum ?? 0) % EPOCHS) ?? 0n;
   const isGood = () => known.epoch === ofProcess() + ofNamespace();
   assert.ok(isGood());
-  await lab.run(loud, flooder, `udp4 exec ${flooder} exec ${flooder} exec ${flooder} sendto ${SERVER} 7000 x`);
+  await fixture.run(loud, flooder, `udp4 exec ${flooder} exec ${flooder} exec ${flooder} sendto ${SERVER} 7000 x`);
   assert.ok(isGood());
   sender.tell();
   await sender.finish();
 });
 
 test("§9 a neighbour's flood of executables, whose names are no UTF-8: others' have their names, and are counted by them", async () => {
-  const folder = lab.path("bin", "links");
+  const folder = fixture.path("bin", "links");
   mkdirSync(folder);
   await flood(flooder, `links ${PATHS_CLAIM + 500} ${folder} ${SERVER}`);
-  const another = lab.program("another");
-  const event = await lab.stops(quiet, another, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
+  const another = fixture.program("another");
+  const event = await fixture.stops(quiet, another, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown" });
   assert.equal(event.process?.path, another);
 });
 
 test("§9 a neighbour's fork bomb: others' processes are known, its own surplus is judged by default", async () => {
-  const bomb = lab.start(loud, flooder, `bomb ${PROCESSES_CLAIM + 200} wait`);
+  const bomb = fixture.start(loud, flooder, `bomb ${PROCESSES_CLAIM + 200} wait`);
   await bomb.line("done", FLOOD_MS);
   try {
-    await lab.passes(quiet, lab.path("bin", "sender"), `udp4 connect ${SERVER} 7000 send TAG recv`);
+    await fixture.passes(quiet, fixture.path("bin", "sender"), `udp4 connect ${SERVER} 7000 send TAG recv`);
     const late = { reason: "BinaryUnknown", path: null } as const;
-    await lab.stops(loud, flooder, `udp4 connect ${SERVER} 7000 send TAG recv`, late);
+    await fixture.stops(loud, flooder, `udp4 connect ${SERVER} 7000 send TAG recv`, late);
   } finally {
     await bomb.kill();
   }
-  await lab.passes(loud, flooder, `udp4 connect ${SERVER} 7000 send TAG recv`);
+  await fixture.passes(loud, flooder, `udp4 connect ${SERVER} 7000 send TAG recv`);
 });
 
 test("§3 attack: a process that was one too many makes the kernel believe that it runs a listed executable, and forks", async () => {
-  const tag = lab.tag();
-  const bomb = lab.start(loud, flooder, `bomb ${PROCESSES_CLAIM + 200} wait`);
+  const tag = fixture.tag();
+  const bomb = fixture.start(loud, flooder, `bomb ${PROCESSES_CLAIM + 200} wait`);
   await bomb.line("done", FLOOD_MS);
   const verbs = `impersonatebychild ${flooder} print ready wait fork timeout 250 udp4 sendto ${SERVER} 7000 ${tag} recv`;
-  const forger = lab.start(loud, stranger, verbs);
+  const forger = fixture.start(loud, stranger, verbs);
   try {
     await forger.line("ready");
   } finally {
@@ -203,11 +207,11 @@ test("§3 attack: a process that was one too many makes the kernel believe that 
   forger.tell();
   const { code, stderr } = await forger.finish();
   assert.equal(code, 3, stderr);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 test("§9 status says which workload has had its share of what, and nothing of the others", async () => {
-  const status = inspectNode(lab.agent.pinRoot, lab.agent.stateFolder);
+  const status = inspectNode(fixture.agent.pinRoot, fixture.agent.stateFolder);
   const full = (name: string) =>
     status.workloads.find((workload) => workload.name === name)?.full.map((share) => share.name) ?? [];
   assert.deepEqual(full(quiet.name), []);

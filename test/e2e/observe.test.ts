@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentEvent, VerdictEvent } from "../../src/flow/record.ts";
 import { checkEvent } from "../../src/flow/schema.ts";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
@@ -18,15 +18,15 @@ import { egress, profile } from "./harness/profiles.ts";
 const SERVER = "198.51.100.1";
 const DNS = "198.51.100.53";
 
-const lab = await Lab.start("observe", {
+const fixture = await Fixture.start("observe", {
   apps: ["shop", "bank"],
   zone: { "www.example.com": { a: [SERVER] } },
-  profiles: (lab) =>
+  profiles: (fixture) =>
     ["shop", "bank"].map((app) =>
       profile(
         app,
         [
-          egress(lab.program("asker"), {
+          egress(fixture.program("asker"), {
             cidr4: [`${DNS}/32`],
             fqdns: ["www.example.com"],
             l4: { protocols: ["udp", "tcp"] },
@@ -36,15 +36,15 @@ const lab = await Lab.start("observe", {
       ),
     ),
 });
-const shop = lab.workload("shop");
-const bank = lab.workload("bank");
-const asker = lab.path("bin", "asker");
-const stranger = lab.program("stranger");
-const socket = join(lab.agent.stateFolder, "observe.sock");
-const folder = join(lab.agent.stateFolder, "records");
+const shop = fixture.workload("shop");
+const bank = fixture.workload("bank");
+const asker = fixture.path("bin", "asker");
+const stranger = fixture.program("stranger");
+const socket = join(fixture.agent.stateFolder, "observe.sock");
+const folder = join(fixture.agent.stateFolder, "records");
 
 async function observe(...args: string[]): Promise<Finished> {
-  return await lab.agent.command("observe", "--server", socket, ...args);
+  return await fixture.agent.command("observe", "--server", socket, ...args);
 }
 
 async function observed(...args: string[]): Promise<VerdictEvent[]> {
@@ -68,21 +68,21 @@ async function observedOnce(count: number, ...args: string[]): Promise<VerdictEv
   }
 }
 
-await lab.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A tcp4 connect ${SERVER} 80 send x`);
-await lab.run(shop, stranger, `timeout 100 udp4 sendto ${SERVER} 7000 x recv`);
-await lab.run(bank, stranger, `timeout 100 tcp4 connect ${SERVER} 4433`);
+await fixture.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A tcp4 connect ${SERVER} 80 send x`);
+await fixture.run(shop, stranger, `timeout 100 udp4 sendto ${SERVER} 7000 x recv`);
+await fixture.run(bank, stranger, `timeout 100 tcp4 connect ${SERVER} 4433`);
 
 test("learn and replay ask the same agent: the profile of what was recorded refuses none of it", async () => {
   await observedOnce(1, "--all", "--to-fqdn", "*.example.com", "--protocol", "tcp");
-  const learned = await lab.agent.command("learn", shop.name, "--server", socket, "--resolver", DNS);
+  const learned = await fixture.agent.command("learn", shop.name, "--server", socket, "--resolver", DNS);
   assert.equal(learned.code, 0, learned.stderr);
   assert.match(learned.stdout, new RegExp(`- path: ${asker}\\n(.*\\n)*.*- www\\.example\\.com # once`));
   assert.doesNotMatch(learned.stdout, new RegExp(`path: ${stranger}`));
-  const file = lab.path("learned.yaml");
+  const file = fixture.path("learned.yaml");
   writeFileSync(file, learned.stdout);
-  const replayed = await lab.agent.command("replay", shop.name, "-f", file, "--server", socket, "--resolver", DNS);
+  const replayed = await fixture.agent.command("replay", shop.name, "-f", file, "--server", socket, "--resolver", DNS);
   assert.equal(replayed.code, 0, replayed.stdout + replayed.stderr);
-  const nobody = await lab.agent.command("learn", "--server", lab.path("nobody.sock"));
+  const nobody = await fixture.agent.command("learn", "--server", fixture.path("nobody.sock"));
   assert.equal(nobody.code, 2, nobody.stderr);
 });
 
@@ -126,20 +126,20 @@ test("who talked to whom: the connection, its question, and what was refused, ea
 test("records outlive the agent: killed, and started again, it answers about what was before", async () => {
   const before = await observed("--all", "--verdict", "dropped", "--process", "stranger");
   await sleep(1000);
-  await lab.agent.crash();
+  await fixture.agent.crash();
   const { code, stderr } = await observe("--all");
   assert.equal(code, 2);
   assert.match(
     stderr,
     /no answer about records from .*observe\.sock: the agent that made it does not run any more .*PC_OBSERVE_SERVER/,
   );
-  await lab.agent.start();
+  await fixture.agent.start();
   const after = await observedOnce(before.length, "--all", "--verdict", "dropped", "--process", "stranger");
   assert.deepEqual(after, before);
 });
 
 test("--follow shows what happens, as it happens, and nothing from before", async () => {
-  const follower = RunningProcess.in(lab.topology.node.name, PORTCULLIS, [
+  const follower = RunningProcess.in(fixture.topology.node.name, PORTCULLIS, [
     ...["observe", "--server", socket, "--follow", "--to-port", "7100-7199", "-o", "json"],
   ]);
   let text = "";
@@ -153,7 +153,7 @@ test("--follow shows what happens, as it happens, and nothing from before", asyn
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as VerdictEvent);
   for (const end = performance.now() + patiently(20_000); seen().length < 3 && performance.now() < end; ) {
-    await lab.run(
+    await fixture.run(
       shop,
       stranger,
       `timeout 50 udp4 sendto ${SERVER} ${7100 + (Math.floor(performance.now()) % 100)} x recv`,
@@ -190,9 +190,9 @@ test("every format has the record", async () => {
 
 test("a file of records is asked as the agent is; one that is cut off, or another's, is refused by its line", async () => {
   const { stdout } = await observe("--all", "-o", "json");
-  const file = lab.path("records.json");
+  const file = fixture.path("records.json");
   writeFileSync(file, stdout);
-  const fromFile = async (...args: string[]) => await lab.agent.command("observe", "--input-file", file, ...args);
+  const fromFile = async (...args: string[]) => await fixture.agent.command("observe", "--input-file", file, ...args);
   assert.equal((await fromFile("-o", "json")).stdout, stdout);
   const filtered = await fromFile("--verdict", "dropped", "--pod", bank.name, "-o", "json", "--last", "1");
   assert.equal((JSON.parse(filtered.stdout) as VerdictEvent).dst.port, 4433);
@@ -207,7 +207,7 @@ test("a file of records is asked as the agent is; one that is cut off, or anothe
     [2, true],
     foreign.stderr,
   );
-  const absent = await lab.agent.command("observe", "--input-file", "/no/such/file");
+  const absent = await fixture.agent.command("observe", "--input-file", "/no/such/file");
   assert.deepEqual(
     [absent.code, /cannot read \/no\/such\/file: no such file/.test(absent.stderr)],
     [2, true],
@@ -234,35 +234,35 @@ test("a wrong filter, time or count is refused by its name", async () => {
 });
 
 test("damaged and lost records: the rest is answered, exit status 3, and status has it", async () => {
-  await lab.agent.stop();
+  await fixture.agent.stop();
   const [file = ""] = readdirSync(folder)
     .filter((name) => name.endsWith(".zst"))
     .sort();
   const bytes = readFileSync(join(folder, file));
   bytes.writeUInt8(bytes.readUInt8(bytes.length - 20) ^ 0xff, bytes.length - 20);
   writeFileSync(join(folder, file), bytes);
-  await lab.agent.start();
+  await fixture.agent.start();
   const { code, stderr } = await observe("--all");
   assert.equal(code, 3);
   assert.match(stderr, /incomplete: 1 segments of this time are damaged/);
-  const isSaid = () => lab.agent.diagnostics.includes("is damaged, and set aside as");
+  const isSaid = () => fixture.agent.diagnostics.includes("is damaged, and set aside as");
   for (const end = performance.now() + patiently(5000); !isSaid() && performance.now() < end; ) await sleep(50);
   assert.ok(isSaid());
-  const status = await lab.agent.command("status", ...lab.agent.pinOptions);
+  const status = await fixture.agent.command("status", ...fixture.agent.pinOptions);
   assert.match(status.stdout, /Records: +[\d.]+.* in \d+ segments, 1 of them damaged/);
   // What is lost at the kernel's ring buffer is a record too.
   const lost = { time: new Date().toISOString(), type: "lost", where: "kernel", count: 7 } satisfies AgentEvent;
-  const fromFile = lab.path("lost.json");
+  const fromFile = fixture.path("lost.json");
   writeFileSync(fromFile, `${JSON.stringify(lost)}\n`);
-  const answer = await lab.agent.command("observe", "--input-file", fromFile, "--verdict", "dropped");
+  const answer = await fixture.agent.command("observe", "--input-file", fromFile, "--verdict", "dropped");
   assert.deepEqual([answer.code, answer.stdout], [3, ""]);
   assert.match(answer.stderr, /incomplete: 7 events of this time were lost/);
 });
 
 test("detach takes the records away, unless they are to be kept", async () => {
-  await lab.agent.stop();
-  assert.equal((await lab.agent.command("detach", "--all", "--keep-records", ...lab.agent.pinOptions)).code, 0);
+  await fixture.agent.stop();
+  assert.equal((await fixture.agent.command("detach", "--all", "--keep-records", ...fixture.agent.pinOptions)).code, 0);
   assert.ok(statSync(folder).isDirectory());
-  assert.equal((await lab.agent.command("detach", "--all", ...lab.agent.pinOptions)).code, 0);
-  assert.equal(existsSync(lab.agent.stateFolder), false);
+  assert.equal((await fixture.agent.command("detach", "--all", ...fixture.agent.pinOptions)).code, 0);
+  assert.equal(existsSync(fixture.agent.stateFolder), false);
 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { text as bytesOf } from "../packets/bytes.ts";
 import { ip } from "../packets/ip.ts";
 import { icmp, udp } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { entry, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
@@ -13,13 +13,13 @@ import type { WorkloadPlace } from "./harness/topology.ts";
 const SERVER = "198.51.100.1";
 const IP_HEADER = 20;
 
-const lab = await Lab.start("older", { apps: ["shop", "free"], startAgent: false });
-const shop = lab.workload("shop");
+const fixture = await Fixture.start("older", { apps: ["shop", "free"], startAgent: false });
+const shop = fixture.workload("shop");
 /** No profile selects it: what is sent from there shows that an attack itself works. */
-const free = lab.workload("free");
-const { outside } = lab.topology;
-const asker = lab.program("asker");
-const stranger = lab.program("stranger");
+const free = fixture.workload("free");
+const { outside } = fixture.topology;
+const asker = fixture.program("asker");
+const stranger = fixture.program("stranger");
 
 /** One of the listed executable and one of another, in this state when the agent starts. */
 const STATES: Record<string, { before: string; after: string }> = {
@@ -37,14 +37,14 @@ const STATES: Record<string, { before: string; after: string }> = {
 /** `limit`: how long what comes after the agent's start may take, in ms. */
 function begin(program: string, limit: number) {
   return Object.entries(STATES).map(([what, { before, after }]) => {
-    const tag = lab.tag();
+    const tag = fixture.tag();
     const verbs = `${before} timeout ${limit} ${after.replaceAll("TAG", tag)}`;
-    return { what, tag, running: lab.start(shop, program, verbs) };
+    return { what, tag, running: fixture.start(shop, program, verbs) };
   });
 }
 
 const ASKING = 42_000;
-const HIDDEN = lab.tag();
+const HIDDEN = fixture.tag();
 
 /** Sends an ICMP error, with a text in it, that is about a datagram which asker's peer might have sent. */
 function sendError(from: WorkloadPlace, text: string): string {
@@ -53,19 +53,19 @@ function sendError(from: WorkloadPlace, text: string): string {
   return `connect ${SERVER} 0 sendhex ${Buffer.from(error.slice(IP_HEADER)).toString("hex")}`;
 }
 
-const hidden = lab.start(shop, stranger, `raw4 1 hide wait unhide ${sendError(shop, HIDDEN)}`);
+const hidden = fixture.start(shop, stranger, `raw4 1 hide wait unhide ${sendError(shop, HIDDEN)}`);
 const listed = begin(asker, patiently(5000));
 const others = begin(stranger, 250);
-const listener = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8080 listen echo");
-const otherListener = lab.start(shop, stranger, "tcp4 bind 0.0.0.0 8081 listen echo");
-const accepted = lab.start(shop, asker, "tcp4 bind 0.0.0.0 8082 listen accept wait send TAG recv");
+const listener = fixture.start(shop, asker, "tcp4 bind 0.0.0.0 8080 listen echo");
+const otherListener = fixture.start(shop, stranger, "tcp4 bind 0.0.0.0 8081 listen echo");
+const accepted = fixture.start(shop, asker, "tcp4 bind 0.0.0.0 8082 listen accept wait send TAG recv");
 await Promise.all([listener, otherListener, accepted].map((running) => running.line("listening")));
-const visitor = lab.start(outside, lab.program("visitor"), `timeout 20000 tcp4 connect ${shop.ipv4} 8082 echo`);
+const visitor = fixture.start(outside, fixture.program("visitor"), `timeout 20000 tcp4 connect ${shop.ipv4} 8082 echo`);
 await Promise.all([...listed, ...others].map(({ running }) => running.line("waiting")));
 await accepted.line("waiting");
 await hidden.line("waiting");
 
-lab.agent.write(
+fixture.agent.write(
   profile("shop", [
     entry(asker, {
       egress: { cidr4: [`${SERVER}/32`], l4: { protocols: ["tcp", "udp", "icmp"] } },
@@ -76,7 +76,7 @@ lab.agent.write(
     }),
   ]),
 );
-await lab.agent.start();
+await fixture.agent.start();
 
 for (const { what, running } of listed) {
   test(`§3 older than the agent, ${what}: the listed process's goes on`, async () => {
@@ -88,25 +88,25 @@ for (const { what, running } of listed) {
 
 for (const { what, tag, running } of others) {
   test(`§3 older than the agent, ${what}: another process's is stopped`, async () => {
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     running.tell();
     assert.equal((await running.finish()).code, 3);
-    await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark);
-    assert.deepEqual(await lab.servers.received(tag), []);
+    await fixture.violation({ reason: "BinaryUnknown", path: stranger }, mark);
+    assert.deepEqual(await fixture.servers.received(tag), []);
   });
 }
 
 test("§3 older than the agent, listeners: the listed process's answers, another's does not", async () => {
   const visit = (port: number) =>
-    lab.run(
+    fixture.run(
       outside,
-      lab.path("bin", "visitor"),
+      fixture.path("bin", "visitor"),
       `timeout ${patiently(250)} tcp4 connect ${shop.ipv4} ${port} send x recv`,
     );
   assert.equal((await visit(8080)).code, 0);
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal((await visit(8081)).code, 3);
-  await lab.violation({ reason: "BinaryUnknown", path: stranger, direction: "ingress" }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", path: stranger, direction: "ingress" }, mark);
 });
 
 test("§3 older than the agent, an accepted connection: judged as ingress, and goes on", async () => {
@@ -117,10 +117,10 @@ test("§3 older than the agent, an accepted connection: judged as ingress, and g
 });
 
 test("§3 attack: a raw socket that no process had open when the agent started does not pass for the kernel's", async () => {
-  const control = (text: string) => lab.run(free, stranger, `raw4 1 hide unhide ${sendError(free, text)}`);
-  assert.ok(await leaves(lab, stranger, control), "without the product it leaves");
-  await lab.passes(shop, asker, `udp4 bind 0.0.0.0 ${ASKING} sendto ${SERVER} 7000 x recv`);
-  const sniffing = lab.start(outside, stranger, `timeout ${patiently(5000)} sniff eth0 ${HIDDEN}`);
+  const control = (text: string) => fixture.run(free, stranger, `raw4 1 hide unhide ${sendError(free, text)}`);
+  assert.ok(await leaves(fixture, stranger, control), "without the product it leaves");
+  await fixture.passes(shop, asker, `udp4 bind 0.0.0.0 ${ASKING} sendto ${SERVER} 7000 x recv`);
+  const sniffing = fixture.start(outside, stranger, `timeout ${patiently(5000)} sniff eth0 ${HIDDEN}`);
   await sniffing.line("sniffing");
   hidden.tell();
   await hidden.finish();

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { text as bytesOf } from "../packets/bytes.ts";
 import { ip } from "../packets/ip.ts";
 import { raw, udp } from "../packets/transport.ts";
-import { type Expected, Lab } from "./harness/lab.ts";
+import { type Expected, Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
@@ -18,19 +18,23 @@ const IP_IN_IP = 4;
 const IPV6_IN_IP = 41;
 const GRE = 47;
 
-const lab = await Lab.start("protocols", {
+const fixture = await Fixture.start("protocols", {
   apps: ["shop", "free"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("shop", [
-      egress(lab.program("owner"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["any"] } }),
+      egress(fixture.program("owner"), {
+        cidr4: [`${SERVER}/32`],
+        cidr6: [`${SERVER6}/128`],
+        l4: { protocols: ["any"] },
+      }),
     ]),
   ],
 });
-const shop = lab.workload("shop");
+const shop = fixture.workload("shop");
 /** No profile selects it: what leaves from there shows that the attack itself works. */
-const free = lab.workload("free");
-const owner = lab.path("bin", "owner");
-const stranger = lab.program("stranger");
+const free = fixture.workload("free");
+const owner = fixture.path("bin", "owner");
+const stranger = fixture.program("stranger");
 
 interface Way {
   verbs: (from: WorkloadPlace, text: string) => string;
@@ -79,7 +83,7 @@ for (const [family, server] of [
       ...OWN,
     },
     AF_XDP: {
-      verbs: (from, text) => `xdp eth0 ${framed(lab, from, ip(ends(from), udp({ from: 40_000, to: 7000 }, text)))}`,
+      verbs: (from, text) => `xdp eth0 ${framed(fixture, from, ip(ends(from), udp({ from: 40_000, to: 7000 }, text)))}`,
       ...NOBODYS,
       isOptional: true,
     },
@@ -87,17 +91,17 @@ for (const [family, server] of [
   for (const [way, { verbs, expected, mayBeListed, isOptional }] of Object.entries(WAYS)) {
     test(`§3 ${family}, ${way}: ${mayBeListed ? "its process's" : "nobody's"}`, async (context) => {
       const by = (place: WorkloadPlace, program: string) => async (text: string) => {
-        const { code, stderr } = await lab.run(place, program, verbs(place, text));
+        const { code, stderr } = await fixture.run(place, program, verbs(place, text));
         assert.notEqual(code, 2, stderr);
       };
-      if (isOptional && (await lab.run(free, stranger, verbs(free, "x"))).code !== 0) {
+      if (isOptional && (await fixture.run(free, stranger, verbs(free, "x"))).code !== 0) {
         return context.skip(`this kernel has no ${way}`);
       }
-      assert.ok(await leaves(lab, stranger, by(free, stranger)), "without the product it leaves");
-      assert.equal(await leaves(lab, stranger, by(shop, owner)), mayBeListed);
-      const mark = lab.agent.events.mark();
-      assert.equal(await leaves(lab, stranger, by(shop, stranger)), false);
-      await lab.violation(expected, mark, shop);
+      assert.ok(await leaves(fixture, stranger, by(free, stranger)), "without the product it leaves");
+      assert.equal(await leaves(fixture, stranger, by(shop, owner)), mayBeListed);
+      const mark = fixture.agent.events.mark();
+      assert.equal(await leaves(fixture, stranger, by(shop, stranger)), false);
+      await fixture.violation(expected, mark, shop);
     });
   }
 }

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "./harness/event-stream.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { entry, profile } from "./harness/profiles.ts";
 import { runIn } from "./harness/topology.ts";
 
@@ -165,7 +165,7 @@ for thread in threads: thread.join()
 print(sum(total[0] for total in totals) // len(message))
 `;
 
-const lab = await Lab.start("overtaking", {
+const fixture = await Fixture.start("overtaking", {
   apps: ["app", "server"],
   profiles: () => [
     profile("app", [
@@ -190,9 +190,9 @@ const lab = await Lab.start("overtaking", {
     ]),
   ],
 });
-const { outside } = lab.topology;
-const app = lab.workload("app");
-const server = lab.workload("server");
+const { outside } = fixture.topology;
+const app = fixture.workload("app");
+const server = fixture.workload("server");
 for (const { outside: address } of Object.values(FAMILIES)) {
   const isIpv6 = address.includes(":");
   runIn(
@@ -214,15 +214,15 @@ runIn(
     ip saddr 198.51.100.7 tcp flags rst drop; ip6 saddr 2001:db8:1::7 tcp flags rst drop; }; }`,
 );
 const refused = (mark: number) =>
-  lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
+  fixture.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
 
 for (const [family, peers] of Object.entries(FAMILIES)) {
   for (const order of ["in order", "swapped", "late"]) {
     test(`${family}: an answer in segments that come ${order} teaches before it is read`, async () => {
-      const mark = lab.agent.events.mark();
-      const resolver = lab.start(outside, PYTHON, ["-c", RESOLVER, peers.outside, peers.server, "600", order]);
+      const mark = fixture.agent.events.mark();
+      const resolver = fixture.start(outside, PYTHON, ["-c", RESOLVER, peers.outside, peers.server, "600", order]);
       await resolver.line("listening");
-      const { stdout, stderr } = await lab.run(app, PYTHON, ["-c", CLIENT, peers.outside, peers.server]);
+      const { stdout, stderr } = await fixture.run(app, PYTHON, ["-c", CLIENT, peers.outside, peers.server]);
       assert.match(stdout, /bytes, and connected/, stderr + resolver.stderr);
       assert.deepEqual(refused(mark), []);
       await resolver.kill();
@@ -230,10 +230,10 @@ for (const [family, peers] of Object.entries(FAMILIES)) {
   }
 
   test(`${family}: questions and answers of a connection that are judged at the same time on two processors`, async () => {
-    const mark = lab.agent.events.mark();
-    const answerer = lab.start(outside, PYTHON, ["-c", ANSWERER, peers.outside]);
+    const mark = fixture.agent.events.mark();
+    const answerer = fixture.start(outside, PYTHON, ["-c", ANSWERER, peers.outside]);
     await answerer.line("listening");
-    const { stdout, stderr } = await lab.run(app, PYTHON, ["-c", PIPELINE, peers.outside, "4000"]);
+    const { stdout, stderr } = await fixture.run(app, PYTHON, ["-c", PIPELINE, peers.outside, "4000"]);
     // A segment with a part of a question may overtake another, and comes again.
     const accused = refused(mark).filter((event) => !isVerdict(event) || event.reason !== "Capacity");
     assert.deepEqual([stdout.trim(), accused], ["16000", []], stderr + answerer.stderr);
@@ -242,10 +242,10 @@ for (const [family, peers] of Object.entries(FAMILIES)) {
 
   const own = family === "IPv4" ? server.ipv4 : server.ipv6;
   const asks = async (first: string, second: string) => {
-    const mark = lab.agent.events.mark();
-    const listener = lab.start(server, PYTHON, ["-c", SERVER, own]);
+    const mark = fixture.agent.events.mark();
+    const listener = fixture.start(server, PYTHON, ["-c", SERVER, own]);
     await listener.line("listening");
-    const asker = await lab.run(outside, PYTHON, ["-c", ASKER, peers.outside, own, first, second]);
+    const asker = await fixture.run(outside, PYTHON, ["-c", ASKER, peers.outside, own, first, second]);
     const { stdout, stderr } = await listener.finish();
     const names =
       Buffer.from(stdout.split("\n")[1] ?? "", "hex")
@@ -263,9 +263,9 @@ for (const [family, peers] of Object.entries(FAMILIES)) {
   test(`${family}: one that is none does not, ahead or in its turn`, async () => {
     const ahead = await asks("one.example.com", "odd.example.com");
     assert.deepEqual(ahead.names, ["one"], ahead.stderr);
-    await lab.violation({ reason: "Capacity", path: PYTHON, direction: "ingress" }, ahead.mark);
+    await fixture.violation({ reason: "Capacity", path: PYTHON, direction: "ingress" }, ahead.mark);
     const first = await asks("odd.example.com", "two.example.com");
     assert.deepEqual(first.names, [], first.stderr);
-    await lab.violation({ reason: "DnsMalformed", path: PYTHON, direction: "ingress" }, first.mark);
+    await fixture.violation({ reason: "DnsMalformed", path: PYTHON, direction: "ingress" }, first.mark);
   });
 }

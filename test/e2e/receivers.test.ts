@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import type { RunningProcess } from "./harness/processes.ts";
 import { egress, entry, profile } from "./harness/profiles.ts";
@@ -20,30 +20,34 @@ const RIGHTS: EgressRules = {
   l4: { protocols: ["udp", "tcp", "icmp", "icmpv6"] },
 };
 
-const lab = await Lab.start("receivers", {
+const fixture = await Fixture.start("receivers", {
   apps: ["club", "open"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("club", [
-      entry(lab.program("member"), {
+      entry(fixture.program("member"), {
         egress: RIGHTS,
         ingress: { cidr4: ["0.0.0.0/0"], cidr6: ["::/0"], l4: { protocols: ["udp"] } },
       }),
-      egress(lab.program("lodger"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["udp"] } }),
-      entry(lab.program("peer"), {
+      egress(fixture.program("lodger"), {
+        cidr4: [`${SERVER}/32`],
+        cidr6: [`${SERVER6}/128`],
+        l4: { protocols: ["udp"] },
+      }),
+      entry(fixture.program("peer"), {
         egress: RIGHTS,
         ingress: { cidr4: ["0.0.0.0/0"], cidr6: ["::/0"], l4: { protocols: ["udp", "icmp", "tcp"] } },
       }),
     ]),
   ],
 });
-const club = lab.workload("club");
-const open = lab.workload("open");
-const { node, outside } = lab.topology;
-const member = lab.path("bin", "member");
-const peer = lab.path("bin", "peer");
-const lodger = lab.path("bin", "lodger");
-const stranger = lab.program("stranger");
-const visitor = lab.program("visitor");
+const club = fixture.workload("club");
+const open = fixture.workload("open");
+const { node, outside } = fixture.topology;
+const member = fixture.path("bin", "member");
+const peer = fixture.path("bin", "peer");
+const lodger = fixture.path("bin", "lodger");
+const stranger = fixture.program("stranger");
+const visitor = fixture.program("visitor");
 
 /** How long to listen for what should not come, ms. */
 const QUIET_MS = 400;
@@ -52,7 +56,7 @@ const LONG = `timeout ${patiently(10_000)}`;
 
 /** Begins to listen with these verbs. */
 async function listens(place: WorkloadPlace, program: string, verbs: string, text: string): Promise<RunningProcess> {
-  const ear = lab.start(place, program, `${LONG} ${verbs} hear ${text}`);
+  const ear = fixture.start(place, program, `${LONG} ${verbs} hear ${text}`);
   await ear.line("listening");
   return ear;
 }
@@ -99,13 +103,13 @@ const GROUPS: Record<string, Group> = {
 for (const [what, { listen, speak }] of Object.entries(GROUPS)) {
   test(`§3 ${what}: a listed process hears what is sent to it, and another one does not`, async () => {
     const joined = [club, open].map((place) =>
-      lab.start(place, member, "udp4 reuseaddr bind 0.0.0.0 9100 join 239.1.2.3 eth0 wait"),
+      fixture.start(place, member, "udp4 reuseaddr bind 0.0.0.0 9100 join 239.1.2.3 eth0 wait"),
     );
     for (const running of joined) await running.line("waiting");
     const say = async (place: WorkloadPlace, text: string) => {
-      assert.equal((await lab.run(node, visitor, speak(place, text))).code, 0);
+      assert.equal((await fixture.run(node, visitor, speak(place, text))).code, 0);
     };
-    const [tag, mark] = [lab.tag(), lab.agent.events.mark()];
+    const [tag, mark] = [fixture.tag(), fixture.agent.events.mark()];
     assert.equal(
       await hears(open, stranger, listen, tag, () => say(open, tag)),
       true,
@@ -114,7 +118,11 @@ for (const [what, { listen, speak }] of Object.entries(GROUPS)) {
     const ears = await Promise.all([stranger, member, stranger].map((program) => listens(club, program, listen, tag)));
     await say(club, tag);
     assert.deepEqual(await Promise.all(ears.map((ear) => ear.succeeds(QUIET_MS))), [false, true, false]);
-    await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
+    await fixture.violation(
+      { reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" },
+      mark,
+      club,
+    );
     for (const running of joined) await running.kill();
   });
 }
@@ -186,15 +194,15 @@ for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS
   /** A flow of `member` with a server outside, and what the server sends later on: does the program hear it? */
   const takes = async (place: WorkloadPlace, program: string, before = "") => {
     const at = port++;
-    const tag = lab.tag();
+    const tag = fixture.tag();
     const to = family === "udp4" ? place.ipv4 : place.ipv6;
-    const server = lab.start(
+    const server = fixture.start(
       outside,
       visitor,
       `${LONG} ${family} reuseaddr bind ${any} 7100 print ready answer wait sendto ${to} ${at} ${tag}`,
     );
     await server.line("ready");
-    const owner = lab.start(
+    const owner = fixture.start(
       place,
       member,
       `${family} ${first(at, place)} sendto ${address} 7100 hello recv ${closed ? "close" : ""} wait`,
@@ -213,9 +221,13 @@ for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS
   test(`§3 a flow's packets are not for another process: ${what}`, async () => {
     assert.equal(await takes(open, stranger), true, "it does not get them without a profile either");
     assert.equal(await takes(club, peer), true, "a listed process gets none");
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     assert.equal(await takes(club, stranger), false);
-    await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
+    await fixture.violation(
+      { reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" },
+      mark,
+      club,
+    );
   });
 
   if (!what.startsWith("a socket that is bound to the interface")) continue;
@@ -223,27 +235,27 @@ for (const [what, { family, first, second, closed }] of Object.entries(TAKEOVERS
     const asked = family === "udp4" ? SERVER : SERVER6;
     const before = `${family} ${`sendto ${asked} 7000 x recv `.repeat(ENOUGH)}disconnect`;
     assert.equal(await takes(open, lodger, before), true, "it does not get them without a profile either");
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     assert.equal(await takes(club, lodger, before), false);
-    await lab.violation({ reason: "Peer", direction: "ingress", path: lodger, proto: "udp" }, mark, club);
+    await fixture.violation({ reason: "Peer", direction: "ingress", path: lodger, proto: "udp" }, mark, club);
   });
 }
 
 test("§3 a flow's packets are not for a socket that has shared its port in between", async () => {
   const takes = async (place: WorkloadPlace) => {
-    const [at, tag] = [port++, lab.tag()];
+    const [at, tag] = [port++, fixture.tag()];
     const conversation = `sendto ${SERVER} 7000 x recv `.repeat(ENOUGH);
-    const other = lab.start(
+    const other = fixture.start(
       place,
       lodger,
       `${LONG} udp4 bind 0.0.0.0 ${at} ${conversation} reuseaddr wait noreuseaddr hear ${tag}`,
     );
     await other.line("waiting");
     const speak = `${LONG} udp4 bind 0.0.0.0 7102 print ready answer wait sendto ${place.ipv4} ${at} ${tag}`;
-    const server = lab.start(outside, visitor, speak);
+    const server = fixture.start(outside, visitor, speak);
     await server.line("ready");
     const ask = `udp4 reuseaddr bind 0.0.0.0 ${at} sendto ${outside.ipv4} 7102 hello recv`;
-    assert.equal((await lab.run(place, member, ask)).code, 0);
+    assert.equal((await fixture.run(place, member, ask)).code, 0);
     other.tell();
     await other.line("listening");
     server.tell();
@@ -251,38 +263,38 @@ test("§3 a flow's packets are not for a socket that has shared its port in betw
     return await other.succeeds(QUIET_MS);
   };
   assert.equal(await takes(open), true, "it does not get them without a profile either");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await takes(club), false);
-  await lab.violation({ reason: "Peer", direction: "ingress", path: lodger, proto: "udp" }, mark, club);
+  await fixture.violation({ reason: "Peer", direction: "ingress", path: lodger, proto: "udp" }, mark, club);
 });
 
 test("§3 a flow's packets are not for what its process has executed since", async () => {
   const takes = async (place: WorkloadPlace) => {
-    const [at, tag] = [port++, lab.tag()];
+    const [at, tag] = [port++, fixture.tag()];
     const speak = `${LONG} udp4 bind 0.0.0.0 7101 print ready answer wait sendto ${place.ipv4} ${at} ${tag}`;
-    const server = lab.start(outside, visitor, speak);
+    const server = fixture.start(outside, visitor, speak);
     await server.line("ready");
     const takeOver = `${LONG} udp4 binddevice eth0 bind 0.0.0.0 ${at} hear ${tag}`;
     const ask = `udp4 bind 0.0.0.0 ${at} sendto ${outside.ipv4} 7101 hello recv close`;
-    const owner = lab.start(place, member, `${ask} exec ${stranger} ${takeOver}`);
+    const owner = fixture.start(place, member, `${ask} exec ${stranger} ${takeOver}`);
     await owner.line("listening");
     server.tell();
     await server.finish();
     return await owner.succeeds(QUIET_MS);
   };
   assert.equal(await takes(open), true, "it does not get them without a profile either");
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await takes(club), false);
-  await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
+  await fixture.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "udp" }, mark, club);
 });
 
 for (const family of ["tcp4", "tcp6"] as const) {
   test(`§3 a connection that begins with a cookie is not for another listener on the port (${family})`, async () => {
     const any = family === "tcp4" ? "0.0.0.0" : "::";
     const takes = async (place: WorkloadPlace, program: string) => {
-      const [at, tag] = [port++, lab.tag()];
+      const [at, tag] = [port++, fixture.tag()];
       const serve = async () => {
-        const server = lab.start(place, peer, `${family} reuseport bind ${any} ${at} listen wait`);
+        const server = fixture.start(place, peer, `${family} reuseport bind ${any} ${at} listen wait`);
         await server.line("waiting");
         return server;
       };
@@ -290,11 +302,15 @@ for (const family of ["tcp4", "tcp6"] as const) {
       // IPv4 the last one in its list, of IPv6 the first.
       const listen = `timeout ${patiently(QUIET_MS)} ${family} reuseport binddevice eth0 bind ${any} ${at} listen accept recv`;
       const before = family === "tcp4" ? await serve() : null;
-      const other = lab.start(place, program, listen);
+      const other = fixture.start(place, program, listen);
       await other.line("listening");
       const server = before ?? (await serve());
       const to = family === "tcp4" ? place.ipv4 : place.ipv6;
-      await lab.run(outside, visitor, `timeout ${patiently(300)} ${family} connect ${to} ${at} send ${tag} sleep 100`);
+      await fixture.run(
+        outside,
+        visitor,
+        `timeout ${patiently(300)} ${family} connect ${to} ${at} send ${tag} sleep 100`,
+      );
       const { stdout } = await other.finish();
       await server.kill();
       return stdout.includes(tag);
@@ -302,9 +318,13 @@ for (const family of ["tcp4", "tcp6"] as const) {
     for (const place of [open, club]) runIn(place.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=2");
     try {
       assert.equal(await takes(open, stranger), true, "it does not get it without a profile either");
-      const mark = lab.agent.events.mark();
+      const mark = fixture.agent.events.mark();
       assert.equal(await takes(club, stranger), false);
-      await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "tcp" }, mark, club);
+      await fixture.violation(
+        { reason: "BinaryUnknown", direction: "ingress", path: stranger, proto: "tcp" },
+        mark,
+        club,
+      );
       assert.equal(await takes(club, peer), true, "a second worker of the server's gets its own");
     } finally {
       for (const place of [open, club]) runIn(place.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=1");
@@ -323,9 +343,9 @@ const RAW: Record<string, { listen: string; speak: (place: WorkloadPlace, text: 
 
 for (const [what, { listen, speak }] of Object.entries(RAW)) {
   test(`§3 a raw socket of a process that is not listed does not listen along: ${what}`, async () => {
-    const tag = lab.tag();
+    const tag = fixture.tag();
     const converse = (place: WorkloadPlace) => async () => {
-      assert.equal((await lab.run(place, member, speak(place, tag))).code, 0);
+      assert.equal((await fixture.run(place, member, speak(place, tag))).code, 0);
     };
     assert.equal(
       await hears(open, stranger, listen, tag, converse(open)),
@@ -333,12 +353,12 @@ for (const [what, { listen, speak }] of Object.entries(RAW)) {
       "it hears nothing without a profile either",
     );
     assert.equal(await hears(club, peer, listen, tag, converse(club)), true, "a listed process hears nothing");
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     assert.equal(await hears(club, stranger, listen, tag, converse(club)), false);
-    await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger }, mark, club);
+    await fixture.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger }, mark, club);
   });
 }
 
 test("§3 a raw socket of its own is how a listed process pings", async () => {
-  await lab.passes(club, peer, "raw4 1 ping 198.51.100.1");
+  await fixture.passes(club, peer, "raw4 1 ping 198.51.100.1");
 });

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { ingress, profile } from "./harness/profiles.ts";
 
@@ -15,11 +15,11 @@ const SERVER6 = "2001:db8:1::1";
 const TIMED_OUT = 3;
 const REFUSED = 4;
 
-const lab = await Lab.start("refusals", {
+const fixture = await Fixture.start("refusals", {
   apps: ["web"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("web", [
-      ingress(lab.program("server"), {
+      ingress(fixture.program("server"), {
         cidr4: ["203.0.113.0/24"],
         cidr6: ["2001:db8:2::/64"],
         l4: {
@@ -32,10 +32,10 @@ const lab = await Lab.start("refusals", {
     ]),
   ],
 });
-const web = lab.workload("web");
-const { outside } = lab.topology;
-const visitor = lab.program("visitor");
-const stranger = lab.program("stranger");
+const web = fixture.workload("web");
+const { outside } = fixture.topology;
+const visitor = fixture.program("visitor");
+const stranger = fixture.program("stranger");
 
 for (const [family, own, any, notAllowed, number] of [
   ["IPv4", web.ipv4, "0.0.0.0", SERVER, "4"],
@@ -46,37 +46,41 @@ for (const [family, own, any, notAllowed, number] of [
   const call = (protocol: string, port: number, from = "") => {
     const bind = from === "" ? "" : `bind ${from} 0 `;
     const connect = `${protocol}${number} ${bind}connect ${own} ${port}`;
-    return lab.run(outside, visitor, `timeout ${patiently(400)} ${connect}${protocol === "udp" ? " send x recv" : ""}`);
+    return fixture.run(
+      outside,
+      visitor,
+      `timeout ${patiently(400)} ${connect}${protocol === "udp" ? " send x recv" : ""}`,
+    );
   };
   const listenedOnce = async (program: string, protocol: string, port: number) => {
-    const listener = lab.start(web, program, listenOn(protocol, port));
+    const listener = fixture.start(web, program, listenOn(protocol, port));
     await listener.line("waiting");
     await listener.kill();
   };
 
   for (const protocol of ["tcp", "udp"] as const) {
     test(`§4 ${family}, ${protocol}: a client hears that a server is not there`, async () => {
-      await listenedOnce(lab.path("bin", "server"), protocol, PORT);
+      await listenedOnce(fixture.path("bin", "server"), protocol, PORT);
       assert.equal((await call(protocol, PORT)).code, REFUSED);
       assert.equal((await call(protocol, PORT)).code, REFUSED, "again");
     });
 
     test(`§4 ${family}, ${protocol}: nobody else hears anything, of this port or another`, async () => {
-      await listenedOnce(lab.path("bin", "server"), protocol, PORT);
+      await listenedOnce(fixture.path("bin", "server"), protocol, PORT);
       assert.equal((await call(protocol, PORT, notAllowed)).code, TIMED_OUT, "a peer that no rule allows");
-      await listenedOnce(lab.path("bin", "server"), protocol, PORT + 1);
+      await listenedOnce(fixture.path("bin", "server"), protocol, PORT + 1);
       assert.equal((await call(protocol, PORT + 1)).code, TIMED_OUT, "a port that no rule allows");
       await listenedOnce(stranger, protocol, PORT + 2);
       assert.equal((await call(protocol, PORT + 2)).code, TIMED_OUT, "a program that no rule allows");
     });
 
     test(`§4 ${family}, ${protocol}: who listens there now is judged, not who did`, async () => {
-      await listenedOnce(lab.path("bin", "server"), protocol, PORT);
-      const listener = lab.start(web, stranger, listenOn(protocol, PORT));
+      await listenedOnce(fixture.path("bin", "server"), protocol, PORT);
+      const listener = fixture.start(web, stranger, listenOn(protocol, PORT));
       await listener.line("waiting");
-      const mark = lab.agent.events.mark();
+      const mark = fixture.agent.events.mark();
       assert.equal((await call(protocol, PORT)).code, TIMED_OUT);
-      await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger }, mark);
+      await fixture.violation({ reason: "BinaryUnknown", direction: "ingress", path: stranger }, mark);
       await listener.kill();
     });
   }

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { addressRecord, answer, prefixed, question } from "../packets/dns.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, ingress, profile, RESOLVER } from "./harness/profiles.ts";
 import { runIn } from "./harness/topology.ts";
@@ -17,33 +17,33 @@ const OUTSIDE = ["203.0.113.0/24", "198.51.100.0/24"];
 const DNS = "198.51.100.53";
 const UDP_IDLE_MS = 1000;
 
-const lab = await Lab.start("replaced", {
+const fixture = await Fixture.start("replaced", {
   apps: ["web"],
   zone: { "short.example.com": { a: ["198.51.100.1"], ttl: 1 }, "other.example.com": { a: ["198.51.100.2"], ttl: 1 } },
   agentArgs: ["--fqdn-min-ttl", "1s", "--fqdn-grace", "100ms", "--udp-idle", `${UDP_IDLE_MS}ms`],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("web", [
-      ingress(lab.program("server"), {
+      ingress(fixture.program("server"), {
         cidr4: OUTSIDE,
         cidr6: ["2001:db8::/32"],
         l4: { protocolPorts: [{ protocol: "udp", port: 9001, endPort: 9009 }] },
       }),
-      ingress(lab.program("http"), {
+      ingress(fixture.program("http"), {
         cidr4: OUTSIDE,
         l4: { protocolPorts: [{ protocol: "tcp", port: 8080 }] },
         l7: { protocols: ["http"] },
       }),
-      ingress(lab.program("greeter"), {
+      ingress(fixture.program("greeter"), {
         cidr4: OUTSIDE,
         cidr6: ["2001:db8::/32"],
         l4: { protocolPorts: [{ protocol: "tcp", port: 8090 }] },
       }),
-      ingress(lab.program("names"), {
+      ingress(fixture.program("names"), {
         cidr4: OUTSIDE,
         l4: { protocolPorts: [{ protocol: "tcp", port: 53 }] },
         l7: { protocols: ["dns"] },
       }),
-      egress(lab.program("clock"), {
+      egress(fixture.program("clock"), {
         cidr4: [...RESOLVER.cidr4],
         fqdns: ["short.example.com"],
         l4: { protocolPorts: [...RESOLVER.ports, { protocol: "udp", port: 7000 }] },
@@ -51,17 +51,17 @@ const lab = await Lab.start("replaced", {
     ]),
   ],
 });
-const web = lab.workload("web");
-const { outside } = lab.topology;
-const server = lab.path("bin", "server");
-const visitor = lab.program("visitor");
-const stranger = lab.program("stranger");
+const web = fixture.workload("web");
+const { outside } = fixture.topology;
+const server = fixture.path("bin", "server");
+const visitor = fixture.program("visitor");
+const stranger = fixture.program("stranger");
 
 /** Asks, waits for a line, and asks again from the same port. */
 function askTwice(at: number, from: number, address = web.ipv4) {
   const [family, any] = address.includes(":") ? ["udp6", "::"] : ["udp4", "0.0.0.0"];
   const once = `sendto ${address} ${at} x recv`;
-  return lab.start(
+  return fixture.start(
     outside,
     visitor,
     `timeout ${patiently(700)} ${family} bind ${any} ${from} ${once} wait ${once} ${once}`,
@@ -73,12 +73,12 @@ for (const [family, any, address, at] of [
   ["udp6", "::", web.ipv6, 9006],
 ] as const) {
   test(`§4 UDP: a server that is started again goes on answering a client that goes on asking (${family})`, async () => {
-    const first = lab.start(web, server, `${family} bind ${any} ${at} echo`);
+    const first = fixture.start(web, server, `${family} bind ${any} ${at} echo`);
     await first.line("ready");
     const client = askTwice(at, 5001, address);
     await client.line("waiting");
     await first.kill();
-    const second = lab.start(web, server, `${family} bind ${any} ${at} echo`);
+    const second = fixture.start(web, server, `${family} bind ${any} ${at} echo`);
     await second.line("ready");
     client.tell();
     assert.equal((await client.finish()).code, 0);
@@ -87,27 +87,27 @@ for (const [family, any, address, at] of [
 }
 
 test("§4 UDP: what another executable answers in the place of a server is stopped", async () => {
-  const first = lab.start(web, server, "udp4 bind 0.0.0.0 9002 echo");
+  const first = fixture.start(web, server, "udp4 bind 0.0.0.0 9002 echo");
   await first.line("ready");
   const client = askTwice(9002, 5002);
   await client.line("waiting");
   await first.kill();
-  const mark = lab.agent.events.mark();
-  const second = lab.start(web, stranger, "udp4 bind 0.0.0.0 9002 echo");
+  const mark = fixture.agent.events.mark();
+  const second = fixture.start(web, stranger, "udp4 bind 0.0.0.0 9002 echo");
   await second.line("ready");
-  await lab.run(web, stranger, `udp4 reuseaddr bind ${web.ipv4} 9003 sendto ${outside.ipv4} 5002 x`);
+  await fixture.run(web, stranger, `udp4 reuseaddr bind ${web.ipv4} 9003 sendto ${outside.ipv4} 5002 x`);
   client.tell();
   assert.equal((await client.finish()).code, 3);
-  await lab.violation({ reason: "BinaryUnknown", path: stranger, proto: "udp" }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", path: stranger, proto: "udp" }, mark);
   await second.kill();
 });
 
 test("§4 UDP: a second worker goes on when the first ends", async () => {
-  const first = lab.start(web, server, "udp4 reuseport bind 0.0.0.0 9004 echo");
+  const first = fixture.start(web, server, "udp4 reuseport bind 0.0.0.0 9004 echo");
   await first.line("ready");
   const client = askTwice(9004, 5004);
   await client.line("waiting");
-  const second = lab.start(web, server, "udp4 reuseport bind 0.0.0.0 9004 echo");
+  const second = fixture.start(web, server, "udp4 reuseport bind 0.0.0.0 9004 echo");
   await second.line("ready");
   await first.kill();
   client.tell();
@@ -117,10 +117,10 @@ test("§4 UDP: a second worker goes on when the first ends", async () => {
 
 test("§4 UDP: a connected socket of the same port goes on after the listener's first answer", async () => {
   const verbs = `timeout ${patiently(3000)} udp4 reuseaddr bind 0.0.0.0 9005 print ready answer udp4 reuseaddr bind 0.0.0.0 9005 connectpeer send hello recv send bye`;
-  const listener = lab.start(web, server, verbs);
+  const listener = fixture.start(web, server, verbs);
   await listener.line("ready");
   const client = `timeout ${patiently(1000)} udp4 bind 0.0.0.0 5005 sendto ${web.ipv4} 9005 x recv recv sendto ${web.ipv4} 9005 y recv`;
-  const { code, stdout } = await lab.run(outside, visitor, client);
+  const { code, stdout } = await fixture.run(outside, visitor, client);
   assert.deepEqual([code, stdout.trim().split("\n")], [0, ["x", "hello", "bye"]]);
   assert.equal((await listener.finish()).code, 0);
 });
@@ -136,16 +136,16 @@ for (const [family, any, own, address] of [
 ] as const) {
   test(`§4 TCP: a client may come again from its port, where the server has closed the connection before (${family})`, async () => {
     const greet = "accept send hello close";
-    const greeter = lab.start(
+    const greeter = fixture.start(
       web,
-      lab.path("bin", "greeter"),
+      fixture.path("bin", "greeter"),
       `timeout ${patiently(3000)} ${family} reuseaddr bind ${any} 8090 listen ${greet} ${greet}`,
     );
     const once = `${family} reuseaddr bind ${own} 4090 connect ${address} 8090 recv sleep 50 close`;
     await greeter.line("listening");
-    assert.equal((await lab.run(outside, visitor, `timeout ${patiently(2000)} ${once}`)).code, 0);
+    assert.equal((await fixture.run(outside, visitor, `timeout ${patiently(2000)} ${once}`)).code, 0);
     assert.match(runIn(web.name, "ss", "-Htan", "state", "time-wait"), /:8090/);
-    assert.equal((await lab.run(outside, visitor, `timeout ${patiently(2000)} ${once}`)).code, 0);
+    assert.equal((await fixture.run(outside, visitor, `timeout ${patiently(2000)} ${once}`)).code, 0);
     assert.equal((await greeter.finish()).code, 0);
   });
 }
@@ -168,10 +168,10 @@ test("§4 TCP: a long response on a connection that began with a cookie, where l
     ...more,
     "recv",
   ];
-  const listener = lab.start(web, lab.path("bin", "http"), verbs);
+  const listener = fixture.start(web, fixture.path("bin", "http"), verbs);
   await listener.line("listening");
   const client = ["timeout", "1500", "tcp4", "connect", web.ipv4, "8080", "send", "GET / HTTP/1.1\r\n\r\n"];
-  const { code } = await lab.run(outside, visitor, [...client, "recvsize", "300000", "send", "x"]);
+  const { code } = await fixture.run(outside, visitor, [...client, "recvsize", "300000", "send", "x"]);
   assert.equal(code, 0);
   await listener.kill();
 });
@@ -182,13 +182,13 @@ test("§4 TCP: a long DNS answer on a connection that began with a cookie", asyn
   const bytes = prefixed(answer("long.example.com", records));
   const reply = Buffer.from(bytes).toString("hex");
   const asked = Buffer.from(prefixed(question("long.example.com"))).toString("hex");
-  const listener = lab.start(
+  const listener = fixture.start(
     web,
-    lab.path("bin", "names"),
+    fixture.path("bin", "names"),
     `timeout ${patiently(3000)} tcp4 bind 0.0.0.0 53 listen accept recv sendhex ${reply} recvsize 1 sendhex ${reply} recv`,
   );
   await listener.line("listening");
-  const { code } = await lab.run(
+  const { code } = await fixture.run(
     outside,
     visitor,
     `timeout ${patiently(1500)} tcp4 connect ${web.ipv4} 53 sendhex ${asked} recvsize ${bytes.length} sendhex ${asked} recvsize ${bytes.length}`,
@@ -199,7 +199,7 @@ test("§4 TCP: a long DNS answer on a connection that began with a cookie", asyn
 
 /** As if other flows had taken their places. */
 function forgetFlows(): void {
-  using flows = openMap(lab.agent.pinRoot, "flows");
+  using flows = openMap(fixture.agent.pinRoot, "flows");
   flows.clear();
 }
 
@@ -219,10 +219,10 @@ test("§4 TCP: a connection whose flow was forgotten goes on, where layer 7 is j
     "more of it",
     "recv",
   ];
-  const listener = lab.start(web, lab.path("bin", "http"), verbs);
+  const listener = fixture.start(web, fixture.path("bin", "http"), verbs);
   await listener.line("listening");
   const ask = ["timeout", "1500", "tcp4", "connect", web.ipv4, "8080", "send", "POST / HTTP/1.1\r\n\r\n"];
-  const client = lab.start(outside, visitor, [...ask, "wait", "send", "the body", "recv"]);
+  const client = fixture.start(outside, visitor, [...ask, "wait", "send", "the body", "recv"]);
   await client.line("waiting");
   await listener.line("waiting");
   forgetFlows();
@@ -234,15 +234,15 @@ test("§4 TCP: a connection whose flow was forgotten goes on, where layer 7 is j
 
 test("§4 TCP: forgetting its flow lets no first payload by", async () => {
   const verbs = ["timeout", "5000", "tcp4", "bind", "0.0.0.0", "8080", "listen", "accept", "recv"];
-  const listener = lab.start(web, lab.path("bin", "http"), verbs);
+  const listener = fixture.start(web, fixture.path("bin", "http"), verbs);
   await listener.line("listening");
-  const mark = lab.agent.events.mark();
-  const client = lab.start(outside, visitor, `tcp4 connect ${web.ipv4} 8080 wait send SSH-2.0-x`);
+  const mark = fixture.agent.events.mark();
+  const client = fixture.start(outside, visitor, `tcp4 connect ${web.ipv4} 8080 wait send SSH-2.0-x`);
   await client.line("waiting");
   await sleep(50);
   forgetFlows();
   client.tell();
-  await lab.violation({ reason: "Application", direction: "ingress", path: lab.path("bin", "http") }, mark);
+  await fixture.violation({ reason: "Application", direction: "ingress", path: fixture.path("bin", "http") }, mark);
   await listener.kill();
 });
 
@@ -251,22 +251,22 @@ const LEARNS = `udp4 connect ${DNS} 53 ask short.example.com A close`;
 const SILENCE_MS = 2500;
 
 test("§5 UDP: a socket that was connected while the name was good may go on after any silence", async () => {
-  const clock = lab.path("bin", "clock");
+  const clock = fixture.path("bin", "clock");
   const verbs = `${LEARNS} udp4 connect 198.51.100.1 7000 send a recv wait send b recv`;
-  const running = lab.start(web, clock, verbs);
+  const running = fixture.start(web, clock, verbs);
   await running.line("waiting");
   await sleep(SILENCE_MS);
-  await lab.stops(web, clock, "udp4 connect 198.51.100.1 7000 send TAG recv", { reason: "Peer" });
+  await fixture.stops(web, clock, "udp4 connect 198.51.100.1 7000 send TAG recv", { reason: "Peer" });
   running.tell();
   assert.equal((await running.finish()).code, 0);
 });
 
 test("§5 UDP: a socket that is connected anew, or sends without, needs a name that is good now", async () => {
-  const clock = lab.path("bin", "clock");
+  const clock = fixture.path("bin", "clock");
   const verbs = `${LEARNS} udp4 sendto 198.51.100.1 7000 a recv wait sendto 198.51.100.1 7000 b recv`;
-  const running = lab.start(web, clock, verbs);
+  const running = fixture.start(web, clock, verbs);
   const again = `${LEARNS} udp4 connect 198.51.100.1 7000 send a recv wait connect 198.51.100.1 7000 send b recv`;
-  const reconnected = lab.start(web, clock, again);
+  const reconnected = fixture.start(web, clock, again);
   await running.line("waiting");
   await reconnected.line("waiting");
   await sleep(SILENCE_MS);

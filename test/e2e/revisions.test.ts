@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
 
@@ -21,38 +21,38 @@ const DURATION = patiently((CHANGES + 2) * 250);
 const PAUSE = patiently(300);
 const ATTEMPTS = 3;
 
-const lab = await Lab.start("revisions", {
+const fixture = await Fixture.start("revisions", {
   apps: ["shop"],
   agentArgs: ["--no-allowed"],
-  profiles: (lab) => {
-    lab.program("app");
-    return [revision(lab, 0)];
+  profiles: (fixture) => {
+    fixture.program("app");
+    return [revision(fixture, 0)];
   },
 });
-const shop = lab.workload("shop");
+const shop = fixture.workload("shop");
 
-function revision(lab: Lab, number: number) {
+function revision(fixture: Fixture, number: number) {
   const { address, port } = REVISIONS[number % 2] ?? assert.fail();
   const rules = { cidr4: [`${address}/32`], l4: { protocolPorts: [{ protocol: "udp" as const, port }] } };
   // The other path is there to make the tables differ in more than one map.
-  return profile("shop", [egress(lab.path("bin", "app"), rules), egress(`/opt/other${number}`, rules)], {
+  return profile("shop", [egress(fixture.path("bin", "app"), rules), egress(`/opt/other${number}`, rules)], {
     actions: ["enforce"],
   });
 }
 
 /** Of each packet in the order of sending, whether it arrived: a row for each target. */
 async function sendUnderChanges(): Promise<boolean[][]> {
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const verbs = `udp4 rounds ${DURATION} ${PAUSE} ${tag} ${TARGETS.length} ${TARGETS.join(" ")}`;
-  const sender = lab.start(shop, lab.path("bin", "app"), verbs);
+  const sender = fixture.start(shop, fixture.path("bin", "app"), verbs);
   await sender.line("sending");
-  for (let number = 1; number <= CHANGES; number++) await lab.agent.apply(revision(lab, number));
+  for (let number = 1; number <= CHANGES; number++) await fixture.agent.apply(revision(fixture, number));
   await sleep(100);
   const { stdout } = await sender.finish();
   await sleep(100);
   const rounds = Number(stdout.trim().split("\n").at(-1));
   const arrived = TARGETS.map(() => new Array<boolean>(rounds).fill(false));
-  for (const { text } of await lab.servers.received(tag)) {
+  for (const { text } of await fixture.servers.received(tag)) {
     const [round, target] = text
       .slice(tag.length + 1)
       .split(":")
@@ -76,7 +76,7 @@ async function sendWithoutLoss(): Promise<boolean[][]> {
 
 /** Packets that the kernel has dropped because their receiver did not fetch the ones before. */
 function overflows(): number {
-  const inside = [`--net=/run/netns/${lab.topology.outside.name}`, "--", "cat", "/proc/net/snmp"];
+  const inside = [`--net=/run/netns/${fixture.topology.outside.name}`, "--", "cat", "/proc/net/snmp"];
   const lines = execFileSync("nsenter", inside, { encoding: "utf8" }).split("\n");
   const [names = [], values = []] = lines.filter((line) => line.startsWith("Udp: ")).map((line) => line.split(" "));
   return Number(values[names.indexOf("RcvbufErrors")]);

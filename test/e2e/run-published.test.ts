@@ -3,25 +3,25 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { RunningProcess } from "./harness/processes.ts";
 import { profile } from "./harness/profiles.ts";
 import { networkState } from "./harness/traces.ts";
 
-const lab = await Lab.start("published", { apps: ["shop"], startAgent: false });
-const { node, outside } = lab.topology;
-const listed = lab.program("busybox", "/bin/busybox");
-const profiles = lab.path("web-profiles");
+const fixture = await Fixture.start("published", { apps: ["shop"], startAgent: false });
+const { node, outside } = fixture.topology;
+const listed = fixture.program("busybox", "/bin/busybox");
+const profiles = fixture.path("web-profiles");
 mkdirSync(profiles);
 const ingress = { cidr4: ["0.0.0.0/0"], l4: { protocolPorts: [{ protocol: "tcp" as const, port: 80 }] } };
 writeFileSync(`${profiles}/web.yaml`, JSON.stringify(profile("shop", [{ path: listed, network: { ingress } }])));
 writeFileSync(`${profiles}/README.md`, "no manifest");
-writeFileSync(lab.path("index.html"), "published\n");
+writeFileSync(fixture.path("index.html"), "published\n");
 const pristine = networkState(node.name);
 
 /** Runs a web server under the folder's profile until the callback has looked at it. @returns what run wrote to standard error */
 async function served(server: string, args: string[], look: () => Promise<void>): Promise<string> {
-  const script = `echo ready; exec "$0" httpd -f -p 80 -h ${lab.path("")}`;
+  const script = `echo ready; exec "$0" httpd -f -p 80 -h ${fixture.path("")}`;
   const command = ["run", "--profile", profiles, ...args, "--", "sh", "-c", script, server];
   const running = RunningProcess.in(node.name, PORTCULLIS, command);
   await running.line("ready");
@@ -52,8 +52,8 @@ test("a published port leads in, from outside and from the host, to what the pro
 });
 
 test("a program that is not listed gets nothing by it, and a port that is not published leads nowhere", async () => {
-  const stranger = lab.path("stranger/busybox");
-  mkdirSync(lab.path("stranger"));
+  const stranger = fixture.path("stranger/busybox");
+  mkdirSync(fixture.path("stranger"));
   writeFileSync(stranger, readFileSync("/bin/busybox"), { mode: 0o755 });
   const stderr = await served(stranger, ["--publish", "18080:80"], async () => {
     assert.equal(await page(outside.name, `${node.ipv4}:18080`), null);
@@ -65,7 +65,7 @@ test("a program that is not listed gets nothing by it, and a port that is not pu
 });
 
 test("the summary of a program has conversations, and a wrong port is wrong usage", async () => {
-  const events = lab.path("run-events.json");
+  const events = fixture.path("run-events.json");
   await served(listed, ["--publish", "18080:80", "-q", "-o", "json", "--events", events], async () => {
     assert.equal(await page(outside.name, `${node.ipv4}:18080`), "published\n");
   });

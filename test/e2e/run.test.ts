@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { deadRuns } from "./harness/leftovers.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
 import { egress, profile } from "./harness/profiles.ts";
@@ -14,11 +14,11 @@ const SERVER = "198.51.100.1";
 /** What containerd gives a container: 14 capabilities. */
 const CONTAINER_CAPABILITIES = "00000000a80425fb";
 
-const lab = await Lab.start("run", { apps: ["shop"], startAgent: false });
-const { node } = lab.topology;
-const client = lab.program("client");
-const stranger = lab.program("stranger");
-const file = lab.path("profile.yaml");
+const fixture = await Fixture.start("run", { apps: ["shop"], startAgent: false });
+const { node } = fixture.topology;
+const client = fixture.program("client");
+const stranger = fixture.program("stranger");
+const file = fixture.path("profile.yaml");
 const rights = { cidr4: [`${SERVER}/32`], l4: { protocolPorts: [{ protocol: "udp" as const, port: 7000 }] } };
 writeFileSync(file, JSON.stringify(profile("shop", [egress(client, rights)])));
 const pristine = networkState(node.name);
@@ -51,29 +51,29 @@ test("the command has a container's capabilities, and no way to more; --privileg
 });
 
 test("the command cannot leave for another network namespace, unless it is privileged", async () => {
-  const [left, kept] = [lab.tag(), lab.tag()];
+  const [left, kept] = [fixture.tag(), fixture.tag()];
   const leave = (tag: string) => shell(`nsenter --net=/run/netns/${node.name} ${send(stranger, tag)}`);
   await run("-q", "--privileged", ...leave(left));
-  assert.equal((await lab.servers.received(left)).length, 1, "the way out is there");
+  assert.equal((await fixture.servers.received(left)).length, 1, "the way out is there");
   const { stderr } = await run("-q", ...leave(kept));
   assert.match(stderr, /Operation not permitted/);
-  assert.deepEqual(await lab.servers.received(kept), []);
+  assert.deepEqual(await fixture.servers.received(kept), []);
 });
 
 test("what the command leaves behind is guarded until it has ended, and ends with it", async () => {
-  const tag = lab.tag();
-  const marker = lab.path("outlived");
+  const tag = fixture.tag();
+  const marker = fixture.path("outlived");
   const child = `trap '' TERM; sleep 0.3; ${send(stranger, tag)}; sleep 5; touch ${marker}`;
   const { code, stderr } = await run(...shell(`(${child}) >/dev/null 2>&1 & exit 5`));
   assert.equal(code, 5);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  assert.deepEqual(await fixture.servers.received(tag), []);
   assert.match(stderr, /BinaryUnknown/);
   assert.equal(existsSync(marker), false);
   await leavesNothing();
 });
 
 test("what the command leaves behind in namespaces of its own ends with it, too", async () => {
-  const [ready, marker] = [lab.path("has-left"), lab.path("outlived-elsewhere")];
+  const [ready, marker] = [fixture.path("has-left"), fixture.path("outlived-elsewhere")];
   const child = `unshare -Urn sh -c 'touch ${ready}; sleep 3; touch ${marker}'`;
   const { code } = await run("-q", ...shell(`${child} >/dev/null 2>&1 & while [ ! -e ${ready} ]; do sleep 0.05; done`));
   assert.equal(code, 0);
@@ -88,13 +88,13 @@ test("the command takes no socket out of a process outside, though both have one
   const victim = RunningProcess.in(node.name, "/usr/bin/setpriv", [...without, ...verbs]);
   const descriptor = await victim.line(/^\d+$/);
   await victim.line("waiting");
-  const [taken, kept] = [lab.tag(), lab.tag()];
+  const [taken, kept] = [fixture.tag(), fixture.tag()];
   const thief = (tag: string) => [stranger, "steal", String(victim.pid), descriptor, "send", tag];
   await RunningProcess.in(node.name, "/usr/bin/setpriv", ["--bounding-set", "-all", ...thief(taken)]).finish();
-  assert.equal((await lab.servers.received(taken)).length, 1, "such a socket can be taken");
+  assert.equal((await fixture.servers.received(taken)).length, 1, "such a socket can be taken");
   const { code, stderr } = await run("-q", "--", ...thief(kept));
   assert.equal(code, 1, stderr);
-  assert.deepEqual(await lab.servers.received(kept), []);
+  assert.deepEqual(await fixture.servers.received(kept), []);
   victim.tell();
   await victim.finish();
 });
@@ -188,7 +188,7 @@ test("a signal at any time of the start leaves nothing behind", async () => {
 });
 
 test("profiles that cannot be used are reported as validate tells them, and what is missing by its name", async () => {
-  const bad = lab.path("bad.yaml");
+  const bad = fixture.path("bad.yaml");
   writeFileSync(
     bad,
     `apiVersion: security.datadoghq.com/v1\nkind: SecurityProfile\nmetadata: {name: a, labels: {a: b}}\nspec: {actions: [explode]}\n`,
@@ -204,7 +204,7 @@ test("profiles that cannot be used are reported as validate tells them, and what
   assert.equal(code, 125);
   assert.ok(stderr.startsWith(validated.stdout), stderr);
   assert.doesNotMatch(stderr, /^\{/m);
-  const missing = lab.path("missing.yaml");
+  const missing = fixture.path("missing.yaml");
   const absent = await RunningProcess.in(node.name, PORTCULLIS, ["run", "--profile", missing, "--", "true"]).finish(
     20_000,
   );

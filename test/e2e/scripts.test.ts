@@ -4,17 +4,17 @@ import { copyFileSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } fro
 import { dirname } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { bindMount, bindSystem, makeImage, mountOverlay } from "./harness/images.ts";
-import { Lab } from "./harness/lab.ts";
 import { egress, profile } from "./harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
 const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], l4: { protocols: ["udp"] } };
 const PYTHON = "/usr/bin/python3";
 
-const lab = await Lab.start("scripts", { apps: ["shop"], startAgent: false });
-const shop = lab.workload("shop");
-const python = lab.program("python", PYTHON);
+const fixture = await Fixture.start("scripts", { apps: ["shop"], startAgent: false });
+const shop = fixture.workload("shop");
+const python = fixture.program("python", PYTHON);
 
 /** A program in Python that sends its first argument in so many datagrams. Exit status 3 if no answer comes to any. */
 function scriptText(shebang: string, datagrams = 1): string {
@@ -35,14 +35,14 @@ function script(path: string, shebang = `${python} -I`): string {
   return path;
 }
 
-mkdirSync(lab.path("work"));
-mkdirSync(lab.path("evil"));
-const listed = script(lab.path("bin", "listed"));
-const other = script(lab.path("bin", "other"));
-const job = script(lab.path("work", "job"));
-const evil = lab.path("evil", "job");
+mkdirSync(fixture.path("work"));
+mkdirSync(fixture.path("evil"));
+const listed = script(fixture.path("bin", "listed"));
+const other = script(fixture.path("bin", "other"));
+const job = script(fixture.path("work", "job"));
+const evil = fixture.path("evil", "job");
 writeFileSync(evil, scriptText(`${python} -I`, 10), { mode: 0o755 });
-const ledByEnv = lab.path("bin", "led-by-env");
+const ledByEnv = fixture.path("bin", "led-by-env");
 writeFileSync(
   ledByEnv,
   scriptText("/usr/bin/env pyth").replace(
@@ -51,40 +51,40 @@ writeFileSync(
   ),
   { mode: 0o755 },
 );
-const link = lab.path("bin", "link");
+const link = fixture.path("bin", "link");
 symlinkSync(listed, link);
 
-makeImage(lab.path("image"), {
+makeImage(fixture.path("image"), {
   "opt/job": { text: scriptText(`${PYTHON} -I`) },
   "opt/changed": { text: scriptText(`${PYTHON} -I`) },
 });
-const root = mountOverlay(lab.path("overlay"), lab.path("image"));
+const root = mountOverlay(fixture.path("overlay"), fixture.path("image"));
 writeFileSync(`${root}/opt/changed`, scriptText(`${PYTHON} -I`));
 bindSystem(root);
 
-lab.agent.write(
+fixture.agent.write(
   profile(
     "shop",
     [listed, job, ledByEnv, "/opt/job", "/opt/changed"].map((path) => egress(path, RIGHTS)),
   ),
 );
-await lab.agent.start();
+await fixture.agent.start();
 
 /** Runs it while the agent is stopped: what is known is known in the kernel. */
 async function runUnwatched(program: string, args: (tag: string) => string[]) {
-  const tag = lab.tag();
-  process.kill(lab.agent.pid, "SIGSTOP");
+  const tag = fixture.tag();
+  process.kill(fixture.agent.pid, "SIGSTOP");
   try {
-    const { code, stderr } = await lab.run(shop, program, args(tag));
-    return { code, stderr, received: (await lab.servers.received(tag)).length };
+    const { code, stderr } = await fixture.run(shop, program, args(tag));
+    return { code, stderr, received: (await fixture.servers.received(tag)).length };
   } finally {
-    process.kill(lab.agent.pid, "SIGCONT");
+    process.kill(fixture.agent.pid, "SIGCONT");
   }
 }
 
 /** A folder in which a name leads to a program. */
 function pathTo(name: string, program: string): string {
-  const folder = lab.path(`path${lab.tag()}`);
+  const folder = fixture.path(`path${fixture.tag()}`);
   mkdirSync(folder);
   symlinkSync(program, `${folder}/${name}`);
   return folder;
@@ -99,11 +99,11 @@ async function stops(
     reason = "BinaryUnknown",
   }: { interpreter?: string; reason?: "BinaryUnknown" | "BinaryModified" } = {},
 ): Promise<void> {
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
-  const { code, stderr } = await lab.run(shop, program, args(tag));
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
+  const { code, stderr } = await fixture.run(shop, program, args(tag));
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason, path: interpreter }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason, path: interpreter }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 }
 
 test("§3 a listed script is itself from its first packet on, whether or not an agent is at work", async () => {
@@ -112,16 +112,16 @@ test("§3 a listed script is itself from its first packet on, whether or not an 
 });
 
 test("§3 events name the script, and its interpreter", async () => {
-  const mark = lab.agent.events.mark();
-  assert.equal((await lab.run(shop, listed, [lab.tag()])).code, 0);
-  const event = await lab.violation({ verdict: "allowed", reason: "Allowed", path: python }, mark);
+  const mark = fixture.agent.events.mark();
+  assert.equal((await fixture.run(shop, listed, [fixture.tag()])).code, 0);
+  const event = await fixture.violation({ verdict: "allowed", reason: "Allowed", path: python }, mark);
   assert.equal(event.process?.script, listed);
 });
 
 test("§3 a relative name from a directory that is the process's own", async () => {
   const { code, received } = await runUnwatched("/bin/sh", (tag) => [
     "-c",
-    `cd ${lab.path("bin")}; exec ./../work/job ${tag}`,
+    `cd ${fixture.path("bin")}; exec ./../work/job ${tag}`,
   ]);
   assert.deepEqual({ code, received }, { code: 0, received: 1 });
 });
@@ -138,24 +138,24 @@ test("§3 a listed script that begins with #!/usr/bin/env is itself, whatever PA
 });
 
 test("§3 what an interpreter that env led to executes is not the script", async () => {
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const PATH = pathTo("pyth", PYTHON);
   await stops("/usr/bin/env", () => [`PATH=${PATH}`, ledByEnv, "again", tag], { interpreter: realpathSync(PYTHON) });
 });
 
 test("§3 attack: PATH leads env to another program of the image", async () => {
-  const sender = lab.program("sender");
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
+  const sender = fixture.program("sender");
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
   const send = `timeout 250 udp4 sendto ${SERVER} 7000 ${tag} recv`;
   const command = `PATH=${pathTo("pyth", sender)} ${ledByEnv} ${send}`;
-  const { code, stderr } = await lab.run(shop, "/usr/bin/env", command);
+  const { code, stderr } = await fixture.run(shop, "/usr/bin/env", command);
   assert.equal(code, 3, stderr);
-  await lab.violation({ reason: "BinaryUnknown", path: sender }, mark);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  await fixture.violation({ reason: "BinaryUnknown", path: sender }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
 test("§3 attack: PATH leads env to a script", async () => {
-  const impostor = lab.path("impostor");
+  const impostor = fixture.path("impostor");
   writeFileSync(impostor, scriptText(`${python} -I`).replace("sys.argv[1]", "sys.argv[2]"), { mode: 0o755 });
   const PATH = pathTo("pyth", impostor);
   await stops("/usr/bin/env", (tag) => [`PATH=${PATH}`, ledByEnv, tag]);
@@ -185,7 +185,7 @@ os.execve(file, ["job", sys.argv[1]], {})`;
 function swap(path: string, change: string): string {
   return `import ctypes, os, signal, sys
 libc = ctypes.CDLL(None, use_errno=True)
-os.chdir("${lab.path("work")}")
+os.chdir("${fixture.path("work")}")
 child = libc.syscall(56, 0x200 | signal.SIGCHLD, 0, 0, 0, 0) # clone(CLONE_FS)
 if child == 0:
     os.execv("${path}", ["${path}", sys.argv[1]])
@@ -198,13 +198,13 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))`;
 }
 
 test("§3 attack: a relative name, and a working directory that another process changes", async () => {
-  await stops(PYTHON, (tag) => ["-c", swap("./job", `os.chdir("${lab.path("evil")}")`), tag], {
+  await stops(PYTHON, (tag) => ["-c", swap("./job", `os.chdir("${fixture.path("evil")}")`), tag], {
     reason: "BinaryModified",
   });
 });
 
 test("§3 attack: a root directory that another process changes", async () => {
-  const elsewhere = lab.path("elsewhere");
+  const elsewhere = fixture.path("elsewhere");
   mkdirSync(elsewhere);
   bindMount(elsewhere, elsewhere);
   bindSystem(elsewhere);

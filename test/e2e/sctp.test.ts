@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import type { HandOver } from "./harness/lend.ts";
 import { patiently } from "./harness/patience.ts";
 import { egress, profile } from "./harness/profiles.ts";
@@ -24,19 +24,21 @@ const RIGHTS: EgressRules = {
 /** Longer than what was dropped takes to be sent a second time, the first of which takes three seconds. */
 const RETRANSMITTED_MS = 4000;
 
-const lab = await Lab.start("sctp", {
+const fixture = await Fixture.start("sctp", {
   apps: ["shop", "open"],
-  profiles: (lab) => [profile("shop", [egress(lab.program("owner"), RIGHTS), egress(lab.program("heir"), RIGHTS)])],
+  profiles: (fixture) => [
+    profile("shop", [egress(fixture.program("owner"), RIGHTS), egress(fixture.program("heir"), RIGHTS)]),
+  ],
 });
-const shop = lab.workload("shop");
-const open = lab.workload("open");
-const owner = lab.path("bin", "owner");
-const heir = lab.path("bin", "heir");
-const stranger = lab.program("stranger");
-const { outside } = lab.topology;
+const shop = fixture.workload("shop");
+const open = fixture.workload("open");
+const owner = fixture.path("bin", "owner");
+const heir = fixture.path("bin", "heir");
+const stranger = fixture.program("stranger");
+const { outside } = fixture.topology;
 let port = PORTS.port;
 
-const { code } = await lab.run(open, stranger, "sctp4");
+const { code } = await fixture.run(open, stranger, "sctp4");
 const skip = code === 0 ? false : "this kernel has no SCTP";
 
 for (const [family, server] of [
@@ -45,16 +47,16 @@ for (const [family, server] of [
 ] as const) {
   /** With a server that takes one association. */
   const leavesTo = (send: (text: string) => Promise<unknown>) =>
-    leaves(lab, stranger, async (text) => {
+    leaves(fixture, stranger, async (text) => {
       port++;
       const listening = `sctp${family} bind ${server} ${port} listen accept recv recv`;
-      const serving = lab.start(outside, stranger, `timeout ${patiently(8000)} ${listening}`);
+      const serving = fixture.start(outside, stranger, `timeout ${patiently(8000)} ${listening}`);
       await serving.line("listening");
       await send(text);
       await serving.kill();
     });
   const leavesBy = (place: WorkloadPlace, program: string, verbs: (text: string) => string) =>
-    leavesTo((text) => lab.run(place, program, `timeout 1000 ${verbs(text)}`));
+    leavesTo((text) => fixture.run(place, program, `timeout 1000 ${verbs(text)}`));
   const WAYS: Record<string, (text: string) => string> = {
     "a socket of its own": (text) => `sctp${family} connect ${server} ${port} send ${text} sleep 100`,
     "a socket for many": (text) => `sctpmany${family} sendto ${server} ${port} ${text} sleep 300`,
@@ -64,19 +66,19 @@ for (const [family, server] of [
     test(`§3 SCTP over IPv${family}, ${way}: by its process's rules`, { skip }, async () => {
       assert.ok(await leavesBy(open, stranger, verbs), "it leaves without a profile");
       assert.ok(await leavesBy(shop, owner, verbs), "a listed process's leaves");
-      const mark = lab.agent.events.mark();
+      const mark = fixture.agent.events.mark();
       assert.equal(await leavesBy(shop, stranger, verbs), false);
-      await lab.violation({ reason: "BinaryUnknown", path: stranger, proto: "sctp" }, mark, shop);
+      await fixture.violation({ reason: "BinaryUnknown", path: stranger, proto: "sctp" }, mark, shop);
     });
   }
 
   /** By a socket that `owner` makes and lends. Somebody writes into it, and `owner` goes on. */
   const leavesByLent = (place: WorkloadPlace, borrower: string, { make, use, resume }: HandOver) =>
     leavesTo(async (text) => {
-      const path = lab.path(`${lab.tag()}socket`);
-      const giver = lab.start(place, owner, `timeout 1000 ${make} pass ${path} ${resume}`);
+      const path = fixture.path(`${fixture.tag()}socket`);
+      const giver = fixture.start(place, owner, `timeout 1000 ${make} pass ${path} ${resume}`);
       await giver.line("offering");
-      await lab.run(place, borrower, `timeout 1000 take ${path} ${use.replace("TAG", text)}`);
+      await fixture.run(place, borrower, `timeout 1000 take ${path} ${use.replace("TAG", text)}`);
       await giver.finish();
     });
   const again = `sleep ${RETRANSMITTED_MS}`;

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { release } from "node:os";
 import { test } from "node:test";
 import { question as dnsQuestion, prefixed } from "../packets/dns.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
 
@@ -19,12 +19,12 @@ const HEAR_MS = 400;
 /** As long as what is looked for in the other one. */
 const LISTED = "a".repeat(16);
 
-const lab = await Lab.start("pages", {
+const fixture = await Fixture.start("pages", {
   apps: ["shop", "open"],
   agentArgs: ["--dns-port", String(DNS_PORT)],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("shop", [
-      egress(lab.program("asker"), {
+      egress(fixture.program("asker"), {
         cidr4: [`${RESOLVER}/32`],
         cidr6: [`${RESOLVER6}/128`],
         l4: { protocols: ["tcp", "udp"] },
@@ -33,9 +33,9 @@ const lab = await Lab.start("pages", {
     ]),
   ],
 });
-const shop = lab.workload("shop");
-const open = lab.workload("open");
-const asker = lab.path("bin", "asker");
+const shop = fixture.workload("shop");
+const open = fixture.workload("open");
+const asker = fixture.path("bin", "asker");
 
 /** From 6.5 on, pages that are spliced into a datagram are not copied. */
 const [major = 0, minor = 0] = release().split(".").map(Number);
@@ -56,14 +56,14 @@ for (const [family, resolver] of [
     const arrives = async (place: WorkloadPlace): Promise<boolean> => {
       const label = randomBytes(LISTED.length).toString("hex").slice(0, LISTED.length);
       const takes = transport === "tcp" ? "listen accept" : "";
-      const answering = lab.start(
-        lab.topology.outside,
+      const answering = fixture.start(
+        fixture.topology.outside,
         asker,
         `${transport}${family} bind ${resolver} ${DNS_PORT} ${takes} wait hear ${label}`,
       );
       await answering.line(transport === "tcp" ? "listening" : "waiting");
       const sending = `${transport}${family} connect ${resolver} ${DNS_PORT} splicechange ${question(LISTED)} ${question(label)}`;
-      const sent = await lab.run(place, asker, sending);
+      const sent = await fixture.run(place, asker, sending);
       assert.equal(sent.code, 0, sent.stderr);
       await answering.line("waiting");
       answering.tell();
@@ -74,9 +74,9 @@ for (const [family, resolver] of [
       skip,
     }, async () => {
       assert.ok(await arrives(open), "what was written over it does not arrive without a profile");
-      const mark = lab.agent.events.mark();
+      const mark = fixture.agent.events.mark();
       assert.equal(await arrives(shop), false);
-      await lab.violation({ reason: "DnsMalformed", path: asker }, mark, shop);
+      await fixture.violation({ reason: "DnsMalformed", path: asker }, mark, shop);
     });
   }
 }

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EgressRules } from "../../src/api/types.ts";
 import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
-import { ANY_PROCESS, Lab } from "./harness/lab.ts";
+import { ANY_PROCESS, Fixture } from "./harness/fixture.ts";
 import { type HandOver, lend as lendSocket } from "./harness/lend.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
@@ -28,24 +28,26 @@ const RIGHTS: EgressRules = {
   l4: { protocols: ["tcp", "udp", "icmp", "icmpv6"] },
 };
 
-const lab = await Lab.start("handover", {
+const fixture = await Fixture.start("handover", {
   apps: ["shop", "open"],
-  profiles: (lab) => [profile("shop", [egress(lab.program("owner"), RIGHTS), egress(lab.program("heir"), RIGHTS)])],
+  profiles: (fixture) => [
+    profile("shop", [egress(fixture.program("owner"), RIGHTS), egress(fixture.program("heir"), RIGHTS)]),
+  ],
 });
-const shop = lab.workload("shop");
-const open = lab.workload("open");
-const owner = lab.path("bin", "owner");
-const heir = lab.path("bin", "heir");
-const stranger = lab.program("stranger");
+const shop = fixture.workload("shop");
+const open = fixture.workload("open");
+const owner = fixture.path("bin", "owner");
+const heir = fixture.path("bin", "heir");
+const stranger = fixture.program("stranger");
 
 /** `TAG` in the verbs is what the other one writes. @returns what of it has arrived */
 const lend = (place: WorkloadPlace, borrower: string, attack: HandOver) =>
-  lendSocket(lab, place, { owner, borrower }, attack);
+  lendSocket(fixture, place, { owner, borrower }, attack);
 
 const NO_WRITERS = "this kernel does not show who leaves something in a connected socket's queue";
 
 function showsWriters(): boolean {
-  return attachedHookSets(listPins(join(lab.agent.pinRoot, "links"))).senders !== null;
+  return attachedHookSets(listPins(join(fixture.agent.pinRoot, "links"))).senders !== null;
 }
 
 const AGAIN = `sleep 50 send x sleep ${RETRANSMITTED_MS}`;
@@ -95,17 +97,17 @@ for (const [what, attack] of Object.entries(ATTACKS)) {
 }
 
 test("§3 a socket that a stranger has only read from is its owner's again", async () => {
-  const path = lab.path(`${lab.tag()}socket`);
-  const [first, tag] = [lab.tag(), lab.tag()];
-  const giver = lab.start(
+  const path = fixture.path(`${fixture.tag()}socket`);
+  const [first, tag] = [fixture.tag(), fixture.tag()];
+  const giver = fixture.start(
     shop,
     owner,
     `tcp4 connect ${SERVER} 7000 send ${first} pass ${path} sleep 50 send ${tag} sleep 100`,
   );
   await giver.line("offering");
-  await lab.run(shop, stranger, `take ${path} timeout 100 recv`);
+  await fixture.run(shop, stranger, `take ${path} timeout 100 recv`);
   assert.equal((await giver.finish()).code, 0);
-  assert.equal((await lab.servers.received(tag)).length, 1);
+  assert.equal((await fixture.servers.received(tag)).length, 1);
 });
 
 for (const [what, make] of Object.entries({
@@ -134,11 +136,11 @@ for (const [what, { make, use, resume }] of Object.entries(RAW)) {
   test(`§3 a raw socket is no stream, whatever protocol it says: its user is who sends by it, ${what}`, async (context) => {
     if (use.includes("sendmore") && !showsWriters()) return context.skip(NO_WRITERS);
     const lendOut = (place: WorkloadPlace, borrower: string) =>
-      leaves(lab, stranger, async (text) => {
-        const path = lab.path(`${lab.tag()}socket`);
-        const giver = lab.start(place, owner, `${make} pass ${path} ${resume}`);
+      leaves(fixture, stranger, async (text) => {
+        const path = fixture.path(`${fixture.tag()}socket`);
+        const giver = fixture.start(place, owner, `${make} pass ${path} ${resume}`);
         await giver.line("offering");
-        await lab.run(place, borrower, `take ${path} ${use.replaceAll("TAG", text)}`);
+        await fixture.run(place, borrower, `take ${path} ${use.replaceAll("TAG", text)}`);
         await giver.finish();
       });
     assert.equal(await lendOut(open, stranger), true, "it does not leave without a profile either");
@@ -150,23 +152,23 @@ for (const [what, { make, use, resume }] of Object.entries(RAW)) {
 for (const by of ["uringworker", "uringpoller"]) {
   test(`§3 what the kernel's threads send for a process is the process's: ${by}`, async () => {
     const alone = `tcp4 connect ${SERVER} 7000 ${by} TAG recv`;
-    await lab.passes(shop, owner, alone);
-    await lab.passes(shop, owner, `udp4 connect ${SERVER} 7000 ${by} TAG recv`);
-    await lab.passes(open, stranger, alone);
+    await fixture.passes(shop, owner, alone);
+    await fixture.passes(shop, owner, `udp4 connect ${SERVER} 7000 ${by} TAG recv`);
+    await fixture.passes(open, stranger, alone);
     for (const make of [`tcp4 connect ${SERVER} 7000`, `udp4 connect ${SERVER} 7000`]) {
       const attack = { make, use: `${by} TAG`, resume: "sleep 50" };
       assert.notDeepEqual(await lend(open, stranger, attack), []);
       assert.notDeepEqual(await lend(shop, heir, attack), []);
       assert.deepEqual(await lend(shop, stranger, attack), []);
     }
-    await lab.stops(shop, stranger, `udp4 connect ${SERVER} 7000 ${by} TAG`, { reason: "BinaryUnknown" });
+    await fixture.stops(shop, stranger, `udp4 connect ${SERVER} 7000 ${by} TAG`, { reason: "BinaryUnknown" });
   });
 }
 
 test("§3 a connection over several paths is its process's", async (context) => {
-  if ((await lab.run(open, stranger, "mptcp4")).code !== 0) return context.skip("this kernel has no MPTCP");
-  await lab.passes(shop, owner, `mptcp4 connect ${SERVER} 7000 send TAG recv`);
-  await lab.stops(shop, stranger, `mptcp4 connect ${SERVER} 7000 send TAG recv`, { reason: "BinaryUnknown" });
+  if ((await fixture.run(open, stranger, "mptcp4")).code !== 0) return context.skip("this kernel has no MPTCP");
+  await fixture.passes(shop, owner, `mptcp4 connect ${SERVER} 7000 send TAG recv`);
+  await fixture.stops(shop, stranger, `mptcp4 connect ${SERVER} 7000 send TAG recv`, { reason: "BinaryUnknown" });
   const attack = { make: `mptcp4 connect ${SERVER} 7000`, use: "send TAG", resume: AGAIN };
   assert.notDeepEqual(await lend(open, stranger, attack), []);
   assert.notDeepEqual(await lend(shop, heir, attack), []);
@@ -174,14 +176,18 @@ test("§3 a connection over several paths is its process's", async (context) => 
 });
 
 test("§3 a descriptor that is taken out of another process is its taker's", async () => {
-  const victim = lab.start(shop, owner, `tcp4 connect ${SERVER} 7000 descriptor wait send x sleep ${RETRANSMITTED_MS}`);
+  const victim = fixture.start(
+    shop,
+    owner,
+    `tcp4 connect ${SERVER} 7000 descriptor wait send x sleep ${RETRANSMITTED_MS}`,
+  );
   const descriptor = await victim.line(/^\d+$/);
   await victim.line("waiting");
-  const [mark, tag] = [lab.agent.events.mark(), lab.tag()];
-  await lab.run(shop, stranger, `steal ${victim.pid} ${descriptor} send a sleep 20 send ${tag}`);
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
+  await fixture.run(shop, stranger, `steal ${victim.pid} ${descriptor} send a sleep 20 send ${tag}`);
   victim.tell();
   await victim.finish();
-  await lab.violation({ reason: "BinaryUnknown", path: ANY_PROCESS, proto: "tcp" }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", path: ANY_PROCESS, proto: "tcp" }, mark);
   await sleep(50);
-  assert.deepEqual(await lab.servers.received(tag), []);
+  assert.deepEqual(await fixture.servers.received(tag), []);
 });

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type IpEnds, ipv4, ipv6, segmentRouting, sourceRoute } from "../packets/ip.ts";
 import { udp } from "../packets/transport.ts";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
 import { runIn, type WorkloadPlace } from "./harness/topology.ts";
@@ -15,19 +15,19 @@ const SERVER = "198.51.100.1";
 const SERVER6 = "2001:db8:1::1";
 const PORT = 7000;
 
-const lab = await Lab.start("routes", {
+const fixture = await Fixture.start("routes", {
   apps: ["shop", "free"],
-  profiles: (lab) => {
-    const { gateway4, gateway6 } = lab.workload("shop");
+  profiles: (fixture) => {
+    const { gateway4, gateway6 } = fixture.workload("shop");
     const gateways = { cidr4: [`${gateway4}/32`], cidr6: [`${gateway6}/128`] };
-    return [profile("shop", [egress(lab.program("asker"), { ...gateways, l4: { protocols: ["udp"] } })])];
+    return [profile("shop", [egress(fixture.program("asker"), { ...gateways, l4: { protocols: ["udp"] } })])];
   },
 });
-const shop = lab.workload("shop");
+const shop = fixture.workload("shop");
 /** No profile selects it: what is sent from there shows that the attack itself works. */
-const free = lab.workload("free");
-const asker = lab.path("bin", "asker");
-const { node } = lab.topology;
+const free = fixture.workload("free");
+const asker = fixture.path("bin", "asker");
+const { node } = fixture.topology;
 
 // Kernels take part in either only if they are told to, and many nodes are.
 for (const name of ["all", shop.hostInterface, free.hostInterface]) {
@@ -46,7 +46,7 @@ const DETOURS: Record<string, (from: WorkloadPlace, text: string) => number[]> =
 
 function detour4({ ipv4: own, gateway4 }: WorkloadPlace, text: string, kind: number): number[] {
   // A strict route needs a host on the node's own link.
-  const last = kind === 137 ? lab.topology.outside.ipv4 : SERVER;
+  const last = kind === 137 ? fixture.topology.outside.ipv4 : SERVER;
   const options = [...(kind === 137 ? [1] : []), ...sourceRoute(kind, [last])];
   const padded = [...options, ...Array(-options.length & 3).fill(0)];
   return ipv4({ from: own, to: gateway4, options: padded }, udp({ from: PORT, to: PORT }, text));
@@ -55,10 +55,10 @@ function detour4({ ipv4: own, gateway4 }: WorkloadPlace, text: string, kind: num
 for (const [what, detour] of Object.entries(DETOURS)) {
   test(`§4 ${what}: a peer that is listed is no way to one that is not`, async () => {
     const send = (from: WorkloadPlace) => (text: string) =>
-      lab.run(from, asker, `packet ${Buffer.from(detour(from, text)).toString("hex")}`);
-    assert.ok(await leaves(lab, asker, send(free)), "without the product it arrives");
-    const mark = lab.agent.events.mark();
-    assert.equal(await leaves(lab, asker, send(shop)), false);
-    await lab.violation({ reason: "Malformed", direction: "egress", path: null }, mark);
+      fixture.run(from, asker, `packet ${Buffer.from(detour(from, text)).toString("hex")}`);
+    assert.ok(await leaves(fixture, asker, send(free)), "without the product it arrives");
+    const mark = fixture.agent.events.mark();
+    assert.equal(await leaves(fixture, asker, send(shop)), false);
+    await fixture.violation({ reason: "Malformed", direction: "egress", path: null }, mark);
   });
 }

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, test } from "node:test";
-import { Lab } from "./harness/lab.ts";
+import { Fixture } from "./harness/fixture.ts";
 import { egress, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
@@ -18,19 +18,23 @@ const BEHIND = "192.0.2.77";
 const BEHIND6 = "2001:db8:77::77";
 const TUNNEL = "tunnel9";
 
-const lab = await Lab.start("tunnels", {
+const fixture = await Fixture.start("tunnels", {
   apps: ["shop", "free"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("shop", [
-      egress(lab.program("owner"), { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["any"] } }),
+      egress(fixture.program("owner"), {
+        cidr4: [`${SERVER}/32`],
+        cidr6: [`${SERVER6}/128`],
+        l4: { protocols: ["any"] },
+      }),
     ]),
   ],
 });
-const shop = lab.workload("shop");
+const shop = fixture.workload("shop");
 /** No profile selects it: what leaves from there shows that the attack itself works. */
-const free = lab.workload("free");
-const owner = lab.path("bin", "owner");
-const stranger = lab.program("stranger");
+const free = fixture.workload("free");
+const owner = fixture.path("bin", "owner");
+const stranger = fixture.program("stranger");
 
 const L2TP = (own: string, far: string, how: string) => [
   `l2tp add tunnel tunnel_id 9 peer_tunnel_id 9 local ${own} remote ${far} ${how}`,
@@ -101,15 +105,15 @@ for (const [what, { family, make: commands }] of Object.entries(TUNNELS)) {
       if (missing !== undefined) return context.skip(`this kernel has no such tunnel: ${missing}`);
     }
     const by = (place: WorkloadPlace, program: string) => (text: string) =>
-      lab.run(
+      fixture.run(
         place,
         program,
         what === "IPv6 in IP" ? `udp6 sendto ${BEHIND6} 7000 ${text}` : `udp4 sendto ${BEHIND} 7000 ${text}`,
       );
-    assert.ok(await leaves(lab, stranger, by(free, stranger)), "it leaves without a profile");
-    assert.ok(await leaves(lab, stranger, by(shop, owner)), "a listed process's leaves");
-    const mark = lab.agent.events.mark();
-    assert.equal(await leaves(lab, stranger, by(shop, stranger)), false);
-    await lab.violation({ reason: "BinaryUnknown", path: stranger }, mark, shop);
+    assert.ok(await leaves(fixture, stranger, by(free, stranger)), "it leaves without a profile");
+    assert.ok(await leaves(fixture, stranger, by(shop, owner)), "a listed process's leaves");
+    const mark = fixture.agent.events.mark();
+    assert.equal(await leaves(fixture, stranger, by(shop, stranger)), false);
+    await fixture.violation({ reason: "BinaryUnknown", path: stranger }, mark, shop);
   });
 }

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -46,7 +46,7 @@ for turn in range(2):
     one.sendto(text.encode(), (address, port))
 `;
 
-const lab = await Lab.start("announce", {
+const fixture = await Fixture.start("announce", {
   apps: ["game"],
   profiles: () => [
     profile("game", [
@@ -61,9 +61,9 @@ const lab = await Lab.start("announce", {
     ]),
   ],
 });
-const game = lab.workload("game");
-const evil = lab.program("evil");
-const listener = lab.start(lab.topology.node, PYTHON, [
+const game = fixture.workload("game");
+const evil = fixture.program("evil");
+const listener = fixture.start(fixture.topology.node, PYTHON, [
   "-c",
   LISTENER,
   GROUP,
@@ -75,12 +75,12 @@ await listener.line("listening");
 
 for (const address of [GROUP, GROUP6, LINK, EVERYBODY]) {
   test(`an announcement to ${address} is heard, and its sender's`, async () => {
-    const tag = lab.tag();
-    const mark = lab.agent.events.mark();
-    const { code, stderr } = await lab.run(game, PYTHON, ["-c", ANNOUNCER, address, String(PORT), tag]);
+    const tag = fixture.tag();
+    const mark = fixture.agent.events.mark();
+    const { code, stderr } = await fixture.run(game, PYTHON, ["-c", ANNOUNCER, address, String(PORT), tag]);
     assert.equal(code, 0, stderr);
     await listener.line(tag);
-    await lab.violation({ verdict: "allowed", reason: "Allowed", path: PYTHON, proto: "udp" }, mark);
+    await fixture.violation({ verdict: "allowed", reason: "Allowed", path: PYTHON, proto: "udp" }, mark);
   });
 }
 
@@ -108,22 +108,22 @@ except TimeoutError:
 `;
 
 test("who answers a question to the group answers from an address of his own, which takes an ingress rule", async () => {
-  const answerer = lab.start(lab.topology.node, PYTHON, ["-c", ANSWERER, GROUP, "4446", game.hostInterface]);
+  const answerer = fixture.start(fixture.topology.node, PYTHON, ["-c", ANSWERER, GROUP, "4446", game.hostInterface]);
   await answerer.line("listening");
   const asks = async (port: number) =>
-    (await lab.run(game, PYTHON, ["-c", ASKER, GROUP, "4446", String(port)])).stdout.trim();
+    (await fixture.run(game, PYTHON, ["-c", ASKER, GROUP, "4446", String(port)])).stdout.trim();
   assert.equal(await asks(4447), game.gateway4);
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.equal(await asks(4448), "nobody");
-  const event = await lab.violation({ reason: "Port", path: PYTHON, direction: "ingress" }, mark, game);
+  const event = await fixture.violation({ reason: "Port", path: PYTHON, direction: "ingress" }, mark, game);
   assert.equal(event.src.ip, game.gateway4);
 });
 
 test("another program announces nothing", async () => {
-  const tag = lab.tag();
+  const tag = fixture.tag();
   const verbs = `udp4 multicastby eth0 sendto ${GROUP} ${PORT} ${tag}`;
-  const mark = lab.agent.events.mark();
-  await lab.run(game, evil, verbs);
-  await lab.violation({ reason: "BinaryUnknown", path: evil, proto: "udp" }, mark);
+  const mark = fixture.agent.events.mark();
+  await fixture.run(game, evil, verbs);
+  await fixture.violation({ reason: "BinaryUnknown", path: evil, proto: "udp" }, mark);
   assert.ok(!listener.stdout.includes(tag));
 });

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { ingress, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
 
@@ -16,11 +16,11 @@ const DIG = "/usr/bin/dig";
 const NAMES = 9000;
 const MANY = 200;
 
-const lab = await Lab.start("authoritative", {
+const fixture = await Fixture.start("authoritative", {
   apps: ["dns"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("dns", [
-      ingress(lab.program("named", "/usr/sbin/named"), {
+      ingress(fixture.program("named", "/usr/sbin/named"), {
         cidr4: ["203.0.113.0/24"],
         l4: {
           protocolPorts: [
@@ -33,24 +33,24 @@ const lab = await Lab.start("authoritative", {
     ]),
   ],
 });
-const pod = lab.workload("dns");
-const { outside } = lab.topology;
+const pod = fixture.workload("dns");
+const { outside } = fixture.topology;
 
-mkdirSync(lab.path("zone"));
+mkdirSync(fixture.path("zone"));
 const hosts = Array.from({ length: NAMES }, (_, index) => `n${index} A 192.0.2.${index % 256}`);
 writeFileSync(
-  lab.path("zone", "zone"),
+  fixture.path("zone", "zone"),
   `$TTL 300\n@ SOA ns admin 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.1\n${hosts.join("\n")}\n`,
 );
 writeFileSync(
-  lab.path("zone", "conf"),
-  `options { directory "${lab.path("zone")}"; listen-on { ${pod.ipv4}; }; listen-on-v6 { none; }; pid-file none; recursion no;
+  fixture.path("zone", "conf"),
+  `options { directory "${fixture.path("zone")}"; listen-on { ${pod.ipv4}; }; listen-on-v6 { none; }; pid-file none; recursion no;
   dnssec-validation no; allow-transfer { any; }; notify no; };
 controls { };
 zone example.com { type primary; file "zone"; };
 `,
 );
-const named = lab.start(pod, lab.path("bin", "named"), ["-g", "-c", lab.path("zone", "conf")]);
+const named = fixture.start(pod, fixture.path("bin", "named"), ["-g", "-c", fixture.path("zone", "conf")]);
 for (let tries = 0; !/ running$/m.test(named.stderr); tries += 1) {
   assert.ok(tries < 100, named.stderr);
   await new Promise((settle) => setTimeout(settle, 100));
@@ -74,25 +74,25 @@ for (const cookies of [1, 2]) {
   const how = cookies === 2 ? "on connections that begin with a cookie" : "as usual";
   const prepare = () => {
     runIn(pod.name, "sh", "-c", `echo ${cookies} > /proc/sys/net/ipv4/tcp_syncookies`);
-    return lab.agent.events.mark();
+    return fixture.agent.events.mark();
   };
   // On several processors one segment may overtake another: it is refused, and comes again.
   const refused = (mark: number) =>
-    lab.agent.events.since(
+    fixture.agent.events.since(
       mark,
       (event) => isVerdict(event) && event.verdict !== "allowed" && event.reason !== "Capacity",
     );
 
   test(`a zone is transferred, ${how}`, async () => {
     const mark = prepare();
-    const { stdout } = await lab.run(outside, DIG, ["+tries=1", "+time=3", `@${pod.ipv4}`, "example.com", "AXFR"]);
+    const { stdout } = await fixture.run(outside, DIG, ["+tries=1", "+time=3", `@${pod.ipv4}`, "example.com", "AXFR"]);
     assert.equal(stdout.match(/^n\d+\.example\.com\./gm)?.length, NAMES);
     assert.deepEqual(refused(mark), []);
   });
 
   test(`${MANY} questions in one write, ${how}`, async () => {
     const mark = prepare();
-    const { stdout, stderr } = await lab.run(outside, PYTHON, ["-c", ASK_MANY, pod.ipv4, String(MANY)]);
+    const { stdout, stderr } = await fixture.run(outside, PYTHON, ["-c", ASK_MANY, pod.ipv4, String(MANY)]);
     assert.equal(stdout.trim(), String(MANY), stderr);
     assert.deepEqual(refused(mark), []);
   });
@@ -100,14 +100,20 @@ for (const cookies of [1, 2]) {
 
 test("another program at that port answers nobody", async () => {
   await named.kill();
-  const stranger = lab.program("stranger", "/usr/sbin/named");
-  const other = lab.start(pod, stranger, ["-g", "-c", lab.path("zone", "conf")]);
+  const stranger = fixture.program("stranger", "/usr/sbin/named");
+  const other = fixture.start(pod, stranger, ["-g", "-c", fixture.path("zone", "conf")]);
   for (let tries = 0; !/ running$/m.test(other.stderr); tries += 1) {
     assert.ok(tries < 100, other.stderr);
     await new Promise((settle) => setTimeout(settle, 100));
   }
-  const mark = lab.agent.events.mark();
-  const { stdout } = await lab.run(outside, DIG, ["+short", "+tries=1", "+time=1", `@${pod.ipv4}`, "n1.example.com"]);
+  const mark = fixture.agent.events.mark();
+  const { stdout } = await fixture.run(outside, DIG, [
+    "+short",
+    "+tries=1",
+    "+time=1",
+    `@${pod.ipv4}`,
+    "n1.example.com",
+  ]);
   assert.doesNotMatch(stdout, /^192/);
-  await lab.violation({ reason: "BinaryUnknown", path: stranger, direction: "ingress" }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", path: stranger, direction: "ingress" }, mark);
 });

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
 
@@ -13,7 +13,7 @@ const PYTHON = realpathSync("/usr/bin/python3");
 const BYTES = 64 * 1024 * 1024;
 const SIZE = "185000";
 
-const lab = await Lab.start("bigtcp", {
+const fixture = await Fixture.start("bigtcp", {
   apps: ["app"],
   profiles: () => [
     profile("app", [
@@ -23,8 +23,8 @@ const lab = await Lab.start("bigtcp", {
     ]),
   ],
 });
-const app = lab.workload("app");
-const { node, outside } = lab.topology;
+const app = fixture.workload("app");
+const { node, outside } = fixture.topology;
 
 /** Interfaces of the whole way. */
 const INTERFACES = [
@@ -79,14 +79,14 @@ function allowLargeSegments(): boolean {
 const skip = !allowLargeSegments() && "this kernel has no segments above 64 KiB";
 
 test("a bulk transfer with segments above 64 KiB arrives whole", { skip }, async () => {
-  const mark = lab.agent.events.mark();
-  const receiver = lab.start(outside, PYTHON, ["-c", RECEIVER, ADDRESS]);
+  const mark = fixture.agent.events.mark();
+  const receiver = fixture.start(outside, PYTHON, ["-c", RECEIVER, ADDRESS]);
   await receiver.line("listening");
-  const { code, stderr } = await lab.run(app, PYTHON, ["-c", SENDER, ADDRESS, String(BYTES)]);
+  const { code, stderr } = await fixture.run(app, PYTHON, ["-c", SENDER, ADDRESS, String(BYTES)]);
   assert.equal(code, 0, stderr);
   await receiver.line(String(BYTES));
   assert.deepEqual(
-    lab.agent.events.since(mark, (event) => "verdict" in event && event.verdict !== "allowed"),
+    fixture.agent.events.since(mark, (event) => "verdict" in event && event.verdict !== "allowed"),
     [],
   );
 });

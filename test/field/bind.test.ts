@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -30,25 +30,25 @@ const RULES: EgressRules = {
 const KEEPER: EgressRules = { ...RULES, l7: { protocols: ["dns"], dns: ["example.com", "*.example.com"] } };
 const VISITOR: EgressRules = { ...RULES, fqdns: ["example.com", "*.example.com"] };
 
-const lab = await Lab.start("bind", {
+const fixture = await Fixture.start("bind", {
   apps: ["app"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("app", [
-      entry(lab.program("dig", "/usr/bin/dig"), { egress: KEEPER }),
-      entry(lab.program("nsupdate", "/usr/bin/nsupdate"), { egress: KEEPER }),
-      entry(lab.program("visiting-dig", "/usr/bin/dig"), { egress: VISITOR }),
-      entry(lab.program("visiting-nsupdate", "/usr/bin/nsupdate"), { egress: VISITOR }),
-      entry(lab.program("visitor"), { egress: VISITOR }),
-      entry(lab.program("unbound", "/usr/sbin/unbound"), { egress: { ...RULES, fqdns: ["*"] } }),
+      entry(fixture.program("dig", "/usr/bin/dig"), { egress: KEEPER }),
+      entry(fixture.program("nsupdate", "/usr/bin/nsupdate"), { egress: KEEPER }),
+      entry(fixture.program("visiting-dig", "/usr/bin/dig"), { egress: VISITOR }),
+      entry(fixture.program("visiting-nsupdate", "/usr/bin/nsupdate"), { egress: VISITOR }),
+      entry(fixture.program("visitor"), { egress: VISITOR }),
+      entry(fixture.program("unbound", "/usr/sbin/unbound"), { egress: { ...RULES, fqdns: ["*"] } }),
       entry(PYTHON, { egress: VISITOR }),
     ]),
   ],
 });
-const app = lab.workload("app");
+const app = fixture.workload("app");
 
-mkdirSync(lab.path("named"));
+mkdirSync(fixture.path("named"));
 writeFileSync(
-  lab.path("named", "zone"),
+  fixture.path("named", "zone"),
   `$TTL 300
 @ SOA ns admin 1 3600 600 86400 300
 @ NS ns
@@ -62,17 +62,17 @@ many AAAA 2001:db8:1::1
 `,
 );
 writeFileSync(
-  lab.path("named", "conf"),
+  fixture.path("named", "conf"),
   `key update { algorithm hmac-sha256; secret "${KEY.split(":")[2]}"; };
 options {
-  directory "${lab.path("named")}"; listen-on { ${SERVER}; }; listen-on-v6 { none; }; pid-file none; recursion no;
+  directory "${fixture.path("named")}"; listen-on { ${SERVER}; }; listen-on-v6 { none; }; pid-file none; recursion no;
   max-records-per-type 0; dnssec-validation no; allow-transfer { any; }; minimal-responses yes; notify no;
 };
 controls { };
 zone example.com { type primary; file "zone"; allow-update { key update; }; ixfr-from-differences yes; };
 `,
 );
-const named = lab.start(lab.topology.outside, "/usr/sbin/named", ["-g", "-c", lab.path("named", "conf")]);
+const named = fixture.start(fixture.topology.outside, "/usr/sbin/named", ["-g", "-c", fixture.path("named", "conf")]);
 for (let tries = 0; !/ running$/m.test(named.stderr); tries += 1) {
   assert.ok(tries < 100, named.stderr);
   await new Promise((settle) => setTimeout(settle, 100));
@@ -80,12 +80,12 @@ for (let tries = 0; !/ running$/m.test(named.stderr); tries += 1) {
 
 const dig = async (args: string, program = "dig") => {
   const common = ["+tries=1", "+time=2", `@${SERVER}`];
-  const { stdout } = await lab.run(app, lab.path("bin", program), [...common, ...args.split(" ")]);
+  const { stdout } = await fixture.run(app, fixture.path("bin", program), [...common, ...args.split(" ")]);
   return stdout;
 };
 
 const update = async (program: string, options: string[], name: string) => {
-  const running = lab.start(app, lab.path("bin", program), ["-t", "1", "-r", "0", ...options]);
+  const running = fixture.start(app, fixture.path("bin", program), ["-t", "1", "-r", "0", ...options]);
   for (const line of [`server ${SERVER}`, "zone example.com", `update add ${name} 60 A 192.0.2.9`, "send", "quit"]) {
     running.tell(line);
   }
@@ -135,9 +135,9 @@ test("AXFR and IXFR: a zone is transferred", async () => {
 });
 
 test("who may only connect to names sends nothing of his own with a question", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   await update("visiting-nsupdate", ["-y", KEY], "evil.example.com");
-  await lab.violation({ reason: "DnsName", path: lab.path("bin", "visiting-nsupdate") }, mark);
+  await fixture.violation({ reason: "DnsName", path: fixture.path("bin", "visiting-nsupdate") }, mark);
   assert.doesNotMatch(await dig("+short evil.example.com"), /192/);
   assert.doesNotMatch(await dig(`-y ${KEY} www.example.com`, "visiting-dig"), /198\.51\.100\.1/);
   assert.doesNotMatch(await dig("+tcp example.com IXFR=1", "visiting-dig"), /XFR size/);
@@ -149,17 +149,17 @@ test("names with spaces and bytes beyond ASCII", async () => {
 });
 
 test("a chain of ten CNAME records leads to an address that may be connected to", async () => {
-  await lab.passes(
+  await fixture.passes(
     app,
-    lab.path("bin", "visitor"),
+    fixture.path("bin", "visitor"),
     `udp4 connect ${SERVER} 53 ask ${CHAIN[0]} A udp4 sendto 198.51.100.1 7000 TAG recv`,
   );
 });
 
 test("an answer with 251 addresses, over TCP: the last one may be connected to", async () => {
-  await lab.passes(
+  await fixture.passes(
     app,
-    lab.path("bin", "visitor"),
+    fixture.path("bin", "visitor"),
     `tcp4 connect ${SERVER} 53 ask many.example.com AAAA udp6 sendto 2001:db8:1::1 7000 TAG recv`,
   );
 });
@@ -195,19 +195,19 @@ print(len(answered))
 `;
 
 test(`${MANY} questions in one write over one TCP connection are all answered`, async () => {
-  const { stdout, stderr } = await lab.run(app, PYTHON, ["-c", OVER_TCP, SERVER, "53", String(MANY)]);
+  const { stdout, stderr } = await fixture.run(app, PYTHON, ["-c", OVER_TCP, SERVER, "53", String(MANY)]);
   assert.equal(stdout.trim(), String(MANY), stderr);
 });
 
 test(`a resolver that forwards over TCP answers ${MANY} names at once`, async () => {
-  const conf = lab.path("unbound.conf");
+  const conf = fixture.path("unbound.conf");
   writeFileSync(
     conf,
     `server:
   interface: 127.0.0.1@5399
   username: ""
   chroot: ""
-  directory: "${lab.path()}"
+  directory: "${fixture.path()}"
   pidfile: ""
   use-syslog: no
   logfile: ""
@@ -221,11 +221,11 @@ forward-zone:
   forward-addr: ${SERVER}
 `,
   );
-  const unbound = lab.start(app, lab.path("bin", "unbound"), ["-d", "-c", conf]);
+  const unbound = fixture.start(app, fixture.path("bin", "unbound"), ["-d", "-c", conf]);
   for (let tries = 0; !unbound.stderr.includes("start of service"); tries += 1) {
     assert.ok(tries < 100, unbound.stderr);
     await new Promise((settle) => setTimeout(settle, 100));
   }
-  const { stdout, stderr } = await lab.run(app, PYTHON, ["-c", OVER_UDP, "127.0.0.1", "5399", String(MANY)]);
+  const { stdout, stderr } = await fixture.run(app, PYTHON, ["-c", OVER_UDP, "127.0.0.1", "5399", String(MANY)]);
   assert.equal(stdout.trim(), String(MANY), stderr);
 });

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
@@ -15,7 +15,7 @@ const PYTHON = realpathSync("/usr/bin/python3");
 const ADDRESS = "198.51.100.1";
 const PORT = 9300;
 
-const lab = await Lab.start("fastopen", {
+const fixture = await Fixture.start("fastopen", {
   apps: ["app"],
   profiles: () => [
     profile("app", [
@@ -29,8 +29,8 @@ const lab = await Lab.start("fastopen", {
     ]),
   ],
 });
-const app = lab.workload("app");
-const { outside } = lab.topology;
+const app = fixture.workload("app");
+const { outside } = fixture.topology;
 // 1: clients, 2: servers, 4 and 0x200: without a cookie, 0x400: every listener (Documentation/networking/ip-sysctl.rst).
 for (const place of [app, outside]) runIn(place.name, "sysctl", "-qw", `net.ipv4.tcp_fastopen=${0x607}`);
 
@@ -61,9 +61,22 @@ print("in the SYN" if client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104
 `;
 
 async function exchange(text: string) {
-  const receiver = lab.start(outside, PYTHON, ["-c", RECEIVER, ADDRESS, String(PORT), String(patiently(2000) / 1000)]);
+  const receiver = fixture.start(outside, PYTHON, [
+    "-c",
+    RECEIVER,
+    ADDRESS,
+    String(PORT),
+    String(patiently(2000) / 1000),
+  ]);
   await receiver.line("listening");
-  const sent = await lab.run(app, PYTHON, ["-c", SENDER, ADDRESS, String(PORT), text, String(patiently(1000) / 1000)]);
+  const sent = await fixture.run(app, PYTHON, [
+    "-c",
+    SENDER,
+    ADDRESS,
+    String(PORT),
+    text,
+    String(patiently(1000) / 1000),
+  ]);
   return { sent, received: (await receiver.finish()).stdout };
 }
 
@@ -74,9 +87,9 @@ test("a request in a SYN passes where its application is allowed", async () => {
 });
 
 test("other bytes in a SYN do not arrive", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const { sent, received } = await exchange("SSH-2.0-attacker");
   assert.notEqual(sent.code, 0);
   assert.match(received, /got nothing/);
-  await lab.violation({ reason: "Application", direction: "egress", proto: "tcp", path: PYTHON }, mark);
+  await fixture.violation({ reason: "Application", direction: "egress", proto: "tcp", path: PYTHON }, mark);
 });

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { PORTCULLIS } from "../e2e/harness/agent-under-test.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
 const OUTSIDE = { cidr4: ["198.51.100.0/24"], cidr6: ["2001:db8::/32"] };
@@ -18,10 +18,10 @@ const KEYWORDS = Object.keys(PEERS) as Keyword[];
 /** iputils has a socket for pings, busybox a raw one. */
 const PINGS = { ping: "/usr/bin/ping", busybox: "/bin/busybox" };
 
-const lab = await Lab.start("icmpv6", {
+const fixture = await Fixture.start("icmpv6", {
   apps: KEYWORDS,
-  profiles: (lab) => {
-    const programs = Object.entries(PINGS).map(([name, original]) => lab.program(name, original));
+  profiles: (fixture) => {
+    const programs = Object.entries(PINGS).map(([name, original]) => fixture.program(name, original));
     return KEYWORDS.map((keyword) =>
       profile(
         keyword,
@@ -34,23 +34,23 @@ const lab = await Lab.start("icmpv6", {
 for (const program of Object.keys(PINGS)) {
   for (const keyword of KEYWORDS) {
     test(`${program}: where ${keyword} is listed, its pings pass and the other family's do not`, async () => {
-      const place = lab.workload(keyword);
-      const path = lab.path("bin", program);
+      const place = fixture.workload(keyword);
+      const path = fixture.path("bin", program);
       for (const asked of KEYWORDS) {
         const applet = program === "busybox" ? [asked === "icmp" ? "ping" : "ping6"] : [];
-        const mark = lab.agent.events.mark();
-        const { stdout, stderr } = await lab.run(place, path, [...applet, "-c", "1", "-W", "1", PEERS[asked]]);
+        const mark = fixture.agent.events.mark();
+        const { stdout, stderr } = await fixture.run(place, path, [...applet, "-c", "1", "-W", "1", PEERS[asked]]);
         assert.match(stdout, asked === keyword ? /1 (packets )?received/ : /0 (packets )?received/, stderr);
         const expected =
           asked === keyword ? ({ verdict: "allowed", reason: "Allowed" } as const) : ({ reason: "Port" } as const);
-        await lab.violation({ ...expected, path, proto: asked }, mark, place);
+        await fixture.violation({ ...expected, path, proto: asked }, mark, place);
       }
     });
   }
 }
 
 test("other letters are refused, and the right word is in the message", () => {
-  const file = lab.path("letters.json");
+  const file = fixture.path("letters.json");
   writeFileSync(
     file,
     JSON.stringify(profile("x", [egress("/bin/ping", { ...OUTSIDE, l4: { protocols: ["ICMPv6" as never] } })])),

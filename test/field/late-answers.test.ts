@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -42,37 +42,37 @@ for peer in peers:
     one.close()
 `;
 
-const lab = await Lab.start("late", {
+const fixture = await Fixture.start("late", {
   apps: ["app"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("app", [
-      egress(lab.program("browser"), {
+      egress(fixture.program("browser"), {
         cidr4: [`${SERVER}/32`],
         l4: { protocolPorts: [{ protocol: "udp", port: PORT }] },
       }),
-      egress(lab.program("ping", "/bin/busybox"), { cidr4: [`${PINGED}/32`], l4: { protocols: ["icmp"] } }),
+      egress(fixture.program("ping", "/bin/busybox"), { cidr4: [`${PINGED}/32`], l4: { protocols: ["icmp"] } }),
     ]),
   ],
 });
-const app = lab.workload("app");
-const browser = lab.path("bin", "browser");
-const ping = lab.path("bin", "ping");
+const app = fixture.workload("app");
+const browser = fixture.path("bin", "browser");
+const ping = fixture.path("bin", "ping");
 
 test("answers to a closed socket are refused at once, and the refusals are nobody else's", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   // busybox pings by a raw socket.
-  const pinging = lab.start(app, ping, ["-c", "10", "-i", "0.2", PINGED]);
-  const server = lab.start(lab.topology.outside, PYTHON, ["-c", LATE, SERVER, String(PORT), String(ASKERS)]);
+  const pinging = fixture.start(app, ping, ["-c", "10", "-i", "0.2", PINGED]);
+  const server = fixture.start(fixture.topology.outside, PYTHON, ["-c", LATE, SERVER, String(PORT), String(ASKERS)]);
   await server.line("listening");
   for (let asker = 0; asker < ASKERS; asker++) {
-    assert.equal((await lab.run(app, browser, `udp4 connect ${SERVER} ${PORT} send x`)).code, 0);
+    assert.equal((await fixture.run(app, browser, `udp4 connect ${SERVER} ${PORT} send x`)).code, 0);
   }
   const { stdout, stderr } = await server.finish();
   assert.deepEqual(stdout.trim().split("\n").slice(1), Array(ASKERS).fill("refused"), stderr);
   const pings = await pinging.finish();
   assert.match(pings.stdout, /10 packets transmitted, 10 packets received/, pings.stderr);
 
-  const events = lab.agent.events.since(mark, isVerdict).filter(isVerdict);
+  const events = fixture.agent.events.since(mark, isVerdict).filter(isVerdict);
   assert.deepEqual(
     events.filter(({ verdict }) => verdict !== "allowed"),
     [],
@@ -86,8 +86,8 @@ test("answers to a closed socket are refused at once, and the refusals are nobod
 });
 
 test("the ping may still talk to nobody else", async () => {
-  const mark = lab.agent.events.mark();
-  const { stdout } = await lab.run(app, ping, ["-c", "1", "-W", "1", SERVER]);
+  const mark = fixture.agent.events.mark();
+  const { stdout } = await fixture.run(app, ping, ["-c", "1", "-W", "1", SERVER]);
   assert.match(stdout, /0 packets received/);
-  await lab.violation({ reason: "Peer", path: ping, proto: "icmp" }, mark);
+  await fixture.violation({ reason: "Peer", path: ping, proto: "icmp" }, mark);
 });

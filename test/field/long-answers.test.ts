@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, ingress, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -39,7 +39,7 @@ for size in sizes:
 `;
 const SIZES = ["1400", "2400", "8000", "16000", "60000"];
 
-const lab = await Lab.start("longanswers", {
+const fixture = await Fixture.start("longanswers", {
   apps: ["manager", "device"],
   profiles: () => [
     profile("manager", [
@@ -49,45 +49,55 @@ const lab = await Lab.start("longanswers", {
     profile("device", [ingress(PYTHON, { ...PEERS, l4: udp })]),
   ],
 });
-const { outside } = lab.topology;
-const manager = lab.workload("manager");
-const device = lab.workload("device");
+const { outside } = fixture.topology;
+const manager = fixture.workload("manager");
+const device = fixture.workload("device");
 
 const refused = (mark: number) =>
-  lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
+  fixture.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
 
 for (const [family, address] of Object.entries(ADDRESSES)) {
   const own = family === "IPv4" ? device.ipv4 : device.ipv6;
 
   test(`${family}: long answers come in`, async () => {
-    const mark = lab.agent.events.mark();
-    const server = lab.start(outside, PYTHON, ["-c", SERVER, address, String(PORT)]);
+    const mark = fixture.agent.events.mark();
+    const server = fixture.start(outside, PYTHON, ["-c", SERVER, address, String(PORT)]);
     await server.line("listening");
-    const { stdout, stderr } = await lab.run(manager, PYTHON, ["-c", CLIENT, address, String(PORT), ...SIZES]);
+    const { stdout, stderr } = await fixture.run(manager, PYTHON, ["-c", CLIENT, address, String(PORT), ...SIZES]);
     assert.deepEqual([stdout.trim().split("\n"), refused(mark)], [SIZES, []], stderr);
     await server.kill();
   });
 
   test(`${family}: long answers go out`, async () => {
-    const mark = lab.agent.events.mark();
-    const server = lab.start(device, PYTHON, ["-c", SERVER, own, String(PORT)]);
+    const mark = fixture.agent.events.mark();
+    const server = fixture.start(device, PYTHON, ["-c", SERVER, own, String(PORT)]);
     await server.line("listening");
-    const { stdout, stderr } = await lab.run(outside, PYTHON, ["-c", CLIENT, own, String(PORT), ...SIZES]);
+    const { stdout, stderr } = await fixture.run(outside, PYTHON, ["-c", CLIENT, own, String(PORT), ...SIZES]);
     assert.deepEqual([stdout.trim().split("\n"), refused(mark)], [SIZES, []], stderr);
     await server.kill();
   });
 
   test(`${family}: long pings are answered`, async () => {
-    const mark = lab.agent.events.mark();
-    const { stdout, stderr } = await lab.run(manager, PING, ["-c", "3", "-i", "0.2", "-W", "1", "-s", "2400", address]);
+    const mark = fixture.agent.events.mark();
+    const { stdout, stderr } = await fixture.run(manager, PING, [
+      "-c",
+      "3",
+      "-i",
+      "0.2",
+      "-W",
+      "1",
+      "-s",
+      "2400",
+      address,
+    ]);
     assert.match(stdout, /3 received/, stderr);
     assert.deepEqual(refused(mark), []);
   });
 
   test(`${family}: the fragments of a program that may not stay in`, async () => {
-    const evil = lab.program("evil");
+    const evil = fixture.program("evil");
     const verb = family === "IPv4" ? "udp4" : "udp6";
-    await lab.stops(manager, evil, `${verb} sendto ${address} ${PORT} TAG${"x".repeat(3000)}`, {
+    await fixture.stops(manager, evil, `${verb} sendto ${address} ${PORT} TAG${"x".repeat(3000)}`, {
       reason: "BinaryUnknown",
     });
   });

@@ -3,30 +3,32 @@
  * (evilsocket/opensnitch#206: such connections were not noticed).
  */
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const OUTSIDE = { cidr4: ["198.51.100.0/24"] };
 const PORTS = { protocolPorts: (["tcp", "udp"] as const).map((protocol) => ({ protocol, port: 7000 })) };
 
-const lab = await Lab.start("mapped", {
+const fixture = await Fixture.start("mapped", {
   apps: ["app"],
-  profiles: (lab) => [profile("app", [entry(lab.program("good"), { egress: { ...OUTSIDE, l4: PORTS } })])],
+  profiles: (fixture) => [profile("app", [entry(fixture.program("good"), { egress: { ...OUTSIDE, l4: PORTS } })])],
 });
-const app = lab.workload("app");
-const good = lab.path("bin", "good");
-const evil = lab.program("evil");
+const app = fixture.workload("app");
+const good = fixture.path("bin", "good");
+const evil = fixture.program("evil");
 
 for (const kind of ["tcp6", "udp6"]) {
   test(`${kind}: a listed program reaches a listed IPv4 peer`, async () => {
-    await lab.passes(app, good, `${kind} connect ::ffff:198.51.100.1 7000 send TAG recv`);
+    await fixture.passes(app, good, `${kind} connect ::ffff:198.51.100.1 7000 send TAG recv`);
   });
   test(`${kind}: other ports and other programs are refused`, async () => {
-    await lab.stops(app, good, `${kind} connect ::ffff:198.51.100.1 7001 send TAG recv`, { reason: "Port" });
-    await lab.stops(app, evil, `${kind} connect ::ffff:198.51.100.1 7000 send TAG recv`, { reason: "BinaryUnknown" });
+    await fixture.stops(app, good, `${kind} connect ::ffff:198.51.100.1 7001 send TAG recv`, { reason: "Port" });
+    await fixture.stops(app, evil, `${kind} connect ::ffff:198.51.100.1 7000 send TAG recv`, {
+      reason: "BinaryUnknown",
+    });
   });
 }
 
 test("udp6: a datagram without a connection", async () => {
-  await lab.passes(app, good, "udp6 sendto ::ffff:198.51.100.1 7000 TAG recv");
+  await fixture.passes(app, good, "udp6 sendto ::ffff:198.51.100.1 7000 TAG recv");
 });

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { entry, ingress, type ProfileParts, profile } from "../e2e/harness/profiles.ts";
 import { runIn, type WorkloadPlace } from "../e2e/harness/topology.ts";
@@ -20,12 +20,12 @@ const ANNOUNCING: ProfileParts = {
 };
 const skip = !existsSync(KEEPALIVED) && "keepalived is not installed here";
 
-const lab = await Lab.start("keepalived", {
+const fixture = await Fixture.start("keepalived", {
   apps: ["quiet", "announcing"],
-  profiles: (lab) => {
+  profiles: (fixture) => {
     const processes = [
       entry(KEEPALIVED, { egress: { cidr4: ["224.0.0.18/32"], l4: { protocols: [VRRP] } } }),
-      ingress(lab.program("server"), {
+      ingress(fixture.program("server"), {
         cidr4: ["203.0.113.0/24"],
         l4: { protocolPorts: [{ protocol: "tcp", port: 8080 }] },
       }),
@@ -33,12 +33,12 @@ const lab = await Lab.start("keepalived", {
     return [profile("quiet", processes), profile("announcing", processes, ANNOUNCING)];
   },
 });
-const { node, outside } = lab.topology;
-const visitor = lab.program("visitor");
+const { node, outside } = fixture.topology;
+const visitor = fixture.program("visitor");
 
 /** Starts keepalived, which has the address a moment later. */
 async function takeOver(place: WorkloadPlace, address: string) {
-  const conf = lab.path(`${place.app}-${address}.conf`);
+  const conf = fixture.path(`${place.app}-${address}.conf`);
   writeFileSync(
     conf,
     `global_defs { vrrp_version 3; vrrp_garp_master_repeat 2 }
@@ -54,7 +54,7 @@ vrrp_instance virtual {
 `.replaceAll("; ", "\n  "),
   );
   const files = ["-p", `${conf}.pid`, "-r", `${conf}.vrrp`];
-  const keepalived = lab.start(place, KEEPALIVED, ["-n", "-l", "-D", "-P", "-f", conf, ...files]);
+  const keepalived = fixture.start(place, KEEPALIVED, ["-n", "-l", "-D", "-P", "-f", conf, ...files]);
   for (let tries = 0; !runIn(place.name, "ip", "-4", "address", "show", "dev", "eth0").includes(address); tries += 1) {
     assert.ok(tries < 50, `${keepalived.stdout}${keepalived.stderr}`);
     await new Promise((settle) => setTimeout(settle, 100));
@@ -63,20 +63,20 @@ vrrp_instance virtual {
 }
 
 const visit = async (address: string) =>
-  (await lab.run(outside, visitor, `timeout ${patiently(1000)} tcp4 connect ${address} 8080 send x recv`)).code;
+  (await fixture.run(outside, visitor, `timeout ${patiently(1000)} tcp4 connect ${address} 8080 send x recv`)).code;
 const remembered = (place: WorkloadPlace, address: string) =>
   runIn(node.name, "ip", "neigh", "show", address, "dev", place.hostInterface);
 
 for (const app of ["quiet", "announcing"]) {
   test(`${app}: a virtual address is answered within a second of its being taken`, { skip }, async () => {
-    const place = lab.workload(app);
+    const place = fixture.workload(app);
     const address = place.ipv4.replace(/2$/, "77");
-    const server = lab.start(place, lab.path("bin", "server"), "tcp4 bind 0.0.0.0 8080 listen echo");
+    const server = fixture.start(place, fixture.path("bin", "server"), "tcp4 bind 0.0.0.0 8080 listen echo");
     await server.line("listening");
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     const keepalived = await takeOver(place, address);
     assert.equal(await visit(address), 0);
-    const vrrp = lab.agent.events.since(mark, (event) => isVerdict(event) && event.proto === String(VRRP));
+    const vrrp = fixture.agent.events.since(mark, (event) => isVerdict(event) && event.proto === String(VRRP));
     assert.ok(vrrp.length > 0, "its own messages are judged as its own");
     assert.ok(
       vrrp.every((event) => isVerdict(event) && event.verdict === "allowed" && event.process?.path === KEEPALIVED),
@@ -87,14 +87,14 @@ for (const app of ["quiet", "announcing"]) {
 
 test("neighbours that remember the former owner are reported, where the `default` has ARP", { skip }, async () => {
   const address = (place: WorkloadPlace) => place.ipv4.replace(/2$/, "78");
-  const [quiet, announcing] = [lab.workload("quiet"), lab.workload("announcing")];
+  const [quiet, announcing] = [fixture.workload("quiet"), fixture.workload("announcing")];
   for (const place of [quiet, announcing]) {
     const entryOf = ["lladdr", FORMER_OWNER, "dev", place.hostInterface, "nud", "reachable"];
     runIn(node.name, "ip", "neigh", "replace", address(place), ...entryOf);
   }
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const running = [await takeOver(quiet, address(quiet)), await takeOver(announcing, address(announcing))];
-  await lab.violation({ reason: "Ethertype", path: null, proto: "arp" }, mark, quiet);
+  await fixture.violation({ reason: "Ethertype", path: null, proto: "arp" }, mark, quiet);
   await new Promise((settle) => setTimeout(settle, 1500));
   assert.match(remembered(quiet, address(quiet)), new RegExp(FORMER_OWNER), "nobody has told the neighbour");
   assert.doesNotMatch(remembered(announcing, address(announcing)), new RegExp(FORMER_OWNER));
@@ -102,13 +102,13 @@ test("neighbours that remember the former owner are reported, where the `default
 });
 
 test("while the agent is dead a virtual address is answered as well", { skip }, async () => {
-  const place = lab.workload("quiet");
+  const place = fixture.workload("quiet");
   const address = place.ipv4.replace(/2$/, "79");
-  const server = lab.start(place, lab.path("bin", "server"), "tcp4 bind 0.0.0.0 8080 listen echo");
+  const server = fixture.start(place, fixture.path("bin", "server"), "tcp4 bind 0.0.0.0 8080 listen echo");
   await server.line("listening");
-  await lab.agent.crash();
+  await fixture.agent.crash();
   const keepalived = await takeOver(place, address);
   assert.equal(await visit(address), 0);
   for (const running of [keepalived, server]) await running.kill("SIGTERM");
-  await lab.agent.start();
+  await fixture.agent.start();
 });

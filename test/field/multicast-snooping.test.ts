@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { egress, ingress, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
@@ -17,21 +17,24 @@ const GROUP = "239.9.9.9";
 const MEMBERSHIP_MS = 2500;
 const PORT = 8080;
 
-const lab = await Lab.start("snooping", {
+const fixture = await Fixture.start("snooping", {
   apps: ["pod", "mute"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("pod", [
-      ingress(lab.program("server"), { cidr6: ["fd00::/8"], l4: { protocolPorts: [{ protocol: "udp", port: PORT }] } }),
-      egress(lab.program("member"), { cidr4: ["224.0.0.0/4"], l4: { protocols: ["igmp"] } }),
+      ingress(fixture.program("server"), {
+        cidr6: ["fd00::/8"],
+        l4: { protocolPorts: [{ protocol: "udp", port: PORT }] },
+      }),
+      egress(fixture.program("member"), { cidr4: ["224.0.0.0/4"], l4: { protocols: ["igmp"] } }),
     ]),
   ],
 });
-const { node } = lab.topology;
+const { node } = fixture.topology;
 /** The product has no profile for `mute`: what is dropped there, nftables drops. */
-const pod = lab.workload("pod");
-const mute = lab.workload("mute");
+const pod = fixture.workload("pod");
+const mute = fixture.workload("mute");
 const MUTE_ADDRESS = "fd00:88:1::9";
-const visitor = lab.program("visitor");
+const visitor = fixture.program("visitor");
 const NO_REPORTS =
   "table ip6 silence { chain out { type filter hook output priority 0; icmpv6 type { 131, 143 } drop; }; }";
 
@@ -56,14 +59,14 @@ const groups = () => runIn(node.name, "bridge", "mdb", "show", "dev", "br0");
 
 test("a pod stays reachable over IPv6 after its membership would have run out, one without reports does not", async () => {
   const servers = [
-    lab.start(pod, lab.path("bin", "server"), `udp6 bind :: ${PORT} echo`),
-    lab.start(mute, lab.path("bin", "server"), `udp6 bind :: ${PORT} echo`),
+    fixture.start(pod, fixture.path("bin", "server"), `udp6 bind :: ${PORT} echo`),
+    fixture.start(mute, fixture.path("bin", "server"), `udp6 bind :: ${PORT} echo`),
   ];
   for (const server of servers) await server.line("ready");
   await sleep(2 * MEMBERSHIP_MS);
   const visit = async (address: string) => {
     ip("neigh", "flush", "all");
-    return (await lab.run(node, visitor, `timeout ${patiently(1000)} udp6 sendto ${address} ${PORT} x recv`)).code;
+    return (await fixture.run(node, visitor, `timeout ${patiently(1000)} udp6 sendto ${address} ${PORT} x recv`)).code;
   };
   assert.notEqual(await visit(MUTE_ADDRESS), 0, "the bridge does not snoop");
   assert.equal(await visit(pod.ipv6), 0, groups());
@@ -78,7 +81,7 @@ print("joined", flush=True)
 time.sleep(60)`;
 
 test("a group stays joined where a process may speak IGMP", async () => {
-  const member = lab.start(pod, "/usr/bin/python3", ["-c", JOIN, GROUP, pod.ipv4]);
+  const member = fixture.start(pod, "/usr/bin/python3", ["-c", JOIN, GROUP, pod.ipv4]);
   await member.line("joined");
   await sleep(2 * MEMBERSHIP_MS);
   assert.match(groups(), new RegExp(`port ${pod.hostInterface} grp ${GROUP}`));

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import type { Direction } from "../../src/api/reasons.ts";
 import type { AgentEvent } from "../../src/flow/record.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, ingress, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
 
@@ -17,23 +17,23 @@ const PYTHON = realpathSync("/usr/bin/python3");
 const CURL = "/usr/bin/curl";
 const SERVICE = "198.18.0.80";
 
-const lab = await Lab.start("ownservice", {
+const fixture = await Fixture.start("ownservice", {
   apps: ["web", "closed"],
-  profiles: (lab) => {
+  profiles: (fixture) => {
     const client = egress(CURL, { cidr4: [`${SERVICE}/32`], l4: { protocolPorts: [{ protocol: "tcp", port: 80 }] } });
     const server = (...cidr4: string[]) =>
       ingress(PYTHON, { cidr4, l4: { protocolPorts: [{ protocol: "tcp", port: 8080 }] } });
     return [
-      profile("web", [client, server(`${lab.workload("web").gateway4}/32`)]),
+      profile("web", [client, server(`${fixture.workload("web").gateway4}/32`)]),
       profile("closed", [client, server("192.0.2.0/24")]),
     ];
   },
 });
-const { node } = lab.topology;
+const { node } = fixture.topology;
 
 /** As kube-proxy does: the Service's address becomes the endpoint's, and what returns to its sender the node's. */
 function serve(app: string): void {
-  const { ipv4 } = lab.workload(app);
+  const { ipv4 } = fixture.workload(app);
   runIn(
     node.name,
     "nft",
@@ -45,12 +45,12 @@ function serve(app: string): void {
 }
 
 async function fetchFrom(app: string, program = CURL) {
-  const place = lab.workload(app);
+  const place = fixture.workload(app);
   serve(app);
-  const server = lab.start(place, PYTHON, ["-u", "-m", "http.server", "8080", "--directory", lab.folder]);
+  const server = fixture.start(place, PYTHON, ["-u", "-m", "http.server", "8080", "--directory", fixture.folder]);
   await server.line(/Serving HTTP/);
-  const mark = lab.agent.events.mark();
-  const { stdout } = await lab.run(place, program, [
+  const mark = fixture.agent.events.mark();
+  const { stdout } = await fixture.run(place, program, [
     "-s",
     "-m",
     "2",
@@ -73,7 +73,7 @@ test("a pod reaches itself by its Service, and either end is named rightly", asy
     event.direction === direction &&
     event.process?.path === path &&
     (direction === "egress" ? event.dst.ip : event.src.ip) === peer;
-  const { events } = lab.agent;
+  const { events } = fixture.agent;
   await events.waitFor("curl to the Service", (event) => seen(event, "egress", CURL, SERVICE), { from: mark });
   const server = (event: AgentEvent) => seen(event, "ingress", PYTHON, place.gateway4);
   await events.waitFor("the server from the node's address", server, { from: mark });
@@ -83,13 +83,13 @@ test("a pod reaches itself by its Service, and either end is named rightly", asy
 test("a server that may not be reached from there is not, also by its own pod", async () => {
   const { place, mark, status } = await fetchFrom("closed");
   assert.equal(status, "000");
-  const event = await lab.violation({ reason: "Peer", path: PYTHON, direction: "ingress" }, mark, place);
+  const event = await fixture.violation({ reason: "Peer", path: PYTHON, direction: "ingress" }, mark, place);
   assert.equal(event.src.ip, place.gateway4);
 });
 
 test("another program does not reach the Service", async () => {
-  const evil = lab.program("evil", CURL);
+  const evil = fixture.program("evil", CURL);
   const { mark, status } = await fetchFrom("web", evil);
   assert.equal(status, "000");
-  await lab.violation({ reason: "BinaryUnknown", path: evil, direction: "egress" }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", path: evil, direction: "egress" }, mark);
 });

@@ -5,17 +5,17 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
 const PING = "/usr/bin/ping";
 const IDENTIFIER = "4242";
 const echo = (cidr4: string[], cidr6: string[]) => ({ cidr4, cidr6, l4: { protocols: ["icmp", "icmpv6"] as const } });
 
-const lab = await Lab.start("pings", {
+const fixture = await Fixture.start("pings", {
   apps: ["both", "out"],
-  profiles: (lab) => {
-    const [both, out] = lab.topology.workloads;
+  profiles: (fixture) => {
+    const [both, out] = fixture.topology.workloads;
     assert.ok(both !== undefined && out !== undefined);
     const rules = (place: typeof both) => {
       const { cidr4, cidr6, l4 } = echo([`${place.gateway4}/32`], [`${place.gateway6}/128`]);
@@ -37,7 +37,7 @@ const lab = await Lab.start("pings", {
     ];
   },
 });
-const { node } = lab.topology;
+const { node } = fixture.topology;
 const args = (address: string) => ["-c", "5", "-i", "0.2", "-W", "1", "-e", IDENTIFIER, address];
 const received = /(\d+) received/;
 
@@ -45,14 +45,17 @@ for (const family of ["IPv4", "IPv6"]) {
   for (const app of ["both", "out"]) {
     const answered = app === "both" ? "answered" : "not answered, where no rule has it";
     test(`${family}: the pod's pings are answered, the node's are ${answered}`, async () => {
-      const place = lab.workload(app);
+      const place = fixture.workload(app);
       const [own, gateway] = family === "IPv4" ? [place.ipv4, place.gateway4] : [place.ipv6, place.gateway6];
-      const mark = lab.agent.events.mark();
-      const [out, inward] = await Promise.all([lab.run(place, PING, args(gateway)), lab.run(node, PING, args(own))]);
+      const mark = fixture.agent.events.mark();
+      const [out, inward] = await Promise.all([
+        fixture.run(place, PING, args(gateway)),
+        fixture.run(node, PING, args(own)),
+      ]);
       assert.equal(out.stdout.match(received)?.[1], "5", `${out.stdout}${out.stderr}`);
       assert.equal(inward.stdout.match(received)?.[1], app === "both" ? "5" : "0", inward.stdout);
       if (app === "out") {
-        await lab.violation({ reason: "Unattributed", path: null, direction: "ingress" }, mark, place);
+        await fixture.violation({ reason: "Unattributed", path: null, direction: "ingress" }, mark, place);
       }
     });
   }

@@ -6,18 +6,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { VerdictEvent } from "../../src/flow/record.ts";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const CLIENTS = 5;
 
-const lab = await Lab.start("replies", {
+const fixture = await Fixture.start("replies", {
   apps: ["web"],
-  profiles: (lab) => [profile("web", [entry(lab.program("server"), {})], { actions: ["alert"] })],
+  profiles: (fixture) => [profile("web", [entry(fixture.program("server"), {})], { actions: ["alert"] })],
 });
-const web = lab.workload("web");
-const server = lab.path("bin", "server");
-const visitor = lab.program("visitor");
+const web = fixture.workload("web");
+const server = fixture.path("bin", "server");
+const visitor = fixture.program("visitor");
 
 const cases = [
   {
@@ -31,15 +31,15 @@ const cases = [
 
 for (const { kind, serve, ready, ask } of cases) {
   test(`${kind}: replies of a flow that was refused are no violations of their own`, async () => {
-    const listener = lab.start(web, server, serve);
+    const listener = fixture.start(web, server, serve);
     await listener.line(ready);
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     for (let client = 0; client < CLIENTS; client++) {
-      assert.equal((await lab.run(lab.topology.outside, visitor, ask)).code, 0, "alert drops nothing");
+      assert.equal((await fixture.run(fixture.topology.outside, visitor, ask)).code, 0, "alert drops nothing");
     }
-    await lab.violation({ reason: "Peer", verdict: "alerted", direction: "ingress", path: server }, mark);
+    await fixture.violation({ reason: "Peer", verdict: "alerted", direction: "ingress", path: server }, mark);
     await new Promise((settle) => setTimeout(settle, 300));
-    const events = lab.agent.events.since(mark, isVerdict) as VerdictEvent[];
+    const events = fixture.agent.events.since(mark, isVerdict) as VerdictEvent[];
     const replies = events.filter(({ direction, proto }) => direction === "egress" && proto !== "icmpv6");
     assert.deepEqual(replies, []);
     await listener.kill();

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
@@ -36,9 +36,9 @@ for word in words:
 `;
 const REQUEST = "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n";
 
-const lab = await Lab.start("resets", {
+const fixture = await Fixture.start("resets", {
   apps: ["client", "server"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("client", [
       entry(PYTHON, {
         egress: {
@@ -49,7 +49,7 @@ const lab = await Lab.start("resets", {
       }),
     ]),
     profile("server", [
-      entry(lab.program("echo"), {
+      entry(fixture.program("echo"), {
         ingress: {
           cidr4: ["203.0.113.0/24"],
           l4: { protocolPorts: [{ protocol: "tcp", port: 8080 }] },
@@ -59,46 +59,54 @@ const lab = await Lab.start("resets", {
     ]),
   ],
 });
-const { outside } = lab.topology;
-const server = lab.workload("server");
+const { outside } = fixture.topology;
+const server = fixture.workload("server");
 
 const directions = {
-  out: { from: lab.workload("client"), to: SERVER, port: 7000 },
+  out: { from: fixture.workload("client"), to: SERVER, port: 7000 },
   in: { from: outside, to: server.ipv4, port: 8080 },
 };
-const echo = lab.start(server, lab.path("bin", "echo"), "tcp4 bind 0.0.0.0 8080 listen echo");
+const echo = fixture.start(server, fixture.path("bin", "echo"), "tcp4 bind 0.0.0.0 8080 listen echo");
 await echo.line("listening");
 
 for (const [direction, { from, to, port }] of Object.entries(directions)) {
   test(`${direction}: ${ROUNDS} connections from one port, each reset, are all answered`, async () => {
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     const words = Array(ROUNDS).fill(REQUEST);
-    const { stdout, stderr } = await lab.run(from, PYTHON, ["-c", CLIENT, "4100", to, String(port), "reset", ...words]);
+    const { stdout, stderr } = await fixture.run(from, PYTHON, [
+      "-c",
+      CLIENT,
+      "4100",
+      to,
+      String(port),
+      "reset",
+      ...words,
+    ]);
     assert.deepEqual(stdout.trim().split("\n"), Array(ROUNDS).fill("answered"), stderr);
     // Of another connection, what was refused may still come again.
-    const refused = lab.agent.events
+    const refused = fixture.agent.events
       .since(mark, (event) => isVerdict(event) && event.verdict !== "allowed")
       .filter((event) => isVerdict(event) && [event.src.port, event.dst.port].includes(4100));
     assert.deepEqual(refused, []);
   });
 
   test(`${direction}: the connection after a reset one is judged by its own first payload`, async () => {
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     const words = [REQUEST, "no such thing\\n", REQUEST];
-    const { stdout } = await lab.run(from, PYTHON, ["-c", CLIENT, "4200", to, String(port), "reset", ...words]);
+    const { stdout } = await fixture.run(from, PYTHON, ["-c", CLIENT, "4200", to, String(port), "reset", ...words]);
     const [first, second, third] = stdout.trim().split("\n");
     assert.deepEqual([first, third], ["answered", "answered"]);
     assert.notEqual(second, "answered");
-    await lab.violation({ reason: "Application", path: "any", proto: "tcp" }, mark);
+    await fixture.violation({ reason: "Application", path: "any", proto: "tcp" }, mark);
   });
 }
 
 test("the connection after a reset one is its own program's", async () => {
-  const evil = lab.program("evil");
+  const evil = fixture.program("evil");
   const { from, to, port } = directions.out;
-  const { stdout } = await lab.run(from, PYTHON, ["-c", CLIENT, "4300", to, String(port), "reset", REQUEST]);
+  const { stdout } = await fixture.run(from, PYTHON, ["-c", CLIENT, "4300", to, String(port), "reset", REQUEST]);
   assert.equal(stdout, "answered\n");
-  await lab.stops(from, evil, `tcp4 reuseaddr bind 0.0.0.0 4300 connect ${to} ${port} send TAG`, {
+  await fixture.stops(from, evil, `tcp4 reuseaddr bind 0.0.0.0 4300 connect ${to} ${port} send TAG`, {
     reason: "BinaryUnknown",
   });
 });

@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile, RESOLVER } from "../e2e/harness/profiles.ts";
 import { addSearchDomains } from "../e2e/harness/resolver.ts";
 
@@ -47,7 +47,7 @@ const none = (error) => { if (error.code === "ENODATA") return []; throw error; 
 
 interface Resolver {
   /** Builds the program if it needs that. @returns its path, null where this machine cannot build it */
-  program: (lab: Lab) => string | null;
+  program: (fixture: Fixture) => string | null;
   args?: readonly string[];
   /** Goes through the search list. */
   searches?: false;
@@ -56,7 +56,7 @@ interface Resolver {
 }
 
 /** Runs a compiler. @returns a copy of what it made, null where there is no such compiler */
-function compiled(lab: Lab, name: string, compiler: string, ...args: string[]): string | null {
+function compiled(fixture: Fixture, name: string, compiler: string, ...args: string[]): string | null {
   const [found] = [compiler, `/usr/local/go/bin/${compiler}`].filter(isCommand);
   if (found === undefined) return null;
   mkdirSync(BUILD, { recursive: true });
@@ -64,7 +64,7 @@ function compiled(lab: Lab, name: string, compiler: string, ...args: string[]): 
     cwd: SOURCES,
     env: { ...process.env, CGO_ENABLED: "0", GOTOOLCHAIN: "local", GOFLAGS: "", GO111MODULE: "off" },
   });
-  return lab.program(name, join(BUILD, name));
+  return fixture.program(name, join(BUILD, name));
 }
 
 function isCommand(name: string): boolean {
@@ -73,19 +73,20 @@ function isCommand(name: string): boolean {
 }
 
 const RESOLVERS: Readonly<Record<string, Resolver>> = {
-  glibc: { program: (lab) => compiled(lab, "glibc", "gcc", "-O1", "-o", join(BUILD, "glibc"), "lookup.c") },
+  glibc: { program: (fixture) => compiled(fixture, "glibc", "gcc", "-O1", "-o", join(BUILD, "glibc"), "lookup.c") },
   musl: {
-    program: (lab) => compiled(lab, "musl", "musl-gcc", "-static", "-O1", "-o", join(BUILD, "musl"), "lookup.c"),
+    program: (fixture) =>
+      compiled(fixture, "musl", "musl-gcc", "-static", "-O1", "-o", join(BUILD, "musl"), "lookup.c"),
     // From 1.2.4 on; Debian 12 has 1.2.3.
     retries: false,
   },
-  Go: { program: (lab) => compiled(lab, "go", "go", "build", "-o", join(BUILD, "go"), "lookup.go") },
+  Go: { program: (fixture) => compiled(fixture, "go", "go", "build", "-o", join(BUILD, "go"), "lookup.go") },
   "Node, by the C library": { program: () => NODE, args: ["-e", NODE_LOOKUP, "lookup"] },
   "Node, by c-ares": { program: () => NODE, args: ["-e", NODE_LOOKUP, "resolve"], searches: false },
 };
 
 const programs = new Map<string, string | null>();
-const lab = await Lab.start("resolvers", {
+const fixture = await Fixture.start("resolvers", {
   apps: ["app"],
   zone: {
     "db.prod.svc.cluster.test": { a: ["198.51.100.1"], aaaa: ["2001:db8:1::1"] },
@@ -95,10 +96,10 @@ const lab = await Lab.start("resolvers", {
     "big.example.com": { a: ["198.51.100.3"], truncate: true },
     [HIDDEN]: { a: ["198.51.100.1"] },
   },
-  profiles: (lab) => {
-    addSearchDomains(lab, "app", SEARCH, "ndots:5 timeout:1 attempts:1");
-    for (const [name, { program }] of Object.entries(RESOLVERS)) programs.set(name, program(lab));
-    const listed = [...new Set(programs.values()), lab.program("busybox", "/bin/busybox")];
+  profiles: (fixture) => {
+    addSearchDomains(fixture, "app", SEARCH, "ndots:5 timeout:1 attempts:1");
+    for (const [name, { program }] of Object.entries(RESOLVERS)) programs.set(name, program(fixture));
+    const listed = [...new Set(programs.values()), fixture.program("busybox", "/bin/busybox")];
     return [
       profile(
         "app",
@@ -107,16 +108,19 @@ const lab = await Lab.start("resolvers", {
     ];
   },
 });
-const app = lab.workload("app");
+const app = fixture.workload("app");
 
 for (const [name, { args = [], searches = true, retries = true }] of Object.entries(RESOLVERS)) {
   const program = programs.get(name) ?? null;
   const skip = program === null && "what builds it is not there";
-  const lookup = (host: string) => lab.run(app, program ?? "", [...args, host, "7000"], { ownResolver: true });
+  const lookup = (host: string) => fixture.run(app, program ?? "", [...args, host, "7000"], { ownResolver: true });
   const finds = async (host: string, ...addresses: string[]) => {
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     const { stdout, stderr } = await lookup(host);
-    const refused = lab.agent.events.since(mark, (event) => event.type === "verdict" && event.verdict === "dropped");
+    const refused = fixture.agent.events.since(
+      mark,
+      (event) => event.type === "verdict" && event.verdict === "dropped",
+    );
     assert.deepEqual([stdout.trim().split("\n"), refused], [addresses, []], stderr);
   };
 
@@ -141,21 +145,21 @@ for (const [name, { args = [], searches = true, retries = true }] of Object.entr
 }
 
 test("a name that is not listed is not asked for, whoever looks it up", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const ends = Object.entries(RESOLVERS).map(async ([name, { args = [] }]) => {
     const program = programs.get(name) ?? null;
     if (program === null) return;
-    const { code, stdout } = await lab.run(app, program, [...args, HIDDEN, "7000"], { ownResolver: true });
+    const { code, stdout } = await fixture.run(app, program, [...args, HIDDEN, "7000"], { ownResolver: true });
     assert.deepEqual([code, stdout], [1, ""], name);
-    await lab.violation({ reason: "DnsName", path: program }, mark);
+    await fixture.violation({ reason: "DnsName", path: program }, mark);
   });
   await Promise.all(ends);
-  assert.deepEqual(await lab.servers.asked(HIDDEN), []);
+  assert.deepEqual(await fixture.servers.asked(HIDDEN), []);
 });
 
 test("busybox: nslookup asks for both types, wget finds a short name", async () => {
-  const busybox = lab.path("bin", "busybox");
-  const run = (...args: string[]) => lab.run(app, busybox, args, { ownResolver: true });
+  const busybox = fixture.path("bin", "busybox");
+  const run = (...args: string[]) => fixture.run(app, busybox, args, { ownResolver: true });
   const found = await run("nslookup", "db.prod.svc.cluster.test");
   assert.match(found.stdout, /198\.51\.100\.1[\s\S]*2001:db8:1::1/, found.stderr);
   const fetched = await run("wget", "-q", "-O", "-", "http://db.prod/");

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { ingress, profile } from "../e2e/harness/profiles.ts";
 
@@ -19,7 +19,7 @@ const PORT = 8080;
 const LONG_BYTES = 3_000_000;
 const skip = !existsSync(NGINX) && "nginx is not installed here";
 
-const lab = await Lab.start("nginx", {
+const fixture = await Fixture.start("nginx", {
   apps: ["web"],
   profiles: () => [
     profile("web", [
@@ -31,26 +31,26 @@ const lab = await Lab.start("nginx", {
     ]),
   ],
 });
-const web = lab.workload("web");
-const { outside } = lab.topology;
-mkdirSync(lab.path("www"));
-writeFileSync(lab.path("www", "index.html"), "hello\n");
-writeFileSync(lab.path("www", "long"), "x".repeat(LONG_BYTES));
+const web = fixture.workload("web");
+const { outside } = fixture.topology;
+mkdirSync(fixture.path("www"));
+writeFileSync(fixture.path("www", "index.html"), "hello\n");
+writeFileSync(fixture.path("www", "long"), "x".repeat(LONG_BYTES));
 writeFileSync(
-  lab.path("nginx.conf"),
-  `worker_processes 2; daemon off; pid ${lab.path("nginx.pid")}; error_log stderr warn; user root;
+  fixture.path("nginx.conf"),
+  `worker_processes 2; daemon off; pid ${fixture.path("nginx.pid")}; error_log stderr warn; user root;
 events { worker_connections 64; }
 http {
-  access_log off; client_body_temp_path ${lab.path("t1")}; proxy_temp_path ${lab.path("t2")};
-  fastcgi_temp_path ${lab.path("t3")}; uwsgi_temp_path ${lab.path("t4")}; scgi_temp_path ${lab.path("t5")};
-  server { listen ${PORT} reuseport; root ${lab.path("www")}; keepalive_timeout 60s; location /long { limit_rate 1000k; } }
+  access_log off; client_body_temp_path ${fixture.path("t1")}; proxy_temp_path ${fixture.path("t2")};
+  fastcgi_temp_path ${fixture.path("t3")}; uwsgi_temp_path ${fixture.path("t4")}; scgi_temp_path ${fixture.path("t5")};
+  server { listen ${PORT} reuseport; root ${fixture.path("www")}; keepalive_timeout 60s; location /long { limit_rate 1000k; } }
 }
 `,
 );
 
-const serve = () => lab.start(web, NGINX, ["-e", "stderr", "-p", lab.path(), "-c", lab.path("nginx.conf")]);
+const serve = () => fixture.start(web, NGINX, ["-e", "stderr", "-p", fixture.path(), "-c", fixture.path("nginx.conf")]);
 const get = (path: string, ...more: string[]) =>
-  lab.run(outside, "/usr/bin/curl", ["-sS", "--max-time", "8", ...more, `http://${web.ipv4}:${PORT}${path}`]);
+  fixture.run(outside, "/usr/bin/curl", ["-sS", "--max-time", "8", ...more, `http://${web.ipv4}:${PORT}${path}`]);
 
 async function answers(): Promise<void> {
   const end = performance.now() + patiently(5_000);
@@ -60,14 +60,17 @@ async function answers(): Promise<void> {
 test("a reload: a response goes on to its end, and new workers answer", { skip }, async () => {
   const nginx = serve();
   await answers();
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const long = get("/long", "-o", "/dev/null", "-w", "%{size_download}");
   await sleep(200);
   nginx.child.kill("SIGHUP");
   for (let asked = 0; asked < 10; asked += 1) assert.equal((await get("/")).stdout, "hello\n");
   assert.equal((await long).stdout, String(LONG_BYTES));
   assert.deepEqual(
-    lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict === "dropped" && event.proto === "tcp"),
+    fixture.agent.events.since(
+      mark,
+      (event) => isVerdict(event) && event.verdict === "dropped" && event.proto === "tcp",
+    ),
     [],
   );
   await nginx.kill("SIGTERM");
@@ -87,10 +90,10 @@ test("a start anew: refused at once while nobody is there, answered as soon as s
 });
 
 test("another program in its place answers nobody", { skip }, async () => {
-  const mark = lab.agent.events.mark();
-  const other = lab.start(web, PYTHON, ["-m", "http.server", String(PORT), "--directory", lab.path("www")]);
+  const mark = fixture.agent.events.mark();
+  const other = fixture.start(web, PYTHON, ["-m", "http.server", String(PORT), "--directory", fixture.path("www")]);
   await sleep(300);
   assert.notEqual((await get("/", "--connect-timeout", "1")).stdout, "hello\n");
-  await lab.violation({ reason: "BinaryUnknown", direction: "ingress", path: PYTHON }, mark);
+  await fixture.violation({ reason: "BinaryUnknown", direction: "ingress", path: PYTHON }, mark);
   await other.kill();
 });

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile, RESOLVER } from "../e2e/harness/profiles.ts";
 import { addSearchDomains } from "../e2e/harness/resolver.ts";
 
@@ -33,20 +33,20 @@ for line in sys.stdin:
         print(verb, what, type(error).__name__, flush=True)
 `;
 
-const lab = await Lab.start("rotating", {
+const fixture = await Fixture.start("rotating", {
   apps: ["app"],
   agentArgs: ["--fqdn-min-ttl", "1s", "--fqdn-grace", "0s"],
   zone: { [NAME]: { a: [LASTING], ttl: LASTING_TTL } },
-  profiles: (lab) => {
-    addSearchDomains(lab, "app", [], "timeout:2 attempts:1");
+  profiles: (fixture) => {
+    addSearchDomains(fixture, "app", [], "timeout:2 attempts:1");
     const protocolPorts = [...RESOLVER.ports, { protocol: "tcp", port: 7000 } as const];
     return [profile("app", [egress(PYTHON, { cidr4: [...RESOLVER.cidr4], fqdns: [NAME], l4: { protocolPorts } })])];
   },
 });
-const app = lab.workload("app");
+const app = fixture.workload("app");
 
 test("each address of a name lives as long as its own answer said", async () => {
-  const program = lab.start(app, PYTHON, ["-u", "-c", APPLICATION], { ownResolver: true });
+  const program = fixture.start(app, PYTHON, ["-u", "-c", APPLICATION], { ownResolver: true });
   let told = 0;
   const says = async (line: string) => {
     program.tell(line);
@@ -61,14 +61,14 @@ test("each address of a name lives as long as its own answer said", async () => 
   const began = performance.now();
   assert.equal(await says(`lookup ${NAME}`), `lookup ${NAME} ${LASTING}`);
   assert.equal(await says(lasting), `${lasting} answered`);
-  await lab.servers.zone({ [NAME]: { a: [BRIEF], ttl: 1 } });
+  await fixture.servers.zone({ [NAME]: { a: [BRIEF], ttl: 1 } });
   assert.equal(await says(`lookup ${NAME}`), `lookup ${NAME} ${BRIEF}`);
   assert.equal(await says(brief), `${brief} answered`);
   assert.equal(await says(lasting), `${lasting} answered`, "the newer answer takes nothing from the older one");
   await sleep(1500);
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   assert.doesNotMatch((await says(brief)) ?? "", /answered/, "its time is up");
-  await lab.violation({ reason: "Peer", path: PYTHON, proto: "tcp" }, mark);
+  await fixture.violation({ reason: "Peer", path: PYTHON, proto: "tcp" }, mark);
   assert.equal(await says(lasting), `${lasting} answered`, "its time is not up");
   await sleep(Math.max(0, LASTING_TTL * 1000 + 500 - (performance.now() - began)));
   assert.doesNotMatch((await says(lasting)) ?? "", /answered/, "its time is up as well");

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
@@ -14,25 +14,25 @@ const SERVER = "198.51.100.1";
 const EACH = 30;
 const ports = [7000, 80].flatMap((port) => [{ protocol: "udp", port } as const, { protocol: "tcp", port } as const]);
 
-const lab = await Lab.start("shortlived", {
+const fixture = await Fixture.start("shortlived", {
   apps: ["app"],
-  profiles: (lab) => [
+  profiles: (fixture) => [
     profile("app", [
-      egress(lab.program("listed", "/bin/bash"), { cidr4: [`${SERVER}/32`], l4: { protocolPorts: ports } }),
-      egress(lab.program("curl", "/usr/bin/curl"), { cidr4: [`${SERVER}/32`], l4: { protocolPorts: ports } }),
+      egress(fixture.program("listed", "/bin/bash"), { cidr4: [`${SERVER}/32`], l4: { protocolPorts: ports } }),
+      egress(fixture.program("curl", "/usr/bin/curl"), { cidr4: [`${SERVER}/32`], l4: { protocolPorts: ports } }),
     ]),
   ],
 });
-const app = lab.workload("app");
-const listed = lab.path("bin", "listed");
-const curl = lab.path("bin", "curl");
-const unlisted = lab.program("unlisted", "/bin/bash");
+const app = fixture.workload("app");
+const listed = fixture.path("bin", "listed");
+const curl = fixture.path("bin", "curl");
+const unlisted = fixture.program("unlisted", "/bin/bash");
 const sending = (text: string) => ["-c", `echo ${text} > /dev/udp/${SERVER}/7000`];
 
 /** What was said of packets to the server: verdict and program of each. */
 function told(mark: number, proto: string): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const event of lab.agent.events.since(mark, isVerdict).filter(isVerdict)) {
+  for (const event of fixture.agent.events.since(mark, isVerdict).filter(isVerdict)) {
     if (event.dst.ip !== SERVER || event.proto !== proto) continue;
     const key = `${event.verdict} ${event.reason} ${event.process?.path ?? "nobody"}`;
     counts.set(key, (counts.get(key) ?? 0) + event.count);
@@ -41,14 +41,14 @@ function told(mark: number, proto: string): Map<string, number> {
 }
 
 test(`${EACH} datagrams of processes that end at once are each their own program's`, async () => {
-  const [may, mayNot] = [lab.tag(), lab.tag()];
-  const mark = lab.agent.events.mark();
+  const [may, mayNot] = [fixture.tag(), fixture.tag()];
+  const mark = fixture.agent.events.mark();
   const runs = Array.from({ length: EACH }, (_, turn) => [
-    lab.run(app, listed, sending(`${may}${turn}`)),
-    lab.run(app, unlisted, sending(`${mayNot}${turn}`)),
+    fixture.run(app, listed, sending(`${may}${turn}`)),
+    fixture.run(app, unlisted, sending(`${mayNot}${turn}`)),
   ]);
   await Promise.all(runs.flat());
-  await lab.agent.events.waitFor(
+  await fixture.agent.events.waitFor(
     "all told",
     () => (told(mark, "udp").get(`dropped BinaryUnknown ${unlisted}`) ?? 0) >= EACH,
     {
@@ -59,17 +59,17 @@ test(`${EACH} datagrams of processes that end at once are each their own program
     `allowed Allowed ${listed}`,
     `dropped BinaryUnknown ${unlisted}`,
   ]);
-  assert.equal((await lab.servers.received(may)).length, EACH);
-  assert.equal((await lab.servers.received(mayNot)).length, 0);
+  assert.equal((await fixture.servers.received(may)).length, EACH);
+  assert.equal((await fixture.servers.received(mayNot)).length, 0);
 });
 
 test("a web client that runs for a moment is itself, also where its connection ends after it", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const fetches = Array.from({ length: EACH }, () =>
-    lab.run(app, curl, ["-s", "-m", String(patiently(5000) / 1000), `http://${SERVER}/`]),
+    fixture.run(app, curl, ["-s", "-m", String(patiently(5000) / 1000), `http://${SERVER}/`]),
   );
   const others = Array.from({ length: 5 }, () =>
-    lab.run(app, unlisted, ["-c", `timeout 0.3 ${unlisted} -c 'echo > /dev/tcp/${SERVER}/80'`]),
+    fixture.run(app, unlisted, ["-c", `timeout 0.3 ${unlisted} -c 'echo > /dev/tcp/${SERVER}/80'`]),
   );
   const pages = await Promise.all(fetches);
   assert.ok(pages.every(({ stdout }) => stdout === "hello\n"));

@@ -8,7 +8,7 @@ import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -46,10 +46,10 @@ except OSError as error:
     print(type(error).__name__)
 `;
 
-const lab = await Lab.start("slow", {
+const fixture = await Fixture.start("slow", {
   apps: ["app"],
-  profiles: (lab) => {
-    const folder = join("/etc/netns", lab.workload("app").name);
+  profiles: (fixture) => {
+    const folder = join("/etc/netns", fixture.workload("app").name);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "resolv.conf"), `nameserver ${RESOLVER}\noptions timeout:1 attempts:4\n`);
     const rules = {
@@ -60,15 +60,15 @@ const lab = await Lab.start("slow", {
     return [profile("app", [egress(PYTHON, rules)], { attacks: ["dns-spoofing"] })];
   },
 });
-const app = lab.workload("app");
-const resolver = lab.start(lab.topology.outside, PYTHON, ["-c", SLOW, RESOLVER, ADDRESS, DELAY]);
+const app = fixture.workload("app");
+const resolver = fixture.start(fixture.topology.outside, PYTHON, ["-c", SLOW, RESOLVER, ADDRESS, DELAY]);
 await resolver.line("listening");
-const lookup = (name: string) => lab.run(app, PYTHON, ["-c", LOOKUP, name, ADDRESS], { ownResolver: true });
+const lookup = (name: string) => fixture.run(app, PYTHON, ["-c", LOOKUP, name, ADDRESS], { ownResolver: true });
 const refused = (mark: number) =>
-  lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
+  fixture.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
 
 test("answers that come after the next try was sent are answers", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const { stdout } = await lookup(NAME);
   assert.deepEqual(stdout.trim().split("\n"), [ADDRESS, "answered"]);
   // Those to the second try.
@@ -77,8 +77,8 @@ test("answers that come after the next try was sent are answers", async () => {
 });
 
 test("answers with another number are spoofed, and reported", async () => {
-  const mark = lab.agent.events.mark();
+  const mark = fixture.agent.events.mark();
   const { stdout } = await lookup("forged.example.com");
   assert.equal(stdout, "gaierror\n");
-  await lab.violation({ reason: "DnsSpoofing", path: "any", proto: "udp" }, mark);
+  await fixture.violation({ reason: "DnsSpoofing", path: "any", proto: "udp" }, mark);
 });

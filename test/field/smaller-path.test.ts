@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
 
@@ -16,7 +16,7 @@ const MTU = 1300;
 const BYTES = 200_000;
 const PEERS = { IPv4: "198.51.100.1", IPv6: "2001:db8:1::1" };
 
-const lab = await Lab.start("smallerpath", {
+const fixture = await Fixture.start("smallerpath", {
   apps: ["app", "deaf"],
   profiles: () => [
     profile("app", [
@@ -31,10 +31,10 @@ const lab = await Lab.start("smallerpath", {
     ]),
   ],
 });
-const { node, outside } = lab.topology;
-const app = lab.workload("app");
+const { node, outside } = fixture.topology;
+const app = fixture.workload("app");
 /** The product has no profile for it; nftables drops the messages. */
-const deaf = lab.workload("deaf");
+const deaf = fixture.workload("deaf");
 runIn(
   deaf.name,
   "nft",
@@ -43,7 +43,7 @@ runIn(
 );
 runIn(node.name, "ip", "route", "replace", "198.51.100.0/24", "via", outside.ipv4, "mtu", String(MTU));
 runIn(node.name, "ip", "-6", "route", "replace", "2001:db8:1::/64", "via", outside.ipv6, "mtu", String(MTU));
-const upload = lab.path("upload");
+const upload = fixture.path("upload");
 writeFileSync(upload, "x".repeat(BYTES));
 
 for (const [family, peer] of Object.entries(PEERS)) {
@@ -51,18 +51,18 @@ for (const [family, peer] of Object.entries(PEERS)) {
   const post = ["-s", "-m", "3", "-H", "Expect:", "--data-binary", `@${upload}`, url];
 
   test(`${family}: an upload finds its way, with the messages of the path`, async () => {
-    const mark = lab.agent.events.mark();
-    const { stdout, stderr } = await lab.run(app, CURL, post);
+    const mark = fixture.agent.events.mark();
+    const { stdout, stderr } = await fixture.run(app, CURL, post);
     assert.equal(stdout, "hello\n", stderr);
     assert.match(runIn(app.name, "ip", "route", "get", peer), new RegExp(`mtu ${MTU}`), "it had to hear of it");
     assert.deepEqual(
-      lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed"),
+      fixture.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed"),
       [],
     );
   });
 
   test(`${family}: without these messages the upload stalls`, async () => {
-    assert.equal((await lab.run(deaf, CURL, ["-s", "-m", "1", url])).stdout, "hello\n");
-    assert.equal((await lab.run(deaf, CURL, post)).code, 28);
+    assert.equal((await fixture.run(deaf, CURL, ["-s", "-m", "1", url])).stdout, "hello\n");
+    assert.equal((await fixture.run(deaf, CURL, post)).code, 28);
   });
 }

@@ -4,15 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
 
-const lab = await Lab.start("synretries", { apps: ["app"], profiles: (lab) => [rules(lab.program("good"), 7001)] });
-const app = lab.workload("app");
-const good = lab.path("bin", "good");
+const fixture = await Fixture.start("synretries", {
+  apps: ["app"],
+  profiles: (fixture) => [rules(fixture.program("good"), 7001)],
+});
+const app = fixture.workload("app");
+const good = fixture.path("bin", "good");
 
 function rules(path: string, port: number) {
   const egress = { cidr4: ["198.51.100.0/24"], l4: { protocolPorts: [{ protocol: "tcp" as const, port }] } };
@@ -20,9 +23,9 @@ function rules(path: string, port: number) {
 }
 
 test("a SYN that was dropped passes at its next try under rules that allow it", async () => {
-  const mark = lab.agent.events.mark();
-  const client = lab.start(app, good, `timeout ${patiently(5000)} tcp4 connect ${SERVER} 7000 send x recv`);
-  await lab.violation({ reason: "Port", path: good, proto: "tcp" }, mark);
-  await lab.agent.apply(rules(good, 7000));
+  const mark = fixture.agent.events.mark();
+  const client = fixture.start(app, good, `timeout ${patiently(5000)} tcp4 connect ${SERVER} 7000 send x recv`);
+  await fixture.violation({ reason: "Port", path: good, proto: "tcp" }, mark);
+  await fixture.agent.apply(rules(good, 7000));
   assert.equal((await client.finish()).code, 0);
 });

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -37,17 +37,19 @@ for peer in (older, socket.create_connection(("${SERVER}", 7000), timeout=2)):
     peer.sendall(b"x")
     print(peer.recv(1).decode(), flush=True)`;
 
-const lab = await Lab.start("noleader", {
+const fixture = await Fixture.start("noleader", {
   apps: ["app"],
-  profiles: (lab) => [profile("app", [egress(PYTHON, RULES), egress(lab.program("child", "/usr/bin/curl"), RULES)])],
+  profiles: (fixture) => [
+    profile("app", [egress(PYTHON, RULES), egress(fixture.program("child", "/usr/bin/curl"), RULES)]),
+  ],
 });
-const app = lab.workload("app");
-const child = lab.path("bin", "child");
-const stranger = lab.program("stranger", "/usr/bin/curl");
+const app = fixture.workload("app");
+const child = fixture.path("bin", "child");
+const stranger = fixture.program("stranger", "/usr/bin/curl");
 const fetching = (program: string) => `["${program}", "-s", "-m", "0.5", "http://${SERVER}/"]`;
 const runs = async (then: string) => {
-  const mark = lab.agent.events.mark();
-  const { stdout } = await lab.run(app, PYTHON, ["-c", WITHOUT_LEADER(then)]);
+  const mark = fixture.agent.events.mark();
+  const { stdout } = await fixture.run(app, PYTHON, ["-c", WITHOUT_LEADER(then)]);
   return { stdout, mark };
 };
 
@@ -55,7 +57,7 @@ test("its connections, old and new, are its own", async () => {
   const { stdout, mark } = await runs(EXCHANGE);
   assert.equal(stdout, "x\nx\n");
   assert.deepEqual(
-    lab.agent.events.since(mark, (event) => event.type === "verdict" && event.verdict === "dropped"),
+    fixture.agent.events.since(mark, (event) => event.type === "verdict" && event.verdict === "dropped"),
     [],
   );
 });
@@ -69,6 +71,6 @@ test("what it starts has none of its rights, and what replaces it neither", asyn
   for (const then of [`subprocess.run(${fetching(stranger)})`, `os.execv("${stranger}", ${fetching(stranger)})`]) {
     const { stdout, mark } = await runs(then);
     assert.equal(stdout, "");
-    await lab.violation({ reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
+    await fixture.violation({ reason: "BinaryUnknown", path: stranger, proto: "tcp" }, mark);
   }
 });

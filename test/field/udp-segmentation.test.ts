@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { realpathSync } from "node:fs";
 import { test } from "node:test";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { entry, profile } from "../e2e/harness/profiles.ts";
 
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -13,7 +13,7 @@ const PORT = 9200;
 const DATAGRAMS = 40;
 const SIZE = 1200;
 
-const lab = await Lab.start("udpgso", {
+const fixture = await Fixture.start("udpgso", {
   apps: ["app"],
   profiles: () => [
     profile("app", [
@@ -27,8 +27,8 @@ const lab = await Lab.start("udpgso", {
     ]),
   ],
 });
-const app = lab.workload("app");
-const { outside } = lab.topology;
+const app = fixture.workload("app");
+const { outside } = fixture.topology;
 
 /** Answers the last datagram with the number of those that came. */
 const RECEIVER = `
@@ -60,9 +60,9 @@ print(client.recv(100).decode())
 for (const address of ["198.51.100.1", "2001:db8:1::1"]) {
   test(`${DATAGRAMS} datagrams in one call to ${address} arrive, and their answer`, async () => {
     const numbers = [PORT, DATAGRAMS, SIZE].map(String);
-    const receiver = lab.start(outside, PYTHON, ["-c", RECEIVER, address, ...numbers]);
+    const receiver = fixture.start(outside, PYTHON, ["-c", RECEIVER, address, ...numbers]);
     await receiver.line("listening");
-    const { stdout, stderr } = await lab.run(app, PYTHON, ["-c", SENDER, address, ...numbers]);
+    const { stdout, stderr } = await fixture.run(app, PYTHON, ["-c", SENDER, address, ...numbers]);
     assert.equal(stdout.trim(), String(DATAGRAMS), stderr);
   });
 }

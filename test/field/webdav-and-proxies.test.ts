@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { existsSync, realpathSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
-import { Lab } from "../e2e/harness/lab.ts";
+import { Fixture } from "../e2e/harness/fixture.ts";
 import { egress, profile } from "../e2e/harness/profiles.ts";
 
 const CURL = "/usr/bin/curl";
@@ -29,21 +29,23 @@ const METHODS = [
 ];
 const skip = !existsSync(NGINX) && "nginx is not installed here";
 
-const lab = await Lab.start("webdav", {
+const fixture = await Fixture.start("webdav", {
   apps: ["app"],
-  profiles: (lab) => {
+  profiles: (fixture) => {
     const rules = {
       cidr4: [`${SERVER}/32`, `${OWN}/32`],
       l4: { protocols: ["tcp" as const] },
       l7: { protocols: ["http" as const] },
     };
-    return [profile("app", [egress(CURL, rules), egress(PYTHON, rules), egress(lab.program("nginx", NGINX), rules)])];
+    return [
+      profile("app", [egress(CURL, rules), egress(PYTHON, rules), egress(fixture.program("nginx", NGINX), rules)]),
+    ];
   },
 });
-const app = lab.workload("app");
-const { outside } = lab.topology;
+const app = fixture.workload("app");
+const { outside } = fixture.topology;
 const refused = (mark: number) =>
-  lab.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
+  fixture.agent.events.since(mark, (event) => isVerdict(event) && event.verdict !== "allowed");
 
 /** Sends bytes, and prints how the answer begins. */
 const SEND = `
@@ -54,7 +56,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1) as pee
     print(peer.recv(12).decode())
 `;
 const send = (to: string, port: number, ...parts: (string | number[])[]) =>
-  lab.run(app, PYTHON, [
+  fixture.run(app, PYTHON, [
     "-c",
     SEND,
     to,
@@ -64,21 +66,22 @@ const send = (to: string, port: number, ...parts: (string | number[])[]) =>
 
 /** nginx outside, behind which somebody wants to know the client's address. */
 async function startNginx(): Promise<void> {
-  const conf = lab.path("proxied.conf");
+  const conf = fixture.path("proxied.conf");
   writeFileSync(
     conf,
-    `daemon off; master_process off; pid ${lab.path("proxied.pid")}; error_log stderr;
+    `daemon off; master_process off; pid ${fixture.path("proxied.pid")}; error_log stderr;
 events {}
 http {
   access_log off;
-  client_body_temp_path ${lab.path()}; proxy_temp_path ${lab.path()}; fastcgi_temp_path ${lab.path()};
-  uwsgi_temp_path ${lab.path()}; scgi_temp_path ${lab.path()};
+  client_body_temp_path ${fixture.path()}; proxy_temp_path ${fixture.path()}; fastcgi_temp_path ${fixture.path()};
+  uwsgi_temp_path ${fixture.path()}; scgi_temp_path ${fixture.path()};
   server { listen ${OWN}:${PROXIED} proxy_protocol; location / { return 200 "for $proxy_protocol_addr\\n"; } }
 }`,
   );
-  const nginx = lab.start(outside, NGINX, ["-c", conf, "-e", "stderr"]);
+  const nginx = fixture.start(outside, NGINX, ["-c", conf, "-e", "stderr"]);
   for (let tries = 0; tries < 50; tries++) {
-    if ((await lab.run(outside, CURL, ["-s", "--haproxy-protocol", `http://${OWN}:${PROXIED}/`])).code === 0) return;
+    if ((await fixture.run(outside, CURL, ["-s", "--haproxy-protocol", `http://${OWN}:${PROXIED}/`])).code === 0)
+      return;
     await new Promise((settle) => setTimeout(settle, 100));
   }
   assert.fail(nginx.stderr);
@@ -86,8 +89,8 @@ http {
 
 for (const method of METHODS) {
   test(`curl -X ${method}`, async () => {
-    const mark = lab.agent.events.mark();
-    const { stdout, stderr } = await lab.run(app, CURL, [
+    const mark = fixture.agent.events.mark();
+    const { stdout, stderr } = await fixture.run(app, CURL, [
       "-s",
       "-m",
       "2",
@@ -112,8 +115,8 @@ test("an empty line before the request", async () => {
 
 test("the PROXY protocol before a request: version 1 of curl, version 2", { skip }, async () => {
   await startNginx();
-  const mark = lab.agent.events.mark();
-  const { stdout, stderr } = await lab.run(app, CURL, [
+  const mark = fixture.agent.events.mark();
+  const { stdout, stderr } = await fixture.run(app, CURL, [
     "-s",
     "-m",
     "2",
@@ -152,8 +155,8 @@ test("what is none is refused", async () => {
     "GET\r\n",
     "PROXY TCP4 192.0.2.7 203.0.113.2 4096 8080\r\nSSH-2.0-OpenSSH_9.2\r\n",
   ]) {
-    const mark = lab.agent.events.mark();
+    const mark = fixture.agent.events.mark();
     assert.equal((await send(SERVER, 7000, words)).stdout, "", words);
-    await lab.violation({ reason: "Application", path: PYTHON, proto: "tcp" }, mark);
+    await fixture.violation({ reason: "Application", path: PYTHON, proto: "tcp" }, mark);
   }
 });

@@ -4,7 +4,7 @@ import { validateProfile } from "../../src/api/validation/validate.ts";
 import { compileTable } from "../../src/policy/compile/compile.ts";
 import type { EvaluatorSettings } from "../../src/policy/reference/state.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
-import type { ProcessRef } from "../rig/classifier-rig.ts";
+import type { ProcessRef } from "../harness/classifier-harness.ts";
 
 export interface PacketStep {
   kind: "packet";

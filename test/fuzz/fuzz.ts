@@ -10,8 +10,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ClassifierRig } from "../rig/classifier-rig.ts";
-import { LiveRig } from "../rig/live-rig.ts";
+import { ClassifierHarness } from "../harness/classifier-harness.ts";
+import { LiveHarness } from "../harness/live-harness.ts";
 import { type FoundDifference, fuzz, packetWorld, socketWorld, type World } from "./session.ts";
 import { GATEWAYS, OWN_ADDRESSES } from "./world.ts";
 
@@ -40,14 +40,14 @@ function main(): number {
 
 /** @returns whether the two agree */
 function fuzzPackets(seed: number, seconds: number, keep: boolean): boolean {
-  using rig = new ClassifierRig({ name: "fuzz" });
-  const found = run("packets", packetWorld(rig), seed, seconds * (1 - SOCKETS_SHARE));
+  using harness = new ClassifierHarness({ name: "fuzz" });
+  const found = run("packets", packetWorld(harness), seed, seconds * (1 - SOCKETS_SHARE));
   if (found !== null) tell(found, keep);
   return found === null;
 }
 
 function fuzzSockets(seed: number, seconds: number): boolean {
-  using live = new LiveRig({ name: "fuzz", addresses: OWN_ADDRESSES, ...GATEWAYS });
+  using live = new LiveHarness({ name: "fuzz", addresses: OWN_ADDRESSES, ...GATEWAYS });
   const found = run("sockets", socketWorld(live), seed, seconds * SOCKETS_SHARE);
   if (found !== null) tell(found, false);
   return found === null;

@@ -1,19 +1,19 @@
 /** Fuzzing has to be able to fail: evaluators with a fault are found, and what shows the fault is made small. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { ClassifierRig } from "../rig/classifier-rig.ts";
+import { ClassifierHarness } from "../harness/classifier-harness.ts";
 import { MUTANTS } from "./mutants.ts";
 import { fuzz, packetWorld } from "./session.ts";
 
-const rig = new ClassifierRig({ name: "self" });
-after(() => rig[Symbol.dispose]());
+const harness = new ClassifierHarness({ name: "self" });
+after(() => harness[Symbol.dispose]());
 
 const SEED = 7_000_000;
 const MILLISECONDS_MAX = 20_000;
 
 for (const [fault, judge] of Object.entries(MUTANTS)) {
   test(`a wrong evaluator is found: ${fault}`, () => {
-    const { found, packets } = fuzz(packetWorld(rig), {
+    const { found, packets } = fuzz(packetWorld(harness), {
       seed: SEED,
       milliseconds: MILLISECONDS_MAX,
       judge,
@@ -26,7 +26,7 @@ for (const [fault, judge] of Object.entries(MUTANTS)) {
 test("a case that shows a fault is reduced to the packets and rules that it takes", () => {
   const judge = MUTANTS["a comparison of ports ignores the last bit"];
   assert.ok(judge);
-  const { found } = fuzz(packetWorld(rig), { seed: SEED, milliseconds: MILLISECONDS_MAX, judge });
+  const { found } = fuzz(packetWorld(harness), { seed: SEED, milliseconds: MILLISECONDS_MAX, judge });
   assert.ok(found !== null);
   const { steps, policies } = found.reduced;
   const profiles = policies.flatMap((policy) => policy.profiles);

@@ -1,6 +1,6 @@
 /** One round of fuzzing: random cases until time is up or the two differ. */
-import type { ClassifierRig } from "../rig/classifier-rig.ts";
-import type { LiveRig } from "../rig/live-rig.ts";
+import type { ClassifierHarness } from "../harness/classifier-harness.ts";
+import type { LiveHarness } from "../harness/live-harness.ts";
 import type { FuzzCase } from "./case.ts";
 import { type Comparison, compareCase, type Difference, type Evaluate } from "./compare/compare.ts";
 import { randomCase } from "./random/random-case.ts";
@@ -18,12 +18,12 @@ export interface World<Case, Judge> {
 }
 
 /** Packets, and what is reported their sockets. */
-export function packetWorld(rig: ClassifierRig): World<FuzzCase, Evaluate> {
-  return { make: randomCase, compare: (found, judge) => compareCase(rig, found, judge), reduce: reduceCase };
+export function packetWorld(harness: ClassifierHarness): World<FuzzCase, Evaluate> {
+  return { make: randomCase, compare: (found, judge) => compareCase(harness, found, judge), reduce: reduceCase };
 }
 
 /** Real sockets, whose packets are what the kernel makes of them. */
-export function socketWorld(live: LiveRig): World<SocketCase, SocketJudge> {
+export function socketWorld(live: LiveHarness): World<SocketCase, SocketJudge> {
   return {
     make: randomSocketCase,
     compare: (found, judge) => compareSocketCase(live, found, judge),

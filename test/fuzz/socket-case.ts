@@ -1,5 +1,5 @@
 /** A case with real sockets: what they do, what comes to them, and what others send in their name. Plain JSON. */
-import type { Owners } from "../rig/live-rig.ts";
+import type { Owners } from "../harness/live-harness.ts";
 import type { Policy } from "./case.ts";
 
 /** An address and a port. */

@@ -9,10 +9,10 @@ import * as sockets from "../../src/policy/reference/sockets.ts";
 import { createState, type EvaluatorState } from "../../src/policy/reference/state.ts";
 import { formatIp, parseIp } from "../../src/policy/table/addresses.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
+import type { LiveHarness } from "../harness/live-harness.ts";
+import { internetAddress, linkAddress, OPTION, sendTo, setOption } from "../harness/native-sockets.ts";
 import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { PROTOCOL } from "../packets/transport.ts";
-import type { LiveRig } from "../rig/live-rig.ts";
-import { internetAddress, linkAddress, OPTION, sendTo, setOption } from "../rig/native-sockets.ts";
 import { compilePolicies } from "./case.ts";
 import type { Comparison, Difference } from "./compare/compare.ts";
 import { compareCounters, type ExpectedCounters } from "./compare/compare-counters.ts";
@@ -50,7 +50,7 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 class Ambiguity extends Error {}
 
 export class SocketRun {
-  readonly #live: LiveRig;
+  readonly #live: LiveHarness;
   readonly #case: SocketCase;
   readonly #tables: RuleTable[];
   readonly #judge: SocketJudge;
@@ -66,7 +66,7 @@ export class SocketRun {
   /** Who sends what the step that is under way makes leave; null: nobody that can be known beforehand. */
   #sender: ((packet: IpPacket, isLast: boolean) => Exit | null) | null = null;
 
-  constructor(live: LiveRig, found: SocketCase, tables: RuleTable[], judge: SocketJudge) {
+  constructor(live: LiveHarness, found: SocketCase, tables: RuleTable[], judge: SocketJudge) {
     this.#live = live;
     this.#case = found;
     this.#tables = tables;
@@ -80,17 +80,17 @@ export class SocketRun {
   }
 
   run(): Comparison {
-    const { rig } = this.#live;
+    const { harness } = this.#live;
     this.#setCookies(false);
     this.#live.setOffload(true);
     // Until nothing comes meanwhile of what the case before has left behind.
     do {
-      rig.apply("unrestricted");
-      rig.clear();
+      harness.apply("unrestricted");
+      harness.clear();
       this.#live.captured();
-      this.#tableId = rig.apply(this.#table);
+      this.#tableId = harness.apply(this.#table);
     } while (this.#live.captured().length > 0);
-    rig.collectTables();
+    harness.collectTables();
     try {
       return { difference: this.#runSteps(), packets: this.#packets, reasons: this.#reasons };
     } catch (error) {
@@ -108,7 +108,8 @@ export class SocketRun {
     }
     const length = this.#case.steps.length;
     const difference =
-      this.#settle(length) ?? compareStates(this.#live.rig, this.#state, { rules: this.#table, id: this.#tableId }, 0);
+      this.#settle(length) ??
+      compareStates(this.#live.harness, this.#state, { rules: this.#table, id: this.#tableId }, 0);
     return difference && { ...difference, step: length };
   }
 
@@ -156,7 +157,7 @@ export class SocketRun {
         this.#live.setOffload(step.on);
         return null;
       case "evict":
-        this.#live.rig.evict("flows");
+        this.#live.harness.evict("flows");
         this.#state.flows.clear();
         return null;
       case "epoch":
@@ -165,7 +166,7 @@ export class SocketRun {
         return null;
       case "policy":
         this.#table = this.#tables[step.index] as RuleTable;
-        this.#tableId = this.#live.rig.apply(this.#table);
+        this.#tableId = this.#live.harness.apply(this.#table);
         return null;
     }
   }
@@ -269,7 +270,7 @@ export class SocketRun {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       this.#judgeCaptured();
-      const difference = compareCounters(this.#live.rig.maps, this.#counters);
+      const difference = compareCounters(this.#live.harness.maps, this.#counters);
       if (difference === null) return null;
       if (Date.now() > deadline) return { ...difference, step };
       Atomics.wait(pause, 0, 0, 1);
@@ -315,7 +316,7 @@ export class SocketRun {
  * Runs a case through both. Real packets come when they come: a difference is one if it shows a second time.
  * @returns null if the case's profiles are refused
  */
-export function compareSocketCase(live: LiveRig, found: SocketCase, judge = REFERENCE): Comparison | null {
+export function compareSocketCase(live: LiveHarness, found: SocketCase, judge = REFERENCE): Comparison | null {
   const tables = compilePolicies(found.policies);
   if (tables === null || !found.steps.every((step) => step.kind !== "policy" || step.index < tables.length))
     return null;

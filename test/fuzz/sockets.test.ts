@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { LiveRig } from "../rig/live-rig.ts";
+import { LiveHarness } from "../harness/live-harness.ts";
 import { fuzz, socketWorld } from "./session.ts";
 import { SOCKET_MUTANTS } from "./socket-mutants.ts";
 import { GATEWAYS, OWN_ADDRESSES } from "./world.ts";
 
-const live = new LiveRig({ name: "test", addresses: OWN_ADDRESSES, ...GATEWAYS });
+const live = new LiveHarness({ name: "test", addresses: OWN_ADDRESSES, ...GATEWAYS });
 after(() => live[Symbol.dispose]());
 
 const SEED = 40_000;

@@ -5,10 +5,8 @@ import { type IpPacket, TCP_FLAGS } from "../../src/policy/packet/packet.ts";
 import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
 import { parseIp } from "../../src/policy/table/addresses.ts";
 import type { Subject } from "../../src/policy/table/subject.ts";
-import { WORKLOAD_MAC } from "../packets/ethernet.ts";
-import { PROTOCOL } from "../packets/transport.ts";
-import type { ProcessRef } from "../rig/classifier-rig.ts";
-import type { LiveRig, Owners } from "../rig/live-rig.ts";
+import type { ProcessRef } from "../harness/classifier-harness.ts";
+import type { LiveHarness, Owners } from "../harness/live-harness.ts";
 import {
   AF,
   acceptFrom,
@@ -23,7 +21,9 @@ import {
   SOCK,
   setOption,
   startListening,
-} from "../rig/native-sockets.ts";
+} from "../harness/native-sockets.ts";
+import { WORKLOAD_MAC } from "../packets/ethernet.ts";
+import { PROTOCOL } from "../packets/transport.ts";
 import type { OpenStep } from "./socket-case.ts";
 
 /** l_onoff and l_linger: closing sends a reset, and leaves nothing. */
@@ -38,14 +38,14 @@ interface Held {
 }
 
 export class WorkloadSockets {
-  readonly #rig: LiveRig;
+  readonly #harness: LiveHarness;
   readonly #held = new Map<number, Held>();
   #opened = 0;
   /** The socket that was closed last, if its connection has carried payload. */
   #closedSpoken: Socket | null = null;
 
-  constructor(rig: LiveRig) {
-    this.#rig = rig;
+  constructor(harness: LiveHarness) {
+    this.#harness = harness;
   }
 
   /** In the order in which they were bound. */
@@ -64,7 +64,7 @@ export class WorkloadSockets {
   /** @returns false if the slot or the address is taken */
   open(step: OpenStep): boolean {
     if (this.#held.has(step.slot)) return false;
-    const fd = this.#rig.inside(() => this.#make(step));
+    const fd = this.#harness.inside(() => this.#make(step));
     if (fd === null) return false;
     this.#opened += 1;
     this.#held.set(step.slot, { fd, socket: describe(step, `${this.#opened}`), group: step.group ?? null });
@@ -75,7 +75,7 @@ export class WorkloadSockets {
     const held = this.#held.get(slot);
     if (held === undefined || held.socket.kind === "packet" || held.fd < 0) return;
     for (const { socket } of [held, ...this.#halfOpenOf(held.socket)]) Object.assign(socket, subjectsOf(owners));
-    this.#rig.own(held.fd, owners);
+    this.#harness.own(held.fd, owners);
   }
 
   /** What the peer's SYN leaves, until the handshake is complete. */
@@ -183,16 +183,16 @@ export class WorkloadSockets {
     if (what === "datagram") setOption(fd, OPTION.reuseAddress, 1);
     if (isStream) setOption(fd, OPTION.linger, AT_ONCE);
     // A listener without an owner yet is this process's, which has no flows that were to be judged anew.
-    if (what !== "listener") this.#rig.own(fd, owners);
+    if (what !== "listener") this.#harness.own(fd, owners);
     if (!bindTo(fd, internetAddress(local.address, what === "raw" ? 0 : local.port))) {
       closeFd(fd);
       return null;
     }
     if (group !== undefined)
-      setOption(fd, isIpv6 ? OPTION.joinGroup6 : OPTION.joinGroup, groupOn(group, this.#rig.insideIfindex));
+      setOption(fd, isIpv6 ? OPTION.joinGroup6 : OPTION.joinGroup, groupOn(group, this.#harness.insideIfindex));
     if (what === "listener") {
-      this.#rig.unasked(() => startListening(fd));
-      this.#rig.own(fd, owners);
+      this.#harness.unasked(() => startListening(fd));
+      this.#harness.own(fd, owners);
     }
     if (peer !== undefined) connectTo(fd, internetAddress(peer.address, what === "raw" ? 0 : peer.port));
     return fd;
@@ -201,7 +201,7 @@ export class WorkloadSockets {
   #makePacketSocket(): number {
     const fd = openSocket(AF.packet, SOCK.raw, 0);
     setOption(fd, OPTION.vnetHeader, 1);
-    bindTo(fd, linkAddress(this.#rig.insideIfindex, WORKLOAD_MAC));
+    bindTo(fd, linkAddress(this.#harness.insideIfindex, WORKLOAD_MAC));
     return fd;
   }
 }

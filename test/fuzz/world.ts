@@ -1,5 +1,5 @@
 /** The small world that random cases live in: few enough of everything that things meet. */
-import { EPHEMERAL_CONTAINER } from "../rig/classifier-rig.ts";
+import { EPHEMERAL_CONTAINER } from "../harness/classifier-harness.ts";
 
 export const OWN4 = "10.0.0.2";
 export const OWN6 = "fd00::2";

@@ -56,10 +56,10 @@ export class Authority {
     const configuration = {
       apiVersion: "v1",
       kind: "Config",
-      clusters: [{ name: "lab", cluster: { server, "certificate-authority": this.path("ca.crt") } }],
+      clusters: [{ name: "fixture", cluster: { server, "certificate-authority": this.path("ca.crt") } }],
       users: [{ name, user }],
-      contexts: [{ name: "lab", context: { cluster: "lab", user: name } }],
-      "current-context": "lab",
+      contexts: [{ name: "fixture", context: { cluster: "fixture", user: name } }],
+      "current-context": "fixture",
     };
     writeFileSync(path, JSON.stringify(configuration));
     return path;

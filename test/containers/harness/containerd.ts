@@ -1,4 +1,4 @@
-/** A containerd of the test's own, with runc: its configuration, images and containers are in the lab's folder. */
+/** A containerd of the test's own, with runc: its configuration, images and containers are in the fixture's folder. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

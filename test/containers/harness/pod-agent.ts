@@ -53,7 +53,7 @@ const [profileFolder = "", podFile = "", pinRoot = "", stateDirectory = "", cgro
 const log = createLogger();
 acquireLock(stateDirectory, pinRoot);
 const sink = new LineSink(process.stdout, { format: "json", colours: false });
-// Only this lab's pods: the machine may run others.
+// Only this fixture's pods: the machine may run others.
 const hierarchies = cgroupHierarchies()
   .map(({ path, unified }) => ({ path: join(path, cgroup), unified }))
   .filter(({ path }) => statSync(path, { throwIfNoEntry: false }) !== undefined);

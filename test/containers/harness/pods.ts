@@ -26,8 +26,8 @@ function slice(quality: string, uid: string): string {
 }
 
 export interface PodPlace {
-  /** Of the lab: cgroups and namespaces begin with it. */
-  lab: string;
+  /** Of the fixture: cgroups and namespaces begin with it. */
+  fixture: string;
   folder: string;
   /** Network namespace of the node. */
   node: string;
@@ -47,7 +47,7 @@ export class TestPod {
   constructor(name: string, place: PodPlace) {
     this.name = name;
     this.#place = place;
-    this.#netns = `${place.lab}-${name}`;
+    this.#netns = `${place.fixture}-${name}`;
   }
 
   /** The sandbox, in a runtime's order: a namespace, its veth, and only then a process that holds it. */
@@ -128,8 +128,8 @@ export class TestPod {
     mounts: Record<string, string>,
     made: Pick<ContainerOptions, "snapshotter"> & { image?: string } = {},
   ): void {
-    const { containerd, image, lab, cgroups } = this.#place;
-    const cgroup = `/${lab}/kubepods/${CGROUPS[cgroups](this.uid, id)}`;
+    const { containerd, image, fixture, cgroups } = this.#place;
+    const cgroup = `/${fixture}/kubepods/${CGROUPS[cgroups](this.uid, id)}`;
     containerd.run({ id, image, cgroup, netns: this.#netnsPath, command, mounts, ...made });
   }
 

@@ -12,7 +12,7 @@ const START_TIMEOUT_MS = 30_000;
 const REVISION_TIMEOUT_MS = 8_000;
 
 export interface AgentParts {
-  lab: string;
+  fixture: string;
   folder: string;
   node: Place;
   workloads: readonly WorkloadPlace[];
@@ -32,7 +32,7 @@ export class AgentUnderTest {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    this.pinRoot = join(BPFFS, parts.lab);
+    this.pinRoot = join(BPFFS, parts.fixture);
     this.stateFolder = join(parts.folder, "state");
     this.profilesFolder = join(parts.folder, "profiles");
     mkdirSync(this.profilesFolder, { recursive: true });

@@ -1,5 +1,5 @@
 /**
- * What a lab makes outside of its own processes carries its name: network namespaces, pins, folders. So it can all be
+ * What a fixture makes outside of its own processes carries its name: network namespaces, pins, folders. So it can all be
  * found and removed, at the end of a test file as well as by the next one if a run was killed.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -30,23 +30,23 @@ export async function deadRuns(): Promise<string[]> {
   return dead();
 }
 
-/** Of what belongs to a lab of this process. */
-export function labName(label: string): string {
+/** Of what belongs to a fixture of this process. */
+export function fixtureName(label: string): string {
   return `${PREFIX}-${process.pid}-${label}`;
 }
 
-/** Where a lab keeps its files: a file system of its own, so that what is executed there is no overlay's. */
-export function labFolder(name: string): string {
+/** Where a fixture keeps its files: a file system of its own, so that what is executed there is no overlay's. */
+export function fixtureFolder(name: string): string {
   return join(tmpdir(), name);
 }
 
-/** Removes all whose name begins with the lab's. Never fails on what is gone already. */
-export function removeLab(name: string): void {
+/** Removes all whose name begins with the fixture's. Never fails on what is gone already. */
+export function removeFixture(name: string): void {
   for (const namespace of entriesOf(NAMED_NAMESPACES, name)) {
     killInside(namespace);
     spawnSync("ip", ["netns", "delete", namespace]);
   }
-  for (const mount of mountsBelow(labFolder(name))) spawnSync("umount", ["-l", mount]);
+  for (const mount of mountsBelow(fixtureFolder(name))) spawnSync("umount", ["-l", mount]);
   for (const folder of [BPFFS, NAMESPACE_FILES, tmpdir()]) {
     for (const entry of entriesOf(folder, name)) rmSync(join(folder, entry), { recursive: true, force: true });
   }
@@ -58,7 +58,7 @@ export function removeLeftovers(): void {
   const names = new Set(folders.flatMap((folder) => entriesOf(folder, PREFIX)));
   const owners = new Set([...names].flatMap((name) => NAME_PATTERN.exec(name)?.[1] ?? []));
   for (const pid of owners) {
-    if (!existsSync(`/proc/${pid}`)) removeLab(`${PREFIX}-${pid}-`);
+    if (!existsSync(`/proc/${pid}`)) removeFixture(`${PREFIX}-${pid}-`);
   }
 }
 

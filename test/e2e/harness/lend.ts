@@ -1,6 +1,6 @@
 /** A socket that is lent: its owner makes it, somebody else writes into it, and the owner goes on. */
 import type { Receipt } from "../../tools/servers/receipts.ts";
-import type { Lab } from "./lab.ts";
+import type { Fixture } from "./fixture.ts";
 import type { WorkloadPlace } from "./topology.ts";
 
 export interface HandOver {
@@ -14,16 +14,16 @@ export interface HandOver {
 
 /** @param encode what stands for `TAG`, made from the text that the server is to get. @returns what of it has arrived */
 export async function lend(
-  lab: Lab,
+  fixture: Fixture,
   place: WorkloadPlace,
   { owner, borrower }: { owner: string; borrower: string },
   { make, use, resume }: HandOver,
   encode: (text: string) => string = (text) => text,
 ): Promise<Receipt[]> {
-  const [path, tag] = [lab.path(`${lab.tag()}socket`), lab.tag()];
-  const giver = lab.start(place, owner, `${make} pass ${path} ${resume}`);
+  const [path, tag] = [fixture.path(`${fixture.tag()}socket`), fixture.tag()];
+  const giver = fixture.start(place, owner, `${make} pass ${path} ${resume}`);
   await giver.line("offering");
-  await lab.run(place, borrower, `take ${path} ${use.replaceAll("TAG", encode(tag))}`);
+  await fixture.run(place, borrower, `take ${path} ${use.replaceAll("TAG", encode(tag))}`);
   await giver.finish();
-  return await lab.servers.received(tag);
+  return await fixture.servers.received(tag);
 }

@@ -6,7 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { DNS_ADDRESSES, OUTSIDE_ADDRESSES } from "../../tools/servers/protocol.ts";
 
-/** One network namespace of the lab. */
+/** One network namespace of the fixture. */
 export interface Place {
   /** As in `ip netns`. */
   name: string;
@@ -32,10 +32,10 @@ export interface Topology {
 const UPLINK_ROUTE4 = "198.51.100.0/24";
 const UPLINK_ROUTE6 = "2001:db8:1::/64";
 
-/** Makes the namespaces of a lab, whose name they begin with. */
-export function makeTopology(lab: string, apps: readonly string[]): Topology {
-  const node: Place = { name: `${lab}-node`, ipv4: "203.0.113.1", ipv6: "2001:db8:2::1" };
-  const outside: Place = { name: `${lab}-outside`, ipv4: "203.0.113.2", ipv6: "2001:db8:2::2" };
+/** Makes the namespaces of a fixture, whose name they begin with. */
+export function makeTopology(fixture: string, apps: readonly string[]): Topology {
+  const node: Place = { name: `${fixture}-node`, ipv4: "203.0.113.1", ipv6: "2001:db8:2::1" };
+  const outside: Place = { name: `${fixture}-outside`, ipv4: "203.0.113.2", ipv6: "2001:db8:2::2" };
   const topology: Topology = { node, outside, workloads: [] };
   for (const { name } of [node, outside]) addNamespace(name);
   batch(node.name, [
@@ -50,16 +50,16 @@ export function makeTopology(lab: string, apps: readonly string[]): Topology {
     `route add default via ${node.ipv4}`,
     `route add ::/0 via ${node.ipv6}`,
   ]);
-  for (const app of apps) addWorkload(topology, lab, app);
+  for (const app of apps) addWorkload(topology, fixture, app);
   return topology;
 }
 
 /** One more workload, with its veth to the node. */
-export function addWorkload(topology: Topology, lab: string, app: string): WorkloadPlace {
+export function addWorkload(topology: Topology, fixture: string, app: string): WorkloadPlace {
   const number = topology.workloads.length;
   const workload: WorkloadPlace = {
     app,
-    name: `${lab}-${app}`,
+    name: `${fixture}-${app}`,
     ipv4: `10.88.${number}.2`,
     ipv6: `fd00:88:${number + 1}::2`,
     hostInterface: `w${number}`,

@@ -1,6 +1,6 @@
 /** Every packet is counted once, under its direction, reason and verdict. */
 import { DIRECTIONS, REASONS, VERDICTS } from "../../../src/api/reasons.ts";
-import type { RigMaps } from "../../rig/classifier-rig.ts";
+import type { RigMaps } from "../../harness/classifier-harness.ts";
 import type { StateDifference } from "./compare-states.ts";
 
 /** By `direction reason verdict`. */

@@ -9,7 +9,7 @@ import type { EvaluatorState, Flow, Rights, StreamPosition } from "../../../src/
 import { formatIp } from "../../../src/policy/table/addresses.ts";
 import { bytesToNumber } from "../../../src/policy/table/prefixes.ts";
 import type { RuleTable } from "../../../src/policy/table/tables.ts";
-import type { ClassifierRig } from "../../rig/classifier-rig.ts";
+import type { ClassifierHarness } from "../../harness/classifier-harness.ts";
 
 export interface StateDifference {
   kernel: string;
@@ -30,15 +30,15 @@ const CLOCK_TOLERANCE = 2;
 
 /** @param skew seconds that the evaluator's clock is ahead */
 export function compareStates(
-  rig: ClassifierRig,
+  harness: ClassifierHarness,
   state: EvaluatorState,
   table: CurrentTable,
   skew: number,
 ): StateDifference | null {
   return (
-    firstDifference("flow", kernelFlows(rig, table), evaluatorFlows(rig, state, table)) ??
-    firstDifference("question", kernelQuestions(rig), evaluatorQuestions(state)) ??
-    firstDifference("learned", ...learnedListings(rig, state, skew))
+    firstDifference("flow", kernelFlows(harness, table), evaluatorFlows(harness, state, table)) ??
+    firstDifference("question", kernelQuestions(harness), evaluatorQuestions(state)) ??
+    firstDifference("learned", ...learnedListings(harness, state, skew))
   );
 }
 
@@ -51,8 +51,8 @@ function firstDifference(what: string, kernel: Listing, evaluator: Listing): Sta
   return null;
 }
 
-function kernelFlows(rig: ClassifierRig, table: CurrentTable): Listing {
-  return new Map([...rig.maps.flows.entries()].map(([key, flow]) => [kernelFlowKey(key), kernelFlow(flow, table)]));
+function kernelFlows(harness: ClassifierHarness, table: CurrentTable): Listing {
+  return new Map([...harness.maps.flows.entries()].map(([key, flow]) => [kernelFlowKey(key), kernelFlow(flow, table)]));
 }
 
 /** As `flowKeyOf` of the evaluator. */
@@ -102,15 +102,15 @@ function kernelFlow(flow: KernelFlow, table: CurrentTable): string {
   });
 }
 
-function evaluatorFlows(rig: ClassifierRig, state: EvaluatorState, table: CurrentTable): Listing {
-  return new Map([...state.flows].map(([key, flow]) => [key, evaluatorFlow(rig, flow, table)]));
+function evaluatorFlows(harness: ClassifierHarness, state: EvaluatorState, table: CurrentTable): Listing {
+  return new Map([...state.flows].map(([key, flow]) => [key, evaluatorFlow(harness, flow, table)]));
 }
 
-function evaluatorFlow(rig: ClassifierRig, flow: Flow, table: CurrentTable): string {
+function evaluatorFlow(harness: ClassifierHarness, flow: Flow, table: CurrentTable): string {
   const isCurrent = flow.tableHash === table.rules.hash;
   const withMask = isCurrent && flow.reason === "Allowed" && effectOf(table.rules.actions) !== "learning";
   const pathId = ({ path, subject }: Rights) =>
-    path === null ? 0 : rig.pathId({ path, modified: subject?.modified ?? false });
+    path === null ? 0 : harness.pathId({ path, modified: subject?.modified ?? false });
   return flowText({
     isCurrent,
     direction: flow.direction,
@@ -151,9 +151,9 @@ function flowText(flow: Record<string, unknown>): string {
   return JSON.stringify(flow);
 }
 
-function kernelQuestions(rig: ClassifierRig): Listing {
+function kernelQuestions(harness: ClassifierHarness): Listing {
   return new Map(
-    [...rig.maps.dnsQueries.entries()].map(([{ flow, id }, { type }]) => [
+    [...harness.maps.dnsQueries.entries()].map(([{ flow, id }, { type }]) => [
       `${kernelFlowKey(flow)} ${hostOrder(id)}`,
       `type ${type}`,
     ]),
@@ -164,18 +164,18 @@ function evaluatorQuestions(state: EvaluatorState): Listing {
   return new Map([...state.queries].map(([key, { type }]) => [key, `type ${type}`]));
 }
 
-function nameTexts(rig: ClassifierRig): Map<bigint, string> {
+function nameTexts(harness: ClassifierHarness): Map<bigint, string> {
   return new Map(
-    [...rig.maps.dnsNames.entries()].map(([{ hash }, { text, length }]) => {
+    [...harness.maps.dnsNames.entries()].map(([{ hash }, { text, length }]) => {
       return [hash, nameFromReversed(text.subarray(0, length))];
     }),
   );
 }
 
-function learnedListings(rig: ClassifierRig, state: EvaluatorState, skew: number): [Listing, Listing] {
-  const texts = nameTexts(rig);
+function learnedListings(harness: ClassifierHarness, state: EvaluatorState, skew: number): [Listing, Listing] {
+  const texts = nameTexts(harness);
   const kernel: Map<string, Map<string, number>> = new Map();
-  for (const [key, { names }] of rig.maps.learned.entries()) {
+  for (const [key, { names }] of harness.maps.learned.entries()) {
     const learner = `${key.pathId} ${key.containerId} ${formatIp(bytesToNumber(key.address))}`;
     const known = names.filter(({ expires }) => expires !== 0n);
     kernel.set(
@@ -185,16 +185,16 @@ function learnedListings(rig: ClassifierRig, state: EvaluatorState, skew: number
   }
   const evaluator: Map<string, Map<string, number>> = new Map();
   for (const [key, names] of state.learned) {
-    evaluator.set(kernelLearner(rig, key), new Map(names.map(({ name, expires }) => [name, expires])));
+    evaluator.set(kernelLearner(harness, key), new Map(names.map(({ name, expires }) => [name, expires])));
   }
   return [learnedListing(kernel, kernel), learnedListing(evaluator, kernel)];
 }
 
 /** `path modified container address` of the evaluator with the kernel's numbers. */
-function kernelLearner(rig: ClassifierRig, key: string): string {
+function kernelLearner(harness: ClassifierHarness, key: string): string {
   const [path, modified, container, address] = key.split(" ") as [string, string, string, string];
-  const pathId = path === "" ? 0 : rig.pathId({ path, modified: modified === "true" });
-  return `${pathId} ${rig.containerIds.of(container === "" ? null : container)} ${address}`;
+  const pathId = path === "" ? 0 : harness.pathId({ path, modified: modified === "true" });
+  return `${pathId} ${harness.containerIds.of(container === "" ? null : container)} ${address}`;
 }
 
 /** Times that are as good as the kernel's are written like the kernel's. */

@@ -6,8 +6,13 @@ import { createState, type EvaluatorState } from "../../../src/policy/reference/
 import { parseIp } from "../../../src/policy/table/addresses.ts";
 import type { Subject } from "../../../src/policy/table/subject.ts";
 import type { RuleTable } from "../../../src/policy/table/tables.ts";
+import {
+  type ClassifierHarness,
+  EPHEMERAL_CONTAINER,
+  type Outcome,
+  type ProcessRef,
+} from "../../harness/classifier-harness.ts";
 import { SECOND_MAC, WORKLOAD_MAC } from "../../packets/ethernet.ts";
-import { type ClassifierRig, EPHEMERAL_CONTAINER, type Outcome, type ProcessRef } from "../../rig/classifier-rig.ts";
 import { compileCase, type FuzzCase, type PacketStep } from "../case.ts";
 import { compareCounters, type ExpectedCounters } from "./compare-counters.ts";
 import { compareStates } from "./compare-states.ts";
@@ -32,7 +37,7 @@ const NS_PER_S = 1e9;
 
 /** One case on its way through both. */
 export class CaseRun {
-  readonly #rig: ClassifierRig;
+  readonly #harness: ClassifierHarness;
   readonly #case: FuzzCase;
   readonly #tables: RuleTable[];
   readonly #evaluate: Evaluate;
@@ -45,8 +50,8 @@ export class CaseRun {
   #skew = 0;
   #packets = 0;
 
-  constructor(rig: ClassifierRig, fuzzCase: FuzzCase, tables: RuleTable[], judge: Evaluate) {
-    this.#rig = rig;
+  constructor(harness: ClassifierHarness, fuzzCase: FuzzCase, tables: RuleTable[], judge: Evaluate) {
+    this.#harness = harness;
     this.#case = fuzzCase;
     this.#tables = tables;
     this.#evaluate = judge;
@@ -68,17 +73,17 @@ export class CaseRun {
 
   #prepare(): void {
     const { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, dnsPorts } = this.#state.settings;
-    this.#rig.clear();
-    this.#rig.become({ addresses: this.#case.addresses });
-    this.#rig.configure({
+    this.#harness.clear();
+    this.#harness.become({ addresses: this.#case.addresses });
+    this.#harness.configure({
       fqdnMinTtl: fqdnMinTtl * 1000,
       fqdnMaxTtl: fqdnMaxTtl * 1000,
       fqdnGrace: fqdnGrace * 1000,
       udpIdle: udpIdle * 1000,
       dnsPorts,
     });
-    this.#tableId = this.#rig.apply(this.#table);
-    this.#rig.collectTables();
+    this.#tableId = this.#harness.apply(this.#table);
+    this.#harness.collectTables();
   }
 
   #step(index: number): Difference | null {
@@ -87,15 +92,15 @@ export class CaseRun {
       case "packet":
         return this.#packet(index, step);
       case "advance":
-        this.#rig.advance(step.seconds);
+        this.#harness.advance(step.seconds);
         this.#skew += Math.round(step.seconds * 1000) / 1000;
         return null;
       case "epoch":
-        this.#rig.startEpoch();
+        this.#harness.startEpoch();
         this.#state.epoch += 1;
         return null;
       case "evict":
-        this.#rig.evict(step.what);
+        this.#harness.evict(step.what);
         this.#state[step.what].clear();
         return null;
       case "policy":
@@ -110,16 +115,16 @@ export class CaseRun {
     if (typeof index === "number") {
       this.#table = this.#tables[index] as RuleTable;
       this.#state.policyState = "restricted";
-      this.#tableId = this.#rig.apply(this.#table);
+      this.#tableId = this.#harness.apply(this.#table);
     } else {
       this.#state.policyState = index;
-      this.#rig.apply(index);
+      this.#harness.apply(index);
     }
   }
 
   #packet(index: number, step: PacketStep): Difference | null {
     const frame = Buffer.from(step.frame, "hex");
-    const kernel = this.#rig.run(step.direction, frame, step);
+    const kernel = this.#harness.run(step.direction, frame, step);
     const expected = this.#expect(step, frame);
     this.#packets += 1;
     this.#reasons.set(expected.reason, (this.#reasons.get(expected.reason) ?? 0) + 1);
@@ -157,8 +162,8 @@ export class CaseRun {
 
   #remembered(): Difference | null {
     const found =
-      compareStates(this.#rig, this.#state, { rules: this.#table, id: this.#tableId }, this.#skew) ??
-      compareCounters(this.#rig.maps, this.#counters);
+      compareStates(this.#harness, this.#state, { rules: this.#table, id: this.#tableId }, this.#skew) ??
+      compareCounters(this.#harness.maps, this.#counters);
     return found && { step: this.#case.steps.length, ...found };
   }
 }
@@ -168,9 +173,13 @@ export class CaseRun {
  * @param judge the reference evaluator; another one, to see that its faults are found.
  * @returns null if the case's profiles are refused, or cannot be united
  */
-export function compareCase(rig: ClassifierRig, fuzzCase: FuzzCase, judge: Evaluate = evaluate): Comparison | null {
+export function compareCase(
+  harness: ClassifierHarness,
+  fuzzCase: FuzzCase,
+  judge: Evaluate = evaluate,
+): Comparison | null {
   const tables = compileCase(fuzzCase);
-  return tables && new CaseRun(rig, fuzzCase, tables, judge).run();
+  return tables && new CaseRun(harness, fuzzCase, tables, judge).run();
 }
 
 function subjectOf({ path, modified }: ProcessRef, container: string | null): Subject {

@@ -1,11 +1,11 @@
 /** Random cases with real sockets: programs that open, use and hand them on, peers, and somebody who forges. */
 import { Random } from "../../../src/policy/testing/random.ts";
+import type { ProcessRef } from "../../harness/classifier-harness.ts";
+import type { Owners } from "../../harness/live-harness.ts";
 import { BROADCAST_MAC, frame, HOST_MAC, WORKLOAD_MAC } from "../../packets/ethernet.ts";
 import { ip } from "../../packets/ip.ts";
 import { HTTP_REQUEST, SSH_BANNER } from "../../packets/payloads.ts";
 import { PROTOCOL, ping, ping6, type Transport, tcp, udp } from "../../packets/transport.ts";
-import type { ProcessRef } from "../../rig/classifier-rig.ts";
-import type { Owners } from "../../rig/live-rig.ts";
 import type { End, OpenStep, SocketCase, SocketStep } from "../socket-case.ts";
 import { OWN4, OWN6, PATHS, STRANGER } from "../world.ts";
 import { randomSocketPolicy, SERVICES } from "./random-socket-policy.ts";

@@ -1,8 +1,8 @@
 /** What random packets have in common. */
 import type { Direction } from "../../../src/api/reasons.ts";
 import type { Random } from "../../../src/policy/testing/random.ts";
+import { EPHEMERAL_CONTAINER } from "../../harness/classifier-harness.ts";
 import { BROADCAST_MAC, HOST_MAC, WORKLOAD_MAC } from "../../packets/ethernet.ts";
-import { EPHEMERAL_CONTAINER } from "../../rig/classifier-rig.ts";
 import type { PacketStep } from "../case.ts";
 import { padded } from "../mutate.ts";
 import { PATHS, STRANGER } from "../world.ts";

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { Programs } from "../../../src/node-agent/enforce/attach/programs.ts";
 import { LoadError } from "../../../src/node-agent/ffi/libbpf.ts";
 import { BpfObject } from "../../../src/node-agent/kernel/objects.ts";
-import { verifiedInstructions } from "../../rig/verified-instructions.ts";
+import { verifiedInstructions } from "../../harness/verified-instructions.ts";
 import type { HookResult, ProgramResult } from "../results.ts";
 
 const OBJECTS = join(import.meta.dirname, "../../../build/bpf");

@@ -8,7 +8,7 @@ import { relative } from "node:path";
 import { run } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
 import { probeFeatures } from "../../../src/node-agent/kernel/features/features.ts";
-import { VERIFIED_MAX } from "../../rig/verified-instructions.ts";
+import { VERIFIED_MAX } from "../../harness/verified-instructions.ts";
 import type { PlannedFile, SuitePlan } from "../plan.ts";
 import type { GuestResult, TestResult } from "../results.ts";
 import { tryHooks, tryPrograms } from "./programs.ts";

@@ -6,7 +6,7 @@ import type { PodFacts } from "../../../src/node-agent/discovery/pods/pod-facts.
 import { cgroupRoot } from "../../../src/node-agent/kernel/mounts.ts";
 import { writeImage } from "../../../tools/image/oci-image.ts";
 import { EventStream } from "../../e2e/harness/event-stream.ts";
-import { Lab } from "../../e2e/harness/lab.ts";
+import { Fixture } from "../../e2e/harness/fixture.ts";
 import { RunningProcess } from "../../e2e/harness/processes.ts";
 import { Containerd, removeCgroups } from "./containerd.ts";
 import { type CgroupStyle, TestPod } from "./pods.ts";
@@ -27,39 +27,39 @@ export interface AddPodOptions {
   cgroups?: CgroupStyle;
 }
 
-export class ContainerLab {
-  readonly lab: Lab;
+export class ContainerFixture {
+  readonly fixture: Fixture;
   readonly events = new EventStream();
   readonly #containerd: Containerd;
   readonly #pods = new Map<TestPod, PodFacts>();
   #agent: RunningProcess | null = null;
 
-  private constructor(lab: Lab, containerd: Containerd) {
-    this.lab = lab;
+  private constructor(fixture: Fixture, containerd: Containerd) {
+    this.fixture = fixture;
     this.#containerd = containerd;
   }
 
-  static async start(label: string): Promise<ContainerLab> {
-    let running: ContainerLab | null = null;
-    // Before the lab's own: its end would take containerd away.
+  static async start(label: string): Promise<ContainerFixture> {
+    let running: ContainerFixture | null = null;
+    // Before the fixture's own: its end would take containerd away.
     after(() => running?.close());
-    const lab = await Lab.start(label, { apps: [], startAgent: false });
+    const fixture = await Fixture.start(label, { apps: [], startAgent: false });
     removeLeftoverCgroups();
-    mkdirSync(join(cgroupRoot(), lab.name, "kubepods"), { recursive: true });
-    const containerd = await Containerd.start(lab.path("containerd"), lab.topology.node.name);
+    mkdirSync(join(cgroupRoot(), fixture.name, "kubepods"), { recursive: true });
+    const containerd = await Containerd.start(fixture.path("containerd"), fixture.topology.node.name);
     for (const [image, version] of Object.entries(VERSIONS))
-      containerd.importImage(await makeImage(lab, image, version));
-    running = new ContainerLab(lab, containerd);
+      containerd.importImage(await makeImage(fixture, image, version));
+    running = new ContainerFixture(fixture, containerd);
     return running;
   }
 
   /** What the agent knows of its profiles. */
   write(...profiles: object[]): void {
-    this.lab.agent.write(...profiles);
+    this.fixture.agent.write(...profiles);
   }
 
   async startAgent(): Promise<void> {
-    const { agent, topology, name } = this.lab;
+    const { agent, topology, name } = this.fixture;
     this.#tell();
     const args = [AGENT, agent.profilesFolder, this.#podFile, agent.pinRoot, agent.stateFolder, name];
     const running = RunningProcess.in(topology.node.name, process.execPath, args, {
@@ -80,11 +80,11 @@ export class ContainerLab {
 
   /** A pod with its sandbox. The agent knows of it, unless `told` is false, before it has a process. */
   addPod(name: string, { app = name, told = true, cgroups = "containerd, cgroupfs" }: AddPodOptions = {}): TestPod {
-    const { lab } = this;
+    const { fixture } = this;
     const pod = new TestPod(name, {
-      lab: lab.name,
-      folder: lab.folder,
-      node: lab.topology.node.name,
+      fixture: fixture.name,
+      folder: fixture.folder,
+      node: fixture.topology.node.name,
       containerd: this.#containerd,
       image: IMAGE,
       cgroups,
@@ -106,16 +106,16 @@ export class ContainerLab {
     this.#tell();
   }
 
-  /** Ends what runs in here; the lab itself is taken down by its own. */
+  /** Ends what runs in here; the fixture itself is taken down by its own. */
   async close(): Promise<void> {
     for (const pod of this.#pods.keys()) pod.remove();
     await this.#agent?.kill();
     await this.#containerd.stop();
-    removeCgroups(this.lab.name);
+    removeCgroups(this.fixture.name);
   }
 
   get #podFile(): string {
-    return this.lab.path("pods.json");
+    return this.fixture.path("pods.json");
   }
 
   #tell(): void {
@@ -125,15 +125,15 @@ export class ContainerLab {
 }
 
 /** An image with busybox, and the test client under four names: a file, another file, and two versions of a third, to one of which a link leads. */
-async function makeImage(lab: Lab, reference: string, version: string): Promise<string> {
-  const root = lab.path(`image-${version}`);
+async function makeImage(fixture: Fixture, reference: string, version: string): Promise<string> {
+  const root = fixture.path(`image-${version}`);
   mkdirSync(join(root, "bin"), { recursive: true });
   mkdirSync(join(root, "tmp"));
   copyFileSync("/bin/busybox", join(root, "bin/busybox"));
   symlinkSync("busybox", join(root, "bin/sh"));
   for (const name of ["app", "other", "linked-1.0", "linked-2.0"]) copyFileSync(CLIENT, join(root, "bin", name));
   symlinkSync(`/bin/linked-${version}`, join(root, "bin/linked"));
-  const file = lab.path(`image-${version}.tar`);
+  const file = fixture.path(`image-${version}.tar`);
   await writeImage({ root, reference, command: ["/bin/sh"] }, file);
   return file;
 }

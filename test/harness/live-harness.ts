@@ -13,7 +13,7 @@ import { attach, type BpfLink } from "../../src/node-agent/kernel/links/links.ts
 import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
-import { ClassifierRig, MAP_SIZES, type ProcessRef } from "./classifier-rig.ts";
+import { ClassifierHarness, MAP_SIZES, type ProcessRef } from "./classifier-harness.ts";
 import { AF, bindTo, linkAddress, OPTION, openSocket, receiveFrom, SOCK, sendTo, setOption } from "./native-sockets.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -53,8 +53,8 @@ export interface Owners {
   former?: ProcessRef | undefined;
 }
 
-export class LiveRig implements Disposable {
-  readonly rig: ClassifierRig;
+export class LiveHarness implements Disposable {
+  readonly harness: ClassifierHarness;
   readonly insideIfindex: number;
   readonly #objects: BpfObject[] = [];
   readonly #links: BpfLink[] = [];
@@ -82,21 +82,21 @@ export class LiveRig implements Disposable {
     this.#hostIfindex = inNetworkNamespace(this.#node, () => interfaceIndex(OUTSIDE)) as number;
     this.insideIfindex = inNetworkNamespace(this.#workload, () => interfaceIndex(INSIDE)) as number;
     const place = { netnsInum: this.#netnsInum, nsid: NSID, hostIfindex: this.#hostIfindex };
-    this.rig = new ClassifierRig({ name: `live-${name}`, place });
-    this.rig.become({ addresses: [...network.addresses] });
+    this.harness = new ClassifierHarness({ name: `live-${name}`, place });
+    this.harness.become({ addresses: [...network.addresses] });
     this.#attach();
-    this.#owners = openMap(this.rig.pinRoot, "socketOwners");
-    this.#epochs = openMap(this.rig.pinRoot, "namespaceEpochs");
+    this.#owners = openMap(this.harness.pinRoot, "socketOwners");
+    this.#epochs = openMap(this.harness.pinRoot, "namespaceEpochs");
     this.#tap = inNetworkNamespace(this.#node, () => openTap(this.#hostIfindex));
   }
 
   [Symbol.dispose](): void {
     closeFd(this.#tap);
     for (const link of this.#links) link.close();
-    inNetworkNamespace(this.#node, () => detachClassifiers(this.rig.pinRoot, this.#hostIfindex));
+    inNetworkNamespace(this.#node, () => detachClassifiers(this.harness.pinRoot, this.#hostIfindex));
     for (const map of [this.#owners, this.#epochs]) map.close();
     for (const object of this.#objects) object.close();
-    this.rig[Symbol.dispose]();
+    this.harness[Symbol.dispose]();
     for (const fd of [this.#node, this.#workload]) closeSync(fd);
     removeNetwork(this.#name);
   }
@@ -125,7 +125,7 @@ export class LiveRig implements Disposable {
 
   /** Runs `work`, in which this process begins to listen, without being asked who it is. */
   unasked(work: () => void): void {
-    const { namespaces } = this.rig.maps;
+    const { namespaces } = this.harness.maps;
     const instance = namespaces.get(this.#netnsInum);
     namespaces.delete(this.#netnsInum);
     work();
@@ -170,9 +170,9 @@ export class LiveRig implements Disposable {
   }
 
   #attach(): void {
-    const { egress, ingress } = this.rig.programs;
+    const { egress, ingress } = this.harness.programs;
     inNetworkNamespace(this.#node, () =>
-      attachClassifiers(this.rig.pinRoot, this.#hostIfindex, { fromWorkload: egress, toWorkload: ingress }),
+      attachClassifiers(this.harness.pinRoot, this.#hostIfindex, { fromWorkload: egress, toWorkload: ingress }),
     );
     this.#links.push(attach(this.#load("receivers").program("receiver")));
     // It tells a listener's children from other sockets.
@@ -182,7 +182,7 @@ export class LiveRig implements Disposable {
   #load(name: string): BpfObject {
     const path = `build/bpf/${name}.bpf.o`;
     execFileSync("make", ["-s", path], { cwd: ROOT });
-    const object = BpfObject.load(join(ROOT, path), { pinRoot: this.rig.pinRoot, maxEntries: MAP_SIZES });
+    const object = BpfObject.load(join(ROOT, path), { pinRoot: this.harness.pinRoot, maxEntries: MAP_SIZES });
     this.#objects.push(object);
     return object;
   }
@@ -196,7 +196,7 @@ export class LiveRig implements Disposable {
       startTime: BigInt(tgid),
       cgroupId: 0n,
       tgid,
-      pathId: this.rig.pathId({ path }),
+      pathId: this.harness.pathId({ path }),
       scriptId: 0,
       flags: modified ? ProcessFlag.MODIFIED : 0,
       lineage: tgid,

@@ -150,7 +150,7 @@ export interface WorkloadOptions {
   addresses?: string[];
 }
 
-export class ClassifierRig implements Disposable {
+export class ClassifierHarness implements Disposable {
   readonly maps: RigMaps;
   readonly containerIds = new ContainerIds(0n);
   readonly pinRoot: string;
@@ -249,7 +249,7 @@ export class ClassifierRig implements Disposable {
     return outcomeOf(runOnPacket(this.programs[direction], frame, { context: this.contextOf(facts) }));
   }
 
-  /** What the classifier of the rig reads the facts from. */
+  /** What the classifier of the harness reads the facts from. */
   contextOf(facts: PacketFacts): PacketContext {
     return {
       ifindex: LOOPBACK,
@@ -279,7 +279,7 @@ export class ClassifierRig implements Disposable {
     return process.modified ? (id | PATH_ID_MODIFIED) >>> 0 : id;
   }
 
-  /** Flows that were judged before are judged again: all processes of the rig are of one lineage. */
+  /** Flows that were judged before are judged again: all processes of the harness are of one lineage. */
   startEpoch(): void {
     this.maps.processEpochs.set(0, (this.maps.processEpochs.get(0) ?? 0n) + 1n);
   }
@@ -360,7 +360,7 @@ function ownerFlags(facts: PacketFacts): number {
   );
 }
 
-/** What a run of the rig's classifier says of its packet. Null: it was let through, or dropped, without being judged. */
+/** What a run of the harness's classifier says of its packet. Null: it was let through, or dropped, without being judged. */
 export function outcomeOf(result: TestRunResult): Outcome | null {
   const told = result.cb[2] as number;
   if ((told & TEST_JUDGED) === 0) return null;

@@ -1,5 +1,5 @@
 /** Time travel: what the kernel remembers becomes older. */
-import type { RigMaps } from "./classifier-rig.ts";
+import type { RigMaps } from "./classifier-harness.ts";
 
 const SECOND = 1_000_000_000n;
 

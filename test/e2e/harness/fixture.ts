@@ -12,7 +12,7 @@ import { buildTool } from "../../tools/build.ts";
 import type { Zone } from "../../tools/servers/zone.ts";
 import { AgentUnderTest } from "./agent-under-test.ts";
 import { isVerdict } from "./event-stream.ts";
-import { labFolder, labName, mountMemory, removeLab, removeLeftovers } from "./leftovers.ts";
+import { fixtureFolder, fixtureName, mountMemory, removeFixture, removeLeftovers } from "./leftovers.ts";
 import { OutsideServers } from "./outside-servers.ts";
 import { type Finished, RunningProcess, type StartOptions } from "./processes.ts";
 import { makeTopology, type Place, type Topology, type WorkloadPlace } from "./topology.ts";
@@ -20,14 +20,14 @@ import { makeTopology, type Place, type Topology, type WorkloadPlace } from "./t
 const ROOT = join(import.meta.dirname, "../../..");
 const CLIENT = join(ROOT, "build/test/client");
 
-export interface LabOptions {
+export interface FixtureOptions {
   /** Workloads, by the value of their label `app`. */
   apps: readonly string[];
   zone?: Zone;
   agentArgs?: readonly string[];
   /** False: the test starts the agent itself. */
   startAgent?: boolean;
-  profiles?: (lab: Lab) => object[];
+  profiles?: (fixture: Fixture) => object[];
 }
 
 /** What a violation has to look like. */
@@ -45,7 +45,7 @@ export interface Expected {
 /** For packets of sockets that two processes share, where either may be named. */
 export const ANY_PROCESS = "any";
 
-export class Lab {
+export class Fixture {
   readonly name: string;
   readonly folder: string;
   readonly topology: Topology;
@@ -56,48 +56,48 @@ export class Lab {
 
   private constructor(name: string, topology: Topology, servers: OutsideServers, agentArgs: readonly string[]) {
     this.name = name;
-    this.folder = labFolder(name);
+    this.folder = fixtureFolder(name);
     this.topology = topology;
     this.servers = servers;
     const { node, workloads } = topology;
-    this.agent = new AgentUnderTest({ lab: name, folder: this.folder, node, workloads, args: agentArgs });
+    this.agent = new AgentUnderTest({ fixture: name, folder: this.folder, node, workloads, args: agentArgs });
   }
 
-  /** Sets a lab up, for one test file; it is taken down after the file's tests, whatever becomes of them. */
-  static async start(label: string, options: LabOptions): Promise<Lab> {
+  /** Sets a fixture up, for one test file; it is taken down after the file's tests, whatever becomes of them. */
+  static async start(label: string, options: FixtureOptions): Promise<Fixture> {
     removeLeftovers();
-    const name = labName(label);
-    const takeDown = () => removeLab(name);
+    const name = fixtureName(label);
+    const takeDown = () => removeFixture(name);
     process.once("exit", takeDown);
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
     buildTool("client");
-    mkdirSync(labFolder(name), { recursive: true });
-    mountMemory(labFolder(name));
-    mkdirSync(join(labFolder(name), "bin"));
+    mkdirSync(fixtureFolder(name), { recursive: true });
+    mountMemory(fixtureFolder(name));
+    mkdirSync(join(fixtureFolder(name), "bin"));
     const topology = makeTopology(name, options.apps);
     const servers = await OutsideServers.start(topology.outside.name);
-    const lab = new Lab(name, topology, servers, options.agentArgs ?? []);
-    after(() => lab.close());
+    const fixture = new Fixture(name, topology, servers, options.agentArgs ?? []);
+    after(() => fixture.close());
     if (options.zone !== undefined) await servers.zone(options.zone);
-    if (options.profiles !== undefined) lab.agent.write(...options.profiles(lab));
-    if (options.startAgent !== false) await lab.agent.start();
-    return lab;
+    if (options.profiles !== undefined) fixture.agent.write(...options.profiles(fixture));
+    if (options.startAgent !== false) await fixture.agent.start();
+    return fixture;
   }
 
   async close(): Promise<void> {
     for (const running of this.#processes) await running.kill();
     await this.agent.remove();
     await this.servers.stop();
-    removeLab(this.name);
+    removeFixture(this.name);
   }
 
   workload(app: string): WorkloadPlace {
     const workload = this.topology.workloads.find((candidate) => candidate.app === app);
-    if (workload === undefined) throw new Error(`the lab has no workload ${app}`);
+    if (workload === undefined) throw new Error(`the fixture has no workload ${app}`);
     return workload;
   }
 
-  /** A path of the lab's own file system. */
+  /** A path of the fixture's own file system. */
   path(...parts: string[]): string {
     return join(this.folder, ...parts);
   }
@@ -110,7 +110,7 @@ export class Lab {
     return path;
   }
 
-  /** A text that nothing else of this lab sends. */
+  /** A text that nothing else of this fixture sends. */
   tag(): string {
     return `${this.name}.${++this.#tags}.`;
   }

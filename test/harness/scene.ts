@@ -1,4 +1,4 @@
-/** A workload in the classifier's rig, with its resolver and its peers: what tests say in few words. */
+/** A workload in the classifier's harness, with its resolver and its peers: what tests say in few words. */
 import assert from "node:assert/strict";
 import type { Reason } from "../../src/api/reasons.ts";
 import {
@@ -15,7 +15,13 @@ import { type AnswerFields, answer, type MessageFields, type NameField, question
 import { frame, HOST_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { ip } from "../packets/ip.ts";
 import { type Transport, udp } from "../packets/transport.ts";
-import { ClassifierRig, type Outcome, type PacketFacts, type ProcessRef, type RigOptions } from "./classifier-rig.ts";
+import {
+  ClassifierHarness,
+  type Outcome,
+  type PacketFacts,
+  type ProcessRef,
+  type RigOptions,
+} from "./classifier-harness.ts";
 
 export const OWN = "10.0.0.2";
 export const OWN6 = "fd00::2";
@@ -50,20 +56,20 @@ export function appSpec(egress: EgressRules | null, ingress: IngressRules | null
 }
 
 export class Scene implements Disposable {
-  readonly rig: ClassifierRig;
+  readonly harness: ClassifierHarness;
 
   constructor(name: string, options: Omit<RigOptions, "name"> = {}) {
-    this.rig = new ClassifierRig({ name, ...options });
-    this.rig.become({ addresses: [OWN, OWN6, LINK_LOCAL] });
+    this.harness = new ClassifierHarness({ name, ...options });
+    this.harness.become({ addresses: [OWN, OWN6, LINK_LOCAL] });
   }
 
   [Symbol.dispose](): void {
-    this.rig[Symbol.dispose]();
+    this.harness[Symbol.dispose]();
   }
 
   /** Begins anew: nothing has been seen, and these profiles are in force. */
   begin(...specs: SecurityProfileSpec[]): void {
-    this.rig.clear();
+    this.harness.clear();
     this.change(...specs);
   }
 
@@ -74,8 +80,8 @@ export class Scene implements Disposable {
 
   /** Puts other profiles in force. */
   change(...specs: SecurityProfileSpec[]): void {
-    this.rig.apply(tableOf(specs));
-    this.rig.collectTables();
+    this.harness.apply(tableOf(specs));
+    this.harness.collectTables();
   }
 
   /** What becomes of a packet that `/bin/app`, unless the facts say otherwise, sends to an address. */
@@ -90,15 +96,15 @@ export class Scene implements Disposable {
 
   /** As `out`, where nothing is enforced. */
   watch(to: string, transport: Transport, facts: PacketFacts = { process: APP }): Outcome["reason"] | undefined {
-    return this.rig.run("egress", frame(ip({ from: ownAddress(to), to }, transport)), facts)?.reason;
+    return this.harness.run("egress", frame(ip({ from: ownAddress(to), to }, transport)), facts)?.reason;
   }
 
   outFrame(bytes: Uint8Array, facts: PacketFacts = { process: APP }): Reason {
-    return enforced(this.rig.run("egress", bytes, facts));
+    return enforced(this.harness.run("egress", bytes, facts));
   }
 
   inFrame(bytes: Uint8Array, facts: PacketFacts = {}): Reason {
-    return enforced(this.rig.run("ingress", bytes, facts));
+    return enforced(this.harness.run("ingress", bytes, facts));
   }
 
   /** A question over UDP. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { Reason } from "../../src/api/reasons.ts";
 import { type PacketContext, runOnPacket } from "../../src/node-agent/kernel/test-run.ts";
-import { type Outcome, outcomeOf } from "./classifier-rig.ts";
+import { type Outcome, outcomeOf } from "./classifier-harness.ts";
 
 /** Turns of a loop that takes some 100 us. */
 const SPINS = 20_000;

@@ -30,7 +30,7 @@ export function lacksForModules(set: HookSet): string | false {
 const INNER_MAPS: Readonly<Record<string, number>> = { makings: 8, registerings: 8, movings: 16, bindings: 8 };
 
 /** The programs of devices.bpf.o and flows.bpf.o of one set, attached, with those that tell processes. */
-export class FunctionHooksRig implements Disposable {
+export class FunctionHooksHarness implements Disposable {
   readonly maps: Maps;
   readonly sets: Readonly<HookSets>;
   readonly #pins: PinFolder;
