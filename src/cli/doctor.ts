@@ -68,7 +68,7 @@ function findHookSets(): HookSets {
 const WITHOUT: Readonly<Record<keyof HookSets, string>> = {
   devices: "rtnetlink alone",
   flows: "socket storage alone",
-  senders: "nothing: a connected socket keeps the user that connected it",
+  senders: "a look at each packet, which costs more",
 };
 
 function hookLines({ devices, flows, senders }: HookSets, width: number): string[] {

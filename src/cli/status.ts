@@ -64,7 +64,7 @@ export function statusText(status: NodeReport, width: number): string {
     ["Workloads", String(status.workloads.length)],
     [
       "Hooks",
-      `veth pairs: ${hookSets.devices ?? "none"}; flows: ${hookSets.flows ?? "none"}; senders: ${hookSets.senders ?? "none"}`,
+      `veth pairs: ${hookSets.devices ?? "rtnetlink alone"}; flows: ${hookSets.flows ?? "socket storage alone"}; senders: ${hookSets.senders ?? "a look at each packet"}`,
     ],
     ...gateFacts(status.gate),
     ...redirectFacts(status.peerRedirects),
@@ -89,7 +89,7 @@ function redirectFacts(found: NodeStatus["peerRedirects"]): [string, string][] {
 function recordsFacts(records: RecordsState | null): [string, string][] {
   if (records === null) return [];
   const { segments, bytes, damaged, problem } = records;
-  const text = `${formatSize(bytes)} in ${segments} segments${damaged === 0 ? "" : `, ${damaged} of them damaged`}`;
+  const text = `${formatSize(bytes)} in ${segments} ${segments === 1 ? "segment" : "segments"}${damaged === 0 ? "" : `, ${damaged} of them damaged`}`;
   return [["Records", text], ...(problem === null ? [] : [["Problem", problem] as [string, string]])];
 }
 

@@ -144,7 +144,7 @@ const destinations = (whose: string): Record<string, SchemaNode> => ({
 
 const namedPeers = (description: string): SchemaNode =>
   setOf(
-    `${description} resolver: the name servers of its resolv.conf, and in a cluster those of the Service kube-dns.`,
+    `${description} resolver: in a cluster the addresses of the Service kube-dns in kube-system, elsewhere the name servers of resolv.conf.`,
     oneOf(NAMED_PEERS),
     NAMED_PEERS.length,
   );

@@ -30,7 +30,7 @@ export function learnCommand(): Command {
   const command = new Command("learn")
     .summary("write the profile of a workload, from records of what it did")
     .description(
-      "Writes the SecurityProfile that allows what a workload did, by the union of its replicas, and nothing else. Needs no root, kernel or cluster.",
+      "Writes the SecurityProfile that allows what any replica of a workload did, and nothing else. Reads the records of this node's agent, which needs root, or events from files, which needs no root, kernel or cluster.",
     )
     .argument("[workload]", "name of a pod or of its Deployment, with its namespace where two have it: shop/web");
   return addRecordOptions(command)

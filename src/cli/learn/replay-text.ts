@@ -16,7 +16,7 @@ export function count({ replayed }: Pick<ReplayedWorkload, "replayed">, outcome:
 /** What is worth a line: what was allowed and would be refused comes first. */
 const TITLES = {
   refused: "Would be refused:",
-  undecided: "Undecided, because the records do not tell:",
+  undecided: "Undecided, because the records do not say enough:",
   admitted: "Was a violation, and would be allowed:",
 } as const satisfies Partial<Record<Outcome, string>>;
 
@@ -26,11 +26,12 @@ export function replayText(workload: ReplayedWorkload, resolverIsGiven: boolean,
     const found = replayed.filter((one) => one.outcome === outcome);
     return found.length === 0 ? [] : ["", TITLES[outcome], "", ...foundLines(found, width)];
   });
+  const violations = count(workload, "admitted") + count(workload, "still-refused");
   const counts = [
     [count(workload, "allowed"), "allowed as before"],
     [count(workload, "refused"), "would be refused"],
     [count(workload, "undecided"), "undecided"],
-    [count(workload, "admitted") + count(workload, "still-refused"), "violations before"],
+    [violations, violations === 1 ? "was a violation before" : "were violations before"],
   ] as const;
   const summary = counts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`);
   const notes = coverageNotes(workload, resolverIsGiven).flatMap((note) => fold(note, width, 2));

@@ -29,7 +29,7 @@ export function replayCommand(): Command {
   return addReplayOptions(new Command("replay"))
     .summary("say what profiles would have refused of what was recorded")
     .description(
-      "Judges recorded conversations and questions by profiles, with the compiler and the evaluator that the rules are made by. Needs no root, kernel or cluster.",
+      "Judges recorded conversations and DNS questions by profiles, and says what the profiles would refuse. Reads the records of this node's agent, which needs root, or events from files, which needs no root, kernel or cluster.",
     )
     .addOption(new Option("-o, --output <format>", "format of the answer").choices(["text", "json"]).default("text"))
     .addHelpText("after", EXAMPLES)

@@ -1,4 +1,4 @@
-/** Filters of records as options: each criterion of src/flow/filters is one, and `--not` turns the next one round. */
+/** Filters of records as options: each criterion of src/flow/filters is one, and `--not` inverts the next one. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
@@ -13,23 +13,23 @@ const FILTERS: readonly (readonly [Criterion, string, string, (readonly string[]
   ["direction", "--direction <way>", "which way packets went", DIRECTIONS],
   ["protocol", "--protocol <name>", "tcp, udp, icmp, icmpv4, icmpv6, sctp, arp, dns, http, tls, or a number"],
   ["pod", "--pod <name>", "beginning of a pod's name, or namespace/name"],
-  ["fromPod", "--from-pod <name>", "that sends"],
-  ["toPod", "--to-pod <name>", "that receives"],
+  ["fromPod", "--from-pod <name>", "the pod that sends"],
+  ["toPod", "--to-pod <name>", "the pod that receives"],
   ["namespace", "-n, --namespace <name>", "pods of this namespace"],
-  ["fromNamespace", "--from-namespace <name>", "that send"],
-  ["toNamespace", "--to-namespace <name>", "that receive"],
+  ["fromNamespace", "--from-namespace <name>", "the namespace of the pod that sends"],
+  ["toNamespace", "--to-namespace <name>", "the namespace of the pod that receives"],
   ["label", "-l, --label <selector>", "pods with labels: key=value, key!=value, key, !key; several with commas"],
-  ["fromLabel", "--from-label <selector>", "that send"],
-  ["toLabel", "--to-label <selector>", "that receive"],
+  ["fromLabel", "--from-label <selector>", "labels of the pod that sends"],
+  ["toLabel", "--to-label <selector>", "labels of the pod that receives"],
   ["fqdn", "--fqdn <name>", "name of an end, or one that is asked for; * stands for any text"],
-  ["fromFqdn", "--from-fqdn <name>", "of the end that sends"],
-  ["toFqdn", "--to-fqdn <name>", "of the end that receives"],
+  ["fromFqdn", "--from-fqdn <name>", "name of the end that sends"],
+  ["toFqdn", "--to-fqdn <name>", "name of the end that receives"],
   ["ip", "--ip <address>", "address of an end, or a prefix such as 10.0.0.0/8"],
-  ["fromIp", "--from-ip <address>", "of the end that sends"],
-  ["toIp", "--to-ip <address>", "of the end that receives"],
+  ["fromIp", "--from-ip <address>", "address of the end that sends"],
+  ["toIp", "--to-ip <address>", "address of the end that receives"],
   ["port", "--port <port>", "port of an end, or a range such as 8000-8999"],
-  ["fromPort", "--from-port <port>", "of the end that sends"],
-  ["toPort", "--to-port <port>", "of the end that receives"],
+  ["fromPort", "--from-port <port>", "port of the end that sends"],
+  ["toPort", "--to-port <port>", "port of the end that receives"],
   ["process", "--process <path>", "executable or script: its path, or its name alone; * stands for any text"],
   ["container", "-c, --container <name>", "container, of those that the pod's profiles tell apart"],
   ["profile", "--profile <name>", "profile that allowed it, or has rules for the process: namespace/name, or the name"],
@@ -40,8 +40,8 @@ const FILTERS: readonly (readonly [Criterion, string, string, (readonly string[]
 export function addFilterOptions(command: Command): () => RecordSelection {
   const selection = { allow: {} as Record<string, string[]>, deny: {} as Record<string, string[]> };
   let isDenied = false;
-  command.optionsGroup("Filters (of one that is given several times, any has to hold; of different ones, all):");
-  command.option("--not", "leave out what the next filter takes; of several, what all of them take");
+  command.optionsGroup("Filters (a record has to match all of them; of one that is given several times, any value):");
+  command.option("--not", "invert the next filter: records that match all filters with --not are left out");
   command.on("option:not", () => {
     if (isDenied) throw notFollowed();
     isDenied = true;
@@ -66,5 +66,5 @@ export function addFilterOptions(command: Command): () => RecordSelection {
 }
 
 function notFollowed(): UsageError {
-  return new UsageError("--not: a filter has to follow, which it turns round");
+  return new UsageError("--not: a filter has to follow, which it inverts");
 }

@@ -25,11 +25,11 @@ interface ObserveOptions {
 const LAST_BY_DEFAULT = 20;
 
 const NOTE = `
-A record is a packet, or as many of one kind as it says, and how it was judged; or something that
-happened to a workload, to the profiles, or to records themselves. The agent of a node keeps them
+A record says how a packet, or a number of packets of one kind, was judged; or what happened to a
+workload, to the profiles, or to the records themselves. The agent of a node keeps them
 in /var/lib/portcullis/records, also while it does not run, and answers on a socket that root may use.
-Of the two ends of a record, one is a workload; of the other there is its address, and the name
-that the workload had learned it under. docs/observe.md has all of it.
+One end of a record is a workload. Of the other end, the record has the address, and the name by
+which the workload had learned it. docs/observe.md explains everything.
 
 Examples:
   portcullis observe --pod shop/web --verdict dropped --last 50
