@@ -4,7 +4,7 @@
  * Exit status: the subcommand's, or what exit-status.ts has for errors and wrong usage.
  */
 import { CommanderError } from "commander";
-import { causeCode, PortcullisError, UsageError } from "../api/errors.ts";
+import { causeCode, PortcullisError, UnreadableError, UsageError } from "../api/errors.ts";
 import { candidates, candidatesText } from "./completion/candidates.ts";
 import { errorLine } from "./error-line.ts";
 import { ExitStatus } from "./exit-status.ts";
@@ -33,7 +33,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.GOOD : ExitStatus.USAGE;
   if (!(error instanceof PortcullisError)) throw error;
   process.stderr.write(errorLine(error));
-  return error instanceof UsageError ? ExitStatus.USAGE : ExitStatus.NO;
+  return error instanceof UsageError || error instanceof UnreadableError ? ExitStatus.USAGE : ExitStatus.NO;
 }
 
 // A reader that has seen enough (`portcullis ... | head`) is no failure.

@@ -246,3 +246,11 @@ test("agent: wrong usage is exit status 2, and one that cannot start ends with 1
   assert.equal(code, 1);
   assert.match(stderr, /PC_OBJECTS_MISSING/);
 });
+
+test("agent: a folder of profiles that is not there is a usage error", async () => {
+  const absent = fixture.path("absent");
+  const pins = ["--pin-root", `/sys/fs/bpf/${fixture.tag()}`, "--state-dir", fixture.path("no-agent")];
+  const { code, stderr } = await portcullis("agent", "--profiles", absent, "--netns", "shop:app=shop", ...pins);
+  assert.equal(code, 2, stderr);
+  assert.ok(stderr.includes(`cannot read ${absent}`), stderr);
+});

@@ -63,3 +63,10 @@ test("another applet has the same rights, because it is the same file; elsewhere
   await fixture.run(fixture.workload("unlisted"), TIMEOUT, fetch(SERVER));
   await fixture.violation({ reason: "BinaryUnknown", path: busybox }, mark, fixture.workload("unlisted"));
 });
+
+test("a link that is not listed any more shares nothing", async () => {
+  await fixture.agent.apply(profile("app", [egress(busybox, RULES)]));
+  const { stdout } = await fixture.agent.command("status", ...fixture.agent.pinOptions);
+  assert.match(stdout, /Profiles: +default\/app/);
+  assert.doesNotMatch(stdout, /Link:/);
+});

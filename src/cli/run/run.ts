@@ -50,7 +50,7 @@ whoever runs it. With --privileged it keeps all, and could remove the programs t
 
 ${exitStatusHelp(
   {
-    [ExitStatus.NOT_GUARDED]: "the command could not be guarded, and was not started",
+    [ExitStatus.NOT_GUARDED]: "the command could not be guarded, or its profiles cannot be used; it was not started",
     [ExitStatus.NOT_EXECUTABLE]: "the command cannot be executed",
     [ExitStatus.NOT_FOUND]: "there is no such command",
   },

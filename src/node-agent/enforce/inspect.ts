@@ -220,11 +220,17 @@ function describeKnown(id: number, known: WorkloadState | undefined, table: Rule
     since: known?.since ?? null,
     error: known?.error ?? null,
     problems: known?.problems ?? [],
-    sharedFiles: Object.entries(known?.files ?? {})
-      // For pods the path stands behind the container, for others alone.
-      .filter(([listed, file]) => listed.slice(listed.indexOf("/")) !== file)
-      .map(([listed, file]) => ({ listed: listedName(listed), file })),
+    sharedFiles: sharedFilesOf(known, new Set((table?.binaries ?? []).map(({ path }) => path))),
   };
+}
+
+/** The state keeps the links that it has followed, also of paths that are not listed any more: these have no rights to share. */
+function sharedFilesOf(known: WorkloadState | undefined, paths: ReadonlySet<string>): WorkloadStatus["sharedFiles"] {
+  return Object.entries(known?.files ?? {}).flatMap(([listed, file]) => {
+    // For pods the path stands behind the container, for others alone.
+    const path = listed.slice(listed.indexOf("/"));
+    return path !== file && paths.has(path) ? [{ listed: listedName(listed), file }] : [];
+  });
 }
 
 /** As the kernel has it, whatever the state file says. */

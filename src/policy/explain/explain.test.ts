@@ -108,7 +108,7 @@ test("it says whose rules judge, and why", () => {
     const { judgedBy, because, reason } = ask(profiles, traffic("192.0.2.1", 80), process);
     return [judgedBy, because, reason];
   };
-  const only = "no profile has a default, so only neighbour discovery passes";
+  const only = "no profile has a default, so only neighbour discovery and group reports pass";
   assert.deepEqual(judged([egressProfile(WEB)], APP), ["process", "/bin/app is listed", "Peer"]);
   assert.deepEqual(judged([egressProfile(WEB)], shell), [
     "nobody",

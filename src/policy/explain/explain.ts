@@ -146,7 +146,7 @@ function explainJudge(table: RuleTable, rights: Rights, links: readonly string[]
   }
   const fallback = table.default
     ? "it is judged by default"
-    : "no profile has a default, so only neighbour discovery passes";
+    : "no profile has a default, so only neighbour discovery and group reports pass";
   if (subject === null) return `it belongs to no process: ${fallback}`;
   const path = subject.path ?? "the executable (its path is not known)";
   const listed = subject.path !== null && findBinary(table, subject.path, subject) !== null;
