@@ -17,6 +17,7 @@ const SECOND_MS = 1_000;
 export function clocks(cluster: Cluster, server: Server): void {
   describe("clocks", () => {
     let scene: Scene;
+    let begun = "";
     const rules = (port: number) => profile("shop", [app(to(server.address, "tcp", port))]);
     const setClock = (what: string, by: number | null) => {
       const variable = by === null ? "NODE_OPTIONS-" : `NODE_OPTIONS=${clockOptions(by)}`;
@@ -30,11 +31,11 @@ export function clocks(cluster: Cluster, server: Server): void {
     /** Attempts until one of them is the last violation, by a clock that is so far from this one. */
     const violated = async (by: number): Promise<void> => {
       const pod = scene.pod("shop");
-      const begun = Date.now() + by;
+      const earliest = Date.now() + by;
       const seen = () => {
         scene.refused(server, pod, "web", "/bin/other");
         const time = lastViolation();
-        return begun - SECOND_MS <= time && time <= Date.now() + by;
+        return earliest - SECOND_MS <= time && time <= Date.now() + by;
       };
       const describe = () => scene.describe("securityprofiles");
       await eventually("a last violation of now", seen, { timeout: 30_000, interval: 1_000, describe });
@@ -56,6 +57,7 @@ export function clocks(cluster: Cluster, server: Server): void {
     };
 
     before(async () => {
+      begun = new Date().toISOString();
       scene = await Scene.make(cluster, "clocks");
       scene.apply(rules(WEB_PORT));
       await scene.deploy(deployment("shop", { containers: [container("web")] }));
@@ -82,7 +84,15 @@ export function clocks(cluster: Cluster, server: Server): void {
     });
 
     test("the watchdog, whose clock is right, has never taken the operators for gone", () => {
-      const said = cluster.kubectl("-n", SYSTEM, "logs", "-l", `${COMPONENT}=watchdog`, "--tail=-1", "--since=10m");
+      const said = cluster.kubectl(
+        "-n",
+        SYSTEM,
+        "logs",
+        "-l",
+        `${COMPONENT}=watchdog`,
+        "--tail=-1",
+        `--since-time=${begun}`,
+      );
       assert.doesNotMatch(said, /no operator is at work/);
       assert.doesNotMatch(scene.describe("securityprofiles"), /OperatorAway|AgentMissing/);
     });
