@@ -37,7 +37,7 @@ export const AGENT_METRICS = {
   badMessages: {
     type: "counter",
     name: "portcullis_agent_bad_messages_total",
-    help: "Messages of the operator that were not as they have to be, each of which ended the stream, by kind.",
+    help: "Invalid messages of the operator, each of which ended the stream, by kind.",
     labels: ["kind"],
   },
   enforceSeconds: {
@@ -69,25 +69,25 @@ export const AGENT_METRICS = {
   learnedNames: {
     type: "gauge",
     name: "portcullis_agent_learned_addresses",
-    help: "Addresses that DNS answers have taught, for some process of some pod.",
+    help: "Addresses learned from DNS answers, for all processes of all pods.",
     labels: [],
   },
   shareLosses: {
     type: "gauge",
     name: "portcullis_agent_share_losses",
-    help: "Entries that workloads have pushed out of their own shares of the kernel's maps, or were not given, by share.",
+    help: "Entries that workloads lost from their own shares of the kernel's maps, or could not add, by share.",
     labels: ["share"],
   },
   kernelErrors: {
     type: "gauge",
     name: "portcullis_agent_kernel_errors",
-    help: "What has failed in the kernel side since its programs were loaded, by kind.",
+    help: "Failures in the BPF programs since they were loaded, by kind.",
     labels: ["kind"],
   },
   kernelErrorSites: {
     type: "gauge",
     name: "portcullis_agent_kernel_error_sites",
-    help: "The same since this agent loaded its programs, by the line of the kernel side that counted it. There are some eighty such lines.",
+    help: "The same failures since this agent loaded its programs, by the line of BPF source that counted them (some eighty lines).",
     labels: ["kind", "site"],
   },
   fileLooks: {

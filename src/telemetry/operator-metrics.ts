@@ -32,7 +32,7 @@ export const OPERATOR_METRICS = {
   watchFailures: {
     type: "counter",
     name: "portcullis_operator_watch_failures_total",
-    help: "Watches that broke, or could not be begun.",
+    help: "Watches that broke, or could not be started.",
     labels: ["resource"],
   },
   wentBack: {
@@ -44,7 +44,7 @@ export const OPERATOR_METRICS = {
   watchAge: {
     type: "gauge",
     name: "portcullis_operator_watch_age_seconds",
-    help: "Time since the API server was last heard of.",
+    help: "Time since the API server was last heard from.",
     labels: ["resource"],
   },
   cachedObjects: {
@@ -105,25 +105,25 @@ export const OPERATOR_METRICS = {
   connectionsDropped: {
     type: "counter",
     name: "portcullis_operator_connections_dropped_total",
-    help: "Connections that were not taken, or ended before anybody was let in, by listener (agents, observe, metrics) and reason (rate, peer, room, patience, bytes).",
+    help: "Connections that were refused, or ended before the peer was authenticated, by listener (agents, observe, metrics) and reason (rate, peer, room, patience, bytes).",
     labels: ["listener", "reason"],
   },
   confinedErrors: {
     type: "counter",
     name: "portcullis_operator_confined_errors_total",
-    help: "Errors that nobody expected and that ended what was done for one peer, by what that was (agent, observe, metrics).",
+    help: "Unexpected errors that ended one peer's request or stream, by what it was (agent, observe, metrics).",
     labels: ["what"],
   },
   badMessages: {
     type: "counter",
     name: "portcullis_operator_bad_messages_total",
-    help: "Messages of agents that were not as they have to be, each of which ended its stream, by kind.",
+    help: "Invalid messages of agents, each of which ended its stream, by kind.",
     labels: ["kind"],
   },
   clampedReports: {
     type: "counter",
     name: "portcullis_operator_clamped_reports_total",
-    help: "Figures of agents that cannot be, and were cut to what can, by what (packets, time).",
+    help: "Impossible figures of agents that were cut to possible ones, by what (packets, time).",
     labels: ["what"],
   },
   revisionsSent: {
@@ -185,7 +185,7 @@ export const OPERATOR_METRICS = {
   observers: {
     type: "gauge",
     name: "portcullis_operator_observers",
-    help: "People who look at a pod now.",
+    help: "People who observe a pod now.",
     labels: [],
   },
   observations: {
