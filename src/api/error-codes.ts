@@ -142,7 +142,7 @@ const ERRORS = {
   PC_OBSERVE_REFUSED: {
     meaning: "The operator does not show events to whoever asked.",
     remedy:
-      "Get the right to `get` pods and `securityprofiles/events` in the namespace; docs/kubernetes.md has the role.",
+      "Get the right to `get` `pods/verdicts` of security.datadoghq.com in the namespace; docs/kubernetes.md has the roles.",
   },
   PC_OBSERVE_SERVER: {
     meaning: "No agent answers questions about records where it was asked, or its answer broke off.",

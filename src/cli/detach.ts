@@ -44,7 +44,7 @@ Examples:
   portcullis detach --all           everything: programs, pins and state
   portcullis detach --netns ping    one workload; the others stay guarded
 
-A running agent would put things back; it has to be stopped first.
+Stop a running agent first: while it runs, detach refuses.
 
 ${exitStatusHelp({
   0: "removed, or there was nothing to remove",

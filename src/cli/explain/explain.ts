@@ -119,7 +119,7 @@ function note(text: string): void {
 export function addQuestionOptions(command: Command): Command {
   return command
     .option("--process <path>", "the executable, as resolved inside the container")
-    .option("--unattributed", "traffic of no process (ARP and ND aside: kernel-made, AF_PACKET)", false)
+    .option("--unattributed", "traffic of no process: the kernel's own, or from packet sockets", false)
     .option("--script <path>", "the script that the executable was started for by its first line (#!)")
     .option("-c, --container <name>", "the container that the process is in")
     .option("--ephemeral", "its container was added to the pod for debugging", false)
@@ -129,7 +129,7 @@ export function addQuestionOptions(command: Command): Command {
       "what is sent to, e.g. 10.0.0.7:80/tcp, [2001:db8::1]:53/udp, 10.0.0.7/icmp",
     )
     .option("--from <address:port/protocol>", "what is received from, and on which port of the workload's own")
-    .option("--dns <name>", "a name that is asked, of the resolver given by --to or of any")
+    .option("--dns <name>", "a name that is asked for, at the resolver given by --to or at any")
     .option("--resolved <name>", "a name that the process has resolved to the address of --to")
     .option("--peer-label <key=value>", "the other side is a pod with this label; may be repeated", collect, [])
     .option("--peer-namespace <namespace>", "the pod's namespace, if it is not the workload's")

@@ -24,7 +24,7 @@ interface DoctorOptions extends KubectlOptions, SystemAccess {
 
 export function doctorNodeCommand(): Command {
   return addSystemAccess(addConnection(new Command("doctor")))
-    .summary("what a node can enforce")
+    .summary("check what a node can enforce")
     .description(
       "Runs `portcullis doctor` in the agent of a node: which hooks its kernel has, and what is lost without the others.",
     )

@@ -26,10 +26,9 @@ interface ObserveOptions extends ClusterAccess, SystemAccess {
 const REFUSED: Verdict[] = ["dropped", "alerted", "counted"];
 
 const NOTE = `
-A line is a packet, or as many of one kind as it says, and how it was judged. What is refused is
-reported by pods whose profiles have the action alert. With --verdict allowed (or all) the first
-packet of each new flow that is allowed is shown as well, which the node reports for as long as
-you look.
+A line says how a packet, or a number of packets of one kind, was judged. Violations are reported
+for pods whose profiles have the action alert. With --verdict allowed (or all) the first packet of
+each new flow that is allowed is shown, too; the node reports these for as long as you observe.
 
 It goes on until it is interrupted, or --limit or --timeout end it.
 
@@ -46,7 +45,7 @@ ${exitStatusHelp({ 0: "ended as asked", 1: "refused, or the pod or the connectio
 
 export function observeCommand(): Command {
   return addSystemAccess(addClusterAccess(new Command("observe")))
-    .summary("verdicts of a pod, as they are passed")
+    .summary("show live how the packets of a pod are judged")
     .description("Shows live how the packets of a pod are judged, with process, peer, reason and profile.")
     .argument("<pod>", "name of the pod")
     .addOption(
