@@ -1,8 +1,9 @@
 /** Finding the word, or the path, that was probably meant. */
 import { basename, dirname } from "node:path/posix";
 
-/** Number of single-character insertions, deletions and replacements that lead from one text to the other. */
+/** Number of single-character insertions, deletions and replacements, and swaps of two neighbours, that lead from one text to the other. */
 export function editDistance(from: string, to: string): number {
+  let beforePrevious: number[] = [];
   let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let row = 1; row <= from.length; row++) {
     const current = [row];
@@ -10,8 +11,11 @@ export function editDistance(from: string, to: string): number {
       const replace = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
       const insert = (current[column - 1] ?? 0) + 1;
       const remove = (previous[column] ?? 0) + 1;
-      current.push(Math.min(replace, insert, remove));
+      const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
+      const swap = swapped ? (beforePrevious[column - 2] ?? Number.POSITIVE_INFINITY) + 1 : Number.POSITIVE_INFINITY;
+      current.push(Math.min(replace, insert, remove, swap));
     }
+    beforePrevious = previous;
     previous = current;
   }
   return previous[to.length] ?? 0;

@@ -10,6 +10,12 @@ test("a listed path that nothing was seen of, with the program that was probably
   ]);
 });
 
+test("two letters that have changed places are one mistake, also in a short name", () => {
+  assert.deepEqual(unseenExecutables(["/usr/bin/crul"], new Set(["/usr/bin/curl", "/usr/bin/ld"])), [
+    { listed: "/usr/bin/crul", meant: "/usr/bin/curl" },
+  ]);
+});
+
 test("a program that is listed itself was not meant by another path", () => {
   assert.deepEqual(unseenExecutables(["/usr/bin/shop", "/usr/bin/shop2"], new Set(["/usr/bin/shop"])), [
     { listed: "/usr/bin/shop2", meant: null },
