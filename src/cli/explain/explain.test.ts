@@ -213,6 +213,20 @@ test("what the kernel refuses whatever the rules allow is no yes, and the note l
   assert.equal(runOnEvent({ ...toListed, verdict: "allowed", reason: "Allowed" }).status, 0);
 });
 
+test("a question that was not read is not answered with the resolver's address, which may be asked", () => {
+  const resolver = PROFILE.replace('fqdns: ["*.example.com"]', 'fqdns: ["*.example.com"]\n          peers: [resolver]');
+  const profile = `\n${resolver.replace("tcp, port: 443", "udp, port: 53")}`;
+  const event = { ...EVENT, reason: "DnsMalformed", proto: "udp", dst: { ip: "192.0.2.53", port: 53 } };
+  const { status, stdout, stderr } = runOnEvent(event, profile);
+  assert.equal(status, 1);
+  assert.match(stdout, /^Allowed by default\/web/m);
+  assert.doesNotMatch(stdout, /To allow it/);
+  assert.match(stderr, /the event's reason is DnsMalformed \(.*docs\/reasons\.md says what to do/);
+  const overTcp = runOnEvent({ ...event, reason: "Port", proto: "tcp" }, profile).stdout;
+  assert.match(overTcp, /^Denied: Port/m);
+  assert.match(overTcp, /egress:\n +l4:\n +protocolPorts:\n +- protocol: tcp\n +port: 53/);
+});
+
 test("names with search domains: which listed name is meant, and which one to list", () => {
   const app = ["--process", "/bin/app", "--search-domain", "web.svc.local"];
   const meant = run([...app, "--dns", "www.example.com.web.svc.local"]);

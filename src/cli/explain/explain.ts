@@ -21,6 +21,9 @@ import { type ExplainOptions, parseQuestion } from "./explain-question.ts";
 import { explanationText } from "./explain-text.ts";
 import { listedLink } from "./listed-link.ts";
 
+/** Where a resolver is asked, unless the agent has other DNS ports. */
+const DNS_PORT = 53;
+
 const EXAMPLES = `
 Examples:
   portcullis explain --profiles examples/ --label app=ping --process /usr/local/bin/my-app \\
@@ -179,9 +182,15 @@ function noteSearch(name: string, searchDomains: readonly string[]): void {
   note(`${name} ends in the search domain ${domain}: if the program asked for ${start}, list that name instead`);
 }
 
-/** What a refused question was sent to, where the kernel had nothing against that: it is what the profile calls a resolver. */
+/**
+ * What a refused question was sent to, where the kernel had nothing against that peer: it is what the profile calls a resolver. Where the
+ * question was not read there is no name in the event; peers are judged before what the reasons named here are about.
+ */
 function askedResolver({ dns, direction, reason, dst }: VerdictEvent): string[] {
-  return dns !== undefined && dns.rcode === undefined && direction === "egress" && reason !== "Peer" ? [dst.ip] : [];
+  const unread =
+    reason === "DnsMalformed" || (dst.port === DNS_PORT && (reason === "Port" || reason === "Application"));
+  const asks = dns === undefined ? unread : dns.rcode === undefined && reason !== "Peer";
+  return asks && direction === "egress" ? [dst.ip] : [];
 }
 
 /** `--link` options as what a listed path stands for besides itself. @throws UsageError */
