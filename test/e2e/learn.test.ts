@@ -190,6 +190,21 @@ http {
   assert.deepEqual(stopped(summary), []);
 });
 
+test("a script is learned as itself, with all its questions, and its interpreter not at all", async () => {
+  const interpreter = realpathSync(PYTHON);
+  const script = fixture.path("script");
+  const lines = [`#!${interpreter}`, "import urllib.request", 'urllib.request.urlopen("http://www.example.com/")', ""];
+  writeFileSync(script, lines.join("\n"), { mode: 0o755 });
+  const ofScript = fixture.path("script.yaml");
+  const first = await run("--learn", ofScript, "--", script);
+  assert.equal(first.code, 0, first.stderr);
+  const paths = [...readFileSync(ofScript, "utf8").matchAll(/- path: (\S+)/g)].map(([, path]) => path);
+  assert.deepEqual(paths, [script]);
+  const second = await enforced(ofScript, [script]);
+  assert.equal(second.code, 0, second.stderr);
+  assert.deepEqual(stopped(second), []);
+});
+
 /** What a client outside gets, once the server listens. */
 async function page(path: string): Promise<string> {
   const patience = ["--retry", "9", "--retry-connrefused", "--retry-delay", "1", "--max-time", "5"];

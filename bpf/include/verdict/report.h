@@ -127,6 +127,9 @@ static __always_inline void describe_process(struct record_process *to, struct s
 	process = bpf_map_lookup_elem(&processes, &tgid);
 	if (!process || process->start_time != to->actor.start_time)
 		return;
+	/* The flow knows its user's binary; which script that runs, only the process knows, as long as it has executed nothing else. */
+	if (!s->actor_count && process->path_id == to->actor.path_id)
+		to->actor.script_id = process->script_id;
 	to->parent_tgid = process->parent_tgid;
 	to->parent_path_id = process->parent_path_id;
 	__builtin_memcpy(to->comm, process->comm, sizeof(to->comm));
