@@ -227,6 +227,12 @@ test("a question that was not read is not answered with the resolver's address, 
   assert.match(overTcp, /egress:\n +l4:\n +protocolPorts:\n +- protocol: tcp\n +port: 53/);
 });
 
+test("an event of a packet that passed without a rule, as the kernel's own do, says so", () => {
+  const solicitation = { proto: "icmpv6", src: { ip: "fe80::1" }, dst: { ip: "ff02::1:ff00:2" } };
+  const { stderr } = runOnEvent({ ...EVENT, ...solicitation, process: null, verdict: "allowed", reason: "Allowed" });
+  assert.match(stderr, /the packet of this event passed: .* needs no rule; docs\/verdicts\.md has the list/);
+});
+
 test("names with search domains: which listed name is meant, and which one to list", () => {
   const app = ["--process", "/bin/app", "--search-domain", "web.svc.local"];
   const meant = run([...app, "--dns", "www.example.com.web.svc.local"]);

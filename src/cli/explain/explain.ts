@@ -100,13 +100,16 @@ export function answerEvent(profiles: SecurityProfile[], event: VerdictEvent, op
   process.exitCode = ExitStatus.NO;
 }
 
-/** Why the kernel has refused what the answer is about, where that is not the answer's own reason. */
+/** Why the kernel has judged otherwise what the answer is about; null where the answer says it. */
 function otherReason({ reason, process }: VerdictEvent, explanation: Explanation): string | null {
   if (explanation.reason === "BinaryUnknown" && process !== null) {
     return (
       `the event's reason is ${reason}, so a profile listed this process when it was judged. If a listed path is a ` +
       `symbolic link to ${process.path}, say so with --link LISTED=${process.path} (portcullis status shows links)`
     );
+  }
+  if (reason === "Allowed" && process === null && explanation.verdict !== "allowed") {
+    return "the packet of this event passed: what the kernel sends and receives for the pod (neighbour discovery, group reports, answers, errors) needs no rule; docs/verdicts.md has the list";
   }
   if (!explanation.allowed) return null;
   return RULE_REASONS.has(reason)
