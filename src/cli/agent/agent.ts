@@ -24,10 +24,12 @@ import {
   addOutputOption,
   addPinOptions,
   addSettingOptions,
+  detachCommand,
   type HookOptions,
   hookSetsOf,
   lockRemade,
   loggerOf,
+  type PinOptions,
   pinsOf,
   type SettingOptions,
   settingsOf,
@@ -169,11 +171,11 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   exitNow(0);
 }
 
-function sayFarewell(log: Logger, pinRoot: string, { netns }: { netns: string[] }): void {
-  const root = pinRoot === "/sys/fs/bpf/portcullis" ? "" : ` --pin-root ${pinRoot}`;
+function sayFarewell(log: Logger, pinRoot: string, options: PinOptions & { netns: string[] }): void {
+  const { netns } = options;
   log.info(
     { pinRoot },
     `the agent ends; its policies stay in force on ${netns.length === 1 ? "its workload" : `its ${netns.length} workloads`}. ` +
-      `Take them off with: portcullis detach --all${root}`,
+      `Take them off with: ${detachCommand(options)}`,
   );
 }

@@ -19,7 +19,15 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { endSignal } from "../end-signal.ts";
 import { packageVersion } from "../package-version.ts";
 import type { ClusterAgentCommandOptions } from "./cluster-options.ts";
-import { hookSetsOf, keptDirectoryOf, loggerOf, pinsOf, settingsOf, standardOutput } from "./node-options.ts";
+import {
+  detachCommand,
+  hookSetsOf,
+  keptDirectoryOf,
+  loggerOf,
+  pinsOf,
+  settingsOf,
+  standardOutput,
+} from "./node-options.ts";
 import { keepRecords } from "./records-options.ts";
 import { takeOver } from "./take-over.ts";
 
@@ -83,7 +91,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
     await Promise.all([sink.end(), (records as Records | null)?.end()]);
     lock.release();
   }
-  log.info({ pinRoot }, "the agent ends; its policies stay in force. Take them off with: portcullis detach --all");
+  log.info({ pinRoot }, `the agent ends; its policies stay in force. Take them off with: ${detachCommand(options)}`);
   exitNow(0);
 }
 

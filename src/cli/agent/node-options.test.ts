@@ -1,16 +1,14 @@
+/** What an agent says of its folders. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Command } from "commander";
-import { addSettingOptions, type SettingOptions, settingsOf } from "./node-options.ts";
+import { DEFAULT_PIN_ROOT } from "../../node-agent/enforce/state/state.ts";
+import { detachCommand } from "./node-options.ts";
 
-const portsOf = (...args: string[]) => {
-  const command = addSettingOptions(new Command("x"));
-  command.parse(args, { from: "user" });
-  return settingsOf(command.opts<SettingOptions>()).dnsPorts;
-};
-
-test("--dns-port adds to port 53, which is DNS whatever else is", () => {
-  assert.deepEqual(portsOf(), [53]);
-  assert.deepEqual(portsOf("--dns-port", "5353"), [53, 5353]);
-  assert.deepEqual(portsOf("--dns-port", "53", "--dns-port", "5353"), [53, 5353]);
+test("the command that takes off what an agent leaves names its folders, where they are not the usual ones", () => {
+  assert.equal(detachCommand({ pinRoot: DEFAULT_PIN_ROOT }), "portcullis detach --all");
+  assert.equal(detachCommand({ pinRoot: "/sys/fs/bpf/x" }), "portcullis detach --all --pin-root /sys/fs/bpf/x");
+  assert.equal(
+    detachCommand({ pinRoot: DEFAULT_PIN_ROOT, stateDir: "/srv/state" }),
+    "portcullis detach --all --state-dir /srv/state",
+  );
 });

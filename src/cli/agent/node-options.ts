@@ -140,3 +140,11 @@ function collectPorts(text: string, before: number[] | undefined): number[] {
   }
   return [...(before ?? []), port];
 }
+
+/** The command that takes off what an agent with these options leaves in force. */
+export function detachCommand(options: PinOptions): string {
+  const { pinRoot, stateDirectory } = pinsOf(options);
+  const root = pinRoot === DEFAULT_PIN_ROOT ? "" : ` --pin-root ${pinRoot}`;
+  const state = stateDirectory === defaultStateDirectory(pinRoot) ? "" : ` --state-dir ${stateDirectory}`;
+  return `portcullis detach --all${root}${state}`;
+}
