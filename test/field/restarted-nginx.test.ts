@@ -11,6 +11,7 @@ import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Fixture } from "../e2e/harness/fixture.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { ingress, profile } from "../e2e/harness/profiles.ts";
+import { runIn } from "../e2e/harness/topology.ts";
 
 const NGINX = "/usr/sbin/nginx";
 const PYTHON = realpathSync("/usr/bin/python3");
@@ -92,7 +93,11 @@ test("a start anew: refused at once while nobody is there, answered as soon as s
 test("another program in its place answers nobody", { skip }, async () => {
   const mark = fixture.agent.events.mark();
   const other = fixture.start(web, PYTHON, ["-m", "http.server", String(PORT), "--directory", fixture.path("www")]);
-  await sleep(300);
+  const end = performance.now() + patiently(10_000);
+  while (runIn(web.name, "ss", "-Hltn", `sport = :${PORT}`) === "") {
+    assert.ok(performance.now() < end, `${PYTHON} does not listen: ${other.stderr}`);
+    await sleep(50);
+  }
   assert.notEqual((await get("/", "--connect-timeout", "1")).stdout, "hello\n");
   await fixture.violation({ reason: "BinaryUnknown", direction: "ingress", path: PYTHON }, mark);
   await other.kill();
