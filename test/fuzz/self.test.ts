@@ -9,7 +9,8 @@ const harness = new ClassifierHarness({ name: "self" });
 after(() => harness[Symbol.dispose]());
 
 const SEED = 7_000_000;
-const MILLISECONDS_MAX = 20_000;
+/** Most are found in a second or two; a busy machine does in a minute what a quiet one does in ten seconds. */
+const MILLISECONDS_MAX = 60_000;
 
 for (const [fault, judge] of Object.entries(MUTANTS)) {
   test(`a wrong evaluator is found: ${fault}`, () => {

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX 4096
+#define MESSAGE_MAX 65535
 #define TYPE_A 1
 #define TYPE_CNAME 5
 #define TYPE_AAAA 28
