@@ -59,7 +59,7 @@ function workloadIs(app: string, state: WorkloadEvent["state"]) {
 
 test("§9 a new workload is blocked until its profile is known: Pending", async () => {
   fixture.agent.writeText("this: is no profile\n");
-  await fixture.agent.start({ ready: false, args: ["--startup-timeout", "1500ms"] });
+  await fixture.agent.start({ ready: false, args: ["--startup-timeout", `${patiently(1500)}ms`] });
   await fixture.agent.events.waitFor("pending", workloadIs("shop", "pending"), { timeout: 20_000 });
   const event = await fixture.stops(shop, app, ALLOWED, { reason: "Pending", path: "any" });
   assert.equal(event.verdict, "dropped");
@@ -134,12 +134,20 @@ test("§9 a second agent on the same pins is refused, and disturbs nothing", asy
   await fixture.passes(shop, app, ALLOWED);
 });
 
+/** Datagrams that came to the outside's servers and found no room: a slow machine's servers cannot read all while an agent starts. */
+function overflowed(): number {
+  const lines = runIn(fixture.topology.outside.name, "cat", "/proc/net/snmp").split("\n");
+  const [names = [], values = []] = lines.filter((line) => line.startsWith("Udp:")).map((line) => line.split(" "));
+  return Number(values[names.indexOf("RcvbufErrors")]);
+}
+
 test("§9 kill -9 of the agent amid traffic: no verdict changes, nor when it starts again", async () => {
   await fixture.agent.apply(...profiles());
   await fixture.passes(shop, app, ASK);
   const tag = fixture.tag();
+  const before = overflowed();
   const targets = `${SERVER} 7000 ${NAMED} 7000 ${SERVER} 7001`;
-  // For as long as a new start takes, and no faster than a slow machine's receiver can follow.
+  // For as long as a new start takes.
   const sender = fixture.start(shop, app, `udp4 rounds ${patiently(4000)} ${patiently(1000)} ${tag} 3 ${targets}`);
   await sender.line("sending");
   await sleep(300);
@@ -152,7 +160,8 @@ test("§9 kill -9 of the agent amid traffic: no verdict changes, nor when it sta
   const received = await fixture.servers.received(tag);
   const numbers = (target: number) => received.filter(({ text }) => text.endsWith(`:${target}`)).length;
   assert.ok(rounds > 500, `${rounds} rounds`);
-  assert.deepEqual([numbers(0), numbers(1), numbers(2)], [rounds, rounds, 0]);
+  const missed = 2 * rounds - numbers(0) - numbers(1);
+  assert.deepEqual([missed, numbers(2)], [overflowed() - before, 0], `of ${rounds} rounds`);
 });
 
 test("§9 names go on being learned while the agent is dead, and are kept when it starts again", async () => {
