@@ -6,17 +6,17 @@ import type { Traffic } from "../../policy/explain/explain-layers.ts";
 import { parseIp } from "../../policy/table/addresses.ts";
 import { protocolNumber } from "../../policy/table/ports.ts";
 import type { Subject } from "../../policy/table/subject.ts";
-import { readEvents } from "../input/event-lines.ts";
+import { readRecords } from "../input/records.ts";
 
 const APPLICATIONS = ["dns", "http", "tls"] as const;
 
 /**
  * The first verdict of a file of events, one a line. What comes behind it is not waited for: `observe` goes on without end.
  * @param path `-`: standard input
- * @throws UsageError where it cannot be read, a line is no event, or none is a verdict
+ * @throws InputError, and UsageError where no event is a verdict
  */
-export function readVerdictEvent(path: string): VerdictEvent {
-  for (const event of readEvents(path, "--event")) if (isVerdictEvent(event)) return event;
+export async function readVerdictEvent(path: string): Promise<VerdictEvent> {
+  for await (const { record } of readRecords(path)) if (isVerdictEvent(record)) return record;
   throw new UsageError(`--event ${path}: there is no event of the types verdict, dns or listen in it`);
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { DROPPED } from "./testing/dropped-event.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
@@ -104,20 +105,7 @@ test("wrong usage has exit status 2 and names the option", () => {
   wrong([...app, "--to", "10.0.0.7:443"], /there is no SecurityProfile/, "");
 });
 
-const EVENT = {
-  time: "2026-01-02T03:04:05.678Z",
-  type: "verdict",
-  verdict: "dropped",
-  reason: "Peer",
-  direction: "egress",
-  workload: { name: "web-0", namespace: "default", labels: { app: "web" } },
-  profiles: ["default/web"],
-  process: { pid: 42, path: "/bin/app" },
-  proto: "tcp",
-  src: { ip: "10.0.0.2", port: 41022 },
-  dst: { ip: "203.0.113.7", port: 443, name: "api.example.org" },
-  count: 1,
-};
+const EVENT = { ...DROPPED, dst: { ...DROPPED.dst, name: "api.example.org" } };
 
 /** The answer to an event in a file of its own. */
 function runOnEvent(event: object, ...args: string[]) {
@@ -256,6 +244,21 @@ test("a file without an event in it is wrong usage, with words", () => {
     assert.equal(status, 2, stderr);
     assert.match(stderr, words);
   }
+});
+
+test("a file that is cut off, or without end, is wrong usage, with the line", () => {
+  const folder = mkdtempSync(join(tmpdir(), "explain-cut-"));
+  const file = join(folder, "events.json");
+  writeFileSync(file, JSON.stringify(EVENT).slice(0, -9));
+  for (const [path, words] of [
+    [file, /line 1: it is cut off/],
+    ["/dev/zero", /line 1: it is longer than a record can be/],
+  ] as const) {
+    const { status, stderr } = run(["--event", path]);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, words);
+  }
+  rmSync(folder, { recursive: true });
 });
 
 test("a workload that no profile selects is not restricted, which is no yes", () => {

@@ -63,13 +63,13 @@ export function explainCommand(): Command {
     .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, []);
   return addQuestionOptions(command)
     .addHelpText("after", EXAMPLES)
-    .action((code: string | undefined, options: ExplainOptions & { profiles?: string[] }) => {
+    .action(async (code: string | undefined, options: ExplainOptions & { profiles?: string[] }) => {
       if (code !== undefined) return answerCode(code);
       if (options.profiles === undefined)
         throw new UsageError("which profiles? give --profiles PATH, or a code: PC_...");
       const profiles = requireProfiles(options.profiles);
       if (options.event === undefined) answer(profiles, parseQuestion(options), options);
-      else answerEvent(profiles, readVerdictEvent(options.event), options);
+      else answerEvent(profiles, await readVerdictEvent(options.event), options);
     });
 }
 

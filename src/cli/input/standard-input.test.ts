@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { DROPPED } from "../explain/testing/dropped-event.ts";
 
 const PORTCULLIS = fileURLToPath(new URL("../../../bin/portcullis", import.meta.url));
 const PROFILE = `apiVersion: security.datadoghq.com/v1
@@ -14,20 +15,6 @@ kind: SecurityProfile
 metadata: {name: web, labels: {app: web}}
 spec: {processes: [{path: /bin/app, network: {egress: {cidr4: [10.0.0.0/8], l4: {protocols: [tcp]}}}}]}
 `;
-const EVENT = {
-  time: "2026-01-02T03:04:05.678Z",
-  type: "verdict",
-  verdict: "dropped",
-  reason: "Peer",
-  direction: "egress",
-  workload: { name: "web-0", namespace: "default", labels: { app: "web" } },
-  profiles: ["default/web"],
-  process: { pid: 42, path: "/bin/app" },
-  proto: "tcp",
-  src: { ip: "10.0.0.2", port: 41022 },
-  dst: { ip: "203.0.113.7", port: 443 },
-  count: 1,
-};
 const folder = mkdtempSync(join(tmpdir(), "portcullis-input-"));
 const file = join(folder, "profile.yaml");
 writeFileSync(file, PROFILE);
@@ -45,7 +32,7 @@ for (const [what, command, status] of [
   ],
   [
     "explain, an event",
-    `(${LATER}; echo '${JSON.stringify(EVENT)}') | ${PORTCULLIS} explain --profiles ${file} --event -`,
+    `(${LATER}; echo '${JSON.stringify(DROPPED)}') | ${PORTCULLIS} explain --profiles ${file} --event -`,
     1,
   ],
 ] as const) {
@@ -60,8 +47,8 @@ test("explain answers the first event, though its writer goes on, as observe doe
   const explain = spawn(PORTCULLIS, ["explain", "--profiles", file, "--event", "-"], {
     stdio: ["pipe", "pipe", "inherit"],
   });
-  explain.stdin.write(`${JSON.stringify({ time: EVENT.time, type: "ready", workloads: [] })}\n`);
-  explain.stdin.write(`${JSON.stringify(EVENT)}\n`);
+  explain.stdin.write(`${JSON.stringify({ time: DROPPED.time, type: "ready", workloads: [] })}\n`);
+  explain.stdin.write(`${JSON.stringify(DROPPED)}\n`);
   let answer = "";
   explain.stdout.on("data", (text) => (answer += text));
   const [status] = await once(explain, "close");

@@ -36,7 +36,7 @@ export function explainPodCommand(): Command {
     .option("--event <file>", "ask about the first verdict in this file of an agent's JSON events; -: standard input");
   return addQuestionOptions(command)
     .addHelpText("after", EXAMPLES)
-    .action((pod: string | undefined, options: ExplainOptions & ClusterAccess) => {
+    .action(async (pod: string | undefined, options: ExplainOptions & ClusterAccess) => {
       const kubectl = new Kubectl(options);
       if (options.event !== undefined) return explainEvent(kubectl, options.event, options);
       if (pod === undefined) throw new UsageError("which pod? name one, or give --event FILE");
@@ -44,8 +44,8 @@ export function explainPodCommand(): Command {
     });
 }
 
-function explainEvent(kubectl: Kubectl, file: string, options: ExplainOptions & ClusterAccess): void {
-  const event = readVerdictEvent(file);
+async function explainEvent(kubectl: Kubectl, file: string, options: ExplainOptions & ClusterAccess): Promise<void> {
+  const event = await readVerdictEvent(file);
   const { namespace, name } = event.workload;
   const complete = withSearchList(withResolver(kubectl, options), { metadata: { namespace, name } });
   answerEvent(profilesOf(kubectl, namespace), event, complete);

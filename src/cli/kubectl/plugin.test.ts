@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { DROPPED } from "../explain/testing/dropped-event.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pc-kp-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -121,18 +122,11 @@ test("explain: a pod that no profile selects is not restricted, which is a no; a
 
 test("explain: an event names its workload itself", () => {
   const event = {
-    time: "2026-01-02T03:04:05.678Z",
-    type: "verdict",
-    verdict: "dropped",
-    reason: "Peer",
-    direction: "egress",
+    ...DROPPED,
     workload: { name: "web-0", namespace: "web", labels: { app: "shop" } },
     profiles: ["web/shop"],
     process: { pid: 42, path: "/usr/bin/nothing" },
-    proto: "tcp",
-    src: { ip: "10.0.0.2", port: 41022 },
     dst: { ip: "203.0.113.7", port: 5432 },
-    count: 1,
   };
   const { status, stdout, stderr } = plugin(
     ["explain", "--event", "-"],

@@ -3,7 +3,7 @@ import { selectionFilter } from "../../flow/filters/filter.ts";
 import { type AnswerEnd, isComplete, type RecordQuery } from "../../flow/query.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import { askRecords } from "../../node-agent/records/client.ts";
-import { type RecordLine, readRecords } from "./input-file.ts";
+import { type RecordLine, readRecords } from "../input/records.ts";
 
 /** Records, and behind the last one what is missing; null: the answer broke off, and nobody knows. */
 export type Answer = AsyncGenerator<RecordLine, AnswerEnd | null>;

@@ -1,4 +1,4 @@
-/** Records from a file, or from standard input, instead of an agent: lines as `-o json` writes them. */
+/** Records from a file, or from standard input: lines as an agent, `run` and `observe -o json` write them. */
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import { fileFault, PortcullisError, UsageError } from "../../api/errors.ts";
@@ -12,6 +12,11 @@ export class InputError extends UsageError {
   }
 }
 
+const NO_JSON = "it is not JSON; is this a file of records, as -o json writes them?";
+const CUT_OFF = "it is cut off; is the file whole?";
+/** Characters. A record has some hundreds. */
+const LINE_MAX = 1_048_576;
+
 export interface RecordLine {
   record: AgentEvent;
   /** As it came. */
@@ -19,6 +24,7 @@ export interface RecordLine {
 }
 
 /**
+ * As they come: of a pipe, no more is waited for than the caller takes.
  * @param file `-`: standard input
  * @throws InputError naming the line that is no record, or is cut off
  */
@@ -31,12 +37,14 @@ export async function* readRecords(file: string): AsyncGenerator<RecordLine> {
     rest = lines.pop() ?? "";
     for (const line of lines) {
       number += 1;
-      const record = line.trim() === "" ? null : recordOf(line, `${name}, line ${number}`);
+      const record = line.trim() === "" ? null : recordOf(line, `${name}, line ${number}`, NO_JSON);
       if (record !== null) yield { record, line };
     }
+    if (rest.length > LINE_MAX) throw new InputError(`${name}, line ${number + 1}: it is longer than a record can be`);
   }
-  if (rest === "") return;
-  throw new InputError(`${name}, line ${number + 1}: it is cut off, without a newline at its end; is the file whole?`);
+  // The last one needs no newline behind it, if it is there as a whole.
+  const last = rest.trim() === "" ? null : recordOf(rest, `${name}, line ${number + 1}`, CUT_OFF);
+  if (last !== null) yield { record: last, line: rest };
 }
 
 /** @throws InputError */
@@ -51,12 +59,12 @@ async function* textOf(file: string, name: string): AsyncGenerator<string> {
 }
 
 /** Null for the summary that `run` ends with. */
-function recordOf(line: string, where: string): AgentEvent | null {
+function recordOf(line: string, where: string, ifNoJson: string): AgentEvent | null {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (cause) {
-    throw new InputError(`${where}: it is not JSON; is this a file of records, as -o json writes them?`, { cause });
+    throw new InputError(`${where}: ${ifNoJson}`, { cause });
   }
   if (typeof value === "object" && value !== null && "type" in value && value.type === "summary") return null;
   try {
