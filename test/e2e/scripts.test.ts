@@ -35,11 +35,11 @@ function script(path: string, shebang = `${python} -I`): string {
   return path;
 }
 
-mkdirSync(fixture.path("work"));
+mkdirSync(fixture.path("jobs"));
 mkdirSync(fixture.path("evil"));
 const listed = script(fixture.path("bin", "listed"));
 const other = script(fixture.path("bin", "other"));
-const job = script(fixture.path("work", "job"));
+const job = script(fixture.path("jobs", "job"));
 const evil = fixture.path("evil", "job");
 writeFileSync(evil, scriptText(`${python} -I`, 10), { mode: 0o755 });
 const ledByEnv = fixture.path("bin", "led-by-env");
@@ -121,7 +121,7 @@ test("§3 events name the script, and its interpreter", async () => {
 test("§3 a relative name from a directory that is the process's own", async () => {
   const { code, received } = await runUnwatched("/bin/sh", (tag) => [
     "-c",
-    `cd ${fixture.path("bin")}; exec ./../work/job ${tag}`,
+    `cd ${fixture.path("bin")}; exec ./../jobs/job ${tag}`,
   ]);
   assert.deepEqual({ code, received }, { code: 0, received: 1 });
 });
@@ -185,7 +185,7 @@ os.execve(file, ["job", sys.argv[1]], {})`;
 function swap(path: string, change: string): string {
   return `import ctypes, os, signal, sys
 libc = ctypes.CDLL(None, use_errno=True)
-os.chdir("${fixture.path("work")}")
+os.chdir("${fixture.path("jobs")}")
 child = libc.syscall(56, 0x200 | signal.SIGCHLD, 0, 0, 0, 0) # clone(CLONE_FS)
 if child == 0:
     os.execv("${path}", ["${path}", sys.argv[1]])

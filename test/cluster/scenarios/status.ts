@@ -101,7 +101,7 @@ export function status(cluster: Cluster, server: Server): void {
       await scene.enforced("shop");
     });
 
-    test("a node whose agent hangs shows within 15 seconds of a change that it does not take", async () => {
+    test("what a hanging agent does not take is shown as not in force within 15 seconds, and its node by name within 30", async () => {
       const agent = agentOn(cluster, pod.spec.nodeName);
       const node = scene.nodeOf(pod);
       const stop = (signal: string) => node.ctr("task", "kill", "-s", signal, containerId(agent, "agent"));
@@ -109,7 +109,7 @@ export function status(cluster: Cluster, server: Server): void {
       try {
         scene.apply(profile("shop", [app(to(server.address, "tcp", WEB_PORT + 1))]));
         const failing = ([, , , enforced]: string[]) => enforced === "False";
-        await scene.shows("shop", "ENFORCED to be False", failing, SEEN_MS + 5_000);
+        await scene.shows("shop", "ENFORCED to be False", failing, SEEN_MS);
         await eventually(
           "the node's name",
           () => scene.describe("sp", "shop").includes(`node ${node.place.name}: Agent`),

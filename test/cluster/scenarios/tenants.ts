@@ -101,8 +101,8 @@ export function tenants(cluster: Cluster, server: Server): void {
       assert.ok(lag < LAG_SECONDS, `the event loop was late by ${lag} s`);
       scene.apply(profile(name, [app(to(server.address, "tcp", WEB_PORT))]));
       await scene.deploy(deployment(name, { containers: [container("web")] }));
-      // Beside a tenant who keeps its node busy, its profile may come after the first attempt.
-      await scene.becomesAllowed(server, scene.pod(name), "web", "/bin/app");
+      await scene.enforced(name);
+      scene.allowed(server, scene.pod(name), "web", "/bin/app");
       scene.refused(server, scene.pod(name), "web", "/bin/other");
     };
 
