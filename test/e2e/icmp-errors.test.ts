@@ -10,7 +10,7 @@ import { ip, ipv6 } from "../packets/ip.ts";
 import { icmp, icmpv6, PROTOCOL, udp } from "../packets/transport.ts";
 import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { egress, profile, toServer } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import { runIn, type WorkloadPlace } from "./harness/topology.ts";
 
@@ -25,15 +25,7 @@ const NARROW_MTU = 1400;
 
 const fixture = await Fixture.start("errors", {
   apps: ["shop", "free"],
-  profiles: (fixture) => [
-    profile("shop", [
-      egress(fixture.program("asker"), {
-        cidr4: [`${SERVER}/32`],
-        cidr6: [`${SERVER6}/128`],
-        l4: { protocols: ["udp"] },
-      }),
-    ]),
-  ],
+  profiles: (fixture) => [profile("shop", [egress(fixture.program("asker"), toServer({ protocols: ["udp"] }))])],
 });
 const shop = fixture.workload("shop");
 /** No profile selects it: what is sent from there shows that the attack itself works. */

@@ -7,30 +7,16 @@ import { createCipheriv } from "node:crypto";
 import { release } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { EgressRules } from "../../src/api/types.ts";
 import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
-import { Fixture } from "./harness/fixture.ts";
-import { type HandOver, lend } from "./harness/lend.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { type HandOver, lend, lendingFixture } from "./harness/lend.ts";
 
 const SERVER = "198.51.100.1";
 const SERVER6 = "2001:db8:1::1";
-const RIGHTS: EgressRules = { cidr4: [`${SERVER}/32`], cidr6: [`${SERVER6}/128`], l4: { protocols: ["tcp"] } };
 /** Longer than the retransmission of a segment that was dropped takes to come a second time. */
 const RESUME = "sleep 50 send x sleep 900";
 
-const fixture = await Fixture.start("kerneltls", {
-  apps: ["shop", "open"],
-  profiles: (fixture) => [
-    profile("shop", [egress(fixture.program("owner"), RIGHTS), egress(fixture.program("heir"), RIGHTS)]),
-  ],
-});
-const shop = fixture.workload("shop");
-const open = fixture.workload("open");
-const owner = fixture.path("bin", "owner");
-const heir = fixture.path("bin", "heir");
-const stranger = fixture.program("stranger");
+const { fixture, shop, open, owner, heir, stranger } = await lendingFixture("kerneltls", { protocols: ["tcp"] });
 
 /**
  * What to write so that the text itself is in the first record on the wire: with a key and a nonce of zeros, AES-GCM adds the

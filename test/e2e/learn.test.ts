@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from
 import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Fixture } from "./harness/fixture.ts";
+import { nginxArguments } from "./harness/nginx.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
 
 const [SERVER, OTHER, ADDRESS, DNS] = ["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.53"] as const;
@@ -156,22 +157,9 @@ const skip = !existsSync(NGINX) && "nginx is not installed here";
 test("a web server with workers: its port is learned for whom it is published to", { skip }, async () => {
   mkdirSync(fixture.path("www"));
   writeFileSync(fixture.path("www", "index.html"), "served\n");
-  writeFileSync(
-    fixture.path("nginx.conf"),
-    `worker_processes 2; daemon off; pid ${fixture.path("nginx.pid")}; error_log stderr warn; user root;
-events { worker_connections 64; }
-http {
-  access_log off; client_body_temp_path ${fixture.path("t1")}; proxy_temp_path ${fixture.path("t2")};
-  fastcgi_temp_path ${fixture.path("t3")}; uwsgi_temp_path ${fixture.path("t4")}; scgi_temp_path ${fixture.path("t5")};
-  server { listen 8080; root ${fixture.path("www")}; location /api { proxy_pass http://${OTHER}:80; } }
-}
-`,
-  );
-  const server = [
-    "sh",
-    "-c",
-    `echo ready; exec ${NGINX} -e stderr -p ${fixture.path()} -c ${fixture.path("nginx.conf")}`,
-  ];
+  const served = `root ${fixture.path("www")}; location /api { proxy_pass http://${OTHER}:80; }`;
+  const options = nginxArguments(fixture, `listen 8080; ${served}`);
+  const server = ["sh", "-c", `echo ready; exec ${NGINX} ${options.join(" ")}`];
   const serve = async (...args: string[]) => {
     const running = start(...args, "--publish", "18080:8080", "--", ...server);
     await running.line("ready", 30_000);

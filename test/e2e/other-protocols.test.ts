@@ -8,7 +8,7 @@ import { text as bytesOf } from "../packets/bytes.ts";
 import { ip } from "../packets/ip.ts";
 import { raw, udp } from "../packets/transport.ts";
 import { type Expected, Fixture } from "./harness/fixture.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { egress, profile, toServer } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
 
@@ -20,15 +20,7 @@ const GRE = 47;
 
 const fixture = await Fixture.start("protocols", {
   apps: ["shop", "free"],
-  profiles: (fixture) => [
-    profile("shop", [
-      egress(fixture.program("owner"), {
-        cidr4: [`${SERVER}/32`],
-        cidr6: [`${SERVER6}/128`],
-        l4: { protocols: ["any"] },
-      }),
-    ]),
-  ],
+  profiles: (fixture) => [profile("shop", [egress(fixture.program("owner"), toServer({ protocols: ["any"] }))])],
 });
 const shop = fixture.workload("shop");
 /** No profile selects it: what leaves from there shows that the attack itself works. */

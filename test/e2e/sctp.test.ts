@@ -4,11 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EgressRules } from "../../src/api/types.ts";
-import { Fixture } from "./harness/fixture.ts";
-import type { HandOver } from "./harness/lend.ts";
+import { type HandOver, lendingFixture } from "./harness/lend.ts";
 import { patiently } from "./harness/patience.ts";
-import { egress, profile } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
 
@@ -16,25 +13,12 @@ const SERVER = "198.51.100.1";
 const SERVER6 = "2001:db8:1::1";
 /** A server each time has a port of its own: where an association has not ended in order, the one before it keeps its own. */
 const PORTS = { port: 7100, endPort: 7199 };
-const RIGHTS: EgressRules = {
-  cidr4: [`${SERVER}/32`],
-  cidr6: [`${SERVER6}/128`],
-  l4: { protocolPorts: [{ protocol: "sctp", ...PORTS }] },
-};
 /** Longer than what was dropped takes to be sent a second time, the first of which takes three seconds. */
 const RETRANSMITTED_MS = 4000;
 
-const fixture = await Fixture.start("sctp", {
-  apps: ["shop", "open"],
-  profiles: (fixture) => [
-    profile("shop", [egress(fixture.program("owner"), RIGHTS), egress(fixture.program("heir"), RIGHTS)]),
-  ],
+const { fixture, shop, open, owner, heir, stranger } = await lendingFixture("sctp", {
+  protocolPorts: [{ protocol: "sctp", ...PORTS }],
 });
-const shop = fixture.workload("shop");
-const open = fixture.workload("open");
-const owner = fixture.path("bin", "owner");
-const heir = fixture.path("bin", "heir");
-const stranger = fixture.program("stranger");
 const { outside } = fixture.topology;
 let port = PORTS.port;
 

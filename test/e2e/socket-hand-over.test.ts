@@ -8,12 +8,10 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EgressRules } from "../../src/api/types.ts";
 import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-hooks.ts";
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
-import { ANY_PROCESS, Fixture } from "./harness/fixture.ts";
-import { type HandOver, lend as lendSocket } from "./harness/lend.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { ANY_PROCESS } from "./harness/fixture.ts";
+import { type HandOver, lendingFixture, lend as lendSocket } from "./harness/lend.ts";
 import { leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
 
@@ -22,23 +20,9 @@ const SERVER6 = "2001:db8:1::1";
 /** Longer than the retransmission of a segment that was dropped takes to come a second time. */
 const RETRANSMITTED_MS = 900;
 
-const RIGHTS: EgressRules = {
-  cidr4: [`${SERVER}/32`],
-  cidr6: [`${SERVER6}/128`],
-  l4: { protocols: ["tcp", "udp", "icmp", "icmpv6"] },
-};
-
-const fixture = await Fixture.start("handover", {
-  apps: ["shop", "open"],
-  profiles: (fixture) => [
-    profile("shop", [egress(fixture.program("owner"), RIGHTS), egress(fixture.program("heir"), RIGHTS)]),
-  ],
+const { fixture, shop, open, owner, heir, stranger } = await lendingFixture("handover", {
+  protocols: ["tcp", "udp", "icmp", "icmpv6"],
 });
-const shop = fixture.workload("shop");
-const open = fixture.workload("open");
-const owner = fixture.path("bin", "owner");
-const heir = fixture.path("bin", "heir");
-const stranger = fixture.program("stranger");
 
 /** `TAG` in the verbs is what the other one writes. @returns what of it has arrived */
 const lend = (place: WorkloadPlace, borrower: string, attack: HandOver) =>

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, test } from "node:test";
 import { Fixture } from "./harness/fixture.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { egress, profile, toServer } from "./harness/profiles.ts";
 import { leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
 
@@ -20,15 +20,7 @@ const TUNNEL = "tunnel9";
 
 const fixture = await Fixture.start("tunnels", {
   apps: ["shop", "free"],
-  profiles: (fixture) => [
-    profile("shop", [
-      egress(fixture.program("owner"), {
-        cidr4: [`${SERVER}/32`],
-        cidr6: [`${SERVER6}/128`],
-        l4: { protocols: ["any"] },
-      }),
-    ]),
-  ],
+  profiles: (fixture) => [profile("shop", [egress(fixture.program("owner"), toServer({ protocols: ["any"] }))])],
 });
 const shop = fixture.workload("shop");
 /** No profile selects it: what leaves from there shows that the attack itself works. */

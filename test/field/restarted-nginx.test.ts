@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Fixture } from "../e2e/harness/fixture.ts";
+import { nginxArguments } from "../e2e/harness/nginx.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { ingress, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
@@ -37,19 +38,13 @@ const { outside } = fixture.topology;
 mkdirSync(fixture.path("www"));
 writeFileSync(fixture.path("www", "index.html"), "hello\n");
 writeFileSync(fixture.path("www", "long"), "x".repeat(LONG_BYTES));
-writeFileSync(
-  fixture.path("nginx.conf"),
-  `worker_processes 2; daemon off; pid ${fixture.path("nginx.pid")}; error_log stderr warn; user root;
-events { worker_connections 64; }
-http {
-  access_log off; client_body_temp_path ${fixture.path("t1")}; proxy_temp_path ${fixture.path("t2")};
-  fastcgi_temp_path ${fixture.path("t3")}; uwsgi_temp_path ${fixture.path("t4")}; scgi_temp_path ${fixture.path("t5")};
-  server { listen ${PORT} reuseport; root ${fixture.path("www")}; keepalive_timeout 60s; location /long { limit_rate 1000k; } }
-}
-`,
+const LONG = "location /long { limit_rate 1000k; }";
+const run = nginxArguments(
+  fixture,
+  `listen ${PORT} reuseport; root ${fixture.path("www")}; keepalive_timeout 60s; ${LONG}`,
 );
 
-const serve = () => fixture.start(web, NGINX, ["-e", "stderr", "-p", fixture.path(), "-c", fixture.path("nginx.conf")]);
+const serve = () => fixture.start(web, NGINX, run);
 const get = (path: string, ...more: string[]) =>
   fixture.run(outside, "/usr/bin/curl", ["-sS", "--max-time", "8", ...more, `http://${web.ipv4}:${PORT}${path}`]);
 

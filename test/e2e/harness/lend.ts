@@ -1,6 +1,8 @@
 /** A socket that is lent: its owner makes it, somebody else writes into it, and the owner goes on. */
+import type { EgressRules } from "../../../src/api/types.ts";
 import type { Receipt } from "../../tools/servers/receipts.ts";
-import type { Fixture } from "./fixture.ts";
+import { Fixture } from "./fixture.ts";
+import { egress, profile, toServer } from "./profiles.ts";
 import type { WorkloadPlace } from "./topology.ts";
 
 export interface HandOver {
@@ -10,6 +12,30 @@ export interface HandOver {
   use: string;
   /** What the owner does then. */
   resume: string;
+}
+
+/**
+ * Where sockets are lent: `owner` and `heir` may talk to one server, `stranger` is listed nowhere. No profile selects the workload
+ * `open`: what leaves from there shows that the attack itself works.
+ */
+export async function lendingFixture(name: string, l4: NonNullable<EgressRules["l4"]>) {
+  const fixture = await Fixture.start(name, {
+    apps: ["shop", "open"],
+    profiles: (places) => [
+      profile(
+        "shop",
+        ["owner", "heir"].map((program) => egress(places.program(program), toServer(l4))),
+      ),
+    ],
+  });
+  return {
+    fixture,
+    shop: fixture.workload("shop"),
+    open: fixture.workload("open"),
+    owner: fixture.path("bin", "owner"),
+    heir: fixture.path("bin", "heir"),
+    stranger: fixture.program("stranger"),
+  };
 }
 
 /** @param encode what stands for `TAG`, made from the text that the server is to get. @returns what of it has arrived */

@@ -49,6 +49,11 @@ export const ANYTHING: EgressRules = {
   l4: { protocols: ["any"] },
 };
 
+/** The outside's server, by what is listed here. */
+export function toServer(l4: NonNullable<EgressRules["l4"]>): EgressRules {
+  return { cidr4: ["198.51.100.1/32"], cidr6: ["2001:db8:1::1/128"], l4 };
+}
+
 /** UDP and TCP to the name servers. */
 export const RESOLVER = {
   cidr4: ["198.51.100.53/32"],
