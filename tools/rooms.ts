@@ -13,6 +13,8 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // The generated codecs use the functions that read and write numbers.
   gen: ["node-agent/kernel/codec.ts"],
   telemetry: ["api"],
+  // Where records go, one exporter beside the other.
+  export: ["api", "flow", "net", "telemetry", "timing"],
   net: ["api", "telemetry", "timing"],
   endpoints: ["api", "net", "telemetry"],
   kube: ["api", "net", "telemetry", "timing"],
@@ -31,7 +33,19 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
   operator: ["api", "endpoints", "flow", "gen", "kube", "net", "policy", "protocol", "telemetry", "timing"],
 
-  "node-agent": ["api", "endpoints", "flow", "gen", "net", "policy", "protocol", "telemetry", "terminal", "timing"],
+  "node-agent": [
+    "api",
+    "endpoints",
+    "export",
+    "flow",
+    "gen",
+    "net",
+    "policy",
+    "protocol",
+    "telemetry",
+    "terminal",
+    "timing",
+  ],
   "node-agent/ffi": ["api"],
   "node-agent/netlink": ["api", "node-agent/ffi"],
   "node-agent/kernel": ["api", "gen", "node-agent/ffi", "node-agent/netlink"],
@@ -39,6 +53,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   cli: [
     "api",
     "endpoints",
+    "export",
     "flow",
     "kube",
     "learn",

@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { PortcullisError, UsageError } from "../api/errors.ts";
 import { printable } from "../api/printable.ts";
+import type { OutputFormat } from "../export/line-sink.ts";
 import { boundNamespaceInum, namespacePath } from "../node-agent/discovery/namespaces/bound-namespaces.ts";
 import {
   deadPinRoots,
@@ -14,7 +15,6 @@ import {
   removedSomething,
 } from "../node-agent/enforce/detach.ts";
 import { DEFAULT_PIN_ROOT, defaultStateDirectory, removeKeptState } from "../node-agent/enforce/state/state.ts";
-import type { OutputFormat } from "../node-agent/events/sinks.ts";
 import { PRIVATE_FOLDER } from "../node-agent/sandbox/private-namespace.ts";
 import { collectLeftovers } from "../node-agent/sandbox/private-remains.ts";
 import { exclusively } from "../node-agent/sandbox/private-slots.ts";

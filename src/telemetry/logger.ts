@@ -1,6 +1,6 @@
 /**
  * Diagnostics: what the agent says about itself, to standard error. Verdicts are not diagnostics; they go to standard
- * output through events/sinks.ts.
+ * output through export/line-sink.ts.
  */
 import pino from "pino";
 import { printable, printableLines } from "../api/printable.ts";

@@ -1,13 +1,13 @@
 /** `portcullis agent`: the agent of one machine without a cluster, or (--operator) of a node of one. */
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
+import type { OutputFormat } from "../../export/line-sink.ts";
+import { TeeSink } from "../../export/tee.ts";
 import { Agent } from "../../node-agent/agent.ts";
 import { NamedNamespaces } from "../../node-agent/discovery/namespaces/named-namespaces.ts";
 import { parseNamedNamespace } from "../../node-agent/discovery/namespaces/namespace-argument.ts";
 import { gateCgroup } from "../../node-agent/enforce/attach/gate.ts";
 import { acquireLock } from "../../node-agent/enforce/state/lock.ts";
-import type { OutputFormat } from "../../node-agent/events/sinks.ts";
-import { TeeSink } from "../../node-agent/events/tee.ts";
 import { exitNow } from "../../node-agent/ffi/libc.ts";
 import { ForeignFiles } from "../../node-agent/foreign-files/foreign-files.ts";
 import { STARTUP_FAILURE_POLICIES, type StartupFailurePolicy } from "../../node-agent/guard/startup-wait.ts";

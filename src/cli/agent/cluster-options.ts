@@ -1,8 +1,8 @@
 /** The options of `portcullis agent` in a cluster. What they lead to is loaded only where they are used. */
 import { hostname } from "node:os";
 import type { Command } from "commander";
+import type { OutputFormat } from "../../export/line-sink.ts";
 import { POD_LOGS } from "../../node-agent/discovery/pods/pod-facts.ts";
-import type { OutputFormat } from "../../node-agent/events/sinks.ts";
 import type { StartupFailurePolicy } from "../../node-agent/guard/startup-wait.ts";
 import type { LogLevel } from "../../telemetry/logger.ts";
 import type { HookOptions, SettingOptions } from "./node-options.ts";

@@ -1,8 +1,8 @@
 /** Who talked to whom while a command ran, gathered from its events for the summary of `portcullis run`. */
 import type { Direction, Reason, Verdict } from "../../api/reasons.ts";
+import type { EventSink } from "../../export/sink.ts";
 import type { AgentEvent, VerdictEvent } from "../../flow/record.ts";
 import { processText, whatText } from "../../flow/verdict-text.ts";
-import type { EventSink } from "../../node-agent/events/sinks.ts";
 import { tableLines } from "../../terminal/table.ts";
 
 /** Different ones that are kept; a scan of ports is not worth more lines. */

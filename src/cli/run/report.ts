@@ -3,6 +3,8 @@ import { createWriteStream, existsSync, openSync, writeFileSync } from "node:fs"
 import type { Writable } from "node:stream";
 import { fileFault, UsageError } from "../../api/errors.ts";
 import { nearestObjectName } from "../../api/labels.ts";
+import type { EventSink } from "../../export/sink.ts";
+import { TeeSink } from "../../export/tee.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import type { Generalization } from "../../learn/generalize.ts";
 import { learn } from "../../learn/learn.ts";
@@ -11,8 +13,6 @@ import type { Agent } from "../../node-agent/agent.ts";
 import type { Workload } from "../../node-agent/discovery/workload.ts";
 import type { TrafficCount } from "../../node-agent/enforce/tables/counters.ts";
 import type { NodeSettings } from "../../node-agent/enforce/tables/settings.ts";
-import type { EventSink } from "../../node-agent/events/sinks.ts";
-import { TeeSink } from "../../node-agent/events/tee.ts";
 import type { PublishedPort } from "../../node-agent/sandbox/private-ruleset.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { lineSink } from "../agent/node-options.ts";

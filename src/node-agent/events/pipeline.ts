@@ -1,13 +1,13 @@
 /** From the kernel's ring buffers to the sink: decode, bring in the order of time, give names to numbers, hand on. */
 import { join } from "node:path";
 import { causeText } from "../../api/errors.ts";
+import type { EventSink } from "../../export/sink.ts";
 import type { Limit, LimitKey } from "../../gen/abi.gen.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { monotonicNow } from "../kernel/clock.ts";
 import { BATCHES_MAX, DEFAULT_INTERVAL_MS, RingBuffer } from "../kernel/ring-buffer.ts";
 import { type Directory, verdictEvent } from "./enrich.ts";
 import { decodeRecord, type KernelRecord, RECORD_RINGS } from "./kernel-records.ts";
-import type { EventSink } from "./sinks.ts";
 import { SuppressedEvents } from "./suppressed.ts";
 
 export interface PipelineParts {

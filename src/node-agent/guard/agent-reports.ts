@@ -2,11 +2,11 @@
 
 import type { PortcullisError } from "../../api/errors.ts";
 import { isEffect } from "../../api/types.ts";
+import type { EventSink } from "../../export/sink.ts";
 import type { RevisionError, RevisionEvent, WorkloadEvent } from "../../flow/record.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type UnresolvedWorkload, type WorkloadSnapshot, workloadName } from "../discovery/workload.ts";
 import type { WorkloadOutcome } from "../enforce/desired.ts";
-import type { EventSink } from "../events/sinks.ts";
 import type { ProfileRevision } from "../profiles/source.ts";
 
 export class AgentReports {

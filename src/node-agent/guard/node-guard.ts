@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import type { EventSink } from "../../export/sink.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { ownNamespaceInum } from "../discovery/namespaces/bound-namespaces.ts";
 import type { WorkloadSource } from "../discovery/workload.ts";
@@ -17,7 +18,6 @@ import { REPORTED_LOSSES_FILE } from "../enforce/state/state.ts";
 import { AgentDirectory } from "../events/directory.ts";
 import { type LearnedNames, learnedNames } from "../events/learned-names.ts";
 import { EventPipeline } from "../events/pipeline.ts";
-import type { EventSink } from "../events/sinks.ts";
 import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
 import { AgentReports } from "./agent-reports.ts";
 import { GarbageTimer } from "./garbage-timer.ts";

@@ -3,9 +3,9 @@
  * (worker.ts). To write an event never waits; what that thread does not get done is lost, and counted.
  */
 import { Worker } from "node:worker_threads";
+import type { EventSink } from "../../export/sink.ts";
 import type { AgentEvent, LossPlace } from "../../flow/record.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { EventSink } from "../events/sinks.ts";
 import {
   type FromWorker,
   type KeptLine,

@@ -1,5 +1,6 @@
 /** What the agent measures of itself. */
 
+import type { EventSink } from "../../export/sink.ts";
 import type { AgentEvent, LossPlace, RecordKind } from "../../flow/record.ts";
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../gen/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
@@ -9,7 +10,6 @@ import { type CountedError, readKernelErrors } from "../enforce/kernel-errors.ts
 import { exhaustedClaims } from "../enforce/tables/claims.ts";
 import { type MapFill, mapFills } from "../enforce/tables/map-fill.ts";
 import { fullShares } from "../enforce/tables/shares.ts";
-import type { EventSink } from "../events/sinks.ts";
 import type { LookCounts } from "../foreign-files/foreign-files.ts";
 import type { RecordsState } from "../records/messages.ts";
 import type { ConnectionState } from "./operator-client.ts";

@@ -5,6 +5,8 @@
 
 import { join } from "node:path";
 import { causeCode, causeText } from "../../api/errors.ts";
+import { TeeSink } from "../../export/tee.ts";
+import { WithoutAllowed } from "../../export/without-allowed.ts";
 import { type Binding, type Problem as NodeProblem, type PodState, PolicyKind } from "../../gen/agent_pb.js";
 import type { HeldState } from "../../protocol/held-state.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
@@ -12,8 +14,6 @@ import type { Workload } from "../discovery/workload.ts";
 import type { DesiredPolicy, DesiredWorkload, WorkloadOutcome } from "../enforce/desired.ts";
 import { ReportedCounts } from "../enforce/state/reported-counts.ts";
 import { REPORTED_COUNTS_FILE } from "../enforce/state/state.ts";
-import { TeeSink } from "../events/tee.ts";
-import { WithoutAllowed } from "../events/without-allowed.ts";
 import { NodeGuard, type NodeGuardOptions } from "../guard/node-guard.ts";
 import { PeerRedirects } from "../kernel/peer-redirects.ts";
 import type { Records } from "../records/records.ts";

@@ -3,6 +3,7 @@
  * that it names; what is beyond that, or what the connection does not take, is counted and reported.
  */
 import { create } from "@bufbuild/protobuf";
+import type { EventSink } from "../../export/sink.ts";
 import { type RecordFilter, recordFilter } from "../../flow/filters/filter.ts";
 import { recordMessage, type WatchedRecord } from "../../flow/message.ts";
 import type { AgentEvent, LostEvent, VerdictEvent } from "../../flow/record.ts";
@@ -14,7 +15,6 @@ import {
   type Watches,
   WatchLossSchema,
 } from "../../gen/agent_pb.js";
-import type { EventSink } from "../events/sinks.ts";
 import { message } from "./message.ts";
 import type { ReportStream } from "./reports/reporter.ts";
 

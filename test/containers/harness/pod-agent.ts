@@ -6,12 +6,12 @@
  */
 import { existsSync, readFileSync, statSync, watchFile } from "node:fs";
 import { join } from "node:path";
+import { LineSink } from "../../../src/export/line-sink.ts";
 import { Agent } from "../../../src/node-agent/agent.ts";
 import type { PodDirectory, PodFacts } from "../../../src/node-agent/discovery/pods/pod-facts.ts";
 import { PodWorkloads } from "../../../src/node-agent/discovery/pods/pods.ts";
 import { acquireLock } from "../../../src/node-agent/enforce/state/lock.ts";
 import { DEFAULT_SETTINGS } from "../../../src/node-agent/enforce/tables/settings.ts";
-import { LineSink } from "../../../src/node-agent/events/sinks.ts";
 import { ForeignFiles } from "../../../src/node-agent/foreign-files/foreign-files.ts";
 import { cgroupHierarchies } from "../../../src/node-agent/kernel/mounts.ts";
 import { ProfileFolder } from "../../../src/node-agent/profiles/folder.ts";

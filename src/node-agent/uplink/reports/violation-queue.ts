@@ -1,8 +1,8 @@
 /** Violations on their way to the operator: so many as it takes, the rest is a number. */
 import { create } from "@bufbuild/protobuf";
+import type { EventSink } from "../../../export/sink.ts";
 import type { AgentEvent, VerdictEvent } from "../../../flow/record.ts";
 import { type Violation, ViolationSchema } from "../../../gen/agent_pb.js";
-import type { EventSink } from "../../events/sinks.ts";
 
 /** Violations that may wait. What is beyond is samples nobody will read one by one. */
 const QUEUE_MAX = 1000;

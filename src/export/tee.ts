@@ -1,6 +1,6 @@
 /** One stream of events for several readers. */
-import type { AgentEvent } from "../../flow/record.ts";
-import type { EventSink } from "./sinks.ts";
+import type { AgentEvent } from "../flow/record.ts";
+import type { EventSink } from "./sink.ts";
 
 export class TeeSink implements EventSink {
   readonly #sinks: readonly EventSink[];

@@ -1,17 +1,11 @@
-/** Where events go: lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
+/** Events as lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
 import type { Writable } from "node:stream";
-import { type AgentEvent, isVerdict } from "../../flow/record.ts";
-import { EventText, type EventTextOptions } from "../../flow/text.ts";
+import { type AgentEvent, isVerdict } from "../flow/record.ts";
+import { EventText, type EventTextOptions } from "../flow/text.ts";
+import type { EventSink } from "./sink.ts";
 
 export const OUTPUT_FORMATS = ["text", "json"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
-
-export interface EventSink {
-  /** Never throws and never waits. */
-  write(event: AgentEvent): void;
-  /** Settles when everything written has been handed to the system, or the reader is gone. */
-  end(): Promise<void>;
-}
 
 export interface LineSinkOptions extends Partial<EventTextOptions> {
   format: OutputFormat;

@@ -1,6 +1,6 @@
 /** Keeps first packets of allowed flows from a reader that has not asked for them, while another one has. */
-import type { AgentEvent } from "../../flow/record.ts";
-import type { EventSink } from "./sinks.ts";
+import type { AgentEvent } from "../flow/record.ts";
+import type { EventSink } from "./sink.ts";
 
 export class WithoutAllowed implements EventSink {
   readonly #sink: EventSink;

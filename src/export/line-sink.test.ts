@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { test } from "node:test";
-import type { AgentEvent } from "../../flow/record.ts";
-import { LineSink } from "./sinks.ts";
+import type { AgentEvent } from "../flow/record.ts";
+import { LineSink } from "./line-sink.ts";
 
 const time = "2026-01-02T03:04:05.678Z";
 const lost = (count: number): AgentEvent => ({ time, type: "lost", where: "kernel", count });
