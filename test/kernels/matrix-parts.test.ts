@@ -168,7 +168,7 @@ test("the core suite selects by names that tests have", () => {
     const text = readFileSync(join(ROOT, file), "utf8");
     for (const name of only) assert.match(text, new RegExp(`test\\(["\`]${name}`), `${file} has no test "${name}"`);
   }
-  assert.throws(() => plannedTests(ROOT, "most"), /SUITE=most is not known: use all or core/);
+  assert.throws(() => plannedTests(ROOT, "most"), /SUITE=most is not known: use all, core, hooks/);
 });
 
 test("a clause that was not shown makes a run not green; one that was skipped is reported with its reason", () => {
@@ -249,9 +249,12 @@ function statusOf(pid: number): string {
   }
 }
 
-test("the whole suite has what the core suite has, and the reports from the field", () => {
-  const all = new Set(plannedTests(ROOT, "all").map(({ file }) => file));
-  for (const { file } of plannedTests(ROOT, "core")) assert.ok(all.has(file), file);
+test("each suite has what the next smaller one has, and the whole one the reports from the field", () => {
+  const filesOf = (suite: string): string[] => plannedTests(ROOT, suite).map(({ file }) => file);
+  const all = new Set(filesOf("all"));
+  const core = new Set(filesOf("core"));
+  for (const file of core) assert.ok(all.has(file), file);
+  for (const file of filesOf("hooks")) assert.ok(core.has(file), file);
   assert.ok(all.has("test/field/resolvers.test.ts"));
 });
 

@@ -1,7 +1,7 @@
 /**
  * `make test-kernels`: the suite on every kernel of the matrix, each in a guest of its own, and tables of what came
- * out. Environment: KERNEL (lines, default all; `here` for none but this machine's own), SUITE (all or core, see
- * plan.ts) or TESTS (test files), GUEST_MINUTES (limit of each), JOBS (guests at a time, default 1), KERNELS_OUTPUT
+ * out. Environment: KERNEL (lines, default all; `here` for none but this machine's own), SUITE (all, core or
+ * hooks, see plan.ts) or TESTS (test files), GUEST_MINUTES (limit of each), JOBS (guests at a time, default 1), KERNELS_OUTPUT
  * (folder for images, consoles and results; two runs at once need one each), HERE=no (leaves out this machine's own
  * kernel), DOCS=write (puts the tables into docs/kernels.md).
  */
@@ -56,7 +56,7 @@ interface Work {
   timeout: number;
   /** Guests at a time. */
   jobs: number;
-  /** Whether the plan is a suite, which shows every clause. */
+  /** Whether the plan is a suite that shows every clause. */
   complete: boolean;
 }
 
@@ -104,7 +104,8 @@ function workOf(environment: NodeJS.ProcessEnv): Work {
   const jobs = Number(environment.JOBS ?? 1);
   const files = environment.TESTS?.split(/\s+/).filter((name) => name !== "");
   if (files !== undefined) return { plan: files.map((file) => ({ file })), timeout, jobs, complete: false };
-  return { plan: plannedTests(ROOT, environment.SUITE ?? "all"), timeout, jobs, complete: true };
+  const suite = environment.SUITE ?? "all";
+  return { plan: plannedTests(ROOT, suite), timeout, jobs, complete: suite !== "hooks" };
 }
 
 /** The tables, on the terminal and in a file. */

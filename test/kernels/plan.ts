@@ -19,23 +19,27 @@ export interface SuitePlan {
 /** BPF programs, what talks to the kernel, everything end to end, reports from the field, and containers; not what is the same on any kernel. */
 const ALL = ["bpf/test/*.test.ts", "src/node-agent/kernel/*.test.ts", "test/{e2e,field,containers}/*.test.ts"];
 /**
- * At least one case for every clause of what a profile means (clauses.ts), and everything that differs by kernel:
- * hooks, loading, attaching, containers. The programs' own tests give the same on every kernel that loads them, so
- * there are a few of them; attacks that take minutes in a guest (forged packets, errors, fragments, changed executables) are
- * left to the whole suite. How much of the programs the verifier walks is looked at in any suite (guest/suite.ts).
+ * Everything that differs by kernel: hooks, loading, attaching, who makes a packet and who gets it, what a process runs,
+ * containers. The programs' own tests give the same on every kernel that loads them, so there are a few of them. How
+ * much of the programs the verifier walks is looked at in any suite (guest/suite.ts).
  */
-const CORE = [
+const HOOKS = [
   "bpf/test/{dns-answer,flows,registrations,veth-pairs}.test.ts",
   "src/node-agent/kernel/{classifiers,clock,links,maps,objects,probes,ring-buffer}.test.ts",
-  // What differs by kernel comes first: who makes a packet and who gets it, what a process runs.
   "test/e2e/{receivers,replaced-sockets,socket-hand-over}.test.ts",
   "test/e2e/{executables,scripts}.test.ts",
-  "test/e2e/{attacks,attribution,gate,ingress,layers,lifecycle,modes,names,older,selection}.test.ts",
+  "test/e2e/{attribution,gate}.test.ts",
   "test/containers/*.test.ts",
 ];
+/**
+ * Beside these, at least one case for every clause of what a profile means (clauses.ts). Attacks that take minutes in a
+ * guest (forged packets, errors, fragments, changed executables) are left to the whole suite.
+ */
+const CORE = [...HOOKS, "test/e2e/{attacks,ingress,layers,lifecycle,modes,names,older,selection}.test.ts"];
+const SUITES: Readonly<Record<string, readonly string[]>> = { all: ALL, core: CORE, hooks: HOOKS };
 
-/** In the core suite, tests that start the command again and again are left to the whole one. */
-const CORE_ONLY: Readonly<Record<string, readonly string[]>> = {
+/** In the smaller suites, tests that start the command again and again are left to the whole one. */
+const ONLY: Readonly<Record<string, readonly string[]>> = {
   "lifecycle.test.ts": [
     "§9 a new workload is blocked",
     "§9 after startupTimeout",
@@ -60,12 +64,15 @@ const WITHOUT = ["src/gen/abi.test.ts", "bpf/test/stack.test.ts"];
  * @throws UsageError
  */
 export function plannedTests(root: string, suite: string): PlannedFile[] {
-  if (suite !== "all" && suite !== "core") throw new UsageError(`SUITE=${suite} is not known: use all or core`);
-  const files = (suite === "all" ? ALL : CORE).flatMap((pattern) => globSync(pattern, { cwd: root }).sort());
+  const patterns = SUITES[suite];
+  if (patterns === undefined) {
+    throw new UsageError(`SUITE=${suite} is not known: use ${Object.keys(SUITES).join(", ")}`);
+  }
+  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root }).sort());
   return files
     .filter((file) => !WITHOUT.includes(file))
     .map((file) => {
-      const only = suite === "core" ? CORE_ONLY[basename(file)] : undefined;
+      const only = suite === "all" ? undefined : ONLY[basename(file)];
       return only === undefined ? { file } : { file, only };
     });
 }
