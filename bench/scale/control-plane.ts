@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Authority } from "../../test/cluster/harness/certificates.ts";
+import { Authority } from "../../test/cluster/harness/kubernetes/certificates.ts";
 import { ApiClient } from "./api-client.ts";
 import { ScaleProcess, until } from "./processes.ts";
 

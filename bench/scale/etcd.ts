@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { DebianSuite } from "../../test/kernels/boot/debian-suite.ts";
 import { run } from "../../test/kernels/commands.ts";
-import { DebianSuite } from "../../test/kernels/debian-suite.ts";
 
 const SUITE = "trixie";
 const PACKAGE = "etcd-server";

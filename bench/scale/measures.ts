@@ -1,8 +1,8 @@
 /** What is measured once everything is there. */
 import { setTimeout as wait } from "node:timers/promises";
 import { quantile } from "../statistics.ts";
-import type { AgentFleet } from "./agent-fleet.ts";
-import { moment } from "./agent-messages.ts";
+import type { AgentFleet } from "./agents/agent-fleet.ts";
+import { moment } from "./agents/agent-messages.ts";
 import { apiRequests, operatorWrites, requestsBetween } from "./api-requests.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { nodeName, SPREAD_NUMBER, type SpreadProfile, spec } from "./layout.ts";

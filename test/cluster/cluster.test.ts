@@ -5,9 +5,9 @@
 import { after } from "node:test";
 import { Cluster } from "./harness/cluster.ts";
 import { helmPath } from "./harness/cluster-shell.ts";
-import { distributeImage } from "./harness/product.ts";
+import { distributeImage } from "./harness/product/product.ts";
 import { sayAt } from "./harness/progress.ts";
-import { Server } from "./harness/servers.ts";
+import { Server } from "./harness/workloads/servers.ts";
 import { clocks } from "./scenarios/clocks.ts";
 import { containers } from "./scenarios/containers.ts";
 import { definition } from "./scenarios/definition.ts";

@@ -1,7 +1,7 @@
 /** One guest: a kernel, booted under software emulation, with the results that it sends. */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Kernel } from "./kernel-cache.ts";
+import type { Kernel } from "./boot/kernel-cache.ts";
 import { runToEnd } from "./process.ts";
 import type { GuestResult } from "./results.ts";
 import { parseResults } from "./results.ts";

@@ -5,16 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { unpackElf } from "./boot/compression.ts";
+import { selectLines } from "./boot/kernel-lines.ts";
+import { collectModules } from "./boot/modules.ts";
 import { CLAUSES } from "./clauses.ts";
-import { unpackElf } from "./compression.ts";
-import { markdownTables, writeTables } from "./docs.ts";
 import { failedOf } from "./guest/repetition.ts";
 import { testResults } from "./guest/test-results.ts";
-import { selectLines } from "./kernel-lines.ts";
-import { collectModules } from "./modules.ts";
 import { plannedTests } from "./plan.ts";
 import { runToEnd } from "./process.ts";
 import { progressOf } from "./progress.ts";
+import { markdownTables, writeTables } from "./report/docs.ts";
 import {
   clauseTable,
   failures,
@@ -25,7 +25,7 @@ import {
   testTable,
   timeTable,
   unsteadyTests,
-} from "./report.ts";
+} from "./report/report.ts";
 import { type GuestResult, parseResults, type TestResult } from "./results.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-matrix-"));

@@ -9,15 +9,16 @@ import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { causeText } from "../../src/api/errors.ts";
 import { buildTool, TEST_TOOLS } from "../tools/build.ts";
+import { buildInitrd } from "./boot/initrd.ts";
+import { provideKernel } from "./boot/kernel-cache.ts";
+import { type KernelLine, selectLines } from "./boot/kernel-lines.ts";
+import { buildRootImage } from "./boot/root-image.ts";
 import { run } from "./commands.ts";
-import { writeTables } from "./docs.ts";
 import { runGuest } from "./guest.ts";
 import { lineHere, runHere } from "./here.ts";
-import { buildInitrd } from "./initrd.ts";
-import { provideKernel } from "./kernel-cache.ts";
-import { type KernelLine, selectLines } from "./kernel-lines.ts";
 import { type PlannedFile, plannedTests } from "./plan.ts";
 import { tellProgress } from "./progress.ts";
+import { writeTables } from "./report/docs.ts";
 import {
   clauseTable,
   failures,
@@ -30,8 +31,7 @@ import {
   testTable,
   timeTable,
   unsteadyTests,
-} from "./report.ts";
-import { buildRootImage } from "./root-image.ts";
+} from "./report/report.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CACHE = join(ROOT, ".cache/kernels");

@@ -2,16 +2,16 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeText } from "../../../src/api/errors.ts";
-import { kubernetesPrograms } from "./binaries.ts";
-import { Authority } from "./certificates.ts";
-import { ControlPlane } from "./control-plane.ts";
-import { CLUSTER_DNS, DNS_DEPLOYMENT, DNS_FOLDER, dnsObjects } from "./dns.ts";
-import { makeImages } from "./images.ts";
-import { makeNetwork, type NodePlace, nodePlace, routeServices } from "./network.ts";
-import { kubeletLog, Node } from "./node.ts";
-import { removeOwnFolders } from "./own-folders.ts";
+import { kubernetesPrograms } from "./kubernetes/binaries.ts";
+import { Authority } from "./kubernetes/certificates.ts";
+import { ControlPlane } from "./kubernetes/control-plane.ts";
+import { CLUSTER_DNS, DNS_DEPLOYMENT, DNS_FOLDER, dnsObjects } from "./kubernetes/dns.ts";
+import { makeImages } from "./kubernetes/images.ts";
+import { makeNetwork, type NodePlace, nodePlace, routeServices } from "./kubernetes/network.ts";
+import { kubeletLog, Node } from "./kubernetes/node.ts";
+import { removeOwnFolders } from "./kubernetes/own-folders.ts";
+import { apiService } from "./kubernetes/services.ts";
 import { eventually, FOLDER, removeAll } from "./place.ts";
-import { apiService } from "./services.ts";
 
 const CRD = join(import.meta.dirname, "../../../crds/security.datadoghq.com_securityprofiles.yaml");
 const NODES_TIMEOUT_MS = 120_000;

@@ -1,7 +1,7 @@
 /** `main.ts up|down`: the tests' cluster, to look at and to work with. */
 import { Cluster } from "./cluster.ts";
 import { clusterShell } from "./cluster-shell.ts";
-import { distributeImage } from "./product.ts";
+import { distributeImage } from "./product/product.ts";
 import { sayAt } from "./progress.ts";
 
 const say = sayAt();

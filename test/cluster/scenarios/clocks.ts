@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, profile, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { AGENTS, COMPONENT, OPERATOR, productReady, SYSTEM } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { AGENTS, COMPONENT, OPERATOR, productReady, SYSTEM } from "../harness/product/product.ts";
+import { app, container, deployment, profile, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const HOUR_MS = 3_600_000;
 const AHEAD_MS = 2 * HOUR_MS;

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { DEMO_IMAGE } from "../harness/images.ts";
-import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
+import { DEMO_IMAGE } from "../harness/kubernetes/images.ts";
 import { eventually } from "../harness/place.ts";
-import { request, Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { app, container, deployment, type Pod, profile, to } from "../harness/workloads/objects.ts";
+import { request, Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const DEBUGGER = "debugger";
 /** Longer than a sidecar's probes and pulls take. */

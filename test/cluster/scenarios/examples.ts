@@ -5,7 +5,7 @@ import { after, describe, test } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
 import type { Cluster } from "../harness/cluster.ts";
 import { eventually } from "../harness/place.ts";
-import { PROJECT, shell } from "../harness/product.ts";
+import { PROJECT, shell } from "../harness/product/product.ts";
 
 const NAMESPACE = "ping-pong";
 const POLICY = "examples/admission/profiles-that-enforce.yaml";

@@ -3,15 +3,15 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { connectAgent } from "../harness/agent-connection.ts";
-import { attack, reaches } from "../harness/attacker.ts";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
-import { EVENT_LOOP_LAG, OperatorMetrics } from "../harness/operator-metrics.ts";
 import { eventually, FOLDER } from "../harness/place.ts";
-import { leader, type ProductPod, productPods, productReady, SYSTEM } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { connectAgent } from "../harness/product/agent-connection.ts";
+import { EVENT_LOOP_LAG, OperatorMetrics } from "../harness/product/operator-metrics.ts";
+import { leader, type ProductPod, productPods, productReady, SYSTEM } from "../harness/product/product.ts";
+import { attack, reaches } from "../harness/workloads/attacker.ts";
+import { app, container, deployment, type Pod, profile, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const UNLISTED = "/bin/other";
 /** How late the event loop may be, 99 times of 100, in seconds: some 0.05 on a quiet machine, of which this one has two processors for everything. */

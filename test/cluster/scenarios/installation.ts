@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { PROJECT, productLogs, productReady, SYSTEM, shell } from "../harness/product.ts";
+import { PROJECT, productLogs, productReady, SYSTEM, shell } from "../harness/product/product.ts";
 
 const LINES = 4;
 

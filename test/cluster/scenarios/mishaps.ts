@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, profile, to } from "../harness/objects.ts";
-import { OperatorMetrics } from "../harness/operator-metrics.ts";
 import { eventually } from "../harness/place.ts";
-import { productReady, upgradeProduct } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { OperatorMetrics } from "../harness/product/operator-metrics.ts";
+import { productReady, upgradeProduct } from "../harness/product/product.ts";
+import { app, container, deployment, profile, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 /** Without the guard, what is deleted is open within six seconds. */
 const OPEN_MS = 10_000;

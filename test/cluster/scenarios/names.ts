@@ -4,10 +4,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { container, deployment, onNode, type Pod, service, spread } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { PROJECT, productLogs } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
+import { PROJECT, productLogs } from "../harness/product/product.ts";
+import { container, deployment, onNode, type Pod, service, spread } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
 
 const LISTING = join(PROJECT, "src/api/testdata/listing-1.yaml");
 const EXAMPLES = join(PROJECT, "examples");

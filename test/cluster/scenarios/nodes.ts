@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, onNode, profile, spread, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { productReady } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { FORBIDDEN_PORT, type Server, WEB_PORT } from "../harness/servers.ts";
+import { productReady } from "../harness/product/product.ts";
+import { app, container, deployment, onNode, profile, spread, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { FORBIDDEN_PORT, type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const HOURS_MS = "36000000";
 /** Pods of a node that is gone are deleted after 40 seconds, and looked for every 20. */

@@ -5,12 +5,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
 import { eventually, FOLDER } from "../harness/place.ts";
-import { pluginCommand } from "../harness/plugin.ts";
-import { leader, productLogs, productReady, SYSTEM } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { pluginCommand } from "../harness/product/plugin.ts";
+import { leader, productLogs, productReady, SYSTEM } from "../harness/product/product.ts";
+import { app, container, deployment, type Pod, profile, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const SEEN_MS = 30_000;
 

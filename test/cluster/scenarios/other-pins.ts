@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, type Pod, profile, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { plugin } from "../harness/plugin.ts";
-import { productLogs, productPods, productReady, SYSTEM, upgradeProduct } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { plugin } from "../harness/product/plugin.ts";
+import { productLogs, productPods, productReady, SYSTEM, upgradeProduct } from "../harness/product/product.ts";
+import { app, container, deployment, type Pod, profile, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const PIN = "/sys/fs/bpf/portcullis/limits";
 const STOPPED_MS = 90_000;

@@ -3,9 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/cluster.ts";
-import { Load, type LoadResult, loadProfile } from "../harness/load.ts";
-import type { Node } from "../harness/node.ts";
-import { app, container, deployment, type Pod, profile, spread, to } from "../harness/objects.ts";
+import type { Node } from "../harness/kubernetes/node.ts";
 import { eventually } from "../harness/place.ts";
 import {
   COMPONENT,
@@ -16,9 +14,11 @@ import {
   productPods,
   productReady,
   SYSTEM,
-} from "../harness/product.ts";
-import { containerId, request, Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+} from "../harness/product/product.ts";
+import { Load, type LoadResult, loadProfile } from "../harness/workloads/load.ts";
+import { app, container, deployment, type Pod, profile, spread, to } from "../harness/workloads/objects.ts";
+import { containerId, request, Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 /** A Lease that nobody gives back runs out after 15 seconds. */
 const TAKE_OVER_MS = 30_000;

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, profile, to } from "../harness/objects.ts";
-import { plugin } from "../harness/plugin.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { plugin } from "../harness/product/plugin.ts";
+import { app, container, deployment, profile, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 export function pluginCommands(cluster: Cluster, server: Server): void {
   describe("the plugin", () => {

@@ -4,9 +4,9 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EgressRules } from "../../../src/api/types.ts";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, type Pod, profile, spread, to } from "../harness/objects.ts";
-import { containerId, Scene } from "../harness/scene.ts";
-import { FORBIDDEN_PORT, type Server, WEB_PORT } from "../harness/servers.ts";
+import { app, container, deployment, type Pod, profile, spread, to } from "../harness/workloads/objects.ts";
+import { containerId, Scene } from "../harness/workloads/scene.ts";
+import { FORBIDDEN_PORT, type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const NOWHERE: EgressRules = to("192.0.2.1", "tcp", WEB_PORT);
 

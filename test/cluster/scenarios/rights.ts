@@ -4,11 +4,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { causeText } from "../../../src/api/errors.ts";
-import { connectAgent } from "../harness/agent-connection.ts";
 import type { Cluster } from "../harness/cluster.ts";
-import { profile } from "../harness/objects.ts";
 import { eventually, FOLDER } from "../harness/place.ts";
-import { leader, productPods, SYSTEM, shell } from "../harness/product.ts";
+import { connectAgent } from "../harness/product/agent-connection.ts";
+import { leader, productPods, SYSTEM, shell } from "../harness/product/product.ts";
+import { profile } from "../harness/workloads/objects.ts";
 
 const account = (name: string) => `system:serviceaccount:${SYSTEM}:portcullis-${name}`;
 const PROFILES = "securityprofiles.security.datadoghq.com";

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, type Pod, profile, spread, to } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { AGENTS, productLogs, productReady, SYSTEM } from "../harness/product.ts";
-import { containerId, request, Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { AGENTS, productLogs, productReady, SYSTEM } from "../harness/product/product.ts";
+import { app, container, deployment, type Pod, profile, spread, to } from "../harness/workloads/objects.ts";
+import { containerId, request, Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const ATTEMPTS = 40;
 /** Issue and contract: within so long it can be seen that a node enforces less. */

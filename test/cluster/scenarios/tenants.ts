@@ -6,12 +6,12 @@ import { dirname, join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/cluster.ts";
-import { app, container, deployment, profile, to } from "../harness/objects.ts";
-import { EVENT_LOOP_LAG, OperatorMetrics } from "../harness/operator-metrics.ts";
 import { eventually, FOLDER } from "../harness/place.ts";
-import { productPods, productReady } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { EVENT_LOOP_LAG, OperatorMetrics } from "../harness/product/operator-metrics.ts";
+import { productPods, productReady } from "../harness/product/product.ts";
+import { app, container, deployment, profile, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 const PATIENCE = Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
 /** How late the event loop may be, 99 times of 100, in seconds: some 0.05 on a quiet machine. */

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { isIPv6 } from "node:net";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { container, deployment, type Pod, profile } from "../harness/objects.ts";
 import { eventually } from "../harness/place.ts";
-import { productLogs } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { WEB_PORT } from "../harness/servers.ts";
+import { productLogs } from "../harness/product/product.ts";
+import { container, deployment, type Pod, profile } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { WEB_PORT } from "../harness/workloads/servers.ts";
 
 const REQUEST = "GET / HTTP/1.0\r\n\r\n";
 /** Milliseconds: of what is to come, on a busy machine, and of what is not. */

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import type { Node } from "../harness/node.ts";
-import { app, container, deployment, type Pod, profile, spread, to } from "../harness/objects.ts";
+import type { Node } from "../harness/kubernetes/node.ts";
 import { eventually } from "../harness/place.ts";
-import { productLogs, SYSTEM, uninstallProduct } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { type Server, WEB_PORT } from "../harness/servers.ts";
+import { productLogs, SYSTEM, uninstallProduct } from "../harness/product/product.ts";
+import { app, container, deployment, type Pod, profile, spread, to } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { type Server, WEB_PORT } from "../harness/workloads/servers.ts";
 
 /** What Kubernetes itself keeps in each namespace. */
 const KEPT = /^(configmap\/kube-root-ca\.crt|serviceaccount\/default|event(\.events\.k8s\.io)?\/.*)$/;

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";
-import { Load, loadProfile } from "../harness/load.ts";
-import { container, deployment, spread } from "../harness/objects.ts";
 import { eventually, NAME } from "../harness/place.ts";
-import { productPods, productReady, SYSTEM, shell, upgradeProduct } from "../harness/product.ts";
-import { Scene } from "../harness/scene.ts";
-import { FORBIDDEN_PORT, type Server } from "../harness/servers.ts";
+import { productPods, productReady, SYSTEM, shell, upgradeProduct } from "../harness/product/product.ts";
+import { Load, loadProfile } from "../harness/workloads/load.ts";
+import { container, deployment, spread } from "../harness/workloads/objects.ts";
+import { Scene } from "../harness/workloads/scene.ts";
+import { FORBIDDEN_PORT, type Server } from "../harness/workloads/servers.ts";
 import { nothingMisjudged } from "./outages.ts";
 
 const HOURS_MS = "36000000";

@@ -1,8 +1,8 @@
 /** `kubectl portcullis` on the tests' cluster. */
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { join } from "node:path";
-import type { Cluster } from "./cluster.ts";
-import { FOLDER } from "./place.ts";
+import type { Cluster } from "../cluster.ts";
+import { FOLDER } from "../place.ts";
 import { PROJECT, shell } from "./product.ts";
 
 /** How the plugin is run, as the administrator or by another kubeconfig. */

@@ -1,9 +1,9 @@
 /** The small images of the tests: the sandbox, and one with busybox, the test client, curl and a DNS server. */
 import { copyFileSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { writeImage } from "../../../tools/image/oci-image.ts";
-import { copyLibraries } from "../../../tools/image/root.ts";
-import { buildTool } from "../../tools/build.ts";
+import { writeImage } from "../../../../tools/image/oci-image.ts";
+import { copyLibraries } from "../../../../tools/image/root.ts";
+import { buildTool } from "../../../tools/build.ts";
 
 const BUSYBOX = "/bin/busybox";
 const CURL = "/usr/bin/curl";

@@ -1,5 +1,5 @@
 /** What the tests' clients talk to, in a namespace that no profile looks at: it tells what has arrived. */
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../cluster.ts";
 import { container, deployment, onNode, type Pod } from "./objects.ts";
 import { Scene } from "./scene.ts";
 

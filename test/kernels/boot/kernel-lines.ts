@@ -1,5 +1,5 @@
 /** The kernels of the matrix: stock Debian, the "cloud" flavour, each from the suite that has it. */
-import { UsageError } from "../../src/api/errors.ts";
+import { UsageError } from "../../../src/api/errors.ts";
 
 export interface KernelLine {
   /** What users call it: the start of the release's name. */

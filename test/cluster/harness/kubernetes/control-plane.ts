@@ -2,10 +2,10 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, startDaemon } from "../place.ts";
 import type { Program } from "./binaries.ts";
 import type { Authority } from "./certificates.ts";
 import { API_PORT, KUBERNETES_SERVICE, type NodePlace } from "./network.ts";
-import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, startDaemon } from "./place.ts";
 
 const ETCD = "http://127.0.0.1:2379";
 const ETCD_DATA = join(FOLDER, "etcd");

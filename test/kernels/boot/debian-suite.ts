@@ -4,8 +4,8 @@
  */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "./commands.ts";
-import { MatrixError } from "./errors.ts";
+import { run } from "../commands.ts";
+import { MatrixError } from "../errors.ts";
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 

@@ -2,7 +2,7 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runForBytes } from "./commands.ts";
+import { runForBytes } from "../commands.ts";
 import type { Kernel } from "./kernel-cache.ts";
 import { collectModules } from "./modules.ts";
 
@@ -36,7 +36,7 @@ export function buildInitrd(kernel: Kernel, output: string): void {
   try {
     for (const name of ["bin", "dev", "proc", "sys", "modules", "lower", "upper", "root"]) mkdirSync(join(stage, name));
     copyFileSync(BUSYBOX, join(stage, "bin/busybox"));
-    copyFileSync(join(import.meta.dirname, "guest/init"), join(stage, "init"));
+    copyFileSync(join(import.meta.dirname, "../guest/init"), join(stage, "init"));
     chmodSync(join(stage, "init"), 0o755);
     const modules = collectModules(kernel.modules, MODULES);
     for (const { name, data } of modules) writeFileSync(join(stage, "modules", `${name}.ko`), data);

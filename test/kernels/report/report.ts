@@ -1,7 +1,7 @@
 /** The tables that a run of the matrix prints: tests, programs and features, each by kernel. */
-import { CLAUSES, type Clause } from "./clauses.ts";
-import type { GuestRun } from "./guest.ts";
-import type { FeatureResult, HookResult, PartResult, ProgramResult, TestResult } from "./results.ts";
+import { CLAUSES, type Clause } from "../clauses.ts";
+import type { GuestRun } from "../guest.ts";
+import type { FeatureResult, HookResult, PartResult, ProgramResult, TestResult } from "../results.ts";
 import { formatTable } from "./table.ts";
 
 /** A kernel and what became of the suite on it. */

@@ -4,11 +4,11 @@
  */
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { KubeConnection } from "../../../src/kube/connection.ts";
-import { Informer } from "../../../src/kube/informer.ts";
-import type { KubeObject, ResourceKind } from "../../../src/kube/resources.ts";
-import { ENDPOINT_SLICES, SERVICES } from "../../../src/operator/cluster/kinds.ts";
-import { createLogger } from "../../../src/telemetry/logger.ts";
+import { KubeConnection } from "../../../../src/kube/connection.ts";
+import { Informer } from "../../../../src/kube/informer.ts";
+import type { KubeObject, ResourceKind } from "../../../../src/kube/resources.ts";
+import { ENDPOINT_SLICES, SERVICES } from "../../../../src/operator/cluster/kinds.ts";
+import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { DNS_FOLDER } from "./dns.ts";
 import { nodePlace, routeServices } from "./network.ts";
 import { apiService, type EndpointSlice, type Service, serviceNames, serviceRoutes } from "./services.ts";

@@ -1,12 +1,12 @@
 /** An agent without a kernel: the real client, with the real reports, of pods that are all as they should be. */
 import { create } from "@bufbuild/protobuf";
-import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../src/gen/agent_pb.js";
-import { OperatorClient } from "../../src/node-agent/uplink/operator-client.ts";
-import { CounterReport } from "../../src/node-agent/uplink/reports/counter-report.ts";
-import { Reporter } from "../../src/node-agent/uplink/reports/reporter.ts";
-import { ViolationQueue } from "../../src/node-agent/uplink/reports/violation-queue.ts";
-import { HeldState } from "../../src/protocol/held-state.ts";
-import type { Logger } from "../../src/telemetry/logger.ts";
+import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../../src/gen/agent_pb.js";
+import { OperatorClient } from "../../../src/node-agent/uplink/operator-client.ts";
+import { CounterReport } from "../../../src/node-agent/uplink/reports/counter-report.ts";
+import { Reporter } from "../../../src/node-agent/uplink/reports/reporter.ts";
+import { ViolationQueue } from "../../../src/node-agent/uplink/reports/violation-queue.ts";
+import { HeldState } from "../../../src/protocol/held-state.ts";
+import type { Logger } from "../../../src/telemetry/logger.ts";
 import { moment } from "./agent-messages.ts";
 
 export interface SimulatedAgentOptions {

@@ -1,7 +1,7 @@
 /** Decompression by magic number, for what kernels are packed with. */
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
-import { runForBytes } from "./commands.ts";
-import { MatrixError } from "./errors.ts";
+import { runForBytes } from "../commands.ts";
+import { MatrixError } from "../errors.ts";
 
 const ELF = "7f454c46";
 const METHODS: Record<string, (data: Buffer) => Buffer> = {

@@ -6,10 +6,10 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, NAME, startDaemon } from "../place.ts";
 import type { Authority } from "./certificates.ts";
 import type { NodePlace } from "./network.ts";
 import { OWN_FOLDERS } from "./own-folders.ts";
-import { type Daemon, eventually, FOLDER, logEnd, makeCgroup, NAME, startDaemon } from "./place.ts";
 import { writeRuntime } from "./runtime.ts";
 
 const PAUSE_IMAGE = "registry.local/pause:1";

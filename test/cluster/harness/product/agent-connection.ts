@@ -7,9 +7,9 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus } from "@grpc/grpc-js";
-import { ViolationSchema, ViolationsSchema } from "../../../src/gen/agent_pb.js";
-import { TestAgent } from "../../../src/operator/testing/agent.ts";
-import type { Cluster } from "./cluster.ts";
+import { ViolationSchema, ViolationsSchema } from "../../../../src/gen/agent_pb.js";
+import { TestAgent } from "../../../../src/operator/testing/agent.ts";
+import type { Cluster } from "../cluster.ts";
 
 const POLL_MS = 20;
 const TIMEOUT_MS = 10_000;

@@ -1,7 +1,7 @@
 /** The cluster's DNS: dnsmasq in a pod, behind the Service that every kubelet tells its pods of. */
 import { join } from "node:path";
+import { FOLDER } from "../place.ts";
 import { DEMO_IMAGE } from "./images.ts";
-import { FOLDER } from "./place.ts";
 import { CLUSTER_DOMAIN } from "./services.ts";
 
 export const CLUSTER_DNS = "10.96.0.10";

@@ -1,8 +1,8 @@
 /** The tables of docs/kernels.md, written anew from a run: what programs cost and which ways they go, by kernel. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { MatrixError } from "./errors.ts";
+import { MatrixError } from "../errors.ts";
+import type { GuestResult } from "../results.ts";
 import type { KernelRun } from "./report.ts";
-import type { GuestResult } from "./results.ts";
 
 const BEGIN = "<!-- written by make test-kernels DOCS=write -->";
 const END = "<!-- end of what is written -->";

@@ -1,6 +1,6 @@
 /** The objects of the tests' workloads. */
-import type { EgressRules, ProcessRules, SecurityProfile } from "../../../src/api/types.ts";
-import { DEMO_IMAGE } from "./images.ts";
+import type { EgressRules, ProcessRules, SecurityProfile } from "../../../../src/api/types.ts";
+import { DEMO_IMAGE } from "../kubernetes/images.ts";
 
 /** A running pod, as far as tests look at it. */
 export interface Pod {

@@ -8,7 +8,7 @@ import https from "node:https";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import tls from "node:tls";
-import { DISTRIBUTION_SERVICE } from "../../../src/protocol/service.ts";
+import { DISTRIBUTION_SERVICE } from "../../../../src/protocol/service.ts";
 import type { Pod } from "./objects.ts";
 import { containerId, type Scene } from "./scene.ts";
 

@@ -1,6 +1,6 @@
 /** The metrics of the operator that leads, read as Prometheus would: with a token that has the right. */
 import assert from "node:assert/strict";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../cluster.ts";
 import { leader, productPods, SYSTEM, shell } from "./product.ts";
 
 /** Since it was read last, in seconds: 99 of 100 turns were no later. */

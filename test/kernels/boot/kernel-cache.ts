@@ -1,10 +1,10 @@
 /** Kernels: fetched from Debian once, unpacked and kept. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "./commands.ts";
+import { run } from "../commands.ts";
+import { MatrixError } from "../errors.ts";
 import { unpackKernel } from "./compression.ts";
 import { DebianSuite } from "./debian-suite.ts";
-import { MatrixError } from "./errors.ts";
 import type { KernelLine } from "./kernel-lines.ts";
 
 /** A kernel on disk. */

@@ -3,7 +3,7 @@
  * other's pods.
  */
 import { execFileSync } from "node:child_process";
-import { NAME } from "./place.ts";
+import { NAME } from "../place.ts";
 
 const BRIDGE = `${NAME}-net`;
 /** Where the API server is, for clients in the cluster: the first Service address. */

@@ -1,6 +1,6 @@
 /** Folders of a machine that each node has of its own: mounted over the machine's, in the node's mount namespace. */
 import { readdirSync, readFileSync, rmdirSync } from "node:fs";
-import { causeCode } from "../../../src/api/errors.ts";
+import { causeCode } from "../../../../src/api/errors.ts";
 
 export const OWN_FOLDERS = ["/var/lib/kubelet", "/var/log/pods", "/var/log/containers", "/var/lib/portcullis"];
 

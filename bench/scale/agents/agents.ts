@@ -1,5 +1,5 @@
 /** A process of many agents, started by agent-fleet.ts. */
-import { createLogger } from "../../src/telemetry/logger.ts";
+import { createLogger } from "../../../src/telemetry/logger.ts";
 import { type AgentCommand, type AgentNews, moment } from "./agent-messages.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 

@@ -16,11 +16,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { run } from "./commands.ts";
-import { MatrixError } from "./errors.ts";
-import type { PlannedFile, SuitePlan } from "./plan.ts";
+import { run } from "../commands.ts";
+import { MatrixError } from "../errors.ts";
+import type { PlannedFile, SuitePlan } from "../plan.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
+const ROOT = join(import.meta.dirname, "../../..");
 /** Where the project is in a guest. */
 const PROJECT = "/portcullis";
 
@@ -174,7 +174,7 @@ function addBusybox(stage: string): void {
 
 function addGuestFiles(stage: string, plan: readonly PlannedFile[]): void {
   for (const name of ["start", "hybrid-cgroups"]) {
-    copyFileSync(join(import.meta.dirname, "guest", name), join(stage, "guest", name));
+    copyFileSync(join(import.meta.dirname, "../guest", name), join(stage, "guest", name));
     chmodSync(join(stage, "guest", name), 0o755);
   }
   writeFileSync(

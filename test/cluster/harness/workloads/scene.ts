@@ -1,10 +1,10 @@
 /** A namespace of its own for a scenario, what runs in it, and what its profiles do. */
 import assert from "node:assert/strict";
-import type { Cluster } from "./cluster.ts";
-import type { Node } from "./node.ts";
+import type { Cluster } from "../cluster.ts";
+import type { Node } from "../kubernetes/node.ts";
+import { eventually } from "../place.ts";
+import { productLogs } from "../product/product.ts";
 import type { Pod } from "./objects.ts";
-import { eventually } from "./place.ts";
-import { productLogs } from "./product.ts";
 import { type Server, WEB_PORT } from "./servers.ts";
 
 /** Exit statuses of the test client. */

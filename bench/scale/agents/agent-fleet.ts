@@ -1,8 +1,8 @@
 /** All agents, in a few processes. */
 import { join } from "node:path";
-import { BenchError } from "../errors.ts";
+import { BenchError } from "../../errors.ts";
+import { ScaleProcess } from "../processes.ts";
 import type { AgentCommand, AgentNews, AgentPlace } from "./agent-messages.ts";
-import { ScaleProcess } from "./processes.ts";
 
 const PROCESSES = 2;
 const MESSAGE_MS = 30_000;

@@ -4,7 +4,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Node } from "./node.ts";
+import type { Node } from "../kubernetes/node.ts";
 import { app, type Pod, profile } from "./objects.ts";
 import { containerId } from "./scene.ts";
 import { ECHO_PORTS, FORBIDDEN_PORT, type Server, SINK_PORT } from "./servers.ts";
