@@ -97,3 +97,11 @@ export const INPUT_OUTPUT: readonly string[] = [
 
 /** More files than this beside their tests are a sign of rooms within. */
 export const FOLDER_FILES_MAX = 16;
+
+/** Folders that may have more, and why. */
+export const LARGE_FOLDERS: Readonly<Record<string, string>> = {
+  docs: "a page keeps its address while it moves between chapters; docs/README.md has the chapters",
+  "docs/adr": "one file a decision, numbered",
+  "test/cluster/scenarios": "each file is a test",
+  "test/fuzz/cases": "one file a case",
+};
