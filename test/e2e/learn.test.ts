@@ -7,8 +7,8 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from
 import { test } from "node:test";
 import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Fixture } from "./harness/fixture.ts";
-import { nginxArguments } from "./harness/nginx.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
+import { nginxArguments } from "./software/nginx.ts";
 
 const [SERVER, OTHER, ADDRESS, DNS] = ["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.53"] as const;
 const NODE = process.execPath;

@@ -9,10 +9,10 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVerdict } from "../e2e/harness/event-stream.ts";
 import { Fixture } from "../e2e/harness/fixture.ts";
-import { nginxArguments } from "../e2e/harness/nginx.ts";
 import { patiently } from "../e2e/harness/patience.ts";
 import { ingress, profile } from "../e2e/harness/profiles.ts";
 import { runIn } from "../e2e/harness/topology.ts";
+import { nginxArguments } from "../e2e/software/nginx.ts";
 
 const NGINX = "/usr/sbin/nginx";
 const PYTHON = realpathSync("/usr/bin/python3");

@@ -56,8 +56,8 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   "gate.test.ts": ["§9 a cgroup that is not there", "§9 starts of a namespace"],
 };
 
-/** Tests of what the compiler makes, which is the same everywhere. */
-const WITHOUT = ["src/gen/abi.test.ts", "bpf/test/stack.test.ts"];
+/** Tests of what the compiler makes, which is the same everywhere, and of software that guests do not have. */
+const WITHOUT = ["src/gen/abi.test.ts", "bpf/test/stack.test.ts", "test/e2e/learned-software.test.ts"];
 
 /**
  * The test files of a suite, relative to the project's root.

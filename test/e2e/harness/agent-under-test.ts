@@ -16,6 +16,8 @@ export interface AgentParts {
   folder: string;
   node: Place;
   workloads: readonly WorkloadPlace[];
+  /** Further labels of a workload, by the value of its label `app`. */
+  labelsOf: (app: string) => Readonly<Record<string, string>>;
   /** More options of the command. */
   args: readonly string[];
 }
@@ -55,8 +57,11 @@ export class AgentUnderTest {
 
   /** Starts it, and waits for `ready` unless set otherwise. */
   async start({ ready = true, args = [] as readonly string[] } = {}): Promise<void> {
-    const { node, workloads } = this.#parts;
-    const named = workloads.flatMap(({ name, app }) => ["--netns", `${name}:app=${app}`]);
+    const { node, workloads, labelsOf } = this.#parts;
+    const named = workloads.flatMap(({ name, app }) => {
+      const labels = Object.entries({ app, ...labelsOf(app) }).map(([key, value]) => `${key}=${value}`);
+      return ["--netns", `${name}:${labels.join(",")}`];
+    });
     const options = ["--profiles", this.profilesFolder, ...named, "--output", "json", ...this.pinOptions];
     const all = ["agent", ...options, "--event-interval", "0ms", ...this.#parts.args, ...args];
     const agent = RunningProcess.in(node.name, PORTCULLIS, all);

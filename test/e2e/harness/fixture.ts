@@ -23,6 +23,8 @@ const CLIENT = join(ROOT, "build/test/client");
 export interface FixtureOptions {
   /** Workloads, by the value of their label `app`. */
   apps: readonly string[];
+  /** What a workload has for labels beside `app`, or in its place. */
+  labelsOf?: (app: string) => Readonly<Record<string, string>>;
   zone?: Zone;
   agentArgs?: readonly string[];
   /** False: the test starts the agent itself. */
@@ -54,13 +56,14 @@ export class Fixture {
   readonly #processes: RunningProcess[] = [];
   #tags = 0;
 
-  private constructor(name: string, topology: Topology, servers: OutsideServers, agentArgs: readonly string[]) {
+  private constructor(name: string, topology: Topology, servers: OutsideServers, options: FixtureOptions) {
     this.name = name;
     this.folder = fixtureFolder(name);
     this.topology = topology;
     this.servers = servers;
     const { node, workloads } = topology;
-    this.agent = new AgentUnderTest({ fixture: name, folder: this.folder, node, workloads, args: agentArgs });
+    const { agentArgs: args = [], labelsOf = () => ({}) } = options;
+    this.agent = new AgentUnderTest({ fixture: name, folder: this.folder, node, workloads, labelsOf, args });
   }
 
   /** Sets a fixture up, for one test file; it is taken down after the file's tests, whatever becomes of them. */
@@ -76,7 +79,7 @@ export class Fixture {
     mkdirSync(join(fixtureFolder(name), "bin"));
     const topology = makeTopology(name, options.apps);
     const servers = await OutsideServers.start(topology.outside.name);
-    const fixture = new Fixture(name, topology, servers, options.agentArgs ?? []);
+    const fixture = new Fixture(name, topology, servers, options);
     after(() => fixture.close());
     if (options.zone !== undefined) await servers.zone(options.zone);
     if (options.profiles !== undefined) fixture.agent.write(...options.profiles(fixture));
