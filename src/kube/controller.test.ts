@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff } from "../timing/backoff.ts";
+import { steadyNow } from "../timing/steady-time.ts";
 import { Controller } from "./controller.ts";
 import { eventually, silentLogger } from "./testing/silence.ts";
 import { WorkQueue } from "./work-queue.ts";
@@ -34,6 +35,23 @@ test("a key is in the queue once, and again if it was added while it was looked 
   // The busy one comes after all that were waiting.
   assert.deepEqual(rest, ["b", "c", "a"]);
   assert.equal(queue.takeNow(), null);
+});
+
+test("a group that rests lets others pass, and comes back by itself", async () => {
+  const queue = new WorkQueue(undefined, (key) => key.slice(0, 1));
+  queue.rest("a", 50);
+  const start = steadyNow();
+  for (const key of ["a1", "b1", "b2"]) queue.add(key);
+  assert.deepEqual([queue.takeNow(), queue.takeNow(), queue.takeNow()], ["b1", "b2", null]);
+  assert.equal(await queue.take(), "a1");
+  assert.ok(steadyNow() - start >= 50);
+  queue.rest("a", 60_000);
+  const waiting = queue.take();
+  queue.add("a2");
+  queue.add("c1");
+  assert.equal(await waiting, "c1");
+  assert.equal(queue.depth, 1);
+  queue.close();
 });
 
 test("of several times the soonest counts", async () => {

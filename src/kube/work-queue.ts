@@ -1,7 +1,7 @@
 /**
  * Keys that have to be looked at. A key is in it once however often it is added, is looked at by one worker at a time, and
  * goes to the end if it is added meanwhile: none can hold up the others. Groups of keys take turns, so that one with many holds up
- * no other either. After a failure a key comes back, later each time.
+ * no other either, and one whose keys take long may be made to rest. After a failure a key comes back, later each time.
  */
 
 import { Backoff, type BackoffOptions } from "../timing/backoff.ts";
@@ -15,6 +15,9 @@ export class WorkQueue {
   /** By group, the one whose turn is next first. Keys in order: a Set keeps the order of insertion. */
   readonly #waiting = new Map<string, Set<string>>();
   #depth = 0;
+  /** Groups that rest, and until when. */
+  readonly #resting = new Map<string, number>();
+  #wake: NodeJS.Timeout | null = null;
   readonly #processing = new Set<string>();
   /** Added while they were being looked at. */
   readonly #again = new Set<string>();
@@ -50,13 +53,13 @@ export class WorkQueue {
       this.#again.add(key);
       return;
     }
-    const taker = this.#takers.shift();
-    if (taker === undefined) {
-      this.#wait(key);
-      return;
-    }
-    this.#processing.add(key);
-    taker(key);
+    this.#wait(key);
+    this.#hand();
+  }
+
+  /** Nothing of the group is taken for so many milliseconds, so that others find a worker free. */
+  rest(group: string, milliseconds: number): void {
+    this.#resting.set(group, steadyNow() + milliseconds);
   }
 
   /** Adds the key after so many milliseconds; the soonest of several times counts. */
@@ -100,15 +103,15 @@ export class WorkQueue {
 
   /** The next key if there is one now. */
   takeNow(): string | null {
-    const [group] = this.#waiting;
-    if (group === undefined) return null;
-    const [name, keys] = group;
-    const [key] = keys as Set<string>;
+    const group = this.#nextGroup();
+    if (group === null) return null;
+    const keys = this.#waiting.get(group) as Set<string>;
+    const [key] = keys;
     keys.delete(key as string);
     this.#depth -= 1;
     // To the end of the groups.
-    this.#waiting.delete(name);
-    if (keys.size > 0) this.#waiting.set(name, keys);
+    this.#waiting.delete(group);
+    if (keys.size > 0) this.#waiting.set(group, keys);
     this.#processing.add(key as string);
     return key as string;
   }
@@ -124,11 +127,35 @@ export class WorkQueue {
     this.#closed = true;
     for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
+    if (this.#wake !== null) clearTimeout(this.#wake);
     this.#waiting.clear();
     this.#depth = 0;
     this.#again.clear();
     for (const taker of this.#takers) taker(null);
     this.#takers = [];
+  }
+
+  /** Gives workers that wait what there is. */
+  #hand(): void {
+    while (this.#takers.length > 0) {
+      const key = this.takeNow();
+      if (key === null) return;
+      this.#takers.shift()?.(key);
+    }
+  }
+
+  /** The group whose turn it is; null where none waits but such that rest. */
+  #nextGroup(): string | null {
+    const now = steadyNow();
+    for (const [group, until] of this.#resting) if (until <= now) this.#resting.delete(group);
+    for (const group of this.#waiting.keys()) if (!this.#resting.has(group)) return group;
+    if (this.#waiting.size > 0 && !this.#closed) this.#wakeAt(Math.min(...this.#resting.values()) - now);
+    return null;
+  }
+
+  #wakeAt(milliseconds: number): void {
+    if (this.#wake !== null) clearTimeout(this.#wake);
+    this.#wake = setTimeout(() => this.#hand(), Math.ceil(milliseconds));
   }
 
   #wait(key: string): void {

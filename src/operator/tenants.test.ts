@@ -10,7 +10,14 @@ import type { TestAgent } from "./testing/agent.ts";
 import { TestCluster } from "./testing/cluster.ts";
 import { HonestNamespace } from "./testing/honest-namespace.ts";
 import { OperatorProcess } from "./testing/operator-process.ts";
-import { editedPrefixes, LARGE_PROFILES, type Load, largeProfiles, manySelectors } from "./testing/tenant-loads.ts";
+import {
+  editedPrefixes,
+  LARGE_PROFILES,
+  type Load,
+  largeProfiles,
+  manySelectors,
+  multipliedRules,
+} from "./testing/tenant-loads.ts";
 
 const PATIENCE = Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
 /**
@@ -92,6 +99,15 @@ test("two profiles of 40,000 prefixes that are edited every second", async () =>
   assert.equal(other.ended, null);
   const compiled = await operator.metric('portcullis_operator_compiles_total{result="ok"}');
   assert.ok((compiled ?? 0) > LOAD_MS / 2_000, `${compiled} tables were compiled`);
+});
+
+test("a profile that would be compiled to millions of rules, and names that have to be compared with each other", async () => {
+  const honest = await begin();
+  const other = slowAgent();
+  await holds(honest, multipliedRules);
+  assert.equal(other.ended, null);
+  const refused = await operator.metric('portcullis_operator_compiles_total{result="error"}');
+  assert.ok((refused ?? 0) > 0, `${refused} tables were refused`);
 });
 
 test("three hundred profiles with 64 selectors each on the same pods, whose labels change all the time", async () => {

@@ -1,9 +1,9 @@
 /** What a valid profile says and its author may not have meant. All are about the normalised profile. */
 import type { Finding } from "../fields.ts";
 import { selectingLabels } from "../labels.ts";
-import { nameCovers } from "../names.ts";
 import type { EgressRules, L4Protocol, SecurityProfile } from "../types.ts";
 import { type PlacedRules, placedRules } from "../written-profile.ts";
+import { NameCover } from "./name-cover.ts";
 import type { Located } from "./structure.ts";
 import { neighbourWarnings } from "./warnings-neighbours.ts";
 
@@ -136,10 +136,10 @@ function emptyDns({ path, rules }: Rules): Located[] {
 function unaskable({ path, rules }: Rules): Located[] {
   const ask = rules.l7?.dns;
   if (ask === undefined) return [];
-  // A wildcard in fqdns is covered by any of the names below it: part of it can be learned.
-  const covered = (name: string) => ask.some((pattern) => nameCovers(pattern, name) || nameCovers(name, pattern));
+  const asked = new NameCover(ask);
   return (rules.fqdns ?? []).flatMap((name, index) => {
-    if (covered(name)) return [];
+    // A wildcard in fqdns is covered by any of the names below it: part of it can be learned.
+    if (asked.covers(name) || asked.hasBelow(name)) return [];
     const message = `"${name}" may be connected to but not asked for, so its addresses are never learned`;
     return [never([...path, "fqdns", index], message, "add it to l7.dns")];
   });

@@ -25,6 +25,8 @@ interface Remembered {
 
 /** Rules of tables that are remembered; about 200 bytes each. */
 const REMEMBERED_RULES = 400_000;
+/** Of one table, before any are united. That takes a second or so to compile: more would keep all others waiting. */
+const MAX_TABLE_RULES = 400_000;
 
 export class Compiler {
   readonly #accepted: (key: string) => { profile: SecurityProfile; digest: string } | null;
@@ -56,6 +58,7 @@ export class Compiler {
           searchDomains: [...order.searchDomains],
           peers: resolverOf(order.peers, before.prefixes),
           memory: before.memory,
+          maxRules: MAX_TABLE_RULES,
         },
       );
       const content = contentOf(table, before.table, new Set(order.held));

@@ -54,6 +54,36 @@ export const editedPrefixes: Load = async (cluster, signal) => {
   }
 };
 
+/** Containers that the rules of one executable are told apart by; each gets what holds in any of them, too. */
+const CONTAINERS = 127;
+const QUESTIONS = 10_000;
+
+/**
+ * On a pod of node `n2`, edited every second: a profile that would be compiled to fifty times as many rules as the namespace may have,
+ * and one with as many names to connect to as names to ask for, in each of three executables.
+ */
+export const multipliedRules: Load = async (cluster, signal) => {
+  cluster.pod("victim", { namespace: "tenant", labels: { app: "web" }, node: "n2" });
+  const entry = (path: string, egress: object) => ({
+    path,
+    network: { egress: { ...egress, l4: { protocols: ["tcp"] } } },
+  });
+  const everywhere = entry("/bin/web", { cidr4: prefixes(50_000) });
+  const somewhere = Array.from({ length: CONTAINERS }, (_, index) => ({
+    ...entry("/bin/web", { cidr4: [`192.0.2.${index}/32`] }),
+    container: `c${index}`,
+  }));
+  const names = (letter: string) => Array.from({ length: QUESTIONS }, (_, index) => `${letter}${index}.example`);
+  const asking = ["/bin/1", "/bin/2", "/bin/3"].map((path) =>
+    entry(path, { fqdns: names("a"), l7: { dns: names("b") }, peers: ["resolver"] }),
+  );
+  for (let generation = 1; !signal.aborted; generation += 1) {
+    put(cluster, "multiplied", { processes: [everywhere, ...somewhere] }, generation);
+    put(cluster, "names", { processes: asking }, generation);
+    await wait(1_000);
+  }
+};
+
 const SELECTING_PROFILES = 300;
 const SELECTORS = 64;
 const SELECTED_PODS = 20;

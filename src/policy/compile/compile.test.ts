@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EgressRules, SecurityProfile } from "../../api/types.ts";
 import { parseTable, serializeTable } from "../serialize/serialize.ts";
+import { CompileError } from "../table/errors.ts";
 import { findBinary, nameMasks, originsOf, peerMask, portMask } from "../table/lookup.ts";
 import { reverseName } from "../table/names.ts";
 import { bytesToNumber } from "../table/prefixes.ts";
@@ -20,6 +21,8 @@ function compile(...profiles: SecurityProfile[]): RuleTable {
 function egressOf(rules: EgressRules): Ruleset {
   return (compile(egressProfile(rules)).binaries[0] as { egress: Ruleset }).egress;
 }
+
+const CIDRS = Array.from({ length: 100 }, (_, index) => `10.${index}.0.0/16`);
 
 test("L3: what l3.protocols lists, else what the destinations imply, else both families", () => {
   const families = (rules: EgressRules) => egressOf(rules).ethertype;
@@ -203,6 +206,36 @@ test("more than 64 blocks for one process are refused, with the profiles that ma
     message: /65 blocks.*egress of \/bin\/app.*default\/p64/,
   });
   assert.equal(compile(...profiles.slice(1)).binaries[0]?.egress.blocks.length, 64);
+});
+
+test("rules are counted for every container in which they hold, and refused before they are united", () => {
+  const everywhere = processOf("/bin/a", { egress: { cidr4: CIDRS } });
+  const somewhere = ["one", "two"].map((container) => ({
+    ...processOf("/bin/a", { egress: { cidr4: ["9.0.0.0/8"] } }),
+    container,
+  }));
+  const profile = profileOf("p", { processes: [everywhere, ...somewhere] });
+  // 100 anywhere, and 101 in each of the two.
+  assert.ok(compileTable([profile], { searchDomains: [], maxRules: 302 }));
+  assert.throws(() => compileTable([profile], { searchDomains: [], maxRules: 301 }), /come to 302.*at most 301/);
+});
+
+test("names are counted with all that the workload's search list makes of them", () => {
+  const fqdns = Array.from({ length: 50 }, (_, index) => `n${index}.example`);
+  const profile = egressProfile({ fqdns });
+  const searchDomains = ["a.test", "b.test"];
+  // 50 that may be connected to, and 150 that may be asked for.
+  assert.ok(compileTable([profile], { searchDomains, maxRules: 200 }));
+  assert.throws(() => compileTable([profile], { searchDomains, maxRules: 199 }), /come to 200/);
+  assert.throws(
+    () => compileTable([profile], { searchDomains, maxRules: 149 }),
+    /more than 149 with the workload's 2 search/,
+  );
+  // Of a search list that is made for it, a name has as many forms as there are pairs of its domains.
+  const labels = Array.from({ length: 30 }, (_, index) => `l${index}`);
+  const nested = labels.map((_, index) => labels.slice(index).join("."));
+  const deep = egressProfile({ fqdns: [`x.${nested[0]}`] });
+  assert.throws(() => compileTable([deep], { searchDomains: nested, maxRules: 500 }), CompileError);
 });
 
 test("a path longer than the kernel can hold, and a profile given twice, are refused", () => {

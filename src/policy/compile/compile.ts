@@ -2,7 +2,7 @@
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { DIRECTIONS, type Direction } from "../../api/reasons.ts";
 import { ACTIONS, ATTACKS, type BinaryMode, type Network, type SecurityProfile } from "../../api/types.ts";
-import { type Block, type BlockContext, blockOf } from "../table/blocks.ts";
+import { type Block, type BlockContext, blockOf, rulesOf } from "../table/blocks.ts";
 import { CompileError } from "../table/errors.ts";
 import { compareText } from "../table/names.ts";
 import type { PeerResolver } from "../table/peers.ts";
@@ -23,6 +23,11 @@ export interface CompileOptions {
   files?: (path: string) => readonly string[];
   /** Addresses of selected peers; absent where there is no cluster, and such peers are refused then. */
   peers?: PeerResolver;
+  /**
+   * How many rules the table may have, each counted for every executable and container that it is written for or holds in, with
+   * what a resolver makes of a name and all addresses of a selected peer; any number where absent.
+   */
+  maxRules?: number;
   /** What an earlier compilation of the same workload's table has left: only what differs from it is compiled again. */
   memory?: CompileMemory;
 }
@@ -40,8 +45,15 @@ export interface Entry {
 }
 
 /** What rules depend on beside themselves. */
-interface Surroundings extends Pick<BlockContext, "searchDomains" | "resolvers" | "peers"> {
+interface Surroundings extends Pick<BlockContext, "searchDomains" | "resolvers" | "peers" | "maxRules"> {
   memory: CompileMemory | undefined;
+}
+
+/** Blocks to be united into one rule set. */
+interface Union {
+  /** For messages: the executable, or `default`. */
+  subject: string;
+  blocks: Record<Direction, Block[]>;
 }
 
 /** `namespace/name`; profiles without a namespace live in `default`, as kubectl has it. */
@@ -56,7 +68,7 @@ function namespaceOf(profile: SecurityProfile): string {
 /**
  * Unites normalised profiles into the table of a workload that all of them select. The same profiles give the same
  * table and hash, in whatever order they and their lists come.
- * @throws CompileError if they cannot be united, or one name is given twice.
+ * @throws CompileError if they cannot be united, come to too many rules, or one name is given twice.
  */
 export function compileTable(profiles: SecurityProfile[], options: CompileOptions): RuleTable {
   const names = profiles.map(profileName).sort(compareText);
@@ -68,19 +80,18 @@ export function compileTable(profiles: SecurityProfile[], options: CompileOption
   const entriesOf = memory === undefined ? entriesOfProfile : memory.entries(entriesOfProfile);
   const entries = profiles.flatMap(entriesOf);
   const defaults = entries.filter(({ path }) => path === null);
+  const fallback = defaults.length === 0 ? null : unionOf(defaults, "default", context);
+  const listed = entries.filter(({ path }) => path !== null);
+  const binaries = unionsOfBinaries(withFiles(listed, options), context);
+  // Before any of them is united: that takes the most time, and memory.
+  checkSize([...(fallback === null ? [] : [fallback]), ...binaries.map(({ union }) => union)], options.maxRules);
   const content: Omit<RuleTable, "hash"> = {
     profiles: names,
     actions: ACTIONS.filter((action) => profiles.some((profile) => profile.spec.actions?.includes(action))),
     attacks: ATTACKS.filter((attack) => profiles.some((profile) => profile.spec.attacks?.includes(attack))),
     ephemeralContainers: profiles.some(({ spec }) => spec.ephemeralContainers === "Exclude") ? "Exclude" : "Include",
-    default: defaults.length === 0 ? null : unite(defaults, "default", context),
-    binaries: compileBinaries(
-      withFiles(
-        entries.filter(({ path }) => path !== null),
-        options,
-      ),
-      context,
-    ),
+    default: fallback && unite(fallback, memory),
+    binaries: binaries.map(({ path, container, union }) => ({ path, container, ...unite(union, memory) })),
   };
   memory?.end();
   return { hash: tableHash(content), ...content };
@@ -103,16 +114,30 @@ export function blocksOf(
   return entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);
 }
 
-function compileBinaries(entries: Entry[], context: Surroundings): BinaryRules[] {
+function unionsOfBinaries(
+  entries: Entry[],
+  context: Surroundings,
+): (Pick<BinaryRules, "path" | "container"> & { union: Union })[] {
   const groups = Map.groupBy(entries, (entry) => entry.path as string);
   return [...groups.keys()].sort(compareText).flatMap((path) => {
     const ofPath = groups.get(path) as Entry[];
     const containers = [...new Set(ofPath.map((entry) => entry.container))].sort(compareContainers);
     return containers.map((container) => {
       const applying = applyingEntries(ofPath, path, container);
-      return { path, container, ...unite(applying, path, context) };
+      return { path, container, union: unionOf(applying, path, context) };
     });
   });
+}
+
+/** @throws CompileError where all of them together are more than so many rules */
+function checkSize(unions: readonly Union[], maxRules = Number.POSITIVE_INFINITY): void {
+  const blocks = unions.flatMap((union) => DIRECTIONS.flatMap((direction) => union.blocks[direction]));
+  const rules = blocks.reduce((sum, block) => sum + rulesOf(block), 0);
+  if (rules <= maxRules) return;
+  throw new CompileError(
+    `the rules of this workload come to ${rules}, each counted for every executable and container in which it holds, and at most ` +
+      `${maxRules} can be compiled; list fewer prefixes and names, or list them for fewer executables and containers`,
+  );
 }
 
 /** What holds in any container holds in a named one too. */
@@ -120,12 +145,17 @@ function applyingEntries(entries: Entry[], path: string, container: string | nul
   return entries.filter((entry) => entry.path === path && (entry.container === container || entry.container === null));
 }
 
-function unite(entries: Entry[], subject: string, context: Surroundings): Record<Direction, Ruleset> {
-  const { memory } = context;
+function unionOf(entries: Entry[], subject: string, context: Surroundings): Union {
+  const blocksIn = (direction: Direction) =>
+    entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);
+  return { subject, blocks: { egress: blocksIn("egress"), ingress: blocksIn("ingress") } };
+}
+
+function unite({ subject, blocks }: Union, memory: CompileMemory | undefined): Record<Direction, Ruleset> {
   const [egress, ingress] = DIRECTIONS.map((direction) => {
-    const blocks = entries.map((entry) => entryBlock(entry, direction, context)).filter((block) => block !== null);
-    const build = () => buildRuleset(blocks, `${direction} of ${subject}`);
-    return memory === undefined ? build() : memory.ruleset(blocks, build);
+    const united = blocks[direction];
+    const build = () => buildRuleset(united, `${direction} of ${subject}`);
+    return memory === undefined ? build() : memory.ruleset(united, build);
   }) as [Ruleset, Ruleset];
   return { egress, ingress };
 }
@@ -145,6 +175,7 @@ function freshBlock(entry: Entry, direction: Direction, context: Surroundings): 
     searchDomains: context.searchDomains,
     resolvers: context.resolvers,
     peers: context.peers,
+    maxRules: context.maxRules,
   });
 }
 
@@ -194,8 +225,8 @@ function withFiles(entries: Entry[], { files }: CompileOptions): Entry[] {
   });
 }
 
-function contextOf({ searchDomains, resolvers = [], peers, memory }: CompileOptions): Surroundings {
-  return { searchDomains: normalizeDomains(searchDomains), resolvers, peers, memory };
+function contextOf({ searchDomains, resolvers = [], peers, maxRules, memory }: CompileOptions): Surroundings {
+  return { searchDomains: normalizeDomains(searchDomains), resolvers, peers, maxRules, memory };
 }
 
 /** Lower case, without trailing dot, each once; the root, which expands nothing, left out. */

@@ -63,11 +63,13 @@ export interface BlockContext {
   resolvers: readonly string[];
   /** Absent where nobody knows the cluster. */
   peers?: PeerResolver | undefined;
+  /** See CompileOptions. */
+  maxRules?: number | undefined;
 }
 
 /**
  * The block of one direction; null where the profile says nothing of it, which allows nothing.
- * @throws CompileError where peers are selected that nobody can resolve
+ * @throws CompileError where peers are selected that nobody can resolve, or names come to too many
  */
 export function blockOf(network: Network | undefined, direction: Direction, context: BlockContext): Block | null {
   const rules: EgressRules | undefined = network?.[direction];
@@ -81,7 +83,7 @@ export function blockOf(network: Network | undefined, direction: Direction, cont
     selected: [...selectedPeers(rules, direction, context), ...namedPeers(rules, direction, context)],
     ports: portsOf(rules),
     applications: applicationsOf(rules),
-    ask: direction === "egress" ? askOf(rules, fqdns, context.searchDomains) : null,
+    ask: direction === "egress" ? askOf(rules, fqdns, context) : null,
     askRecords: rules.l7?.dns !== undefined || fqdns.length === 0,
     connect: distinct(fqdns),
     anyBinary: context.anyBinary,
@@ -113,6 +115,12 @@ export function blockContent(block: Block): string {
     block.connect,
     block.anyBinary,
   ]);
+}
+
+/** How many rules the block is, before any are united: what it costs to compile. */
+export function rulesOf({ cidrs4, cidrs6, selected, ports, ask, connect }: Block): number {
+  const peers = selected.reduce((sum, peer) => sum + peer.cidrs4.length + peer.cidrs6.length, 0);
+  return cidrs4.length + cidrs6.length + peers + ports.length + (ask?.length ?? 0) + connect.length;
 }
 
 /** What a block says about names, for `flattenNames`; `mask` is the block's bit. */
@@ -207,9 +215,26 @@ function applicationsOf(rules: IngressRules): Block["applications"] {
 }
 
 /** `l7.dns` where it is there, be it empty; else the names of `fqdns`; else (null) any name. */
-function askOf(rules: EgressRules, fqdns: string[], searchDomains: string[]): string[] | null {
+function askOf(
+  rules: EgressRules,
+  fqdns: string[],
+  { profile, field, searchDomains, maxRules = Number.POSITIVE_INFINITY }: BlockContext,
+): string[] | null {
   const listed = rules.l7?.dns ?? (fqdns.length > 0 ? fqdns : null);
-  return listed && distinct(listed.flatMap((pattern) => [pattern, ...expandPattern(pattern, searchDomains)]));
+  if (listed === null) return null;
+  const asked = new Set<string>();
+  for (const pattern of listed) {
+    for (const name of [pattern, ...expandPattern(pattern, searchDomains)]) asked.add(name);
+    if (asked.size > maxRules) throw new CompileError(tooManyNames(`${profile}: ${field}`, searchDomains, maxRules));
+  }
+  return [...asked].sort(compareText);
+}
+
+function tooManyNames(place: string, searchDomains: readonly string[], maxRules: number): string {
+  return (
+    `${place}: the names come to more than ${maxRules} with the workload's ${searchDomains.length} search domains, ` +
+    "which is the most that can be compiled; list fewer names, or give the pods a shorter search list (dnsConfig)"
+  );
 }
 
 function distinct<T extends string>(values: readonly T[]): T[] {
