@@ -63,6 +63,16 @@ test("what was held back and has no successor is reported, with what the last ev
   assert.equal(limits.size, 0);
 });
 
+test("§9 a workload's flood of kinds: of another's it is known what the last event was", () => {
+  const { events } = setUp({ last: 0n, suppressed: 5n });
+  events.saw(record, { process: { pid: 42 }, count: 1 } as VerdictEvent);
+  for (let remotePort = 0; remotePort < 20_000; remotePort += 1) {
+    const loud = { ...record, header: { ...record.header, workloadId: 2 }, packet: { ...record.packet, remotePort } };
+    events.saw(loud, { process: { pid: 43 }, count: 1 } as VerdictEvent);
+  }
+  assert.equal(events.drain(3n * SECOND, SECOND)[0]?.process?.pid, 42);
+});
+
 test("a kind that was reported a moment ago may still have a successor: it is left alone", () => {
   const { events, limits } = setUp({ last: 2n * SECOND, suppressed: 5n });
   assert.deepEqual(events.drain(3n * SECOND, SECOND), []);

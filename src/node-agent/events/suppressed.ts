@@ -17,8 +17,9 @@ import { addressText, hostOrder } from "./addresses.ts";
 import type { Directory } from "./enrich.ts";
 import type { KernelRecord } from "./kernel-records.ts";
 import { nameHash } from "./names.ts";
+import { SharedRoom } from "./shared-room.ts";
 
-/** Kinds whose last event is remembered, for what only it knows (process, names): some 8 MB at most. */
+/** Kinds whose last event is remembered, for what only it knows (process, names), of all workloads together: some 8 MB at most. */
 const KINDS_KEPT = 4096;
 
 /** The part of the map `limits` that is needed here. */
@@ -35,7 +36,7 @@ export interface SuppressedParts {
 
 export class SuppressedEvents {
   readonly #parts: SuppressedParts;
-  readonly #last = new Map<string, VerdictEvent>();
+  readonly #last = new SharedRoom<number, VerdictEvent>(KINDS_KEPT);
 
   constructor(parts: SuppressedParts) {
     this.#parts = parts;
@@ -43,15 +44,7 @@ export class SuppressedEvents {
 
   /** Remembers an event as the last one of its kind. */
   saw(record: KernelRecord, event: VerdictEvent): void {
-    for (const key of this.#keysOf(record)) {
-      const kind = kindOf(key);
-      this.#last.delete(kind);
-      this.#last.set(kind, event);
-    }
-    for (const kind of this.#last.keys()) {
-      if (this.#last.size <= KINDS_KEPT) return;
-      this.#last.delete(kind);
-    }
+    for (const key of this.#keysOf(record)) this.#last.put(key.workloadId, kindOf(key), event);
   }
 
   /**
@@ -66,7 +59,7 @@ export class SuppressedEvents {
       if (limit.suppressed === 0n || now - limit.last < 2n * interval) continue;
       // Removing it makes the next packet of the kind a first one again, as it would be after the interval anyway.
       if (!limits.delete(key)) continue;
-      const event = this.#last.get(kindOf(key)) ?? this.#bareEvent(key);
+      const event = this.#last.get(key.workloadId, kindOf(key)) ?? this.#bareEvent(key);
       events.push({ ...event, time: directory.eventTime(now).toISOString(), count: Number(limit.suppressed) });
     }
     return events;

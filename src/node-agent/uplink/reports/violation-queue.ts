@@ -1,15 +1,18 @@
-/** Violations on their way to the operator: so many as it takes, the rest is a number. */
+/** Violations on their way to the operator: so many as it takes, of each pod as many as of every other, the rest is a number. */
 import { create } from "@bufbuild/protobuf";
 import type { EventSink } from "../../../export/sink.ts";
 import type { AgentEvent, VerdictEvent } from "../../../flow/record.ts";
 import { type Violation, ViolationSchema } from "../../../gen/agent_pb.js";
+import { SharedRoom } from "../../events/shared-room.ts";
 
-/** Violations that may wait. What is beyond is samples nobody will read one by one. */
+/** Violations that may wait, of all pods together. What is beyond is samples nobody will read one by one. */
 const QUEUE_MAX = 1000;
 
 /** A sink of events that keeps violations of pods. */
 export class ViolationQueue implements EventSink {
-  #waiting: Violation[] = [];
+  readonly #waiting = new SharedRoom<string, Violation>(QUEUE_MAX);
+  /** Of violations, so that each has a key. */
+  #sequence = 0;
   #lost = 0;
   #kernelLost = 0;
 
@@ -19,13 +22,14 @@ export class ViolationQueue implements EventSink {
       return;
     }
     if ((event.type !== "verdict" && event.type !== "listen") || event.verdict === "allowed") return;
-    if (this.#waiting.length >= QUEUE_MAX) {
+    const { uid } = event.workload;
+    if (uid === undefined) {
       this.#lost += event.count;
       return;
     }
-    const { uid } = event.workload;
-    if (uid === undefined) this.#lost += event.count;
-    else this.#waiting.push(violationOf(event, uid));
+    this.#sequence += 1;
+    const gone = this.#waiting.put(uid, String(this.#sequence), violationOf(event, uid));
+    this.#lost += Number(gone?.count ?? 0n);
   }
 
   end(): Promise<void> {
@@ -37,13 +41,13 @@ export class ViolationQueue implements EventSink {
     return this.#kernelLost;
   }
 
-  /** The oldest ones, and how many packets the others that were left out stood for. */
+  /** The oldest ones of each pod, and how many packets the others that were left out stood for. */
   take(limit: number): { violations: Violation[]; lost: number } {
-    const violations = this.#waiting.splice(0, limit);
-    const rest = this.#waiting.splice(0).reduce((sum, { count }) => sum + Number(count), 0);
+    const waiting = this.#waiting.takeInTurns();
+    const rest = waiting.slice(limit).reduce((sum, { count }) => sum + Number(count), 0);
     const lost = this.#lost + rest;
     this.#lost = 0;
-    return { violations, lost };
+    return { violations: waiting.slice(0, limit), lost };
   }
 }
 
