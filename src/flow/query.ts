@@ -1,7 +1,6 @@
 /** What one can ask for about records, and how an answer ends: the same for an agent and whoever gathers from several. */
-import { Ajv } from "ajv";
 import { UsageError } from "../api/errors.ts";
-import { CRITERION_NAMES, type RecordSelection, selectionFilter } from "./filters/filter.ts";
+import { CRITERION_NAMES, type FilterCriteria, type RecordSelection, selectionFilter } from "./filters/filter.ts";
 
 export interface RecordQuery {
   select: RecordSelection;
@@ -32,43 +31,68 @@ export function isComplete({ lost, damaged, forgottenBefore, problem }: AnswerEn
   return lost === 0 && damaged === 0 && forgottenBefore === undefined && problem === undefined;
 }
 
-const values = { type: "array", items: { type: "string", maxLength: 4096 }, maxItems: 1000 };
-const criteria = {
-  type: "object",
-  properties: Object.fromEntries(CRITERION_NAMES.map((name) => [name, values])),
-  additionalProperties: false,
-};
-const moment = { type: "integer", minimum: 0, maximum: 8.64e15 };
-const number = { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
-const validate = new Ajv({ strict: true }).compile<RecordQuery>({
-  type: "object",
-  properties: {
-    select: {
-      type: "object",
-      properties: { allow: criteria, deny: criteria },
-      required: ["allow", "deny"],
-      additionalProperties: false,
-    },
-    since: moment,
-    until: moment,
-    first: number,
-    last: number,
-    follow: { type: "boolean" },
-  },
-  required: ["select", "follow"],
-  additionalProperties: false,
-});
+const VALUES_MAX = 1000;
+const VALUE_LENGTH_MAX = 4096;
+/** Milliseconds since 1970 that a Date can have (ECMA-262, time values). */
+const MOMENT_MAX = 8.64e15;
 
-/** @throws UsageError, FilterError naming what is wrong */
+/**
+ * By hand: whoever answers keeps nothing in memory for it that is larger than the question.
+ * @throws UsageError, FilterError naming what is wrong
+ */
 export function checkQuery(value: unknown): RecordQuery {
-  if (!validate(value)) {
-    const [error] = validate.errors ?? [];
-    const detail =
-      error?.params.additionalProperty === undefined ? "" : ` (${String(error.params.additionalProperty)})`;
-    throw new UsageError(
-      `the question${error?.instancePath.replaceAll("/", ".") ?? ""} ${error?.message ?? "is none"}${detail}`,
-    );
+  const query = objectWith(["select", "since", "until", "first", "last", "follow"], "the question", value);
+  const { allow, deny } = objectWith(["allow", "deny"], "the question.select", query.select);
+  const follow = query.follow;
+  if (typeof follow !== "boolean") throw wrong("the question.follow", "has to be true or false");
+  const checked = {
+    select: { allow: criteria(allow, "allow"), deny: criteria(deny, "deny") },
+    ...numberOf(query, "since", 0, MOMENT_MAX),
+    ...numberOf(query, "until", 0, MOMENT_MAX),
+    ...numberOf(query, "first", 1, Number.MAX_SAFE_INTEGER),
+    ...numberOf(query, "last", 1, Number.MAX_SAFE_INTEGER),
+    follow,
+  };
+  selectionFilter(checked.select);
+  return checked;
+}
+
+function criteria(value: unknown, side: string): FilterCriteria {
+  const where = `the question.select.${side}`;
+  const given = objectWith(CRITERION_NAMES, where, value);
+  for (const [name, values] of Object.entries(given)) {
+    const isRight =
+      Array.isArray(values) &&
+      values.length <= VALUES_MAX &&
+      values.every((one) => typeof one === "string" && one.length <= VALUE_LENGTH_MAX);
+    if (!isRight) {
+      throw wrong(
+        `${where}.${name}`,
+        `has to be a list of ${VALUES_MAX} texts at most, each of ${VALUE_LENGTH_MAX} characters at most`,
+      );
+    }
   }
-  selectionFilter(value.select);
-  return value;
+  return given as FilterCriteria;
+}
+
+function numberOf(query: Record<string, unknown>, name: string, min: number, max: number): Record<string, number> {
+  const value = query[name];
+  if (value === undefined) return {};
+  if (!Number.isInteger(value) || Number(value) < min || Number(value) > max) {
+    throw wrong(`the question.${name}`, `has to be a whole number from ${min} to ${max}`);
+  }
+  return { [name]: Number(value) };
+}
+
+/** An object that has none but these fields. */
+function objectWith(fields: readonly string[], where: string, value: unknown): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong(where, "has to be an object");
+  const stranger = Object.keys(value).find((name) => !fields.includes(name));
+  if (stranger !== undefined)
+    throw wrong(where, `cannot have ${JSON.stringify(stranger)}: there are ${fields.join(", ")}`);
+  return value as Record<string, unknown>;
+}
+
+function wrong(where: string, problem: string): UsageError {
+  return new UsageError(`${where} ${problem}`);
 }

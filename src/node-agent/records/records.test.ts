@@ -248,19 +248,22 @@ test("wrong questions are refused by their names", async () => {
   );
   const wrong: [unknown, RegExp][] = [
     [{ select: { allow: { port: ["eighty"] }, deny: {} } }, /filter port cannot be "eighty"/],
-    [
-      { select: { allow: { colour: ["red"] }, deny: {} } },
-      /select\.allow must NOT have additional properties \(colour\)/,
-    ],
-    [{ last: 0 }, /\.last must be >= 1/],
-    [{ follow: "yes" }, /\.follow must be boolean/],
+    [{ select: { allow: { colour: ["red"] }, deny: {} } }, /select\.allow cannot have "colour": there are type,/],
+    [{ select: { allow: {}, deny: { port: "80" } } }, /select\.deny\.port has to be a list of 1000 texts/],
+    [{ select: { allow: { pod: ["x".repeat(5000)] }, deny: {} } }, /select\.allow\.pod has to be a list/],
+    [{ select: [] }, /select has to be an object/],
+    [{ last: 0 }, /\.last has to be a whole number from 1/],
+    [{ since: -1 }, /\.since has to be a whole number from 0/],
+    [{ until: "now" }, /\.until has to be a whole number/],
+    [{ follow: "yes" }, /\.follow has to be true or false/],
+    [{ limit: 5 }, /cannot have "limit"/],
   ];
   for (const [query, message] of wrong) {
     await assert.rejects(ask(socket, query as Partial<RecordQuery>), { code: "PC_OBSERVE_SERVER", message });
   }
   const raw = net.connect(socket);
   raw.end("POST /v1/records HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
-  assert.match(String(await once(raw, "data")), /^HTTP\/1\.1 400 [\s\S]*the question must be object/);
+  assert.match(String(await once(raw, "data")), /^HTTP\/1\.1 400 [\s\S]*the question has to be an object/);
 });
 
 test("where nobody answers, the message says why", async () => {
