@@ -18,6 +18,7 @@ import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { DEFAULT_SETTINGS } from "../../src/node-agent/enforce/tables/settings.ts";
 import { ForeignFiles } from "../../src/node-agent/foreign-files/foreign-files.ts";
 import { hasFeature } from "../../src/node-agent/kernel/features/features.ts";
+import { Records } from "../../src/node-agent/records/records.ts";
 import { AgentMetrics } from "../../src/node-agent/uplink/agent-metrics.ts";
 import { ClusterAgent } from "../../src/node-agent/uplink/cluster-agent.ts";
 import { KeptState } from "../../src/node-agent/uplink/kept-state.ts";
@@ -74,6 +75,7 @@ before(async () => {
 after(async () => {
   agent?.close();
   workloads?.close();
+  await records.end();
   files.close();
   await operator?.stop();
   await cluster?.close();
@@ -83,6 +85,13 @@ after(async () => {
 });
 
 const files = new ForeignFiles({ log });
+const recordsFolder = join(folder, "records");
+// In its place is a file.
+writeFileSync(recordsFolder, "no folder");
+const records = new Records({
+  ...{ folder: recordsFolder, limit: 2 ** 20, socket: join(folder, "observe.sock"), node: NODE },
+  log,
+});
 
 function startAgent(port: number, caFile: string): ClusterAgent {
   const bindings = new PodBindings(undefined, join(folder, "no-logs"));
@@ -108,7 +117,7 @@ function startAgent(port: number, caFile: string): ClusterAgent {
     exemptNamespaces: new Set(),
     blockNamespaces: new Set(),
     metrics,
-    records: null,
+    records,
   });
 }
 
@@ -131,6 +140,19 @@ test("a pod that the API server has not listed is blocked; then no profile selec
   assert.equal(inForce()?.state, "pending");
   cluster.pod(WEB.name, { node: NODE });
   await eventually("unrestricted", () => inForce()?.state === "unrestricted");
+});
+
+test("records that cannot be kept are in the status, until they can; nothing else has to change for that", async () => {
+  profile({}, 1);
+  await cluster.becomes("web", "Enforced", "True EnforcedWithLimits");
+  const message = () => cluster.status("web")?.conditions.find(({ type }) => type === "Enforced")?.message ?? "";
+  await eventually(
+    "it is reported",
+    () => message().includes("PC_RECORDS_NOT_KEPT: records cannot be kept in"),
+    20_000,
+  );
+  rmSync(recordsFolder);
+  await eventually("it is over", () => !message().includes("PC_RECORDS_NOT_KEPT"), 20_000);
 });
 
 test("a profile is in force on the pod, and its status says so", async () => {

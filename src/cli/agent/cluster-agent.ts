@@ -72,11 +72,10 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
     });
   const { agent, lock } = takeOver({ pinRoot, stateDirectory, replacePins, log }, () => {
     // Under the lock: no other agent writes there.
-    records ??= keepRecords(options, {
-      onState: (state) => metrics.records(state),
-      onLost: (where, count) => metrics.lost(where, count),
-      log,
-    });
+    if (records === null) {
+      records = keepRecords(options, { onLost: (where, count) => metrics.lost(where, count), log });
+      records?.subscribe((state) => metrics.records(state));
+    }
     return start(records);
   });
   let endpoints: Endpoints | null = null;

@@ -32,7 +32,7 @@ export function recordsFolder(options: PinOptions): string {
 /** Begins to keep records; null: none are to be kept. */
 export function keepRecords(
   options: RecordsCommandOptions,
-  more: Pick<RecordsOptions, "log" | "onState" | "onLost">,
+  more: Pick<RecordsOptions, "log" | "onLost">,
 ): Records | null {
   if (options.recordsSize === 0) return null;
   return new Records({

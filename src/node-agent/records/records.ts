@@ -18,7 +18,6 @@ import {
 export interface RecordsOptions extends RecordsWorkerData {
   /** Name of the node, which every record gets. */
   node: string;
-  onState?: (state: RecordsState) => void;
   onLost?: (where: LossPlace, count: number) => void;
   log: Logger;
 }
@@ -38,6 +37,7 @@ const BEGINNING: RecordsState = { segments: 0, bytes: 0, damaged: 0, problem: nu
 
 export class Records implements EventSink {
   readonly #options: RecordsOptions;
+  readonly #listeners = new Set<(state: RecordsState) => void>();
   #worker: Worker | null = null;
   #lines: KeptLine[] = [];
   #characters = 0;
@@ -57,6 +57,12 @@ export class Records implements EventSink {
   /** As the thread said last. */
   get state(): RecordsState {
     return this.#state;
+  }
+
+  /** Calls whenever the state has changed, until what is returned is called. */
+  subscribe(listener: (state: RecordsState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   write(event: AgentEvent): void {
@@ -133,14 +139,14 @@ export class Records implements EventSink {
   }
 
   #take(message: FromWorker): void {
-    const { log, onState, onLost } = this.#options;
+    const { log, onLost } = this.#options;
     if (message.type === "taken") this.#underWay -= message.characters;
     else if (message.type === "lost") onLost?.(message.where, message.count);
     else if (message.type === "warning") log.warn(message.message);
     else if (message.type === "ended") this.#ended?.();
     else {
       this.#state = message.state;
-      onState?.(message.state);
+      for (const listener of this.#listeners) listener(message.state);
     }
   }
 

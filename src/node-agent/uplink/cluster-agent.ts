@@ -45,7 +45,7 @@ export interface ClusterAgentOptions extends NodeGuardOptions {
   blockNamespaces: ReadonlySet<string>;
   metrics: AgentMetrics;
   /** By whom records are kept; null: they are not. */
-  records: Pick<Records, "write" | "end" | "state"> | null;
+  records: Pick<Records, "write" | "end" | "state" | "subscribe"> | null;
 }
 
 /** A table that the kernel had no room for is tried again after this long. */
@@ -114,6 +114,7 @@ export class ClusterAgent {
     metrics.describeWith(() => describeNode(this.#guard.enforcement, options.files.counts));
     this.#reporter.setProblems(this.#problems());
     this.#stops.push(workloads.subscribe(() => this.#reconcile()));
+    if (options.records !== null) this.#stops.push(this.#followRecords(options.records));
     this.#client = new OperatorClient({
       ...operator,
       reporter: this.#reporter,
@@ -134,6 +135,16 @@ export class ClusterAgent {
     for (const stop of this.#stops) stop();
     this.#client.close();
     this.#guard.close();
+  }
+
+  /** Whether records can be kept changes at any time. */
+  #followRecords(records: Pick<Records, "state" | "subscribe">): () => void {
+    let reported = records.state.problem;
+    return records.subscribe(({ problem }) => {
+      if (problem === reported) return;
+      reported = problem;
+      this.#reporter.setProblems(this.#problems());
+    });
   }
 
   #problems() {

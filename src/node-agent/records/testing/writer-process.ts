@@ -7,9 +7,9 @@ const [, , folder = "", socket = "", first = "0"] = process.argv;
 const begun = Promise.withResolvers<void>();
 const records = new Records({
   ...{ folder, limit: 2 ** 30, socket, node: "x" },
-  onState: () => begun.resolve(),
   log: createLogger({ write: () => {} }),
 });
+records.subscribe(() => begun.resolve());
 let number = Number(first);
 // The thread of records keeps no process alive.
 const hold = setInterval(() => {}, 1000);
