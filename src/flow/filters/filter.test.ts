@@ -79,6 +79,14 @@ const CASES: [FilterCriteria, string][] = [
   [{ pod: ["web"] }, "rqiw"],
   [{ pod: ["shop/web-0"] }, "rqiw"],
   [{ pod: ["other/web-0"] }, ""],
+  [{ pod: ["/web"] }, "rqiw"],
+  [{ pod: ["shop/"] }, "rqiw"],
+  [{ pod: ["web"], port: ["443"] }, ""],
+  [{ pod: ["web"], toPort: ["443"] }, "r"],
+  [{ pod: ["web"], label: ["app=web"], namespace: ["shop"] }, "rqiw"],
+  [{ ip: ["10.0.0.1"], port: ["443"] }, ""],
+  [{ fqdn: ["api.*"], port: ["443"] }, "ri"],
+  [{ fromPod: ["web"], fqdn: ["*.example.*"] }, "rq"],
   [{ fromPod: ["web"] }, "rq"],
   [{ toPod: ["web"] }, "i"],
   [{ namespace: ["shop"] }, "rqiw"],
@@ -160,6 +168,11 @@ test("a wrong value is named, with what may stand there", () => {
     [{ label: ["app=a b"] }, /label cannot be "app=a b"/],
     [{ label: ["!app=web"] }, /label cannot be/],
     [{ label: [""] }, /label cannot be/],
+    [
+      { pod: ["web"], fqdn: ["a.example"] },
+      /fqdn cannot be "a.example": beside pod, say which end each is of: .*to-fqdn/,
+    ],
+    [{ namespace: ["shop"], ip: ["10.0.0.1"] }, /ip cannot be "10.0.0.1": beside namespace/],
   ];
   for (const [criteria, message] of wrong) {
     assert.throws(() => recordFilter(criteria), { code: "PC_FILTER_INVALID", message }, JSON.stringify(criteria));

@@ -1,16 +1,18 @@
 /**
  * Which records somebody wants: each criterion is a file of its own here. Of a criterion's values one has to hold, and all criteria that
- * are named have to. What meets all that is denied is left out again.
+ * are named have to; those of an end, without a side, of one and the same end. What meets all that is denied is left out again.
  */
 import type { AgentEvent, WorkloadReference } from "../record.ts";
 import { hasContainer } from "./container.ts";
 import { hasDirection } from "./direction.ts";
+import { type EndTest, endsOf, type Side } from "./ends/end.ts";
 import { hasName } from "./ends/fqdn.ts";
 import { hasAddress } from "./ends/ip.ts";
 import { hasLabels } from "./ends/label.ts";
 import { isOfNamespace } from "./ends/namespace.ts";
 import { isOfPod, isPodOf } from "./ends/pod.ts";
 import { hasPort } from "./ends/port.ts";
+import { FilterError } from "./error.ts";
 import { isOfNode } from "./node-name.ts";
 import { isOfPodUid } from "./pod-uid.ts";
 import { isOfProcess } from "./process.ts";
@@ -22,8 +24,8 @@ import { hasVerdict } from "./verdict.ts";
 
 export type RecordFilter = (record: AgentEvent) => boolean;
 
-/** What each criterion makes of its values. They throw FilterError for a value that they cannot have. */
-const CRITERIA = {
+/** What each criterion of a whole record makes of its values. They throw FilterError for a value that they cannot have. */
+const RECORD_CRITERIA = {
   type: hasType,
   verdict: hasVerdict,
   reason: hasReason,
@@ -34,28 +36,35 @@ const CRITERIA = {
   profile: hasProfile,
   podUid: isOfPodUid,
   nodeName: isOfNode,
-  pod: isOfPod("either"),
-  fromPod: isOfPod("from"),
-  toPod: isOfPod("to"),
-  namespace: isOfNamespace("either"),
-  fromNamespace: isOfNamespace("from"),
-  toNamespace: isOfNamespace("to"),
-  label: hasLabels("either"),
-  fromLabel: hasLabels("from"),
-  toLabel: hasLabels("to"),
-  fqdn: hasName("either"),
-  fromFqdn: hasName("from"),
-  toFqdn: hasName("to"),
-  ip: hasAddress("either"),
-  fromIp: hasAddress("from"),
-  toIp: hasAddress("to"),
-  port: hasPort("either"),
-  fromPort: hasPort("from"),
-  toPort: hasPort("to"),
 } as const satisfies Record<string, (values: readonly string[]) => RecordFilter>;
 
-export type Criterion = keyof typeof CRITERIA;
-export const CRITERION_NAMES = Object.keys(CRITERIA) as Criterion[];
+/** What each criterion of an end makes of its values: `pod` is of either end, `fromPod` of who sends, `toPod` of who receives. */
+const END_CRITERIA = {
+  pod: isOfPod,
+  namespace: isOfNamespace,
+  label: hasLabels,
+  fqdn: hasName,
+  ip: hasAddress,
+  port: hasPort,
+} as const satisfies Record<string, (values: readonly string[]) => EndTest>;
+
+type EndCriterion = keyof typeof END_CRITERIA;
+type SidedCriterion = `${"from" | "to"}${Capitalize<EndCriterion>}`;
+export type Criterion = keyof typeof RECORD_CRITERIA | EndCriterion | SidedCriterion;
+
+const SIDES: readonly Side[] = ["either", "from", "to"];
+const END_NAMES = Object.keys(END_CRITERIA) as EndCriterion[];
+
+/** `pod`, `fromPod` or `toPod`. */
+function sided(side: Side, name: EndCriterion): EndCriterion | SidedCriterion {
+  if (side === "either") return name;
+  return `${side}${name.charAt(0).toUpperCase()}${name.slice(1)}` as SidedCriterion;
+}
+
+export const CRITERION_NAMES: readonly Criterion[] = [
+  ...(Object.keys(RECORD_CRITERIA) as (keyof typeof RECORD_CRITERIA)[]),
+  ...END_NAMES.flatMap((name) => SIDES.map((side) => sided(side, name))),
+];
 
 /** Absent: any. */
 export type FilterCriteria = Partial<Readonly<Record<Criterion, readonly string[]>>>;
@@ -69,8 +78,40 @@ export interface RecordSelection {
 
 /** A filter that takes the records which meet all criteria. @throws FilterError */
 export function recordFilter(criteria: FilterCriteria): RecordFilter {
-  const filters = given(criteria).map(([criterion, values]) => CRITERIA[criterion](values));
+  const filters = Object.entries(RECORD_CRITERIA).flatMap(([name, make]) => {
+    const values = criteria[name as keyof typeof RECORD_CRITERIA];
+    return values === undefined ? [] : [make(values)];
+  });
+  for (const side of SIDES) {
+    const tests = endTests(criteria, side);
+    if (tests.length > 0)
+      filters.push((record) => endsOf(record, side).some((end) => tests.every((test) => test(end))));
+  }
   return (record) => filters.every((filter) => filter(record));
+}
+
+/** @throws FilterError */
+function endTests(criteria: FilterCriteria, side: Side): EndTest[] {
+  if (side === "either") checkOneEnd(criteria);
+  return END_NAMES.flatMap((name) => {
+    const values = criteria[sided(side, name)];
+    return values === undefined ? [] : [END_CRITERIA[name](values)];
+  });
+}
+
+/**
+ * A record has one pod, and names and addresses of others are its peers': of one end, both would hold of next to none.
+ * @throws FilterError
+ */
+function checkOneEnd(criteria: FilterCriteria): void {
+  const pod = (["pod", "namespace", "label"] as const).find((name) => criteria[name] !== undefined);
+  const peer = (["fqdn", "ip"] as const).find((name) => criteria[name] !== undefined);
+  if (pod === undefined || peer === undefined) return;
+  throw new FilterError(
+    peer,
+    criteria[peer]?.[0] ?? "",
+    `beside ${pod}, say which end each is of: who sends (from-${pod}, from-${peer}), or who receives (to-${pod}, to-${peer})`,
+  );
 }
 
 /** A filter that takes what is allowed and not denied. @throws FilterError */

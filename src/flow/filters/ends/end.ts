@@ -3,26 +3,29 @@
  * address and, where the workload had learned one, its name.
  */
 import { type AgentEvent, type Endpoint, isVerdict, type WorkloadReference } from "../../record.ts";
-import type { RecordFilter } from "../filter.ts";
 
 export type Side = "from" | "to" | "either";
 
 export interface End {
   workload: WorkloadReference | null;
   endpoint: Endpoint | null;
+  /** The name that the record asks for, or answers; it is of neither end, so that only filters without a side see it. */
+  asked: string | null;
 }
 
-/** Records of which an end on that side meets the test. */
-export function hasEnd(side: Side, test: (end: End) => boolean): RecordFilter {
-  return (record) => endsOf(record, side).some(test);
-}
+/** Whether an end is one that is wanted. */
+export type EndTest = (end: End) => boolean;
 
-function endsOf(record: AgentEvent, side: Side): End[] {
-  if (record.type === "workload") return side === "either" ? [{ workload: record.workload, endpoint: null }] : [];
+/** The ends of a record on this side. */
+export function endsOf(record: AgentEvent, side: Side): End[] {
+  if (record.type === "workload") {
+    return side === "either" ? [{ workload: record.workload, endpoint: null, asked: null }] : [];
+  }
   if (!isVerdict(record)) return [];
-  const { workload, direction, src, dst } = record;
-  const from = { workload: direction === "egress" ? workload : null, endpoint: src };
-  const to = { workload: direction === "egress" ? null : workload, endpoint: dst };
+  const { workload, direction, src, dst, dns } = record;
+  const asked = side === "either" ? (dns?.name ?? null) : null;
+  const from = { workload: direction === "egress" ? workload : null, endpoint: src, asked };
+  const to = { workload: direction === "egress" ? null : workload, endpoint: dst, asked };
   if (side === "either") return [from, to];
   return [side === "from" ? from : to];
 }

@@ -1,16 +1,13 @@
-/** Records of addresses, or of all below a prefix: `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`. */
+/** Ends with an address, or of all below a prefix: `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`. */
 import ipaddr from "ipaddr.js";
 import { FilterError } from "../error.ts";
-import type { RecordFilter } from "../filter.ts";
-import { hasEnd, type Side } from "./end.ts";
+import type { EndTest } from "./end.ts";
 
 type Prefix = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-export function hasAddress(side: Side): (values: readonly string[]) => RecordFilter {
-  return (values) => {
-    const prefixes = values.map(prefixOf);
-    return hasEnd(side, ({ endpoint }) => endpoint !== null && isWithin(endpoint.ip, prefixes));
-  };
+export function hasAddress(values: readonly string[]): EndTest {
+  const prefixes = values.map(prefixOf);
+  return ({ endpoint }) => endpoint !== null && isWithin(endpoint.ip, prefixes);
 }
 
 function isWithin(text: string, prefixes: readonly Prefix[]): boolean {

@@ -1,23 +1,17 @@
-/** Records of pods with labels: `app=web`, `app!=web`, `app`, `!app`, several of them with commas, as kubectl has them. */
+/** Ends that are pods with labels: `app=web`, `app!=web`, `app`, `!app`, several of them with commas, as kubectl has them. */
 import { checkLabelKey, checkLabelValue } from "../../../api/labels.ts";
 import { FilterError } from "../error.ts";
-import type { RecordFilter } from "../filter.ts";
-import { hasEnd, type Side } from "./end.ts";
+import type { EndTest } from "./end.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Requirement = (labels: Labels) => boolean;
 
 const REQUIREMENT = /^(?<not>!)?(?<key>[^=!]+?)(?:(?<operator>!=|==?)(?<value>.*))?$/;
 
-export function hasLabels(side: Side): (selectors: readonly string[]) => RecordFilter {
-  return (selectors) => {
-    const wanted = selectors.map((selector) => selector.split(",").map((text) => requirement(selector, text.trim())));
-    return hasEnd(
-      side,
-      ({ workload }) =>
-        workload !== null && wanted.some((requirements) => requirements.every((holds) => holds(workload.labels))),
-    );
-  };
+export function hasLabels(selectors: readonly string[]): EndTest {
+  const wanted = selectors.map((selector) => selector.split(",").map((text) => requirement(selector, text.trim())));
+  return ({ workload }) =>
+    workload !== null && wanted.some((requirements) => requirements.every((holds) => holds(workload.labels)));
 }
 
 /** @throws FilterError */

@@ -1,7 +1,6 @@
-/** Records of the pods of a namespace. */
-import type { RecordFilter } from "../filter.ts";
-import { hasEnd, type Side } from "./end.ts";
+/** Ends that are pods of a namespace. */
+import type { EndTest } from "./end.ts";
 
-export function isOfNamespace(side: Side): (names: readonly string[]) => RecordFilter {
-  return (names) => hasEnd(side, ({ workload }) => workload !== null && names.includes(workload.namespace));
+export function isOfNamespace(names: readonly string[]): EndTest {
+  return ({ workload }) => workload !== null && names.includes(workload.namespace);
 }

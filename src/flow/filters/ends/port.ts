@@ -1,17 +1,14 @@
-/** Records of ports: `443`, or `8000-8999` for all of them. */
+/** Ends with a port: `443`, or `8000-8999` for all of them. */
 import { FilterError } from "../error.ts";
-import type { RecordFilter } from "../filter.ts";
-import { hasEnd, type Side } from "./end.ts";
+import type { EndTest } from "./end.ts";
 
 const PORTS = /^(\d{1,5})(?:-(\d{1,5}))?$/;
 
-export function hasPort(side: Side): (values: readonly string[]) => RecordFilter {
-  return (values) => {
-    const ranges = values.map(rangeOf);
-    return hasEnd(side, ({ endpoint }) => {
-      const port = endpoint?.port;
-      return port !== undefined && ranges.some(([first, last]) => port >= first && port <= last);
-    });
+export function hasPort(values: readonly string[]): EndTest {
+  const ranges = values.map(rangeOf);
+  return ({ endpoint }) => {
+    const port = endpoint?.port;
+    return port !== undefined && ranges.some(([first, last]) => port >= first && port <= last);
   };
 }
 
