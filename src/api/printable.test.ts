@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { printable, printableLines } from "./printable.ts";
+import { jsonText, printable, printableJson, printableLines } from "./printable.ts";
 
 test("what a terminal would obey is written as an escape", () => {
   assert.equal(printable("/bin/\u001b[2J\u0007x"), "/bin/\\x1b[2J\\x07x");
@@ -18,4 +18,15 @@ test("other text stays as it is", () => {
   const text = "/opt/Grüße/日本語/😀 - (x) \\x1b";
   assert.equal(printable(text), text);
   assert.equal(printableLines(`a\n  b\u001b`), "a\n  b\\x1b");
+});
+
+test("JSON has what a terminal would obey as escapes, and the same value", () => {
+  const value = { path: "/bin/\u001b[2J\u009b2J\u007f\u202egpj\u{e0041}", "key\u0085": ["Grüße 😀", "half\ud83d"] };
+  for (const indent of [0, 2]) {
+    const text = jsonText(value, indent);
+    assert.doesNotMatch(text, /[^\n\P{C}]/u);
+    assert.deepEqual(JSON.parse(text), value);
+  }
+  assert.match(jsonText(value), /u001b\[2J\\u009b2J\\u007f\\u202egpj\\udb40\\udc41.*Grüße 😀/);
+  assert.equal(printableJson('{"a":\n "\u009b"}\n'), '{"a":\n "\\u009b"}\n');
 });

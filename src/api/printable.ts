@@ -1,7 +1,7 @@
 /**
  * Text that others have chosen (paths, names, messages that quote them), made safe for whoever reads it at a terminal or in a log: what
- * would move the cursor, colour, hide or reorder other text is written as an escape. Everything that is printed for people goes through here;
- * JSON has escapes of its own and stays exact.
+ * would move the cursor, colour, hide or reorder other text is written as an escape. Everything that is printed for people goes through here.
+ * JSON gets escapes of its own kind, and so stays exact.
  */
 
 /**
@@ -21,6 +21,27 @@ export function printable(text: string): string {
 /** Text of several lines of our own making, with quoted text in it. */
 export function printableLines(text: string): string {
   return text.replace(UNSAFE, (character) => (character === "\n" ? character : escaped(character)));
+}
+
+/**
+ * A value as JSON. JSON.stringify escapes C0 alone, and a terminal obeys C1 as well (U+009B begins an escape sequence).
+ * @param indent spaces for each level; 0: one line
+ */
+export function jsonText(value: unknown, indent = 0): string {
+  return printableJson(JSON.stringify(value, null, indent));
+}
+
+/** JSON that is text already, of the same value. Newlines between its values stay. */
+export function printableJson(json: string): string {
+  return json.replace(UNSAFE, (character) => (character === "\n" ? character : jsonEscaped(character)));
+}
+
+/** UTF-16, as JSON has it: what is beyond U+FFFF is a pair. */
+function jsonEscaped(character: string): string {
+  return character
+    .split("")
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+    .join("");
 }
 
 function escaped(character: string): string {

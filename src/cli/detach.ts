@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { PortcullisError, UsageError } from "../api/errors.ts";
-import { printable } from "../api/printable.ts";
+import { jsonText, printable } from "../api/printable.ts";
 import type { OutputFormat } from "../export/line-sink.ts";
 import { boundNamespaceInum, namespacePath } from "../node-agent/discovery/namespaces/bound-namespaces.ts";
 import {
@@ -67,7 +67,7 @@ export function detachCommand(): Command {
     requireRoot("detach");
     const detached = options.netns === undefined ? await everything(options) : [oneWorkload(options, options.netns)];
     const isJson = options.output === "json";
-    process.stdout.write(isJson ? `${JSON.stringify(detached)}\n` : reportText(detached, lineWidth(process.stdout)));
+    process.stdout.write(isJson ? `${jsonText(detached)}\n` : reportText(detached, lineWidth(process.stdout)));
     if (options.stay) await endSignal();
   });
 }

@@ -1,7 +1,9 @@
 /** `portcullis doctor`: whether this node can enforce, and what it lacks. */
+
 import { release } from "node:os";
 import { styleText } from "node:util";
 import { Command, Option } from "commander";
+import { jsonText } from "../api/printable.ts";
 import { expectedHookSets, type HookSets } from "../node-agent/enforce/attach/function-hooks.ts";
 import { KernelError } from "../node-agent/ffi/errno.ts";
 import type { FeatureReport } from "../node-agent/kernel/features/features.ts";
@@ -42,9 +44,7 @@ export function doctorCommand(): Command {
       const able = canEnforce(features);
       const report: DoctorReport = { canEnforce: able, kernel: release(), features, hookSets: findHookSets() };
       const isJson = options.output === "json";
-      process.stdout.write(
-        isJson ? `${JSON.stringify(report, null, 2)}\n` : reportText(report, lineWidth(process.stdout)),
-      );
+      process.stdout.write(isJson ? `${jsonText(report, 2)}\n` : reportText(report, lineWidth(process.stdout)));
       if (!report.canEnforce) process.exitCode = 1;
     });
 }

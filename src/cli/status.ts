@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { weaknessText } from "../api/pods/weaknesses.ts";
-import { printable } from "../api/printable.ts";
+import { jsonText, printable } from "../api/printable.ts";
 import type { OutputFormat } from "../export/line-sink.ts";
 import { inspectNode, type NodeStatus, type WorkloadStatus } from "../node-agent/enforce/inspect.ts";
 import { peerRedirectText } from "../node-agent/kernel/peer-redirects.ts";
@@ -47,9 +47,7 @@ export function statusCommand(): Command {
     const records = await askRecordsState(join(stateDirectory, OBSERVE_SOCKET));
     const status = { ...inspectNode(pinRoot, stateDirectory), records };
     const isJson = options.output === "json";
-    process.stdout.write(
-      isJson ? `${JSON.stringify(status, null, 2)}\n` : statusText(status, lineWidth(process.stdout)),
-    );
+    process.stdout.write(isJson ? `${jsonText(status, 2)}\n` : statusText(status, lineWidth(process.stdout)));
     if (status.problems.length > 0) process.exitCode = ExitStatus.INCOMPLETE;
   });
 }

@@ -1,5 +1,7 @@
 /** Events as lines on a stream. A reader that is too slow costs it events, which are counted, never memory. */
+
 import type { Writable } from "node:stream";
+import { jsonText } from "../api/printable.ts";
 import { type AgentEvent, isVerdict } from "../flow/record.ts";
 import { EventText, type EventTextOptions } from "../flow/text.ts";
 import type { EventSink } from "./sink.ts";
@@ -87,7 +89,7 @@ export class LineSink implements EventSink {
 }
 
 function formatter(options: LineSinkOptions): (event: AgentEvent) => string {
-  if (options.format === "json") return JSON.stringify;
+  if (options.format === "json") return (event) => jsonText(event);
   const { colours = false, width = Number.POSITIVE_INFINITY, oneWorkload = false } = options;
   const text = new EventText({ colours, width, oneWorkload });
   return (event) => text.lines(event);

@@ -1,6 +1,6 @@
 /** Records in other forms for people and programs: a line, or a list of fields, each. */
 import { toJsonString } from "@bufbuild/protobuf";
-import { printable } from "../api/printable.ts";
+import { printable, printableJson } from "../api/printable.ts";
 import { RecordSchema } from "../gen/flow_pb.js";
 import { recordMessage } from "./message.ts";
 import { type AgentEvent, type Endpoint, isVerdict, type VerdictEvent } from "./record.ts";
@@ -68,5 +68,5 @@ function endText({ ip, port, name }: Endpoint): string {
 /** As JSON of its message (proto/portcullis/flow/v1); null: the protocol has none for it. */
 export function protobufLine(record: AgentEvent): string | null {
   if (!isVerdict(record) && record.type !== "lost") return null;
-  return toJsonString(RecordSchema, recordMessage(record));
+  return printableJson(toJsonString(RecordSchema, recordMessage(record)));
 }

@@ -3,7 +3,7 @@
  * output through export/line-sink.ts.
  */
 import pino from "pino";
-import { printable, printableLines } from "../api/printable.ts";
+import { printable, printableJson, printableLines } from "../api/printable.ts";
 
 export type Logger = pino.Logger;
 
@@ -32,7 +32,7 @@ const BOOKKEEPING = new Set(["level", "time", "msg", "err"]);
 export function createLogger(options: LoggerOptions = {}): Logger {
   const format = options.format ?? (process.stderr.isTTY === true ? "text" : "json");
   const write = options.write ?? ((line: string) => process.stderr.write(line));
-  const destination = format === "json" ? { write } : { write: (line: string) => write(readableLine(line)) };
+  const destination = { write: (line: string) => write(format === "json" ? printableJson(line) : readableLine(line)) };
   return pino({ level: options.level ?? "info", base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 

@@ -53,17 +53,22 @@ for (const { who, place } of [
   });
 }
 
-test("names of files reach a terminal as text, and JSON as they are", async () => {
-  const name = "x\u001b[2J\u001b]0;owned\u0007\n  State:      enforced\u202egpj.\u200b";
+test("names of files reach a terminal as text, and in JSON they are what they are", async () => {
+  const name = "x\u001b[2J\u001b]0;owned\u0007\n  State:      enforced\u202egpj.\u200b\u009b2J";
   const path = fixture.path("bin", name);
   copyFileSync(app, path);
   await fixture.stops(shop, path, `udp4 sendto ${SERVER} 7000 TAG recv`, { reason: "BinaryUnknown", path });
-  const text = (await fixture.agent.command("status", ...fixture.agent.pinOptions)).stdout;
-  assert.match(text, /x\\x1b\[2J\\x1b\]0;owned\\x07\\x0a {2}State: {6}enforced\\u\{202e\}gpj\.\\u\{200b\}/);
-  assert.doesNotMatch(text, /[^\n\P{C}]/u, "a control or format character came through");
-  const report = JSON.parse(
-    (await fixture.agent.command("status", "--output", "json", ...fixture.agent.pinOptions)).stdout,
+  assert.doesNotMatch(
+    fixture.agent.events.lines.join("\n"),
+    /[^\n\P{C}]/u,
+    "a control or format character came through, in an event",
   );
+  const text = (await fixture.agent.command("status", ...fixture.agent.pinOptions)).stdout;
+  assert.match(text, /x\\x1b\[2J\\x1b\]0;owned\\x07\\x0a {2}State: {6}enforced\\u\{202e\}gpj\.\\u\{200b\}\\x9b2J/);
+  assert.doesNotMatch(text, /[^\n\P{C}]/u, "a control or format character came through");
+  const json = (await fixture.agent.command("status", "--output", "json", ...fixture.agent.pinOptions)).stdout;
+  assert.doesNotMatch(json, /[^\n\P{C}]/u, "a control or format character came through, in JSON");
+  const report = JSON.parse(json);
   const paths = report.workloads.flatMap(({ traffic }: { traffic: { path: string }[] }) =>
     traffic.map((count) => count.path),
   );

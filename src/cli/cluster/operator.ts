@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
-import { printableLines } from "../../api/printable.ts";
+import { jsonText, printableLines } from "../../api/printable.ts";
 import { type Endpoints, isLoopback, serveEndpoints } from "../../endpoints/endpoints.ts";
 import { reviewAccess } from "../../kube/access/access-review.ts";
 import { reviewToken } from "../../kube/access/token-review.ts";
@@ -244,9 +244,7 @@ async function runDry(connection: KubeConnection, options: OperatorCommandOption
     // A cluster that cannot be read is reported once here; a serving operator would wait for it.
     await Promise.race([loop.start(ended.signal), firstProblem(cluster)]);
     const result = dryRun(loop.plan);
-    process.stdout.write(
-      options.output === "json" ? `${JSON.stringify(result, null, 2)}\n` : printableLines(dryRunText(result)),
-    );
+    process.stdout.write(options.output === "json" ? `${jsonText(result, 2)}\n` : printableLines(dryRunText(result)));
     const isGood = result.profiles.every(({ valid, problem }) => valid && problem === "");
     process.exitCode = isGood ? ExitStatus.GOOD : ExitStatus.NO;
   } finally {

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { codeEntry } from "../../api/error-codes.ts";
 import { UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
-import { printableLines } from "../../api/printable.ts";
+import { jsonText, printableLines } from "../../api/printable.ts";
 import { REASON_WORDS } from "../../api/reasons.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import type { VerdictEvent } from "../../flow/record.ts";
@@ -210,7 +210,7 @@ function linkedFiles(links: readonly string[]): (path: string) => string[] {
 
 function explanationJson(question: Question, explanation: Explanation, remedy: Remedy | null): string {
   const answer = { ...question, traffic: trafficJson(question.traffic), ...explanation, remedy };
-  return `${JSON.stringify(answer, null, 2)}\n`;
+  return `${jsonText(answer, 2)}\n`;
 }
 
 function trafficJson({ peer, ...traffic }: Traffic): object {

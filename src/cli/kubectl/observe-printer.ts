@@ -1,5 +1,5 @@
 /** What an observer reads: events on standard output, what is to be known of them on standard error; or all of it as JSON. */
-import { printableLines } from "../../api/printable.ts";
+import { jsonText, printableLines } from "../../api/printable.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import { EventText } from "../../flow/text.ts";
 import type { EndRecord, ObserveRecord, WatchingRecord } from "../../protocol/observe.ts";
@@ -38,7 +38,7 @@ export class ObservePrinter {
     if (line.type === "alive" || this.isDone) return;
     const isEvent = line.type === "verdict" || line.type === "dns" || line.type === "listen";
     if (isEvent) this.#events += 1;
-    if (this.#format === "json") process.stdout.write(`${JSON.stringify(line)}\n`);
+    if (this.#format === "json") process.stdout.write(`${jsonText(line)}\n`);
     else if (isEvent) process.stdout.write(`${this.#text.lines(line)}\n`);
     else if (line.type === "watching") tell(watchingText(line));
     else if (line.type === "lost") tell(lostText(line));

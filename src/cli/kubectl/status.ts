@@ -2,7 +2,7 @@
 
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
-import { printableLines } from "../../api/printable.ts";
+import { jsonText, printableLines } from "../../api/printable.ts";
 import { OPERATOR_AWAY } from "../../operator/profiles/profile-status.ts";
 import { fold } from "../../terminal/fit.ts";
 import { lineWidth } from "../../terminal/width.ts";
@@ -114,7 +114,7 @@ function exitStatus(
 }
 
 function printJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${jsonText(value, 2)}\n`);
 }
 
 const WANTED = ["Accepted", "Enforced"];

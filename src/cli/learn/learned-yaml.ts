@@ -1,6 +1,6 @@
 /** A learned profile as people read it: a manifest that can be applied as it is, with what it rests on in comments. */
 import { type Document, isNode } from "yaml";
-import { printable } from "../../api/printable.ts";
+import { jsonText, printable } from "../../api/printable.ts";
 import type { LearnedProfile, LeftOut } from "../../learn/learn.ts";
 import type { Coverage, Observation } from "../../learn/recording.ts";
 import type { RuleEvidence } from "../../learn/rules.ts";
@@ -102,5 +102,5 @@ export function learnedJson({ profile, evidence, leftOut, proposals, coverage, w
     leftOut: leftOut.map(({ observations, ...what }) => ({ ...what, observations: observations.map(observationJson) })),
     ...{ proposals, warnings },
   };
-  return `${JSON.stringify(object, null, 2)}\n`;
+  return `${jsonText(object, 2)}\n`;
 }

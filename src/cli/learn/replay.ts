@@ -1,5 +1,7 @@
 /** `portcullis replay`: what profiles would have made of what was recorded. */
+
 import { Command, Option } from "commander";
+import { jsonText } from "../../api/printable.ts";
 import { lineWidth } from "../../terminal/width.ts";
 import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
 import { observationJson } from "./observation-text.ts";
@@ -59,5 +61,5 @@ function replayJson(workloads: readonly ReplayedWorkload[]): string {
       ...observationJson(observation),
     })),
   }));
-  return `${JSON.stringify(listed, null, 2)}\n`;
+  return `${jsonText(listed, 2)}\n`;
 }

@@ -1,5 +1,7 @@
 /** `portcullis score`: how much of what profiles allow was used. */
+
 import { Command, Option } from "commander";
+import { jsonText } from "../../api/printable.ts";
 import type { SecurityProfile } from "../../api/types.ts";
 import { type UsedProcess, usage } from "../../learn/usage.ts";
 import { profileName } from "../../policy/compile/compile.ts";
@@ -92,5 +94,5 @@ function scoresJson(scored: readonly { workload: ReplayedWorkload; scores: reado
   const listed = scored.map(({ workload: { namespace, name, coverage, resolvers }, scores }) => ({
     ...{ namespace, name, coverage, resolvers, scores },
   }));
-  return `${JSON.stringify(listed, null, 2)}\n`;
+  return `${jsonText(listed, 2)}\n`;
 }

@@ -1,5 +1,6 @@
 /** Records on standard output, in one of the formats. */
 import { once } from "node:events";
+import { printableJson } from "../../api/printable.ts";
 import { compactLine, dictLines, protobufLine } from "../../flow/line-text.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import { EventText } from "../../flow/text.ts";
@@ -27,7 +28,7 @@ export class RecordPrinter {
 }
 
 function formatOf(format: ObserveFormat): Format {
-  if (format === "json") return (_, line) => line;
+  if (format === "json") return (_, line) => printableJson(line);
   if (format === "jsonpb") return protobufLine;
   if (format === "compact") return compactLine;
   if (format === "dict") return dicts();

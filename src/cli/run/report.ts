@@ -1,8 +1,10 @@
 /** What `portcullis run` says of the command: its events and a summary, or the profile that was learned from it. */
+
 import { createWriteStream, existsSync, openSync, writeFileSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { fileFault, UsageError } from "../../api/errors.ts";
 import { nearestObjectName } from "../../api/labels.ts";
+import { jsonText } from "../../api/printable.ts";
 import type { EventSink } from "../../export/sink.ts";
 import { TeeSink } from "../../export/tee.ts";
 import type { AgentEvent } from "../../flow/record.ts";
@@ -125,7 +127,7 @@ interface Summary {
 function summaryJson({ traffic, conversations, exitCode }: Summary): string {
   const processes = traffic.map(({ workloadId: _, ...count }) => count);
   const what = { traffic: processes, conversations: conversations.list() };
-  return `${JSON.stringify({ time: new Date().toISOString(), type: "summary", exitCode, ...what })}\n`;
+  return `${jsonText({ time: new Date().toISOString(), type: "summary", exitCode, ...what })}\n`;
 }
 
 function summaryText({ traffic, conversations, exitCode }: Summary, width: number): string {

@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import type { ManifestProblem } from "../../api/document/document-source.ts";
 import { PortcullisError, UsageError } from "../../api/errors.ts";
 import { podWeaknesses, weaknessText } from "../../api/pods/weaknesses.ts";
+import { jsonText } from "../../api/printable.ts";
 import {
   isValidSet,
   type ManifestText,
@@ -120,5 +121,5 @@ function outcomeJson({ valid, set, unread }: ValidateOutcome, fixed: FixedFile[]
     notes: set.notes,
     ...(fixed === null ? {} : { fixed: fixed.map(({ source, mended }) => ({ source, mended })) }),
   };
-  return `${JSON.stringify(report, null, 2)}\n`;
+  return `${jsonText(report, 2)}\n`;
 }

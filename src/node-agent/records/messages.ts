@@ -1,4 +1,5 @@
 /** What the agent's main thread and the thread that keeps its records say to each other. */
+import { jsonText } from "../../api/printable.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 
 /** A record, ready to be kept. */
@@ -51,7 +52,7 @@ export type FromWorker =
 export function keptLine(record: AgentEvent): KeptLine {
   const { namespace, name } = "workload" in record ? record.workload : { namespace: "", name: "" };
   const lost = record.type === "lost" ? record.count : 0;
-  return { namespace, name, time: Date.parse(record.time), lost, line: JSON.stringify(record) };
+  return { namespace, name, time: Date.parse(record.time), lost, line: jsonText(record) };
 }
 
 /** What was kept, read again. */

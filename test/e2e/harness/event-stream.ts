@@ -19,6 +19,8 @@ interface Waiting {
 
 export class EventStream {
   readonly events: AgentEvent[] = [];
+  /** Each as it came. */
+  readonly lines: string[] = [];
   /** Lines that are no events: there should be none. */
   readonly strays: string[] = [];
   readonly #waiting = new Set<Waiting>();
@@ -28,6 +30,7 @@ export class EventStream {
   feed(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
+    this.lines.push(...lines);
     for (const line of lines) this.#line(line);
   }
 
