@@ -18,6 +18,7 @@ const SEARCH_DOMAINS = ["shop.svc.cluster.local", "svc.cluster.local"];
 const OPTIONS: LearnOptions = {
   ...{ name: "web", namespace: "default", labels: { app: "web" }, include: new Set<string>() },
   ...{ resolvers: [RESOLVER], searchDomains: SEARCH_DOMAINS, openPorts: [], generalize: new Set<never>() },
+  podAt: () => null,
 };
 const PATHS = ["/bin/app", "/usr/bin/python3.13", "/opt/worker", "/bin/bash", "/usr/bin/apt-get"];
 const NAMES = ["db.shop.svc.cluster.local", "example.com", "api.example.com", "a.b.example.org", "cache.internal"];

@@ -9,6 +9,7 @@ import { flow, question, RESOLVER, recordingOf, visit } from "./testing/records.
 const OPTIONS: LearnOptions = {
   ...{ name: "web", namespace: "default", labels: { app: "web" }, include: new Set<string>() },
   ...{ resolvers: [RESOLVER], searchDomains: ["corp.example"], openPorts: [], generalize: new Set<never>() },
+  podAt: () => null,
 };
 
 const learned = (records: readonly VerdictEvent[], options: Partial<LearnOptions> = {}) =>

@@ -2,6 +2,7 @@
 import type { AgentEvent } from "../flow/record.ts";
 import { compareText } from "../policy/table/names.ts";
 import { ownerName } from "./owner.ts";
+import { PodAddresses } from "./pod-addresses.ts";
 import { Recording } from "./recording.ts";
 
 export interface RecordedWorkload {
@@ -13,6 +14,8 @@ export interface RecordedWorkload {
 
 export class RecordedWorkloads {
   readonly #workloads = new Map<string, RecordedWorkload>();
+  /** Of all of them: each may be a peer of another. */
+  readonly pods = new PodAddresses();
   #lost = 0;
 
   add(event: AgentEvent): void {
@@ -24,6 +27,7 @@ export class RecordedWorkloads {
     const workload = this.#workloads.get(key) ?? { namespace, name, recording: new Recording() };
     this.#workloads.set(key, workload);
     workload.recording.add(event);
+    this.pods.add(event);
   }
 
   /** By namespace and name. What was lost may have been of each of them. To be called once, when all records are there. */

@@ -6,12 +6,14 @@ import type { AgentEvent, VerdictEvent } from "../flow/record.ts";
 import { processOf, profileOf } from "../policy/testing/profiles.ts";
 import { Random } from "../policy/testing/random.ts";
 import { ownerName, selectorLabels } from "./owner.ts";
+import { PodAddresses } from "./pod-addresses.ts";
 import { type RecordedWorkload, RecordedWorkloads } from "./recorded-workloads.ts";
 import { askedResolver, replay } from "./replay.ts";
 import { flow, question, RESOLVER, recordingOf, visit } from "./testing/records.ts";
 import { narrowed, usage } from "./usage.ts";
 
 const CIRCUMSTANCES = { resolvers: [RESOLVER], searchDomains: [] };
+const NOTHING_ELSE = { resolvers: [RESOLVER], pods: new PodAddresses() };
 
 function recorded(records: readonly AgentEvent[]): RecordedWorkload[] {
   const workloads = new RecordedWorkloads();
@@ -22,7 +24,7 @@ function recorded(records: readonly AgentEvent[]): RecordedWorkload[] {
 function replayed(network: Network, records: readonly VerdictEvent[]): string[] {
   const [workload] = recorded(records);
   const profile = profileOf("web", { processes: [processOf("/bin/app", network)] });
-  const { replayed } = replay([profile], workload as RecordedWorkload, CIRCUMSTANCES);
+  const { replayed } = replay([profile], workload as RecordedWorkload, CIRCUMSTANCES, new PodAddresses());
   return replayed.map(({ outcome, finding }) => `${outcome} ${finding}`).sort();
 }
 
@@ -64,7 +66,12 @@ test("what records do not tell is undecided: applications, and addresses of pods
 
 test("a workload that no profile selects is not judged", () => {
   const [workload] = recorded([flow({ labels: { app: "other" } })]);
-  const { selected, replayed } = replay([profileOf("web", {})], workload as RecordedWorkload, CIRCUMSTANCES);
+  const { selected, replayed } = replay(
+    [profileOf("web", {})],
+    workload as RecordedWorkload,
+    CIRCUMSTANCES,
+    new PodAddresses(),
+  );
   assert.deepEqual([selected, replayed], [false, []]);
 });
 
@@ -122,7 +129,7 @@ test("rights are used by what matches them; the profile is narrowed to those", (
   };
   const profile = profileOf("web", { processes: [processOf("/bin/app", wide), processOf("/bin/idle", wide)] });
   const { recording } = recorded([...visit("example.com", { peer: "192.0.2.1" }), flow({})])[0] as RecordedWorkload;
-  const processes = usage(profile, recording.observations(), [RESOLVER]);
+  const processes = usage(profile, recording.observations(), NOTHING_ELSE);
   const used = processes[0]?.values.filter(({ evidence }) => evidence !== null).map(({ text }) => text);
   assert.deepEqual(used, ["example.com", "resolver", "203.0.113.0/24", "400-500/tcp", "53/udp"]);
   const [entry, ...others] = narrowed(profile, processes).spec.processes ?? [];
@@ -145,7 +152,10 @@ test("a profile that loses its last name does not let every name be asked for", 
     egress: { fqdns: ["example.com"], cidr4: ["203.0.113.0/24"], l4: { protocols: ["tcp"] } },
   };
   const profile = profileOf("web", { processes: [processOf("/bin/app", network)] });
-  const narrow = narrowed(profile, usage(profile, recordingOf([flow({})]).observations(), []));
+  const narrow = narrowed(
+    profile,
+    usage(profile, recordingOf([flow({})]).observations(), { resolvers: [], pods: new PodAddresses() }),
+  );
   assert.deepEqual(narrow.spec.processes?.[0]?.network?.egress?.l7, { dns: [] });
 });
 
@@ -189,9 +199,9 @@ test("a narrowed profile allows all that was recorded and that the profile allow
       ])();
     const workload = recorded([flow({}), ...random.list(12, record).flat()])[0] as RecordedWorkload;
     const profile = randomProfile(random);
-    const narrow = narrowed(profile, usage(profile, workload.recording.observations(), [RESOLVER]));
+    const narrow = narrowed(profile, usage(profile, workload.recording.observations(), NOTHING_ELSE));
     const outcomes = [profile, narrow].map((one) =>
-      replay([one], workload, CIRCUMSTANCES).replayed.map(({ outcome }) => outcome),
+      replay([one], workload, CIRCUMSTANCES, new PodAddresses()).replayed.map(({ outcome }) => outcome),
     );
     assert.deepEqual(outcomes[1], outcomes[0], `seed ${seed}`);
     if (JSON.stringify(narrow) !== JSON.stringify(profile)) narrower += 1;

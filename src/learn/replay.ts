@@ -4,6 +4,7 @@ import type { CompileOptions } from "../policy/compile/compile.ts";
 import { CompileMemory } from "../policy/compile/compile-memory.ts";
 import { CLUSTER_DNS, type PeerPrefixes, type PeerResolver } from "../policy/table/peers.ts";
 import { type Finding, judge } from "./judge.ts";
+import type { PodAddresses } from "./pod-addresses.ts";
 import type { RecordedWorkload } from "./recorded-workloads.ts";
 import type { Coverage, Observation } from "./recording.ts";
 
@@ -28,10 +29,9 @@ export interface Replay {
   coverage: Coverage;
 }
 
-/** No selected peer has an address, or each has every address: what is the same either way does not depend on them. */
 const NOBODY: PeerPrefixes = { cidrs4: [], cidrs6: [] };
 const EVERYBODY: PeerPrefixes = { cidrs4: [{ address: 0n, length: 0 }], cidrs6: [{ address: 0n, length: 0 }] };
-const NO_PEERS: PeerResolver = { pods: () => NOBODY, service: () => NOBODY };
+/** Each selected peer has every address. What is the same as with the addresses that records tell does not depend on the others. */
 const ALL_PEERS: PeerResolver = {
   pods: () => EVERYBODY,
   // The workload's name servers are known.
@@ -39,17 +39,20 @@ const ALL_PEERS: PeerResolver = {
 };
 
 /**
- * Whatever the actions are, the profiles are taken as enforced. Records do not tell which pods and Services had which addresses: what
- * depends on that is undecided.
+ * Whatever the actions are, the profiles are taken as enforced. What depends on addresses of Services, or of pods without records, is
+ * undecided.
+ * @param pods of whom there are records
  * @throws CompileError
  */
 export function replay(
   profiles: SecurityProfile[],
   { namespace, name, recording }: RecordedWorkload,
   options: Pick<CompileOptions, "resolvers" | "searchDomains">,
+  pods: PodAddresses,
 ): Replay {
   const workload = { namespace, labels: { ...recording.labels()[0] } };
-  const [none, all] = [NO_PEERS, ALL_PEERS].map((peers) => ({ ...options, peers, memory: new CompileMemory() }));
+  const known: PeerResolver = { pods: (peer, own) => pods.addressesOf(peer, own), service: () => NOBODY };
+  const [none, all] = [known, ALL_PEERS].map((peers) => ({ ...options, peers, memory: new CompileMemory() }));
   const replayed = recording.observations().map((observation): Replayed => {
     const least = judge(profiles, workload, observation, none as CompileOptions);
     const most = least === "Peer" ? judge(profiles, workload, observation, all as CompileOptions) : least;

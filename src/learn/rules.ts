@@ -1,7 +1,7 @@
 /** What one executable did in one direction -> the rules that allow it and nothing that was not seen, each with its evidence. */
 import type { FieldPath } from "../api/fields.ts";
 import { checkName, nameCovers } from "../api/names.ts";
-import type { EgressRules, L4Protocol, L7Protocol, ProtocolPort } from "../api/types.ts";
+import type { EgressRules, L4Protocol, L7Protocol, PodPeer, ProtocolPort } from "../api/types.ts";
 import { familyOf, formatIp, parseIp } from "../policy/table/addresses.ts";
 import { compareText, expandPattern } from "../policy/table/names.ts";
 import { PROTOCOL_NUMBERS } from "../policy/table/ports.ts";
@@ -18,6 +18,8 @@ export interface RuleContext {
   searchDomains: readonly string[];
   /** Of the workload, which anybody may come to: peers there are written as every address. */
   openPorts: readonly { protocol: string; port: number }[];
+  /** How a rule names the pod that has an address; null where it is not known to be a pod's. */
+  podAt: (address: string) => PodPeer | null;
   generalize: ReadonlySet<Generalization>;
 }
 
@@ -53,7 +55,9 @@ export function rulesOf(observations: readonly Observation[], context: RuleConte
   const connected = connectedNames(named, new Set(asked.map(({ value }) => value)));
   const unnamed = observations.filter((item) => !named.includes(item));
   const byResolver = unnamed.filter((item) => isResolver(item, context));
-  const addressed = unnamed.filter((item) => !isResolver(item, context));
+  const others = unnamed.filter((item) => !isResolver(item, context));
+  const byPod = others.filter((item) => !isOpen(item, context) && context.podAt(item.peer) !== null);
+  const addressed = others.filter((item) => !byPod.includes(item));
   const cidrs = (family: Family) =>
     cidrItems(
       addressed.filter(({ peer }) => familyOfPeer(peer) === family),
@@ -66,6 +70,10 @@ export function rulesOf(observations: readonly Observation[], context: RuleConte
   lists.put(
     ["peers"],
     items(byResolver, () => "resolver" as const),
+  );
+  lists.put(
+    ["pods"],
+    items(byPod, ({ peer }) => context.podAt(peer)),
   );
   lists.put(["cidr4"], lists.widenAddresses(cidrs("ipv4"), "ipv4"));
   lists.put(["cidr6"], lists.widenAddresses(cidrs("ipv6"), "ipv6"));
@@ -152,12 +160,15 @@ function items<T>(observations: readonly Observation[], toValue: (observation: O
 const EVERY_ADDRESS: Readonly<Record<Family, string>> = { ipv4: "0.0.0.0/0", ipv6: "::/0" };
 
 /** The peers' addresses, or, where one of them came to an open port, every address: an entry's peers may reach all of its ports. */
-function cidrItems(observations: readonly Observation[], family: Family, { openPorts }: RuleContext): Item<string>[] {
-  const isOpen = ({ direction, protocol, port }: Observation) =>
-    direction === "ingress" && openPorts.some((open) => open.protocol === protocol && open.port === port);
-  if (!observations.some(isOpen)) return items(observations, ({ peer }) => `${peer}/${ADDRESS_BITS[family]}`);
+function cidrItems(observations: readonly Observation[], family: Family, context: RuleContext): Item<string>[] {
+  if (!observations.some((item) => isOpen(item, context)))
+    return items(observations, ({ peer }) => `${peer}/${ADDRESS_BITS[family]}`);
   const every = EVERY_ADDRESS[family];
   return joined(observations.map(({ peer, evidence }) => ({ value: every, evidence, covers: [peer] })));
+}
+
+function isOpen({ direction, protocol, port }: Observation, { openPorts }: RuleContext): boolean {
+  return direction === "ingress" && openPorts.some((open) => open.protocol === protocol && open.port === port);
 }
 
 function joined<T>(list: readonly Item<T>[]): Item<T>[] {

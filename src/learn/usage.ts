@@ -1,11 +1,13 @@
 /** Which of a profile's values were used by what was recorded: the rest are rights that nobody needs, or needs seldom. */
 import type { FieldPath } from "../api/fields.ts";
 import { nameCovers } from "../api/names.ts";
-import type { EgressRules, ProcessRules, ProtocolPort, SecurityProfile } from "../api/types.ts";
+import { DEFAULT_NAMESPACE } from "../api/normalize.ts";
+import type { EgressRules, PodPeer, ProcessRules, ProtocolPort, SecurityProfile } from "../api/types.ts";
 import { familyAddress, familyOf, parseIp } from "../policy/table/addresses.ts";
 import { protocolNumber } from "../policy/table/ports.ts";
 import { ADDRESS_BITS, contains, type Family, parsePrefix } from "../policy/table/prefixes.ts";
 import { type Evidence, unitedEvidence } from "./evidence.ts";
+import type { PodAddresses } from "./pod-addresses.ts";
 import type { Observation } from "./recording.ts";
 
 /** A value of a list of one entry, and what used it. */
@@ -23,15 +25,32 @@ export interface UsedProcess {
   values: UsedValue[];
 }
 
+/** What is known beside the observations. */
+export interface Circumstances {
+  /** Addresses that the peer `resolver` means. */
+  resolvers: readonly string[];
+  pods: PodAddresses;
+}
+
+/** Whether a peer means an address. */
+interface PeerMeaning {
+  resolver: (address: string) => boolean;
+  pods: (peer: PodPeer, address: string) => boolean;
+}
+
 /**
  * Whether a value matches does not depend on the others: a peer counts as used although it was reached on a port that is not listed.
- * @param resolvers addresses that the peer `resolver` means
  */
 export function usage(
   profile: SecurityProfile,
   observations: readonly Observation[],
-  resolvers: readonly string[],
+  circumstances: Circumstances,
 ): UsedProcess[] {
+  const namespace = profile.metadata.namespace ?? DEFAULT_NAMESPACE;
+  const meaning: PeerMeaning = {
+    resolver: (address) => circumstances.resolvers.includes(address),
+    pods: (peer, address) => circumstances.pods.means(peer, namespace, address) === true,
+  };
   return (profile.spec.processes ?? []).map((entry, index) => ({
     path: entry.path,
     container: entry.container ?? null,
@@ -39,7 +58,7 @@ export function usage(
       const rules: EgressRules | undefined = entry.network?.[direction];
       const own = observations.filter((one) => one.direction === direction && isOf(entry, one));
       const place = ["spec", "processes", index, "network", direction];
-      return rules === undefined ? [] : usedValues(rules, own, resolvers, place);
+      return rules === undefined ? [] : usedValues(rules, own, meaning, place);
     }),
   }));
 }
@@ -55,7 +74,7 @@ type Matches<T> = (value: T) => (observation: Observation) => boolean;
 function usedValues(
   { fqdns, peers, pods, services, cidr4, cidr6, l4, l7 }: EgressRules,
   observations: readonly Observation[],
-  resolvers: readonly string[],
+  meaning: PeerMeaning,
   place: FieldPath,
 ): UsedValue[] {
   const list = <T>(field: readonly string[], values: readonly T[] | undefined, matches: Matches<T>) =>
@@ -64,10 +83,9 @@ function usedValues(
       const evidence = using.length === 0 ? null : unitedEvidence(using);
       return { path: [...place, ...field, index], text: valueText(value), evidence };
     });
-  const unknown = (field: string, values: readonly unknown[] | undefined) =>
-    (values ?? []).map((value, index): UsedValue => {
-      return { path: [...place, field, index], text: valueText(value), evidence: "unknown" };
-    });
+  /** Of peers whose addresses are known in part. */
+  const known = <T>(field: string, values: readonly T[] | undefined, matches: Matches<T>) =>
+    list([field], values, matches).map((value) => ({ ...value, evidence: value.evidence ?? ("unknown" as const) }));
   // Where `l7.dns` is absent, the names that may be connected to are those that may be asked for.
   const asksByFqdns = l7?.dns === undefined;
   return [
@@ -83,12 +101,18 @@ function usedValues(
       peers,
       () =>
         ({ peer }) =>
-          resolvers.includes(peer),
+          meaning.resolver(peer),
     ),
     ...list(["cidr4"], cidr4, within("ipv4")),
     ...list(["cidr6"], cidr6, within("ipv6")),
-    ...unknown("pods", pods),
-    ...unknown("services", services),
+    ...known(
+      "pods",
+      pods,
+      (value) =>
+        ({ peer }) =>
+          meaning.pods(value, peer),
+    ),
+    ...known("services", services, () => () => false),
     ...list(
       ["l4", "protocols"],
       l4?.protocols,

@@ -85,20 +85,14 @@ interface Difference {
 }
 
 async function diffRecords(path: string, options: DiffOptions): Promise<void> {
-  const { profiles, workloads, missing } = await replayedWorkloads(undefined, { ...options, profiles: [path] });
+  const { profiles, workloads, pods, missing } = await replayedWorkloads(undefined, { ...options, profiles: [path] });
   const differences = profiles
     .filter((profile) => workloads.some((workload) => isSelected(profile, workload)))
     .map((profile): Difference => {
       const own = workloads.filter((workload) => isSelected(profile, workload));
       const observations = own.flatMap(({ workload }) => workload.recording.observations());
-      return {
-        profile,
-        processes: usage(
-          profile,
-          observations,
-          own.flatMap(({ resolvers }) => resolvers),
-        ),
-      };
+      const resolvers = own.flatMap((one) => one.resolvers);
+      return { profile, processes: usage(profile, observations, { resolvers, pods }) };
     });
   const text =
     options.output === "yaml"

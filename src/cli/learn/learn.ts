@@ -39,7 +39,7 @@ export function learnCommand(): Command {
     .addOption(new Option("-o, --output <format>", "format of the profile").choices(["yaml", "json"]).default("yaml"))
     .addHelpText("after", EXAMPLES)
     .action(async (name: string | undefined, options: LearnCommandOptions) => {
-      const { workloads, missing } = await readWorkloads(options);
+      const { workloads, pods, missing } = await readWorkloads(options);
       const workload = chosenWorkload(workloads, name);
       const labels = selectorLabels(workload.recording.labels());
       if (Object.keys(labels).length === 0) {
@@ -51,6 +51,7 @@ export function learnCommand(): Command {
       const learned = learn(workload.recording, {
         ...{ name: nearestObjectName(workload.name), namespace: workload.namespace, labels, openPorts: [] },
         ...{ resolvers: resolver, searchDomains: searchDomain },
+        podAt: (address) => pods.peerAt(address, workload.namespace),
         ...{ include: new Set(include), generalize: new Set(generalize) },
       });
       process.stdout.write(options.output === "json" ? learnedJson(learned) : learnedYaml(learned));

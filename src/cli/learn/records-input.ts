@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { printableLines } from "../../api/printable.ts";
+import type { PodAddresses } from "../../learn/pod-addresses.ts";
 import { type RecordedWorkload, RecordedWorkloads } from "../../learn/recorded-workloads.ts";
 import { type Answer, answerOfAgent, answerOfFile, DEFAULT_SERVER, missingIn } from "../observe/answers.ts";
 import { parseMoment } from "../values/moments.ts";
@@ -20,6 +21,7 @@ export interface RecordOptions {
 
 export interface ReadRecords {
   workloads: RecordedWorkload[];
+  pods: PodAddresses;
   /** What is missing, in words. */
   missing: string[];
 }
@@ -54,7 +56,7 @@ export async function readWorkloads(options: RecordOptions): Promise<ReadRecords
   const missing: string[] = [];
   for (const answer of answersOf(options)) missing.push(...(await readInto(recorded, answer)));
   const workloads = recorded.end();
-  if (workloads.length > 0) return { workloads, missing };
+  if (workloads.length > 0) return { workloads, pods: recorded.pods, missing };
   const where = options.inputFile === undefined ? options.server : `--input-file ${options.inputFile.join(", ")}`;
   throw new UsageError(`${where}: there is no verdict in it`);
 }

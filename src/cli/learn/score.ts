@@ -58,13 +58,14 @@ interface Score {
   values: number;
 }
 
-function scoresOf(profiles: readonly SecurityProfile[], { namespace, workload, resolvers }: ReplayedWorkload): Score[] {
+function scoresOf(profiles: readonly SecurityProfile[], replayed: ReplayedWorkload): Score[] {
+  const { namespace, workload } = replayed;
   const { recording } = workload;
   const labels = { ...recording.labels()[0] };
   return profiles
     .filter((profile) => selects(profile, { namespace, labels }).selected)
     .flatMap((profile) =>
-      usage(profile, recording.observations(), resolvers).map((entry) => scoreOf(profileName(profile), entry)),
+      usage(profile, recording.observations(), replayed).map((entry) => scoreOf(profileName(profile), entry)),
     );
 }
 

@@ -101,6 +101,7 @@ function learnedReport(workload: Workload, to: true | string, options: ReportOpt
       const learned = learn(recording, {
         ...{ name: nearestObjectName(name), namespace, labels, resolvers, searchDomains: searchDomains ?? [] },
         ...{ openPorts: publish, include: new Set(include), generalize: new Set(generalize) },
+        podAt: () => null,
       });
       const text = output === "json" ? learnedJson(learned) : learnedYaml(learned);
       if (to === true) process.stderr.write(text);
