@@ -37,7 +37,8 @@ const ERRORS = {
     remedy: "Use a kernel with CONFIG_DEBUG_INFO_BTF, and objects that were built with clang -g (make build).",
   },
   PC_CAPACITY: {
-    meaning: "A policy has more entries than a BPF map holds; the policy before it stays in force.",
+    meaning:
+      "A policy has more entries than a BPF map holds, or than its namespace may have of it; the policy before it stays in force.",
     remedy: "Shorten the profiles' lists, or select fewer workloads on the node.",
   },
   PC_COMPILE: {

@@ -21,6 +21,11 @@ export class PathNames {
     }
   }
 
+  /** How many paths the kernel has room for. */
+  get capacity(): number {
+    return this.#maps.paths.maxEntries;
+  }
+
   /** The number of a path, given out now if it had none. @throws KernelError with E2BIG if the map is full. */
   intern(text: string): number {
     const known = this.#maps.paths.get({ text });

@@ -8,11 +8,16 @@ import { ContainerIds } from "./container-ids.ts";
 import { PathNames } from "./path-names.ts";
 import { RuleStore } from "./rule-store.ts";
 
-function table(path: string, egress: EgressRules, actions: SecurityProfile["spec"]["actions"] = ["enforce"]) {
+function table(
+  path: string,
+  egress: EgressRules,
+  actions: SecurityProfile["spec"]["actions"] = ["enforce"],
+  namespace = "default",
+) {
   const profile: SecurityProfile = {
     apiVersion: "security.datadoghq.com/v1",
     kind: "SecurityProfile",
-    metadata: { name: "p", namespace: "default", labels: { app: "p" } },
+    metadata: { name: "p", namespace, labels: { app: "p" } },
     spec: { actions, processes: [{ path, network: { egress } }] },
   };
   return compileTable([profile], { searchDomains: [] });
@@ -69,6 +74,41 @@ test("a table that does not fit is an error, and leaves nothing behind", () => {
   maps.peers4.maxEntries = 100;
   store.hold(large);
   assert.deepEqual(sizes(maps), [2, 2, 3, 2]);
+});
+
+test("no namespace fills a table that others need, be it by one large profile or by many, and also after a restart", () => {
+  const { maps, paths, store } = setUp();
+  maps.peers4.maxEntries = 300;
+  const prefixes = (count: number, first: number) =>
+    Array.from({ length: count }, (_, index) => `10.${first}.${index}.0/24`);
+  const of = (namespace: string, count: number, first: number) =>
+    table(`/bin/${namespace}${first}`, { ...web, cidr4: prefixes(count, first) }, ["enforce"], namespace);
+  const refused = (namespace: string, count: number, first: number) =>
+    assert.throws(() => store.hold(of(namespace, count, first)), new RegExp(`namespace ${namespace} would have`));
+  refused("greedy", 151, 1);
+  const held = [1, 2, 3].map((first) => store.hold(of("greedy", 50, first)));
+  refused("greedy", 1, 4);
+  // What it has already is no more than it was.
+  store.hold(of("greedy", 50, 1));
+  // A newcomer has half of what is left, and the greedy one nothing more.
+  const other = store.hold(of("other", 75, 1));
+  refused("other", 76, 2);
+  refused("greedy", 1, 4);
+  const next = new RuleStore(maps, paths, IDS);
+  for (const state of [...held, other]) assert.ok(next.adopt(state));
+  assert.throws(() => next.hold(of("greedy", 1, 4)), /namespace greedy/);
+  for (const { id } of held) next.holdAdopted(id);
+  for (const { id } of held) next.release(id, 0);
+  next.collect(1, 5);
+  next.hold(of("greedy", 100, 4));
+});
+
+test("executables that are named without end leave numbers to other namespaces", () => {
+  const { maps, store } = setUp();
+  maps.paths.maxEntries = 40;
+  for (let index = 0; index < 20; index += 1) store.hold(table(`/bin/${index}`, web, ["enforce"], "greedy"));
+  assert.throws(() => store.hold(table("/bin/20", web, ["enforce"], "greedy")), CapacityError);
+  store.hold(table("/bin/web", web, ["enforce"], "other"));
 });
 
 test("the next agent takes over what the state file knows, and removes what it does not", () => {

@@ -15,6 +15,7 @@ import { type RulesetEntries, rulesetEntries } from "./entries.ts";
 import { Identifiers } from "./identifiers.ts";
 import type { PathNames } from "./path-names.ts";
 import type { RuleMap, RuleMaps } from "./rule-maps.ts";
+import { RuleShares } from "./rule-shares.ts";
 
 /** The number of the rule set that allows nothing; never stored. */
 const EMPTY_RULESET_ID = 0;
@@ -36,6 +37,7 @@ export class RuleStore {
   readonly #tables = new Map<number, HeldTable>();
   readonly #byHash = new Map<string, HeldTable>();
   readonly #retired = new Map<number, number>();
+  readonly #shares: RuleShares;
   #nextTableId: number;
 
   constructor(maps: RuleMaps, paths: PathNames, containerIds: ContainerIds, nextTableId = 1) {
@@ -43,6 +45,7 @@ export class RuleStore {
     this.#paths = paths;
     this.#containerIds = containerIds;
     this.#nextTableId = nextTableId;
+    this.#shares = new RuleShares((map) => (map === "paths" ? paths.capacity : maps[map].maxEntries));
     for (const [{ tableId }] of maps.binaries.entries()) this.reserveTableId(tableId);
     for (const [id] of maps.rulesets.entries()) this.#rulesets.reserve(id);
   }
@@ -128,6 +131,7 @@ export class RuleStore {
   }
 
   #write(table: RuleTable): HeldTable {
+    this.#shares.check(table);
     const id = this.#nextTableId++;
     const state: HeldTable = { id, table, rulesets: {}, holders: 0 };
     const fresh: number[] = [];
@@ -182,6 +186,7 @@ export class RuleStore {
       if (unused !== null) this.#removeRuleset(rules, unused);
     }
     this.#tables.delete(id);
+    this.#shares.remove(table.table);
     if (this.#byHash.get(table.table.hash)?.id === id) this.#byHash.delete(table.table.hash);
   }
 
@@ -216,6 +221,7 @@ export class RuleStore {
 
   #remember(table: HeldTable): HeldTable {
     this.#tables.set(table.id, table);
+    this.#shares.add(table.table);
     this.#byHash.set(table.table.hash, table);
     this.reserveTableId(table.id);
     return table;
