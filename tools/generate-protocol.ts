@@ -14,12 +14,9 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SOURCE = "proto";
 const FOLDER = "src/gen";
-/** Packages below its output, where the generator writes a codec of each. */
-const PACKAGES = ["agent", "flow"];
-const GENERATED = PACKAGES.flatMap((name) => [
-  `portcullis/${name}/v1/${name}_pb.js`,
-  `portcullis/${name}/v1/${name}_pb.d.ts`,
-]);
+/** Files below the source, of each of which the generator writes a codec. */
+const FILES = ["portcullis/agent/v1/agent", "portcullis/agent/v1/telemetry", "portcullis/flow/v1/flow"];
+const GENERATED = FILES.flatMap((file) => [`${file}_pb.js`, `${file}_pb.d.ts`]);
 const TEMPLATE = JSON.stringify({
   version: "v2",
   plugins: [{ local: "protoc-gen-es", out: ".", opt: ["target=js+dts", "import_extension=js"] }],

@@ -9,8 +9,8 @@
 //      taken; what was there before stays). The operator sends no revision while one is unanswered: what changes
 //      meanwhile is in the next delta. So a slow agent costs nobody anything, itself included.
 //   4. The agent reports upwards whenever it has something to say; nothing of that waits for a State.
-//   5. While somebody looks at a pod, the operator says so (Watches) and the agent sends what it sees of it (Observations).
-//      Watches end by themselves unless they are said again, so that an operator that is gone leaves none behind.
+//
+// What no rule and no count depends on has a stream of its own, of which telemetry.proto tells.
 //
 // After a break the agent connects again with back-off and jitter. It goes on with its last good state meanwhile, which it
 // keeps on disk. Nothing is lost by a lost message: what is stated is always the whole of a thing, or a delta upon what was
@@ -22,7 +22,6 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Record } from "./flow_pb.js";
 
 /**
  * Describes the file portcullis/agent/v1/agent.proto.
@@ -68,22 +67,10 @@ export declare type AgentMessage = Message<"portcullis.agent.v1.AgentMessage"> &
     case: "counters";
   } | {
     /**
-     * @generated from field: portcullis.agent.v1.Violations violations = 6;
-     */
-    value: Violations;
-    case: "violations";
-  } | {
-    /**
      * @generated from field: portcullis.agent.v1.NodeProblems node_problems = 7;
      */
     value: NodeProblems;
     case: "nodeProblems";
-  } | {
-    /**
-     * @generated from field: portcullis.agent.v1.Observations observations = 8;
-     */
-    value: Observations;
-    case: "observations";
   } | { case: undefined; value?: undefined };
 };
 
@@ -118,12 +105,6 @@ export declare type OperatorMessage = Message<"portcullis.agent.v1.OperatorMessa
      */
     value: CountersAcknowledgement;
     case: "countersAcknowledgement";
-  } | {
-    /**
-     * @generated from field: portcullis.agent.v1.Watches watches = 4;
-     */
-    value: Watches;
-    case: "watches";
   } | { case: undefined; value?: undefined };
 };
 
@@ -190,13 +171,6 @@ export declare type Hello = Message<"portcullis.agent.v1.Hello"> & {
    * @generated from field: repeated string search_domains = 8;
    */
   searchDomains: string[];
-
-  /**
-   * The agent knows Watches, and sends records.
-   *
-   * @generated from field: bool observes = 10;
-   */
-  observes: boolean;
 };
 
 /**
@@ -220,7 +194,7 @@ export declare type Welcome = Message<"portcullis.agent.v1.Welcome"> & {
   version: string;
 
   /**
-   * The agent sends Counters and Violations no more often than this.
+   * The agent sends Counters, and Violations on the stream of telemetry, no more often than this.
    *
    * @generated from field: uint32 report_interval_milliseconds = 3;
    */
@@ -759,126 +733,6 @@ export declare type CountersAcknowledgement = Message<"portcullis.agent.v1.Count
 export declare const CountersAcknowledgementSchema: GenMessage<CountersAcknowledgement>;
 
 /**
- * Samples for events and status; what counts is counted in Counters.
- *
- * @generated from message portcullis.agent.v1.Violations
- */
-export declare type Violations = Message<"portcullis.agent.v1.Violations"> & {
-  /**
-   * @generated from field: repeated portcullis.agent.v1.Violation violations = 1;
-   */
-  violations: Violation[];
-
-  /**
-   * Violations that are not among them.
-   *
-   * @generated from field: uint64 lost = 2;
-   */
-  lost: bigint;
-};
-
-/**
- * Describes the message portcullis.agent.v1.Violations.
- * Use `create(ViolationsSchema)` to create a new message.
- */
-export declare const ViolationsSchema: GenMessage<Violations>;
-
-/**
- * @generated from message portcullis.agent.v1.Violation
- */
-export declare type Violation = Message<"portcullis.agent.v1.Violation"> & {
-  /**
-   * Milliseconds since 1970.
-   *
-   * @generated from field: int64 time = 1;
-   */
-  time: bigint;
-
-  /**
-   * @generated from field: string pod_uid = 2;
-   */
-  podUid: string;
-
-  /**
-   * namespace/name of those that were asked.
-   *
-   * @generated from field: repeated string profiles = 3;
-   */
-  profiles: string[];
-
-  /**
-   * Executable; empty where there is none, or it is not known.
-   *
-   * @generated from field: string path = 4;
-   */
-  path: string;
-
-  /**
-   * @generated from field: string container = 5;
-   */
-  container: string;
-
-  /**
-   * @generated from field: string direction = 6;
-   */
-  direction: string;
-
-  /**
-   * @generated from field: string verdict = 7;
-   */
-  verdict: string;
-
-  /**
-   * @generated from field: string reason = 8;
-   */
-  reason: string;
-
-  /**
-   * @generated from field: string protocol = 9;
-   */
-  protocol: string;
-
-  /**
-   * The other side.
-   *
-   * @generated from field: string remote_address = 10;
-   */
-  remoteAddress: string;
-
-  /**
-   * @generated from field: string remote_name = 11;
-   */
-  remoteName: string;
-
-  /**
-   * Remote for egress, local for ingress; 0 without.
-   *
-   * @generated from field: uint32 port = 12;
-   */
-  port: number;
-
-  /**
-   * Name that was asked, for DnsName.
-   *
-   * @generated from field: string question = 13;
-   */
-  question: string;
-
-  /**
-   * How many packets it stands for.
-   *
-   * @generated from field: uint64 count = 14;
-   */
-  count: bigint;
-};
-
-/**
- * Describes the message portcullis.agent.v1.Violation.
- * Use `create(ViolationSchema)` to create a new message.
- */
-export declare const ViolationSchema: GenMessage<Violation>;
-
-/**
  * What is wrong on the node as a whole, all of it, whenever it changes: a missing hook, a map that is full.
  *
  * @generated from message portcullis.agent.v1.NodeProblems
@@ -923,158 +777,6 @@ export declare type Problem = Message<"portcullis.agent.v1.Problem"> & {
  * Use `create(ProblemSchema)` to create a new message.
  */
 export declare const ProblemSchema: GenMessage<Problem>;
-
-/**
- * Pods that somebody looks at: these are all; none ends it.
- *
- * @generated from message portcullis.agent.v1.Watches
- */
-export declare type Watches = Message<"portcullis.agent.v1.Watches"> & {
-  /**
-   * @generated from field: repeated portcullis.agent.v1.Watch watches = 1;
-   */
-  watches: Watch[];
-
-  /**
-   * They end after this long, unless they are said again.
-   *
-   * @generated from field: uint32 lease_milliseconds = 2;
-   */
-  leaseMilliseconds: number;
-};
-
-/**
- * Describes the message portcullis.agent.v1.Watches.
- * Use `create(WatchesSchema)` to create a new message.
- */
-export declare const WatchesSchema: GenMessage<Watches>;
-
-/**
- * @generated from message portcullis.agent.v1.Watch
- */
-export declare type Watch = Message<"portcullis.agent.v1.Watch"> & {
-  /**
-   * Of the operator's choice, unique on this stream.
-   *
-   * @generated from field: uint32 id = 1;
-   */
-  id: number;
-
-  /**
-   * @generated from field: string pod_uid = 2;
-   */
-  podUid: string;
-
-  /**
-   * allowed, alerted, dropped or counted; the first packets of allowed flows are reported while somebody asks for them.
-   *
-   * @generated from field: repeated string verdicts = 3;
-   */
-  verdicts: string[];
-
-  /**
-   * egress or ingress; empty for both.
-   *
-   * @generated from field: string direction = 4;
-   */
-  direction: string;
-
-  /**
-   * Executable or script; empty for all.
-   *
-   * @generated from field: string path = 5;
-   */
-  path: string;
-
-  /**
-   * Empty for all.
-   *
-   * @generated from field: string container = 6;
-   */
-  container: string;
-
-  /**
-   * Observations a second; what is beyond is counted.
-   *
-   * @generated from field: uint32 rate = 7;
-   */
-  rate: number;
-};
-
-/**
- * Describes the message portcullis.agent.v1.Watch.
- * Use `create(WatchSchema)` to create a new message.
- */
-export declare const WatchSchema: GenMessage<Watch>;
-
-/**
- * @generated from message portcullis.agent.v1.Observations
- */
-export declare type Observations = Message<"portcullis.agent.v1.Observations"> & {
-  /**
-   * @generated from field: repeated portcullis.agent.v1.Observation observations = 1;
-   */
-  observations: Observation[];
-
-  /**
-   * What was left out since the last message.
-   *
-   * @generated from field: repeated portcullis.agent.v1.WatchLoss lost = 2;
-   */
-  lost: WatchLoss[];
-};
-
-/**
- * Describes the message portcullis.agent.v1.Observations.
- * Use `create(ObservationsSchema)` to create a new message.
- */
-export declare const ObservationsSchema: GenMessage<Observations>;
-
-/**
- * @generated from message portcullis.agent.v1.Observation
- */
-export declare type Observation = Message<"portcullis.agent.v1.Observation"> & {
-  /**
-   * Ids of the watches that it is for.
-   *
-   * @generated from field: repeated uint32 watches = 1;
-   */
-  watches: number[];
-
-  /**
-   * @generated from field: portcullis.flow.v1.Record record = 3;
-   */
-  record?: Record | undefined;
-};
-
-/**
- * Describes the message portcullis.agent.v1.Observation.
- * Use `create(ObservationSchema)` to create a new message.
- */
-export declare const ObservationSchema: GenMessage<Observation>;
-
-/**
- * @generated from message portcullis.agent.v1.WatchLoss
- */
-export declare type WatchLoss = Message<"portcullis.agent.v1.WatchLoss"> & {
-  /**
-   * @generated from field: uint32 watch = 1;
-   */
-  watch: number;
-
-  /**
-   * Observations, not packets.
-   *
-   * @generated from field: uint64 count = 2;
-   */
-  count: bigint;
-};
-
-/**
- * Describes the message portcullis.agent.v1.WatchLoss.
- * Use `create(WatchLossSchema)` to create a new message.
- */
-export declare const WatchLossSchema: GenMessage<WatchLoss>;
 
 /**
  * @generated from enum portcullis.agent.v1.PolicyKind

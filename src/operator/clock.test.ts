@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { ViolationSchema, ViolationsSchema } from "../gen/agent_pb.js";
+import { ViolationSchema, ViolationsSchema } from "../gen/telemetry_pb.js";
 import { LeaderElection } from "../kube/leader.ts";
 import { LEASES } from "../kube/resources.ts";
 import { eventually, silentLogger } from "../kube/testing/silence.ts";
@@ -101,9 +101,9 @@ test("set back, a violation of now is the last one, though an earlier one was la
   await cluster.becomes("web", "Enforced", "True Enforced");
   const remote = () => cluster.status("web")?.lastViolation?.remote ?? "";
   const pod = agent.binding("web") ?? { podUid: "" };
-  agent.send(violation(pod, "192.0.2.1"));
+  agent.report(violation(pod, "192.0.2.1"));
   await eventually("the first", () => remote().startsWith("192.0.2.1 "), 10_000);
   setClock(-HOUR_MS);
-  agent.send(violation(pod, "192.0.2.2"));
+  agent.report(violation(pod, "192.0.2.2"));
   await eventually("the second", () => remote().startsWith("192.0.2.2 "), 10_000);
 });

@@ -3,16 +3,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus } from "@grpc/grpc-js";
-import {
-  type AgentMessage,
-  CountersSchema,
-  NodeProblemsSchema,
-  ObservationsSchema,
-  PodStatesSchema,
-  ViolationSchema,
-  ViolationsSchema,
-} from "../gen/agent_pb.js";
+import { type AgentMessage, CountersSchema, NodeProblemsSchema, PodStatesSchema } from "../gen/agent_pb.js";
 import { JudgementSchema, RecordSchema } from "../gen/flow_pb.js";
+import { ObservationsSchema, type TelemetryReport, ViolationSchema, ViolationsSchema } from "../gen/telemetry_pb.js";
 import { eventually } from "../kube/testing/silence.ts";
 import type { Operator } from "./operator.ts";
 import type { TestAgent } from "./testing/agent.ts";
@@ -34,8 +27,9 @@ before(async () => {
 after(() => cluster.close());
 
 type Content = AgentMessage["message"];
+type Telemetry = TelemetryReport["message"];
 
-function violation(more: object): Content {
+function violation(more: object): Telemetry {
   const { podUid } = honest.binding("web-2") ?? { podUid: "" };
   const base = { podUid, profiles: ["default/web"], path: "/bin/app", direction: "egress", verdict: "alerted" };
   const one = create(ViolationSchema, {
@@ -56,8 +50,8 @@ const pods = (more: object): Content => ({
   value: create(PodStatesSchema, { full: true, pods: [{ podUid: "uid-default-web", ...more } as never] }),
 });
 
-/** A record, as sent for a watch. */
-function seen(more: object, time = 0n): Content {
+/** A record, as sent for a subscription. */
+function seen(more: object, time = 0n): Telemetry {
   const judgement = create(JudgementSchema, {
     type: "verdict",
     verdict: "dropped",
@@ -68,24 +62,15 @@ function seen(more: object, time = 0n): Content {
     ...more,
   });
   const record = create(RecordSchema, { time, body: { case: "judgement", value: judgement } });
-  return { case: "observations", value: create(ObservationsSchema, { observations: [{ watches: [1], record }] }) };
+  return {
+    case: "observations",
+    value: create(ObservationsSchema, { observations: [{ subscriptions: [1], record }] }),
+  };
 }
 
 const NONSENSE: Readonly<Record<string, () => Content>> = {
-  "a time that no calendar has": () => violation({ time: 9n * 10n ** 17n }),
-  "a time before all times": () => violation({ time: -(2n ** 63n) }),
-  "a verdict that is none": () => violation({ verdict: "x".repeat(1000) }),
-  "a path of a million characters": () => violation({ path: "/".repeat(1_000_000) }),
-  "a profile with a newline": () => violation({ profiles: ["default/web\nfoo"] }),
-  "a port above all ports": () => violation({ port: 70_000 }),
   "a code that is no code": () => pods({ code: "it failed" }),
   "search domains by the thousand": () => pods({ searchDomains: Array.from({ length: 1000 }, () => "a.example") }),
-  "a record of a verdict that is none": () => seen({ verdict: "maybe" }),
-  "a record of a kind that is none": () => seen({ type: "end" }),
-  "a record without addresses": () => seen({ source: undefined }),
-  "a record of a time before all times": () => seen({}, -(2n ** 63n)),
-  "a record with labels by the ten thousand": () =>
-    seen({ workload: { labels: Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`l${index}`, ""])) } }),
   "problems by the thousand": () => ({
     case: "nodeProblems",
     value: create(NodeProblemsSchema, { problems: Array.from({ length: 1000 }, () => ({ code: "PC_X" })) }),
@@ -99,10 +84,39 @@ for (const [what, content] of Object.entries(NONSENSE)) {
     agent.send(content());
     await eventually("its stream has ended", () => agent.ended !== null);
     assert.equal(agent.ended?.code, GrpcStatus.INVALID_ARGUMENT);
+    await eventually("and its telemetry", () => agent.telemetryEnded !== null);
     assert.equal(honest.ended, null);
     assert.equal(operator.isLeader, true);
   });
 }
+
+const NONSENSE_TELEMETRY: Readonly<Record<string, () => Telemetry>> = {
+  "a time that no calendar has": () => violation({ time: 9n * 10n ** 17n }),
+  "a time before all times": () => violation({ time: -(2n ** 63n) }),
+  "a verdict that is none": () => violation({ verdict: "x".repeat(1000) }),
+  "a path of a million characters": () => violation({ path: "/".repeat(1_000_000) }),
+  "a profile with a newline": () => violation({ profiles: ["default/web\nfoo"] }),
+  "a port above all ports": () => violation({ port: 70_000 }),
+  "a record of a verdict that is none": () => seen({ verdict: "maybe" }),
+  "a record of a kind that is none": () => seen({ type: "end" }),
+  "a record without addresses": () => seen({ source: undefined }),
+  "a record of a time before all times": () => seen({}, -(2n ** 63n)),
+  "a record with labels by the ten thousand": () =>
+    seen({ workload: { labels: Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`l${index}`, ""])) } }),
+};
+
+test("telemetry that cannot be ends its own stream, and the agent's policy goes on", async () => {
+  for (const [index, [what, content]] of Object.entries(NONSENSE_TELEMETRY).entries()) {
+    const agent = cluster.agent(operator, `telemetry-${index}`);
+    await eventually("it has its state", () => agent.states.length > 0);
+    agent.report(content());
+    await eventually(`${what} has ended the stream`, () => agent.telemetryEnded !== null);
+    assert.equal(agent.telemetryEnded?.code, GrpcStatus.INVALID_ARGUMENT, what);
+    assert.equal(agent.ended, null, what);
+    assert.equal(honest.telemetryEnded, null);
+    agent.disconnect();
+  }
+});
 
 test("counts beyond all packets there are, and times to come, pin nothing", async () => {
   const liar = cluster.agent(operator, "n1");
@@ -123,7 +137,7 @@ test("counts beyond all packets there are, and times to come, pin nothing", asyn
   });
   for (let sequence = 1n; sequence <= 20n; sequence += 1n) liar.send(counters(2n ** 64n - 1n, sequence));
   const year9999 = BigInt(Date.parse("9999-01-01T00:00:00Z"));
-  liar.send(
+  liar.report(
     violation({
       podUid: liar.binding("web")?.podUid,
       time: year9999,
@@ -142,7 +156,7 @@ test("counts beyond all packets there are, and times to come, pin nothing", asyn
   assert.ok((before?.lastViolation?.remote ?? "").length <= 512);
   assert.ok(Number.isSafeInteger(before?.alerted) && (before?.alerted ?? 0) < 2 ** 50, `${before?.alerted}`);
   honest.send(counters(5n, 1n));
-  honest.send(violation({ time: BigInt(Date.now() + 1000) }));
+  honest.report(violation({ time: BigInt(Date.now() + 1000) }));
   await eventually("the honest one's truth", () => cluster.status("web")?.lastViolation?.node === "n2", 20_000);
   assert.equal((cluster.status("web")?.alerted ?? 0) - (before?.alerted ?? 0), 5);
 });

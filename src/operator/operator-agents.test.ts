@@ -3,7 +3,8 @@ import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus } from "@grpc/grpc-js";
-import { CountersSchema, ViolationsSchema } from "../gen/agent_pb.js";
+import { CountersSchema } from "../gen/agent_pb.js";
+import { ViolationsSchema } from "../gen/telemetry_pb.js";
 import { EVENTS } from "../kube/resources.ts";
 import { eventually } from "../kube/testing/silence.ts";
 import { LEADER_METADATA, PROTOCOL_VERSION } from "../protocol/service.ts";
@@ -175,7 +176,7 @@ test("counts and violations come to the status, and to events on the pod", async
     count: 5n,
   });
   const violations = [violation("uid-default-web"), violation("uid-of-another-node")];
-  agent.send({ case: "violations", value: create(ViolationsSchema, { violations }) });
+  agent.report({ case: "violations", value: create(ViolationsSchema, { violations }) });
   await eventually("counted", () => cluster.status("web")?.dropped === 5, 12_000);
   assert.deepEqual(cluster.status("web")?.processes, [{ path: "/bin/app", allowed: 7, dropped: 5, alerted: 0 }]);
   assert.deepEqual(cluster.status("web")?.lastViolation, {

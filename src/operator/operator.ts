@@ -224,7 +224,7 @@ export class Operator {
       tls,
       log,
       records: this.records,
-      watchers: this.observers,
+      observers: this.observers,
       meter: this.telemetry.meter,
       onDropped: (reason) => this.telemetry.meter.dropped("agents", reason),
       wanted: (node) => ({

@@ -18,6 +18,9 @@ export type Check = (value: unknown, field: string) => void;
 /** A check for each field of a message: one that is added to the protocol is added here, or does not compile. */
 export type FieldChecks<Message> = { readonly [Field in Exclude<keyof Message, "$typeName" | "$unknown">]: Check };
 
+/** The kinds of messages that one of these may be. */
+export type Kind<Content extends { case?: string | undefined }> = NonNullable<Content["case"]>;
+
 /** Text of so many characters at most. */
 export function text(max: number, pattern?: RegExp): Check {
   return (value, field) => {

@@ -1,7 +1,13 @@
-/** The service as gRPC takes it, and the words that both ends have to agree on. */
+/** The services as gRPC takes them, and the words that both ends have to agree on. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import type { ServiceDefinition } from "@grpc/grpc-js";
+import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import { type AgentMessage, AgentMessageSchema, type OperatorMessage, OperatorMessageSchema } from "../gen/agent_pb.js";
+import {
+  type TelemetryReport,
+  TelemetryReportSchema,
+  type TelemetryRequest,
+  TelemetryRequestSchema,
+} from "../gen/telemetry_pb.js";
 
 /** Raised with every change that older sides cannot live with. */
 export const PROTOCOL_VERSION = 1;
@@ -31,23 +37,38 @@ export const HEARTBEAT_MS = 5_000;
 /** And is given up after as many more without an answer. */
 export const KEEPALIVE_TIMEOUT_MS = 10_000;
 
+/** Policy, and what is reported of it. */
 export const DISTRIBUTION_SERVICE = {
-  connect: {
-    path: "/portcullis.agent.v1.Distribution/Connect",
+  connect: bidirectional("/portcullis.agent.v1.Distribution/Connect", AgentMessageSchema, OperatorMessageSchema),
+} as ServiceDefinition<{ connect: MethodDefinition<AgentMessage, OperatorMessage> }>;
+
+/** What may wait, or be left out. */
+export const TELEMETRY_SERVICE = {
+  report: bidirectional("/portcullis.agent.v1.Telemetry/Report", TelemetryReportSchema, TelemetryRequestSchema),
+} as ServiceDefinition<{ report: MethodDefinition<TelemetryReport, TelemetryRequest> }>;
+
+/** What reading a message has cost: its bytes on the wire, and the milliseconds of decoding them. */
+interface ReadingCost {
+  bytes: number;
+  milliseconds: number;
+}
+
+const costs = new WeakMap<object, ReadingCost>();
+const NO_COST: ReadingCost = { bytes: 0, milliseconds: 0 };
+
+/** Nothing for a message that did not come over a wire. */
+export function readingCost(message: object): ReadingCost {
+  return costs.get(message) ?? NO_COST;
+}
+
+function bidirectional(path: string, request: DescMessage, response: DescMessage) {
+  return {
+    path,
     requestStream: true,
     responseStream: true,
-    ...codec("request", AgentMessageSchema),
-    ...codec("response", OperatorMessageSchema),
-  },
-} as ServiceDefinition<{
-  connect: import("@grpc/grpc-js").MethodDefinition<AgentMessage, OperatorMessage>;
-}>;
-
-const sizes = new WeakMap<object, number>();
-
-/** Bytes that a message had on the wire; 0 for one that did not come from there. */
-export function receivedBytes(message: object): number {
-  return sizes.get(message) ?? 0;
+    ...codec("request", request),
+    ...codec("response", response),
+  };
 }
 
 function codec<Side extends "request" | "response", Schema extends DescMessage>(side: Side, schema: Schema) {
@@ -57,8 +78,9 @@ function codec<Side extends "request" | "response", Schema extends DescMessage>(
       return Buffer.from(buffer, byteOffset, byteLength);
     },
     [`${side}Deserialize`]: (bytes: Buffer) => {
+      const begun = performance.now();
       const message = fromBinary(schema, bytes, { readUnknownFields: false });
-      sizes.set(message, bytes.length);
+      costs.set(message, { bytes: bytes.length, milliseconds: performance.now() - begun });
       return message;
     },
   };

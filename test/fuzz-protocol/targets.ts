@@ -23,6 +23,7 @@ import {
   OperatorMessageSchema,
   type State,
 } from "../../src/gen/agent_pb.js";
+import { TelemetryReportSchema } from "../../src/gen/telemetry_pb.js";
 import { eventually, silentLogger } from "../../src/kube/testing/silence.ts";
 import { ObserveServer } from "../../src/operator/observe/server.ts";
 import type { Operator } from "../../src/operator/operator.ts";
@@ -32,7 +33,7 @@ import type { Random } from "../../src/policy/testing/random.ts";
 import { HeldState, StateParts } from "../../src/protocol/held-state.ts";
 import { checkOperatorMessage } from "../../src/protocol/message-checks.ts";
 import { OBSERVE_PATH } from "../../src/protocol/observe.ts";
-import { DISTRIBUTION_SERVICE } from "../../src/protocol/service.ts";
+import { DISTRIBUTION_SERVICE, TELEMETRY_SERVICE } from "../../src/protocol/service.ts";
 import { mutated, randomMessage } from "./random-message.ts";
 
 const nothing = () => {};
@@ -106,7 +107,7 @@ export class Targets {
     return answer.ok ? null : `the probe says ${answer.status}`;
   }
 
-  /** A stream of an agent, of one of many nodes, so that limits of one leave something to look at: a proper hello mostly, then messages of all kinds, some of them damaged. */
+  /** A stream of an agent, of one of many nodes, so that limits of one leave something to look at: a proper hello mostly, then messages of all kinds, some of them damaged, and telemetry beside them. */
   async agentStream(random: Random): Promise<void> {
     const socket = this.#connect(this.operator.server.port);
     const node = `n${this.#sources % NODES}`;
@@ -120,6 +121,8 @@ export class Targets {
       authorization: `Bearer agent-on-${node}`,
     });
     request.on("error", nothing);
+    // The answer is the operator's welcome, after which it takes telemetry.
+    if (random.chance(0.5)) request.once("data", () => this.#telemetry(random, client));
     request.resume();
     if (random.chance(0.95)) request.write(framed(hello(node)));
     for (let count = 1 + random.below(8); count > 0 && !request.destroyed; count -= 1) {
@@ -128,6 +131,21 @@ export class Targets {
     }
     await Promise.race([once(request, "close"), wait(20)]).catch(nothing);
     client.destroy();
+  }
+
+  #telemetry(random: Random, client: http2.ClientHttp2Session): void {
+    const request = client.request({
+      ":method": "POST",
+      ":path": TELEMETRY_SERVICE.report.path,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    request.on("error", nothing);
+    request.resume();
+    for (let count = 1 + random.below(8); count > 0 && !request.destroyed; count -= 1) {
+      const bytes = toBinary(TelemetryReportSchema, randomMessage(random, TelemetryReportSchema));
+      request.write(framed(random.chance(0.6) ? bytes : mutated(random, bytes)));
+    }
   }
 
   /** What an agent makes of what the operator sends: errors of ours are caught where it comes in, others are faults. */
@@ -219,7 +237,7 @@ function hello(nodeName: string): Uint8Array {
     create(AgentMessageSchema, {
       message: {
         case: "hello",
-        value: create(HelloSchema, { protocol: 1, version: "fuzz", nodeName, instance: "fuzz", observes: true }),
+        value: create(HelloSchema, { protocol: 1, version: "fuzz", nodeName, instance: "fuzz" }),
       },
     }),
   );

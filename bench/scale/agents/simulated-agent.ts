@@ -2,9 +2,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type Binding, PodPhase, type PodState, PodStateSchema, PolicyKind } from "../../../src/gen/agent_pb.js";
 import { OperatorClient } from "../../../src/node-agent/uplink/operator-client.ts";
+import { RecordSubscriptions } from "../../../src/node-agent/uplink/record-subscriptions.ts";
 import { CounterReport } from "../../../src/node-agent/uplink/reports/counter-report.ts";
 import { Reporter } from "../../../src/node-agent/uplink/reports/reporter.ts";
 import { ViolationQueue } from "../../../src/node-agent/uplink/reports/violation-queue.ts";
+import { TelemetryClient } from "../../../src/node-agent/uplink/telemetry-client.ts";
 import { HeldState } from "../../../src/protocol/held-state.ts";
 import type { Logger } from "../../../src/telemetry/logger.ts";
 import { moment } from "./agent-messages.ts";
@@ -36,13 +38,15 @@ export class SimulatedAgent {
   constructor({ node, target, authority, tokenFile, log, onTaken }: SimulatedAgentOptions) {
     this.node = node;
     const counters = new CounterReport({ read: () => this.#count(), eventsLost: () => 0 });
-    const reporter = new Reporter({ counters, violations: new ViolationQueue() });
+    const reporter = new Reporter({ counters });
+    const subscriptions = new RecordSubscriptions({ onAllowedWanted: () => {} });
     this.#client = new OperatorClient({
       address: { target, serverName: "localhost", caFile: authority, tokenFile },
       nodeName: node,
       version: "simulated",
       searchDomains: [],
       reporter,
+      telemetry: new TelemetryClient({ violations: new ViolationQueue(), subscriptions, log }),
       held: () => this.held,
       onRevision: (state) => {
         this.held = state;

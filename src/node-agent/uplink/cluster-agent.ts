@@ -22,7 +22,7 @@ import type { KeptState } from "./kept-state.ts";
 import { OperatorClient, type OperatorClientOptions } from "./operator-client.ts";
 import type { PodBindings } from "./pod-bindings.ts";
 import { PodPolicies } from "./pod-policies.ts";
-import { PodWatches } from "./pod-watches.ts";
+import { RecordSubscriptions } from "./record-subscriptions.ts";
 import { countedPackets } from "./reports/counted-packets.ts";
 import { CounterReport } from "./reports/counter-report.ts";
 import {
@@ -36,6 +36,7 @@ import {
 import { absentPodState, type PodOutcome, type Problem, podStateOf } from "./reports/pod-states.ts";
 import { Reporter } from "./reports/reporter.ts";
 import { ViolationQueue } from "./reports/violation-queue.ts";
+import { TelemetryClient } from "./telemetry-client.ts";
 
 export interface ClusterAgentOptions extends NodeGuardOptions {
   operator: Pick<OperatorClientOptions, "address" | "nodeName" | "version" | "searchDomains" | "backoff">;
@@ -86,10 +87,10 @@ export class ClusterAgent {
     const { bindings, metrics, operator, workloads, log } = options;
     this.#isOutdated = options.kept.isOutdated;
     const violations = new ViolationQueue();
-    const watches = new PodWatches({ onAllowedWanted: (uids) => this.#watchPods(uids) });
+    const subscriptions = new RecordSubscriptions({ onAllowedWanted: (uids) => this.#reportAllowed(uids) });
     const printed = options.settings.reportAllowed ? options.sink : new WithoutAllowed(options.sink);
     const kept = options.records === null ? [] : [options.records];
-    const sink = new TeeSink([printed, violations, metrics, watches, ...kept]);
+    const sink = new TeeSink([printed, violations, metrics, subscriptions, ...kept]);
     this.#guard = new NodeGuard({ ...options, sink }, () => this.#reconcile());
     const { enforcer, maps, paths, store } = this.#guard.enforcement;
     const reported = new ReportedCounts(join(options.stateDirectory, REPORTED_COUNTS_FILE), log);
@@ -105,7 +106,7 @@ export class ClusterAgent {
     };
     this.#counters = new CounterReport(source, reported.load(), (count, packets) => metrics.counted(count, packets));
     const onCountersKept = (counts: ReadonlyMap<string, number>) => reported.save(counts);
-    this.#reporter = new Reporter({ counters: this.#counters, violations, onCountersKept });
+    this.#reporter = new Reporter({ counters: this.#counters, onCountersKept });
     this.#policies = new PodPolicies({
       ...options,
       fit: (table, workload) => this.#guard.files.fit(table, workload),
@@ -118,7 +119,12 @@ export class ClusterAgent {
     this.#client = new OperatorClient({
       ...operator,
       reporter: this.#reporter,
-      watches,
+      telemetry: new TelemetryClient({
+        violations,
+        subscriptions,
+        onBadMessage: (kind) => metrics.badMessage(kind),
+        log,
+      }),
       held: () => bindings.held,
       onRevision: (state) => this.#take(state),
       onConnection: (state, reason) => metrics.connection(state, reason),
@@ -158,8 +164,8 @@ export class ClusterAgent {
     ];
   }
 
-  /** Only the workloads concerned are written anew. */
-  #watchPods(uids: ReadonlySet<string>): void {
+  /** Of these pods, allowed flows as well. Only the workloads concerned are written anew. */
+  #reportAllowed(uids: ReadonlySet<string>): void {
     this.#guard.enforcement.watchPods(uids);
     this.#reconcile();
   }

@@ -8,14 +8,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { recordOf } from "../../flow/message.ts";
-import { PodPhase, PodStateSchema, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
+import { PodPhase, PodStateSchema } from "../../gen/agent_pb.js";
+import { SubscriptionSchema, SubscriptionsSchema } from "../../gen/telemetry_pb.js";
 import { HeldState } from "../../protocol/held-state.ts";
 import { SILENT, testTable } from "../enforce/testing/workloads.ts";
 import { OperatorClient } from "./operator-client.ts";
-import { PodWatches } from "./pod-watches.ts";
+import { RecordSubscriptions } from "./record-subscriptions.ts";
 import { type CountedPackets, CounterReport } from "./reports/counter-report.ts";
 import { Reporter } from "./reports/reporter.ts";
 import { ViolationQueue } from "./reports/violation-queue.ts";
+import { TelemetryClient } from "./telemetry-client.ts";
 import { fullState, testBinding } from "./testing/bindings.ts";
 import { makeCertificates, type TestCertificates } from "./testing/certificates.ts";
 import { FakeOperator } from "./testing/fake-operator.ts";
@@ -47,23 +49,26 @@ class TestAgent {
   readonly violations = new ViolationQueue();
   readonly reporter: Reporter;
   readonly allowedWanted: string[][] = [];
-  readonly watches = new PodWatches({
+  readonly subscriptions = new RecordSubscriptions({
     onAllowedWanted: (podUids) => this.allowedWanted.push([...podUids]),
   });
   /** Why there was no connection. */
   readonly reasons: string[] = [];
+  readonly telemetry: TelemetryClient;
   readonly client: OperatorClient;
 
   constructor(port = operator.port, caFile = certificates.caFile) {
     const counters = new CounterReport({ read: () => this.counts, eventsLost: () => this.lost });
-    this.reporter = new Reporter({ counters, violations: this.violations });
+    this.reporter = new Reporter({ counters });
+    const { violations, subscriptions } = this;
+    this.telemetry = new TelemetryClient({ violations, subscriptions, reopenAfter: 50, log: SILENT });
     this.client = new OperatorClient({
       address: { target: `127.0.0.1:${port}`, serverName: "operator.test", caFile, tokenFile },
       nodeName: "node-1",
       version: "0",
       searchDomains: ["example.org"],
       reporter: this.reporter,
-      watches: this.watches,
+      telemetry: this.telemetry,
       held: () => this.held,
       onRevision: (state) => {
         this.held = state;
@@ -221,8 +226,8 @@ test("violations are samples: what is beyond the operator's limit is a number", 
   agent = new TestAgent();
   operator.violationsMax = 3;
   for (let port = 1; port <= 10; port += 1) agent.violations.write(violation(port));
-  await until("violations", () => operator.said("violations").length === 1);
-  const [report] = operator.said("violations");
+  await until("violations", () => operator.reported("violations").length === 1);
+  const [report] = operator.reported("violations");
   assert.deepEqual(
     report?.violations.map(({ port }) => port),
     [1, 2, 3],
@@ -246,30 +251,35 @@ test("states of pods are all told first, then as they change", async () => {
   assert.deepEqual([change?.full, change?.pods.map(({ podUid }) => podUid), change?.removed], [false, ["a"], ["b"]]);
 });
 
-test("what somebody looks at is sent up while they look, and not after the connection has broken", async () => {
+test("what somebody observes is sent while they do, and not after the connection has broken", async () => {
   agent = new TestAgent();
   const first = await connection(0);
-  assert.equal(first.hello.observes, true);
-  agent.watches.write(violation(1));
-  const watch = create(WatchSchema, { id: 7, podUid: "uid-web", verdicts: ["dropped", "allowed"], rate: 10 });
-  first.watch(create(WatchesSchema, { watches: [watch], leaseMilliseconds: 60_000 }));
-  await until("it is watched", () => agent.allowedWanted.length === 1);
-  agent.watches.write(violation(2));
-  await until("an observation", () => operator.said("observations").length === 1);
-  const [said] = operator.said("observations");
+  agent.subscriptions.write(violation(1));
+  const subscription = create(SubscriptionSchema, {
+    id: 7,
+    podUid: "uid-web",
+    verdicts: ["dropped", "allowed"],
+    rate: 10,
+  });
+  await until("a stream of telemetry", () => operator.telemetry.length === 1);
+  operator.subscribe(create(SubscriptionsSchema, { subscriptions: [subscription], leaseMilliseconds: 60_000 }));
+  await until("it is observed", () => agent.allowedWanted.length === 1);
+  agent.subscriptions.write(violation(2));
+  await until("an observation", () => operator.reported("observations").length === 1);
+  const [said] = operator.reported("observations");
   const events = said?.observations.map(({ record }) => record && recordOf(record));
   assert.deepEqual(
     events?.map((record) => (record?.type === "verdict" ? record.dst.port : null)),
     [2],
   );
-  assert.deepEqual(said?.observations[0]?.watches, [7]);
+  assert.deepEqual(said?.observations[0]?.subscriptions, [7]);
   first.fail(status.UNAVAILABLE);
-  await until("nobody looks any more", () => agent.allowedWanted.length === 2);
+  await until("nobody observes any more", () => agent.allowedWanted.length === 2);
   assert.deepEqual(agent.allowedWanted, [["uid-web"], []]);
   await connection(1);
-  agent.watches.write(violation(3));
+  agent.subscriptions.write(violation(3));
   await sleep(200);
-  assert.equal(operator.said("observations").length, 1);
+  assert.equal(operator.reported("observations").length, 1);
 });
 
 test("a proxy for the world outside is not the way to the operator", async () => {
@@ -283,4 +293,45 @@ test("a proxy for the world outside is not the way to the operator", async () =>
   } finally {
     process.env = before;
   }
+});
+
+test("an operator that reads no telemetry gets acknowledgements and counters all the same", async () => {
+  operator.readsTelemetry = false;
+  agent = new TestAgent();
+  const first = await connection(0);
+  await until("a stream of telemetry", () => operator.telemetry.length === 1);
+  const subscription = create(SubscriptionSchema, {
+    id: 1,
+    podUid: "uid-web",
+    verdicts: ["dropped", "allowed"],
+    rate: 1000,
+  });
+  operator.subscribe(create(SubscriptionsSchema, { subscriptions: [subscription], leaseMilliseconds: 60_000 }));
+  await until("it is observed", () => agent.allowedWanted.length === 1);
+  const large = violationEvent({ process: { path: `/${"x".repeat(3000)}` } });
+  const flood = setInterval(() => {
+    for (let count = 0; count < 200; count += 1) agent.subscriptions.write(large);
+  }, 10);
+  try {
+    await until("telemetry waits", () => agent.telemetry.isWaiting);
+    const counters = operator.said("counters").length;
+    agent.counts = [count(8)];
+    first.send(...fullState(7n, [], []));
+    await until("an acknowledgement", () => operator.said("acknowledgement").length === 1);
+    await until("counters", () => operator.said("counters").length > counters);
+    assert.equal(operator.reports.length, 0);
+  } finally {
+    clearInterval(flood);
+  }
+});
+
+test("telemetry whose stream has ended leaves policy alone, and is opened again", async () => {
+  agent = new TestAgent();
+  const first = await connection(0);
+  await until("a stream of telemetry", () => operator.telemetry.length === 1);
+  operator.telemetry[0]?.emit("error", { code: status.INVALID_ARGUMENT, details: "a test ended it" });
+  first.send(...fullState(7n, [], []));
+  await until("an acknowledgement", () => operator.said("acknowledgement").length === 1);
+  await until("telemetry again", () => operator.telemetry.length === 2);
+  assert.equal(operator.connections.length, 1);
 });

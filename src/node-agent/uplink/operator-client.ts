@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { causeCode, causeText } from "../../api/errors.ts";
 import {
   AcknowledgementSchema,
+  type AgentMessage,
   HelloSchema,
   type OperatorMessage,
   RefusalSchema,
@@ -14,13 +15,14 @@ import {
 } from "../../gen/agent_pb.js";
 import { type HeldState, StateParts } from "../../protocol/held-state.ts";
 import { checkOperatorMessage } from "../../protocol/message-checks.ts";
-import { PROTOCOL_VERSION } from "../../protocol/service.ts";
+import { DISTRIBUTION_SERVICE, PROTOCOL_VERSION } from "../../protocol/service.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { message } from "./message.ts";
-import { type OperatorAddress, OperatorStream, type StreamEnd } from "./operator-stream.ts";
-import type { PodWatches } from "./pod-watches.ts";
+import { type OperatorAddress, OperatorConnection } from "./operator-connection.ts";
+import { OperatorStream, type StreamEnd } from "./operator-stream.ts";
 import { type BackoffOptions, DEFAULT_BACKOFF, Reconnect } from "./reconnect.ts";
 import type { Reporter } from "./reports/reporter.ts";
+import type { TelemetryClient } from "./telemetry-client.ts";
 
 export type ConnectionState = "connecting" | "connected" | "waiting" | "closed";
 
@@ -30,8 +32,7 @@ export interface OperatorClientOptions {
   version: string;
   searchDomains: readonly string[];
   reporter: Reporter;
-  /** None: this agent has nothing to look at. */
-  watches?: PodWatches;
+  telemetry: TelemetryClient;
   /** What is held now. */
   held(): HeldState;
   /** A revision that can be applied: keep it, and put it in force. Throws where it cannot be kept. */
@@ -47,11 +48,15 @@ export interface OperatorClientOptions {
 /** The operator has to answer Hello within this, milliseconds. */
 const WELCOME_TIMEOUT_MS = 15_000;
 
+/** Reports are made no more often than this, whatever the operator asks for. */
+const MIN_INTERVAL_MS = 100;
+
 export class OperatorClient {
   readonly #options: OperatorClientOptions;
   readonly #instance = randomUUID();
   readonly #reconnect: Reconnect;
-  #stream: OperatorStream | null = null;
+  #connection: OperatorConnection | null = null;
+  #stream: OperatorStream<AgentMessage, OperatorMessage> | null = null;
   #parts = new StateParts();
   #timer: NodeJS.Timeout | null = null;
   #welcome: NodeJS.Timeout | null = null;
@@ -83,14 +88,13 @@ export class OperatorClient {
     this.#setState("connecting", target);
     this.#parts = new StateParts();
     try {
-      const stream = new OperatorStream(
-        { ...this.#options.address, target },
-        {
-          onMessage: (message) => this.#take(message),
-          onEnd: (end) => this.#ended(end, target),
-          onDrain: () => this.#flush(),
-        },
-      );
+      const connection = new OperatorConnection({ ...this.#options.address, target });
+      this.#connection = connection;
+      const stream = new OperatorStream<AgentMessage, OperatorMessage>(connection, DISTRIBUTION_SERVICE.connect, {
+        onMessage: (message) => this.#take(message),
+        onEnd: (end) => this.#ended(end, target),
+        onDrain: () => this.#options.reporter.flush(),
+      });
       this.#stream = stream;
       this.#sayHello(stream);
     } catch (cause) {
@@ -98,7 +102,7 @@ export class OperatorClient {
     }
   }
 
-  #sayHello(stream: OperatorStream): void {
+  #sayHello(stream: OperatorStream<AgentMessage, OperatorMessage>): void {
     const { nodeName, version, searchDomains, held } = this.#options;
     const state = held();
     const hello = create(HelloSchema, {
@@ -110,7 +114,6 @@ export class OperatorClient {
       tables: [...state.tables.keys()],
       rulesets: [...state.rulesets.keys()],
       searchDomains: [...searchDomains],
-      observes: this.#options.watches !== undefined,
     });
     stream.write(message({ case: "hello", value: hello }));
     this.#welcome = setTimeout(() => stream.end("the operator has not answered in time"), WELCOME_TIMEOUT_MS);
@@ -136,24 +139,16 @@ export class OperatorClient {
       this.#reported = "";
       this.#setState("connected", "");
       this.#options.log.info({ operator: content.value.version }, "connected to the operator");
-      const { reportIntervalMilliseconds: reportInterval, violationsMax } = content.value;
-      const stream = this.#stream;
-      if (stream === null) return;
-      this.#options.watches?.start(stream);
-      this.#options.reporter.start(stream, { reportInterval, violationsMax });
+      const { reportIntervalMilliseconds, violationsMax } = content.value;
+      const reportInterval = Math.max(reportIntervalMilliseconds, MIN_INTERVAL_MS);
+      if (this.#stream === null || this.#connection === null) return;
+      this.#options.reporter.start(this.#stream, reportInterval);
+      this.#options.telemetry.start(this.#connection, { reportInterval, violationsMax });
     } else if (content.case === "state") {
       this.#takeState(content.value);
     } else if (content.case === "countersAcknowledgement") {
       this.#options.reporter.acknowledged(content.value.sequence);
-    } else if (content.case === "watches") {
-      this.#options.watches?.take(content.value);
     }
-  }
-
-  /** What is in force is reported before what somebody would like to see. */
-  #flush(): void {
-    this.#options.reporter.flush();
-    this.#options.watches?.flush();
   }
 
   #takeState(part: State): void {
@@ -176,7 +171,9 @@ export class OperatorClient {
     if (this.#welcome !== null) clearTimeout(this.#welcome);
     this.#stream = null;
     this.#options.reporter.stop();
-    this.#options.watches?.stop();
+    this.#options.telemetry.stop();
+    this.#connection?.close();
+    this.#connection = null;
     if (this.#state === "closed") return;
     if (leader !== null) this.#reconnect.answered();
     const redirected = leader !== null && leader !== "" && leader !== target && this.#reconnect.mayRedirect();

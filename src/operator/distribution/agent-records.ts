@@ -1,6 +1,7 @@
 /** What is known of each node's agent: what it holds, and what it has reported. Outlives its streams for a while. */
 
-import type { Counters, NodeProblems, PodState, PodStates, Problem, Refusal, Violations } from "../../gen/agent_pb.js";
+import type { Counters, NodeProblems, PodState, PodStates, Problem, Refusal } from "../../gen/agent_pb.js";
+import type { Violations } from "../../gen/telemetry_pb.js";
 import { unconfined } from "../../net/confine.ts";
 import type { Bindings } from "../../protocol/bindings.ts";
 import { BadMessageError } from "../../protocol/field-checks.ts";

@@ -10,7 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { causeText } from "../../api/errors.ts";
 import { ListenError, parseListenAddress } from "../../endpoints/endpoints.ts";
-import type { Hello, Observations, Watches } from "../../gen/agent_pb.js";
+import type { Observations, Subscriptions } from "../../gen/telemetry_pb.js";
 import { CertificateFiles } from "../../net/certificate-files.ts";
 import { confine } from "../../net/confine.ts";
 import { ConnectionLimits, type DropReason } from "../../net/connection-limits.ts";
@@ -21,28 +21,29 @@ import {
   LEADER_METADATA,
   MAX_AGENT_MESSAGE_BYTES,
   MAX_MESSAGE_BYTES,
+  TELEMETRY_SERVICE,
 } from "../../protocol/service.ts";
 import type { NodeState } from "../../protocol/state-message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { TokenBucket } from "../../timing/token-bucket.ts";
 import { TokenBuckets } from "../../timing/token-buckets.ts";
 import { AGENT_GRACE_MS, type AgentRecords } from "./agent-records.ts";
 import { type AuthenticationOptions, authenticate, StreamRefusal } from "./authentication.ts";
 import { ReviewQueue } from "./review-queue.ts";
 import { Semaphore } from "./semaphore.ts";
 import { type AgentStream, Session, type SessionMeter } from "./session.ts";
+import { TelemetrySession, type TelemetryStream } from "./telemetry-session.ts";
 
-/** An agent, to who would look at pods of its node. */
-export interface WatchableAgent {
-  version: string;
-  /** It knows watches. */
-  observes: boolean;
-  watch(watches: Watches): void;
+/** An agent that sends telemetry. */
+export interface ObservableAgent {
+  /** Says what is observed on its node. */
+  subscribe(subscriptions: Subscriptions): void;
 }
 
-/** Who looks at pods, through their nodes' agents. */
-export interface AgentWatchers {
-  /** An agent has connected. Nothing is watched on it yet. */
-  connected(node: string, agent: WatchableAgent): void;
+/** Who observes pods, through their nodes' agents. */
+export interface AgentObservers {
+  /** An agent sends telemetry from now on. Nothing is observed on its node yet. */
+  connected(node: string, agent: ObservableAgent): void;
   disconnected(node: string): void;
   observed(node: string, observations: Observations): void;
 }
@@ -61,7 +62,7 @@ export interface DistributionOptions {
   /** Null while this replica may serve agents; else why not, and where the leader is, if that is known. */
   notServing: () => { message: string; leader: string } | null;
   records: AgentRecords;
-  watchers: AgentWatchers;
+  observers: AgentObservers;
   wanted: (node: string) => NodeState;
   isPlanning: () => boolean;
   /** How many nodes there are that should have an agent. */
@@ -93,7 +94,11 @@ const CONNECTIONS = {
 };
 /** Streams of one node with a good token: so many at once, and so many a second. An agent that comes back waits longer each time. */
 const ARRIVALS = { burst: 20, perSecond: 0.5 };
-/** An agent has one stream. What is beyond is refused by HTTP/2 itself, and a connection on which that goes on is closed. */
+/** The streams of telemetry that a node may open: so many at once, and so many a second. */
+const TELEMETRY_ARRIVALS = { burst: 10, perSecond: 0.5 };
+/** Milliseconds in a second in which the telemetry of all agents is read: the rest of this thread is for policy. */
+const TELEMETRY_MS_PER_SECOND = 250;
+/** An agent has two streams. What is beyond is refused by HTTP/2 itself, and a connection on which that goes on is closed. */
 const STREAMS_PER_CONNECTION = 4;
 /** What HTTP/2 may keep for one connection, of heads and of what waits to be sent, in megabytes. A full state is larger than most. */
 const CONNECTION_MEGABYTES = 64;
@@ -105,6 +110,11 @@ export class DistributionServer {
   /** By node: one that has not said hello yet. */
   readonly #waiting = new Map<string, Session>();
   readonly #arrivals = new TokenBuckets(ARRIVALS.burst, ARRIVALS.perSecond);
+  /** By the peer of the connection, which has no other session. */
+  readonly #peers = new Map<string, Session>();
+  readonly #telemetry = new Map<Session, TelemetrySession>();
+  readonly #telemetryArrivals = new TokenBuckets(TELEMETRY_ARRIVALS.burst, TELEMETRY_ARRIVALS.perSecond);
+  readonly #telemetryMs = new TokenBucket(TELEMETRY_MS_PER_SECOND, TELEMETRY_MS_PER_SECOND);
   readonly #fullStates = new Semaphore(FULL_STATES, FULL_STATE_MS);
   readonly #reviews = new ReviewQueue();
   readonly #limits: ConnectionLimits;
@@ -128,6 +138,9 @@ export class DistributionServer {
     this.#limits = new ConnectionLimits({ ...CONNECTIONS, ...(onDropped === undefined ? {} : { onDropped }) });
     this.#server.addService(DISTRIBUTION_SERVICE, {
       connect: ((stream: AgentStream) => this.#take(stream)) as UntypedHandleCall,
+    });
+    this.#server.addService(TELEMETRY_SERVICE, {
+      report: ((stream: TelemetryStream) => this.#takeTelemetry(stream)) as UntypedHandleCall,
     });
   }
 
@@ -241,7 +254,7 @@ export class DistributionServer {
 
   /** Of a node one stream at a time may wait to say hello: each costs memory, and a token may be stolen. */
   #accept(stream: AgentStream, node: string, peer: string): void {
-    const { version, records, watchers, wanted, isPlanning, nodes, meter, log } = this.#options;
+    const { version, records, wanted, isPlanning, nodes, meter, log } = this.#options;
     const session: Session = new Session(stream, {
       node,
       version,
@@ -252,16 +265,16 @@ export class DistributionServer {
       agents: () => Math.max(nodes(), this.#sessions.size),
       fullStates: this.#fullStates,
       log,
-      onHello: (hello) => this.#enter(session, hello, peer),
-      onObservations: (observations) => watchers.observed(node, observations),
+      onHello: () => this.#enter(session, peer),
       onEnd: () => {
-        // An agent has one stream on a connection.
+        // An agent has one connection, and telemetry goes with it.
         this.#limits.dismiss(peer);
+        if (this.#peers.get(peer) === session) this.#peers.delete(peer);
+        this.#telemetry.get(session)?.refuse(DISMISSED);
         if (this.#waiting.get(node) === session) this.#waiting.delete(node);
         if (this.#sessions.get(node) !== session) return;
         this.#sessions.delete(node);
         records.disconnect(node);
-        watchers.disconnected(node);
         setTimeout(() => records.overdue(node), AGENT_GRACE_MS + 100).unref();
         log.info({ node }, "an agent has gone");
       },
@@ -271,15 +284,54 @@ export class DistributionServer {
   }
 
   /** The latest agent of a node is the one that counts. */
-  #enter(session: Session, { version, observes }: Hello, peer: string): void {
+  #enter(session: Session, peer: string): void {
     const { node } = session;
     const before = this.#sessions.get(node);
     this.#waiting.delete(node);
     this.#sessions.set(node, session);
     before?.refuse(replaced(node));
-    this.#options.watchers.connected(node, { version, observes, watch: (watches) => session.watch(watches) });
+    this.#peers.set(peer, session);
     this.#options.meter.connection("accepted");
     this.#options.log.info({ node, peer }, "an agent has connected");
+  }
+
+  #takeTelemetry(stream: TelemetryStream): void {
+    // Until there is a session, an end of the stream concerns nobody.
+    stream.on("error", () => {});
+    const peer = stream.getPeer();
+    confine({ what: "agent", peer, end: () => stream.destroy() }, () => this.#acceptTelemetry(stream, peer));
+  }
+
+  /** Of an agent that has said hello on the same connection, which is who it is there. */
+  #acceptTelemetry(stream: TelemetryStream, peer: string): void {
+    const agent = this.#peers.get(peer);
+    const refusal = agent === undefined ? STRANGER : this.#telemetryRefusal(agent);
+    if (agent === undefined || refusal !== null) {
+      stream.emit("error", { code: refusal?.status, details: refusal?.message });
+      return;
+    }
+    const { node } = agent;
+    const { records, observers, meter, log } = this.#options;
+    this.#telemetry.get(agent)?.refuse(replaced(node));
+    const telemetry: TelemetrySession = new TelemetrySession(stream, {
+      node,
+      meter,
+      log,
+      milliseconds: this.#telemetryMs,
+      onViolations: (violations) => records.violations(node, violations),
+      onObservations: (observations) => observers.observed(node, observations),
+      onEnd: () => {
+        this.#telemetry.delete(agent);
+        observers.disconnected(node);
+      },
+    });
+    this.#telemetry.set(agent, telemetry);
+    observers.connected(node, telemetry);
+  }
+
+  #telemetryRefusal({ node }: Session): StreamRefusal | null {
+    if (this.#telemetryArrivals.of(node).take()) return null;
+    return new StreamRefusal(GrpcStatus.RESOURCE_EXHAUSTED, tooOften(node));
   }
 
   #certificates(tls: { certificateFile: string; keyFile: string }): ServerCredentials {
@@ -301,6 +353,10 @@ function tooOften(node: string): string {
   return `agents of node ${node} connect too often; connect again later`;
 }
 
+const STRANGER = new StreamRefusal(
+  GrpcStatus.FAILED_PRECONDITION,
+  "no agent has said hello on this connection; say hello on its stream of policy first",
+);
 const DISMISSED = new StreamRefusal(GrpcStatus.UNAVAILABLE, "this operator is about to end; connect again");
 
 function resultOf({ status }: StreamRefusal): "unauthenticated" | "denied" | "not_leader" | "busy" | "failed" {

@@ -9,41 +9,35 @@ import {
   type AgentMessage,
   CountersAcknowledgementSchema,
   type Hello,
-  type Observations,
   type OperatorMessage,
   OperatorMessageSchema,
   type Refusal,
-  type Watches,
   WelcomeSchema,
 } from "../../gen/agent_pb.js";
 import { stateHash } from "../../protocol/bindings.ts";
 import { STATE_HASH_CODE } from "../../protocol/errors.ts";
-import { BadMessageError } from "../../protocol/field-checks.ts";
 import { checkAgentMessage } from "../../protocol/message-checks.ts";
-import { PROTOCOL_VERSION, receivedBytes } from "../../protocol/service.ts";
+import { PROTOCOL_VERSION } from "../../protocol/service.ts";
 import { exactly, type HeldHashes, heldAfter, type NodeState, stateMessages } from "../../protocol/state-message.ts";
-import type { Logger } from "../../telemetry/logger.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
-import { TokenBucket } from "../../timing/token-bucket.ts";
 import { type AgentRecords, ANSWER_MS } from "./agent-records.ts";
 import { StreamRefusal } from "./authentication.ts";
+import { failedMessage, type MessageMeter, type MessageSource } from "./failed-message.ts";
 import { checkHello, ProtocolRefusal } from "./hello.ts";
+import { PacedMessages } from "./paced-messages.ts";
 import { sizeOf } from "./revision.ts";
 import type { Semaphore } from "./semaphore.ts";
 
 export type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
 
-/** What a session tells of itself. */
-export interface SessionMeter {
+/** What a session counts. */
+export interface SessionMeter extends MessageMeter {
   sent(isFull: boolean, bytes: number): void;
   acknowledged(seconds: number): void;
   refused(): void;
-  /** A message was not as it has to be. */
-  badMessage(kind: string): void;
 }
 
-export interface SessionOptions {
-  node: string;
+export interface SessionOptions extends MessageSource {
   version: string;
   records: AgentRecords;
   /** What the node is to have now; its bindings never change. */
@@ -57,9 +51,7 @@ export interface SessionOptions {
   meter: SessionMeter;
   /** The agent has said who it is, and it may be that. */
   onHello: (hello: Hello) => void;
-  onObservations: (observations: Observations) => void;
   onEnd: () => void;
-  log: Logger;
 }
 
 /** Changes that come within this many milliseconds go together. */
@@ -75,10 +67,6 @@ const RECONNECT_MOST_MS = 30_000;
 /** What an agent is asked to keep to. */
 const REPORT_INTERVAL_MS = 1_000;
 const VIOLATIONS_MAX = 100;
-/** Messages of one agent beyond this many a second wait in its own buffers. A large one counts as many: each of so many bytes. */
-const MESSAGES_PER_SECOND = 50;
-const MESSAGES_BURST = 200;
-const MESSAGE_BYTES = 128 * 1024;
 /** After a refusal the next try is a full state, after this long, doubled each time up to the longest. */
 const REFUSED_MS = 1_000;
 const REFUSED_LONGEST_MS = 60_000;
@@ -99,7 +87,7 @@ export class Session {
   readonly node: string;
   readonly #stream: AgentStream;
   readonly #options: SessionOptions;
-  readonly #messages = new TokenBucket(MESSAGES_BURST, MESSAGES_PER_SECOND);
+  readonly #messages: PacedMessages<AgentMessage>;
   #instance: string | null = null;
   #held: HeldHashes = NOTHING;
   #revision = 0n;
@@ -107,7 +95,6 @@ export class Session {
   /** Since when something is to be sent; null: nothing is. */
   #dirtySince: number | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #resume: NodeJS.Timeout | null = null;
   #overdue: NodeJS.Timeout | null = null;
   #refusals = 0;
   /** Gives the place for a full state back; null: none is held or waited for. */
@@ -118,7 +105,7 @@ export class Session {
     this.node = options.node;
     this.#stream = stream;
     this.#options = options;
-    stream.on("data", (message: AgentMessage) => this.#take(message));
+    this.#messages = new PacedMessages(stream, (message) => this.#take(message));
     stream.on("error", () => this.#end());
     stream.on("cancelled", () => this.#end());
     stream.on("end", () => {
@@ -134,11 +121,6 @@ export class Session {
     this.#sendLater(COALESCE_MS);
   }
 
-  /** What somebody looks at on this node. */
-  watch(watches: Watches): void {
-    this.#write({ case: "watches", value: watches });
-  }
-
   /** Ends the stream with an error that the agent sees. */
   refuse(refusal: StreamRefusal): void {
     if (this.#ended) return;
@@ -150,47 +132,20 @@ export class Session {
     if (this.#ended) return;
     this.#ended = true;
     this.#leave?.();
-    for (const timer of [this.#timer, this.#resume, this.#overdue]) if (timer !== null) clearTimeout(timer);
+    this.#messages.end();
+    for (const timer of [this.#timer, this.#overdue]) if (timer !== null) clearTimeout(timer);
     this.#options.onEnd();
   }
 
+  /** What one agent has sent ends its own stream, whatever is wrong with it. */
   #take(message: AgentMessage): void {
-    if (this.#ended) return;
     try {
       checkAgentMessage(message);
       this.#handle(message);
     } catch (cause) {
-      this.#failed(message.message.case ?? "unknown", cause);
-      return;
+      if (cause instanceof ProtocolRefusal) this.#options.records.turnedAway(this.node, cause.message);
+      this.refuse(failedMessage(this.#options, message.message.case ?? "unknown", cause));
     }
-    this.#messages.spend(Math.ceil(receivedBytes(message) / MESSAGE_BYTES));
-    if (this.#messages.has()) return;
-    // gRPC's own flow control makes the agent wait, and nobody else.
-    this.#stream.pause();
-    this.#resume = setTimeout(() => this.#goOn(), 1000 / MESSAGES_PER_SECOND);
-  }
-
-  #goOn(): void {
-    if (this.#messages.has()) this.#stream.resume();
-    else this.#resume = setTimeout(() => this.#goOn(), 1000 / MESSAGES_PER_SECOND);
-  }
-
-  /** What one agent has sent ends its own stream, whatever is wrong with it. */
-  #failed(kind: string, cause: unknown): void {
-    const { node, log, meter, records } = this.#options;
-    if (cause instanceof StreamRefusal) {
-      if (cause instanceof ProtocolRefusal) records.turnedAway(node, cause.message);
-      this.refuse(cause);
-      return;
-    }
-    meter.badMessage(kind);
-    if (cause instanceof BadMessageError) {
-      log.warn({ node, code: cause.code, reason: cause.message }, "an agent has sent a message that cannot be");
-      this.refuse(new StreamRefusal(GrpcStatus.INVALID_ARGUMENT, `${cause.code}: ${cause.message}`, { cause }));
-      return;
-    }
-    log.error({ node, kind, err: cause }, "a message of an agent cannot be worked on");
-    this.refuse(new StreamRefusal(GrpcStatus.INTERNAL, `the operator failed on ${kind}`, { cause }));
   }
 
   #handle({ message }: AgentMessage): void {
@@ -213,12 +168,6 @@ export class Session {
         return;
       case "nodeProblems":
         records.problems(this.node, message.value);
-        return;
-      case "violations":
-        records.violations(this.node, message.value);
-        return;
-      case "observations":
-        this.#options.onObservations(message.value);
         return;
       case "counters": {
         records.counters(this.node, instance, message.value);

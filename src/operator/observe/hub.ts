@@ -1,13 +1,18 @@
 /**
- * Who looks at which pod, and what its node's agent is asked for. Agents are asked again and again, because their watches end by
+ * Who observes which pod, and what its node's agent is asked for. Agents are asked again and again, because subscriptions end by
  * themselves: an operator that is gone leaves none behind.
  */
 import { create } from "@bufbuild/protobuf";
 import { causeText } from "../../api/errors.ts";
 import { recordOf, type WatchedRecord } from "../../flow/message.ts";
-import { type Observations, type Watch, WatchesSchema, WatchSchema } from "../../gen/agent_pb.js";
+import {
+  type Observations,
+  type Subscription,
+  SubscriptionSchema,
+  SubscriptionsSchema,
+} from "../../gen/telemetry_pb.js";
 import type { ObserveRequest } from "../../protocol/observe.ts";
-import type { AgentWatchers, WatchableAgent } from "../distribution/server.ts";
+import type { AgentObservers, ObservableAgent } from "../distribution/server.ts";
 import type { PodDescription } from "./pod-description.ts";
 import type { RecordStream } from "./record-stream.ts";
 import { ObserveRefusal } from "./refusal.ts";
@@ -15,7 +20,7 @@ import { ObserveRefusal } from "./refusal.ts";
 export interface ObserverHubOptions {
   /** @throws ObserveRefusal where there is nothing that could be observed */
   describe: (request: ObserveRequest) => PodDescription;
-  /** Milliseconds between two looks, at each of which agents are asked again; watches end after three without. */
+  /** Milliseconds between two looks, at each of which agents are asked again; subscriptions end after three without. */
   interval?: number;
 }
 
@@ -39,15 +44,20 @@ interface Observer {
   output: RecordStream;
 }
 
-export class ObserverHub implements AgentWatchers {
+export class ObserverHub implements AgentObservers {
   readonly #options: ObserverHubOptions;
-  readonly #agents = new Map<string, WatchableAgent>();
+  readonly #agents = new Map<string, ObservableAgent>();
   readonly #observers = new Map<number, Observer>();
   #timer: NodeJS.Timeout | null = null;
   #lastId = 0;
 
   constructor(options: ObserverHubOptions) {
     this.#options = options;
+  }
+
+  /** Nodes whose agents send telemetry. */
+  get sources(): ReadonlySet<string> {
+    return new Set(this.#agents.keys());
   }
 
   /** How many look at pods now. */
@@ -61,12 +71,7 @@ export class ObserverHub implements AgentWatchers {
    */
   check(request: ObserveRequest): PodDescription {
     const pod = this.#options.describe(request);
-    const agent = this.#agents.get(pod.node);
-    if (agent === undefined) throw new ObserveRefusal("ServiceUnavailable", noAgent(pod.node));
-    if (!agent.observes) {
-      const message = `the agent of node ${pod.node} is of version ${agent.version}, which shows nothing live; upgrade it`;
-      throw new ObserveRefusal("Conflict", message);
-    }
+    if (!this.#agents.has(pod.node)) throw new ObserveRefusal("ServiceUnavailable", noAgent(pod.node));
     const full = this.#fullFor(pod.node);
     if (full === null || greediest(full, request.namespace) !== null) return pod;
     const beside = this.#beside(pod.node).length;
@@ -111,7 +116,7 @@ export class ObserverHub implements AgentWatchers {
     this.#stop();
   }
 
-  connected(node: string, agent: WatchableAgent): void {
+  connected(node: string, agent: ObservableAgent): void {
     this.#agents.set(node, agent);
     this.#refresh(node);
     if (this.#of(node).length > 0) this.#say(node);
@@ -122,21 +127,21 @@ export class ObserverHub implements AgentWatchers {
     this.#refresh(node);
   }
 
-  /** An agent is believed about what is watched on its own node only. */
+  /** An agent is believed about what is observed on its own node only. */
   observed(node: string, { observations, lost }: Observations): void {
-    for (const { watches, record: message } of observations) {
+    for (const { subscriptions, record: message } of observations) {
       const record = message === undefined ? null : recordOf(message);
       const text = JSON.stringify(record);
       const isGood = record !== null && text.length <= RECORD_LENGTH_MAX;
-      for (const id of watches) {
+      for (const id of subscriptions) {
         const observer = this.#observerOn(node, id);
         if (observer === null) continue;
         if (isGood && concerns(record, observer.pod)) observer.output.event(text);
         else tellLost(observer, 1);
       }
     }
-    for (const { watch, count } of lost) {
-      const observer = this.#observerOn(node, watch);
+    for (const { subscription, count } of lost) {
+      const observer = this.#observerOn(node, subscription);
       if (observer !== null) tellLost(observer, Number(count));
     }
   }
@@ -186,8 +191,8 @@ export class ObserverHub implements AgentWatchers {
 
   #say(node: string): void {
     const leaseMilliseconds = (this.#options.interval ?? INTERVAL_MS) * LEASES_PER_INTERVAL;
-    const watches = this.#of(node).map(watchOf);
-    this.#agents.get(node)?.watch(create(WatchesSchema, { watches, leaseMilliseconds }));
+    const subscriptions = this.#of(node).map(subscriptionOf);
+    this.#agents.get(node)?.subscribe(create(SubscriptionsSchema, { subscriptions, leaseMilliseconds }));
   }
 
   #stop(): void {
@@ -196,9 +201,9 @@ export class ObserverHub implements AgentWatchers {
   }
 }
 
-function watchOf({ id, request, pod }: Observer): Watch {
+function subscriptionOf({ id, request, pod }: Observer): Subscription {
   const { verdicts, direction = "", process: path = "", container = "", rate } = request;
-  return create(WatchSchema, { id, podUid: pod.uid, verdicts: [...verdicts], direction, path, container, rate });
+  return create(SubscriptionSchema, { id, podUid: pod.uid, verdicts: [...verdicts], direction, path, container, rate });
 }
 
 function tellLost({ output }: Observer, count: number): void {
@@ -212,8 +217,8 @@ function concerns(record: WatchedRecord, { uid }: PodDescription): boolean {
 
 function noAgent(node: string): string {
   return (
-    `no agent of node ${node} is connected to the operator. What is in force there stays so, but nothing can be shown; ` +
-    "see `kubectl portcullis status`"
+    `no agent of node ${node} sends records to the operator: it is not connected, or older than the operator. ` +
+    "What is in force there stays so, but nothing can be shown; see `kubectl portcullis status`"
   );
 }
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { recordMessage } from "../../flow/message.ts";
 import type { VerdictEvent } from "../../flow/record.ts";
-import { ObservationsSchema, type Watches } from "../../gen/agent_pb.js";
+import { ObservationsSchema, type Subscriptions } from "../../gen/telemetry_pb.js";
 import { collectionPath, SUBJECT_ACCESS_REVIEWS } from "../../kube/resources.ts";
 import { eventually } from "../../kube/testing/silence.ts";
 import { OBSERVE_PATH } from "../../protocol/observe.ts";
@@ -76,9 +76,9 @@ class Observer {
   }
 }
 
-/** What the agent was told to watch last. */
-function watched(agent: TestAgent): Watches | undefined {
-  return agent.received.flatMap(({ message }) => (message.case === "watches" ? [message.value] : [])).at(-1);
+/** What the operator subscribed to last. */
+function subscribed(agent: TestAgent): Subscriptions | undefined {
+  return agent.requests.flatMap(({ message }) => (message.case === "subscriptions" ? [message.value] : [])).at(-1);
 }
 
 /** A record of a pod, as its agent sends it. */
@@ -103,46 +103,52 @@ type ObservationFields = Exclude<MessageInitShape<typeof ObservationsSchema>, { 
 
 function sees(agent: TestAgent, observations: ObservationFields["observations"], lost: ObservationFields["lost"] = []) {
   const value = create(ObservationsSchema, { observations: observations ?? [], lost: lost ?? [] });
-  agent.send({ case: "observations", value });
+  agent.report({ case: "observations", value });
+}
+
+/** Until an agent of the node can be asked for records. */
+async function sendsTelemetry({ observers }: Operator, node: string): Promise<void> {
+  await eventually("an agent that sends telemetry", () => observers.sources.has(node));
 }
 
 async function scene(): Promise<{ operator: Operator; agent: TestAgent }> {
   cluster.pod("web");
   const operator = await cluster.operator();
   const agent = cluster.agent(operator, "n1");
-  await eventually("the agent is there", () => agent.states.length > 0);
+  await sendsTelemetry(operator, "n1");
   return { operator, agent };
 }
 
-const watching = (agent: TestAgent) => eventually("a watch", () => (watched(agent)?.watches.length ?? 0) > 0);
+const observed = (agent: TestAgent) =>
+  eventually("a subscription", () => (subscribed(agent)?.subscriptions.length ?? 0) > 0);
 
 test("an observer sees what the pod's agent sees, and the agent is asked for no longer than that", async () => {
   const { operator, agent } = await scene();
   const observer = new Observer(operator, { verdicts: ["dropped", "allowed"], direction: "egress", process: "/bin/a" });
-  await watching(agent);
-  const [watch] = watched(agent)?.watches ?? [];
-  assert.ok(watch);
+  await observed(agent);
+  const [subscription] = subscribed(agent)?.subscriptions ?? [];
+  assert.ok(subscription);
   assert.deepEqual(
-    [watch.podUid, watch.verdicts, watch.direction, watch.path, watch.rate],
+    [subscription.podUid, subscription.verdicts, subscription.direction, subscription.path, subscription.rate],
     ["uid-default-web", ["dropped", "allowed"], "egress", "/bin/a", 100],
   );
-  sees(agent, [{ watches: [watch.id], record: seen() }], [{ watch: watch.id, count: 4n }]);
+  sees(agent, [{ subscriptions: [subscription.id], record: seen() }], [{ subscription: subscription.id, count: 4n }]);
   await eventually("the event", () => observer.of("verdict").length === 1);
   assert.equal(observer.of("lost")[0]?.count, 4);
   const [first] = observer.of("watching");
   assert.deepEqual([first?.node, first?.profiles], ["n1", []]);
   assert.match(String(first?.notes), /no SecurityProfile selects this pod/);
   observer.leave();
-  await eventually("nobody looks", () => watched(agent)?.watches.length === 0);
+  await eventually("nobody observes", () => subscribed(agent)?.subscriptions.length === 0);
   assert.equal(operator.observers.size, 0);
 });
 
-test("watches are said again while somebody looks, and to an agent that comes back", async () => {
+test("subscriptions are said again while somebody observes, and to an agent that comes back", async () => {
   const { operator, agent } = await scene();
   const observer = new Observer(operator);
-  await watching(agent);
-  const lease = watched(agent)?.leaseMilliseconds ?? 0;
-  const said = () => agent.received.filter(({ message }) => message.case === "watches").length;
+  await observed(agent);
+  const lease = subscribed(agent)?.leaseMilliseconds ?? 0;
+  const said = () => agent.requests.filter(({ message }) => message.case === "subscriptions").length;
   const before = said();
   await eventually("it is said again", () => said() > before, lease);
   agent.disconnect();
@@ -150,14 +156,14 @@ test("watches are said again while somebody looks, and to an agent that comes ba
     /no agent of node n1/.test(String(observer.of("watching").at(-1)?.notes)),
   );
   const next = cluster.agent(operator, "n1");
-  await watching(next);
+  await observed(next);
   await eventually("and is again", () => !/no agent/.test(String(observer.of("watching").at(-1)?.notes)));
 });
 
 test("a profile that comes to select the pod is reported, with what it will not show", async () => {
   const { operator, agent } = await scene();
   const observer = new Observer(operator, { container: "other" });
-  await watching(agent);
+  await observed(agent);
   cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/a", container: "app", network: {} }] });
   await eventually("the profile", () => observer.of("watching").at(-1)?.profiles?.toString() === "default/web", 15_000);
   const notes = String(observer.of("watching").at(-1)?.notes);
@@ -165,19 +171,19 @@ test("a profile that comes to select the pod is reported, with what it will not 
   assert.match(notes, /tell these containers apart: app/);
 });
 
-test("an agent tells of its own node's pods, and of the pod that is watched", async () => {
+test("an agent tells of its own node's pods, and of the pod that is observed", async () => {
   const { operator, agent } = await scene();
   const other = cluster.agent(operator, "n2");
   const observer = new Observer(operator);
-  await watching(agent);
-  const id = watched(agent)?.watches[0]?.id ?? 0;
-  sees(other, [{ watches: [id], record: seen("web", { count: 2 }) }], [{ watch: id, count: 1_000n }]);
+  await observed(agent);
+  const id = subscribed(agent)?.subscriptions[0]?.id ?? 0;
+  sees(other, [{ subscriptions: [id], record: seen("web", { count: 2 }) }], [{ subscription: id, count: 1_000n }]);
   sees(agent, [
-    { watches: [id], record: seen("another") },
-    { watches: [id] },
-    { watches: [id], record: seen("web", { profiles: Array.from({ length: 100 }, () => "p".repeat(500)) }) },
-    { watches: [id + 100], record: seen() },
-    { watches: [id], record: seen("web", { count: 3 }) },
+    { subscriptions: [id], record: seen("another") },
+    { subscriptions: [id] },
+    { subscriptions: [id], record: seen("web", { profiles: Array.from({ length: 100 }, () => "p".repeat(500)) }) },
+    { subscriptions: [id + 100], record: seen() },
+    { subscriptions: [id], record: seen("web", { count: 3 }) },
   ]);
   await eventually("the event", () => observer.of("verdict").length === 1);
   assert.equal(observer.of("verdict")[0]?.count, 3);
@@ -194,7 +200,7 @@ test("who may not, what is not there, and what cannot be seen is refused in word
   cluster.pod("unplaced", { node: "" });
   cluster.pod("theirs", { namespace: "other" });
   cluster.pod("old", { node: "n3" });
-  const old = cluster.agent(operator, "n3", { observes: false });
+  const old = cluster.agent(operator, "n3", { telemetry: false });
   await eventually("the old agent is there", () => old.states.length > 0);
   await eventually("pods are known", () => operator.plan.pods.get("other/theirs") !== undefined);
   const cases: [object, number, RegExp][] = [
@@ -205,8 +211,8 @@ test("who may not, what is not there, and what cannot be seen is refused in word
     [{ pod: "none" }, 404, /there is no running pod none/],
     [{ pod: "unplaced" }, 409, /on no node yet/],
     [{ pod: "host" }, 409, /shares its node's network namespace/],
-    [{ pod: "old" }, 409, /version test, which shows nothing live/],
-    [{ pod: "elsewhere" }, 503, /no agent of node n7 is connected/],
+    [{ pod: "old" }, 503, /no agent of node n3 sends records.* older than the operator/],
+    [{ pod: "elsewhere" }, 503, /no agent of node n7 sends records/],
     [{ verdicts: ["all"] }, 400, /verdicts has to be a list of allowed, alerted/],
     [{ rate: 0 }, 400, /rate has to be a whole number/],
     [{ verbose: true }, 400, /does not know verbose/],
@@ -226,7 +232,7 @@ test("who may not, what is not there, and what cannot be seen is refused in word
 test("no more observers than an agent should serve", async () => {
   const { operator, agent } = await scene();
   for (let index = 0; index < 8; index += 1) new Observer(operator);
-  await eventually("eight", () => watched(agent)?.watches.length === 8);
+  await eventually("eight", () => subscribed(agent)?.subscriptions.length === 8);
   const ninth = new Observer(operator);
   await eventually("a refusal", () => ninth.status === 429);
 });
@@ -236,7 +242,7 @@ test("where all places are one namespace's, an observer of another one finds roo
   cluster.observable.add("other");
   const { operator, agent } = await scene();
   const many = Array.from({ length: 8 }, () => new Observer(operator));
-  await eventually("eight", () => watched(agent)?.watches.length === 8);
+  await eventually("eight", () => subscribed(agent)?.subscriptions.length === 8);
   const theirs = { namespace: "other", pod: "theirs" };
   for (let count = 1; count <= 4; count += 1) {
     const one = new Observer(operator, theirs);
@@ -248,23 +254,23 @@ test("where all places are one namespace's, an observer of another one finds roo
     const beyond = new Observer(operator, more);
     await eventually("a refusal", () => beyond.status === 429);
   }
-  assert.equal(watched(agent)?.watches.length, 8);
+  assert.equal(subscribed(agent)?.subscriptions.length, 8);
 });
 
 test("an observer who does not read costs a buffer, and is told what was left out", async () => {
   const { operator, agent } = await scene();
   const lazy = new Observer(operator, {}, { isReading: false });
-  await watching(agent);
-  const id = watched(agent)?.watches[0]?.id ?? 0;
+  await observed(agent);
+  const id = subscribed(agent)?.subscriptions[0]?.id ?? 0;
   const batch = Array.from({ length: 200 }, () => ({
-    watches: [id],
+    subscriptions: [id],
     record: seen("web", { profiles: Array.from({ length: 20 }, () => "p".repeat(400)) }),
   }));
   for (let index = 0; index < 15; index += 1) sees(agent, batch);
   const eager = new Observer(operator);
-  await eventually("another is served", () => (watched(agent)?.watches.length ?? 0) === 2);
-  const second = watched(agent)?.watches[1]?.id ?? 0;
-  sees(agent, [{ watches: [second], record: seen() }]);
+  await eventually("another is served", () => (subscribed(agent)?.subscriptions.length ?? 0) === 2);
+  const second = subscribed(agent)?.subscriptions[1]?.id ?? 0;
+  sees(agent, [{ subscriptions: [second], record: seen() }]);
   await eventually("and sees", () => eager.of("verdict").length === 1);
   lazy.read();
   const left = () => lazy.of("lost").reduce((sum, { count }) => sum + Number(count), 0);
@@ -275,7 +281,7 @@ test("an observer who does not read costs a buffer, and is told what was left ou
 test("a pod that is gone ends it, and so does the operator", async () => {
   const { operator, agent } = await scene();
   const observer = new Observer(operator);
-  await watching(agent);
+  await observed(agent);
   cluster.server.remove(PODS, "default/web");
   await eventually("the end", () => observer.of("end").length === 1, 15_000);
   assert.deepEqual(
@@ -285,7 +291,7 @@ test("a pod that is gone ends it, and so does the operator", async () => {
   cluster.pod("web");
   await eventually("it is back", () => operator.plan.planner.plan("default/web") !== undefined);
   const next = new Observer(operator);
-  await watching(agent);
+  await observed(agent);
   await operator.stop();
   await eventually("the end", () => next.ended);
   assert.deepEqual([next.of("end")[0]?.again, next.of("end")[0]?.message], [true, "this operator ends"]);
@@ -307,7 +313,7 @@ test("an operator that does not lead passes it on to the one that does", async (
   // Whoever asks in vain too often is not listened to any more.
   await eventually("the standby has read the cluster", () => standby.problems.length === 0, 20_000);
   const agent = cluster.agent(leader, "n1");
-  await eventually("the agent is there", () => agent.states.length > 0);
+  await sendsTelemetry(leader, "n1");
   let observer = new Observer(standby, {}, { host: "127.0.0.2" });
   await eventually(
     "the standby knows the leader",
@@ -317,12 +323,12 @@ test("an operator that does not lead passes it on to the one that does", async (
     },
     20_000,
   );
-  await watching(agent);
-  sees(agent, [{ watches: [watched(agent)?.watches[0]?.id ?? 0], record: seen() }]);
+  await observed(agent);
+  sees(agent, [{ subscriptions: [subscribed(agent)?.subscriptions[0]?.id ?? 0], record: seen() }]);
   await eventually("the event", () => observer.of("verdict").length === 1);
   const refused = new Observer(standby, { token: "nonsense" }, { host: "127.0.0.2" });
   await eventually("the leader's refusal", () => refused.lines.length === 1);
   assert.equal(refused.status, 401);
   observer.leave();
-  await eventually("nobody looks", () => watched(agent)?.watches.length === 0);
+  await eventually("nobody observes", () => subscribed(agent)?.subscriptions.length === 0);
 });

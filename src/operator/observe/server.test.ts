@@ -44,7 +44,7 @@ async function serve({ address = "127.0.0.1:0", leader, authorize = async () => 
   const hub = new ObserverHub({
     describe: () => ({ uid: "1", node: "n1", profiles: [], actions: [], notes: [] }),
   });
-  hub.connected("n1", { version: "1", observes: true, watch: () => {} });
+  hub.connected("n1", { subscribe: () => {} });
   const server = new ObserveServer({
     address,
     tls,

@@ -3,7 +3,8 @@
  * profiles that its node has nothing of, is left out.
  */
 import { REASONS } from "../../api/reasons.ts";
-import type { Counters, Violation, Violations } from "../../gen/agent_pb.js";
+import type { Counters } from "../../gen/agent_pb.js";
+import type { Violation, Violations } from "../../gen/telemetry_pb.js";
 import type { EventRecorder } from "../../kube/event-recorder.ts";
 import { splitKey } from "../../kube/resources.ts";
 import type { AgentRecords, ReportListener } from "../distribution/agent-records.ts";

@@ -1,6 +1,7 @@
 /** What a profile has done so far: counts that go on from those in its status, and its latest violation. */
 import { printable } from "../../api/printable.ts";
-import type { ProcessCounters, Violation } from "../../gen/agent_pb.js";
+import type { ProcessCounters } from "../../gen/agent_pb.js";
+import type { Violation } from "../../gen/telemetry_pb.js";
 import type { LastViolation, ProcessStatus, ProfileStatus } from "../profiles/profile-status.ts";
 
 export interface ProcessTotals {

@@ -1,6 +1,6 @@
 /** Violations as Kubernetes Events on the pods that they are of. */
 import { API_VERSION, KIND } from "../../api/types.ts";
-import type { Violation } from "../../gen/agent_pb.js";
+import type { Violation } from "../../gen/telemetry_pb.js";
 import type { EventRecorder, ObjectReference } from "../../kube/event-recorder.ts";
 import { splitKey } from "../../kube/resources.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";

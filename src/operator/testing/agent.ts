@@ -20,8 +20,14 @@ import {
   PolicyKind,
   type State,
 } from "../../gen/agent_pb.js";
+import { type TelemetryReport, TelemetryReportSchema, type TelemetryRequest } from "../../gen/telemetry_pb.js";
 import { HeldState, StateParts } from "../../protocol/held-state.ts";
-import { DISTRIBUTION_SERVICE, MAX_MESSAGE_BYTES, PROTOCOL_VERSION } from "../../protocol/service.ts";
+import {
+  DISTRIBUTION_SERVICE,
+  MAX_MESSAGE_BYTES,
+  PROTOCOL_VERSION,
+  TELEMETRY_SERVICE,
+} from "../../protocol/service.ts";
 
 export interface TestAgentOptions {
   address: string;
@@ -36,8 +42,8 @@ export interface TestAgentOptions {
   /** From before. */
   held?: HeldState;
   searchDomains?: string[];
-  /** Of the software that says hello. */
-  observes?: boolean;
+  /** It sends telemetry; true where absent. */
+  telemetry?: boolean;
   /** Answers to revisions; acknowledges all where absent. Null: no answer. */
   answer?: (parts: State[]) => "acknowledge" | { code: string; message: string } | null;
   /** Report each pod with a table as enforced; true where absent. */
@@ -48,12 +54,16 @@ export class TestAgent {
   held: HeldState;
   readonly received: OperatorMessage[] = [];
   readonly states: State[][] = [];
+  readonly requests: TelemetryRequest[] = [];
+  /** How the stream of telemetry ended; null while it lives. */
+  telemetryEnded: StatusObject | ServiceError | null = null;
   /** How the stream ended; null while it lives. */
   ended: StatusObject | ServiceError | null = null;
   readonly #options: TestAgentOptions;
   readonly #client: Client;
   readonly #parts = new StateParts();
   #stream: ClientDuplexStream<AgentMessage, OperatorMessage> | null = null;
+  #telemetry: ClientDuplexStream<TelemetryReport, TelemetryRequest> | null = null;
 
   constructor(options: TestAgentOptions) {
     this.#options = options;
@@ -90,7 +100,6 @@ export class TestAgent {
       tables: [...this.held.tables.keys()],
       rulesets: [...this.held.rulesets.keys()],
       searchDomains: this.#options.searchDomains ?? [],
-      observes: this.#options.observes ?? true,
     });
     this.send({ case: "hello", value: hello });
     return this;
@@ -100,18 +109,40 @@ export class TestAgent {
     this.#stream?.write(create(AgentMessageSchema, { message }));
   }
 
+  /** Sends telemetry, once the operator has let this agent in. */
+  report(message: TelemetryReport["message"]): void {
+    this.#telemetry?.write(create(TelemetryReportSchema, { message }));
+  }
+
+  /** On the connection as it is, whether or not the operator has let this agent in. */
+  openTelemetry(): void {
+    const { path, requestSerialize, responseDeserialize } = TELEMETRY_SERVICE.report;
+    this.telemetryEnded = null;
+    const stream = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    this.#telemetry = stream;
+    stream.on("data", (request: TelemetryRequest) => this.requests.push(request));
+    stream.on("error", (error: ServiceError) => {
+      this.telemetryEnded = error;
+    });
+    stream.on("status", (status: StatusObject) => {
+      this.telemetryEnded ??= status;
+    });
+  }
+
   /** The binding of a pod by its name. */
   binding(name: string): Binding | undefined {
     return [...this.held.bindings.values()].find((binding) => binding.name === name);
   }
 
   disconnect(): void {
+    this.#telemetry?.cancel();
     this.#stream?.cancel();
     this.#client.close();
   }
 
   #take(message: OperatorMessage): void {
     this.received.push(message);
+    if (message.message.case === "welcome" && this.#options.telemetry !== false) this.openTelemetry();
     if (message.message.case !== "state") return;
     const parts = this.#parts.add(message.message.value);
     if (parts !== null) this.#revision(parts);

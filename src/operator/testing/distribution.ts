@@ -32,7 +32,7 @@ export function distributionOptions(
     tls: null,
     authentication: { serviceAccount: "a/b", review, nodeOfPod: () => null },
     notServing: () => null,
-    watchers: { connected: nothing, disconnected: nothing, observed: nothing },
+    observers: { connected: nothing, disconnected: nothing, observed: nothing },
     records: new AgentRecords(),
     wanted: () => ({ bindings: new Map(), tables: new Map(), enforcing: null }),
     isPlanning: () => false,

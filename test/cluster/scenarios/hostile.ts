@@ -128,7 +128,7 @@ export function hostile(cluster: Cluster, server: Server): void {
       const token = cluster.kubectl("-n", SYSTEM, "create", "token", "portcullis-agent", audience, ...bound).trim();
       const [address = ""] = at(leading(), 8443);
       const options = { address, token, saidNode: node, authority, system: SYSTEM, nonsense: true };
-      const messages = refusals('portcullis_operator_bad_messages_total{kind="violations"}');
+      const messages = refusals('portcullis_operator_bad_messages_total{kind="podStates"}');
       const { code, details } = connectAgent(cluster, options);
       assert.equal(code, "INVALID_ARGUMENT", details);
       // The metrics are rendered at most once a second.

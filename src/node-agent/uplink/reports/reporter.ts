@@ -1,6 +1,6 @@
 /**
- * What goes up to the operator, at its pace: states of pods as they change, packet counters until they are acknowledged,
- * samples of violations, and what is wrong on the node. Whatever cannot be carried is counted, never queued without end.
+ * What is reported to the operator beside its revisions, at its pace: states of pods as they change, packet counters until they
+ * are acknowledged, and what is wrong on the node.
  */
 import { create } from "@bufbuild/protobuf";
 import {
@@ -10,27 +10,17 @@ import {
   type PodState,
   PodStatesSchema,
   type Problem,
-  type Violation,
-  ViolationsSchema,
 } from "../../../gen/agent_pb.js";
 import { message } from "../message.ts";
 import type { CounterReport } from "./counter-report.ts";
-import type { ViolationQueue } from "./violation-queue.ts";
 
-export interface ReportStream {
+export interface ReportStream<Message> {
   readonly full: boolean;
-  write(message: AgentMessage): void;
-}
-
-/** What the operator wants of this agent's pace: milliseconds between reports, violations in each. */
-export interface Pace {
-  reportInterval: number;
-  violationsMax: number;
+  write(message: Message): void;
 }
 
 export interface ReporterParts {
   counters: CounterReport;
-  violations: ViolationQueue;
   /** The operator has the counters up to these values of the kernel's. */
   onCountersKept?: (reported: ReadonlyMap<string, number>) => void;
 }
@@ -39,12 +29,10 @@ export interface ReporterParts {
 const POD_STATES_DELAY_MS = 100;
 /** Pods of one message. */
 const PODS_PER_MESSAGE = 500;
-const MIN_INTERVAL_MS = 100;
 
 export class Reporter {
   readonly #parts: ReporterParts;
-  #stream: ReportStream | null = null;
-  #pace: Pace = { reportInterval: 1000, violationsMax: 100 };
+  #stream: ReportStream<AgentMessage> | null = null;
   #interval: NodeJS.Timeout | null = null;
   #soon: NodeJS.Timeout | null = null;
   #pods: ReadonlyMap<string, PodState> = new Map();
@@ -57,12 +45,11 @@ export class Reporter {
     this.#parts = parts;
   }
 
-  /** A stream is there: all is sent anew on it. */
-  start(stream: ReportStream, pace: Pace): void {
+  /** A stream is there: all is sent anew on it. @param interval milliseconds between reports of counters */
+  start(stream: ReportStream<AgentMessage>, interval: number): void {
     this.stop();
     this.#stream = stream;
-    this.#pace = pace;
-    this.#interval = setInterval(() => this.#report(), Math.max(pace.reportInterval, MIN_INTERVAL_MS));
+    this.#interval = setInterval(() => this.#report(), interval);
     this.#tellStates();
     this.#parts.counters.retry();
     this.#report();
@@ -110,7 +97,7 @@ export class Reporter {
     this.#tellPods(this.#stream);
   }
 
-  #tellProblems(stream: ReportStream): void {
+  #tellProblems(stream: ReportStream<AgentMessage>): void {
     const text = JSON.stringify(this.#problems.map(({ code, message: words }) => [code, words]));
     if (text === this.#sentProblems) return;
     this.#sentProblems = text;
@@ -119,7 +106,7 @@ export class Reporter {
     );
   }
 
-  #tellPods(stream: ReportStream): void {
+  #tellPods(stream: ReportStream<AgentMessage>): void {
     const full = this.#sentPods === null;
     const sent = this.#sentPods ?? new Map<string, string>();
     const removed = [...sent.keys()].filter((uid) => !this.#pods.has(uid));
@@ -142,10 +129,6 @@ export class Reporter {
     if (counters !== null) {
       this.#stream.write(message({ case: "counters", value: create(CountersSchema, counters) }));
     }
-    const { violations, lost } = this.#parts.violations.take(this.#pace.violationsMax);
-    if (violations.length === 0 && lost === 0) return;
-    const value = create(ViolationsSchema, { violations: violations as Violation[], lost: BigInt(lost) });
-    this.#stream.write(message({ case: "violations", value }));
   }
 }
 

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { EventSink } from "../../../export/sink.ts";
 import type { AgentEvent, VerdictEvent } from "../../../flow/record.ts";
-import { type Violation, ViolationSchema } from "../../../gen/agent_pb.js";
+import { type Violation, ViolationSchema } from "../../../gen/telemetry_pb.js";
 import { SharedRoom } from "../../events/shared-room.ts";
 
 /** Violations that may wait, of all pods together. What is beyond is samples nobody will read one by one. */

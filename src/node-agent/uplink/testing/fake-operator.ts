@@ -10,13 +10,25 @@ import {
   type OperatorMessage,
   OperatorMessageSchema,
   type State,
-  type Watches,
   WelcomeSchema,
 } from "../../../gen/agent_pb.js";
-import { DISTRIBUTION_SERVICE, LEADER_METADATA, PROTOCOL_VERSION } from "../../../protocol/service.ts";
+import {
+  type Subscriptions,
+  type TelemetryReport,
+  type TelemetryRequest,
+  TelemetryRequestSchema,
+} from "../../../gen/telemetry_pb.js";
+import {
+  DISTRIBUTION_SERVICE,
+  LEADER_METADATA,
+  PROTOCOL_VERSION,
+  TELEMETRY_SERVICE,
+} from "../../../protocol/service.ts";
 import type { TestCertificates } from "./certificates.ts";
 
 type AgentStream = ServerDuplexStream<AgentMessage, OperatorMessage>;
+type TelemetryStream = ServerDuplexStream<TelemetryReport, TelemetryRequest>;
+type Report<Case> = Extract<TelemetryReport["message"], { case: Case }>;
 type Content<Case> = Extract<AgentMessage["message"], { case: Case }>;
 
 /** One connection of an agent. */
@@ -25,7 +37,6 @@ export interface AgentConnection {
   hello: Hello;
   send(...states: State[]): void;
   acknowledgeCounters(sequence: bigint): void;
-  watch(watches: Watches): void;
   /** Breaks it. */
   fail(code: status): void;
 }
@@ -36,6 +47,11 @@ export class FakeOperator {
   readonly #sockets = new Set<Socket>();
   readonly connections: AgentConnection[] = [];
   readonly messages: AgentMessage[] = [];
+  readonly reports: TelemetryReport[] = [];
+  /** Streams of telemetry, as they were opened. */
+  readonly telemetry: TelemetryStream[] = [];
+  /** False: what comes on streams of telemetry stays where it is. */
+  readsTelemetry = true;
   port = 0;
   /** Set: every agent is sent there. */
   leader: string | null = null;
@@ -45,6 +61,7 @@ export class FakeOperator {
   constructor() {
     this.#server = new Server();
     this.#server.addService(DISTRIBUTION_SERVICE, { connect: (stream: AgentStream) => this.#accept(stream) });
+    this.#server.addService(TELEMETRY_SERVICE, { report: (stream: TelemetryStream) => this.#acceptTelemetry(stream) });
   }
 
   async start({ certificate, key }: TestCertificates, port = 0): Promise<void> {
@@ -70,6 +87,26 @@ export class FakeOperator {
     return this.messages.flatMap(({ message }) =>
       message.case === kind ? [message.value as Content<Case>["value"]] : [],
     );
+  }
+
+  /** What agents have reported of one kind of telemetry. */
+  reported<Case extends NonNullable<TelemetryReport["message"]["case"]>>(kind: Case): Report<Case>["value"][] {
+    return this.reports.flatMap(({ message }) =>
+      message.case === kind ? [message.value as Report<Case>["value"]] : [],
+    );
+  }
+
+  /** On the latest stream of telemetry. */
+  subscribe(value: Subscriptions): void {
+    const message = { case: "subscriptions" as const, value };
+    this.telemetry.at(-1)?.write(create(TelemetryRequestSchema, { message }));
+  }
+
+  #acceptTelemetry(stream: TelemetryStream): void {
+    this.telemetry.push(stream);
+    stream.on("error", () => stream.end());
+    stream.on("end", () => stream.end());
+    if (this.readsTelemetry) stream.on("data", (report: TelemetryReport) => this.reports.push(report));
   }
 
   #accept(stream: AgentStream): void {
@@ -107,7 +144,6 @@ export class FakeOperator {
       },
       acknowledgeCounters: (sequence) =>
         say({ case: "countersAcknowledgement", value: create(CountersAcknowledgementSchema, { sequence }) }),
-      watch: (value) => say({ case: "watches", value }),
       fail: (code) => stream.emit("error", { code, details: "a test broke it" }),
     });
   }

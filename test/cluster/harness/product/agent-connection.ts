@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { status as GrpcStatus } from "@grpc/grpc-js";
-import { ViolationSchema, ViolationsSchema } from "../../../../src/gen/agent_pb.js";
+import { PodStateSchema, PodStatesSchema } from "../../../../src/gen/agent_pb.js";
 import { TestAgent } from "../../../../src/operator/testing/agent.ts";
 import type { Cluster } from "../cluster.ts";
 
@@ -23,7 +23,7 @@ export interface AgentConnection {
   authority: string;
   /** Namespace of the operator. */
   system: string;
-  /** It reports a violation at a time that no calendar has. */
+  /** It reports a pod with a code that is no code. */
   nonsense?: boolean;
 }
 
@@ -60,8 +60,8 @@ async function connect(
   const deadline = Date.now() + TIMEOUT_MS;
   while (agent.ended === null && agent.received.length === 0 && Date.now() < deadline) await sleep(POLL_MS);
   if (nonsense && agent.ended === null) {
-    const violation = create(ViolationSchema, { time: 2n ** 62n });
-    agent.send({ case: "violations", value: create(ViolationsSchema, { violations: [violation] }) });
+    const pods = [create(PodStateSchema, { code: "it failed" })];
+    agent.send({ case: "podStates", value: create(PodStatesSchema, { pods }) });
     while (agent.ended === null && Date.now() < deadline) await sleep(POLL_MS);
   }
   const { ended } = agent;
