@@ -8,13 +8,18 @@
  *
  * Numbers are little endian.
  */
+import { readSync } from "node:fs";
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { causeText } from "../../api/errors.ts";
 
-/** Records of one workload, which stand together: a reader decodes those that it wants. */
-export interface Section {
+/** Of which workload records are; both empty: of none. */
+export interface WorkloadName {
   namespace: string;
   name: string;
+}
+
+/** Records of one workload, which stand together: a reader decodes those that it wants. */
+export interface Section extends WorkloadName {
   /** Of its lines, newlines included. */
   bytes: number;
 }
@@ -25,6 +30,8 @@ export interface BlockIndex {
   last: number;
   /** How many events are missing, as its `lost` records say. */
   lost: number;
+  /** Workloads whose records of these times were removed to make room. */
+  forgotten?: WorkloadName[];
   frames: FrameIndex[];
 }
 
@@ -56,9 +63,11 @@ const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
 const FRAME_CHARACTERS = 64 * 1024;
 /** More than a block ever has (see writer.ts): damaged bytes cannot ask for more memory. */
 const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+/** More than the index of a block ever has: 4,096 workloads (bpf/include/memory/maps.h) with some 600 bytes each. */
+const INDEX_BYTES_MAX = 4 * 1024 * 1024;
 
 /** A workload's lines, each with its newline. */
-export interface SectionText extends Pick<Section, "namespace" | "name"> {
+export interface SectionText extends WorkloadName {
   text: string;
 }
 
@@ -136,6 +145,53 @@ function blockAt(bytes: Buffer, offset: number): Block | null {
     throw new DamagedBlockError(`the block at byte ${offset} has another checksum`);
   }
   return { index: JSON.parse(index.toString()) as BlockIndex, frames: frame, end };
+}
+
+/** What the blocks of a segment have, up to the first whose index cannot be read. Nothing else of the segment is read. */
+export function indexesOf(descriptor: number): BlockIndex[] {
+  const indexes: BlockIndex[] = [];
+  const head = Buffer.alloc(HEAD);
+  for (let offset = 0; readSync(descriptor, head, 0, HEAD, offset) === HEAD; ) {
+    const length = head.readUInt32LE(4) - (HEAD - 8);
+    const isBlock = head.readUInt32LE(0) === SKIPPABLE && head.readUInt32LE(MAGIC_OFFSET) === MAGIC;
+    if (!isBlock || length < 0 || length > INDEX_BYTES_MAX) break;
+    const text = Buffer.alloc(length);
+    readSync(descriptor, text, 0, length, offset + HEAD);
+    const index = parsedIndex(text);
+    if (index === null) break;
+    indexes.push(index);
+    offset += HEAD + length + head.readUInt32LE(16);
+  }
+  return indexes;
+}
+
+function parsedIndex(text: Buffer): BlockIndex | null {
+  try {
+    return JSON.parse(text.toString()) as BlockIndex;
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return null;
+    throw cause;
+  }
+}
+
+/** How much is which workload's: bytes of records, by `workloadKey`. */
+export type Contents = ReadonlyMap<string, number>;
+
+export function workloadKey({ namespace, name }: WorkloadName): string {
+  return `${namespace}/${name}`;
+}
+
+/** By what blocks say of themselves; a frame that several workloads share is divided by their text. */
+export function contentsOf(indexes: readonly BlockIndex[]): Contents {
+  const contents = new Map<string, number>();
+  for (const { bytes, sections } of indexes.flatMap(({ frames }) => frames)) {
+    const text = sections.reduce((sum, section) => sum + section.bytes, 0);
+    for (const section of sections) {
+      const key = workloadKey(section);
+      contents.set(key, (contents.get(key) ?? 0) + (bytes * section.bytes) / text);
+    }
+  }
+  return contents;
 }
 
 /** Sections that share a frame: as many as have so much text. */

@@ -159,6 +159,34 @@ test("all segments together never have more bytes than they may; the oldest go f
   kept.keeper.close();
 });
 
+test("§9 a workload's flood pushes out its own records, and none of another's, also after a restart; answers say whose are gone", async () => {
+  const kept = new Kept(2 ** 19);
+  const flood = (from: number, count: number) => {
+    for (let number = from; number < from + count; number += 1) {
+      const record = sampleRecord(number, START + 10_000 + number, 1);
+      kept.keeper.take([keptLine({ ...record, workload: { name: "loud", namespace: "loud", labels: {} } })]);
+      if (number % 1000 === 999) kept.keeper.flush();
+    }
+    assert.ok(kept.bytes() <= 2 ** 19, `${kept.bytes()} bytes`);
+  };
+  const quiet = kept.add(400);
+  const ofQuiet = { select: { allow: { namespace: ["shop", "bank"] }, deny: {} } };
+  const ofLoud = { select: { allow: { namespace: ["loud"] }, deny: {} } };
+  flood(0, 20_000);
+  kept.keeper.close();
+  kept.restart();
+  flood(20_000, 20_000);
+  const { records, end } = await ask(kept.keeper, { ...ofQuiet, since: START });
+  assert.deepEqual(records, quiet);
+  assert.equal(end.forgottenBefore, undefined);
+  const loud = await ask(kept.keeper, { ...ofLoud, since: START });
+  assert.equal(loud.records.at(-1)?.time, new Date(START + 10_000 + 39_999).toISOString());
+  assert.ok(loud.records.length < 35_000, `${loud.records.length} records`);
+  assert.ok(Date.parse(loud.end.forgottenBefore ?? "") < Date.parse(loud.records[0]?.time ?? ""));
+  assert.equal((await ask(kept.keeper, { ...ofLoud, since: START + 10_000 + 39_000 })).end.forgottenBefore, undefined);
+  kept.keeper.close();
+});
+
 test("blocks of few records are joined when their segment is sealed", async () => {
   const kept = new Kept();
   const written = kept.add(2000, 2);
@@ -197,7 +225,7 @@ test("an agent that is killed while it seals: nothing is there twice", async () 
   copyFileSync(join(kept.folder, open), copy);
   kept.keeper.close();
   copyFileSync(copy, join(kept.folder, open));
-  writeFileSync(join(kept.folder, "sealing.tmp"), "half");
+  writeFileSync(join(kept.folder, "segment.tmp"), "half");
   kept.restart();
   assert.deepEqual((await ask(kept.keeper)).records, written);
   assert.equal(kept.files().length, 1);

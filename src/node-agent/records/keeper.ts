@@ -57,7 +57,7 @@ export class Keeper {
 
   /** Answers a question; settles when all has been said, or nobody listens any more. @throws Error of the file system */
   async answer(query: RecordQuery, sink: AnswerSink): Promise<void> {
-    const findings: Findings = { lost: 0, damaged: new Set() };
+    const findings: Findings = { lost: 0, damaged: new Set(), forgottenUntil: null };
     const stored = new StoredRecords(query, findings);
     const follower = query.follow ? new Follower((record) => stored.takes(record)) : null;
     const snapshot = new Snapshot(this.#segments, this.#writer);
@@ -76,18 +76,23 @@ export class Keeper {
     }
   }
 
-  #end({ since, until }: RecordQuery, { lost, damaged }: Findings): AnswerEnd {
-    const [oldest] = this.#segments.sealed;
-    const isForgotten =
-      since !== undefined && this.#segments.hasForgotten && oldest !== undefined && since < oldest.first;
+  #end({ since, until }: RecordQuery, { lost, damaged, forgottenUntil }: Findings): AnswerEnd {
+    const forgottenBefore = since === undefined ? null : this.#forgottenBefore(since, forgottenUntil);
     const { problem } = this.#writer;
     return {
       type: "end",
       lost,
       damaged: damaged.size,
-      ...(isForgotten ? { forgottenBefore: new Date(oldest.first).toISOString() } : {}),
+      ...(forgottenBefore === null ? {} : { forgottenBefore: new Date(forgottenBefore).toISOString() }),
       ...(problem === null || (until !== undefined && until < Date.now()) ? {} : { problem }),
     };
+  }
+
+  /** From when on nothing that was asked for has been removed; null: nothing has, since that time. */
+  #forgottenBefore(since: number, forgottenUntil: number | null): number | null {
+    if (forgottenUntil !== null) return forgottenUntil;
+    const [oldest] = this.#segments.sealed;
+    return this.#segments.hasForgotten && oldest !== undefined && since < oldest.first ? oldest.first : null;
   }
 
   /** Damaged segments are set aside when they are found, and reported once. */

@@ -7,6 +7,7 @@
  *     0000000010-...-....damaged.zst                   a part of it cannot be read; what can is
  */
 import {
+  closeSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -19,7 +20,17 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { causeCode } from "../../api/errors.ts";
-import { type Block, blocksIn, linesOf } from "./block.ts";
+import {
+  type Block,
+  blocksIn,
+  type Contents,
+  contentsOf,
+  encodeBlock,
+  indexesOf,
+  linesOf,
+  type WorkloadName,
+  workloadKey,
+} from "./block.ts";
 import { lineOf } from "./messages.ts";
 import { PendingBlock } from "./pending-block.ts";
 
@@ -34,8 +45,8 @@ export interface Segment {
 }
 
 const NAME = /^(\d{10})(?:\.open|-(\d+)-(\d+)(\.damaged)?)\.zst$/;
-const HALF_WRITTEN = "sealing.tmp";
-/** Blocks of less than this are joined when their segment is sealed. */
+const HALF_WRITTEN = "segment.tmp";
+/** Blocks of less than this are joined. */
 const JOINED_CHARACTERS = 1024 * 1024;
 /** Where blocks are on average as big as this, joining them spares nothing. */
 const BIG_BLOCK_BYTES = 32 * 1024;
@@ -43,6 +54,8 @@ const BIG_BLOCK_BYTES = 32 * 1024;
 /** The segments of a folder, of which this process is the only writer. */
 export class Segments {
   readonly folder: string;
+  /** Of sealed segments, as far as they were asked for. */
+  readonly #contents = new Map<number, Contents>();
   #sealed: Segment[];
   #lastId: number;
 
@@ -106,7 +119,7 @@ export class Segments {
     }
     const [first, last] = [min(blocks.map(({ index }) => index.first)), max(blocks.map(({ index }) => index.last))];
     const file = `${String(id).padStart(10, "0")}-${first}-${last}${isDamaged ? ".damaged" : ""}.zst`;
-    const isJoined = !isDamaged && end / blocks.length < BIG_BLOCK_BYTES && this.#writeJoined(file, blocks);
+    const isJoined = !isDamaged && end / blocks.length < BIG_BLOCK_BYTES && this.#write(file, joined(blocks));
     if (isJoined) {
       rmSync(open);
     } else {
@@ -120,10 +133,10 @@ export class Segments {
   }
 
   /** All or nothing; false: the disk has no room for it. */
-  #writeJoined(file: string, blocks: readonly Block[]): boolean {
+  #write(file: string, content: Buffer): boolean {
     const temporary = join(this.folder, HALF_WRITTEN);
     try {
-      writeFileSync(temporary, joined(blocks), { mode: 0o600 });
+      writeFileSync(temporary, content, { mode: 0o600 });
     } catch (cause) {
       if (causeCode(cause) !== "ENOSPC") throw cause;
       rmSync(temporary, { force: true });
@@ -133,12 +146,41 @@ export class Segments {
     return true;
   }
 
+  /** How much of a sealed segment is whose; nothing of one that cannot be read to its end. @throws Error of the file system */
+  contents(segment: Segment): Contents {
+    const known = this.#contents.get(segment.id);
+    if (known !== undefined) return known;
+    const contents = segment.isDamaged ? new Map<string, number>() : readContents(this.pathOf(segment));
+    this.#contents.set(segment.id, contents);
+    return contents;
+  }
+
   /** Removes the oldest. @throws Error of the file system */
   forgetOldest(): void {
     const [oldest] = this.#sealed;
     if (oldest === undefined) return;
     rmSync(this.pathOf(oldest), { force: true });
+    this.#contents.delete(oldest.id);
     this.#sealed = this.#sealed.slice(1);
+  }
+
+  /**
+   * Removes the records of some workloads from a segment.
+   * @param workloads by `workloadKey`
+   * @returns false: the disk has no room for what is left of it, which stays as it is
+   * @throws Error of the file system
+   */
+  forgetWorkloads(segment: Segment, workloads: ReadonlySet<string>): boolean {
+    const { blocks, isDamaged } = blocksIn(readFileSync(this.pathOf(segment)));
+    // It goes as a whole, when it is the oldest; who reads it finds and reports the damage.
+    if (isDamaged) {
+      this.#contents.set(segment.id, new Map());
+      return true;
+    }
+    if (!this.#write(segment.file, withoutRecordsOf(blocks, workloads))) return false;
+    this.#contents.delete(segment.id);
+    segment.bytes = statSync(this.pathOf(segment)).size;
+    return true;
   }
 
   /** Sets a segment aside that cannot be read to its end; false: that had been done. */
@@ -162,12 +204,45 @@ function segmentOf(folder: string, file: string): Segment[] {
   ];
 }
 
+function readContents(path: string): Contents {
+  const descriptor = openSync(path, "r");
+  try {
+    return contentsOf(indexesOf(descriptor));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** The records of many small blocks in a few. */
 function joined(blocks: readonly Block[]): Buffer {
+  return written(blocks, () => true);
+}
+
+/** The same records but for those of some workloads. A block of its own, the first, says whose are gone. @param without workloads by `workloadKey` */
+function withoutRecordsOf(blocks: readonly Block[], without: ReadonlySet<string>): Buffer {
+  const times = {
+    first: min(blocks.map(({ index }) => index.first)),
+    last: max(blocks.map(({ index }) => index.last)),
+  };
+  const named = blocks.flatMap(({ index }) => [
+    ...(index.forgotten ?? []),
+    ...index.frames.flatMap(({ sections }) => sections),
+  ]);
+  const before = new Set(blocks.flatMap(({ index }) => index.forgotten ?? []).map(workloadKey));
+  const forgotten = new Map<string, WorkloadName>();
+  for (const { namespace, name } of named) {
+    const key = workloadKey({ namespace, name });
+    if (without.has(key) || before.has(key)) forgotten.set(key, { namespace, name });
+  }
+  const mark = encodeBlock({ ...times, lost: 0, forgotten: [...forgotten.values()] }, []);
+  return Buffer.concat([mark, written(blocks, (workload) => !without.has(workloadKey(workload)))]);
+}
+
+function written(blocks: readonly Block[], isKept: (workload: WorkloadName) => boolean): Buffer {
   const parts: Buffer[] = [];
   let pending = new PendingBlock();
   for (const block of blocks) {
-    for (const line of linesOf(block, () => true)) pending.add(lineOf(line));
+    for (const line of linesOf(block, isKept)) pending.add(lineOf(line));
     if (pending.characters < JOINED_CHARACTERS) continue;
     parts.push(pending.encode());
     pending = new PendingBlock();

@@ -4,13 +4,15 @@ import { causeCode } from "../../api/errors.ts";
 import { type RecordFilter, selectionFilter, workloadFilter } from "../../flow/filters/filter.ts";
 import type { RecordQuery } from "../../flow/query.ts";
 import type { AgentEvent } from "../../flow/record.ts";
-import { type Block, blocksIn, linesOf, type Section } from "./block.ts";
+import { type Block, blocksIn, linesOf, type WorkloadName } from "./block.ts";
 import type { SegmentReader } from "./snapshot.ts";
 
 /** What was found out on the way, for the end of the answer. */
 export interface Findings {
   lost: number;
   damaged: Set<number>;
+  /** Until when records of workloads that were asked for were removed; null: none. */
+  forgottenUntil: number | null;
 }
 
 /** Where an answer begins: a segment, a block of it, and how many of the records that are wanted come before. */
@@ -25,7 +27,7 @@ const EVERYTHING: Start = { segmentIndex: 0, blockIndex: 0, skip: 0 };
 export class StoredRecords {
   readonly #query: RecordQuery;
   readonly #filter: RecordFilter;
-  readonly #isOfInterest: (section: Section) => boolean;
+  readonly #isOfInterest: (workload: WorkloadName) => boolean;
   readonly #findings: Findings;
 
   constructor(query: RecordQuery, findings: Findings) {
@@ -50,14 +52,21 @@ export class StoredRecords {
     let { skip } = start;
     let left = first;
     for await (const block of this.#blocksFrom(segments, start)) {
+      this.#note(block);
       const found = this.#matches(block);
       const lines = found.slice(skip, skip + left);
       skip = Math.max(0, skip - found.length);
       left -= lines.length;
-      this.#findings.lost += block.index.lost;
       if (lines.length > 0) yield lines;
       if (left <= 0) return;
     }
+  }
+
+  /** What is missing of a block. */
+  #note({ index: { lost, forgotten = [], last } }: Block): void {
+    const findings = this.#findings;
+    findings.lost += lost;
+    if (forgotten.some(this.#isOfInterest)) findings.forgottenUntil = Math.max(findings.forgottenUntil ?? last, last);
   }
 
   /** Where the last so many of those that are wanted begin. */
