@@ -18,6 +18,19 @@
 
 #define MODE_REPORTS (MODE_ALERT | MODE_TRACE_DNS)
 
+/* What was counted goes on with a flow that is judged again; of one whose key is another's now, it is reported. */
+static __always_inline void keep_counts(struct scratch *s)
+{
+	struct flow *before = bpf_map_lookup_elem(&flows, &s->key);
+
+	if (!before)
+		return;
+	if (before->began == s->flow.began)
+		__builtin_memcpy(s->flow.counts, before->counts, sizeof(s->flow.counts));
+	else
+		report_flow(&s->key, before, 1);
+}
+
 /* Puts the flow that has been judged in force. Returns a reason: what cannot be stored has no replies. */
 __noinline int store_flow(__u32 reason)
 {
@@ -28,6 +41,8 @@ __noinline int store_flow(__u32 reason)
 	/* Other ICMP than echo, and protocols without ports, know no replies; every packet is judged alone. */
 	if (is_icmp(&s->packet) && !is_echo(&s->packet))
 		return reason;
+	if (counts_flows)
+		keep_counts(s);
 	if (put_flow(&s->key, &s->flow) == 0)
 		return reason;
 	count_error(ERROR_FLOWS_FULL);
@@ -230,6 +245,26 @@ static __always_inline int judge_datagram(struct __sk_buff *skb, struct scratch 
 	return action;
 }
 
+/* The packet in the scratch passes, and is counted with its flow, if that is stored. */
+__noinline int count_judged(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct flow *flow;
+	struct packet *p;
+
+	if (!s)
+		return 0;
+	p = &s->packet;
+	/* The key of these is no flow's, but may look like one's. */
+	if (p->flags & PACKET_LATER_FRAGMENT || (is_icmp(p) && !is_echo(p)))
+		return 0;
+	flow = bpf_map_lookup_elem(&flows, &s->key);
+	if (flow)
+		count_in_flow(flow, s->direction, skb->len, p->end > p->payload_offset ? p->end - p->payload_offset : 0,
+			      p->tcp_flags);
+	return 0;
+}
+
 static __always_inline struct workload *find_workload(__u32 ifindex)
 {
 	__u32 *instance;
@@ -283,8 +318,13 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 	reason = parse_packet(skb, &s->packet);
 	if (s->workload.flags & WORKLOAD_PENDING)
 		return pending(skb, s);
-	if (!reason)
-		return judge_datagram(skb, s, flow);
+	if (!reason) {
+		int action = judge_datagram(skb, s, flow);
+
+		if (counts_flows && action != TC_DROP)
+			count_judged(skb);
+		return action;
+	}
 	if (reason == REASON_ETHERTYPE && s->packet.ethertype == ETHERTYPE_VALUE_ARP && !skb->vlan_present)
 		reason = judge_arp(skb);
 	else

@@ -123,6 +123,8 @@ struct record_packet record_packet_layout;
 struct record_message record_message_layout;
 struct verdict_record verdict_record_layout;
 struct message_record message_record_layout;
+struct flow_record flow_record_layout;
+struct flow_count flow_count_layout;
 struct limit_key limit_key_layout;
 struct limit limit_layout;
 

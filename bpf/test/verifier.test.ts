@@ -30,12 +30,17 @@ interface Loaded {
   left: string[];
 }
 
+/** What an option of the agent adds is looked at too. */
+function constantsOf(source: string): Record<string, number> {
+  return basename(source) === "classifier.bpf.c" ? { counts_flows: 1 } : {};
+}
+
 function load(source: string): Loaded {
   const path = `build/bpf/${basename(source, ".c")}.o`;
   execFileSync("make", ["-s", path], { cwd: ROOT });
   for (const left: string[] = []; ; ) {
     try {
-      return { object: BpfObject.load(join(ROOT, path), { without: left }), left };
+      return { object: BpfObject.load(join(ROOT, path), { without: left, constants: constantsOf(source) }), left };
     } catch (error) {
       if (!isLacking(error)) throw error;
       const [, program] = /^prog '(\w+)': (?:BPF program load failed|failed to find)/m.exec(error.log) ?? [];

@@ -1,4 +1,4 @@
-/** Keeps first packets of allowed flows from a reader that has not asked for them, while another one has. */
+/** Keeps allowed flows, their first packets and their counts, from a reader that has not asked for them, while another one has. */
 import type { AgentEvent } from "../flow/record.ts";
 import type { EventSink } from "./sink.ts";
 
@@ -10,7 +10,8 @@ export class WithoutAllowed implements EventSink {
   }
 
   write(event: AgentEvent): void {
-    if (event.type !== "verdict" || event.verdict !== "allowed") this.#sink.write(event);
+    const isOfFlow = event.type === "verdict" || event.type === "flow";
+    if (!isOfFlow || event.verdict !== "allowed") this.#sink.write(event);
   }
 
   end(): Promise<void> {

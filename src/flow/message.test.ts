@@ -49,11 +49,35 @@ const whole: WatchedRecord = {
   count: 2 ** 40,
 };
 
+const flow: WatchedRecord = {
+  ...{
+    time: bare.time,
+    type: "flow",
+    state: "update",
+    id: "f",
+    start: "2026-01-02T03:04:05.000Z",
+    durationNs: 678_000_000,
+  },
+  ...{ verdict: "allowed", reason: "Allowed", direction: "egress", workload: whole.workload, profiles: ["shop/a"] },
+  ...{ process: whole.process, proto: "tcp", src: { ip: "10.0.0.1", port: 1 }, dst: { ip: "10.0.0.2", port: 80 } },
+  packets: { sent: 3, received: 0 },
+  bytes: { sent: 2 ** 40, received: 0 },
+  tcpFlags: { sent: "SA", received: "" },
+};
+
 const cases: [string, WatchedRecord][] = [
   ["without anything that may be absent", bare],
   ["with every field", whole],
   ["with a process of which only its number is known", { ...bare, process: { pid: 3, parent: { pid: 2 } } }],
   ["that stands for several processes of one path", { ...bare, process: { path: "/bin/a" } }],
+  ["of a flow that goes on", flow],
+  [
+    "of a flow that has ended, with every field",
+    {
+      ...{ ...flow, state: "end", end: "closed", application: "http", firstPayloadNs: { sent: 5, received: 9 } },
+      tcpFlags: { sent: "FSPA", received: "SA" },
+    },
+  ],
   ["of what was lost", { time: bare.time, type: "lost", where: "output", count: 9 }],
   ["of what the kernel has lost", { time: bare.time, type: "lost", where: "kernel", kind: "allowed", count: 9 }],
 ];

@@ -4,6 +4,8 @@ import type { Direction, DnsFault, Reason, Verdict } from "../api/reasons.ts";
 import {
   type Endpoint as EndpointMessage,
   EndpointSchema,
+  type Flow,
+  FlowSchema,
   type Judgement,
   JudgementSchema,
   type Loss,
@@ -11,6 +13,8 @@ import {
   type Malformed,
   MalformedSchema,
   ParentSchema,
+  type Passed,
+  PassedSchema,
   type Process,
   ProcessSchema,
   type Question,
@@ -24,18 +28,21 @@ import {
   type DnsMalformedPart,
   type DnsPart,
   type Endpoint,
+  FLOW_ENDS,
+  type FlowEvent,
   type LossPlace,
   type LostEvent,
   type ProcessReference,
   RECORD_KINDS,
   type VerdictEvent,
+  type Ways,
   type WorkloadReference,
 } from "./record.ts";
 
 const NS_PER_MS = 1_000_000n;
 
 /** Records that go to who watches a pod. */
-export type WatchedRecord = VerdictEvent | LostEvent;
+export type WatchedRecord = VerdictEvent | FlowEvent | LostEvent;
 
 /** The message of a record. */
 export function recordMessage(record: WatchedRecord): RecordMessage {
@@ -44,6 +51,7 @@ export function recordMessage(record: WatchedRecord): RecordMessage {
     const value = create(LossSchema, { where: record.where, kind: record.kind ?? "", count: BigInt(record.count) });
     return create(RecordSchema, { time, body: { case: "loss", value } });
   }
+  if (record.type === "flow") return create(RecordSchema, { time, body: { case: "flow", value: flowMessage(record) } });
   return create(RecordSchema, { time, body: { case: "judgement", value: judgementMessage(record) } });
 }
 
@@ -53,6 +61,7 @@ export function recordMessage(record: WatchedRecord): RecordMessage {
  */
 export function recordOf({ time, body }: RecordMessage): WatchedRecord | null {
   if (body.case === "judgement") return verdictOf(timeText(time), body.value);
+  if (body.case === "flow") return flowOf(timeText(time), body.value);
   if (body.case !== "loss") return null;
   return lostOf(timeText(time), body.value);
 }
@@ -74,6 +83,32 @@ function judgementMessage(record: VerdictEvent): Judgement {
     ...(dns === undefined ? {} : { question: create(QuestionSchema, dns) }),
     ...(malformed === undefined ? {} : { malformed: create(MalformedSchema, malformed) }),
     count: BigInt(record.count),
+  });
+}
+
+function flowMessage(record: FlowEvent): Flow {
+  const { id, verdict, reason, direction, workload, profiles, process, proto, src, dst } = record;
+  return create(FlowSchema, {
+    ...{ id, verdict, reason, direction, profiles, end: record.end ?? "", application: record.application ?? "" },
+    start: nanoseconds(record.start),
+    durationNanoseconds: BigInt(record.durationNs),
+    workload: create(WorkloadSchema, workload),
+    ...(process === null ? {} : { process: processMessage(process) }),
+    protocol: proto,
+    source: endpointMessage(src),
+    destination: endpointMessage(dst),
+    sent: passedMessage(record, "sent"),
+    received: passedMessage(record, "received"),
+  });
+}
+
+function passedMessage({ packets, bytes, firstPayloadNs, tcpFlags }: FlowEvent, way: keyof Ways<number>): Passed {
+  const first = firstPayloadNs?.[way];
+  return create(PassedSchema, {
+    packets: BigInt(packets[way]),
+    bytes: BigInt(bytes[way]),
+    ...(first === undefined ? {} : { firstPayloadNanoseconds: BigInt(first) }),
+    tcpFlags: tcpFlags?.[way] ?? "",
   });
 }
 
@@ -107,6 +142,46 @@ function verdictOf(time: string, message: Judgement): VerdictEvent {
     ...(question === undefined ? {} : { dns: dnsOf(question) }),
     ...(malformed === undefined ? {} : { malformed: malformedOf(malformed) }),
     count: Number(message.count),
+  };
+}
+
+function flowOf(time: string, message: Flow): FlowEvent {
+  const { id, end, process, application, sent, received } = message;
+  const ways = <T>(read: (passed: Passed | undefined) => T): Ways<T> => ({
+    sent: read(sent),
+    received: read(received),
+  });
+  const [first, back] = [sent?.firstPayloadNanoseconds, received?.firstPayloadNanoseconds];
+  const known = FLOW_ENDS.find((word) => word === end);
+  return {
+    time,
+    type: "flow",
+    state: end === "" ? "update" : "end",
+    ...(known === undefined ? {} : { end: known }),
+    id,
+    start: timeText(message.start),
+    durationNs: Number(message.durationNanoseconds),
+    verdict: message.verdict as Verdict,
+    reason: message.reason as Reason,
+    direction: message.direction as Direction,
+    workload: workloadOf(message.workload),
+    profiles: message.profiles,
+    process: process === undefined ? null : processOf(process),
+    proto: message.protocol,
+    src: endpointOf(message.source),
+    dst: endpointOf(message.destination),
+    ...(application === "" ? {} : { application }),
+    packets: ways((passed) => Number(passed?.packets ?? 0n)),
+    bytes: ways((passed) => Number(passed?.bytes ?? 0n)),
+    ...(first === undefined && back === undefined ? {} : { firstPayloadNs: firstPayloadOf(first, back) }),
+    ...(message.protocol === "tcp" ? { tcpFlags: ways((passed) => passed?.tcpFlags ?? "") } : {}),
+  };
+}
+
+function firstPayloadOf(sent: bigint | undefined, received: bigint | undefined): Partial<Ways<number>> {
+  return {
+    ...(sent === undefined ? {} : { sent: Number(sent) }),
+    ...(received === undefined ? {} : { received: Number(received) }),
   };
 }
 

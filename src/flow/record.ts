@@ -90,6 +90,49 @@ export interface VerdictEvent extends Common {
   count: number;
 }
 
+/** Something that goes both ways between a workload and its peer. */
+export interface Ways<T> {
+  sent: T;
+  received: T;
+}
+
+/** Why nothing more is counted of a flow: TCP closed it, it was silent, or the kernel had to forget it. */
+export const FLOW_ENDS = ["closed", "reset", "idle", "replaced", "evicted", "removed"] as const;
+export type FlowEnd = (typeof FLOW_ENDS)[number];
+
+/**
+ * A flow, and all that has passed of it since it began: a later record of the same id takes the place of an earlier one, and
+ * one that comes twice is the same. Its time is when the flow was seen last.
+ */
+export interface FlowEvent extends Common {
+  type: "flow";
+  state: "update" | "end";
+  /** With `state` `end`. */
+  end?: FlowEnd;
+  /** No other flow of any node or time has it. */
+  id: string;
+  start: string;
+  durationNs: number;
+  verdict: Verdict;
+  reason: Reason;
+  /** Who began. */
+  direction: Direction;
+  workload: WorkloadReference;
+  profiles: string[];
+  process: ProcessReference | null;
+  proto: string;
+  src: Endpoint;
+  dst: Endpoint;
+  application?: string;
+  packets: Ways<number>;
+  /** With the headers of the link layer, as interfaces count. */
+  bytes: Ways<number>;
+  /** Nanoseconds from the start to the first bytes of payload; absent: none so far. */
+  firstPayloadNs?: Partial<Ways<number>>;
+  /** Flags of all its segments so far, by their first letters: `SAPF`. */
+  tcpFlags?: Ways<string>;
+}
+
 /** Every workload named on the command line is in force. */
 export interface ReadyEvent extends Common {
   type: "ready";
@@ -126,8 +169,8 @@ export interface WorkloadEvent extends Common {
   error?: { code: string; message: string };
 }
 
-/** Kinds of records that the kernel has a buffer of its own for: violations, first packets of allowed flows, traced DNS messages. */
-export const RECORD_KINDS = ["violation", "allowed", "dns"] as const;
+/** Kinds of records that the kernel has a buffer of its own for: violations, first packets of allowed flows, traced DNS messages, flows that it forgets. */
+export const RECORD_KINDS = ["violation", "allowed", "dns", "flow"] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
 /**
@@ -146,12 +189,13 @@ export interface LostEvent extends Common {
   count: number;
 }
 
-export type AgentEvent = VerdictEvent | ReadyEvent | RevisionEvent | WorkloadEvent | LostEvent;
+export type AgentEvent = VerdictEvent | FlowEvent | ReadyEvent | RevisionEvent | WorkloadEvent | LostEvent;
 
 export const RECORD_TYPES = [
   "verdict",
   "dns",
   "listen",
+  "flow",
   "ready",
   "revision",
   "workload",

@@ -6,7 +6,7 @@ import { Ajv, type ErrorObject } from "ajv";
 import { PortcullisError } from "../api/errors.ts";
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../api/reasons.ts";
 import { EFFECTS } from "../api/types.ts";
-import { type AgentEvent, LOSS_PLACES, RECORD_KINDS } from "./record.ts";
+import { type AgentEvent, FLOW_ENDS, LOSS_PLACES, RECORD_KINDS } from "./record.ts";
 
 /** An object that is not an event: the message names the field, and what it should be. */
 export class EventFormatError extends PortcullisError {
@@ -80,6 +80,9 @@ const MALFORMED = record({
   offset: count("byte of the message, or of its segment, at which it was seen"),
 });
 
+/** By the workload's side. */
+const ways = (what: object, optional: readonly string[] = []) => record({ sent: what, received: what }, optional);
+
 const judged = {
   time: TIME,
   verdict: oneOf(VERDICTS, "what happened to the packets"),
@@ -101,6 +104,34 @@ const KINDS: Record<AgentEvent["type"], object> = {
   verdict: event({ type: { const: "verdict" }, ...judged }, ["application", "dns", "malformed"]),
   dns: event({ type: { const: "dns" }, ...judged }, ["application", "dns", "malformed"]),
   listen: event({ type: { const: "listen" }, ...judged }, ["application", "dns", "malformed"]),
+  flow: event(
+    {
+      type: { const: "flow" },
+      time: TIME,
+      state: oneOf(["update", "end"], "update: it goes on; end: nothing more is counted"),
+      end: oneOf(FLOW_ENDS, "why nothing more is counted"),
+      id: text(
+        "no other flow of any node or time has it; a later record of the same id takes the place of an earlier one",
+      ),
+      start: TIME,
+      durationNs: count("from the first packet to the last, so far"),
+      verdict: judged.verdict,
+      reason: judged.reason,
+      direction: oneOf(DIRECTIONS, "who began"),
+      workload: WORKLOAD,
+      profiles: judged.profiles,
+      process: judged.process,
+      proto: judged.proto,
+      src: ENDPOINT,
+      dst: ENDPOINT,
+      application: judged.application,
+      packets: ways(count("packets so far")),
+      bytes: ways(count("their bytes, with the headers of the link layer, as interfaces count")),
+      firstPayloadNs: ways(count("from the start to the first bytes of payload"), ["sent", "received"]),
+      tcpFlags: ways(text("flags of all its segments, by their first letters")),
+    },
+    ["end", "application", "firstPayloadNs", "tcpFlags"],
+  ),
   ready: event({ type: { const: "ready" }, time: TIME, workloads: texts("names of the workloads in force") }),
   revision: event({
     type: { const: "revision" },

@@ -5,6 +5,7 @@ import { BOLD, DIM, GREEN, type Paint, painter, RED, YELLOW } from "../terminal/
 import { fold } from "../terminal/fit.ts";
 import {
   type AgentEvent,
+  type FlowEvent,
   isVerdict,
   type LossPlace,
   type LostEvent,
@@ -86,9 +87,22 @@ function occurrence(event: Exclude<AgentEvent, VerdictEvent>, paint: Paint): str
       return revisionLines(event, paint);
     case "workload":
       return [workloadLine(event, paint)];
+    case "flow":
+      return [flowLine(event, paint)];
     case "lost":
       return [`${paint(RED, "lost")}     ${lostText(event)}`];
   }
+}
+
+function flowLine(event: FlowEvent, paint: Paint): string {
+  const { direction, src, dst, packets, bytes } = event;
+  const who = printable(`${event.workload.name} ${event.process?.script ?? event.process?.path ?? "-"}`);
+  const [peer, port] = direction === "egress" ? [dst, dst.port] : [src, dst.port];
+  const service = `${port === undefined ? "" : `${port}/`}${event.proto}`;
+  const arrow = direction === "egress" ? "→" : "←";
+  const counts = `sent ${packets.sent} packets, ${bytes.sent} bytes; received ${packets.received}, ${bytes.received}`;
+  const end = event.end === undefined ? "" : `; ${event.end}`;
+  return `${paint(BOLD, "flow")}     ${who} ${arrow} ${printable(peer.name ?? peer.ip)} ${service}: ${counts}${end}`;
 }
 
 function revisionLines(event: RevisionEvent, paint: Paint): string[] {
@@ -121,6 +135,7 @@ const KIND_WORDS: Record<RecordKind, string> = {
   violation: "violations",
   allowed: "allowed flows",
   dns: "DNS messages",
+  flow: "flows that were forgotten",
 };
 
 const PLACE_WORDS: Record<LossPlace, string> = {

@@ -236,38 +236,39 @@ export const ErrorKind = {
   VIOLATION_RECORDS_LOST: 3,
   ALLOWED_RECORDS_LOST: 4,
   DNS_RECORDS_LOST: 5,
-  LIMITS_FULL: 6,
-  PACKET_READ: 7,
-  SCRATCH: 8,
-  DNS_QUERIES_FULL: 9,
-  DNS_NAMES_FULL: 10,
-  LEARNED_FULL: 11,
-  DNS_NAME_COLLISION: 12,
-  DNS_NAME_EVICTED: 13,
-  DNS_ANSWERS_TRUNCATED: 14,
-  DNS_ADDRESSES_LEFT: 15,
-  DNS_CHAIN_LEFT: 16,
-  DNS_PARTS_FULL: 17,
-  DNS_SEGMENT_AHEAD: 18,
-  DNS_STREAM_BUSY: 19,
-  PROCESSES_FULL: 20,
-  PATHS_FULL: 21,
-  PATH_TOO_LONG: 22,
-  TASK_READ: 23,
-  SOCKET_STORAGE: 24,
-  SOCKET_WITHOUT_PROCESS: 25,
-  SOCKET_WITHOUT_OWNER: 26,
-  SOCKET_LOOKUP: 27,
-  GATE_FULL: 28,
-  DEVICES_FULL: 29,
-  REGISTRATIONS_FULL: 30,
-  SHARES_FULL: 31,
-  OWNER_DISAGREEMENT: 32,
-  SCRIPT_FILE: 33,
-  LISTENERS_FULL: 34,
-  ICMP_REQUESTS_FULL: 35,
-  SENT_WITHOUT_SOCKET: 36,
-  COUNT: 37,
+  FLOW_RECORDS_LOST: 6,
+  LIMITS_FULL: 7,
+  PACKET_READ: 8,
+  SCRATCH: 9,
+  DNS_QUERIES_FULL: 10,
+  DNS_NAMES_FULL: 11,
+  LEARNED_FULL: 12,
+  DNS_NAME_COLLISION: 13,
+  DNS_NAME_EVICTED: 14,
+  DNS_ANSWERS_TRUNCATED: 15,
+  DNS_ADDRESSES_LEFT: 16,
+  DNS_CHAIN_LEFT: 17,
+  DNS_PARTS_FULL: 18,
+  DNS_SEGMENT_AHEAD: 19,
+  DNS_STREAM_BUSY: 20,
+  PROCESSES_FULL: 21,
+  PATHS_FULL: 22,
+  PATH_TOO_LONG: 23,
+  TASK_READ: 24,
+  SOCKET_STORAGE: 25,
+  SOCKET_WITHOUT_PROCESS: 26,
+  SOCKET_WITHOUT_OWNER: 27,
+  SOCKET_LOOKUP: 28,
+  GATE_FULL: 29,
+  DEVICES_FULL: 30,
+  REGISTRATIONS_FULL: 31,
+  SHARES_FULL: 32,
+  OWNER_DISAGREEMENT: 33,
+  SCRIPT_FILE: 34,
+  LISTENERS_FULL: 35,
+  ICMP_REQUESTS_FULL: 36,
+  SENT_WITHOUT_SOCKET: 37,
+  COUNT: 38,
 } as const;
 
 /** `enum record_kind` */
@@ -275,6 +276,7 @@ export const RecordKind = {
   KIND_VIOLATION: 0,
   KIND_ALLOWED: 1,
   KIND_DNS: 2,
+  KIND_FLOW: 3,
 } as const;
 
 /** `enum record_type` */
@@ -283,6 +285,7 @@ export const RecordType = {
   MESSAGE_VERDICT: 2,
   DNS: 3,
   LISTEN: 4,
+  FLOW: 5,
 } as const;
 
 /** `struct settings`, 56 bytes */
@@ -1219,8 +1222,41 @@ export const Subject: Codec<Subject> = {
   },
 };
 
-/** `struct flow`, 176 bytes */
+/** `struct flow_count`, 64 bytes */
+export interface FlowCount {
+  packets: bigint;
+  bytes: bigint;
+  firstPayload: bigint;
+  tcpFlags: number;
+}
+
+export const FlowCount: Codec<FlowCount> = {
+  SIZE: 64,
+  encode(value: FlowCount, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.packets, offset);
+    buffer.writeBigUInt64LE(value.bytes, offset + 8);
+    buffer.writeBigUInt64LE(value.firstPayload, offset + 16);
+    buffer.writeUInt32LE(value.tcpFlags, offset + 24);
+    buffer.fill(0, offset + 28, offset + 32);
+    buffer.fill(0, offset + 32, offset + 64);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): FlowCount {
+    return {
+      packets: buffer.readBigUInt64LE(offset),
+      bytes: buffer.readBigUInt64LE(offset + 8),
+      firstPayload: buffer.readBigUInt64LE(offset + 16),
+      tcpFlags: buffer.readUInt32LE(offset + 24),
+    };
+  },
+};
+
+/** `struct flow`, 328 bytes */
 export interface Flow {
+  counts: [FlowCount, FlowCount];
+  began: bigint;
+  counted: bigint;
+  countedTick: number;
   cookie: bigint;
   lastSeen: bigint;
   epoch: bigint;
@@ -1247,63 +1283,73 @@ export interface Flow {
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 176,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(176), offset = 0): Buffer {
-    buffer.writeBigUInt64LE(value.cookie, offset);
-    buffer.writeBigUInt64LE(value.lastSeen, offset + 8);
-    buffer.writeBigUInt64LE(value.epoch, offset + 16);
-    buffer.writeBigUInt64LE(value.nameHash, offset + 24);
-    buffer.writeBigUInt64LE(value.allowedSince, offset + 32);
-    buffer.writeBigUInt64LE(value.startTime, offset + 40);
-    buffer.writeBigUInt64LE(value.cgroupId, offset + 48);
-    Subject.encode(value.subjects[0], buffer, offset + 56);
-    Subject.encode(value.subjects[1], buffer, offset + 56 + 24);
-    Subject.encode(value.subjects[2], buffer, offset + 56 + 48);
-    buffer.writeUInt32LE(value.tableId, offset + 128);
-    buffer.writeUInt32LE(value.tgid, offset + 132);
-    buffer.writeUInt32LE(value.dnsNext[0], offset + 136);
-    buffer.writeUInt32LE(value.dnsNext[1], offset + 136 + 4);
-    buffer.writeUInt8(value.subjectCount, offset + 144);
-    buffer.writeUInt8(value.direction, offset + 145);
-    buffer.writeUInt8(value.reason, offset + 146);
-    buffer.writeUInt8(value.application, offset + 147);
-    buffer.writeUInt32LE(value.flags, offset + 148);
-    buffer.writeUInt16LE(value.dnsLength[0], offset + 152);
-    buffer.writeUInt16LE(value.dnsLength[1], offset + 152 + 2);
-    buffer.writeUInt16LE(value.dnsHeld[0], offset + 156);
-    buffer.writeUInt16LE(value.dnsHeld[1], offset + 156 + 2);
-    writeBytes(buffer, value.dnsPrefix, offset + 160, 2, "Flow.dnsPrefix");
-    writeBytes(buffer, value.dnsAhead, offset + 162, 2, "Flow.dnsAhead");
-    buffer.writeUInt32LE(value.tick, offset + 164);
-    buffer.writeUInt32LE(value.lineage, offset + 168);
-    buffer.writeUInt32LE(value.used, offset + 172);
+  SIZE: 328,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(328), offset = 0): Buffer {
+    FlowCount.encode(value.counts[0], buffer, offset);
+    FlowCount.encode(value.counts[1], buffer, offset + 64);
+    buffer.writeBigUInt64LE(value.began, offset + 128);
+    buffer.writeBigUInt64LE(value.counted, offset + 136);
+    buffer.writeUInt32LE(value.countedTick, offset + 144);
+    buffer.writeBigUInt64LE(value.cookie, offset + 152);
+    buffer.writeBigUInt64LE(value.lastSeen, offset + 160);
+    buffer.writeBigUInt64LE(value.epoch, offset + 168);
+    buffer.writeBigUInt64LE(value.nameHash, offset + 176);
+    buffer.writeBigUInt64LE(value.allowedSince, offset + 184);
+    buffer.writeBigUInt64LE(value.startTime, offset + 192);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 200);
+    Subject.encode(value.subjects[0], buffer, offset + 208);
+    Subject.encode(value.subjects[1], buffer, offset + 208 + 24);
+    Subject.encode(value.subjects[2], buffer, offset + 208 + 48);
+    buffer.writeUInt32LE(value.tableId, offset + 280);
+    buffer.writeUInt32LE(value.tgid, offset + 284);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 288);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 288 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 296);
+    buffer.writeUInt8(value.direction, offset + 297);
+    buffer.writeUInt8(value.reason, offset + 298);
+    buffer.writeUInt8(value.application, offset + 299);
+    buffer.writeUInt32LE(value.flags, offset + 300);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 304);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 304 + 2);
+    buffer.writeUInt16LE(value.dnsHeld[0], offset + 308);
+    buffer.writeUInt16LE(value.dnsHeld[1], offset + 308 + 2);
+    writeBytes(buffer, value.dnsPrefix, offset + 312, 2, "Flow.dnsPrefix");
+    writeBytes(buffer, value.dnsAhead, offset + 314, 2, "Flow.dnsAhead");
+    buffer.writeUInt32LE(value.tick, offset + 316);
+    buffer.writeUInt32LE(value.lineage, offset + 320);
+    buffer.writeUInt32LE(value.used, offset + 324);
+    buffer.fill(0, offset + 148, offset + 152);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Flow {
     return {
-      cookie: buffer.readBigUInt64LE(offset),
-      lastSeen: buffer.readBigUInt64LE(offset + 8),
-      epoch: buffer.readBigUInt64LE(offset + 16),
-      nameHash: buffer.readBigUInt64LE(offset + 24),
-      allowedSince: buffer.readBigUInt64LE(offset + 32),
-      startTime: buffer.readBigUInt64LE(offset + 40),
-      cgroupId: buffer.readBigUInt64LE(offset + 48),
-      subjects: [Subject.decode(buffer, offset + 56), Subject.decode(buffer, offset + 56 + 24), Subject.decode(buffer, offset + 56 + 48)],
-      tableId: buffer.readUInt32LE(offset + 128),
-      tgid: buffer.readUInt32LE(offset + 132),
-      dnsNext: [buffer.readUInt32LE(offset + 136), buffer.readUInt32LE(offset + 136 + 4)],
-      subjectCount: buffer.readUInt8(offset + 144),
-      direction: buffer.readUInt8(offset + 145),
-      reason: buffer.readUInt8(offset + 146),
-      application: buffer.readUInt8(offset + 147),
-      flags: buffer.readUInt32LE(offset + 148),
-      dnsLength: [buffer.readUInt16LE(offset + 152), buffer.readUInt16LE(offset + 152 + 2)],
-      dnsHeld: [buffer.readUInt16LE(offset + 156), buffer.readUInt16LE(offset + 156 + 2)],
-      dnsPrefix: readBytes(buffer, offset + 160, 2),
-      dnsAhead: readBytes(buffer, offset + 162, 2),
-      tick: buffer.readUInt32LE(offset + 164),
-      lineage: buffer.readUInt32LE(offset + 168),
-      used: buffer.readUInt32LE(offset + 172),
+      counts: [FlowCount.decode(buffer, offset), FlowCount.decode(buffer, offset + 64)],
+      began: buffer.readBigUInt64LE(offset + 128),
+      counted: buffer.readBigUInt64LE(offset + 136),
+      countedTick: buffer.readUInt32LE(offset + 144),
+      cookie: buffer.readBigUInt64LE(offset + 152),
+      lastSeen: buffer.readBigUInt64LE(offset + 160),
+      epoch: buffer.readBigUInt64LE(offset + 168),
+      nameHash: buffer.readBigUInt64LE(offset + 176),
+      allowedSince: buffer.readBigUInt64LE(offset + 184),
+      startTime: buffer.readBigUInt64LE(offset + 192),
+      cgroupId: buffer.readBigUInt64LE(offset + 200),
+      subjects: [Subject.decode(buffer, offset + 208), Subject.decode(buffer, offset + 208 + 24), Subject.decode(buffer, offset + 208 + 48)],
+      tableId: buffer.readUInt32LE(offset + 280),
+      tgid: buffer.readUInt32LE(offset + 284),
+      dnsNext: [buffer.readUInt32LE(offset + 288), buffer.readUInt32LE(offset + 288 + 4)],
+      subjectCount: buffer.readUInt8(offset + 296),
+      direction: buffer.readUInt8(offset + 297),
+      reason: buffer.readUInt8(offset + 298),
+      application: buffer.readUInt8(offset + 299),
+      flags: buffer.readUInt32LE(offset + 300),
+      dnsLength: [buffer.readUInt16LE(offset + 304), buffer.readUInt16LE(offset + 304 + 2)],
+      dnsHeld: [buffer.readUInt16LE(offset + 308), buffer.readUInt16LE(offset + 308 + 2)],
+      dnsPrefix: readBytes(buffer, offset + 312, 2),
+      dnsAhead: readBytes(buffer, offset + 314, 2),
+      tick: buffer.readUInt32LE(offset + 316),
+      lineage: buffer.readUInt32LE(offset + 320),
+      used: buffer.readUInt32LE(offset + 324),
     };
   },
 };
@@ -1871,6 +1917,33 @@ export const MessageRecord: Codec<MessageRecord> = {
     return {
       verdict: VerdictRecord.decode(buffer, offset),
       message: RecordMessage.decode(buffer, offset + 168),
+    };
+  },
+};
+
+/** `struct flow_record`, 408 bytes */
+export interface FlowRecord {
+  header: RecordHeader;
+  key: FlowKey;
+  isReplaced: number;
+  flow: Flow;
+}
+
+export const FlowRecord: Codec<FlowRecord> = {
+  SIZE: 408,
+  encode(value: FlowRecord, buffer: Buffer = Buffer.alloc(408), offset = 0): Buffer {
+    RecordHeader.encode(value.header, buffer, offset);
+    FlowKey.encode(value.key, buffer, offset + 32);
+    buffer.writeUInt32LE(value.isReplaced, offset + 76);
+    Flow.encode(value.flow, buffer, offset + 80);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): FlowRecord {
+    return {
+      header: RecordHeader.decode(buffer, offset),
+      key: FlowKey.decode(buffer, offset + 32),
+      isReplaced: buffer.readUInt32LE(offset + 76),
+      flow: Flow.decode(buffer, offset + 80),
     };
   },
 };

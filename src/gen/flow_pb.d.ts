@@ -39,6 +39,12 @@ export declare type Record = Message<"portcullis.flow.v1.Record"> & {
      */
     value: Loss;
     case: "loss";
+  } | {
+    /**
+     * @generated from field: portcullis.flow.v1.Flow flow = 4;
+     */
+    value: Flow;
+    case: "flow";
   } | { case: undefined; value?: undefined };
 };
 
@@ -386,4 +392,146 @@ export declare type Loss = Message<"portcullis.flow.v1.Loss"> & {
  * Use `create(LossSchema)` to create a new message.
  */
 export declare const LossSchema: GenMessage<Loss>;
+
+/**
+ * A flow, and all that has passed of it since it began: a later record of the same id takes the place of an earlier one.
+ *
+ * @generated from message portcullis.flow.v1.Flow
+ */
+export declare type Flow = Message<"portcullis.flow.v1.Flow"> & {
+  /**
+   * No other flow of any node or time has it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * closed, reset, idle, replaced, evicted or removed; empty: it goes on.
+   *
+   * @generated from field: string end = 2;
+   */
+  end: string;
+
+  /**
+   * Nanoseconds since 1970.
+   *
+   * @generated from field: int64 start = 3;
+   */
+  start: bigint;
+
+  /**
+   * To the last packet, so far.
+   *
+   * @generated from field: uint64 duration_nanoseconds = 4;
+   */
+  durationNanoseconds: bigint;
+
+  /**
+   * @generated from field: string verdict = 5;
+   */
+  verdict: string;
+
+  /**
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * egress or ingress: who began.
+   *
+   * @generated from field: string direction = 7;
+   */
+  direction: string;
+
+  /**
+   * @generated from field: portcullis.flow.v1.Workload workload = 8;
+   */
+  workload?: Workload | undefined;
+
+  /**
+   * @generated from field: repeated string profiles = 9;
+   */
+  profiles: string[];
+
+  /**
+   * @generated from field: portcullis.flow.v1.Process process = 10;
+   */
+  process?: Process | undefined;
+
+  /**
+   * @generated from field: string protocol = 11;
+   */
+  protocol: string;
+
+  /**
+   * @generated from field: portcullis.flow.v1.Endpoint source = 12;
+   */
+  source?: Endpoint | undefined;
+
+  /**
+   * @generated from field: portcullis.flow.v1.Endpoint destination = 13;
+   */
+  destination?: Endpoint | undefined;
+
+  /**
+   * @generated from field: string application = 14;
+   */
+  application: string;
+
+  /**
+   * @generated from field: portcullis.flow.v1.Passed sent = 15;
+   */
+  sent?: Passed | undefined;
+
+  /**
+   * @generated from field: portcullis.flow.v1.Passed received = 16;
+   */
+  received?: Passed | undefined;
+};
+
+/**
+ * Describes the message portcullis.flow.v1.Flow.
+ * Use `create(FlowSchema)` to create a new message.
+ */
+export declare const FlowSchema: GenMessage<Flow>;
+
+/**
+ * What has passed of a flow one way, as seen from the workload.
+ *
+ * @generated from message portcullis.flow.v1.Passed
+ */
+export declare type Passed = Message<"portcullis.flow.v1.Passed"> & {
+  /**
+   * @generated from field: uint64 packets = 1;
+   */
+  packets: bigint;
+
+  /**
+   * With the headers of the link layer.
+   *
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * From the start to the first bytes of payload; absent: none so far.
+   *
+   * @generated from field: optional uint64 first_payload_nanoseconds = 3;
+   */
+  firstPayloadNanoseconds?: bigint | undefined;
+
+  /**
+   * Of TCP, by their first letters.
+   *
+   * @generated from field: string tcp_flags = 4;
+   */
+  tcpFlags: string;
+};
+
+/**
+ * Describes the message portcullis.flow.v1.Passed.
+ * Use `create(PassedSchema)` to create a new message.
+ */
+export declare const PassedSchema: GenMessage<Passed>;
 

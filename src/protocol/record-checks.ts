@@ -3,10 +3,12 @@ import { DIRECTIONS, DNS_FAULTS, VERDICTS } from "../api/reasons.ts";
 import { LOSS_PLACES } from "../flow/record.ts";
 import type {
   Endpoint,
+  Flow,
   Judgement,
   Loss,
   Malformed,
   Parent,
+  Passed,
   Process,
   Question,
   Record as RecordMessage,
@@ -79,9 +81,35 @@ const judgement: FieldChecks<Judgement> = {
 };
 const loss: FieldChecks<Loss> = { where: oneOf(LOSS_PLACES), kind: word, count };
 
+const passed: FieldChecks<Passed> = {
+  packets: count,
+  bytes: count,
+  firstPayloadNanoseconds: optional(count),
+  tcpFlags: word,
+};
+const flow: FieldChecks<Flow> = {
+  id: word,
+  end: word,
+  start: time,
+  durationNanoseconds: count,
+  verdict: oneOf(VERDICTS),
+  reason: word,
+  direction: oneOf(DIRECTIONS),
+  workload: message(workload),
+  profiles: list(256, text(512)),
+  process: optional(message(process)),
+  protocol: word,
+  source: message(endpoint),
+  destination: message(endpoint),
+  application: word,
+  sent: message(passed),
+  received: message(passed),
+};
+
 const BODIES: Readonly<Record<NonNullable<RecordMessage["body"]["case"]>, Check>> = {
   judgement: message(judgement),
   loss: message(loss),
+  flow: message(flow),
 };
 
 const record: FieldChecks<RecordMessage> = {

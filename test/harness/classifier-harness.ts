@@ -14,7 +14,7 @@ import { PathNames } from "../../src/node-agent/enforce/tables/path-names.ts";
 import { RuleStore } from "../../src/node-agent/enforce/tables/rule-store.ts";
 import { DEFAULT_SETTINGS, type NodeSettings, settingsValue } from "../../src/node-agent/enforce/tables/settings.ts";
 import { workloadValue } from "../../src/node-agent/enforce/tables/workload-value.ts";
-import { decodeRecord, type KernelRecord, RECORD_RINGS } from "../../src/node-agent/events/kernel-records.ts";
+import { decodeRecord, type KernelRecord, PACKET_RINGS } from "../../src/node-agent/events/kernel-records.ts";
 import {
   BPFFS_PATH,
   ensureBpffs,
@@ -179,7 +179,8 @@ export class ClassifierHarness implements Disposable {
       this.#object = BpfObject.load(object ?? join(ROOT, OBJECT), {
         pinRoot: this.pinRoot,
         maxEntries: { ...MAP_SIZES, ...maxEntries },
-        constants: { subject_from_mark: place === undefined ? 1 : 0 },
+        // Flows are counted, which must not change any verdict.
+        constants: { subject_from_mark: place === undefined ? 1 : 0, counts_flows: 1 },
       });
       this.maps = openRigMaps(this.pinRoot);
     } catch (error) {
@@ -190,7 +191,7 @@ export class ClassifierHarness implements Disposable {
     this.programs = { egress: egress as number, ingress: ingress as number };
     this.#paths = new PathNames(this.maps);
     this.#store = new RuleStore(this.maps, this.#paths, this.containerIds);
-    this.#rings = RECORD_RINGS.map(({ pin }) =>
+    this.#rings = PACKET_RINGS.map(({ pin }) =>
       RingBuffer.open(join(this.pinRoot, pin), {
         onRecords: (records) => this.#received.push(...records.map((record) => decodeRecord(record))),
         onError: (error) => {

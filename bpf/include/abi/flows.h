@@ -39,7 +39,25 @@ struct subject {
 };
 #define SUBJECTS_MAX 3
 
+/*
+ * What has passed of a flow one way, where flows are counted (bpf/include/verdict/flow_count.h). What every packet changes stands
+ * first, and is in another cache line than that of the other way, whose packets may be on another processor.
+ */
+struct flow_count {
+	__u64 packets;
+	__u64 bytes;          /* of the link layer on, as interfaces count */
+	__u64 first_payload;  /* when its first bytes of payload passed, 0: none so far */
+	__u32 tcp_flags;      /* of all its segments */
+	__u32 padding;
+	__u8 padding2[32];
+};
+
 struct flow {
+	struct flow_count counts[2]; /* by enum direction */
+	__u64 began;         /* when its first packet was judged; counts go back as far */
+	__u64 counted;       /* when the last packet was; `last_seen` is for judging, and of datagrams alone */
+	__u32 counted_tick;  /* jiffies (low half) when `counted` was written */
+	__u32 padding;
 	__u64 cookie;
 	__u64 last_seen;
 	__u64 epoch;         /* sum of the process's and the network namespace's */

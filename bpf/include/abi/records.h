@@ -11,6 +11,7 @@ enum record_kind {
 	RECORD_KIND_VIOLATION = 0, /* `violation_records` */
 	RECORD_KIND_ALLOWED = 1,   /* `allowed_records`: first packets of allowed flows */
 	RECORD_KIND_DNS = 2,       /* `dns_records`: trace-dns, every question and answer */
+	RECORD_KIND_FLOW = 3,      /* `flow_records`: flows whose entry is about to go */
 };
 
 /* What stands behind the header. */
@@ -19,6 +20,7 @@ enum record_type {
 	RECORD_MESSAGE_VERDICT = 2, /* struct message_record: a verdict on a DNS message that could be read, or was malformed */
 	RECORD_DNS = 3,             /* struct message_record: trace-dns, a question, or an answer with its code */
 	RECORD_LISTEN = 4,          /* struct verdict_record without a remote side */
+	RECORD_FLOW = 5,            /* struct flow_record */
 };
 
 struct record_header {
@@ -77,6 +79,17 @@ struct verdict_record {
 struct message_record {
 	struct verdict_record verdict;
 	struct record_message message;
+};
+
+/*
+ * A flow that was counted, and whose entry in `flows` is about to be another's: another one has its key now, or its place. All
+ * others are read where they are.
+ */
+struct flow_record {
+	struct record_header header;
+	struct flow_key key;
+	__u32 is_replaced;   /* by another flow with its key */
+	struct flow flow;
 };
 
 /* `limits`: HASH. The last record of its like, and how many packets have been held back since. */

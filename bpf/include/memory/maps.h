@@ -126,5 +126,7 @@ PINNED_MAP_WITH_FLAGS(limits, BPF_MAP_TYPE_HASH, struct limit_key, struct limit,
 PINNED_RING(violation_records, 2 * 1024 * 1024);
 PINNED_RING(allowed_records, 2 * 1024 * 1024);
 PINNED_RING(dns_records, 2 * 1024 * 1024);
+/* Who begins many flows pushes as many out, which are as large as their entries. */
+PINNED_RING(flow_records, 8 * 1024 * 1024);
 
 #endif

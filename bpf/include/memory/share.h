@@ -10,6 +10,7 @@
 #define PORTCULLIS_SHARE_H
 
 #include "memory/errors.h"
+#include "memory/flow_record.h"
 
 #define RECORDS_WINDOW 1000000000 /* ns */
 #define PLACE_TRIES 8 /* flows in use that are passed over in search of one that is not */
@@ -110,6 +111,12 @@ static __always_inline int take_place(void *map, __u32 kind, __u32 size, __u32 w
 	} else if (is_in_place(kind, place, where.position)) {
 		int loss = is_loss(kind, place);
 
+		if (kind == SHARE_FLOWS && counts_flows) {
+			struct flow *flow = bpf_map_lookup_elem(&flows, place->key);
+
+			if (flow)
+				report_flow((struct flow_key *)place->key, flow, 0);
+		}
 		if (!bpf_map_delete_elem(map, place->key) && loss)
 			__sync_fetch_and_add(&share->lost, 1);
 	}

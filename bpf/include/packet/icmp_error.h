@@ -10,6 +10,7 @@
 #include "packet/error_quote.h"
 #include "packet/extension.h"
 #include "verdict/flow.h"
+#include "verdict/flow_count.h"
 
 /* As much of a packet as fits may be quoted: RFC 1812, 4.3.2.3; RFC 4443, 2.4 (c). */
 #define ICMP_ERROR_MAX 576
@@ -130,7 +131,10 @@ __noinline int is_related(struct __sk_buff *skb)
 	if (!flow || flow->reason || flow->table_id != s->workload.table_id || !is_alive(s, flow, protocol))
 		return 0;
 	s->flow.subjects[0].path_id = flow->subjects[0].path_id;
-	return direction == DIRECTION_INGRESS || measure_error(s, quoted) == 0;
+	if (direction == DIRECTION_EGRESS && measure_error(s, quoted))
+		return 0;
+	count_error_of_flow(flow, direction, skb->len);
+	return 1;
 }
 
 #endif

@@ -266,6 +266,8 @@ __noinline int judge_flow(struct __sk_buff *skb, int flow_state)
 		s->flow.flags &= ~FLOW_PAYLOAD_REFUSED;
 	} else {
 		__builtin_memset(&s->flow, 0, sizeof(s->flow));
+		/* Two flows of one key may begin in one tick of the coarse clock, and are told apart by this where they are counted. */
+		s->flow.began = counts_flows ? bpf_ktime_get_ns() : s->now;
 		s->flow.direction = who_began(s);
 		s->flow.application = APPLICATION_UNDECIDED;
 		expect_payload(s);

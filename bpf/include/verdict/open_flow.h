@@ -8,6 +8,7 @@
 #define PORTCULLIS_OPEN_FLOW_H
 
 #include "verdict/flow.h"
+#include "verdict/flow_count.h"
 
 #define IPV4_WITHOUT_OPTIONS 0x45 /* version and header length, RFC 791, 3.1 */
 
@@ -17,19 +18,34 @@ union l4_header {
 	struct udphdr udp;
 };
 
+/* What is counted of a packet beside its length, in one register: the stack is short. 0: it is none for the short way. */
+#define COMMON_PACKET 1
+#define COMMON_FLAGS_SHIFT 8
+#define COMMON_PAYLOAD_SHIFT 32
+
 /* Is this a whole, well-formed TCP or UDP header, `length` bytes before the packet's end, that begins and ends nothing? */
-static __always_inline int is_common_l4(void *header, void *data_end, __u8 protocol, __u32 length)
+static __always_inline __u64 common_l4(void *header, void *data_end, __u8 protocol, __u32 length)
 {
 	union l4_header *l4 = header;
 
 	if (protocol == PROTOCOL_TCP) {
+		__u64 flags, payload;
+
 		if ((void *)(&l4->tcp + 1) > data_end || l4->tcp.doff * 4 < sizeof(l4->tcp) || l4->tcp.doff * 4 > length)
 			return 0;
-		return !l4->tcp.fin && !l4->tcp.rst && (!l4->tcp.syn || l4->tcp.ack);
+		if (l4->tcp.fin || l4->tcp.rst || (l4->tcp.syn && !l4->tcp.ack))
+			return 0;
+		if (!counts_flows)
+			return COMMON_PACKET;
+		flags = ((__u8 *)l4)[13];
+		payload = length - l4->tcp.doff * 4;
+		return COMMON_PACKET | flags << COMMON_FLAGS_SHIFT | payload << COMMON_PAYLOAD_SHIFT;
 	}
 	if (protocol != PROTOCOL_UDP || (void *)(&l4->udp + 1) > data_end)
 		return 0;
-	return bpf_ntohs(l4->udp.len) >= sizeof(l4->udp) && bpf_ntohs(l4->udp.len) <= length;
+	if (bpf_ntohs(l4->udp.len) < sizeof(l4->udp) || bpf_ntohs(l4->udp.len) > length)
+		return 0;
+	return COMMON_PACKET | (__u64)(length - sizeof(l4->udp)) << COMMON_PAYLOAD_SHIFT;
 }
 
 static __always_inline void set_ports(struct flow_key *key, union l4_header *l4, __u32 direction)
@@ -40,44 +56,51 @@ static __always_inline void set_ports(struct flow_key *key, union l4_header *l4,
 	key->remote_port = direction == DIRECTION_EGRESS ? destination : source;
 }
 
-static __always_inline int common_key4(struct __sk_buff *skb, __u32 direction, struct flow_key *key)
+static __always_inline __u64 common_key4(struct __sk_buff *skb, __u32 direction, struct flow_key *key)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
 	struct iphdr *ip = data + LINK_LENGTH;
 	union l4_header *l4 = (void *)(ip + 1);
 	__u32 total;
+	__u64 common;
 
 	if ((void *)(&l4->udp + 1) > data_end || *(__u8 *)ip != IPV4_WITHOUT_OPTIONS || ip->frag_off & bpf_htons(0x3fff))
 		return 0;
 	total = bpf_ntohs(ip->tot_len);
-	if (total < sizeof(*ip) || LINK_LENGTH + total > skb->len ||
-	    !is_common_l4(l4, data_end, ip->protocol, total - sizeof(*ip)))
+	if (total < sizeof(*ip) || LINK_LENGTH + total > skb->len)
+		return 0;
+	common = common_l4(l4, data_end, ip->protocol, total - sizeof(*ip));
+	if (!common)
 		return 0;
 	key->protocol = ip->protocol;
 	set_ipv4(key->local, direction == DIRECTION_EGRESS ? ip->saddr : ip->daddr);
 	set_ipv4(key->remote, direction == DIRECTION_EGRESS ? ip->daddr : ip->saddr);
 	set_ports(key, l4, direction);
-	return 1;
+	return common;
 }
 
-static __always_inline int common_key6(struct __sk_buff *skb, __u32 direction, struct flow_key *key)
+static __always_inline __u64 common_key6(struct __sk_buff *skb, __u32 direction, struct flow_key *key)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
 	struct ipv6hdr *ip = data + LINK_LENGTH;
 	union l4_header *l4 = (void *)(ip + 1);
 	__u32 length;
+	__u64 common;
 
 	if ((void *)(&l4->udp + 1) > data_end || ip->version != 6 || is_mapped((__u8 *)&ip->saddr) ||
 	    is_mapped((__u8 *)&ip->daddr))
 		return 0;
 	length = bpf_ntohs(ip->payload_len);
-	if (LINK_LENGTH + sizeof(*ip) + length > skb->len || !is_common_l4(l4, data_end, ip->nexthdr, length))
+	if (LINK_LENGTH + sizeof(*ip) + length > skb->len)
+		return 0;
+	common = common_l4(l4, data_end, ip->nexthdr, length);
+	if (!common)
 		return 0;
 	key->protocol = ip->nexthdr;
 	__builtin_memcpy(key->local, direction == DIRECTION_EGRESS ? &ip->saddr : &ip->daddr, ADDRESS_LENGTH);
 	__builtin_memcpy(key->remote, direction == DIRECTION_EGRESS ? &ip->daddr : &ip->saddr, ADDRESS_LENGTH);
 	set_ports(key, l4, direction);
-	return 1;
+	return common;
 }
 
 /*
@@ -111,15 +134,16 @@ static __always_inline int is_of_open_flow(struct __sk_buff *skb, struct workloa
 {
 	struct flow_key key = { .workload_id = workload->id };
 	struct flow *flow;
+	__u64 common = 0;
 
 	if (workload->flags & WORKLOAD_PENDING || skb->vlan_present)
 		return 0;
-	if (skb->protocol == bpf_htons(ETHERTYPE_VALUE_IPV4)) {
-		if (!common_key4(skb, direction, &key))
-			return 0;
-	} else if (skb->protocol != bpf_htons(ETHERTYPE_VALUE_IPV6) || !common_key6(skb, direction, &key)) {
+	if (skb->protocol == bpf_htons(ETHERTYPE_VALUE_IPV4))
+		common = common_key4(skb, direction, &key);
+	else if (skb->protocol == bpf_htons(ETHERTYPE_VALUE_IPV6))
+		common = common_key6(skb, direction, &key);
+	if (!common)
 		return 0;
-	}
 	flow = bpf_map_lookup_elem(&flows, &key);
 	*found = flow;
 	if (!flow || flow->reason || flow->flags & (FLOW_DNS | FLOW_L7_PENDING))
@@ -132,6 +156,8 @@ static __always_inline int is_of_open_flow(struct __sk_buff *skb, struct workloa
 	if (key.protocol == PROTOCOL_UDP && is_idle(flow))
 		return 0;
 	note_use(flow);
+	if (counts_flows)
+		count_in_flow(flow, direction, skb->len, common >> COMMON_PAYLOAD_SHIFT, common >> COMMON_FLAGS_SHIFT);
 	count_packet(workload->id, flow->subjects[0].path_id, direction, REASON_ALLOWED, VERDICT_ALLOWED, skb->len);
 	return 1;
 }

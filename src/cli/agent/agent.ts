@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import type { OutputFormat } from "../../export/line-sink.ts";
 import { TeeSink } from "../../export/tee.ts";
+import { WithoutAllowed } from "../../export/without-allowed.ts";
 import { Agent } from "../../node-agent/agent.ts";
 import { NamedNamespaces } from "../../node-agent/discovery/namespaces/named-namespaces.ts";
 import { parseNamedNamespace } from "../../node-agent/discovery/namespaces/namespace-argument.ts";
@@ -35,7 +36,7 @@ import {
   settingsOf,
   standardOutput,
 } from "./node-options.ts";
-import { addRecordsOption, keepRecords, type RecordsCommandOptions } from "./records-options.ts";
+import { addRecordsOptions, countsFlows, keepRecords, type RecordsCommandOptions } from "./records-options.ts";
 
 interface AgentCommandOptions extends RecordsCommandOptions, SettingOptions, HookOptions {
   profiles?: string;
@@ -95,7 +96,7 @@ export function agentCommand(): Command {
   addClusterOptions(command);
   addOutputOption(command, "format of the events");
   addPinOptions(command);
-  addRecordsOption(command);
+  addRecordsOptions(command);
   addSettingOptions(command);
   addHookOption(command);
   addLogOption(command);
@@ -131,9 +132,10 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   const log = loggerOf(options);
   const { pinRoot, stateDirectory } = pinsOf(options);
   const named = options.netns.map((text) => parseNamedNamespace(text, options.namespace));
-  const settings = settingsOf(options);
+  const settings = settingsOf(options, { countFlows: countsFlows(options) });
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const output = standardOutput(options.output);
+  const printed = settings.reportAllowed ? output : new WithoutAllowed(output);
   const { startupFailurePolicy = "Allow", startupTimeout } = options;
   {
     // An agent that cannot start must not be kept alive by what was opened before it failed.
@@ -155,7 +157,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
       profiles,
       workloads,
       files,
-      sink: records === null ? output : new TeeSink([output, records]),
+      sink: records === null ? printed : new TeeSink([printed, records]),
       startupFailurePolicy,
       startupTimeout,
       ...(gate === undefined ? {} : { gate }),

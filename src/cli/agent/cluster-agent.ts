@@ -28,14 +28,14 @@ import {
   settingsOf,
   standardOutput,
 } from "./node-options.ts";
-import { keepRecords } from "./records-options.ts";
+import { countsFlows, keepRecords } from "./records-options.ts";
 import { takeOver } from "./take-over.ts";
 
 /** Runs until a signal ends it. */
 export async function runClusterAgent(options: ClusterAgentCommandOptions & { operator: string }): Promise<void> {
   const log = loggerOf(options);
   const { pinRoot, stateDirectory } = pinsOf(options);
-  const settings = settingsOf(options);
+  const settings = settingsOf(options, { countFlows: countsFlows(options) });
   const address = operatorAddress(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const sink = standardOutput(options.output);

@@ -100,10 +100,11 @@ export function loggerOf({ logLevel }: { logLevel: LogLevel }): Logger {
   return createLogger({ level: logLevel });
 }
 
-export function settingsOf(options: SettingOptions): NodeSettings {
+/** Flows are counted where the command says so. */
+export function settingsOf(options: SettingOptions, { countFlows = false } = {}): NodeSettings {
   const { dnsPort, fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, allowed } = options;
   const dnsPorts = [...new Set([...DEFAULT_SETTINGS.dnsPorts, ...(dnsPort ?? [])])];
-  return { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, dnsPorts, reportAllowed: allowed };
+  return { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, dnsPorts, reportAllowed: allowed, countFlows };
 }
 
 export function pinsOf({ pinRoot, stateDir }: PinOptions): { pinRoot: string; stateDirectory: string } {

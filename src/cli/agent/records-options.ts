@@ -9,6 +9,8 @@ import { keptDirectoryOf, type PinOptions, pinsOf } from "./node-options.ts";
 
 export interface RecordsCommandOptions extends PinOptions {
   recordsSize: number;
+  /** False for --no-count-flows. */
+  countFlows: boolean;
   node: string;
 }
 
@@ -16,12 +18,19 @@ const DEFAULT_SIZE = 2 ** 30;
 /** Of less than this, next to nothing would stay. */
 const SIZE_MIN = 2 ** 20;
 
-export function addRecordsOption(command: Command): Command {
-  return command.addOption(
-    new Option("--records-size <size>", "disk space for records, which `portcullis observe` shows; 0: none are kept")
-      .argParser(sizeOf)
-      .default(DEFAULT_SIZE, formatSize(DEFAULT_SIZE)),
-  );
+export function addRecordsOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--records-size <size>", "disk space for records, which `portcullis observe` shows; 0: none are kept")
+        .argParser(sizeOf)
+        .default(DEFAULT_SIZE, formatSize(DEFAULT_SIZE)),
+    )
+    .option("--no-count-flows", "do not count packets and bytes of each flow for the records");
+}
+
+/** Counts are for the records: without records, no packet pays for them. */
+export function countsFlows({ recordsSize, countFlows }: RecordsCommandOptions): boolean {
+  return recordsSize > 0 && countFlows;
 }
 
 /** Where records are kept: with what else is good after a reboot. */

@@ -43,6 +43,8 @@ export class Enforcement implements Disposable {
   /** A secret, odd, 64 bits: names are known to the kernel by hashes under it. */
   readonly nameHashMultiplier: bigint;
   readonly #saved: { text: string };
+  /** Called before the kernel forgets the workloads that are not among these. */
+  onForget: (live: ReadonlySet<number>) => void = () => {};
   #watchedPods: ReadonlySet<string> = new Set();
 
   /**
@@ -58,6 +60,7 @@ export class Enforcement implements Disposable {
     this.programs = new Programs({
       pinRoot,
       nameHashMultiplier: this.nameHashMultiplier,
+      countsFlows: options.settings.countFlows,
       ...(options.objects === undefined ? {} : { objects: options.objects }),
       ...(options.hookSets === undefined ? {} : { hookSets: options.hookSets }),
     });
@@ -130,7 +133,10 @@ export class Enforcement implements Disposable {
         attachments: this.programs,
         interfaceExists: (ifindex) => listInterfaces().some(({ index }) => index === ifindex),
         reportsAllowed: ({ apiUid, podUid = "" }) => settings.reportAllowed || this.#watchedPods.has(apiUid ?? podUid),
-        forget: (live) => forgetWorkloads(maps, live),
+        forget: (live) => {
+          this.onForget(live);
+          forgetWorkloads(maps, live);
+        },
         save: (changed) => this.#save(stateDirectory, changed, log),
         log,
       },

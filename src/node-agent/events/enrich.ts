@@ -139,10 +139,10 @@ function malformedPart({ fault, offset }: RecordMessage): DnsMalformedPart {
 
 const APPLICATIONS = ["dns", "http", "tls"];
 
-function applicationName(application: number): string | null {
+export function applicationName(application: number): string | null {
   return APPLICATIONS[application] ?? null;
 }
 
-function unknownWorkload(id: number): WorkloadReference {
+export function unknownWorkload(id: number): WorkloadReference {
   return { name: `workload-${id}`, namespace: "", labels: {} };
 }

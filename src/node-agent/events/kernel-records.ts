@@ -17,11 +17,15 @@ export interface RecordRing {
   lost: number;
 }
 
-export const RECORD_RINGS: readonly RecordRing[] = [
+/** Those of packets. */
+export const PACKET_RINGS: readonly RecordRing[] = [
   { kind: "violation", pin: "violation_records", lost: ErrorKind.VIOLATION_RECORDS_LOST },
   { kind: "allowed", pin: "allowed_records", lost: ErrorKind.ALLOWED_RECORDS_LOST },
   { kind: "dns", pin: "dns_records", lost: ErrorKind.DNS_RECORDS_LOST },
 ];
+/** That of flows, whose records are `FlowRecord`s. */
+export const FLOW_RING: RecordRing = { kind: "flow", pin: "flow_records", lost: ErrorKind.FLOW_RECORDS_LOST };
+export const RECORD_RINGS: readonly RecordRing[] = [...PACKET_RINGS, FLOW_RING];
 
 /** A packet, and the DNS message in it, if it has one that was looked at. */
 export interface KernelRecord extends VerdictRecord {

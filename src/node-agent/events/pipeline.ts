@@ -7,7 +7,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { monotonicNow } from "../kernel/clock.ts";
 import { BATCHES_MAX, DEFAULT_INTERVAL_MS, RingBuffer } from "../kernel/ring-buffer.ts";
 import { type Directory, verdictEvent } from "./enrich.ts";
-import { decodeRecord, type KernelRecord, RECORD_RINGS } from "./kernel-records.ts";
+import { decodeRecord, type KernelRecord, PACKET_RINGS, RECORD_RINGS } from "./kernel-records.ts";
 import { SuppressedEvents } from "./suppressed.ts";
 
 export interface PipelineParts {
@@ -47,7 +47,7 @@ export class EventPipeline {
     this.#suppressed = new SuppressedEvents({ ...parts, limits: parts.maps.limits });
     this.#lost = new Map(parts.reported.load());
     using opened = new DisposableStack();
-    this.#rings = RECORD_RINGS.map(({ pin }) => opened.use(this.#open(join(parts.pinRoot, pin))));
+    this.#rings = PACKET_RINGS.map(({ pin }) => opened.use(this.#open(join(parts.pinRoot, pin))));
     opened.move();
     const interval = BigInt(parts.eventInterval) * NS_PER_MS;
     this.#timers = [

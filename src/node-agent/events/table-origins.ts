@@ -1,11 +1,13 @@
 /** What events need of a rule table: where its rules come from. */
 import type { Direction } from "../../api/reasons.ts";
+import type { Action } from "../../api/types.ts";
 import type { BlockOrigin, RuleTable } from "../../policy/table/tables.ts";
 
 type Origins = Record<Direction, { readonly blocks: readonly BlockOrigin[] }>;
 
 /** A rule table without its rules, of which there may be many thousands. */
 export interface TableOrigins {
+  readonly actions: readonly Action[];
   readonly profiles: readonly string[];
   readonly default: Origins | null;
   readonly binaries: readonly Origins[];
@@ -37,8 +39,11 @@ export class RememberedTables {
   }
 }
 
-function remembered({ profiles, default: fallback, binaries }: RuleTable): { origins: TableOrigins; blocks: number } {
-  const origins = { profiles, default: fallback && originsOf(fallback), binaries: binaries.map(originsOf) };
+function remembered({ actions, profiles, default: fallback, binaries }: RuleTable): {
+  origins: TableOrigins;
+  blocks: number;
+} {
+  const origins = { actions, profiles, default: fallback && originsOf(fallback), binaries: binaries.map(originsOf) };
   const all = fallback === null ? binaries : [fallback, ...binaries];
   // A binary costs memory though it has no block.
   const blocks = all.reduce((sum, { egress, ingress }) => sum + 1 + egress.blocks.length + ingress.blocks.length, 0);

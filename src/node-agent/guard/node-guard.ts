@@ -16,6 +16,7 @@ import { Enforcement, type EnforcementOptions } from "../enforce/enforcement.ts"
 import { ReportedCounts } from "../enforce/state/reported-counts.ts";
 import { REPORTED_LOSSES_FILE } from "../enforce/state/state.ts";
 import { AgentDirectory } from "../events/directory.ts";
+import { FlowReports } from "../events/flow-reports.ts";
 import { type LearnedNames, learnedNames } from "../events/learned-names.ts";
 import { EventPipeline } from "../events/pipeline.ts";
 import type { ForeignFiles } from "../foreign-files/foreign-files.ts";
@@ -46,6 +47,8 @@ export class NodeGuard {
   readonly #timer: ReconcileTimer;
   readonly #directory: AgentDirectory;
   readonly #pipeline: EventPipeline;
+  /** Null: flows are not counted. */
+  readonly #flows: FlowReports | null;
   readonly #gate: GateAdmission;
   readonly #garbage: GarbageTimer;
   /** Null: the kernel shows no veth pairs by itself. */
@@ -74,6 +77,7 @@ export class NodeGuard {
       eventInterval: options.settings.eventInterval,
       log,
     });
+    this.#flows = options.settings.countFlows ? this.#makeFlowReports() : null;
     this.reports = new AgentReports(sink);
     const onLooked = () => this.attempt("bring the kernel in line", reconcile);
     this.files = new WorkloadFiles({ files: options.files, enforcement: this.enforcement, onLooked, log });
@@ -107,7 +111,8 @@ export class NodeGuard {
   /** Stops looking after things. What is in force stays in force. */
   close(): void {
     if (this.closed) return;
-    for (const part of [this.#timer, this.files, this.#garbage, this.#pairs, this.#pipeline]) part?.close();
+    for (const part of [this.#timer, this.files, this.#garbage, this.#pairs, this.#pipeline, this.#flows])
+      part?.close();
     this.enforcement.close();
   }
 
@@ -149,6 +154,14 @@ export class NodeGuard {
     this.enforcement.programs.checkAgain();
     this.attempt("look after the gate", () => this.#gate.forgetDead());
     reconcile();
+  }
+
+  #makeFlowReports(): FlowReports {
+    const { pinRoot, sink, settings, log } = this.#options;
+    const { flows } = this.enforcement.maps;
+    const reports = new FlowReports({ pinRoot, flows, directory: this.#directory, sink, idle: settings.udpIdle, log });
+    this.enforcement.onForget = (live) => reports.endOthers(live);
+    return reports;
   }
 
   #makeGate(): GateAdmission {

@@ -50,6 +50,7 @@ export function socketConstants(): Record<string, number> {
 export interface ProgramOptions {
   pinRoot: string;
   nameHashMultiplier: bigint;
+  countsFlows: boolean;
   /** Folder of the *.bpf.o files. */
   objects?: string;
   /** Ways to put programs on the kernel's functions; all of them unless given. See function-hooks.ts. */
@@ -80,7 +81,8 @@ export class Programs implements Attachments, Disposable {
    * places. When this returns, every process and socket that there is has its entry.
    * @throws LoadError with the verifier's log, KernelError, MountError, ObjectsMissingError
    */
-  constructor({ pinRoot, nameHashMultiplier, objects = objectFolder(), hookSets = HOOK_SETS }: ProgramOptions) {
+  constructor(options: ProgramOptions) {
+    const { pinRoot, nameHashMultiplier, countsFlows, objects = objectFolder(), hookSets = HOOK_SETS } = options;
     this.#pinRoot = pinRoot;
     this.#objects = objects;
     ensureBpffs();
@@ -92,7 +94,10 @@ export class Programs implements Attachments, Disposable {
     const hooks = HOOK_OBJECTS.map((name) =>
       name === "sockets" ? load(name, socketConstants(), this.#unavailable()) : load(name),
     );
-    this.#classifier = load("classifier", { name_hash_multiplier: nameHashMultiplier });
+    this.#classifier = load("classifier", {
+      name_hash_multiplier: nameHashMultiplier,
+      counts_flows: countsFlows ? 1 : 0,
+    });
     this.#reset(["errorSites"]); // lines are those of the programs that were just loaded
     for (const object of hooks) this.#attachHooks(object);
     for (const object of hooks) object.close();

@@ -17,6 +17,8 @@ export interface NodeSettings {
   dnsPorts: number[];
   /** Report the first packet of every allowed flow too, of every workload; otherwise of those that somebody watches. */
   reportAllowed: boolean;
+  /** Count packets and bytes of each flow, and report them. */
+  countFlows: boolean;
 }
 
 export const DEFAULT_SETTINGS: NodeSettings = {
@@ -27,6 +29,7 @@ export const DEFAULT_SETTINGS: NodeSettings = {
   udpIdle: 120_000,
   dnsPorts: [53],
   reportAllowed: true,
+  countFlows: false,
 };
 
 const NS_PER_MS = 1_000_000n;
