@@ -1,11 +1,12 @@
 /** Which addresses are those of pods, as far as the pods' own records tell. */
 import ipaddr from "ipaddr.js";
 import type { LabelSelector, PodPeer } from "../api/types.ts";
+import { ownerName } from "../flow/owner.ts";
 import type { VerdictEvent } from "../flow/record.ts";
 import { familyAddress, familyOf, formatIp, parseIp } from "../policy/table/addresses.ts";
 import { type LabelledPod, matchesPodPeer, NAMESPACE_NAME_LABEL, type PeerPrefixes } from "../policy/table/peers.ts";
 import { ADDRESS_BITS, type Family } from "../policy/table/prefixes.ts";
-import { ownerName, selectorLabels } from "./owner.ts";
+import { selectorLabels } from "./owner.ts";
 
 interface RecordedPod extends LabelledPod {
   owner: string;

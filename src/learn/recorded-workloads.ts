@@ -1,7 +1,7 @@
 /** Records of many workloads, parted by whose they are: one recording for all replicas of a workload. */
+import { ownerName } from "../flow/owner.ts";
 import type { AgentEvent } from "../flow/record.ts";
 import { compareText } from "../policy/table/names.ts";
-import { ownerName } from "./owner.ts";
 import { PodAddresses } from "./pod-addresses.ts";
 import { Recording } from "./recording.ts";
 

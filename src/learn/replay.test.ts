@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Network, SecurityProfile } from "../api/types.ts";
+import { ownerName } from "../flow/owner.ts";
 import type { AgentEvent, VerdictEvent } from "../flow/record.ts";
 import { processOf, profileOf } from "../policy/testing/profiles.ts";
 import { Random } from "../policy/testing/random.ts";
-import { ownerName, selectorLabels } from "./owner.ts";
+import { selectorLabels } from "./owner.ts";
 import { PodAddresses } from "./pod-addresses.ts";
 import { type RecordedWorkload, RecordedWorkloads } from "./recorded-workloads.ts";
 import { askedResolver, replay } from "./replay.ts";

@@ -1,0 +1,135 @@
+/** Who is on top: views of records, each counted by a key of its own, beside one more field where it is asked for. */
+import { type AgentEvent, isVerdict, type VerdictEvent } from "../record.ts";
+import { type FieldName, fieldOf, peerOf } from "./fields.ts";
+import { Tally, type TallyRow } from "./tally.ts";
+
+export const TOP_VIEWS = ["talkers", "names", "dns", "errors"] as const;
+export type TopView = (typeof TOP_VIEWS)[number];
+/** Fields that views can be parted by. */
+export const TOP_FIELDS = [
+  "pod",
+  "workload",
+  "namespace",
+  "container",
+  "process",
+  "node",
+] as const satisfies FieldName[];
+export type TopField = (typeof TOP_FIELDS)[number];
+
+/** `traced` and `first` count the same questions: all of them under trace-dns, and those that began a flow. */
+const MEASURES = ["flows", "packets", "traced", "first", "answers", "nxdomain", "failures", "violations"] as const;
+type Measure = (typeof MEASURES)[number];
+type Counts = Partial<Record<Measure, number>>;
+
+interface View {
+  /** Names of the key's parts. */
+  key: readonly string[];
+  /** What is shown, the first by which the rows are ordered. */
+  shown: readonly string[];
+  /** Null: the view does not count this record. */
+  read(record: VerdictEvent): { key: readonly string[]; counts: Counts } | null;
+}
+
+const VIEWS: Readonly<Record<TopView, View>> = {
+  talkers: {
+    key: [],
+    shown: ["flows", "violations"],
+    read: (record) => (record.type === "verdict" ? { key: [], counts: flowCounts(record) } : null),
+  },
+  names: {
+    key: ["name"],
+    shown: ["flows", "questions", "violations"],
+    read: (record) => {
+      const { name } = peerOf(record);
+      if (record.dns !== undefined) return { key: [record.dns.name], counts: questionCounts(record) };
+      return name === undefined || record.type !== "verdict" ? null : { key: [name], counts: flowCounts(record) };
+    },
+  },
+  dns: {
+    key: ["name", "type"],
+    shown: ["questions", "answers", "nxdomain", "failures", "violations"],
+    read: (record) => {
+      if (record.dns === undefined) return null;
+      return { key: [record.dns.name, record.dns.type], counts: questionCounts(record) };
+    },
+  },
+  errors: {
+    key: ["error", "peer", "service"],
+    shown: ["times"],
+    read: (record) => {
+      const error = errorOf(record);
+      if (error === null) return null;
+      const peer = record.dns?.name ?? peerOf(record).name ?? peerOf(record).ip;
+      const { port } = record.dns?.rcode === undefined ? record.dst : record.src;
+      const service = port === undefined ? record.proto : `${port}/${record.proto}`;
+      return { key: [error, peer, service], counts: { failures: record.count } };
+    },
+  },
+};
+
+export interface TopRow {
+  /** Names and values, in the order of columns. */
+  key: readonly [string, string][];
+  counts: readonly [string, number][];
+}
+
+export class Top {
+  readonly #view: View;
+  readonly #field: TopField | null;
+  readonly #tally = new Tally(MEASURES);
+
+  /** @param field null: of all together */
+  constructor(view: TopView, field: TopField | null) {
+    this.#view = VIEWS[view];
+    this.#field = field;
+  }
+
+  add(record: AgentEvent): void {
+    const read = isVerdict(record) ? this.#view.read(record) : null;
+    if (read === null) return;
+    const part = this.#field === null ? [] : [fieldOf(record, this.#field) ?? "-"];
+    this.#tally.add([...part, ...read.key], read.counts);
+  }
+
+  /** The first rows, by what the view shows first. */
+  rows(limit: number): TopRow[] {
+    const names = [...(this.#field === null ? [] : [this.#field]), ...this.#view.key];
+    const rows = this.#tally.rows([]).map((row) => ({
+      key: row.key.map((value, index): [string, string] => [names[index] ?? "", value]),
+      counts: this.#view.shown.map((name): [string, number] => [name, shownCount(row, name)]),
+    }));
+    return rows.sort((one, other) => compareCounts(one.counts, other.counts)).slice(0, limit);
+  }
+}
+
+function shownCount({ counts }: TallyRow<Measure>, name: string): number {
+  if (name === "questions") return Math.max(counts.traced, counts.first);
+  if (name === "times") return counts.failures;
+  return counts[name as Measure];
+}
+
+/** Array.sort is stable: what is equal stays in the order of its keys. */
+function compareCounts(one: TopRow["counts"], other: TopRow["counts"]): number {
+  for (const [index, [, count]] of one.entries()) {
+    const difference = (other[index]?.[1] ?? 0) - count;
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function flowCounts({ verdict, count }: VerdictEvent): Counts {
+  return verdict === "allowed" ? { flows: count } : { violations: count };
+}
+
+function questionCounts({ type, verdict, dns, count }: VerdictEvent): Counts {
+  if (verdict !== "allowed") return { violations: count };
+  if (dns?.rcode === undefined) return type === "dns" ? { traced: count } : { first: count };
+  if (dns.rcode === "NOERROR") return { answers: count };
+  return dns.rcode === "NXDOMAIN" ? { answers: count, nxdomain: count } : { answers: count, failures: count };
+}
+
+/** Why something was refused, would have been, or failed; null: nothing was. */
+function errorOf({ type, verdict, reason, dns }: VerdictEvent): string | null {
+  if (verdict !== "allowed") return `${verdict} ${reason}`;
+  return type === "dns" && dns?.rcode !== undefined && dns.rcode !== "NOERROR" ? dns.rcode : null;
+}
