@@ -81,6 +81,26 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./observe/observe.ts")).observeCommand(),
   },
   {
+    name: "top",
+    summary: "show who asks, talks or fails most on this node",
+    load: async () => (await import("./questions/top.ts")).topCommand(),
+  },
+  {
+    name: "who",
+    summary: "show who uses a workload, name, address or port",
+    load: async () => (await import("./questions/who.ts")).whoCommand(),
+  },
+  {
+    name: "deps",
+    summary: "show what a workload depends on, and who on it",
+    load: async () => (await import("./questions/deps.ts")).depsCommand(),
+  },
+  {
+    name: "crossings",
+    summary: "show conversations between namespaces",
+    load: async () => (await import("./questions/crossings.ts")).crossingsCommand(),
+  },
+  {
     name: "uninstall",
     summary: "end enforcement on every node of a cluster",
     load: async () => (await import("./cluster/uninstall.ts")).uninstallCommand(),

@@ -13,7 +13,7 @@ import { PORTCULLIS } from "./harness/agent-under-test.ts";
 import { Fixture } from "./harness/fixture.ts";
 import { patiently } from "./harness/patience.ts";
 import { type Finished, RunningProcess } from "./harness/processes.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { egress, ingress, profile } from "./harness/profiles.ts";
 
 const SERVER = "198.51.100.1";
 const DNS = "198.51.100.53";
@@ -27,9 +27,13 @@ const fixture = await Fixture.start("observe", {
         app,
         [
           egress(fixture.program("asker"), {
-            cidr4: [`${DNS}/32`],
+            cidr4: [`${DNS}/32`, `${fixture.workload("bank").ipv4}/32`],
             fqdns: ["www.example.com"],
             l4: { protocols: ["udp", "tcp"] },
+          }),
+          ingress(fixture.program("vault"), {
+            cidr4: [`${fixture.workload("shop").ipv4}/32`],
+            l4: { protocolPorts: [{ protocol: "tcp", port: 8080 }] },
           }),
         ],
         { actions: ["alert", "enforce", "trace-dns"] },
@@ -69,6 +73,10 @@ async function observedOnce(count: number, ...args: string[]): Promise<VerdictEv
 }
 
 await fixture.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A tcp4 connect ${SERVER} 80 send x`);
+const vault = fixture.start(bank, fixture.path("bin", "vault"), "tcp4 bind 0.0.0.0 8080 listen echo");
+await vault.line("listening");
+await fixture.passes(shop, asker, `tcp4 connect ${bank.ipv4} 8080 send x recv`);
+await vault.kill();
 await fixture.run(shop, stranger, `timeout 100 udp4 sendto ${SERVER} 7000 x recv`);
 await fixture.run(bank, stranger, `timeout 100 tcp4 connect ${SERVER} 4433`);
 
@@ -121,6 +129,62 @@ test("who talked to whom: the connection, its question, and what was refused, ea
   assert.deepEqual(portsOf(await observed("--verdict", "dropped", "--since", "1h", "--first", "1")), [7000]);
   assert.deepEqual(await of("--ip", SERVER, "--ip", "2001:db8::/32", "--reason", "BinaryUnknown"), [7000, 4433]);
   assert.equal((await observed("--last", "1", "--verdict", "dropped"))[0]?.dst.port, 4433);
+});
+
+test("questions with a name are answered from what really happened", async () => {
+  await observedOnce(1, "--all", "--from-pod", shop.name, "--to-port", "8080");
+  await observedOnce(1, "--all", "--to-pod", bank.name, "--to-port", "8080");
+  const ask = async (...args: string[]) => {
+    const { code, stdout, stderr } = await fixture.agent.command(...args, "--server", socket, "-o", "json");
+    return {
+      code,
+      stderr,
+      rows: stdout
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line)),
+    };
+  };
+  const end = ({ name, process }: { name: string; process: string }) => ({
+    workload: { namespace: "default", name },
+    process,
+  });
+  const users = await ask("who", bank.name);
+  assert.deepEqual([users.code, users.rows.length], [0, 1], users.stderr);
+  const { client, server, port, verdict, flows } = users.rows[0];
+  assert.deepEqual(client, end({ name: shop.name, process: asker }));
+  assert.deepEqual(server, {
+    ...end({ name: bank.name, process: fixture.path("bin", "vault") }),
+    addresses: [bank.ipv4],
+  });
+  assert.deepEqual([port, verdict, flows], [8080, "allowed", 1]);
+  const others = await ask("who", "www.example.com", "--without");
+  assert.deepEqual(others.rows, [{ namespace: "default", name: bank.name }]);
+  assert.equal((await ask("who", "www.example.org")).code, 1);
+  const names = await ask("top", "names", "--by", "process");
+  const www = names.rows.find(({ name }) => name === "www.example.com");
+  assert.deepEqual(www, { process: asker, name: "www.example.com", flows: 1, questions: 1, violations: 0 });
+  const errors = await ask("top", "errors", "--by", "pod", "--pod", bank.name);
+  assert.deepEqual(
+    errors.rows.map(({ pod, error, peer, service }) => [pod, error, peer, service]),
+    [[`default/${bank.name}`, "dropped BinaryUnknown", SERVER, "4433/tcp"]],
+  );
+  const down = await ask("deps", `default/${shop.name}`, "--down");
+  const reached = down.rows.map(({ server: to }) => to.workload?.name ?? to.name ?? to.addresses[0]);
+  assert.deepEqual(new Set(reached), new Set([bank.name, "www.example.com", DNS, SERVER]));
+  const up = await ask("deps", bank.name, "--up");
+  assert.deepEqual(
+    up.rows.map(({ client: from }) => from.workload.name),
+    [shop.name],
+  );
+  assert.equal((await ask("crossings")).code, 1, "all are of one namespace");
+  const groups = await ask("observe", "--group-by", "pod,reason", "--verdict", "dropped");
+  assert.deepEqual(
+    groups.rows.map(({ pod, reason }) => [pod, reason]).sort(),
+    [bank, shop].map(({ name }) => [`default/${name}`, "BinaryUnknown"]).sort(),
+  );
+  assert.equal((await ask("deps", "nobody")).code, 1);
+  assert.equal((await ask("top", "names", "--group-by", "x")).code, 2);
 });
 
 test("records outlive the agent: killed, and started again, it answers about what was before", async () => {
@@ -225,6 +289,10 @@ test("a wrong filter, time or count is refused by its name", async () => {
     [["--last", "5", "--first", "5"], /cannot be used with/],
     [["--not", "--not", "--port", "80"], /--not: a filter has to follow/],
     [["--port", "80", "--not"], /--not: a filter has to follow/],
+    [["--group-by", "colour"], /--group-by colour: there are type, node,/],
+    [["--group-by", "pod", "-o", "dict"], /-o dict: groups are printed as compact, table, json/],
+    [["--top", "5"], /--top: of which groups/],
+    [["--pod", "x", "--fqdn", "y"], /beside pod, say which end each is of/],
     [["-o", "xml"], /compact, dict, json, jsonpb, table/],
   ];
   for (const [args, message] of wrong) {

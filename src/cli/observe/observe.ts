@@ -1,25 +1,32 @@
 /** `portcullis observe`: records of this node, those that are kept and those that come, or records of a file. */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
-import { printableLines } from "../../api/printable.ts";
+import { FIELD_NAMES, type FieldName } from "../../flow/counting/fields.ts";
 import type { RecordSelection } from "../../flow/filters/filter.ts";
 import type { AnswerEnd, RecordQuery } from "../../flow/query.ts";
-import { ExitStatus, exitStatusHelp } from "../exit-status.ts";
-import { parseMoment } from "../values/moments.ts";
-import { type Answer, answerOfAgent, answerOfFile, DEFAULT_SERVER, missingIn } from "./answers.ts";
+import { exitStatusHelp } from "../exit-status.ts";
+import { positiveNumber } from "../values/numbers.ts";
+import { type Answer, missingIn } from "./answers.ts";
 import { addFilterOptions } from "./filter-options.ts";
+import { GroupPrinter } from "./group-printer.ts";
 import { OBSERVE_FORMATS, type ObserveFormat, RecordPrinter } from "./printer.ts";
+import {
+  addPlaceOptions,
+  addTimeOptions,
+  checkTimes,
+  type SourceOptions,
+  sayMissing,
+  withAnswer,
+} from "./question-options.ts";
 
-interface ObserveOptions {
+interface ObserveOptions extends SourceOptions {
   all?: boolean;
   first?: number;
   last?: number;
-  since?: number;
-  until?: number;
   follow?: boolean;
   output: ObserveFormat;
-  inputFile?: string;
-  server: string;
+  groupBy?: FieldName[];
+  top?: number;
 }
 
 const LAST_BY_DEFAULT = 20;
@@ -34,6 +41,7 @@ which the workload had learned it. docs/observe.md explains everything.
 Examples:
   portcullis observe --pod shop/web --verdict dropped --last 50
   portcullis observe --since 1h --to-fqdn '*.example.com' -o json | jq .process.path
+  portcullis observe --group-by process,peer --top 10 --since 1h
   portcullis observe --follow --not --protocol dns --process curl
   zstdcat /var/lib/portcullis/records/*.zst | portcullis observe --input-file - --type dns
 
@@ -50,51 +58,41 @@ export function observeCommand(): Command {
       "Shows the records of this node that its agent has kept, and those that come, or the records of a file.",
     )
     .addOption(new Option("--all", "all that are kept").conflicts(["first", "last"]))
-    .addOption(new Option("--first <count>", "the first so many").argParser(wholeNumber).conflicts("last"))
+    .addOption(new Option("--first <count>", "the first so many").argParser(positiveNumber).conflicts("last"))
     .addOption(
       new Option(
         "--last <count>",
-        `the last so many (default: ${LAST_BY_DEFAULT}, unless a time or a file is named)`,
-      ).argParser(wholeNumber),
-    )
-    .addOption(
-      new Option("--since <time>", "from then on: RFC 3339, or how long ago, such as 5m").argParser(parseMoment),
-    )
-    .addOption(new Option("--until <time>", "up to then").argParser(parseMoment))
+        `the last so many (default: ${LAST_BY_DEFAULT}, unless a time, a file or groups are named)`,
+      ).argParser(positiveNumber),
+    );
+  addTimeOptions(command)
     .addOption(new Option("-f, --follow", "go on with what comes").conflicts(["until", "inputFile"]))
     .addOption(new Option("-o, --output <format>", "format").choices(OBSERVE_FORMATS).default("compact"))
-    .option("--input-file <file>", "records of this file, as -o json writes them; -: of standard input")
-    .option("--server <path>", "socket of the agent: observe.sock in the folder of its state", DEFAULT_SERVER);
-  const selection = addFilterOptions(command);
+    .addOption(
+      new Option("--group-by <fields>", `count the records by ${FIELD_NAMES.join(", ")}; several with commas`)
+        .argParser(fieldNames)
+        .conflicts("follow"),
+    )
+    .addOption(new Option("--top <count>", "the largest so many groups").argParser(positiveNumber));
+  const selection = addFilterOptions(addPlaceOptions(command));
   return command.addHelpText("after", NOTE).action((options: ObserveOptions) => observe(options, selection()));
 }
 
 async function observe(options: ObserveOptions, select: RecordSelection): Promise<void> {
-  const query = queryOf(options, select);
-  const ending = new AbortController();
-  const end = () => ending.abort();
-  process.once("SIGINT", end).once("SIGTERM", end);
-  const answer =
-    options.inputFile === undefined
-      ? answerOfAgent(options.server, query, ending.signal)
-      : answerOfFile(options.inputFile, query);
-  const missing = missingIn(await printed(answer, new RecordPrinter(options.output)));
-  process.off("SIGINT", end).off("SIGTERM", end);
-  for (const line of missing) process.stderr.write(`${printableLines(line)}\n`);
-  if (missing.length > 0) process.exitCode = ExitStatus.INCOMPLETE;
+  const { groupBy, top, output } = options;
+  if (groupBy === undefined && top !== undefined) throw new UsageError("--top: of which groups? Add --group-by");
+  const groups = groupBy === undefined ? null : new GroupPrinter(groupBy, top, output);
+  const printer = groups ?? new RecordPrinter(output);
+  const end = await withAnswer(options, queryOf(options, select), (answer) => printed(answer, printer));
+  groups?.end();
+  sayMissing(missingIn(end));
 }
 
 /** @throws UsageError */
-function queryOf(
-  { all, first, last, since, until, follow, inputFile }: ObserveOptions,
-  select: RecordSelection,
-): RecordQuery {
-  if (since !== undefined && until !== undefined && since > until) {
-    throw new UsageError(
-      `--since ${new Date(since).toISOString()} is later than --until ${new Date(until).toISOString()}`,
-    );
-  }
-  const isNarrowed = [all, first, last, since, until, follow, inputFile].some((one) => one !== undefined);
+function queryOf(options: ObserveOptions, select: RecordSelection): RecordQuery {
+  checkTimes(options);
+  const { all, first, last, since, until, follow, inputFile, groupBy } = options;
+  const isNarrowed = [all, first, last, since, until, follow, inputFile, groupBy].some((one) => one !== undefined);
   // Who follows, and asks for nothing else, wants what comes.
   const from = follow === true && [all, first, last, since].every((one) => one === undefined) ? Date.now() : since;
   const newest = isNarrowed ? last : LAST_BY_DEFAULT;
@@ -108,7 +106,7 @@ function queryOf(
   };
 }
 
-async function printed(answer: Answer, printer: RecordPrinter): Promise<AnswerEnd | null> {
+async function printed(answer: Answer, printer: RecordPrinter | GroupPrinter): Promise<AnswerEnd | null> {
   for (;;) {
     const next = await answer.next();
     if (next.done === true) return next.value;
@@ -116,8 +114,11 @@ async function printed(answer: Answer, printer: RecordPrinter): Promise<AnswerEn
   }
 }
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,15}$/.test(text) || value < 1) throw new InvalidArgumentError("It has to be a whole number from 1 on.");
-  return value;
+/** @throws UsageError */
+function fieldNames(text: string): FieldName[] {
+  return text.split(",").map((word) => {
+    const known = FIELD_NAMES.find((name) => name === word);
+    if (known === undefined) throw new UsageError(`--group-by ${word}: there are ${FIELD_NAMES.join(", ")}`);
+    return known;
+  });
 }
