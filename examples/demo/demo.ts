@@ -9,6 +9,7 @@ import { showPicture } from "./picture.ts";
 import { Screen } from "./screen.ts";
 import { Stage } from "./stage.ts";
 import { agentKilled, alertOnly, status, switchToEnforce } from "./steps-life.ts";
+import { whoTalked } from "./steps-questions.ts";
 import {
   allowed,
   attacker,
@@ -33,6 +34,7 @@ const STEPS = [
   alertOnly,
   switchToEnforce,
   agentKilled,
+  whoTalked,
   status,
 ];
 

@@ -25,6 +25,7 @@ import {
 
 export const PIN_ROOT = "/sys/fs/bpf/pc-demo";
 const FOLDER = "/run/pc-demo";
+const STATE = join(FOLDER, "state");
 const PROFILES = join(FOLDER, "profiles");
 const OUTSIDE_PAGES = join(FOLDER, "outside");
 const REPOSITORY = join(import.meta.dirname, "..", "..");
@@ -112,6 +113,18 @@ export class Stage {
     return run(portcullis(subcommand, ...args), { env: { ...process.env, COLUMNS: String(width) } });
   }
 
+  /** Asks the agent about its records. @param width columns of the answer's lines */
+  ask(width: number, subcommand: string, ...args: string[]): Promise<CommandResult> {
+    const command = [
+      join(REPOSITORY, "bin", "portcullis"),
+      subcommand,
+      ...args,
+      "--server",
+      join(STATE, "observe.sock"),
+    ];
+    return run([...enter(NODE), ...command], { env: { ...process.env, COLUMNS: String(width) } });
+  }
+
   /** Writes `actions` into a pod's profile. @throws DemoSetupError where the profile has no such line */
   setActions(pod: Pod, actions: readonly string[]): void {
     const path = join(PROFILES, `${pod}.yaml`);
@@ -194,7 +207,7 @@ function isOurs({ pinned }: BpfObject): boolean {
 /** `bin/portcullis ...` in the node's network namespace, on the demo's own pins. */
 function portcullis(subcommand: string, ...args: string[]): string[] {
   const program = join(REPOSITORY, "bin", "portcullis");
-  const place = ["--pin-root", PIN_ROOT, "--state-dir", join(FOLDER, "state")];
+  const place = ["--pin-root", PIN_ROOT, "--state-dir", STATE];
   return [...enter(NODE), program, subcommand, ...args, ...place];
 }
 
