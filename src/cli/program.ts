@@ -61,6 +61,16 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./learn/score.ts")).scoreCommand(),
   },
   {
+    name: "drift",
+    summary: "list what workloads did that their profiles do not allow",
+    load: async () => (await import("./learn/drift.ts")).driftCommand(),
+  },
+  {
+    name: "accept",
+    summary: "add deviations that drift lists to a profile",
+    load: async () => (await import("./learn/accept.ts")).acceptCommand(),
+  },
+  {
     name: "operator",
     summary: "validate and compile a cluster's profiles, and push them to the agents",
     load: async () => (await import("./cluster/operator.ts")).operatorCommand(),

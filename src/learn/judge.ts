@@ -39,7 +39,7 @@ export function judge(
 }
 
 /** What was sent or received first, one after the other; nothing where the record cannot be read. */
-function trafficOf({ direction, peer, protocol, port, name, question, application }: Observation): Traffic[] {
+export function trafficOf({ direction, peer, protocol, port, name, question, application }: Observation): Traffic[] {
   const remote = parseIp(peer);
   const number = protocolNumber(protocol);
   if (remote === null || number === null) return [];

@@ -2,6 +2,7 @@
 import { ownerName } from "../flow/owner.ts";
 import type { AgentEvent } from "../flow/record.ts";
 import { compareText } from "../policy/table/names.ts";
+import { Drift } from "./drift.ts";
 import { PodAddresses } from "./pod-addresses.ts";
 import { Recording } from "./recording.ts";
 
@@ -10,6 +11,7 @@ export interface RecordedWorkload {
   /** Of the owner of its pods. */
   name: string;
   recording: Recording;
+  drift: Drift;
 }
 
 export class RecordedWorkloads {
@@ -20,13 +22,14 @@ export class RecordedWorkloads {
 
   add(event: AgentEvent): void {
     if (event.type === "lost") this.#lost += event.count;
-    if (event.type !== "verdict" && event.type !== "dns") return;
+    if (event.type !== "verdict" && event.type !== "dns" && event.type !== "listen") return;
     const { namespace } = event.workload;
     const name = ownerName(event.workload);
     const key = `${namespace}/${name}`;
-    const workload = this.#workloads.get(key) ?? { namespace, name, recording: new Recording() };
+    const workload = this.#workloads.get(key) ?? { namespace, name, recording: new Recording(), drift: new Drift() };
     this.#workloads.set(key, workload);
     workload.recording.add(event);
+    workload.drift.add(event);
     this.pods.add(event);
   }
 

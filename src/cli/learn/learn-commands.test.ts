@@ -125,3 +125,30 @@ test("question and conversation count for a script, where one is listed", () => 
   assert.match(stdout, /- path: \/app\/run\.py\n/);
   assert.equal(portcullis(["replay", "-f", "-", "--input-file", records], stdout).status, 0);
 });
+
+test("drift and accept: a violation is listed once, and its id adds it to the profile", () => {
+  const stopped = (record: (typeof RECORDS)[number]) => ({
+    ...record,
+    verdict: "dropped" as const,
+    reason: "Peer" as const,
+  });
+  const violation = stopped(flow({ ...pod("bbbbb"), peer: "203.0.113.9", port: 443 }));
+  const drifted = file("drifted.json", lines([...RECORDS, violation, violation]));
+  const { status, stdout } = portcullis(["drift", "web", "--input-file", drifted]);
+  assert.equal(status, 1);
+  const line = /^ {2}([0-9a-f]{8}) +\/bin\/app +connects to 203\.0\.113\.9, tcp 443 +Peer +2 dropped +1 /m.exec(stdout);
+  assert.ok(line !== null, stdout);
+  const of = ["web", "--input-file", drifted, "--resolver", "10.96.0.10"];
+  const chosen = portcullis(["accept", ...of, "-p", learned, "--id", line[1] ?? "", "-o", "patch"]);
+  assert.equal(chosen.status, 0, chosen.stderr);
+  assert.match(chosen.stdout, /^\+ +- 203\.0\.113\.9\/32$/m);
+  assert.doesNotMatch(chosen.stdout, /^-[^-]/m, "nothing is taken away");
+  const accepted = portcullis(["accept", ...of, "-p", learned, "--all"]).stdout;
+  assert.match(accepted, /- 203\.0\.113\.9\/32/);
+  const wrong = portcullis(["accept", ...of, "-p", learned, "--id", "00000000"]);
+  assert.deepEqual([wrong.status, wrong.stdout], [2, ""]);
+  assert.match(wrong.stderr, /--id 00000000: default\/web has no such deviation/);
+  assert.equal(portcullis(["accept", ...of, "-p", learned]).status, 2);
+  const none = portcullis(["drift", "--input-file", events]);
+  assert.deepEqual([none.status, none.stdout], [0, "No violation is recorded.\n"]);
+});

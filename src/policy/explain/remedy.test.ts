@@ -45,6 +45,18 @@ test("an address is added where the peer was refused, a name where the process h
   );
 });
 
+test("the first name is added with the way to the resolver, and none where every name may be asked, which it would end", () => {
+  const resolver = { peers: ["resolver" as const], l4: { protocols: ["udp" as const] } };
+  const named = question("192.0.2.1", 443, { resolved: "api.example.org" });
+  const port = { l4: { protocolPorts: [{ protocol: "tcp" as const, port: 443 }] } };
+  assert.deepEqual(remedy(egressProfile(resolver), named), egress({ cidr4: ["192.0.2.1/32"], ...port }));
+  const peer = { remote: parseIp("10.96.0.10") as bigint, protocol: UDP, port: 53 };
+  const asks = question(null, 0, { peer, question: "api.example.org", application: "dns" });
+  const silent = egressProfile({ cidr4: ["10.0.0.0/8"], ...port });
+  const dns = { l4: { protocolPorts: [{ protocol: "udp" as const, port: 53 }] } };
+  assert.deepEqual(remedy(silent, asks), egress({ ...dns, l7: { dns: ["api.example.org"] } }));
+});
+
 test("only what is missing is added: a port, an application, a name that is asked", () => {
   const port = { l4: { protocolPorts: [{ protocol: "tcp" as const, port: 80 }] } };
   assert.deepEqual(remedy(egressProfile(WEB), question("10.0.0.1", 80)), egress(port));

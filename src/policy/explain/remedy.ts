@@ -5,10 +5,12 @@
 import type { Reason } from "../../api/reasons.ts";
 import type {
   EgressRules,
+  L4Protocol,
   L4ProtocolName,
   L7Protocol,
   Network,
   ProcessRules,
+  ProtocolPort,
   SecurityProfile,
 } from "../../api/types.ts";
 import { type CompileOptions, profileName } from "../compile/compile.ts";
@@ -43,6 +45,7 @@ export const RULE_REASONS: ReadonlySet<Reason> = new Set([
 
 /** One layer may hide the next: the payload of a new entry, say. More rounds than layers change nothing. */
 const ROUNDS_MAX = 4;
+const DNS_PORT = 53;
 
 /** Null where no addition allows it, or where it is allowed already. */
 export function remedyOf(profiles: SecurityProfile[], question: Question, options: CompileOptions): Remedy | null {
@@ -128,13 +131,39 @@ function additionFor(
     return { binary: "Any" };
   }
   const failed = block?.layers.filter(({ passed }) => !passed).map(({ layer }) => layer) ?? allLayers(traffic);
-  const rules = failed.reduce<EgressRules>(
-    (sum, layer) => append(sum, ruleFor(layer, traffic, block, resolvers)) as EgressRules,
+  const names = namesOf(egressOf(profiles, target));
+  // With the way to the resolver comes the first name, or every name could be asked.
+  const layers =
+    names === "not asked" && traffic.question !== null ? new Set([...failed, "dns-name" as const]) : failed;
+  const known = names === "any" ? { ...traffic, resolved: null } : traffic;
+  const rules = [...layers].reduce<EgressRules>(
+    (sum, layer) => append(sum, ruleFor(layer, known, block, resolvers)) as EgressRules,
     {},
   );
   if (Object.keys(rules).length === 0) return null;
   const network: Network = { [traffic.direction]: rules };
   return target.field === "spec.default" ? network : { network };
+}
+
+/** The egress rules that are to grow. */
+function egressOf(profiles: SecurityProfile[], { profile, field }: Omit<Remedy, "add">): EgressRules | undefined {
+  const spec = profiles.find((candidate) => profileName(candidate) === profile)?.spec;
+  const index = Number(/\[(\d+)\]/.exec(field)?.[1]);
+  const network = field === "spec.default" ? spec?.default : spec?.processes?.[index]?.network;
+  return network?.egress;
+}
+
+/**
+ * Which names rules let be asked: those that they list, or, if there is none, `any`: a first one would take that away. `not asked`: the
+ * rules have no DNS port, either.
+ */
+function namesOf(rules: EgressRules | undefined): "listed" | "any" | "not asked" {
+  const { fqdns = [], l4, l7 } = rules ?? {};
+  if (fqdns.length > 0 || l7?.dns !== undefined) return "listed";
+  const isDns = ({ protocol, port, endPort = port }: ProtocolPort) =>
+    (protocol === "udp" || protocol === "tcp") && port <= DNS_PORT && DNS_PORT <= endPort;
+  const isWhole = (protocol: L4Protocol) => ["any", "udp", "tcp", 6, 17].includes(protocol);
+  return l4?.protocols?.some(isWhole) || l4?.protocolPorts?.some(isDns) ? "any" : "not asked";
 }
 
 function newEntry(process: Subject, traffic: Traffic, resolvers: readonly string[]): ProcessRules {
