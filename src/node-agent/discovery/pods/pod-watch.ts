@@ -9,16 +9,11 @@ import type { Link } from "../../netlink/links.ts";
 import { ownNamespaceInum } from "../namespaces/bound-namespaces.ts";
 import { NamespaceInspector } from "../namespaces/namespace-inspector.ts";
 import type { Workload } from "../workload.ts";
+import { type FoundProcess, OldestProcesses } from "./oldest-processes.ts";
 import { type ContainerCgroup, containerProcesses, type PodCgroups } from "./pod-cgroups.ts";
 import type { PodFacts } from "./pod-facts.ts";
 import { PodFiles, type PodFilesParts } from "./pod-files.ts";
 import { firstStarted, processNetns, processStart } from "./pod-processes.ts";
-
-/** A process that stands for the pod, or for one container of it, as long as it lives. */
-interface Witness {
-  pid: number;
-  start: number;
-}
 
 /** A name, once known, is not asked for again: the process might have changed what tells it. */
 interface KnownContainer {
@@ -52,9 +47,11 @@ export interface PodLook {
 export class PodWatch implements Disposable {
   readonly uid: string;
   #inspector: NamespaceInspector | null = null;
-  #witness: Witness | null = null;
+  /** A process that stands for the pod as long as it lives. */
+  #witness: FoundProcess | null = null;
   #searchDomains: string[] | null = null;
   readonly #files: PodFiles;
+  readonly #oldest = new OldestProcesses();
   readonly #containers = new Map<string, KnownContainer>();
 
   constructor(parts: PodFilesParts) {
@@ -84,7 +81,9 @@ export class PodWatch implements Disposable {
     const isMade = this.#files.mounts(pid)?.hasOwnRoot ?? false;
     if (isMade) this.#searchDomains ??= this.#files.searchDomains(pid);
     const containers = this.#containersOf(processes, facts);
-    this.#files.keep(new Set([...processes.values()].flat()));
+    const present = new Set([...processes.values()].flat());
+    this.#files.keep(present);
+    this.#oldest.keep(present);
     return {
       state: {
         ...this.#identity(facts),
@@ -135,7 +134,7 @@ export class PodWatch implements Disposable {
   #findWitness(pids: readonly number[]): number | null {
     if (this.#witness !== null && this.#isPresent(this.#witness, pids)) return this.#witness.pid;
     const own = ownNamespaceInum();
-    const candidates = oldestFirst(pids).flatMap(({ pid, start }) => {
+    const candidates = this.#oldest.of(pids, Number.POSITIVE_INFINITY).flatMap(({ pid, start }) => {
       const inum = processNetns(pid);
       return inum === null || inum === own ? [] : [{ pid, start, inum }];
     });
@@ -150,7 +149,7 @@ export class PodWatch implements Disposable {
     return found.pid;
   }
 
-  #isPresent({ pid, start }: Witness, pids: readonly number[]): boolean {
+  #isPresent({ pid, start }: FoundProcess, pids: readonly number[]): boolean {
     return pids.includes(pid) && processStart(pid) === start && processNetns(pid) === this.#inspector?.inum;
   }
 
@@ -190,7 +189,7 @@ export class PodWatch implements Disposable {
     known.started ??= firstStarted(pids);
     if (known.witness !== null && pids.includes(known.witness)) return known;
     known.witness = null;
-    for (const { pid } of oldestFirst(pids).slice(0, ASKED_MAX)) {
+    for (const { pid } of this.#oldest.of(pids, ASKED_MAX)) {
       const mounts = this.#files.mounts(pid);
       if (mounts === null || mounts.container === null) continue;
       known.name ??= mounts.container;
@@ -201,15 +200,6 @@ export class PodWatch implements Disposable {
     known.name = facts?.containers.find((container) => container.id === id)?.name ?? known.name;
     return known;
   }
-}
-
-/** Those that are alive. By number they are in no order: numbers are used again. */
-function oldestFirst(pids: readonly number[]): Witness[] {
-  const alive = pids.flatMap((pid) => {
-    const start = processStart(pid);
-    return start === null ? [] : [{ pid, start }];
-  });
-  return alive.sort((a, b) => a.start - b.start || a.pid - b.pid);
 }
 
 function starting(uid: string, facts: PodFacts | null): WorkloadError {
