@@ -32,8 +32,8 @@ export interface ObserveRequest {
 }
 
 /** The pod is looked at; again whenever what is said here changes. */
-export interface WatchingRecord {
-  type: "watching";
+export interface ObservingRecord {
+  type: "observing";
   time: string;
   namespace: string;
   pod: string;
@@ -68,4 +68,4 @@ export interface EndRecord {
   again: boolean;
 }
 
-export type ObserveRecord = WatchingRecord | AliveRecord | LeftOutRecord | EndRecord;
+export type ObserveRecord = ObservingRecord | AliveRecord | LeftOutRecord | EndRecord;

@@ -57,7 +57,7 @@ export function explainCommand(): Command {
         "With the code of an error, problem or finding (PC_...): says what it means and what to do.",
     )
     .argument("[code]", "a code, in place of a question: PC_...")
-    .option("-p, --profiles <path...>", "profiles: files, folders, or - for standard input")
+    .option("-f, --profiles <path...>", "profiles: files, folders, or - for standard input")
     .option("--event <file>", "ask about the first verdict in this file of the agent's JSON events; -: standard input")
     .option("-n, --namespace <namespace>", "the workload's namespace", DEFAULT_NAMESPACE)
     .option("-l, --label <key=value>", "a label of the workload; may be repeated", collect, []);

@@ -2,7 +2,7 @@
 import { jsonText, printableLines } from "../../api/printable.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import { EventText } from "../../flow/text.ts";
-import type { EndRecord, ObserveRecord, WatchingRecord } from "../../protocol/observe.ts";
+import type { EndRecord, ObserveRecord, ObservingRecord } from "../../protocol/observe.ts";
 import { wantsColours } from "../../terminal/colours.ts";
 import { lineWidth } from "../../terminal/width.ts";
 
@@ -40,7 +40,7 @@ export class ObservePrinter {
     if (isEvent) this.#events += 1;
     if (this.#format === "json") process.stdout.write(`${jsonText(line)}\n`);
     else if (isEvent) process.stdout.write(`${this.#text.lines(line)}\n`);
-    else if (line.type === "watching") tell(watchingText(line));
+    else if (line.type === "observing") tell(observingText(line));
     else if (line.type === "lost") tell(lostText(line));
   }
 
@@ -55,7 +55,7 @@ function tell(text: string): void {
   process.stderr.write(`${printableLines(text)}\n`);
 }
 
-function watchingText({ namespace, pod, node, profiles, actions, notes }: WatchingRecord): string {
+function observingText({ namespace, pod, node, profiles, actions, notes }: ObservingRecord): string {
   const by =
     profiles.length === 0 ? "" : `, judged by ${profiles.join(", ")} (${actions.join(", ") || "counting only"})`;
   return [`observing ${namespace}/${pod} on ${node}${by}`, ...notes.map((note) => `note: ${note}`)].join("\n");

@@ -10,8 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const folder = mkdtempSync(join(tmpdir(), "pc-ko-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const watching = (notes: string[] = []) => ({
-  type: "watching",
+const observing = (notes: string[] = []) => ({
+  type: "observing",
   time: "2026-01-01T00:00:00.000Z",
   namespace: "web",
   pod: "web-0",
@@ -99,7 +99,7 @@ const asked = (bin: string) => readFileSync(join(bin, "asked"), "utf8");
 
 test("events go to standard output, what is to be known of them to standard error", async () => {
   const lines = [
-    watching(["a note"]),
+    observing(["a note"]),
     verdict(443),
     { type: "lost", time: "", where: "agent", count: 3 },
     verdict(444),
@@ -115,7 +115,7 @@ test("events go to standard output, what is to be known of them to standard erro
 });
 
 test("it is asked for through the operator's Service, with a token for that alone", async () => {
-  const bin = kubectl({ streams: [[watching(), verdict(1)]] });
+  const bin = kubectl({ streams: [[observing(), verdict(1)]] });
   const filters = ["--verdict", "all", "--direction", "ingress", "--process", "/bin/a", "-c", "app", "--rate", "5"];
   const { status, stderr } = await observe(bin, [...filters, "--limit", "1", "--context", "c"]);
   assert.equal(status, 0, stderr);
@@ -136,7 +136,7 @@ test("it is asked for through the operator's Service, with a token for that alon
 });
 
 test("an account of one's own is of the pod's namespace", async () => {
-  const bin = kubectl({ streams: [[watching(), verdict(1)]] });
+  const bin = kubectl({ streams: [[observing(), verdict(1)]] });
   const named = ["--service-account", "me", "-n", "shop", "--system-namespace", "sys", "--operator-service", "op"];
   assert.equal((await observe(bin, [...named, "--limit", "1"])).status, 0);
   assert.match(asked(bin), /create token me --namespace=shop/);
@@ -144,14 +144,14 @@ test("an account of one's own is of the pod's namespace", async () => {
 });
 
 test("JSON has every line but signs of life", async () => {
-  const lines = [watching(), { type: "alive", time: "" }, verdict(443), ended(false)];
+  const lines = [observing(), { type: "alive", time: "" }, verdict(443), ended(false)];
   const { status, stdout, stderr } = await observe(kubectl({ streams: [lines, []] }), ["-o", "json"]);
   assert.deepEqual(
     stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line).type),
-    ["watching", "verdict", "end"],
+    ["observing", "verdict", "end"],
   );
   assert.equal(status, 1, "an end that nobody asked for");
   assert.match(stderr, /the operator ends/);
@@ -159,9 +159,9 @@ test("JSON has every line but signs of life", async () => {
 
 test("an operator that ends, or a connection that breaks, is asked again", async () => {
   const streams = [
-    [watching(), verdict(1), ended(true)],
-    [watching(), verdict(2)],
-    [watching(), verdict(3)],
+    [observing(), verdict(1), ended(true)],
+    [observing(), verdict(2)],
+    [observing(), verdict(3)],
   ];
   const { status, stdout, stderr } = await observe(kubectl({ streams }), ["--limit", "3"]);
   assert.equal(status, 0, stderr);
@@ -170,11 +170,11 @@ test("an operator that ends, or a connection that breaks, is asked again", async
 });
 
 test("it ends in time, and when it is interrupted, and leaves no kubectl behind", async () => {
-  const bin = kubectl({ streams: [[watching(), verdict(1)]] });
+  const bin = kubectl({ streams: [[observing(), verdict(1)]] });
   const began = Date.now();
   assert.equal((await observe(bin, ["--timeout", "500ms"])).status, 0);
   assert.ok(Date.now() - began < 20_000);
-  const other = kubectl({ streams: [[watching(), verdict(1)]] });
+  const other = kubectl({ streams: [[observing(), verdict(1)]] });
   assert.equal((await observe(other, [], "192.0.2.1")).status, 0);
   await sleep(100);
   for (const name of [bin, other]) {
@@ -222,7 +222,7 @@ test("a refusal is shown in the API server's words, with what to do about it", a
 });
 
 test("a workload's names do not steer the terminal", async () => {
-  const bin = kubectl({ streams: [[watching(), verdict(1, "/bin/\u001b[2J\u009b31m\nx")]] });
+  const bin = kubectl({ streams: [[observing(), verdict(1, "/bin/\u001b[2J\u009b31m\nx")]] });
   const { stdout } = await observe(bin, ["--limit", "1"]);
   assert.match(stdout, /\/bin\/\\x1b\[2J\\x9b31m\\x0ax/);
   assert.equal(stdout.trimEnd().split("\n").length, 3, "heading, verdict, and what its reason means");

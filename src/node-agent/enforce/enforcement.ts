@@ -45,7 +45,7 @@ export class Enforcement implements Disposable {
   readonly #saved: { text: string };
   /** Called before the kernel forgets the workloads that are not among these. */
   onForget: (live: ReadonlySet<number>) => void = () => {};
-  #watchedPods: ReadonlySet<string> = new Set();
+  #allowedReportedOf: ReadonlySet<string> = new Set();
 
   /**
    * Loads, attaches, and takes over what an earlier agent has left. The caller holds the lock (lock.ts).
@@ -77,8 +77,8 @@ export class Enforcement implements Disposable {
   }
 
   /** From the next reconcile on, the first packets of these pods' allowed flows are reported, whatever the node's setting. */
-  watchPods(uids: ReadonlySet<string>): void {
-    this.#watchedPods = uids;
+  reportAllowedOf(uids: ReadonlySet<string>): void {
+    this.#allowedReportedOf = uids;
   }
 
   /** Processes of a cgroup, as the kernel side has seen them. */
@@ -132,7 +132,8 @@ export class Enforcement implements Disposable {
         facts: new WorkloadFacts(maps, this.containerIds),
         attachments: this.programs,
         interfaceExists: (ifindex) => listInterfaces().some(({ index }) => index === ifindex),
-        reportsAllowed: ({ apiUid, podUid = "" }) => settings.reportAllowed || this.#watchedPods.has(apiUid ?? podUid),
+        reportsAllowed: ({ apiUid, podUid = "" }) =>
+          settings.reportAllowed || this.#allowedReportedOf.has(apiUid ?? podUid),
         forget: (live) => {
           this.onForget(live);
           forgetWorkloads(maps, live);

@@ -166,7 +166,7 @@ export class ClusterAgent {
 
   /** Of these pods, allowed flows as well. Only the workloads concerned are written anew. */
   #reportAllowed(uids: ReadonlySet<string>): void {
-    this.#guard.enforcement.watchPods(uids);
+    this.#guard.enforcement.reportAllowedOf(uids);
     this.#reconcile();
   }
 

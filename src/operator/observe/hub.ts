@@ -186,7 +186,7 @@ export class ObserverHub implements AgentObservers {
     if (text === observer.lastSent) return;
     observer.lastSent = text;
     const { namespace, pod: name } = request;
-    output.record({ type: "watching", time: new Date().toISOString(), namespace, pod: name, ...words, notes });
+    output.record({ type: "observing", time: new Date().toISOString(), namespace, pod: name, ...words, notes });
   }
 
   #say(node: string): void {

@@ -135,7 +135,7 @@ test("an observer sees what the pod's agent sees, and the agent is asked for no 
   sees(agent, [{ subscriptions: [subscription.id], record: seen() }], [{ subscription: subscription.id, count: 4n }]);
   await eventually("the event", () => observer.of("verdict").length === 1);
   assert.equal(observer.of("lost")[0]?.count, 4);
-  const [first] = observer.of("watching");
+  const [first] = observer.of("observing");
   assert.deepEqual([first?.node, first?.profiles], ["n1", []]);
   assert.match(String(first?.notes), /no SecurityProfile selects this pod/);
   observer.leave();
@@ -153,11 +153,11 @@ test("subscriptions are said again while somebody observes, and to an agent that
   await eventually("it is said again", () => said() > before, lease);
   agent.disconnect();
   await eventually("the observer is notified", () =>
-    /no agent of node n1/.test(String(observer.of("watching").at(-1)?.notes)),
+    /no agent of node n1/.test(String(observer.of("observing").at(-1)?.notes)),
   );
   const next = cluster.agent(operator, "n1");
   await observed(next);
-  await eventually("and is again", () => !/no agent/.test(String(observer.of("watching").at(-1)?.notes)));
+  await eventually("and is again", () => !/no agent/.test(String(observer.of("observing").at(-1)?.notes)));
 });
 
 test("a profile that comes to select the pod is reported, with what it will not show", async () => {
@@ -165,8 +165,12 @@ test("a profile that comes to select the pod is reported, with what it will not 
   const observer = new Observer(operator, { container: "other" });
   await observed(agent);
   cluster.profile("web", { actions: ["enforce"], processes: [{ path: "/a", container: "app", network: {} }] });
-  await eventually("the profile", () => observer.of("watching").at(-1)?.profiles?.toString() === "default/web", 15_000);
-  const notes = String(observer.of("watching").at(-1)?.notes);
+  await eventually(
+    "the profile",
+    () => observer.of("observing").at(-1)?.profiles?.toString() === "default/web",
+    15_000,
+  );
+  const notes = String(observer.of("observing").at(-1)?.notes);
   assert.match(notes, /no action alert/);
   assert.match(notes, /tell these containers apart: app/);
 });

@@ -89,7 +89,7 @@ test("a request goes on to the leader, which has the same certificate, and is ov
   const { server: leader, hub } = await serve({ address: "127.0.0.3:0" });
   const { server: standby } = await serve({ address: `127.0.0.4:${leader.port}`, leader: "127.0.0.3:8443" });
   const answer = ask("127.0.0.4", standby.port);
-  await eventually("it is watched", () => answer.text.includes('"watching"'));
+  await eventually("it is observed", () => answer.text.includes('"observing"'));
   assert.equal(hub.size, 1);
   hub.endAll("enough");
   await eventually("the end", () => answer.ended);
@@ -139,7 +139,7 @@ test("a right that is taken away ends the observation; an API server that is awa
     },
   });
   const answer = ask("127.0.0.1", server.port);
-  await eventually("it is watched", () => answer.text.includes('"watching"'));
+  await eventually("it is observed", () => answer.text.includes('"observing"'));
   verdict = new ObserveRefusal("ServiceUnavailable", "away");
   const before = asked;
   await eventually("it was asked", () => asked > before + 1);
@@ -172,5 +172,5 @@ test("a body that is too long, or breaks off, ends the one request and nothing e
   setTimeout(() => broken.destroy(), 20);
   await eventually("an end", () => broken.ended);
   const good = ask("127.0.0.1", server.port);
-  await eventually("it is watched", () => good.text.includes('"watching"'));
+  await eventually("it is observed", () => good.text.includes('"observing"'));
 });

@@ -61,7 +61,7 @@ class Observer {
 
   /** Waits until it has said that it looks. */
   async looks(): Promise<void> {
-    await this.says("that it looks", () => this.lines.some(({ type }) => type === "watching"));
+    await this.says("that it looks", () => this.lines.some(({ type }) => type === "observing"));
   }
 
   async says(what: string, condition: () => boolean): Promise<void> {
@@ -169,7 +169,7 @@ export function observe(cluster: Cluster, server: Server): void {
       });
       await observer.says(
         "that it looks again",
-        () => observer.lines.filter(({ type }) => type === "watching").length > 1,
+        () => observer.lines.filter(({ type }) => type === "observing").length > 1,
       );
       await observer.says("an event", () => {
         scene.refused(server, pod, "web", "/bin/other");

@@ -15,7 +15,7 @@ export interface NodeSettings {
   udpIdle: number;
   /** What goes to or comes from these ports is DNS. */
   dnsPorts: number[];
-  /** Report the first packet of every allowed flow too, of every workload; otherwise of those that somebody watches. */
+  /** Report the first packet of every allowed flow too, of every workload; otherwise of those that somebody observes. */
   reportAllowed: boolean;
   /** Count packets and bytes of each flow, and report them. */
   countFlows: boolean;
