@@ -94,8 +94,8 @@ class EndpointsThread {
       resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 },
     });
     this.#worker = worker;
-    this.#tell();
-    this.#beat ??= setInterval(() => this.#tell(), BEAT_MS).unref();
+    this.#sendHealth();
+    this.#beat ??= setInterval(() => this.#sendHealth(), BEAT_MS).unref();
     return new Promise((settle, fail) => {
       worker.on("message", (message: FromWorker) => {
         if (message.type === "listening") settle(message);
@@ -122,7 +122,7 @@ class EndpointsThread {
     }, RESTART_MS).unref();
   }
 
-  #tell(): void {
+  #sendHealth(): void {
     this.#post({ type: "beat", problems: this.#options.ready() });
   }
 

@@ -42,12 +42,12 @@ parentPort?.on("message", (message: ToWorker) => {
 function answerProbe(request: IncomingMessage, response: ServerResponse): void {
   const silence = performance.now() - health.heard;
   const late = `the process has not been heard of for ${Math.round(silence / 1000)} s`;
-  if (request.url === "/healthz") tell(response, silence > ALIVE_MS ? [late] : []);
-  else if (request.url === "/readyz") tell(response, silence > READY_MS ? [late] : health.problems);
+  if (request.url === "/healthz") answer(response, silence > ALIVE_MS ? [late] : []);
+  else if (request.url === "/readyz") answer(response, silence > READY_MS ? [late] : health.problems);
   else end(response, 404, "there are /healthz and /readyz");
 }
 
-function tell(response: ServerResponse, problems: string[]): void {
+function answer(response: ServerResponse, problems: string[]): void {
   end(response, problems.length === 0 ? 200 : 503, problems.length === 0 ? "ok" : problems.join("\n"));
 }
 

@@ -20,7 +20,7 @@ export interface Observation {
   peer: string;
   /** The name under which this process had learned the address. */
   name: string | null;
-  /** Further ones of the address that this process knew, where that is told. */
+  /** Further ones of the address that this process knew, where records have that. */
   aliases: readonly string[];
   /** As profiles write it: `tcp`, `icmp`, `47`. */
   protocol: string;

@@ -23,7 +23,7 @@ interface Pair {
 const INTERVAL_MS = 60_000;
 /** Somebody has to renew it by then; said once a day. */
 const SOON_MS = 14 * 24 * 60 * 60_000;
-const SAID_AGAIN_MS = 24 * 60 * 60_000;
+const LOG_AGAIN_MS = 24 * 60 * 60_000;
 
 /** gRPC asks for a provider of authorities too; certificates of clients are not looked at, because agents show tokens. */
 export class CertificateFiles implements experimental.CertificateProvider {
@@ -33,7 +33,7 @@ export class CertificateFiles implements experimental.CertificateProvider {
   readonly #identities = new Set<IdentityListener>();
   readonly #authorities = new Set<CaListener>();
   #pair: Pair;
-  #saidAt = Number.NEGATIVE_INFINITY;
+  #loggedAt = Number.NEGATIVE_INFINITY;
 
   /** @throws UnreadableError where they cannot be read, or do not belong together */
   constructor(files: { certificateFile: string; keyFile: string }, log: Logger, interval = INTERVAL_MS) {
@@ -42,7 +42,7 @@ export class CertificateFiles implements experimental.CertificateProvider {
     this.#pair = readPair(files);
     this.#timer = setInterval(() => this.#refresh(), interval);
     this.#timer.unref();
-    this.#sayExpiry();
+    this.#logExpiry();
   }
 
   /** When the certificate ends, in milliseconds since 1970. */
@@ -74,10 +74,10 @@ export class CertificateFiles implements experimental.CertificateProvider {
   }
 
   /** An agent that is shown an expired certificate goes away, and so does everybody else. */
-  #sayExpiry(): void {
+  #logExpiry(): void {
     const left = this.#pair.expiresAt - Date.now();
-    if (left > SOON_MS || performance.now() - this.#saidAt < SAID_AGAIN_MS) return;
-    this.#saidAt = performance.now();
+    if (left > SOON_MS || performance.now() - this.#loggedAt < LOG_AGAIN_MS) return;
+    this.#loggedAt = performance.now();
     const about = { file: this.#files.certificateFile, expires: dateText(this.#pair) };
     if (left > 0) this.#log.warn(about, "the certificate expires soon; renew it");
     else this.#log.error(about, "the certificate has expired: no agent connects until it is renewed");
@@ -89,15 +89,15 @@ export class CertificateFiles implements experimental.CertificateProvider {
       pair = readPair(this.#files);
     } catch (cause) {
       this.#log.warn({}, `the certificate in use stays: ${causeText(cause)}`);
-      this.#sayExpiry();
+      this.#logExpiry();
       return;
     }
-    this.#sayExpiry();
+    this.#logExpiry();
     if (pair.certificate.equals(this.#pair.certificate) && pair.privateKey.equals(this.#pair.privateKey)) return;
     this.#pair = pair;
     this.#log.info({ file: this.#files.certificateFile, expires: dateText(pair) }, "another certificate is in use");
-    this.#saidAt = Number.NEGATIVE_INFINITY;
-    this.#sayExpiry();
+    this.#loggedAt = Number.NEGATIVE_INFINITY;
+    this.#logExpiry();
     for (const listener of this.#identities) listener(pair);
     for (const listener of this.#authorities) listener({ caCertificate: pair.certificate });
   }

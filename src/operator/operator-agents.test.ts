@@ -38,7 +38,7 @@ test("a slow agent is asked one thing at a time, and nobody waits for it", async
   assert.deepEqual(peersOf(slow, "web"), ["10.7.0.0"]);
 });
 
-test("an agent that comes back with what it is to have is told nothing twice", async () => {
+test("an agent that comes back with what it is to have is sent nothing twice", async () => {
   cluster.pod("web");
   cluster.profile("web", allowing("10.0.0.0/8"));
   const operator = await cluster.operator();

@@ -211,7 +211,7 @@ test("a container has no more than its rights from its first packet on, and all 
 });
 
 test("a pod that nobody has described yet gets nothing out, until somebody does", async () => {
-  const stranger = fixture.addPod("stranger", { app: "shop", told: false, cgroups: "Docker, systemd" });
+  const stranger = fixture.addPod("stranger", { app: "shop", known: false, cgroups: "Docker, systemd" });
   stranger.start("web");
   const tag = fixture.fixture.tag();
   await stranger.exec("web", "/bin/app", ...sending(7000, tag)).finish();

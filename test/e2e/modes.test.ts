@@ -142,16 +142,16 @@ for (const action of ["learn", "alert"] as const) {
     const mark = fixture.agent.events.mark();
     const asked = `udp4 connect ${DNS} 53 ask www.example.com A ask other.example.com A ask other.example.com AAAA`;
     await fixture.passes(shop, asker, asked);
-    const told = () =>
+    const dnsEvents = () =>
       fixture.agent.events
         .since(mark, isVerdict)
         .filter(isVerdict)
         .filter(({ type }) => type === "dns");
-    await fixture.agent.events.waitFor("six DNS events", () => told().length >= 6, { from: mark });
+    await fixture.agent.events.waitFor("six DNS events", () => dnsEvents().length >= 6, { from: mark });
     await sleep(100);
     const refused = action === "learn" ? "allowed" : "alerted";
     assert.deepEqual(
-      told().map(({ direction, verdict, dns }) => [direction, verdict, dns?.name, dns?.type, dns?.rcode]),
+      dnsEvents().map(({ direction, verdict, dns }) => [direction, verdict, dns?.name, dns?.type, dns?.rcode]),
       [
         ["egress", "allowed", "www.example.com", "A", undefined],
         ["ingress", "allowed", "www.example.com", "A", "NOERROR"],
@@ -232,8 +232,8 @@ test("§7 status and events name what profiles do: enforced, watching, learning,
   }
   await fixture.agent.apply({ ...rules(fixture, ["enforce"]), metadata: { name: "other", labels: { app: "other" } } });
   assert.equal(await state(), "not restricted: no profile selects it");
-  const told = fixture.agent.events.since(mark).map((event) => (event.type === "workload" ? [event.state] : []));
-  assert.deepEqual(told.flat(), ["watching", "learning", "unrestricted"]);
+  const others = fixture.agent.events.since(mark).map((event) => (event.type === "workload" ? [event.state] : []));
+  assert.deepEqual(others.flat(), ["watching", "learning", "unrestricted"]);
   await fixture.agent.apply();
   assert.match(fixture.agent.diagnostics, /there is no SecurityProfile in \S+: no workload is restricted/);
 });

@@ -47,13 +47,13 @@ const app = fixture.workload("app");
 
 test("each address of a name lives as long as its own answer said", async () => {
   const program = fixture.start(app, PYTHON, ["-u", "-c", APPLICATION], { ownResolver: true });
-  let told = 0;
+  let commands = 0;
   const says = async (line: string) => {
     program.tell(line);
-    told++;
+    commands++;
     const lines = () => program.stdout.split("\n").slice(0, -1);
-    while (lines().length < told) await sleep(10);
-    return lines()[told - 1];
+    while (lines().length < commands) await sleep(10);
+    return lines()[commands - 1];
   };
   const [lasting, brief] = [`connect ${LASTING}`, `connect ${BRIEF}`];
 

@@ -29,8 +29,8 @@ const curl = fixture.path("bin", "curl");
 const unlisted = fixture.program("unlisted", "/bin/bash");
 const sending = (text: string) => ["-c", `echo ${text} > /dev/udp/${SERVER}/7000`];
 
-/** What was said of packets to the server: verdict and program of each. */
-function told(mark: number, proto: string): Map<string, number> {
+/** Packets to the server that were reported, by verdict and program. */
+function packetsByProgram(mark: number, proto: string): Map<string, number> {
   const counts = new Map<string, number>();
   for (const event of fixture.agent.events.since(mark, isVerdict).filter(isVerdict)) {
     if (event.dst.ip !== SERVER || event.proto !== proto) continue;
@@ -49,13 +49,13 @@ test(`${EACH} datagrams of processes that end at once are each their own program
   ]);
   await Promise.all(runs.flat());
   await fixture.agent.events.waitFor(
-    "all told",
-    () => (told(mark, "udp").get(`dropped BinaryUnknown ${unlisted}`) ?? 0) >= EACH,
+    "all reported",
+    () => (packetsByProgram(mark, "udp").get(`dropped BinaryUnknown ${unlisted}`) ?? 0) >= EACH,
     {
       from: mark,
     },
   );
-  assert.deepEqual([...told(mark, "udp").keys()].sort(), [
+  assert.deepEqual([...packetsByProgram(mark, "udp").keys()].sort(), [
     `allowed Allowed ${listed}`,
     `dropped BinaryUnknown ${unlisted}`,
   ]);
@@ -74,7 +74,7 @@ test("a web client that runs for a moment is itself, also where its connection e
   const pages = await Promise.all(fetches);
   assert.ok(pages.every(({ stdout }) => stdout === "hello\n"));
   await Promise.all(others);
-  assert.deepEqual([...told(mark, "tcp").keys()].sort(), [
+  assert.deepEqual([...packetsByProgram(mark, "tcp").keys()].sort(), [
     `allowed Allowed ${curl}`,
     `dropped BinaryUnknown ${unlisted}`,
   ]);

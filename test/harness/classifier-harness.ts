@@ -363,10 +363,10 @@ function ownerFlags(facts: PacketFacts): number {
 
 /** What a run of the harness's classifier says of its packet. Null: it was let through, or dropped, without being judged. */
 export function outcomeOf(result: TestRunResult): Outcome | null {
-  const told = result.cb[2] as number;
-  if ((told & TEST_JUDGED) === 0) return null;
-  const verdict = VERDICTS[(told >>> 8) & 0xff] as Verdict;
-  const reason = REASONS[told & 0xff] as Reason;
+  const context = result.cb[2] as number;
+  if ((context & TEST_JUDGED) === 0) return null;
+  const verdict = VERDICTS[(context >>> 8) & 0xff] as Verdict;
+  const reason = REASONS[context & 0xff] as Reason;
   if (result.returnValue !== (verdict === "dropped" ? DROP : NEXT)) {
     throw new Error(`verdict ${verdict} (${reason}) returned ${result.returnValue}`);
   }

@@ -41,8 +41,8 @@ const native = {
  * @returns instructions by program
  */
 export function verifiedInstructions(loaded: BpfObject, without: readonly string[]): Map<string, number> {
-  const told = new Map(loaded.infos().map(({ name, verifiedInstructions: count }) => [name, count]));
-  return [...told.values()].includes(0) ? loggedInstructions(loaded.path, without) : told;
+  const counts = new Map(loaded.infos().map(({ name, verifiedInstructions: count }) => [name, count]));
+  return [...counts.values()].includes(0) ? loggedInstructions(loaded.path, without) : counts;
 }
 
 /** Loads an object for the verifier's statistics, and closes it again. @throws LoadError, without the verifier's log */

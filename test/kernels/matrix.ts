@@ -69,21 +69,21 @@ async function runLine(line: KernelLine, disk: string, { timeout, jobs, complete
   using _progress = progressIn(folder, line.line);
   // One processor costs less than two to emulate, but two are nearer to what nodes have.
   const run = await runGuest(kernel, { initrd, disk, folder, timeout, processors: jobs > 1 ? 1 : 2 });
-  return told({ line: line.line, run, complete });
+  return printed({ line: line.line, run, complete });
 }
 
 async function runOwnKernel({ plan, timeout, complete }: Work): Promise<KernelRun> {
   say(`kernels: ${lineHere()}, this machine's own: started`);
   const folder = join(OUTPUT, "here");
   using _progress = progressIn(folder, lineHere());
-  return told({ line: lineHere(), run: await runHere({ plan, folder, timeout }), complete });
+  return printed({ line: lineHere(), run: await runHere({ plan, folder, timeout }), complete });
 }
 
 function progressIn(folder: string, line: string): Disposable {
   return tellProgress(join(folder, "results.jsonl"), (text) => say(`kernels: ${line}: ${text}`));
 }
 
-function told(run: KernelRun): KernelRun {
+function printed(run: KernelRun): KernelRun {
   say(`kernels: ${run.line}: ${isGreen(run) ? "green" : "NOT green"} after ${run.run.seconds} s`);
   return run;
 }

@@ -168,12 +168,12 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
     await endSignal();
   }
   await output.end();
-  sayFarewell(log, pinRoot, options);
+  logRemains(log, pinRoot, options);
   // Standard output may be a pipe that nobody reads any more; there is nothing left to wait for.
   exitNow(0);
 }
 
-function sayFarewell(log: Logger, pinRoot: string, options: PinOptions & { netns: string[] }): void {
+function logRemains(log: Logger, pinRoot: string, options: PinOptions & { netns: string[] }): void {
   const { netns } = options;
   log.info(
     { pinRoot },

@@ -40,18 +40,18 @@ export class ObservePrinter {
     if (isEvent) this.#events += 1;
     if (this.#format === "json") process.stdout.write(`${jsonText(line)}\n`);
     else if (isEvent) process.stdout.write(`${this.#text.lines(line)}\n`);
-    else if (line.type === "observing") tell(observingText(line));
-    else if (line.type === "lost") tell(lostText(line));
+    else if (line.type === "observing") note(observingText(line));
+    else if (line.type === "lost") note(lostText(line));
   }
 
   /** A word of the plugin's own. */
   note(text: string): void {
-    tell(text);
+    note(text);
   }
 }
 
 /** To a person; what reads the output is not disturbed. */
-function tell(text: string): void {
+function note(text: string): void {
   process.stderr.write(`${printableLines(text)}\n`);
 }
 

@@ -1,4 +1,4 @@
-/** Records that commands of learning read, of the agent or of files, and what they are told about the workload beside them. */
+/** Records that commands of learning read, of the agent or of files, and what their options say of the workload. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";

@@ -97,7 +97,7 @@ export class FakeApiServer {
     kind: ResourceKind,
     object: Omit<KubeObject, "metadata"> & { metadata: Partial<KubeObject["metadata"]> },
   ): KubeObject {
-    return this.#store(collectionPath(kind), structuredClone(object) as KubeObject);
+    return this.#record(collectionPath(kind), structuredClone(object) as KubeObject);
   }
 
   remove(kind: ResourceKind, key: string): void {
@@ -223,7 +223,7 @@ export class FakeApiServer {
     };
     this.#watchers.add(watcher);
     response.on("close", () => this.#watchers.delete(watcher));
-    for (const event of this.#events) if (event.version > version) tell(watcher, event);
+    for (const event of this.#events) if (event.version > version) send(watcher, event);
   }
 
   #object(method: string, target: Target, body: KubeObject | null): Reply {
@@ -239,9 +239,9 @@ export class FakeApiServer {
       return refusal(409, "the object has been modified");
     }
     if (part === "status")
-      return good(this.#store(collection, { ...stored, status: applied(stored.status, body.status) }));
+      return good(this.#record(collection, { ...stored, status: applied(stored.status, body.status) }));
     const next = method === "PATCH" ? { ...stored, ...body, metadata: stored.metadata } : body;
-    return good(this.#store(collection, next));
+    return good(this.#record(collection, next));
   }
 
   #create(collection: string, namespace: string | null, body: KubeObject): Reply {
@@ -249,10 +249,10 @@ export class FakeApiServer {
     if (special !== undefined) return good(special(body), 201);
     const metadata = { ...body.metadata, ...(namespace === null ? {} : { namespace }) };
     if (this.#collections.get(collection)?.has(objectKey(metadata))) return refusal(409, "already exists");
-    return good(this.#store(collection, { ...body, metadata }), 201);
+    return good(this.#record(collection, { ...body, metadata }), 201);
   }
 
-  #store(collection: string, object: KubeObject): KubeObject {
+  #record(collection: string, object: KubeObject): KubeObject {
     this.#version += 1;
     const objects = this.#collections.get(collection) ?? new Map<string, KubeObject>();
     this.#collections.set(collection, objects);
@@ -266,7 +266,7 @@ export class FakeApiServer {
     };
     const stored = { ...object, metadata };
     objects.set(key, stored);
-    this.#tell(before === undefined ? "ADDED" : "MODIFIED", collection, stored);
+    this.#publish(before === undefined ? "ADDED" : "MODIFIED", collection, stored);
     return stored;
   }
 
@@ -276,18 +276,18 @@ export class FakeApiServer {
     this.#version += 1;
     this.#collections.get(collection)?.delete(key);
     const metadata = { ...stored.metadata, resourceVersion: String(this.#version) };
-    this.#tell("DELETED", collection, { ...stored, metadata });
+    this.#publish("DELETED", collection, { ...stored, metadata });
   }
 
-  #tell(type: StoredEvent["type"], collection: string, object: KubeObject): void {
+  #publish(type: StoredEvent["type"], collection: string, object: KubeObject): void {
     const event = { version: this.#version, collection, type, object };
     this.#events.push(event);
-    for (const watcher of this.#watchers) tell(watcher, event);
+    for (const watcher of this.#watchers) send(watcher, event);
   }
 }
 
 /** An object that is not selected any more is gone, to who watches. */
-function tell({ from, collection, namespace, fieldSelector, shape, response }: Watcher, event: StoredEvent): void {
+function send({ from, collection, namespace, fieldSelector, shape, response }: Watcher, event: StoredEvent): void {
   if (event.version <= from) return;
   if (event.collection !== collection) return;
   const isSelected = selected(namespace, fieldSelector)(event.object);

@@ -157,7 +157,7 @@ export class ForeignFiles implements Disposable {
     lane.asked?.fail(hung(this.#limit));
     for (const { fail } of lane.waiting.splice(0)) fail(hung(this.#limit));
     this.#replaceIfFull();
-    this.#tell();
+    this.#notify();
   }
 
   #take(message: HelperAnswer): void {
@@ -169,7 +169,7 @@ export class ForeignFiles implements Disposable {
       if ("error" in message) fail(lookFailed(message.error));
       else settle(message.answer);
       this.#next(workload, lane);
-      if (wasHung) this.#tell();
+      if (wasHung) this.#notify();
       return;
     }
   }
@@ -215,7 +215,7 @@ export class ForeignFiles implements Disposable {
     for (const [workload, lane] of this.#lanes) {
       if (lane.helper === helper) this.#failAll(workload, lane, helperGone(how));
     }
-    this.#tell();
+    this.#notify();
   }
 
   /** Threads that hang are lost: before they are all gone, another helper takes over. */
@@ -228,7 +228,7 @@ export class ForeignFiles implements Disposable {
     leave(helper);
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of [...this.#listeners]) listener();
   }
 }

@@ -22,7 +22,7 @@ test("what is in force stays", () => {
   assert.deepEqual(wait.policyOf(testWorkload(1)), { kind: "unchanged" });
 });
 
-test("a new workload is blocked, and let through when its time is over, of which the agent is told", async () => {
+test("a new workload is blocked, and let through when its time is over, which the agent hears of", async () => {
   const { wait, timeouts } = setUp("Allow");
   assert.deepEqual(wait.policyOf(testWorkload(1)), { kind: "pending" });
   await sleep(TIMEOUT_MS + 20);

@@ -216,7 +216,7 @@ export class ClusterAgent {
     this.#counters.sample();
     const outcomes = this.#applyAll(workloads);
     this.#behind = null;
-    this.#tell(outcomes);
+    this.#reportPods(outcomes);
     this.#reporter.setProblems(this.#problems());
     this.#options.metrics.reconciled((performance.now() - started) / 1000);
     if (this.#revisionAt === null) return;
@@ -292,7 +292,7 @@ export class ClusterAgent {
     this.#refused.set(keyOf(workload), { tableHash, code, message, until: steadyNow() + REFUSED_MS });
   }
 
-  #tell(outcomes: readonly PodOutcome[]): void {
+  #reportPods(outcomes: readonly PodOutcome[]): void {
     const states = new Map<string, PodState>();
     for (const pod of outcomes) {
       const state = podStateOf(pod);

@@ -165,7 +165,7 @@ test("it goes to the leader that another operator names", async () => {
   }
 });
 
-test("an operator with another's certificate is told nothing", async () => {
+test("nothing is sent to an operator with another's certificate", async () => {
   const others = makeCertificates(folder, "other.test");
   agent = new TestAgent(operator.port, others.caFile);
   await sleep(300);
@@ -240,7 +240,7 @@ test("violations are samples: what is beyond the operator's limit is a number", 
   );
 });
 
-test("states of pods are all told first, then as they change", async () => {
+test("states of pods are all sent first, then as they change", async () => {
   agent = new TestAgent();
   const pod = (podUid: string, phase: PodPhase) => [podUid, create(PodStateSchema, { podUid, phase })] as const;
   agent.reporter.setPods(new Map([pod("a", PodPhase.PENDING), pod("b", PodPhase.ENFORCED)]));

@@ -96,13 +96,13 @@ export class OperatorClient {
         onDrain: () => this.#options.reporter.flush(),
       });
       this.#stream = stream;
-      this.#sayHello(stream);
+      this.#sendHello(stream);
     } catch (cause) {
       this.#ended({ reason: causeText(cause), leader: null }, target);
     }
   }
 
-  #sayHello(stream: OperatorStream<AgentMessage, OperatorMessage>): void {
+  #sendHello(stream: OperatorStream<AgentMessage, OperatorMessage>): void {
     const { nodeName, version, searchDomains, held } = this.#options;
     const state = held();
     const hello = create(HelloSchema, {

@@ -206,15 +206,15 @@ test("what became of a pod is reported with the reason", () => {
     enforced.sharedFiles.map(({ path, names }) => [path, names]),
     [["/bin/app", ["/bin/real"]]],
   );
-  const told = (state: ReturnType<typeof pod>) => [state.phase, state.code];
-  assert.deepEqual(told(pod({ state: "pending" })), [PodPhase.PENDING, "PC_POLICY_UNKNOWN"]);
-  assert.deepEqual(told(pod({ state: "unrestricted" })), [PodPhase.FAILED, "PC_POLICY_UNKNOWN"]);
-  assert.deepEqual(told(pod({ state: "unrestricted" }, { binding: testBinding("a", null) })), [
+  const phaseAndCode = (state: ReturnType<typeof pod>) => [state.phase, state.code];
+  assert.deepEqual(phaseAndCode(pod({ state: "pending" })), [PodPhase.PENDING, "PC_POLICY_UNKNOWN"]);
+  assert.deepEqual(phaseAndCode(pod({ state: "unrestricted" })), [PodPhase.FAILED, "PC_POLICY_UNKNOWN"]);
+  assert.deepEqual(phaseAndCode(pod({ state: "unrestricted" }, { binding: testBinding("a", null) })), [
     PodPhase.UNRESTRICTED,
     "",
   ]);
   const refusal = { code: "PC_KERNEL", message: "full" };
-  assert.deepEqual(told(pod({}, { refusal })), [PodPhase.FAILED, "PC_KERNEL"]);
+  assert.deepEqual(phaseAndCode(pod({}, { refusal })), [PodPhase.FAILED, "PC_KERNEL"]);
 });
 
 test("a pod on the node's network is unprotected, one that is not there yet pending", () => {

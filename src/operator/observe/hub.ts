@@ -90,11 +90,11 @@ export class ObserverHub implements AgentObservers {
     this.#lastId += 1;
     const observer = { id: this.#lastId, request, pod, lastSent: "", output };
     this.#observers.set(observer.id, observer);
-    this.#tell(observer);
-    this.#say(pod.node);
-    this.#timer ??= setInterval(() => this.#look(), this.#options.interval ?? INTERVAL_MS);
+    this.#sendDescription(observer);
+    this.#renew(pod.node);
+    this.#timer ??= setInterval(() => this.#renewAll(), this.#options.interval ?? INTERVAL_MS);
     return () => {
-      if (this.#observers.delete(observer.id)) this.#say(observer.pod.node);
+      if (this.#observers.delete(observer.id)) this.#renew(observer.pod.node);
       if (this.#observers.size === 0) this.#stop();
     };
   }
@@ -119,7 +119,7 @@ export class ObserverHub implements AgentObservers {
   connected(node: string, agent: ObservableAgent): void {
     this.#agents.set(node, agent);
     this.#refresh(node);
-    if (this.#of(node).length > 0) this.#say(node);
+    if (this.#of(node).length > 0) this.#renew(node);
   }
 
   disconnected(node: string): void {
@@ -137,12 +137,12 @@ export class ObserverHub implements AgentObservers {
         const observer = this.#observerOn(node, id);
         if (observer === null) continue;
         if (isGood && concerns(record, observer.pod)) observer.output.event(text);
-        else tellLost(observer, 1);
+        else sendLost(observer, 1);
       }
     }
     for (const { subscription, count } of lost) {
       const observer = this.#observerOn(node, subscription);
-      if (observer !== null) tellLost(observer, Number(count));
+      if (observer !== null) sendLost(observer, Number(count));
     }
   }
 
@@ -155,11 +155,11 @@ export class ObserverHub implements AgentObservers {
     return [...this.#observers.values()].filter(({ pod }) => pod.node === node);
   }
 
-  #look(): void {
+  #renewAll(): void {
     const nodes = new Set([...this.#observers.values()].map(({ pod }) => pod.node));
     for (const node of nodes) {
       this.#refresh(node);
-      if (this.#of(node).length > 0) this.#say(node);
+      if (this.#of(node).length > 0) this.#renew(node);
     }
   }
 
@@ -171,14 +171,14 @@ export class ObserverHub implements AgentObservers {
         const isSame = pod.uid === observer.pod.uid && pod.node === node;
         if (!isSame) observer.output.end(`pod ${observer.request.pod} was replaced by another of its name`, true);
         else Object.assign(observer, { pod });
-        this.#tell(observer);
+        this.#sendDescription(observer);
       } catch (cause) {
         observer.output.end(causeText(cause), false);
       }
     }
   }
 
-  #tell(observer: Observer): void {
+  #sendDescription(observer: Observer): void {
     const { request, pod, output } = observer;
     const { uid: _, ...words } = pod;
     const notes = this.#agents.has(pod.node) ? pod.notes : [noAgent(pod.node), ...pod.notes];
@@ -189,7 +189,7 @@ export class ObserverHub implements AgentObservers {
     output.record({ type: "observing", time: new Date().toISOString(), namespace, pod: name, ...words, notes });
   }
 
-  #say(node: string): void {
+  #renew(node: string): void {
     const leaseMilliseconds = (this.#options.interval ?? INTERVAL_MS) * LEASES_PER_INTERVAL;
     const subscriptions = this.#of(node).map(subscriptionOf);
     this.#agents.get(node)?.subscribe(create(SubscriptionsSchema, { subscriptions, leaseMilliseconds }));
@@ -206,7 +206,7 @@ function subscriptionOf({ id, request, pod }: Observer): Subscription {
   return create(SubscriptionSchema, { id, podUid: pod.uid, verdicts: [...verdicts], direction, path, container, rate });
 }
 
-function tellLost({ output }: Observer, count: number): void {
+function sendLost({ output }: Observer, count: number): void {
   output.record({ type: "lost", time: new Date().toISOString(), where: "agent", count });
 }
 

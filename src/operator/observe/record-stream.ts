@@ -38,7 +38,7 @@ export class RecordStream {
     this.#output = output;
     this.#onEnd = onEnd;
     this.#options = { ...DEFAULTS, ...options };
-    this.#alive = setInterval(() => this.#look(), this.#options.aliveInterval);
+    this.#alive = setInterval(() => this.#checkReader(), this.#options.aliveInterval);
     output.on("drain", () => this.#drained());
     output.on("error", () => this.#finish());
     output.on("close", () => this.#finish());
@@ -56,7 +56,7 @@ export class RecordStream {
       this.#stalledSince ??= steadyNow();
       return;
     }
-    this.#tellLost();
+    this.#writeLost();
     this.#write(line);
   }
 
@@ -68,7 +68,7 @@ export class RecordStream {
   /** The last words. */
   end(message: string, again: boolean): void {
     if (this.#ended) return;
-    this.#tellLost();
+    this.#writeLost();
     this.record({ type: "end", time: now(), message, again });
     this.#output.end();
     // Who does not read does not hear that either.
@@ -83,17 +83,17 @@ export class RecordStream {
 
   #drained(): void {
     this.#stalledSince = null;
-    this.#tellLost();
+    this.#writeLost();
   }
 
-  #tellLost(): void {
+  #writeLost(): void {
     if (this.#lost === 0) return;
     const count = this.#lost;
     this.#lost = 0;
     this.record({ type: "lost", time: now(), where: "operator", count });
   }
 
-  #look(): void {
+  #checkReader(): void {
     const { stallLimit, aliveInterval } = this.#options;
     if (this.#stalledSince !== null && steadyNow() - this.#stalledSince > stallLimit) {
       this.#output.destroy();

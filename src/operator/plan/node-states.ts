@@ -47,7 +47,7 @@ export class NodeStates {
     const before = this.#nodes.get(name)?.bindings.get(binding.podUid);
     if (before !== undefined && bindingDigest(before) === bindingDigest(binding)) return;
     this.#toChange(name).set(binding.podUid, binding);
-    this.#tell(name);
+    this.#notify(name);
   }
 
   unbind(name: string, podUid: string): void {
@@ -55,7 +55,7 @@ export class NodeStates {
     const bindings = this.#toChange(name);
     bindings.delete(podUid);
     if (bindings.size === 0) this.#nodes.delete(name);
-    this.#tell(name);
+    this.#notify(name);
   }
 
   #toChange(name: string): Map<string, Binding> {
@@ -66,7 +66,7 @@ export class NodeStates {
     return bindings;
   }
 
-  #tell(node: string): void {
+  #notify(node: string): void {
     for (const listener of this.#listeners) listener(node);
   }
 }

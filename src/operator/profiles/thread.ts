@@ -168,7 +168,7 @@ export class ProfileThread {
         this.#answered(message.id)?.fail(new ProfileThreadError(message.message));
         return;
       case "state":
-        this.#tellState(message.state);
+        this.#notifyState(message.state);
         return;
       case "watchBroke":
         this.#options.meter?.watchBroke(this.plural);
@@ -204,7 +204,7 @@ export class ProfileThread {
     for (const handler of this.#handlers) handler(key);
   }
 
-  #tellState(state: InformerState): void {
+  #notifyState(state: InformerState): void {
     const isFirst = state.isSynced && !this.#state.isSynced;
     this.#state = state;
     this.#stateAt = steadyNow();

@@ -81,7 +81,7 @@ export class ValidatedProfiles {
     // What is there at the start, and what is tried again, are no edits of a user.
     if (isEdit && !budgets.takeEdit(namespace)) {
       this.#options.enqueue(key, EDIT_WAIT_MS);
-      this.#tellWaiting(namespace, metadata, known);
+      this.#notifyWaiting(namespace, metadata, known);
       return;
     }
     const full = budgets.room(namespace, key, isEdit ? 0 : (known?.bytes ?? 0));
@@ -174,20 +174,20 @@ export class ValidatedProfiles {
       status: draft?.status ?? before?.stored?.status ?? {},
     };
     const bytes = draft?.bytes ?? before?.bytes ?? 0;
-    this.#tell({ metadata: { uid, generation, labels }, isGone: false, bytes, kept: before?.kept ?? null, stored });
+    this.#notify({ metadata: { uid, generation, labels }, isGone: false, bytes, kept: before?.kept ?? null, stored });
   }
 
   /** An edit has to wait: what is in force stays so, and that is reported once. */
-  #tellWaiting(namespace: string, { generation }: ProfileMetadata, known: Known): void {
+  #notifyWaiting(namespace: string, { generation }: ProfileMetadata, known: Known): void {
     if (known.stored.generation === generation && known.stored.overBudget !== null) return;
     const { editsPerSecond } = this.#options.budgets.limits;
     const overBudget = `namespace ${namespace} has made more edits than ${editsPerSecond} a second; this one waits for its turn`;
     const stored = { ...known.stored, generation, overBudget, seenAt: Date.now() };
     // The revision that is known stays the one before, so that this one is read when its turn has come.
-    this.#tell({ ...known, stored });
+    this.#notify({ ...known, stored });
   }
 
-  #tell(known: Known): void {
+  #notify(known: Known): void {
     this.#known.set(known.stored.key, known);
     this.#options.onProfile(known.stored.key, known.stored);
   }

@@ -76,14 +76,14 @@ class ProfileWorker {
       if (!this.#listed) this.#first.add(key);
       this.#profiles.changed(key, metadata);
     });
-    this.#timers = [setInterval(() => this.#tellState(), STATE_MS), setInterval(() => budgets.sweep(), SWEEP_MS)];
+    this.#timers = [setInterval(() => this.#postState(), STATE_MS), setInterval(() => budgets.sweep(), SWEEP_MS)];
   }
 
   start(): void {
     this.#informer.start();
     void this.#informer.whenSynced().then(() => {
       this.#listed = true;
-      this.#tellState();
+      this.#postState();
       for (let helper = 0; helper < FIRST_HELPERS; helper += 1) void this.#help();
     });
     void this.#work();
@@ -139,7 +139,7 @@ class ProfileWorker {
       const delay = this.#queue.retry(key);
       postLog("error", { profile: key, retryMs: Math.round(delay) }, `a profile cannot be read: ${causeText(cause)}`);
     }
-    if (this.#first.delete(key) && this.#first.size === 0) this.#tellState();
+    if (this.#first.delete(key) && this.#first.size === 0) this.#postState();
   }
 
   async #readStatus(id: number, key: string): Promise<void> {
@@ -183,7 +183,7 @@ class ProfileWorker {
     }
   }
 
-  #tellState(): void {
+  #postState(): void {
     const { size, age, problem } = this.#informer;
     const state = {
       size,

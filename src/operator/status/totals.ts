@@ -104,7 +104,7 @@ function sumOf(left: number, right: number): number {
 const PROCESS_LENGTH = 1024;
 const REMOTE_LENGTH = 512;
 
-/** Takes a violation for the latest, unless a later one is known. What is still to come was told by a clock that has been set back since. */
+/** Takes a violation for the latest, unless a later one is known. A time still to come is of a clock that has been set back since. */
 export function addViolation(totals: Totals, violation: Violation, node: string, pod: string): void {
   const time = wholeSeconds(new Date(Number(violation.time)));
   const known = totals.lastViolation;

@@ -41,9 +41,9 @@ export class HonestNamespace {
     this.#cluster.profile("web", spec(octet), octet);
     const isOver = () => this.#has(octet) || this.#operator.hasEnded;
     await eventually(`edit ${octet}`, isOver, LIMIT_MS).catch((cause: unknown) => {
-      throw new Error(`an edit is not in force; the operator said: ${this.#said()}`, { cause });
+      throw new Error(`an edit is not in force; the operator said: ${this.#output()}`, { cause });
     });
-    if (this.#operator.hasEnded) throw new Error(`the operator has ended: ${this.#said()}`);
+    if (this.#operator.hasEnded) throw new Error(`the operator has ended: ${this.#output()}`);
     return performance.now() - start;
   }
 
@@ -52,7 +52,7 @@ export class HonestNamespace {
     return table?.default?.egress.peers4[0]?.address === `198.51.${octet}.0`;
   }
 
-  #said(): string {
+  #output(): string {
     return this.#operator.output.slice(-2_000);
   }
 }

@@ -1,4 +1,4 @@
-/** An upgrade to a version that cannot go on with what the one before has pinned: told, harmless, and with a way on. */
+/** An upgrade to a version that cannot go on with what the one before has pinned: reported, harmless, and with a way on. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Cluster } from "../harness/cluster.ts";

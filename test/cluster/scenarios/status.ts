@@ -72,9 +72,9 @@ export function status(cluster: Cluster, server: Server): void {
       assert.ok(events().length <= MAX_EVENTS, `${events().length} Events for ${ATTEMPTS} attempts`);
       assert.ok(events().every(({ type }) => type === "Warning"));
       const notes = events().map(({ note }) => note);
-      const told = /^dropped egress of \/bin\/other.* to .*BinaryUnknown.*status\/shop/;
+      const expected = /^dropped egress of \/bin\/other.* to .*BinaryUnknown.*status\/shop/;
       assert.ok(
-        notes.some((note) => told.test(note)),
+        notes.some((note) => expected.test(note)),
         notes.join("\n"),
       );
       assert.match(scene.describe("pod", pod.metadata.name), /PolicyViolation/);

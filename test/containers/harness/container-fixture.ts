@@ -23,7 +23,7 @@ export interface AddPodOptions {
   /** Value of its label `app`; its name unless given. */
   app?: string;
   /** Whether the agent knows of it. */
-  told?: boolean;
+  known?: boolean;
   cgroups?: CgroupStyle;
 }
 
@@ -60,7 +60,7 @@ export class ContainerFixture {
 
   async startAgent(): Promise<void> {
     const { agent, topology, name } = this.fixture;
-    this.#tell();
+    this.#announce();
     const args = [AGENT, agent.profilesFolder, this.#podFile, agent.pinRoot, agent.stateFolder, name];
     const running = RunningProcess.in(topology.node.name, process.execPath, args, {
       environment: { PATH: process.env.PATH ?? "" },
@@ -78,8 +78,8 @@ export class ContainerFixture {
     return this.#agent?.stderr ?? "";
   }
 
-  /** A pod with its sandbox. The agent knows of it, unless `told` is false, before it has a process. */
-  addPod(name: string, { app = name, told = true, cgroups = "containerd, cgroupfs" }: AddPodOptions = {}): TestPod {
+  /** A pod with its sandbox. The agent knows of it, unless `known` is false, before it has a process. */
+  addPod(name: string, { app = name, known = true, cgroups = "containerd, cgroupfs" }: AddPodOptions = {}): TestPod {
     const { fixture } = this;
     const pod = new TestPod(name, {
       fixture: fixture.name,
@@ -90,20 +90,20 @@ export class ContainerFixture {
       cgroups,
     });
     this.#pods.set(pod, pod.facts({ app }));
-    if (told) this.#tell();
+    if (known) this.#announce();
     pod.startSandbox();
     return pod;
   }
 
   /** Tells the agent of all pods. */
   tellAll(): void {
-    this.#tell();
+    this.#announce();
   }
 
   removePod(pod: TestPod): void {
     pod.remove();
     this.#pods.delete(pod);
-    this.#tell();
+    this.#announce();
   }
 
   /** Ends what runs in here; the fixture itself is taken down by its own. */
@@ -118,7 +118,7 @@ export class ContainerFixture {
     return this.fixture.path("pods.json");
   }
 
-  #tell(): void {
+  #announce(): void {
     writeFileSync(`${this.#podFile}.new`, JSON.stringify([...this.#pods.values()]));
     renameSync(`${this.#podFile}.new`, this.#podFile);
   }

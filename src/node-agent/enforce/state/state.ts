@@ -22,7 +22,7 @@ export const KEPT_STATE_FILE = "operator-state.bin";
 export const OUTDATED_STATE_FILE = "operator-state.outdated.bin";
 /** And how far the kernel's counters are reported to it. */
 export const REPORTED_COUNTS_FILE = "reported-counts.json";
-/** How many lost records the events have told of. */
+/** How many lost records have been reported as events. */
 export const REPORTED_LOSSES_FILE = "reported-losses.json";
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf/portcullis";
 

@@ -50,7 +50,7 @@ export class Reporter {
     this.stop();
     this.#stream = stream;
     this.#interval = setInterval(() => this.#report(), interval);
-    this.#tellStates();
+    this.#sendStates();
     this.#parts.counters.retry();
     this.#report();
   }
@@ -67,37 +67,37 @@ export class Reporter {
   /** All pods of the node, as they are now. */
   setPods(pods: ReadonlyMap<string, PodState>): void {
     this.#pods = pods;
-    this.#tellSoon();
+    this.#sendSoon();
   }
 
   setProblems(problems: readonly Problem[]): void {
     this.#problems = problems;
-    this.#tellSoon();
+    this.#sendSoon();
   }
 
   /** There is room again. */
   flush(): void {
-    this.#tellStates();
+    this.#sendStates();
   }
 
   acknowledged(sequence: bigint): void {
     if (this.#parts.counters.acknowledged(sequence)) this.#parts.onCountersKept?.(this.#parts.counters.reported);
   }
 
-  #tellSoon(): void {
+  #sendSoon(): void {
     if (this.#stream === null) return;
-    this.#soon ??= setTimeout(() => this.#tellStates(), POD_STATES_DELAY_MS);
+    this.#soon ??= setTimeout(() => this.#sendStates(), POD_STATES_DELAY_MS);
   }
 
-  #tellStates(): void {
+  #sendStates(): void {
     if (this.#soon !== null) clearTimeout(this.#soon);
     this.#soon = null;
     if (this.#stream === null || this.#stream.full) return;
-    this.#tellProblems(this.#stream);
-    this.#tellPods(this.#stream);
+    this.#sendProblems(this.#stream);
+    this.#sendPods(this.#stream);
   }
 
-  #tellProblems(stream: ReportStream<AgentMessage>): void {
+  #sendProblems(stream: ReportStream<AgentMessage>): void {
     const text = JSON.stringify(this.#problems.map(({ code, message: words }) => [code, words]));
     if (text === this.#sentProblems) return;
     this.#sentProblems = text;
@@ -106,7 +106,7 @@ export class Reporter {
     );
   }
 
-  #tellPods(stream: ReportStream<AgentMessage>): void {
+  #sendPods(stream: ReportStream<AgentMessage>): void {
     const full = this.#sentPods === null;
     const sent = this.#sentPods ?? new Map<string, string>();
     const removed = [...sent.keys()].filter((uid) => !this.#pods.has(uid));

@@ -125,9 +125,9 @@ export class FakeOperator {
   }
 
   #welcome(stream: AgentStream, hello: Hello): void {
-    const say = (message: OperatorMessage["message"]) => stream.write(create(OperatorMessageSchema, { message }));
+    const send = (message: OperatorMessage["message"]) => stream.write(create(OperatorMessageSchema, { message }));
     const { reportInterval, violationsMax } = this;
-    say({
+    send({
       case: "welcome",
       value: create(WelcomeSchema, {
         protocol: PROTOCOL_VERSION,
@@ -140,10 +140,10 @@ export class FakeOperator {
       token: String(stream.metadata.get("authorization")[0] ?? ""),
       hello,
       send: (...states) => {
-        for (const value of states) say({ case: "state", value });
+        for (const value of states) send({ case: "state", value });
       },
       acknowledgeCounters: (sequence) =>
-        say({ case: "countersAcknowledgement", value: create(CountersAcknowledgementSchema, { sequence }) }),
+        send({ case: "countersAcknowledgement", value: create(CountersAcknowledgementSchema, { sequence }) }),
       fail: (code) => stream.emit("error", { code, details: "a test broke it" }),
     });
   }
