@@ -1,5 +1,6 @@
 /** Hierarchies as they are laid out on nodes, in ordinary folders. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -123,4 +124,22 @@ test("a cgroup that comes, and one that goes, makes a look stale", async () => {
   await sleep(50);
   assert.equal(tree.stale, true);
   assert.ok(changed >= 3);
+});
+
+test("§9 where others have used up all watches of the user (inotify), a new container is noticed all the same", () => {
+  const pod = `kubepods/besteffort/pod${UID}`;
+  const path = hierarchy("unwatched", pod);
+  const module = join(import.meta.dirname, "pod-cgroups.ts");
+  const program = `import { mkdirSync } from "node:fs";
+    import { PodCgroupTree } from ${JSON.stringify(module)};
+    const tree = new PodCgroupTree([{ path: ${JSON.stringify(path)}, unified: true }], () => {});
+    const noticed = () => { const { stale } = tree; tree.look(); return stale; };
+    noticed(); noticed();
+    const before = noticed();
+    mkdirSync(${JSON.stringify(join(path, pod, FIRST))});
+    console.log(JSON.stringify([before, noticed(), noticed()]));`;
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", "--input-type=module", "-e", program];
+  const none = 'echo 0 >/proc/sys/user/max_inotify_watches && exec "$@"';
+  const output = execFileSync("unshare", ["-Ur", "sh", "-c", none, "sh", ...node], { encoding: "utf8" });
+  assert.deepEqual(JSON.parse(output), [false, true, false]);
 });

@@ -54,6 +54,11 @@ export class PodCgroupTree implements Disposable {
   readonly #roots: readonly CgroupHierarchy[];
   readonly #onStale: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
+  /**
+   * Folders that have no watch, and the links that each had when it was looked at: there are so many watches for a user, whom root of
+   * most containers is, too.
+   */
+  readonly #unwatched = new Map<string, number>();
   #pods: ReadonlyMap<string, PodCgroups> = new Map();
   #stale = true;
   #closed = false;
@@ -69,7 +74,7 @@ export class PodCgroupTree implements Disposable {
 
   /** Whether a cgroup has come or gone since the last look. */
   get stale(): boolean {
-    return this.#stale;
+    return this.#stale || [...this.#unwatched].some(([path, links]) => linksOf(path) !== links);
   }
 
   /** By uid, as of the last look. */
@@ -109,10 +114,10 @@ export class PodCgroupTree implements Disposable {
       watcher.close();
       this.#watchers.delete(path);
     }
+    for (const path of this.#unwatched.keys()) if (!wanted.has(path)) this.#unwatched.delete(path);
     for (const path of wanted) if (!this.#watchers.has(path)) this.#watchFolder(path);
   }
 
-  /** Without a watch (too many of them) the slower looks at everything find what changes. */
   #watchFolder(path: string): void {
     const changed = () => {
       if (this.#closed) return;
@@ -123,10 +128,13 @@ export class PodCgroupTree implements Disposable {
       const watcher = watch(path, { persistent: false }, changed);
       watcher.on("error", changed);
       this.#watchers.set(path, watcher);
+      this.#unwatched.delete(path);
       // What came between the look and the watch has notified nobody.
       this.#stale = true;
     } catch (error) {
       if (!["ENOENT", "ENOSPC", "EMFILE", "ENODEV"].includes(causeCode(error) ?? "")) throw error;
+      if (!this.#unwatched.has(path)) this.#stale = true;
+      this.#unwatched.set(path, linksOf(path));
     }
   }
 }
@@ -151,8 +159,12 @@ function mayHoldPods(name: string, folder: string): boolean {
 
 /** By its links, which is much cheaper than reading it: one from above, its own, and one from each folder in it. */
 function hasSubfolders(folder: string): boolean {
-  const stats = statSync(folder, { throwIfNoEntry: false });
-  return stats !== undefined && stats.nlink !== 2;
+  return ![0, 2].includes(linksOf(folder));
+}
+
+/** 0 for one that is gone. */
+function linksOf(folder: string): number {
+  return statSync(folder, { throwIfNoEntry: false })?.nlink ?? 0;
 }
 
 function addContainer({ root, unified, containers }: Walk, uid: string, id: string, path: string): void {
