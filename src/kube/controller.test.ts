@@ -54,6 +54,17 @@ test("a group that rests lets others pass, and comes back by itself", async () =
   queue.close();
 });
 
+test("a group has no more workers than it may, and leaves the others to others", async () => {
+  const queue = new WorkQueue(undefined, (key) => key.slice(0, 1), 2);
+  for (const key of ["a1", "a2", "a3", "b1"]) queue.add(key);
+  assert.deepEqual([queue.takeNow(), queue.takeNow(), queue.takeNow(), queue.takeNow()], ["a1", "b1", "a2", null]);
+  const waiting = queue.take();
+  queue.done("b1");
+  queue.done("a1");
+  assert.equal(await waiting, "a3");
+  queue.close();
+});
+
 test("of several times the soonest counts", async () => {
   const queue = new WorkQueue();
   queue.addAfter("a", 10_000);

@@ -12,13 +12,17 @@ export const DEFAULT_BACKOFF: BackoffOptions = { initial: 20, maximum: 60_000 };
 export class WorkQueue {
   readonly #backoffOptions: BackoffOptions;
   readonly #groupOf: (key: string) => string;
+  readonly #atOnce: number;
   /** By group, the one whose turn is next first. Keys in order: a Set keeps the order of insertion. */
   readonly #waiting = new Map<string, Set<string>>();
   #depth = 0;
   /** Groups that rest, and until when. */
   readonly #resting = new Map<string, number>();
   #wake: NodeJS.Timeout | null = null;
-  readonly #processing = new Set<string>();
+  /** With the group that each is of. */
+  readonly #processing = new Map<string, string>();
+  /** How many keys of a group are being looked at. */
+  readonly #busy = new Map<string, number>();
   /** Added while they were being looked at. */
   readonly #again = new Set<string>();
   readonly #backoffs = new Map<string, Backoff>();
@@ -26,10 +30,18 @@ export class WorkQueue {
   #takers: ((key: string | null) => void)[] = [];
   #closed = false;
 
-  /** @param groupOf the group that a key belongs to; all are of one where absent */
-  constructor(backoff: BackoffOptions = DEFAULT_BACKOFF, groupOf: (key: string) => string = () => "") {
+  /**
+   * @param groupOf the group that a key belongs to; all are of one where absent
+   * @param atOnce keys of one group that may be looked at at once, so that it leaves workers to others
+   */
+  constructor(
+    backoff: BackoffOptions = DEFAULT_BACKOFF,
+    groupOf: (key: string) => string = () => "",
+    atOnce = Number.POSITIVE_INFINITY,
+  ) {
     this.#backoffOptions = backoff;
     this.#groupOf = groupOf;
+    this.#atOnce = atOnce;
   }
 
   /** Keys that wait for a worker. */
@@ -112,14 +124,18 @@ export class WorkQueue {
     // To the end of the groups.
     this.#waiting.delete(group);
     if (keys.size > 0) this.#waiting.set(group, keys);
-    this.#processing.add(key as string);
+    this.#processing.set(key as string, group);
+    this.#busy.set(group, (this.#busy.get(group) ?? 0) + 1);
     return key as string;
   }
 
   /** The worker has finished with the key, one way or the other. */
   done(key: string): void {
+    const group = this.#processing.get(key);
     this.#processing.delete(key);
+    if (group !== undefined) this.#leave(group);
     if (this.#again.delete(key)) this.add(key);
+    else this.#hand();
   }
 
   /** Ends all waiting; what waits is dropped. */
@@ -148,9 +164,19 @@ export class WorkQueue {
   #nextGroup(): string | null {
     const now = steadyNow();
     for (const [group, until] of this.#resting) if (until <= now) this.#resting.delete(group);
-    for (const group of this.#waiting.keys()) if (!this.#resting.has(group)) return group;
-    if (this.#waiting.size > 0 && !this.#closed) this.#wakeAt(Math.min(...this.#resting.values()) - now);
+    for (const group of this.#waiting.keys()) if (!this.#resting.has(group) && !this.#isBusy(group)) return group;
+    if (this.#resting.size > 0 && !this.#closed) this.#wakeAt(Math.min(...this.#resting.values()) - now);
     return null;
+  }
+
+  #isBusy(group: string): boolean {
+    return (this.#busy.get(group) ?? 0) >= this.#atOnce;
+  }
+
+  #leave(group: string): void {
+    const left = (this.#busy.get(group) ?? 0) - 1;
+    if (left > 0) this.#busy.set(group, left);
+    else this.#busy.delete(group);
   }
 
   #wakeAt(milliseconds: number): void {

@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { PODS } from "./cluster/kinds.ts";
+import { eventually } from "../kube/testing/silence.ts";
+import { PODS, SECURITY_PROFILES } from "./cluster/kinds.ts";
+import type { ProfileStatus } from "./profiles/profile-status.ts";
 import type { TestAgent } from "./testing/agent.ts";
 import { TestCluster } from "./testing/cluster.ts";
 import { HonestNamespace } from "./testing/honest-namespace.ts";
@@ -17,6 +19,8 @@ import {
   largeProfiles,
   manySelectors,
   multipliedRules,
+  OWN_TABLES,
+  ownTables,
 } from "./testing/tenant-loads.ts";
 
 const PATIENCE = Number(process.env.PORTCULLIS_TEST_PATIENCE ?? 1);
@@ -70,6 +74,16 @@ async function holds(honest: HonestNamespace, load: Load): Promise<void> {
 /** It takes what it is sent, and its time: what it does with it costs this process, which is the API server too. */
 const slowAgent = (): TestAgent => operator.agent("n2", { answer: () => null });
 
+const OWN = Array.from({ length: OWN_TABLES }, (_, index) => `own-${index}`);
+
+/** Status and reason of a tenant's profile's condition. */
+function programmed(name: string): string | undefined {
+  const { conditions = [] } = (cluster.server.get(SECURITY_PROFILES, `tenant/${name}`)?.status ??
+    {}) as Partial<ProfileStatus>;
+  const condition = conditions.find(({ type }) => type === "Programmed");
+  return condition && `${condition.status} ${condition.reason}`;
+}
+
 async function refusedProfiles(): Promise<number> {
   return (await operator.metric('portcullis_operator_profiles{accepted="over_budget"}')) ?? 0;
 }
@@ -108,6 +122,19 @@ test("a profile that would be compiled to millions of rules, and names that have
   assert.equal(other.ended, null);
   const refused = await operator.metric('portcullis_operator_compiles_total{result="error"}');
   assert.ok((refused ?? 0) > 0, `${refused} tables were refused`);
+});
+
+test("pods with large tables of their own: what is too much for the operator's memory is refused, and taken once there is room", async () => {
+  const honest = await begin();
+  slowAgent();
+  await holds(honest, ownTables);
+  const refused = () => OWN.filter((name) => programmed(name) === "False CompileFailed");
+  await eventually("tables without room", () => refused().length > OWN_TABLES / 3, IN_FORCE_MS * 20);
+  const waiting = refused();
+  const taken = OWN.filter((name) => !waiting.includes(name));
+  assert.ok(taken.length > OWN_TABLES / 3, `${taken.length} of them are taken`);
+  for (const name of taken) cluster.server.remove(PODS, `tenant/${name}`);
+  await eventually("room for one that waited", () => refused().length < waiting.length, IN_FORCE_MS * 20);
 });
 
 test("three hundred profiles with 64 selectors each on the same pods, whose labels change all the time", async () => {

@@ -17,8 +17,10 @@ export interface PlanLoopOptions extends PlanOptions {
   meter?: ControllerMeter;
 }
 
-/** Policies that are being compiled at once: the next is there when one is done, and none waits for long behind many. */
+/** Policies of one namespace that are being compiled at once: the next is there when one is done. */
 const COMPILING = 2;
+/** And of all: no namespace's edit waits until others' are compiled to be sent to where that is done, which namespaces take turns in. */
+const COMPILING_IN_ALL = 32;
 const IDLE_CHECK_MS = 5;
 
 export class PlanLoop {
@@ -30,7 +32,7 @@ export class PlanLoop {
 
   constructor(options: PlanLoopOptions) {
     this.#options = options;
-    const queues = { profiles: turnsOfNamespaces(), pods: turnsOfNamespaces(), policies: turnsOfNamespaces() };
+    const queues = { profiles: turnsOfNamespaces(), pods: turnsOfNamespaces(), policies: turnsOfNamespaces(COMPILING) };
     this.plan = new Plan(options, queues);
     const { planner } = this.plan;
     const { log, meter } = options;
@@ -41,7 +43,13 @@ export class PlanLoop {
     this.controllers = [
       new Controller({ ...common, name: "profile", queue: queues.profiles, reconcile: profile }),
       new Controller({ ...common, name: "pod", queue: queues.pods, reconcile: pod }),
-      new Controller({ ...common, name: "policy", queue: queues.policies, reconcile: policy, workers: COMPILING }),
+      new Controller({
+        ...common,
+        name: "policy",
+        queue: queues.policies,
+        reconcile: policy,
+        workers: COMPILING_IN_ALL,
+      }),
     ];
     this.#follow(queues);
   }
@@ -109,9 +117,9 @@ export class PlanLoop {
   }
 }
 
-/** Namespaces take turns. */
-function turnsOfNamespaces(): WorkQueue {
-  return new WorkQueue(DEFAULT_BACKOFF, (key) => splitKey(key).namespace);
+/** Namespaces take turns. @param atOnce of one namespace; as many as there are workers where absent */
+function turnsOfNamespaces(atOnce?: number): WorkQueue {
+  return new WorkQueue(DEFAULT_BACKOFF, (key) => splitKey(key).namespace, atOnce);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

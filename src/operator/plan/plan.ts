@@ -28,6 +28,8 @@ export interface PlanQueues {
 
 /** Addresses that change within this many milliseconds make one new table. */
 const PEERS_MS = 100;
+/** Tables go in numbers, as pods do: a policy for which there was no room is looked at again once. */
+const ROOM_MS = 1_000;
 
 export class Plan {
   readonly profiles = new ProfileIndex();
@@ -51,6 +53,7 @@ export class Plan {
       tables,
       profile: (key) => profiles.get(key),
       compile: (order) => cluster.profiles.compile(order),
+      onRoom: (key) => queues.policies.addAfter(key, ROOM_MS),
       onForgotten: (key) => cluster.profiles.forget(key),
       ...(onCompiled ? { onCompiled } : {}),
     });

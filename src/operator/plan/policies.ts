@@ -3,11 +3,12 @@
  * the profiles or a peer's addresses change. Compiling is done elsewhere; what was compiled last counts until it is there.
  */
 
+import { splitKey } from "../../kube/resources.ts";
 import { steadyNow } from "../../timing/steady-time.ts";
 import type { PeerIndex } from "../cluster/peer-index.ts";
 import type { CompileOrder, CompileResult } from "../profiles/messages.ts";
 import type { StoredProfile } from "../profiles/stored-profile.ts";
-import type { StoredTable, TableStore } from "./table-store.ts";
+import { MAX_NAMESPACE_BYTES, type StoredTable, type TableStore } from "./table-store.ts";
 
 export interface Policy {
   key: string;
@@ -35,6 +36,8 @@ export interface PoliciesOptions {
   tables: TableStore;
   profile: (key: string) => StoredProfile | undefined;
   compile: (order: CompileOrder) => Promise<CompileResult>;
+  /** There may be room now for the policy's table, for which there was none. */
+  onRoom: (key: string) => void;
   /** The policy is gone. */
   onForgotten: (key: string) => void;
   onCompiled?: (seconds: number, failed: boolean) => void;
@@ -54,9 +57,14 @@ export class Policies {
   readonly #policies = new Map<string, Policy>();
   readonly #byProfile = new Map<string, Set<Policy>>();
   readonly #byPeer = new Map<string, Set<Policy>>();
+  /** Policies whose table has no room, by namespace. */
+  readonly #waiting = new Map<string, Set<Policy>>();
 
   constructor(options: PoliciesOptions) {
     this.#options = options;
+    options.tables.subscribe((namespace) => {
+      for (const { key } of this.#waiting.get(namespace) ?? []) options.onRoom(key);
+    });
   }
 
   get size(): number {
@@ -94,6 +102,7 @@ export class Policies {
     this.#policies.delete(policy.key);
     for (const profile of policy.profiles) remove(this.#byProfile, profile, policy);
     for (const key of policy.peers) this.#undepend(policy, key);
+    remove(this.#waiting, splitKey(policy.key).namespace, policy);
     if (policy.table !== null) this.#options.tables.release(policy.table);
     this.#options.onForgotten(policy.key);
   }
@@ -152,7 +161,14 @@ export class Policies {
     policy.isCompiled = true;
     policy.isStale = false;
     policy.error = error?.message ?? null;
+    const { namespace } = splitKey(policy.key);
+    remove(this.#waiting, namespace, policy);
     if (content === null) return false;
+    if (tables.excess(content) > 0) {
+      policy.error = noRoom(namespace);
+      add(this.#waiting, namespace, policy);
+      return false;
+    }
     const before = policy.table;
     const table = tables.add(content);
     // What it had to have is gone meanwhile: compiled once more, with all of it.
@@ -192,6 +208,13 @@ export class Policies {
     remove(this.#byPeer, peer, policy);
     this.#options.peers.release([peer]);
   }
+}
+
+function noRoom(namespace: string): string {
+  return (
+    `the tables of namespace ${namespace} would take more than the ${MAX_NAMESPACE_BYTES} bytes that it may have in the operator; ` +
+    "list less, or select the same profiles for more of its pods, whose table is then kept once"
+  );
 }
 
 /** The namespace comes first, so that a queue knows which namespace the work is for: profiles and pods of a policy are of one. */

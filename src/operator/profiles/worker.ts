@@ -27,7 +27,7 @@ const SWEEP_MS = 60_000;
 const FIRST_HELPERS = 3;
 
 /**
- * What took so many milliseconds of the thread holds others up: its namespace rests as long again. An edit takes two turns, one to be read and one to be
+ * What took so many milliseconds has held others up: its namespace rests as long again. An edit takes two turns, one to be read and one to be
  * compiled, and beside a namespace that keeps the thread busy it waits before the first only.
  */
 const LONG_MS = 20;
@@ -120,11 +120,10 @@ class ProfileWorker {
 
   async #look(key: string): Promise<void> {
     const namespace = this.#namespaceOf(key);
-    const before = process.threadCpuUsage();
+    const start = performance.now();
     if (key.startsWith(COMPILE)) this.#compile(key);
     else await this.#reconcile(key);
-    const { user, system } = process.threadCpuUsage(before);
-    const spent = (user + system) / 1000;
+    const spent = performance.now() - start;
     if (this.#first.size === 0 && spent > LONG_MS) this.#queue.rest(namespace, spent);
     this.#queue.done(key);
     // Messages, and what the API server sends, come in between.

@@ -84,6 +84,19 @@ export const multipliedRules: Load = async (cluster, signal) => {
   }
 };
 
+export const OWN_TABLES = 40;
+
+/** Forty pods of node `n2`, each with a table of its own of 50,000 prefixes: 2.9 MB each, which no other can share. */
+export const ownTables: Load = async (cluster) => {
+  const web = (cidr4: string[]) => ({ processes: [{ path: "/bin/web", network: { egress: { cidr4 } } }] });
+  put(cluster, "base", { ...web(prefixes(50_000)), labelSelector: { matchLabels: { app: "web" } } });
+  for (let index = 0; index < OWN_TABLES; index += 1) {
+    const own = { own: `x${index}` };
+    put(cluster, `own-${index}`, { ...web([`192.0.2.${index}/32`]), labelSelector: { matchLabels: own } });
+    cluster.pod(`own-${index}`, { namespace: "tenant", labels: { app: "web", ...own }, node: "n2" });
+  }
+};
+
 const SELECTING_PROFILES = 300;
 const SELECTORS = 64;
 const SELECTED_PODS = 20;
