@@ -1,6 +1,6 @@
 /**
- * Operator and agent together: profiles and pods in a made-up API server, the operator's own code, TLS between the two,
- * and the agent on this kernel with network namespaces for pods.
+ * Operator and agent together: profiles and pods in a made-up API server, the operator's own code, TLS over IPv6 between the two,
+ * and the agent on this kernel with network namespaces for pods, one of them without IPv4.
  */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -24,7 +24,14 @@ import { ClusterAgent } from "../../src/node-agent/uplink/cluster-agent.ts";
 import { KeptState } from "../../src/node-agent/uplink/kept-state.ts";
 import { PodBindings } from "../../src/node-agent/uplink/pod-bindings.ts";
 import { makeCertificates } from "../../src/node-agent/uplink/testing/certificates.ts";
-import { type FakePod, FakePods, makePods, ping, removePods } from "../../src/node-agent/uplink/testing/fake-pods.ts";
+import {
+  type FakePod,
+  FakePods,
+  makePods,
+  ping,
+  reaches,
+  removePods,
+} from "../../src/node-agent/uplink/testing/fake-pods.ts";
 import { SECURITY_PROFILES } from "../../src/operator/cluster/kinds.ts";
 import { Operator } from "../../src/operator/operator.ts";
 import { TestCluster } from "../../src/operator/testing/cluster.ts";
@@ -36,6 +43,13 @@ const stateDirectory = join(folder, "state");
 const log = silentLogger();
 const NAME = "operator.test";
 const WEB: FakePod = { name: `pc-oa-${process.pid}`, uid: `uid-default-pc-oa-${process.pid}`, subnet: 7 };
+const SIX: FakePod = {
+  name: `pc-oa6-${process.pid}`,
+  uid: `uid-default-pc-oa6-${process.pid}`,
+  subnet: 6,
+  hasIpv6Alone: true,
+};
+const PODS = [WEB, SIX];
 const NODE = "n1";
 /** Kernels without these lack other hooks too, as 5.10 does. */
 const ENFORCED = hasFeature("socket-iterators") ? "True Enforced" : "True EnforcedWithLimits";
@@ -50,7 +64,7 @@ const printed: AgentEvent[] = [];
 
 before(async () => {
   mkdirSync(join(folder, "root"));
-  makePods([WEB]);
+  makePods(PODS);
   const { caFile } = makeCertificates(folder, NAME);
   writeFileSync(join(folder, "token"), `agent-on-${NODE}`);
   cluster = await TestCluster.start();
@@ -58,7 +72,7 @@ before(async () => {
     connection: cluster.server.connection(),
     version: "test",
     identity: "operator",
-    listenAddress: "127.0.0.1:0",
+    listenAddress: "[::1]:0",
     observeAddress: "127.0.0.1:0",
     advertiseAddress: "operator:8443",
     tls: { certificateFile: caFile, keyFile: join(folder, `${NAME}.key`) },
@@ -79,7 +93,7 @@ after(async () => {
   files.close();
   await operator?.stop();
   await cluster?.close();
-  removePods([WEB]);
+  removePods(PODS);
   if (existsSync(pinRoot)) detachAll(pinRoot, stateDirectory);
   rmSync(folder, { recursive: true, force: true });
 });
@@ -95,7 +109,7 @@ const records = new Records({
 
 function startAgent(port: number, caFile: string): ClusterAgent {
   const bindings = new PodBindings(undefined, join(folder, "no-logs"));
-  workloads = new FakePods([WEB], bindings, () => ({ cgroupId: 1n, root: join(folder, "root") }));
+  workloads = new FakePods(PODS, bindings, () => ({ cgroupId: 1n, root: join(folder, "root") }));
   return new ClusterAgent({
     pinRoot,
     stateDirectory,
@@ -107,7 +121,7 @@ function startAgent(port: number, caFile: string): ClusterAgent {
     startupTimeout: 60_000,
     log,
     operator: {
-      address: { target: `127.0.0.1:${port}`, serverName: NAME, caFile, tokenFile: join(folder, "token") },
+      address: { target: `[::1]:${port}`, serverName: NAME, caFile, tokenFile: join(folder, "token") },
       nodeName: NODE,
       version: "test",
       searchDomains: [],
@@ -121,7 +135,9 @@ function startAgent(port: number, caFile: string): ClusterAgent {
   });
 }
 
-const inForce = () => inspectNode(pinRoot, stateDirectory).workloads[0];
+/** By its name, and until that is known, by its UID. */
+const inForce = (pod = WEB) =>
+  inspectNode(pinRoot, stateDirectory).workloads.find(({ name }) => name === pod.name || name === pod.uid);
 
 const profile = (spec: Partial<SecurityProfileSpec>, generation: number) =>
   cluster.profile(
@@ -223,4 +239,27 @@ test("without a profile nothing is judged any more", async () => {
     await metrics.registry.metrics(),
     /portcullis_agent_revisions_total\{result="acknowledged",code=""\} \d/,
   );
+});
+
+test("a pod without IPv4 is judged as any other: peers are found by their IPv6 addresses, and followed", async () => {
+  const [listed, other] = [`fd99:${SIX.subnet}::1`, `fd99:${SIX.subnet}::9`];
+  cluster.pod(SIX.name, { node: NODE, ip: `fd99:${SIX.subnet}::2` });
+  cluster.pod("db", { node: "n2", ip: listed });
+  await eventually("nothing is judged yet", () => inForce(SIX)?.state === "unrestricted");
+  assert.deepEqual([reaches(SIX, listed), reaches(SIX, other)], [true, true]);
+  const peers = {
+    pods: [{ podSelector: { matchLabels: { app: "db" } } }],
+    cidr6: ["fe80::/10", "ff02::/16"],
+    l4: { protocols: ["icmpv6" as const] },
+  };
+  cluster.profile("six", { actions: ["alert", "enforce"], default: { egress: peers, ingress: peers } }, 1, {
+    app: SIX.name,
+  });
+  await cluster.becomes("six", "Enforced", ENFORCED);
+  assert.deepEqual([reaches(SIX, listed), reaches(SIX, other)], [true, false]);
+  await eventually("drops in the status", () => Number(cluster.status("six")?.dropped ?? 0) > 0, 15_000);
+  const before = inForce(SIX)?.table;
+  cluster.pod("db", { node: "n2", ip: other });
+  await eventually("the peer's new address", () => inForce(SIX)?.table !== before);
+  assert.deepEqual([reaches(SIX, listed), reaches(SIX, other)], [false, true]);
 });

@@ -10,6 +10,8 @@ export interface FakePod {
   uid: string;
   /** /24 of 10.99.x.0; the pod is .2, and nobody is .1. */
   subnet: number;
+  /** It has no IPv4 address, but fd99:x::2; its node is fd99:x::1, and fd99:x::9. */
+  hasIpv6Alone?: boolean;
 }
 
 /** The one container of a pod, as it runs now: one that is started again has another cgroup. */
@@ -74,10 +76,14 @@ const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
 
 /** Makes the network namespaces, and a veth into each. */
 export function makePods(pods: readonly FakePod[]): void {
-  for (const { name, subnet } of pods) {
+  for (const { name, subnet, hasIpv6Alone = false } of pods) {
     const hostEnd = `pcca${subnet}v${process.pid % 10_000}`;
     ip("netns", "add", name);
     ip("link", "add", hostEnd, "type", "veth", "peer", "name", "eth0", "netns", name);
+    if (hasIpv6Alone) {
+      connectByIpv6(name, hostEnd, subnet);
+      continue;
+    }
     ip("-n", name, "addr", "add", `10.99.${subnet}.2/24`, "dev", "eth0");
     ip("-n", name, "link", "set", "eth0", "up");
     // Nobody is there to be asked for the address: what is sent leaves the pod all the same.
@@ -98,6 +104,13 @@ export function makePods(pods: readonly FakePod[]): void {
   }
 }
 
+function connectByIpv6(name: string, hostEnd: string, subnet: number): void {
+  for (const host of [1, 9]) ip("addr", "add", `fd99:${subnet}::${host}/64`, "dev", hostEnd, "nodad");
+  ip("link", "set", hostEnd, "up");
+  ip("-n", name, "addr", "add", `fd99:${subnet}::2/64`, "dev", "eth0", "nodad");
+  ip("-n", name, "link", "set", "eth0", "up");
+}
+
 /** Removes those that are still there. */
 export function removePods(pods: readonly FakePod[]): void {
   for (const { name } of pods) spawnSync("ip", ["netns", "del", name]);
@@ -106,4 +119,9 @@ export function removePods(pods: readonly FakePod[]): void {
 /** Has a pod send something that nobody answers. */
 export function ping({ name, subnet }: FakePod): void {
   spawnSync("ip", ["netns", "exec", name, "ping", "-c", "2", "-W", "1", "-i", "0.2", `10.99.${subnet}.1`]);
+}
+
+/** Whether an address answers a pod. */
+export function reaches({ name }: FakePod, address: string): boolean {
+  return spawnSync("ip", ["netns", "exec", name, "ping", "-c", "1", "-W", "1", address]).status === 0;
 }
