@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
  * Which executable every process is: `processes`, kept by tracepoints at exec, fork and exit, and filled by an
- * iterator with what was there first. Attach the tracepoints before the iterator runs: it never overwrites what
- * they have written.
+ * iterators with what was there first. Attach the tracepoints before the iterators run: they never overwrite what
+ * these have written.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -11,6 +11,7 @@
 #include "memory/claim.h"
 #include "memory/epoch.h"
 #include "memory/errors.h"
+#include "process/ancestry.h"
 #include "process/env.h"
 #include "process/executable.h"
 #include "process/script.h"
@@ -24,6 +25,8 @@ static __always_inline void describe_task(struct task_struct *task, const struct
 
 	process->start_time = start_time_of(task);
 	process->cgroup_id = known ? cgroup_after_move(known->cgroup_id, cgroup_id) : cgroup_id;
+	if (known && known->cgroup_id != process->cgroup_id)
+		process->flags |= PROCESS_ENTERED;
 	process->owner = memory_owner_of(task, process->cgroup_id);
 	process->netns_inum = netns_inum_of(task);
 	bpf_probe_read_kernel(process->comm, sizeof(process->comm), &task->comm);
@@ -114,14 +117,15 @@ static __always_inline void keep_script(struct task_struct *task, struct linux_b
 		process->flags |= PROCESS_SCRIPT_MOUNTED;
 }
 
-/* The path, flags and script of a process that executes `binary`. */
+/* The path, flags, script and ancestry of a process that executes `binary`, after `before` if that is known. */
 static __always_inline void describe_exec(struct task_struct *task, struct linux_binprm *binary,
-					  struct process *process)
+					  const struct process *before, struct process *process)
 {
 	struct path_scratch *scratch = take_scratch(task, process->owner);
 	struct executable executable;
 
 	process->flags = PROCESS_PATH_UNKNOWN;
+	process->ancestry = ANCESTRY_UNKNOWN;
 	if (!scratch)
 		return;
 	read_variables(scratch, task);
@@ -134,6 +138,10 @@ static __always_inline void describe_exec(struct task_struct *task, struct linux
 		describe_script(scratch, binary, process);
 	if (is_led_astray(task, process->variables))
 		process->flags |= PROCESS_MODIFIED;
+	if (before) {
+		keep_script(task, binary, before, process);
+		process->ancestry = ancestry_after(scratch, before, process->script_id);
+	}
 	give_scratch_back();
 }
 
@@ -150,9 +158,8 @@ int process_executed(struct bpf_raw_tracepoint_args *ctx)
 	if (before && before->start_time != start_time_of(task))
 		before = NULL;
 	describe_task(task, before, &process);
-	describe_exec(task, binary, &process);
+	describe_exec(task, binary, before, &process);
 	if (before) {
-		keep_script(task, binary, before, &process);
 		lineage = before->lineage;
 		process.parent_tgid = before->parent_tgid;
 		process.parent_path_id = before->parent_path_id;
@@ -178,6 +185,7 @@ static __always_inline void describe_running(struct task_struct *task, struct pr
 
 	process->flags = PROCESS_PATH_UNKNOWN;
 	process->variables = VARIABLES_UNKNOWN;
+	process->ancestry = ANCESTRY_UNKNOWN;
 	if (was_claim_refused(process->owner, CLAIM_PROCESSES))
 		return;
 	scratch = take_scratch(task, process->owner);
@@ -208,7 +216,8 @@ int process_forked(struct bpf_raw_tracepoint_args *ctx)
 	if (known) {
 		process.path_id = known->path_id;
 		process.script_id = known->script_id;
-		process.flags = known->flags;
+		process.flags |= known->flags;
+		process.ancestry = known->ancestry;
 		process.lineage = known->lineage;
 		process.variables = known->variables;
 		process.changed = known->changed;
@@ -253,6 +262,7 @@ int process_moved(struct bpf_raw_tracepoint_args *ctx)
 	if (process->cgroup_id == cgroup_id)
 		return 0;
 	process->cgroup_id = cgroup_id;
+	process->flags |= PROCESS_ENTERED;
 	begin_process_epoch(process->lineage);
 	return 0;
 }
@@ -278,11 +288,87 @@ int find_processes(struct bpf_iter__task *ctx)
 		remove_process(tgid);
 	describe_task(task, NULL, &process);
 	describe_running(task, &process);
+	process.flags |= PROCESS_FOUND;
 	describe_parent(BPF_CORE_READ(task, real_parent, tgid), &process);
 	add_process(tgid, &process);
 	/* If it ended meanwhile, process_exited may have come before the entry. */
 	if (is_process_dead(task))
 		remove_process(tgid);
+	return 0;
+}
+
+#define GENERATIONS_MAX 32
+
+/* Who began the process of a task, as long as that one, or who has taken its place since, is there. */
+static __always_inline struct task_struct *parent_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, group_leader, real_parent);
+}
+
+/*
+ * Adds to the set in the taken scratch what the parent of its task runs, which is the task to go on with. 0 at the end: at whoever is
+ * in another cgroup, as a container's runtime is. One that runs what its child runs has been forked from.
+ */
+__noinline int climb(void)
+{
+	struct path_scratch *scratch = taken_scratch();
+	struct process *process, *parent;
+	struct task_struct *task;
+	__u32 tgid, parent_tgid;
+
+	if (!scratch)
+		return 0;
+	task = scratch->task;
+	tgid = BPF_CORE_READ(task, tgid);
+	task = parent_of(task);
+	if (is_kernel_thread(task) || !BPF_CORE_READ(task, mm))
+		return 0;
+	scratch->task = task;
+	parent_tgid = BPF_CORE_READ(task, tgid);
+	if (parent_tgid == MACHINE_INIT)
+		return 0;
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	parent = bpf_map_lookup_elem(&processes, &parent_tgid);
+	if (!process || !parent) {
+		add_ancestor(0, 0);
+		return 0;
+	}
+	if (parent->cgroup_id != process->cgroup_id)
+		return 0;
+	if (parent->path_id != process->path_id || parent->script_id != process->script_id)
+		add_image(parent, process->script_id);
+	return 1;
+}
+
+/*
+ * What led to the processes that are older than the programs, as far as it is still there: runs after find_processes, so that
+ * every parent has its entry.
+ */
+SEC("iter/task")
+int find_ancestors(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct path_scratch *scratch;
+	struct process *process;
+	__u32 tgid;
+	int i, more = 1;
+
+	if (!task || !is_leader(task))
+		return 0;
+	tgid = BPF_CORE_READ(task, tgid);
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	if (!process || !(process->flags & PROCESS_FOUND) || process->ancestry != ANCESTRY_UNKNOWN)
+		return 0;
+	scratch = take_scratch(task, process->owner);
+	if (!scratch)
+		return 0;
+	for (i = 0; more && i < GENERATIONS_MAX; i++)
+		more = climb();
+	if (more)
+		add_ancestor(0, 0);
+	process->ancestry = intern_ancestry(scratch);
+	give_scratch_back();
+	begin_process_epoch(process->lineage);
 	return 0;
 }
 

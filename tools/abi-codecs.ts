@@ -11,7 +11,7 @@ const FILLER = /^(padding\d*|zero|lock)$/;
 /** Names that would hide a global of JavaScript. */
 const RENAMED: ReadonlyMap<string, string> = new Map([["error", "ErrorKind"]]);
 /** Longest array that becomes a tuple, whose elements are known to be there. */
-const TUPLE_MAX = 8;
+const TUPLE_MAX = 16;
 
 type Struct = Extract<BtfType, { kind: "struct" }>;
 type Enum = Extract<BtfType, { kind: "enum" }>;

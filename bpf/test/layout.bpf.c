@@ -22,6 +22,12 @@ enum abi_constant {
 	ABI_GATED_CLAIM = GATED_CLAIM,
 	ABI_REGISTRATIONS_CLAIM = REGISTRATIONS_CLAIM,
 	ABI_PATHS_CLAIM_ALL = PATHS_CLAIM_ALL,
+	ABI_ANCESTRIES_CLAIM = ANCESTRIES_CLAIM,
+	ABI_ANCESTRIES_CLAIM_ALL = ANCESTRIES_CLAIM_ALL,
+	ABI_ANCESTORS_MAX = ANCESTORS_MAX,
+	ABI_ANCESTRY_NONE = ANCESTRY_NONE,
+	ABI_ANCESTRY_UNKNOWN = ANCESTRY_UNKNOWN,
+	ABI_UID_UNKNOWN = UID_UNKNOWN,
 	ABI_CLAIM_OWNER_ALL = CLAIM_OWNER_ALL,
 	ABI_FLOWS_SHARE = FLOWS_SHARE,
 	ABI_FRAGMENTS_SHARE = FRAGMENTS_SHARE,
@@ -83,6 +89,9 @@ struct gated gated_layout;
 struct address_key address_key_layout;
 struct binary_key binary_key_layout;
 struct binary binary_layout;
+enum condition_kind condition_kind_layout;
+struct condition_key condition_key_layout;
+struct condition condition_layout;
 struct ruleset ruleset_layout;
 struct peer4_key peer4_key_layout;
 struct peer6_key peer6_key_layout;
@@ -91,6 +100,9 @@ struct name_key name_key_layout;
 struct name_rule name_rule_layout;
 struct path_text path_text_layout;
 struct named_path named_path_layout;
+struct ancestor ancestor_layout;
+struct ancestry ancestry_layout;
+struct known_ancestry known_ancestry_layout;
 struct claim_key claim_key_layout;
 struct claim claim_layout;
 struct process process_layout;

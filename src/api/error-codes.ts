@@ -339,6 +339,10 @@ const FINDINGS = {
     meaning: "learn is listed beside alert or enforce.",
     remedy: "Learn first; then replace learn by alert or enforce.",
   },
+  PC_ANCESTORS_CONFLICT: {
+    meaning: "A process entry lists an executable both as an ancestor that has to be and as one that must not be.",
+    remedy: "Take it off `ancestors` or off `notAncestors`.",
+  },
   PC_ATTACK_NOT_IMPLEMENTED: {
     meaning: "An attack is listed that this version does not detect.",
     remedy: "Remove it from the list.",

@@ -45,6 +45,10 @@ export function normalizeProfile(written: WrittenProfile): Normalized {
 function normalizeProcess(written: WrittenProcess, index: number, warnings: Located[]): ProcessRules {
   const entry: ProcessRules = { path: written.path, binary: written.binary ?? "Image" };
   if (written.container) entry.container = written.container;
+  const at = (field: string): FieldPath => ["spec", "processes", index, field];
+  if (written.ancestors) entry.ancestors = distinct(written.ancestors, String, at("ancestors"), warnings);
+  if (written.notAncestors) entry.notAncestors = distinct(written.notAncestors, String, at("notAncestors"), warnings);
+  if (written.users) entry.users = distinct(written.users, String, at("users"), warnings);
   if (written.network) {
     entry.network = normalizeNetwork(written.network, ["spec", "processes", index, "network"], warnings);
   }

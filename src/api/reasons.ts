@@ -19,6 +19,8 @@ export const REASONS = [
   "NdpSpoofing",
   "DnsSpoofing",
   "Capacity",
+  "Ancestry",
+  "User",
 ] as const;
 
 /** The index in the list is the number that the kernel uses (`enum reason` in bpf/include/abi/verdicts.h). */
@@ -45,6 +47,8 @@ export const REASON_WORDS: Readonly<Record<Reason, string>> = {
   NdpSpoofing: "IPv6 neighbour discovery that claims an address of another",
   DnsSpoofing: "a DNS answer that nobody asked for",
   Capacity: "a table of the kernel was full",
+  Ancestry: "the executable is listed, but not where these executables led to it",
+  User: "the executable is listed, but not for this user",
 };
 
 /** What is wrong with what is no DNS message, beside the reason `DnsMalformed`; docs/dns.md says it in sentences. */

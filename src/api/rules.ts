@@ -51,6 +51,14 @@ export const DUPLICATE_PROCESS_RULE: CelRule = {
   fieldPath: ".processes",
 };
 
+export const ANCESTORS_RULE: CelRule = {
+  code: "PC_ANCESTORS_CONFLICT",
+  message: "an executable is listed under ancestors and under notAncestors",
+  remedy: "take it off one of the two lists",
+  rule: "!has(self.ancestors) || !has(self.notAncestors) || !self.ancestors.exists(a, a in self.notAncestors)",
+  fieldPath: ".notAncestors",
+};
+
 export const DNS_TWICE_RULE: CelRule = {
   code: "PC_DNS_TWICE",
   message: "dns is given twice, beside l7 and in l7",

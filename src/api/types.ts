@@ -116,12 +116,21 @@ export interface Network {
   ingress?: IngressRules;
 }
 
+/** The highest user id: the one above it means none. */
+export const MAX_USER = 4_294_967_294;
+
 export interface ProcessRules {
   /** Absolute path inside the container. */
   path: string;
   /** Only in this container of the pod; in every container where absent. */
   container?: string;
   binary?: BinaryMode;
+  /** Only where one of these executables led to the process. */
+  ancestors?: string[];
+  /** Only where none of these did. */
+  notAncestors?: string[];
+  /** Only with one of these effective user ids. */
+  users?: number[];
   network?: Network;
 }
 

@@ -2,6 +2,7 @@
  * What people read, at 80 and at 100 columns and in a pipe, is as in snapshots/. After a change that is meant, write them again
  * (`make snapshots`) and look at the difference.
  */
+
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,6 +17,7 @@ import type { FeatureReport } from "../node-agent/kernel/features/features.ts";
 import { explain, type Question } from "../policy/explain/explain.ts";
 import { remedyOf } from "../policy/explain/remedy.ts";
 import { parseIp } from "../policy/table/addresses.ts";
+import { NO_ANCESTRY } from "../policy/table/subject.ts";
 import { visibleLength } from "../terminal/fit.ts";
 import { reportText } from "./doctor.ts";
 import { explanationText } from "./explain/explain-text.ts";
@@ -299,7 +301,15 @@ function explained(path: string): (width: number) => string {
   const profiles = validProfiles(readProfileSet([{ source: "web.yaml", text: MANIFEST }]));
   const question: Question = {
     workload: { namespace: "shop", labels: { app: "web", "app.kubernetes.io/part-of": "the-shop" } },
-    process: { path, script: null, container: null, ephemeral: false, modified: false },
+    process: {
+      path,
+      script: null,
+      container: null,
+      ephemeral: false,
+      modified: false,
+      ancestry: NO_ANCESTRY,
+      user: null,
+    },
     traffic: {
       ...{ direction: "egress", resolved: null, question: null, application: "unknown" },
       peer: { remote: parseIp("10.244.100.200") ?? assert.fail(), protocol: 6, port: 6443 },

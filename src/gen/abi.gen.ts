@@ -20,6 +20,12 @@ export const PATHS_CLAIM = 1024;
 export const GATED_CLAIM = 16;
 export const REGISTRATIONS_CLAIM = 2048;
 export const PATHS_CLAIM_ALL = 12288;
+export const ANCESTRIES_CLAIM = 1024;
+export const ANCESTRIES_CLAIM_ALL = 12288;
+export const ANCESTORS_MAX = 16;
+export const ANCESTRY_NONE = 0;
+export const ANCESTRY_UNKNOWN = 4294967295;
+export const UID_UNKNOWN = 4294967295;
 export const CLAIM_OWNER_ALL = 0;
 export const FLOWS_SHARE = 8192;
 export const FRAGMENTS_SHARE = 256;
@@ -77,7 +83,9 @@ export const Reason = {
   NDP_SPOOFING: 16,
   DNS_SPOOFING: 17,
   CAPACITY: 18,
-  COUNT: 19,
+  ANCESTRY: 19,
+  USER: 20,
+  COUNT: 21,
 } as const;
 
 /** `enum mode_flag` */
@@ -141,12 +149,19 @@ export const GateFlag = {
   OPENS_AFTER_TIMEOUT: 2,
 } as const;
 
+/** `enum condition_kind` */
+export const ConditionKind = {
+  ANCESTOR: 0,
+  USER: 1,
+} as const;
+
 /** `enum claim_kind` */
 export const ClaimKind = {
   PROCESSES: 0,
   PATHS: 1,
   GATED: 2,
   REGISTRATIONS: 3,
+  ANCESTRIES: 4,
 } as const;
 
 /** `enum process_flag` */
@@ -158,6 +173,8 @@ export const ProcessFlag = {
   SCRIPT_MOUNTED: 16,
   LED_BY_ENV: 32,
   SCRIPT_CHANGED: 64,
+  ENTERED: 128,
+  FOUND: 256,
 } as const;
 
 /** `enum container_flag` */
@@ -267,8 +284,9 @@ export const ErrorKind = {
   SCRIPT_FILE: 34,
   LISTENERS_FULL: 35,
   ICMP_REQUESTS_FULL: 36,
-  SENT_WITHOUT_SOCKET: 37,
-  COUNT: 38,
+  ANCESTRIES_FULL: 37,
+  SENT_WITHOUT_SOCKET: 38,
+  COUNT: 39,
 } as const;
 
 /** `enum record_kind` */
@@ -540,7 +558,7 @@ export const Binary: Codec<Binary> = {
   },
 };
 
-/** `struct ruleset`, 88 bytes */
+/** `struct ruleset`, 120 bytes */
 export interface Ruleset {
   ethertype: [bigint, bigint, bigint];
   anyApplication: bigint;
@@ -549,11 +567,15 @@ export interface Ruleset {
   askRecords: bigint;
   fqdn: bigint;
   anyBinary: bigint;
+  blocks: bigint;
+  withAncestors: bigint;
+  withoutAncestors: bigint;
+  withUsers: bigint;
 }
 
 export const Ruleset: Codec<Ruleset> = {
-  SIZE: 88,
-  encode(value: Ruleset, buffer: Buffer = Buffer.alloc(88), offset = 0): Buffer {
+  SIZE: 120,
+  encode(value: Ruleset, buffer: Buffer = Buffer.alloc(120), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.ethertype[0], offset);
     buffer.writeBigUInt64LE(value.ethertype[1], offset + 8);
     buffer.writeBigUInt64LE(value.ethertype[2], offset + 16);
@@ -565,6 +587,10 @@ export const Ruleset: Codec<Ruleset> = {
     buffer.writeBigUInt64LE(value.askRecords, offset + 64);
     buffer.writeBigUInt64LE(value.fqdn, offset + 72);
     buffer.writeBigUInt64LE(value.anyBinary, offset + 80);
+    buffer.writeBigUInt64LE(value.blocks, offset + 88);
+    buffer.writeBigUInt64LE(value.withAncestors, offset + 96);
+    buffer.writeBigUInt64LE(value.withoutAncestors, offset + 104);
+    buffer.writeBigUInt64LE(value.withUsers, offset + 112);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Ruleset {
@@ -576,6 +602,55 @@ export const Ruleset: Codec<Ruleset> = {
       askRecords: buffer.readBigUInt64LE(offset + 64),
       fqdn: buffer.readBigUInt64LE(offset + 72),
       anyBinary: buffer.readBigUInt64LE(offset + 80),
+      blocks: buffer.readBigUInt64LE(offset + 88),
+      withAncestors: buffer.readBigUInt64LE(offset + 96),
+      withoutAncestors: buffer.readBigUInt64LE(offset + 104),
+      withUsers: buffer.readBigUInt64LE(offset + 112),
+    };
+  },
+};
+
+/** `struct condition_key`, 12 bytes */
+export interface ConditionKey {
+  ruleset: number;
+  kind: number;
+  value: number;
+}
+
+export const ConditionKey: Codec<ConditionKey> = {
+  SIZE: 12,
+  encode(value: ConditionKey, buffer: Buffer = Buffer.alloc(12), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.ruleset, offset);
+    buffer.writeUInt32LE(value.kind, offset + 4);
+    buffer.writeUInt32LE(value.value, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): ConditionKey {
+    return {
+      ruleset: buffer.readUInt32LE(offset),
+      kind: buffer.readUInt32LE(offset + 4),
+      value: buffer.readUInt32LE(offset + 8),
+    };
+  },
+};
+
+/** `struct condition`, 16 bytes */
+export interface Condition {
+  met: bigint;
+  failed: bigint;
+}
+
+export const Condition: Codec<Condition> = {
+  SIZE: 16,
+  encode(value: Condition, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.met, offset);
+    buffer.writeBigUInt64LE(value.failed, offset + 8);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Condition {
+    return {
+      met: buffer.readBigUInt64LE(offset),
+      failed: buffer.readBigUInt64LE(offset + 8),
     };
   },
 };
@@ -793,6 +868,85 @@ export const NamedPath: Codec<NamedPath> = {
   },
 };
 
+/** `struct ancestor`, 8 bytes */
+export interface Ancestor {
+  pathId: number;
+  flags: number;
+}
+
+export const Ancestor: Codec<Ancestor> = {
+  SIZE: 8,
+  encode(value: Ancestor, buffer: Buffer = Buffer.alloc(8), offset = 0): Buffer {
+    buffer.writeUInt32LE(value.pathId, offset);
+    buffer.writeUInt32LE(value.flags, offset + 4);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Ancestor {
+    return {
+      pathId: buffer.readUInt32LE(offset),
+      flags: buffer.readUInt32LE(offset + 4),
+    };
+  },
+};
+
+/** `struct ancestry`, 136 bytes */
+export interface Ancestry {
+  ancestors: [Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor, Ancestor];
+  incomplete: number;
+}
+
+export const Ancestry: Codec<Ancestry> = {
+  SIZE: 136,
+  encode(value: Ancestry, buffer: Buffer = Buffer.alloc(136), offset = 0): Buffer {
+    Ancestor.encode(value.ancestors[0], buffer, offset);
+    Ancestor.encode(value.ancestors[1], buffer, offset + 8);
+    Ancestor.encode(value.ancestors[2], buffer, offset + 16);
+    Ancestor.encode(value.ancestors[3], buffer, offset + 24);
+    Ancestor.encode(value.ancestors[4], buffer, offset + 32);
+    Ancestor.encode(value.ancestors[5], buffer, offset + 40);
+    Ancestor.encode(value.ancestors[6], buffer, offset + 48);
+    Ancestor.encode(value.ancestors[7], buffer, offset + 56);
+    Ancestor.encode(value.ancestors[8], buffer, offset + 64);
+    Ancestor.encode(value.ancestors[9], buffer, offset + 72);
+    Ancestor.encode(value.ancestors[10], buffer, offset + 80);
+    Ancestor.encode(value.ancestors[11], buffer, offset + 88);
+    Ancestor.encode(value.ancestors[12], buffer, offset + 96);
+    Ancestor.encode(value.ancestors[13], buffer, offset + 104);
+    Ancestor.encode(value.ancestors[14], buffer, offset + 112);
+    Ancestor.encode(value.ancestors[15], buffer, offset + 120);
+    buffer.writeUInt32LE(value.incomplete, offset + 128);
+    buffer.fill(0, offset + 132, offset + 136);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Ancestry {
+    return {
+      ancestors: [Ancestor.decode(buffer, offset), Ancestor.decode(buffer, offset + 8), Ancestor.decode(buffer, offset + 16), Ancestor.decode(buffer, offset + 24), Ancestor.decode(buffer, offset + 32), Ancestor.decode(buffer, offset + 40), Ancestor.decode(buffer, offset + 48), Ancestor.decode(buffer, offset + 56), Ancestor.decode(buffer, offset + 64), Ancestor.decode(buffer, offset + 72), Ancestor.decode(buffer, offset + 80), Ancestor.decode(buffer, offset + 88), Ancestor.decode(buffer, offset + 96), Ancestor.decode(buffer, offset + 104), Ancestor.decode(buffer, offset + 112), Ancestor.decode(buffer, offset + 120)],
+      incomplete: buffer.readUInt32LE(offset + 128),
+    };
+  },
+};
+
+/** `struct known_ancestry`, 144 bytes */
+export interface KnownAncestry {
+  ancestry: Ancestry;
+  owner: bigint;
+}
+
+export const KnownAncestry: Codec<KnownAncestry> = {
+  SIZE: 144,
+  encode(value: KnownAncestry, buffer: Buffer = Buffer.alloc(144), offset = 0): Buffer {
+    Ancestry.encode(value.ancestry, buffer, offset);
+    buffer.writeBigUInt64LE(value.owner, offset + 136);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): KnownAncestry {
+    return {
+      ancestry: Ancestry.decode(buffer, offset),
+      owner: buffer.readBigUInt64LE(offset + 136),
+    };
+  },
+};
+
 /** `struct process`, 96 bytes */
 export interface Process {
   variables: bigint;
@@ -808,6 +962,7 @@ export interface Process {
   parentTgid: number;
   parentPathId: number;
   lineage: number;
+  ancestry: number;
   comm: string;
 }
 
@@ -827,8 +982,8 @@ export const Process: Codec<Process> = {
     buffer.writeUInt32LE(value.parentTgid, offset + 64);
     buffer.writeUInt32LE(value.parentPathId, offset + 68);
     buffer.writeUInt32LE(value.lineage, offset + 72);
+    buffer.writeUInt32LE(value.ancestry, offset + 76);
     writeText(buffer, value.comm, offset + 80, 16, "Process.comm");
-    buffer.fill(0, offset + 76, offset + 80);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Process {
@@ -846,6 +1001,7 @@ export const Process: Codec<Process> = {
       parentTgid: buffer.readUInt32LE(offset + 64),
       parentPathId: buffer.readUInt32LE(offset + 68),
       lineage: buffer.readUInt32LE(offset + 72),
+      ancestry: buffer.readUInt32LE(offset + 76),
       comm: readText(buffer, offset + 80, 16),
     };
   },
@@ -875,7 +1031,7 @@ export const Container: Codec<Container> = {
   },
 };
 
-/** `struct actor`, 40 bytes */
+/** `struct actor`, 48 bytes */
 export interface Actor {
   startTime: bigint;
   cgroupId: bigint;
@@ -884,11 +1040,14 @@ export interface Actor {
   scriptId: number;
   flags: number;
   lineage: number;
+  ancestry: number;
+  kuid: number;
+  uid: number;
 }
 
 export const Actor: Codec<Actor> = {
-  SIZE: 40,
-  encode(value: Actor, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
+  SIZE: 48,
+  encode(value: Actor, buffer: Buffer = Buffer.alloc(48), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.startTime, offset);
     buffer.writeBigUInt64LE(value.cgroupId, offset + 8);
     buffer.writeUInt32LE(value.tgid, offset + 16);
@@ -896,7 +1055,9 @@ export const Actor: Codec<Actor> = {
     buffer.writeUInt32LE(value.scriptId, offset + 24);
     buffer.writeUInt32LE(value.flags, offset + 28);
     buffer.writeUInt32LE(value.lineage, offset + 32);
-    buffer.fill(0, offset + 36, offset + 40);
+    buffer.writeUInt32LE(value.ancestry, offset + 36);
+    buffer.writeUInt32LE(value.kuid, offset + 40);
+    buffer.writeUInt32LE(value.uid, offset + 44);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Actor {
@@ -908,11 +1069,14 @@ export const Actor: Codec<Actor> = {
       scriptId: buffer.readUInt32LE(offset + 24),
       flags: buffer.readUInt32LE(offset + 28),
       lineage: buffer.readUInt32LE(offset + 32),
+      ancestry: buffer.readUInt32LE(offset + 36),
+      kuid: buffer.readUInt32LE(offset + 40),
+      uid: buffer.readUInt32LE(offset + 44),
     };
   },
 };
 
-/** `struct socket_owner`, 160 bytes */
+/** `struct socket_owner`, 184 bytes */
 export interface SocketOwner {
   creator: Actor;
   user: Actor;
@@ -926,30 +1090,30 @@ export interface SocketOwner {
 }
 
 export const SocketOwner: Codec<SocketOwner> = {
-  SIZE: 160,
-  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(160), offset = 0): Buffer {
+  SIZE: 184,
+  encode(value: SocketOwner, buffer: Buffer = Buffer.alloc(184), offset = 0): Buffer {
     Actor.encode(value.creator, buffer, offset);
-    Actor.encode(value.user, buffer, offset + 40);
-    Actor.encode(value.former, buffer, offset + 80);
-    buffer.writeBigUInt64LE(value.formerUntil, offset + 120);
-    buffer.writeBigUInt64LE(value.epoch, offset + 128);
-    buffer.writeBigUInt64LE(value.connected, offset + 136);
-    buffer.writeBigUInt64LE(value.netnsCookie, offset + 144);
-    buffer.writeUInt32LE(value.flags, offset + 152);
-    buffer.writeUInt32LE(value.netnsInum, offset + 156);
+    Actor.encode(value.user, buffer, offset + 48);
+    Actor.encode(value.former, buffer, offset + 96);
+    buffer.writeBigUInt64LE(value.formerUntil, offset + 144);
+    buffer.writeBigUInt64LE(value.epoch, offset + 152);
+    buffer.writeBigUInt64LE(value.connected, offset + 160);
+    buffer.writeBigUInt64LE(value.netnsCookie, offset + 168);
+    buffer.writeUInt32LE(value.flags, offset + 176);
+    buffer.writeUInt32LE(value.netnsInum, offset + 180);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): SocketOwner {
     return {
       creator: Actor.decode(buffer, offset),
-      user: Actor.decode(buffer, offset + 40),
-      former: Actor.decode(buffer, offset + 80),
-      formerUntil: buffer.readBigUInt64LE(offset + 120),
-      epoch: buffer.readBigUInt64LE(offset + 128),
-      connected: buffer.readBigUInt64LE(offset + 136),
-      netnsCookie: buffer.readBigUInt64LE(offset + 144),
-      flags: buffer.readUInt32LE(offset + 152),
-      netnsInum: buffer.readUInt32LE(offset + 156),
+      user: Actor.decode(buffer, offset + 48),
+      former: Actor.decode(buffer, offset + 96),
+      formerUntil: buffer.readBigUInt64LE(offset + 144),
+      epoch: buffer.readBigUInt64LE(offset + 152),
+      connected: buffer.readBigUInt64LE(offset + 160),
+      netnsCookie: buffer.readBigUInt64LE(offset + 168),
+      flags: buffer.readUInt32LE(offset + 176),
+      netnsInum: buffer.readUInt32LE(offset + 180),
     };
   },
 };
@@ -991,7 +1155,7 @@ export const RegistrationKey: Codec<RegistrationKey> = {
   },
 };
 
-/** `struct registration`, 64 bytes */
+/** `struct registration`, 72 bytes */
 export interface Registration {
   actor: Actor;
   time: bigint;
@@ -1000,21 +1164,21 @@ export interface Registration {
 }
 
 export const Registration: Codec<Registration> = {
-  SIZE: 64,
-  encode(value: Registration, buffer: Buffer = Buffer.alloc(64), offset = 0): Buffer {
+  SIZE: 72,
+  encode(value: Registration, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
     Actor.encode(value.actor, buffer, offset);
-    buffer.writeBigUInt64LE(value.time, offset + 40);
-    buffer.writeBigUInt64LE(value.socket, offset + 48);
-    buffer.writeUInt32LE(value.flags, offset + 56);
-    buffer.fill(0, offset + 60, offset + 64);
+    buffer.writeBigUInt64LE(value.time, offset + 48);
+    buffer.writeBigUInt64LE(value.socket, offset + 56);
+    buffer.writeUInt32LE(value.flags, offset + 64);
+    buffer.fill(0, offset + 68, offset + 72);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Registration {
     return {
       actor: Actor.decode(buffer, offset),
-      time: buffer.readBigUInt64LE(offset + 40),
-      socket: buffer.readBigUInt64LE(offset + 48),
-      flags: buffer.readUInt32LE(offset + 56),
+      time: buffer.readBigUInt64LE(offset + 48),
+      socket: buffer.readBigUInt64LE(offset + 56),
+      flags: buffer.readUInt32LE(offset + 64),
     };
   },
 };
@@ -1192,23 +1356,30 @@ export const FlowKey: Codec<FlowKey> = {
   },
 };
 
-/** `struct subject`, 24 bytes */
+/** `struct subject`, 40 bytes */
 export interface Subject {
   pathId: number;
   containerId: number;
   ruleset: number;
   binaryId: number;
+  ancestry: number;
+  uid: number;
+  unmet: number;
   mask: bigint;
 }
 
 export const Subject: Codec<Subject> = {
-  SIZE: 24,
-  encode(value: Subject, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
+  SIZE: 40,
+  encode(value: Subject, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
     buffer.writeUInt32LE(value.pathId, offset);
     buffer.writeUInt32LE(value.containerId, offset + 4);
     buffer.writeUInt32LE(value.ruleset, offset + 8);
     buffer.writeUInt32LE(value.binaryId, offset + 12);
-    buffer.writeBigUInt64LE(value.mask, offset + 16);
+    buffer.writeUInt32LE(value.ancestry, offset + 16);
+    buffer.writeUInt32LE(value.uid, offset + 20);
+    buffer.writeUInt32LE(value.unmet, offset + 24);
+    buffer.writeBigUInt64LE(value.mask, offset + 32);
+    buffer.fill(0, offset + 28, offset + 32);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Subject {
@@ -1217,7 +1388,10 @@ export const Subject: Codec<Subject> = {
       containerId: buffer.readUInt32LE(offset + 4),
       ruleset: buffer.readUInt32LE(offset + 8),
       binaryId: buffer.readUInt32LE(offset + 12),
-      mask: buffer.readBigUInt64LE(offset + 16),
+      ancestry: buffer.readUInt32LE(offset + 16),
+      uid: buffer.readUInt32LE(offset + 20),
+      unmet: buffer.readUInt32LE(offset + 24),
+      mask: buffer.readBigUInt64LE(offset + 32),
     };
   },
 };
@@ -1251,7 +1425,7 @@ export const FlowCount: Codec<FlowCount> = {
   },
 };
 
-/** `struct flow`, 328 bytes */
+/** `struct flow`, 376 bytes */
 export interface Flow {
   counts: [FlowCount, FlowCount];
   began: bigint;
@@ -1283,8 +1457,8 @@ export interface Flow {
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 328,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(328), offset = 0): Buffer {
+  SIZE: 376,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(376), offset = 0): Buffer {
     FlowCount.encode(value.counts[0], buffer, offset);
     FlowCount.encode(value.counts[1], buffer, offset + 64);
     buffer.writeBigUInt64LE(value.began, offset + 128);
@@ -1298,26 +1472,26 @@ export const Flow: Codec<Flow> = {
     buffer.writeBigUInt64LE(value.startTime, offset + 192);
     buffer.writeBigUInt64LE(value.cgroupId, offset + 200);
     Subject.encode(value.subjects[0], buffer, offset + 208);
-    Subject.encode(value.subjects[1], buffer, offset + 208 + 24);
-    Subject.encode(value.subjects[2], buffer, offset + 208 + 48);
-    buffer.writeUInt32LE(value.tableId, offset + 280);
-    buffer.writeUInt32LE(value.tgid, offset + 284);
-    buffer.writeUInt32LE(value.dnsNext[0], offset + 288);
-    buffer.writeUInt32LE(value.dnsNext[1], offset + 288 + 4);
-    buffer.writeUInt8(value.subjectCount, offset + 296);
-    buffer.writeUInt8(value.direction, offset + 297);
-    buffer.writeUInt8(value.reason, offset + 298);
-    buffer.writeUInt8(value.application, offset + 299);
-    buffer.writeUInt32LE(value.flags, offset + 300);
-    buffer.writeUInt16LE(value.dnsLength[0], offset + 304);
-    buffer.writeUInt16LE(value.dnsLength[1], offset + 304 + 2);
-    buffer.writeUInt16LE(value.dnsHeld[0], offset + 308);
-    buffer.writeUInt16LE(value.dnsHeld[1], offset + 308 + 2);
-    writeBytes(buffer, value.dnsPrefix, offset + 312, 2, "Flow.dnsPrefix");
-    writeBytes(buffer, value.dnsAhead, offset + 314, 2, "Flow.dnsAhead");
-    buffer.writeUInt32LE(value.tick, offset + 316);
-    buffer.writeUInt32LE(value.lineage, offset + 320);
-    buffer.writeUInt32LE(value.used, offset + 324);
+    Subject.encode(value.subjects[1], buffer, offset + 208 + 40);
+    Subject.encode(value.subjects[2], buffer, offset + 208 + 80);
+    buffer.writeUInt32LE(value.tableId, offset + 328);
+    buffer.writeUInt32LE(value.tgid, offset + 332);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 336);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 336 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 344);
+    buffer.writeUInt8(value.direction, offset + 345);
+    buffer.writeUInt8(value.reason, offset + 346);
+    buffer.writeUInt8(value.application, offset + 347);
+    buffer.writeUInt32LE(value.flags, offset + 348);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 352);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 352 + 2);
+    buffer.writeUInt16LE(value.dnsHeld[0], offset + 356);
+    buffer.writeUInt16LE(value.dnsHeld[1], offset + 356 + 2);
+    writeBytes(buffer, value.dnsPrefix, offset + 360, 2, "Flow.dnsPrefix");
+    writeBytes(buffer, value.dnsAhead, offset + 362, 2, "Flow.dnsAhead");
+    buffer.writeUInt32LE(value.tick, offset + 364);
+    buffer.writeUInt32LE(value.lineage, offset + 368);
+    buffer.writeUInt32LE(value.used, offset + 372);
     buffer.fill(0, offset + 148, offset + 152);
     return buffer;
   },
@@ -1334,22 +1508,22 @@ export const Flow: Codec<Flow> = {
       allowedSince: buffer.readBigUInt64LE(offset + 184),
       startTime: buffer.readBigUInt64LE(offset + 192),
       cgroupId: buffer.readBigUInt64LE(offset + 200),
-      subjects: [Subject.decode(buffer, offset + 208), Subject.decode(buffer, offset + 208 + 24), Subject.decode(buffer, offset + 208 + 48)],
-      tableId: buffer.readUInt32LE(offset + 280),
-      tgid: buffer.readUInt32LE(offset + 284),
-      dnsNext: [buffer.readUInt32LE(offset + 288), buffer.readUInt32LE(offset + 288 + 4)],
-      subjectCount: buffer.readUInt8(offset + 296),
-      direction: buffer.readUInt8(offset + 297),
-      reason: buffer.readUInt8(offset + 298),
-      application: buffer.readUInt8(offset + 299),
-      flags: buffer.readUInt32LE(offset + 300),
-      dnsLength: [buffer.readUInt16LE(offset + 304), buffer.readUInt16LE(offset + 304 + 2)],
-      dnsHeld: [buffer.readUInt16LE(offset + 308), buffer.readUInt16LE(offset + 308 + 2)],
-      dnsPrefix: readBytes(buffer, offset + 312, 2),
-      dnsAhead: readBytes(buffer, offset + 314, 2),
-      tick: buffer.readUInt32LE(offset + 316),
-      lineage: buffer.readUInt32LE(offset + 320),
-      used: buffer.readUInt32LE(offset + 324),
+      subjects: [Subject.decode(buffer, offset + 208), Subject.decode(buffer, offset + 208 + 40), Subject.decode(buffer, offset + 208 + 80)],
+      tableId: buffer.readUInt32LE(offset + 328),
+      tgid: buffer.readUInt32LE(offset + 332),
+      dnsNext: [buffer.readUInt32LE(offset + 336), buffer.readUInt32LE(offset + 336 + 4)],
+      subjectCount: buffer.readUInt8(offset + 344),
+      direction: buffer.readUInt8(offset + 345),
+      reason: buffer.readUInt8(offset + 346),
+      application: buffer.readUInt8(offset + 347),
+      flags: buffer.readUInt32LE(offset + 348),
+      dnsLength: [buffer.readUInt16LE(offset + 352), buffer.readUInt16LE(offset + 352 + 2)],
+      dnsHeld: [buffer.readUInt16LE(offset + 356), buffer.readUInt16LE(offset + 356 + 2)],
+      dnsPrefix: readBytes(buffer, offset + 360, 2),
+      dnsAhead: readBytes(buffer, offset + 362, 2),
+      tick: buffer.readUInt32LE(offset + 364),
+      lineage: buffer.readUInt32LE(offset + 368),
+      used: buffer.readUInt32LE(offset + 372),
     };
   },
 };
@@ -1748,7 +1922,7 @@ export const RecordHeader: Codec<RecordHeader> = {
   },
 };
 
-/** `struct record_process`, 72 bytes */
+/** `struct record_process`, 80 bytes */
 export interface RecordProcess {
   actor: Actor;
   binaryId: number;
@@ -1759,24 +1933,24 @@ export interface RecordProcess {
 }
 
 export const RecordProcess: Codec<RecordProcess> = {
-  SIZE: 72,
-  encode(value: RecordProcess, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
+  SIZE: 80,
+  encode(value: RecordProcess, buffer: Buffer = Buffer.alloc(80), offset = 0): Buffer {
     Actor.encode(value.actor, buffer, offset);
-    buffer.writeUInt32LE(value.binaryId, offset + 40);
-    buffer.writeUInt32LE(value.containerId, offset + 44);
-    buffer.writeUInt32LE(value.parentTgid, offset + 48);
-    buffer.writeUInt32LE(value.parentPathId, offset + 52);
-    writeText(buffer, value.comm, offset + 56, 16, "RecordProcess.comm");
+    buffer.writeUInt32LE(value.binaryId, offset + 48);
+    buffer.writeUInt32LE(value.containerId, offset + 52);
+    buffer.writeUInt32LE(value.parentTgid, offset + 56);
+    buffer.writeUInt32LE(value.parentPathId, offset + 60);
+    writeText(buffer, value.comm, offset + 64, 16, "RecordProcess.comm");
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): RecordProcess {
     return {
       actor: Actor.decode(buffer, offset),
-      binaryId: buffer.readUInt32LE(offset + 40),
-      containerId: buffer.readUInt32LE(offset + 44),
-      parentTgid: buffer.readUInt32LE(offset + 48),
-      parentPathId: buffer.readUInt32LE(offset + 52),
-      comm: readText(buffer, offset + 56, 16),
+      binaryId: buffer.readUInt32LE(offset + 48),
+      containerId: buffer.readUInt32LE(offset + 52),
+      parentTgid: buffer.readUInt32LE(offset + 56),
+      parentPathId: buffer.readUInt32LE(offset + 60),
+      comm: readText(buffer, offset + 64, 16),
     };
   },
 };
@@ -1876,7 +2050,7 @@ export const RecordMessage: Codec<RecordMessage> = {
   },
 };
 
-/** `struct verdict_record`, 168 bytes */
+/** `struct verdict_record`, 176 bytes */
 export interface VerdictRecord {
   header: RecordHeader;
   process: RecordProcess;
@@ -1884,44 +2058,44 @@ export interface VerdictRecord {
 }
 
 export const VerdictRecord: Codec<VerdictRecord> = {
-  SIZE: 168,
-  encode(value: VerdictRecord, buffer: Buffer = Buffer.alloc(168), offset = 0): Buffer {
+  SIZE: 176,
+  encode(value: VerdictRecord, buffer: Buffer = Buffer.alloc(176), offset = 0): Buffer {
     RecordHeader.encode(value.header, buffer, offset);
     RecordProcess.encode(value.process, buffer, offset + 32);
-    RecordPacket.encode(value.packet, buffer, offset + 104);
+    RecordPacket.encode(value.packet, buffer, offset + 112);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): VerdictRecord {
     return {
       header: RecordHeader.decode(buffer, offset),
       process: RecordProcess.decode(buffer, offset + 32),
-      packet: RecordPacket.decode(buffer, offset + 104),
+      packet: RecordPacket.decode(buffer, offset + 112),
     };
   },
 };
 
-/** `struct message_record`, 432 bytes */
+/** `struct message_record`, 440 bytes */
 export interface MessageRecord {
   verdict: VerdictRecord;
   message: RecordMessage;
 }
 
 export const MessageRecord: Codec<MessageRecord> = {
-  SIZE: 432,
-  encode(value: MessageRecord, buffer: Buffer = Buffer.alloc(432), offset = 0): Buffer {
+  SIZE: 440,
+  encode(value: MessageRecord, buffer: Buffer = Buffer.alloc(440), offset = 0): Buffer {
     VerdictRecord.encode(value.verdict, buffer, offset);
-    RecordMessage.encode(value.message, buffer, offset + 168);
+    RecordMessage.encode(value.message, buffer, offset + 176);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): MessageRecord {
     return {
       verdict: VerdictRecord.decode(buffer, offset),
-      message: RecordMessage.decode(buffer, offset + 168),
+      message: RecordMessage.decode(buffer, offset + 176),
     };
   },
 };
 
-/** `struct flow_record`, 408 bytes */
+/** `struct flow_record`, 456 bytes */
 export interface FlowRecord {
   header: RecordHeader;
   key: FlowKey;
@@ -1930,8 +2104,8 @@ export interface FlowRecord {
 }
 
 export const FlowRecord: Codec<FlowRecord> = {
-  SIZE: 408,
-  encode(value: FlowRecord, buffer: Buffer = Buffer.alloc(408), offset = 0): Buffer {
+  SIZE: 456,
+  encode(value: FlowRecord, buffer: Buffer = Buffer.alloc(456), offset = 0): Buffer {
     RecordHeader.encode(value.header, buffer, offset);
     FlowKey.encode(value.key, buffer, offset + 32);
     buffer.writeUInt32LE(value.isReplaced, offset + 76);

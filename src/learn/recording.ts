@@ -163,5 +163,5 @@ export function observationOf(event: VerdictEvent): Observation {
 function subjectOf({ process, proto }: VerdictEvent): Subject | null {
   if (process === null || protocolNumber(proto) === null) return null;
   const { path = null, script = null, container = null, modified = false } = process;
-  return { path, script, container, modified, ephemeral: false };
+  return { path, script, container, modified, ephemeral: false, ancestry: null, user: null };
 }

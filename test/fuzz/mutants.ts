@@ -5,6 +5,7 @@ import { evaluate, type PacketContext } from "../../src/policy/reference/evaluat
 import { isIcmpError, quotedEnds, type SocketFacts } from "../../src/policy/reference/flows.ts";
 import { isNeighbourDiscovery } from "../../src/policy/reference/link-control.ts";
 import type { EvaluatorState, Flow } from "../../src/policy/reference/state.ts";
+import { type Ancestry, NO_ANCESTRY } from "../../src/policy/table/subject.ts";
 import type { NameRule, PortRule, Ruleset, RuleTable } from "../../src/policy/table/tables.ts";
 import type { Evaluate } from "./compare/compare.ts";
 
@@ -26,6 +27,11 @@ function ofTable(change: (ruleset: Ruleset) => Ruleset): Evaluate {
     changed.set(table, other);
     return evaluate(state, other, packet, context, time);
   };
+}
+
+function unchanged(ancestry: Ancestry | null): Ancestry | null {
+  if (ancestry === null) return null;
+  return { ...ancestry, executables: ancestry.executables.map(({ path }) => ({ path, modified: false })) };
 }
 
 function ofPacket(change: (packet: Packet) => Packet): Evaluate {
@@ -120,6 +126,18 @@ export const MUTANTS: Record<string, Evaluate> = {
   ),
   "changed binaries are not distinguished": (state, table, packet, context, time) => {
     const subjects = context.subjects.map((subject) => ({ ...subject, modified: false }));
+    return evaluate(state, table, packet, { ...context, subjects }, time);
+  },
+  "what led to a process is not asked": (state, table, packet, context, time) => {
+    const subjects = context.subjects.map((subject) => ({ ...subject, ancestry: NO_ANCESTRY }));
+    return evaluate(state, table, packet, { ...context, subjects }, time);
+  },
+  "changed ancestors are not distinguished": (state, table, packet, context, time) => {
+    const subjects = context.subjects.map((subject) => ({ ...subject, ancestry: unchanged(subject.ancestry) }));
+    return evaluate(state, table, packet, { ...context, subjects }, time);
+  },
+  "users are not distinguished": (state, table, packet, context, time) => {
+    const subjects = context.subjects.map((subject) => ({ ...subject, user: 0 }));
     return evaluate(state, table, packet, { ...context, subjects }, time);
   },
   "containers are not distinguished": (state, table, packet, context, time) => {

@@ -43,6 +43,8 @@ const OPTIONAL = new Set<string | number>([
   "former",
   "container",
   "modified",
+  "ancestry",
+  "user",
   "socketId",
   "accepted",
   "connected",

@@ -8,7 +8,7 @@ import {
   type SocketContext,
   senderOf,
 } from "../../src/policy/reference/sockets.ts";
-import type { Subject } from "../../src/policy/table/subject.ts";
+import { NO_ANCESTRY, type Subject } from "../../src/policy/table/subject.ts";
 import { REFERENCE, type SocketJudge } from "./socket-run.ts";
 
 type SenderOf = SocketJudge["senderOf"];
@@ -62,7 +62,15 @@ function hasEnds({ family, protocol, localPort, remote, remotePort }: Socket, pa
 
 const isNothing = (exit: Exit) => exit === "nothing";
 const isOf = (kind: Socket["kind"]) => (exit: Exit) => typeof exit !== "string" && exit.kind === kind;
-const STRANGER: Subject = { path: "/nobody", script: null, container: null, ephemeral: false, modified: false };
+const STRANGER: Subject = {
+  path: "/nobody",
+  script: null,
+  container: null,
+  ephemeral: false,
+  modified: false,
+  ancestry: NO_ANCESTRY,
+  user: 0,
+};
 
 export const SOCKET_MUTANTS: Record<string, SocketJudge> = {
   "a listener lends its rights to what leaves without a socket": bySender(isNothing, lentBy("listener")),

@@ -4,7 +4,7 @@ import { closeFd } from "../../src/node-agent/ffi/libc.ts";
 import { type IpPacket, TCP_FLAGS } from "../../src/policy/packet/packet.ts";
 import type { Exit, Socket } from "../../src/policy/reference/sockets.ts";
 import { parseIp } from "../../src/policy/table/addresses.ts";
-import type { Subject } from "../../src/policy/table/subject.ts";
+import { NO_ANCESTRY, type Subject } from "../../src/policy/table/subject.ts";
 import type { ProcessRef } from "../harness/classifier-harness.ts";
 import type { LiveHarness, Owners } from "../harness/live-harness.ts";
 import {
@@ -232,5 +232,6 @@ function subjectsOf({ creator, user, former }: Owners): Pick<Socket, "creator" |
 }
 
 function subjectOf({ path, modified }: ProcessRef): Subject {
-  return { path, script: null, container: null, ephemeral: false, modified: modified ?? false };
+  const known = { script: null, container: null, ephemeral: false, ancestry: NO_ANCESTRY, user: 0 };
+  return { path, modified: modified ?? false, ...known };
 }

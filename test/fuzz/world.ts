@@ -20,6 +20,9 @@ export const PEERS4 = [RESOLVER4, "10.0.0.1", "10.1.2.3", "192.0.2.7", "192.0.2.
 export const PEERS6 = [RESOLVER6, "fd00::1", "2001:db8::7", "2001:db8:1::8", "fe80::1"] as const;
 
 export const PATHS = ["/bin/app", "/bin/dig", "/usr/bin/curl"] as const;
+/** What leads to processes; as with paths, not all of it is listed. */
+export const ANCESTORS = ["/bin/sh", "/usr/sbin/backup", "/bin/app", "/sbin/init"] as const;
+export const USERS = [0, 1, 33] as const;
 /** A path that no profile lists. */
 export const STRANGER = "/tmp/stranger";
 

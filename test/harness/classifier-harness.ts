@@ -7,7 +7,15 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, type Reason, VERDICTS, type Verdict } from "../../src/api/reasons.ts";
-import { type AddressKey, ContainerFlag, ErrorKind, PATH_ID_MODIFIED } from "../../src/gen/abi.gen.ts";
+import {
+  type AddressKey,
+  ANCESTORS_MAX,
+  type Ancestry as AncestrySet,
+  ContainerFlag,
+  ErrorKind,
+  PATH_ID_MODIFIED,
+  ProcessFlag,
+} from "../../src/gen/abi.gen.ts";
 import { ContainerIds } from "../../src/node-agent/enforce/tables/container-ids.ts";
 import { hardwareAddress, mappedAddress } from "../../src/node-agent/enforce/tables/entries.ts";
 import { PathNames } from "../../src/node-agent/enforce/tables/path-names.ts";
@@ -26,6 +34,7 @@ import { BpfObject } from "../../src/node-agent/kernel/objects.ts";
 import { RingBuffer } from "../../src/node-agent/kernel/ring-buffer.ts";
 import { type PacketContext, runOnPacket, type TestRunResult } from "../../src/node-agent/kernel/test-run.ts";
 import { type Maps, openMap } from "../../src/node-agent/kernel/typed-maps.ts";
+import { type Ancestor, type Ancestry, NO_ANCESTRY } from "../../src/policy/table/subject.ts";
 import type { RuleTable } from "../../src/policy/table/tables.ts";
 import { SECOND_MAC, WORKLOAD_MAC } from "../packets/ethernet.ts";
 import { age } from "./kernel-time.ts";
@@ -61,7 +70,7 @@ export const MAP_SIZES = {
 const USED_MAPS = [
   ...(["settings", "processEpochs", "workloads", "interfaces", "interfacesHigh", "namespaces", "addresses"] as const),
   ...(["binaries", "rulesets", "peers4", "peers6", "ports", "names"] as const),
-  ...(["paths", "pathTexts", "containers"] as const),
+  ...(["paths", "pathTexts", "containers", "conditions", "ancestries", "ancestrySets"] as const),
   ...([
     "shares",
     "places",
@@ -86,12 +95,18 @@ export type RigMaps = Pick<Maps, (typeof USED_MAPS)[number]>;
 /** `owner_flags` of bpf/include/verdict/scratch.h: what a socket tells beside whose it is. */
 const OWNER_FLAG = { accepted: 2, connected: 4, kernel: 8, spoken: 32, socketless: 512 } as const;
 const TEST_JUDGED = 0x10000;
+/** Stands for a set of ancestors that is not known. */
+const UNKNOWN_MARK = 0xff;
 const DROP = 2;
 const NEXT = -1;
 
 export interface ProcessRef {
   path: string;
   modified?: boolean;
+  /** None where absent. */
+  ancestry?: Ancestry | null;
+  /** Effective user id, below 64; 0 where absent. */
+  user?: number;
 }
 
 /** What a packet has beside its bytes. */
@@ -161,6 +176,7 @@ export class ClassifierHarness implements Disposable {
   readonly #paths: PathNames;
   readonly #rings: RingBuffer[];
   readonly #cgroups = new Map<string, number>();
+  readonly #ancestries = new Map<string, number>();
   #received: KernelRecord[] = [];
   #instance = 0;
   #heldTable: number | null = null;
@@ -254,14 +270,14 @@ export class ClassifierHarness implements Disposable {
   contextOf(facts: PacketFacts): PacketContext {
     return {
       ifindex: LOOPBACK,
-      mark: this.pathId(facts.process),
-      priority: this.pathId(facts.creator),
+      mark: this.#markOf(facts.process),
+      priority: this.#markOf(facts.creator),
       cb: [
         ownerFlags(facts),
         (facts.socketId ?? 0) | (Math.round((facts.connectedFor ?? 0) * 1000) << 8),
         0,
         this.#cgroupOf(facts.container),
-        this.pathId(facts.former),
+        this.#markOf(facts.former),
       ],
       ...(facts.gsoSegments === undefined ? {} : { gsoSegments: facts.gsoSegments }),
       ...(facts.gsoSize === undefined ? {} : { gsoSize: facts.gsoSize }),
@@ -278,6 +294,35 @@ export class ClassifierHarness implements Disposable {
     if (process === undefined) return 0;
     const id = this.#paths.intern(process.path);
     return process.modified ? (id | PATH_ID_MODIFIED) >>> 0 : id;
+  }
+
+  /** What the harness's classifier reads a process from: see bpf/include/socket/owner.h. */
+  #markOf(process: ProcessRef | undefined): number {
+    if (process === undefined) return 0;
+    const { ancestry = NO_ANCESTRY, user = 0 } = process;
+    return (this.pathId(process) | (this.#ancestryMark(ancestry) << 16) | (user << 24)) >>> 0;
+  }
+
+  /** Sets of ancestors have numbers from 1 on, as they come. */
+  #ancestryMark(ancestry: Ancestry | null): number {
+    if (ancestry === null) return UNKNOWN_MARK;
+    const { executables, incomplete } = ancestry;
+    if (executables.length === 0) return incomplete ? UNKNOWN_MARK : 0;
+    const key = JSON.stringify(ancestry);
+    const known = this.#ancestries.get(key) ?? this.#ancestries.size + 1;
+    if (known >= UNKNOWN_MARK) throw new RangeError("more sets of ancestors than the harness has numbers for");
+    if (!this.#ancestries.has(key)) {
+      this.#ancestries.set(key, known);
+      const ancestors = Array.from({ length: ANCESTORS_MAX }, (_, index) => this.#ancestorOf(executables[index]));
+      const set = { ancestors, incomplete: incomplete ? 1 : 0 } as unknown as AncestrySet;
+      this.maps.ancestrySets.set(known, { ancestry: set, owner: 0n });
+    }
+    return known;
+  }
+
+  #ancestorOf(executable: Ancestor | undefined): { pathId: number; flags: number } {
+    if (executable === undefined) return { pathId: 0, flags: 0 };
+    return { pathId: this.#paths.intern(executable.path), flags: executable.modified ? ProcessFlag.MODIFIED : 0 };
   }
 
   /** Flows that were judged before are judged again: all processes of the harness are of one lineage. */

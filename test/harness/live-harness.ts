@@ -200,6 +200,9 @@ export class LiveHarness implements Disposable {
       scriptId: 0,
       flags: modified ? ProcessFlag.MODIFIED : 0,
       lineage: tgid,
+      ancestry: 0,
+      kuid: 0,
+      uid: 0,
     };
   }
 }

@@ -56,6 +56,7 @@ enum error {
 	ERROR_SCRIPT_FILE,            /* of a script that was executed, not found: it goes by its interpreter */
 	ERROR_LISTENERS_FULL,
 	ERROR_ICMP_REQUESTS_FULL,
+	ERROR_ANCESTRIES_FULL,        /* what led to a process could not be kept: it meets no condition */
 	ERROR_SENT_WITHOUT_SOCKET,    /* by nobody; TCP of everybody where GRO is on at a veth's host side, and TSO off in the container */
 	ERROR_COUNT,
 };

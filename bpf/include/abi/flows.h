@@ -35,6 +35,10 @@ struct subject {
 	__u32 container_id;
 	__u32 ruleset;       /* in the flow's direction */
 	__u32 binary_id;     /* in the table; 0 is `default` */
+	__u32 ancestry;
+	__u32 uid;
+	__u32 unmet;         /* REASON_ANCESTRY or REASON_USER: what it fails of its binary's rules, so that `default` judges it */
+	__u32 padding;
 	__u64 mask;          /* blocks that allow the flow so far */
 };
 #define SUBJECTS_MAX 3

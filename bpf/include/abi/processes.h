@@ -15,10 +15,13 @@
 /* And all owners together of the paths, so that there is room for those that profiles list. */
 #define PATHS_CLAIM_ALL 12288
 #define CLAIM_OWNER_ALL 0
+/* The same for what led to processes: sets of executables. */
+#define ANCESTRIES_CLAIM 1024
+#define ANCESTRIES_CLAIM_ALL 12288
 /* Network namespaces at the gate: a container starts in one, and may make more for itself. */
 #define GATED_CLAIM 16
 #define REGISTRATIONS_CLAIM 2048
-enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_GATED = 2, CLAIM_REGISTRATIONS = 3 };
+enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_GATED = 2, CLAIM_REGISTRATIONS = 3, CLAIM_ANCESTRIES = 4 };
 
 /* `claims`: LRU_HASH. */
 struct claim_key {
@@ -53,6 +56,31 @@ enum process_flag {
 	PROCESS_SCRIPT_MOUNTED = 16,  /* the script's is not */
 	PROCESS_LED_BY_ENV = 32,      /* its script begins with #!/usr/bin/env, which is about to execute the interpreter */
 	PROCESS_SCRIPT_CHANGED = 64,  /* the script was changed after its container's start (process/container.h) */
+	PROCESS_ENTERED = 128,        /* came into its cgroup after it had executed this: what led to it is not the container's */
+	PROCESS_FOUND = 256,          /* older than the programs */
+};
+
+/*
+ * The executables that led to a process, by exec and fork: each once, the first ones first, and scripts beside their
+ * interpreters. `ancestries`: HASH -> ancestry id.
+ */
+#define ANCESTORS_MAX 16
+#define ANCESTRY_NONE 0              /* nothing led to it: the first process of a container */
+#define ANCESTRY_UNKNOWN 0xffffffffu /* meets no condition */
+struct ancestor {
+	__u32 path_id;       /* 0: no more */
+	__u32 flags;         /* enum process_flag: PROCESS_MODIFIED and PROCESS_MOUNTED, of the file */
+};
+struct ancestry {
+	struct ancestor ancestors[ANCESTORS_MAX];
+	__u32 incomplete;    /* 1: there were more, or some whose path is not known */
+	__u32 padding;
+};
+
+/* `ancestry_sets`: HASH, ancestry id -> */
+struct known_ancestry {
+	struct ancestry ancestry;
+	__u64 owner;         /* see struct claim_key */
 };
 
 /* `processes`: HASH, tgid (__u32, initial PID namespace) -> */
@@ -70,7 +98,7 @@ struct process {
 	__u32 parent_tgid;
 	__u32 parent_path_id; /* at fork */
 	__u32 lineage;        /* tgid that executed what this process runs: its own, or of who it was forked from */
-	__u32 padding;
+	__u32 ancestry;       /* of `ancestry_sets`, ANCESTRY_NONE or ANCESTRY_UNKNOWN */
 	char comm[COMM_MAX];
 };
 
@@ -83,6 +111,8 @@ struct container {
 	__u32 flags;          /* enum container_flag */
 };
 
+#define UID_UNKNOWN 0xffffffffu /* no id: (uid_t)-1 */
+
 /* Who used a socket, as a snapshot: it outlives the process. */
 struct actor {
 	__u64 start_time;
@@ -92,7 +122,9 @@ struct actor {
 	__u32 script_id;
 	__u32 flags;
 	__u32 lineage;
-	__u32 padding;
+	__u32 ancestry;
+	__u32 kuid;          /* effective user id when it used the socket, as the node has it */
+	__u32 uid;           /* and as the user namespace of the socket's network namespace has it; UID_UNKNOWN if it has none */
 };
 
 #endif

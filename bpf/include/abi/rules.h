@@ -33,6 +33,22 @@ struct ruleset {
 	__u64 ask_records;                     /* blocks whose questions may carry records: any name, or `l7.dns` */
 	__u64 fqdn;                            /* blocks that list fqdns: learned addresses count */
 	__u64 any_binary;                      /* blocks with `binary: Any` */
+	__u64 blocks;                          /* all of them */
+	__u64 with_ancestors;                  /* blocks that hold below some executables only */
+	__u64 without_ancestors;               /* blocks that do not hold below some executables */
+	__u64 with_users;                      /* blocks that hold for some users only */
+};
+
+/* `conditions`: HASH. What has to be so of a process for blocks of its rule set to hold. */
+enum condition_kind { CONDITION_ANCESTOR = 0, CONDITION_USER = 1 };
+struct condition_key {
+	__u32 ruleset;
+	__u32 kind;   /* enum condition_kind */
+	__u32 value;  /* path id; user id */
+};
+struct condition {
+	__u64 met;    /* blocks of with_ancestors, or with_users, that list it */
+	__u64 failed; /* blocks of without_ancestors that list it */
 };
 
 /* `peers4`, `peers6`: LPM_TRIE -> __u64 mask. Masks are flattened: a prefix has its ancestors' bits too. */

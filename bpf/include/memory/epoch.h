@@ -63,7 +63,7 @@ static __always_inline int is_current(const struct actor *actor)
 	if (!process || process->start_time != actor->start_time)
 		return 1;
 	return process->lineage == actor->lineage && process->path_id == actor->path_id &&
-	       process->script_id == actor->script_id && flags_of(process) == actor->flags &&
+	       process->ancestry == actor->ancestry && process->script_id == actor->script_id && flags_of(process) == actor->flags &&
 	       process->cgroup_id == actor->cgroup_id;
 }
 

@@ -76,6 +76,7 @@ PINNED_MAP_WITH_FLAGS(rulesets, BPF_MAP_TYPE_HASH, __u32, struct ruleset, 65536,
 PINNED_MAP_WITH_FLAGS(peers4, BPF_MAP_TYPE_LPM_TRIE, struct peer4_key, __u64, 1048576, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(peers6, BPF_MAP_TYPE_LPM_TRIE, struct peer6_key, __u64, 1048576, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(ports, BPF_MAP_TYPE_LPM_TRIE, struct port_key, __u64, 262144, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(conditions, BPF_MAP_TYPE_HASH, struct condition_key, struct condition, 65536, BPF_F_NO_PREALLOC);
 PINNED_MAP_WITH_FLAGS(names, BPF_MAP_TYPE_LPM_TRIE, struct name_key, struct name_rule, 262144, BPF_F_NO_PREALLOC);
 
 /* Identity */
@@ -83,6 +84,9 @@ PINNED_MAP_WITH_FLAGS(paths, BPF_MAP_TYPE_HASH, struct path_text, __u32, 16384, 
 /* The kernel's own numbers, path id -> text. Who removes a path from `paths` removes it here too, if it is here. */
 PINNED_MAP_WITH_FLAGS(path_texts, BPF_MAP_TYPE_HASH, __u32, struct named_path, 16384, BPF_F_NO_PREALLOC);
 PINNED_MAP(path_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
+PINNED_MAP_WITH_FLAGS(ancestries, BPF_MAP_TYPE_HASH, struct ancestry, __u32, 16384, BPF_F_NO_PREALLOC);
+PINNED_MAP_WITH_FLAGS(ancestry_sets, BPF_MAP_TYPE_HASH, __u32, struct known_ancestry, 16384, BPF_F_NO_PREALLOC);
+PINNED_MAP(ancestry_sequence, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1);
 PINNED_MAP(claims, BPF_MAP_TYPE_LRU_HASH, struct claim_key, struct claim, 16384);
 PINNED_MAP(processes, BPF_MAP_TYPE_HASH, __u32, struct process, 131072);
 PINNED_MAP_WITH_FLAGS(containers, BPF_MAP_TYPE_HASH, __u64, struct container, 16384, BPF_F_NO_PREALLOC);

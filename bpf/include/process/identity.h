@@ -6,14 +6,7 @@
 #define PORTCULLIS_IDENTITY_H
 
 #include "memory/epoch.h"
-
-/* Not the file that the image holds: changed, without a name any more, or mounted in a container. Policy treats them alike. */
-static __always_inline int is_modified(__u32 process_flags, __u32 workload_flags)
-{
-	__u32 modified = PROCESS_MODIFIED | PROCESS_DELETED;
-
-	return (process_flags & (workload_flags & WORKLOAD_OWN_ROOTS ? modified | PROCESS_MOUNTED : modified)) != 0;
-}
+#include "process/conditions.h"
 
 /*
  * Who the actor is now. A process may have executed something else since the snapshot was taken: its entry counts
@@ -33,6 +26,7 @@ static __always_inline int current_actor(const struct actor *snapshot, struct ac
 	out->script_id = process->script_id;
 	out->flags = flags_of(process);
 	out->lineage = process->lineage;
+	out->ancestry = process->ancestry;
 	return 1;
 }
 
@@ -101,10 +95,26 @@ static __always_inline __u32 script_of(const struct actor *actor, const struct w
 	return actor->script_id;
 }
 
+/* The subject's blocks that its ancestors and its user let hold. If that leaves none, `unmet` is why. */
+static __always_inline void meet_conditions(struct subject *out, __u32 workload_flags)
+{
+	if (!out->mask)
+		return;
+	out->mask &= blocks_by_ancestry(out->ruleset, out->ancestry, workload_flags);
+	if (!out->mask) {
+		out->unmet = REASON_ANCESTRY;
+		return;
+	}
+	out->mask &= blocks_by_user(out->ruleset, out->uid);
+	if (!out->mask)
+		out->unmet = REASON_USER;
+}
+
 /*
  * Fills `out` with the rights of `actor` in a workload: which rule set judges it in `direction`, and with which
  * blocks to begin. A script that the table lists goes by its own path, everything else by its binary's.
- * What the table does not list, and a modified file without a block of `binary: Any`, is `default`: binary_id 0.
+ * What the table does not list, a modified file without a block of `binary: Any`, and what meets no block's conditions, is
+ * `default`: binary_id 0.
  * An actor without a process (path_id 0) is `default` as well, with path_id 0.
  */
 static __noinline void subject_of(const struct actor *actor, const struct workload *workload, __u32 direction,
@@ -121,10 +131,14 @@ static __noinline void subject_of(const struct actor *actor, const struct worklo
 	else
 		binary = find_binary(workload->table_id, path_id, out->container_id, any);
 	out->path_id = modified ? path_id | PATH_ID_MODIFIED : path_id;
+	out->ancestry = actor->ancestry;
+	out->uid = actor->uid;
+	out->unmet = 0;
 	if (binary) {
 		out->ruleset = by_direction(binary->ruleset, direction);
 		out->binary_id = binary->id;
 		out->mask = blocks_for(modified, out->ruleset);
+		meet_conditions(out, workload->flags);
 		if (out->mask)
 			return;
 	}

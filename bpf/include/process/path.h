@@ -49,6 +49,7 @@ struct path_scratch {
 	struct callback_head *work;      /* see process/executed_file.h */
 	struct file *file;
 	struct named_path entry;         /* of `path_texts` */
+	struct known_ancestry known_ancestry; /* see process/ancestry.h: the set that is being made */
 	__u64 variable;                  /* see process/started.h: address of the next string */
 	__u64 variables;
 	__u64 within;                    /* 1 in a string, not at its beginning */
@@ -85,6 +86,7 @@ static __always_inline struct path_scratch *take_scratch(struct task_struct *tas
 	}
 	scratch->task = task;
 	scratch->entry.owner = owner;
+	scratch->known_ancestry.owner = owner;
 	return scratch;
 }
 

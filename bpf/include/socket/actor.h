@@ -8,6 +8,7 @@
 #include "memory/epoch.h"
 #include "memory/errors.h"
 #include "process/task.h"
+#include "process/uid.h"
 #include "socket/former.h"
 
 static __always_inline int is_same_process(const struct actor *one, const struct actor *other)
@@ -32,11 +33,14 @@ static __always_inline void actor_of(struct task_struct *task, void *socket, str
 	__builtin_memset(out, 0, sizeof(*out));
 	out->tgid = tgid;
 	out->start_time = start_time_of(task);
+	out->kuid = kuid_of(task);
+	out->uid = uid_of(out->kuid, net_of(socket));
 	if (!process || process->start_time != out->start_time) {
 		count_error(ERROR_SOCKET_WITHOUT_PROCESS);
 		out->cgroup_id = cgroup_id_of(task);
 		out->flags = PROCESS_PATH_UNKNOWN;
 		out->lineage = tgid;
+		out->ancestry = ANCESTRY_UNKNOWN;
 		return;
 	}
 	if (is_traced(task) || is_in_own_user_namespace(task, net_of(socket)))
@@ -46,6 +50,7 @@ static __always_inline void actor_of(struct task_struct *task, void *socket, str
 	out->script_id = process->script_id;
 	out->flags = flags_of(process);
 	out->lineage = process->lineage;
+	out->ancestry = process->ancestry;
 }
 
 /* A socket's first owner, who is creator and user in one. */
@@ -76,8 +81,7 @@ static __always_inline void set_user(void *socket, struct socket_owner *owner, s
 	same = is_same_identity(&owner->user, &user) && user.lineage == before;
 	if (same && is_same_process(&owner->user, &user))
 		return;
-	if (!same)
-		keep_former(socket, owner, &user);
+	keep_former(socket, owner, &user);
 	owner->user = user;
 	if (same)
 		return;

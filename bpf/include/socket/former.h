@@ -23,10 +23,16 @@
 #define IDENTITY_FLAGS                                                                                           \
 	(PROCESS_MODIFIED | PROCESS_DELETED | PROCESS_PATH_UNKNOWN | PROCESS_MOUNTED | PROCESS_SCRIPT_MOUNTED)
 
+/* Of whatever user: a process that may become another one could have done as that one what it has done. */
+static __always_inline int is_same_program(const struct actor *one, const struct actor *other)
+{
+	return one->path_id == other->path_id && one->script_id == other->script_id && one->ancestry == other->ancestry &&
+	       one->cgroup_id == other->cgroup_id && (one->flags & IDENTITY_FLAGS) == (other->flags & IDENTITY_FLAGS);
+}
+
 static __always_inline int is_same_identity(const struct actor *one, const struct actor *other)
 {
-	return one->path_id == other->path_id && one->script_id == other->script_id &&
-	       one->cgroup_id == other->cgroup_id && (one->flags & IDENTITY_FLAGS) == (other->flags & IDENTITY_FLAGS);
+	return is_same_program(one, other) && one->uid == other->uid;
 }
 
 /*
@@ -104,11 +110,11 @@ static __always_inline __u64 time_of_last_byte(struct sock *socket)
  */
 static __always_inline void keep_former(void *pointer, struct socket_owner *owner, const struct actor *next)
 {
-	if (is_same_identity(&owner->user, &owner->creator) || is_same_identity(&owner->user, next))
+	if (is_same_program(&owner->user, &owner->creator) || is_same_program(&owner->user, next))
 		return;
 	if (!is_former_pending(pointer, owner))
 		owner->flags &= ~SOCKET_SEVERAL_FORMER;
-	else if (!is_same_identity(&owner->former, &owner->user) && !is_same_identity(&owner->former, next))
+	else if (!is_same_program(&owner->former, &owner->user) && !is_same_program(&owner->former, next))
 		owner->flags |= SOCKET_SEVERAL_FORMER;
 	owner->former = owner->user;
 	owner->former_until = time_of_last_byte(address_of_socket(pointer));

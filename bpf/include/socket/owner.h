@@ -15,8 +15,8 @@
 #define TEST_MILLISECOND 1000000ULL
 
 /*
- * For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id, and priority that of a second one, cb[4] of a
- * third; cb[0] is what else its socket would tell (enum owner_flag), cb[1] tells sockets apart (the lowest byte) and for
+ * For BPF_PROG_TEST_RUN only: the packet's mark is its process's path id (the lowest 16 bits, and the highest two), ancestry id (8
+ * bits, all ones for ANCESTRY_UNKNOWN) and user (6 bits), and priority that of a second one, cb[4] of a third; cb[0] is what else its socket would tell (enum owner_flag), cb[1] tells sockets apart (the lowest byte) and for
  * how many ms the socket has been connected, cb[3] is their cgroup. The answer is in cb[2]: see finish.
  */
 const volatile __u8 subject_from_mark = 0;
@@ -109,7 +109,9 @@ static __always_inline void actor_from_mark(struct scratch *s, __u32 mark, __u32
 		return;
 	__builtin_memset(&s->actors[index], 0, sizeof(s->actors[index]));
 	s->actors[index].cgroup_id = cgroup;
-	s->actors[index].path_id = mark & ~PATH_ID_MODIFIED;
+	s->actors[index].path_id = mark & (PATH_ID_USER | 0xffff);
+	s->actors[index].ancestry = (mark >> 16 & 0xff) == 0xff ? ANCESTRY_UNKNOWN : mark >> 16 & 0xff;
+	s->actors[index].uid = mark >> 24 & 0x3f;
 	s->actors[index].flags = mark & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
 	s->actor_count = index + 1;
 	s->owner_flags |= OWNER_FOUND;

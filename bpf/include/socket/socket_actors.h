@@ -20,7 +20,7 @@
 static __always_inline void actor_then(const struct actor *then, struct actor *out)
 {
 	current_actor(then, out);
-	if (out->path_id != then->path_id || out->script_id != then->script_id)
+	if (out->path_id != then->path_id || out->script_id != then->script_id || out->ancestry != then->ancestry)
 		*out = *then;
 }
 

@@ -154,6 +154,8 @@ static __always_inline void actors_from_flow(struct scratch *s)
 		actor->tgid = s->flow.tgid;
 		actor->lineage = s->flow.lineage;
 		actor->path_id = path_id & ~PATH_ID_MODIFIED;
+		actor->ancestry = s->flow.subjects[i].ancestry;
+		actor->uid = s->flow.subjects[i].uid;
 		actor->flags = path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
 	}
 	current_actor(&s->actors[0], &s->actors[0]);

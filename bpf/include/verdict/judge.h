@@ -122,8 +122,6 @@ static __always_inline int judge_without_default(struct scratch *s, struct subje
 {
 	if (s->link_control)
 		return REASON_ALLOWED;
-	if (subject->path_id & PATH_ID_MODIFIED)
-		return REASON_BINARY_MODIFIED;
 	return s->owner_flags & OWNER_FOUND ? REASON_BINARY_UNKNOWN : REASON_UNATTRIBUTED;
 }
 
@@ -160,10 +158,14 @@ __noinline int judge_subject(__u32 index)
 	return subject->mask ? REASON_ALLOWED : REASON_PORT;
 }
 
-/* A modified file judged by `default` is reported as what it is, whichever layer refused it. */
+/* Why `default` judges a listed file is what is reported, whichever layer refused it. */
 static __always_inline int refine_reason(int reason, struct subject *subject)
 {
-	return reason && !subject->binary_id && (subject->path_id & PATH_ID_MODIFIED) ? REASON_BINARY_MODIFIED : reason;
+	if (!reason || subject->binary_id)
+		return reason;
+	if (subject->unmet)
+		return subject->unmet;
+	return subject->path_id & PATH_ID_MODIFIED ? REASON_BINARY_MODIFIED : reason;
 }
 
 /* Blocks of a subject that do not look at L7, or accept this application. */

@@ -118,6 +118,8 @@ static __always_inline void describe_process(struct record_process *to, struct s
 		to->actor.start_time = s->flow.start_time;
 		to->actor.path_id = s->flow.subjects[0].path_id & ~PATH_ID_MODIFIED;
 		to->actor.flags = s->flow.subjects[0].path_id & PATH_ID_MODIFIED ? PROCESS_MODIFIED : 0;
+		to->actor.ancestry = s->flow.subjects[0].ancestry;
+		to->actor.uid = s->flow.subjects[0].uid;
 	} else {
 		to->actor = s->actors[0];
 		if (s->flow.subjects[0].path_id & PATH_ID_MODIFIED)

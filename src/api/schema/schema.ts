@@ -9,6 +9,7 @@
 import { CIDR4_PATTERN, CIDR6_PATTERN } from "../cidr.ts";
 import { MAX_NAME_LENGTH, NAME_PATTERN } from "../names.ts";
 import {
+  ANCESTORS_RULE,
   ATTACKS_RULE,
   CIDR4_FAMILY_RULE,
   CIDR6_FAMILY_RULE,
@@ -35,6 +36,7 @@ import {
   L3_PROTOCOLS,
   L4_PROTOCOL_NAMES,
   L7_PROTOCOLS,
+  MAX_USER,
   NAMED_PEERS,
 } from "../types.ts";
 import { MAX_PATH_LENGTH } from "../validation/checks.ts";
@@ -46,6 +48,8 @@ export const MAX_PROCESSES = 128;
 export const MAX_CIDRS = 50_000;
 export const MAX_NAMES = 10_000;
 export const MAX_PROTOCOL_PORTS = 1024;
+export const MAX_ANCESTORS = 16;
+export const MAX_USERS = 64;
 
 const NAME: SchemaNode = {
   type: "string",
@@ -204,17 +208,21 @@ const INGRESS = objectOf(
 
 const network = (description: string): SchemaNode => objectOf(description, { egress: EGRESS, ingress: INGRESS });
 
+const PROCESS_PATH: SchemaNode = {
+  type: "string",
+  minLength: 2,
+  maxLength: MAX_PATH_LENGTH,
+  "x-kubernetes-validations": [kubernetesRule(PATH_RULE)],
+  "x-portcullis-check": "path",
+};
+
 const PROCESS = objectOf(
   "What one executable may do on the network.",
   {
     path: {
       description:
         "Absolute path of the executable inside the container, without symlinks in the way that the image can change.",
-      type: "string",
-      minLength: 2,
-      maxLength: MAX_PATH_LENGTH,
-      "x-kubernetes-validations": [kubernetesRule(PATH_RULE)],
-      "x-portcullis-check": "path",
+      ...PROCESS_PATH,
     },
     container: {
       description: "Name of the container of the pod to which the entry is limited. Absent: every container.",
@@ -227,9 +235,27 @@ const PROCESS = objectOf(
       BINARY_MODES,
       "Image (the default): only the file as the image has it. Any: also one that was created or changed after the container started.",
     ),
+    ancestors: listOf(
+      "Only where one of these executables or scripts led to the process, by exec and fork, as far up as its container's first process. Another is judged by default, with the reason Ancestry.",
+      PROCESS_PATH,
+      MAX_ANCESTORS,
+      1,
+    ),
+    notAncestors: listOf(
+      "Only where none of these executables or scripts led to the process. Another is judged by default, with the reason Ancestry.",
+      PROCESS_PATH,
+      MAX_ANCESTORS,
+      1,
+    ),
+    users: listOf(
+      "Only with one of these effective user ids, as the pod has them, when it makes, connects or uses a socket. Another is judged by default, with the reason User.",
+      { type: "integer", format: "int64", minimum: 0, maximum: MAX_USER },
+      MAX_USERS,
+      1,
+    ),
     network: network("The rules. Absent: the process may do nothing."),
   },
-  { required: ["path"] },
+  { required: ["path"], rules: [ANCESTORS_RULE] },
 );
 
 /** `spec`. */

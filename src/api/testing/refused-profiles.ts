@@ -190,6 +190,41 @@ const PATHS: RefusedProfile[] = [
     "PC_PROCESS_DUPLICATE",
     /merge/,
   ),
+  refused(
+    "an ancestor that is no absolute path",
+    profileWith({ processes: [{ path: "/a", ancestors: ["backup"] }] }),
+    "spec.processes[0].ancestors[0]",
+    "PC_PATH_INVALID",
+    /write it|write the whole path/,
+  ),
+  refused(
+    "no ancestor to be below",
+    profileWith({ processes: [{ path: "/a", ancestors: [] }] }),
+    "spec.processes[0].ancestors",
+    "PC_VALUE_RANGE",
+    /at least|list/,
+  ),
+  refused(
+    "an ancestor that has to be and must not be",
+    profileWith({ processes: [{ path: "/a", ancestors: ["/b", "/c"], notAncestors: ["/c"] }] }),
+    "spec.processes[0].notAncestors",
+    "PC_ANCESTORS_CONFLICT",
+    /take it off/,
+  ),
+  refused(
+    "a user by name",
+    profileWith({ processes: [{ path: "/a", users: ["www-data"] }] }),
+    "spec.processes[0].users[0]",
+    "PC_FIELD_TYPE",
+    /number/,
+  ),
+  refused(
+    "the number that means no user",
+    profileWith({ processes: [{ path: "/a", users: [4294967295] }] }),
+    "spec.processes[0].users[0]",
+    "PC_VALUE_RANGE",
+    /within bounds/,
+  ),
 ];
 
 const SPEC: RefusedProfile[] = [

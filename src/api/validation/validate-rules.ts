@@ -2,6 +2,7 @@
 import type { FieldPath } from "../fields.ts";
 import { checkDnsLabel, checkLabelKey, checkLabelValue, checkObjectName } from "../labels.ts";
 import {
+  ANCESTORS_RULE,
   ATTACKS_NOT_IMPLEMENTED,
   ATTACKS_RULE,
   CIDR4_FAMILY_RULE,
@@ -33,6 +34,7 @@ export function brokenRules(profile: WrittenProfile): Located[] {
     ...brokenSelector(profile.spec.labelSelector, ["spec", "labelSelector"]),
     ...brokenSpec(profile),
     ...duplicateProcesses(profile),
+    ...conflictingAncestors(profile),
     ...placedRules(profile).flatMap((placed) => [
       ...brokenFamilies(placed),
       ...brokenPorts(placed),
@@ -85,6 +87,14 @@ function brokenSpec({ spec }: WrittenProfile): Located[] {
     broken.push({ path: ["spec", "attacks", index], finding: ATTACKS_RULE });
   }
   return broken;
+}
+
+function conflictingAncestors({ spec }: WrittenProfile): Located[] {
+  return (spec.processes ?? []).flatMap(({ ancestors = [], notAncestors = [] }, index) =>
+    ancestors.some((path) => notAncestors.includes(path))
+      ? [{ path: ["spec", "processes", index, "notAncestors"], finding: ANCESTORS_RULE }]
+      : [],
+  );
 }
 
 function duplicateProcesses({ spec }: WrittenProfile): Located[] {

@@ -39,6 +39,8 @@ function subjectOf({ process, reason }: VerdictEvent): Subject | null {
     // The event does not say it.
     ephemeral: false,
     modified: process.modified ?? reason === "BinaryModified",
+    ancestry: null,
+    user: null,
   };
 }
 

@@ -19,6 +19,8 @@ export interface ExplainOptions extends PeerOptions {
   container?: string;
   ephemeral: boolean;
   modified: boolean;
+  ancestor: string[];
+  user?: number;
   to?: string;
   from?: string;
   dns?: string;
@@ -40,9 +42,9 @@ export function parseQuestion(options: ExplainOptions): Question {
 }
 
 function parseProcess(options: ExplainOptions): Subject | null {
-  const { process: path, script, container, ephemeral, modified, unattributed } = options;
+  const { process: path, script, container, ephemeral, modified, ancestor, user, unattributed } = options;
   if (unattributed) {
-    const given = path ?? script ?? container ?? (ephemeral || modified || undefined);
+    const given = path ?? script ?? container ?? user ?? (ephemeral || modified || ancestor.length > 0 || undefined);
     if (given !== undefined)
       throw new UsageError("--unattributed is traffic of no process; leave the other options of the process out");
     return null;
@@ -51,11 +53,17 @@ function parseProcess(options: ExplainOptions): Subject | null {
   for (const [option, value] of [
     ["--process", path],
     ["--script", script],
+    ...ancestor.map((one) => ["--ancestor", one] as const),
   ] as const) {
     if (value !== undefined && !value.startsWith("/"))
       throw new UsageError(`${option} ${value}: write an absolute path`);
   }
-  return { path, script: script ?? null, container: container ?? null, ephemeral, modified };
+  const executables = ancestor.map((one) => ({ path: one, modified: false }));
+  return {
+    ...{ path, script: script ?? null, container: container ?? null, ephemeral, modified },
+    ancestry: { executables, incomplete: false },
+    user: user ?? null,
+  };
 }
 
 function parseTraffic(options: ExplainOptions): Traffic {

@@ -9,11 +9,14 @@ import type { Layer, LayerReport, Traffic } from "../../policy/explain/explain-l
 import type { Remedy } from "../../policy/explain/remedy.ts";
 import { familyOf, formatIp } from "../../policy/table/addresses.ts";
 import { protocolName } from "../../policy/table/ports.ts";
+import type { Subject } from "../../policy/table/subject.ts";
 import { fold } from "../../terminal/fit.ts";
 import { tableLines } from "../../terminal/table.ts";
 
 const LAYER_NAMES = {
   binary: "Binary",
+  ancestry: "Ancestors",
+  user: "User",
   ethertype: "L3",
   peer: "Peer",
   port: "L4",
@@ -54,8 +57,15 @@ function questionText({ workload, process, traffic }: Question): string {
           ...(process.container ? [`in container ${process.container}`] : []),
           ...(process.ephemeral ? ["(ephemeral container)"] : []),
           ...(process.modified ? ["(changed file)"] : []),
+          ...ancestryWords(process),
+          ...(process.user === null ? [] : [`as user ${process.user}`]),
         ].join(" ");
   return `${who}, in a workload of ${workload.namespace} with ${labels.join(",") || "no labels"}: ${trafficText(traffic)}`;
+}
+
+function ancestryWords({ ancestry }: Subject): string[] {
+  if (ancestry === null || ancestry.executables.length === 0) return [];
+  return [`below ${ancestry.executables.map(({ path }) => path).join(", ")}`];
 }
 
 function trafficText({ direction, peer, question, resolved, application }: Traffic): string {

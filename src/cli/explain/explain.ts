@@ -1,11 +1,11 @@
 /** `portcullis explain`: what profiles mean for one packet, without a kernel, an agent or a cluster. */
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { codeEntry } from "../../api/error-codes.ts";
 import { UsageError } from "../../api/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { jsonText, printableLines } from "../../api/printable.ts";
 import { REASON_WORDS } from "../../api/reasons.ts";
-import type { SecurityProfile } from "../../api/types.ts";
+import { MAX_USER, type SecurityProfile } from "../../api/types.ts";
 import type { VerdictEvent } from "../../flow/record.ts";
 import { type Explanation, explain, type Question } from "../../policy/explain/explain.ts";
 import type { Traffic } from "../../policy/explain/explain-layers.ts";
@@ -43,6 +43,13 @@ ${exitStatusHelp({
   0: "a rule allows it; or the meaning of a code was printed",
   1: "no rule allows it, whatever the profiles' actions; no profile selects the workload; or the event's reason is another",
 })}`;
+
+/** @throws InvalidArgumentError */
+function userId(text: string): number {
+  const user = Number(text);
+  if (/^\d+$/.test(text) && user <= MAX_USER) return user;
+  throw new InvalidArgumentError(`Write a number from 0 to ${MAX_USER}.`);
+}
 
 /** Appends an option's value to those before it. */
 function collect(value: string, previous: string[]): string[] {
@@ -130,6 +137,13 @@ export function addQuestionOptions(command: Command): Command {
     .option("-c, --container <name>", "the container that the process is in")
     .option("--ephemeral", "its container was added to the pod for debugging", false)
     .option("--modified", "the file was created or changed after its container started", false)
+    .option(
+      "--ancestor <path>",
+      "an executable, or script, that led to it, by exec and fork; may be repeated",
+      collect,
+      [],
+    )
+    .option("--user <id>", "its effective user id, as the pod has it", userId)
     .option(
       "--to <address:port/protocol>",
       "what is sent to, e.g. 10.0.0.7:80/tcp, [2001:db8::1]:53/udp, 10.0.0.7/icmp",

@@ -1,5 +1,7 @@
 /** The format of policy test files: their JSON schema, and what a file holds that satisfies it. */
+
 import { REASONS, type Reason } from "../../api/reasons.ts";
+import { MAX_USER } from "../../api/types.ts";
 
 export const TEST_API_VERSION = "portcullis/v1";
 export const TEST_KIND = "PolicyTest";
@@ -32,6 +34,8 @@ export interface TestCase {
   container?: string;
   ephemeral?: boolean;
   modified?: boolean;
+  ancestors?: string[];
+  user?: number;
   to?: string;
   from?: string;
   dns?: string;
@@ -101,6 +105,8 @@ const CASE = record(
     container: text("the container that the process is in"),
     ephemeral: { type: "boolean", description: "that container was added for debugging" },
     modified: { type: "boolean", description: "the file was created or changed after its container started" },
+    ancestors: { type: "array", items: PATH, description: "executables and scripts that led to the process" },
+    user: { type: "integer", minimum: 0, maximum: MAX_USER, description: "its effective user id, as the pod has it" },
     to: text("what is sent to: host:port/protocol or host/icmp"),
     from: text("who connects, and to which port of the pod: host:port/protocol"),
     dns: text("a name that is asked, of the resolver given by to or of the pod's own"),

@@ -52,15 +52,20 @@ type Complain = (field: string, message: string) => void;
 
 function subjectOf(item: TestCase, fault: Complain): Subject | null {
   const { process: path, unattributed, script, container, ephemeral = false, modified = false } = item;
+  const { ancestors = [], user = null } = item;
   if (unattributed) {
-    if ((path ?? script ?? container) !== undefined || ephemeral || modified) {
+    if ((path ?? script ?? container) !== undefined || ephemeral || modified || ancestors.length > 0 || user !== null) {
       fault("unattributed", "is traffic of no process; leave the other fields of the process out");
     }
     if (item.listen !== undefined) fault("listen", "is what a process does; leave unattributed out");
     return null;
   }
   if (path === undefined) fault("process", "is missing; write the path of the executable, or unattributed: true");
-  return { path: path ?? null, script: script ?? null, container: container ?? null, ephemeral, modified };
+  return {
+    ...{ path: path ?? null, script: script ?? null, container: container ?? null, ephemeral, modified },
+    ancestry: { executables: ancestors.map((one) => ({ path: one, modified: false })), incomplete: false },
+    user,
+  };
 }
 
 function checkExpectation({ expect, reason, rule }: TestCase, fault: Complain): void {

@@ -15,10 +15,10 @@ import { OtherNamespaceError, StateUnreadableError } from "./errors.ts";
 import { type AgentState, freshState, loadState, STATE_FILE, saveState } from "./state/state.ts";
 import { isClaimShort, recountClaims } from "./tables/claims.ts";
 import { ContainerIds } from "./tables/container-ids.ts";
-import { collectPaths, forgetWorkloads } from "./tables/garbage.ts";
+import { collectAncestries, collectPaths, forgetWorkloads } from "./tables/garbage.ts";
 import { Instances } from "./tables/instances.ts";
 import { PathNames } from "./tables/path-names.ts";
-import { RuleStore } from "./tables/rule-store.ts";
+import { pathsOf, RuleStore } from "./tables/rule-store.ts";
 import { type NodeSettings, settingsValue } from "./tables/settings.ts";
 import { WorkloadFacts } from "./tables/workload-facts.ts";
 
@@ -93,12 +93,12 @@ export class Enforcement implements Disposable {
     if (isClaimShort(this.maps.claims, ClaimKind.REGISTRATIONS)) recountClaims(this.maps);
   }
 
-  /** Removes paths that nothing refers to, if somebody has many. Returns how many. */
+  /** Removes paths, and sets of ancestors, that nothing refers to, if somebody has many. Returns how many paths. */
   collectPaths(): number {
-    if (!isClaimShort(this.maps.claims, ClaimKind.PATHS)) return 0;
-    const listed = this.store
-      .states()
-      .flatMap(({ table }) => table.binaries.map(({ path }) => this.paths.intern(path)));
+    const { claims } = this.maps;
+    if (!isClaimShort(claims, ClaimKind.PATHS) && !isClaimShort(claims, ClaimKind.ANCESTRIES)) return 0;
+    collectAncestries(this.maps);
+    const listed = this.store.states().flatMap(({ table }) => pathsOf(table).map((path) => this.paths.intern(path)));
     return collectPaths(this.maps, this.paths, new Set(listed));
   }
 

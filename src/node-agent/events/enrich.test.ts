@@ -61,7 +61,8 @@ interface Changes {
 
 function record({ header, process, packet, message }: Changes = {}): KernelRecord {
   const empty = VerdictRecord.decode(Buffer.alloc(VerdictRecord.SIZE));
-  const actor = { startTime: 5_000_000n, cgroupId: 0n, tgid: 42, pathId: 1, scriptId: 0, flags: 0, lineage: 42 };
+  const identity = { pathId: 1, scriptId: 0, flags: 0, lineage: 42, ancestry: 0, kuid: 0, uid: 0 };
+  const actor = { startTime: 5_000_000n, cgroupId: 0n, tgid: 42, ...identity };
   return {
     header: { time: 1_000_000_000_000n, count: 2n, workloadId: 7, tableId: 3, type: RecordType.VERDICT, ...header },
     process: { ...empty.process, actor, binaryId: 1, comm: "a", ...process },

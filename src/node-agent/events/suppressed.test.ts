@@ -45,7 +45,10 @@ const record: KernelRecord = {
   header: { ...empty.header, type: RecordType.MESSAGE_VERDICT, workloadId: 1 },
   process: {
     ...empty.process,
-    actor: { startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0, lineage: 42 },
+    actor: {
+      ...{ startTime: 0n, cgroupId: 0n, tgid: 42, pathId: 9, scriptId: 0, flags: 0, lineage: 42 },
+      ...{ ancestry: 0, kuid: 0, uid: 0 },
+    },
   },
   packet: {
     ...{ ...empty.packet, remote: key.remote, remotePort: key.port, protocol: 17 },

@@ -1,8 +1,23 @@
 /** Profiles that select one workload -> its rule table. */
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import { DIRECTIONS, type Direction } from "../../api/reasons.ts";
-import { ACTIONS, ATTACKS, type BinaryMode, type Network, type SecurityProfile } from "../../api/types.ts";
-import { type Block, type BlockContext, blockOf, rulesOf } from "../table/blocks.ts";
+import {
+  ACTIONS,
+  ATTACKS,
+  type BinaryMode,
+  type Network,
+  type ProcessRules,
+  type SecurityProfile,
+} from "../../api/types.ts";
+import {
+  type Block,
+  type BlockContext,
+  blockOf,
+  type Conditions,
+  isConditional,
+  NO_CONDITIONS,
+  rulesOf,
+} from "../table/blocks.ts";
 import { CompileError } from "../table/errors.ts";
 import { compareText } from "../table/names.ts";
 import type { PeerResolver } from "../table/peers.ts";
@@ -41,6 +56,7 @@ export interface Entry {
   path: string | null;
   container: string | null;
   binary: BinaryMode;
+  conditions: Conditions;
   network: Network | undefined;
 }
 
@@ -142,7 +158,15 @@ function checkSize(unions: readonly Union[], maxRules = Number.POSITIVE_INFINITY
 
 /** What holds in any container holds in a named one too. */
 function applyingEntries(entries: Entry[], path: string, container: string | null): Entry[] {
-  return entries.filter((entry) => entry.path === path && (entry.container === container || entry.container === null));
+  const applying = entries.filter(
+    (one) => one.path === path && (one.container === container || one.container === null),
+  );
+  return applying.some(({ conditions }) => isConditional(conditions)) ? applying.map(withBothDirections) : applying;
+}
+
+/** Whom no entry's conditions fit is judged by `default`: of a direction that an entry says nothing of, it has to say so. */
+function withBothDirections(entry: Entry): Entry {
+  return { ...entry, network: { egress: {}, ingress: {}, ...entry.network } };
 }
 
 function unionOf(entries: Entry[], subject: string, context: Surroundings): Union {
@@ -172,6 +196,7 @@ function freshBlock(entry: Entry, direction: Direction, context: Surroundings): 
     namespace: entry.namespace,
     field: entry.field,
     anyBinary: entry.binary === "Any",
+    conditions: entry.conditions,
     searchDomains: context.searchDomains,
     resolvers: context.resolvers,
     peers: context.peers,
@@ -192,6 +217,7 @@ function defaultEntry(profile: SecurityProfile): Entry {
     path: null,
     container: null,
     binary: "Image",
+    conditions: NO_CONDITIONS,
     network: profile.spec.default,
   };
 }
@@ -211,6 +237,7 @@ function processEntries(profile: SecurityProfile): Entry[] {
       path: process.path,
       container: process.container ?? null,
       binary: process.binary ?? "Image",
+      conditions: conditionsOf(process),
       network: process.network,
     };
   });
@@ -219,10 +246,26 @@ function processEntries(profile: SecurityProfile): Entry[] {
 /** Each entry once for every path that it stands for. Paths that lead to one file meet there: their rights are united. */
 function withFiles(entries: Entry[], { files }: CompileOptions): Entry[] {
   if (files === undefined) return entries;
+  const withOwnFiles = (paths: readonly string[]) =>
+    [...new Set(paths.flatMap((path) => [path, ...files(path)]))].sort(compareText);
   return entries.flatMap((entry) => {
     const path = entry.path as string;
-    return [...new Set([path, ...files(path)])].map((file) => ({ ...entry, path: file }));
+    const { users, ...paths } = entry.conditions;
+    const conditions = {
+      ancestors: withOwnFiles(paths.ancestors),
+      notAncestors: withOwnFiles(paths.notAncestors),
+      users,
+    };
+    return [...new Set([path, ...files(path)])].map((file) => ({ ...entry, path: file, conditions }));
   });
+}
+
+function conditionsOf({ ancestors = [], notAncestors = [], users = [] }: ProcessRules): Conditions {
+  return {
+    ancestors: [...new Set(ancestors)].sort(compareText),
+    notAncestors: [...new Set(notAncestors)].sort(compareText),
+    users: [...new Set(users)].sort((left, right) => left - right),
+  };
 }
 
 function contextOf({ searchDomains, resolvers = [], peers, maxRules, memory }: CompileOptions): Surroundings {

@@ -3,11 +3,12 @@
  * that it leads to has its rights, there.
  */
 
+import type { Direction } from "../../api/reasons.ts";
 import { findBinary } from "../table/lookup.ts";
 import { compareText } from "../table/names.ts";
 import { tableHash } from "../table/table-hash.ts";
 import type { BinaryRules, RuleTable } from "../table/tables.ts";
-import { uniteRulesets } from "../table/unite-rulesets.ts";
+import { uniteRulesets, withAncestorFiles } from "../table/unite-rulesets.ts";
 
 /** A container of a workload, and what its paths lead to. */
 export interface ContainerFiles {
@@ -34,25 +35,20 @@ export function tableWithSymlinks(table: RuleTable, containers: readonly Contain
 function entriesOf(table: RuleTable, { name, ephemeral, fileOf }: ContainerFiles): BinaryRules[] {
   const effective = (path: string) => findBinary(table, path, { container: name, ephemeral })?.rules ?? null;
   const paths = [...new Set(table.binaries.map(({ path }) => path))].filter((path) => effective(path) !== null);
-  const links = Map.groupBy(
-    paths.filter((path) => fileOf(path) !== path),
-    fileOf,
-  );
-  return [...links].map(([file, listed]) => {
-    const sources = [file, ...listed].map(effective).filter((entry) => entry !== null);
+  const files = Map.groupBy(paths, fileOf);
+  return [...files].flatMap(([file, listed]) => {
+    const sources = [...new Set([file, ...listed])].map(effective).filter((entry) => entry !== null);
     const subject = `${file} of container ${name}`;
-    return {
-      path: file,
-      container: name,
-      egress: uniteRulesets(
-        sources.map(({ egress }) => egress),
-        `egress of ${subject}`,
-      ),
-      ingress: uniteRulesets(
-        sources.map(({ ingress }) => ingress),
-        `ingress of ${subject}`,
-      ),
-    };
+    const fitted = (direction: Direction) =>
+      uniteRulesets(
+        sources.map((source) => withAncestorFiles(source[direction], fileOf)),
+        `${direction} of ${subject}`,
+      );
+    const entry = { path: file, container: name, egress: fitted("egress"), ingress: fitted("ingress") };
+    const own = effective(file);
+    return own !== null && own.egress.hash === entry.egress.hash && own.ingress.hash === entry.ingress.hash
+      ? []
+      : [entry];
   });
 }
 

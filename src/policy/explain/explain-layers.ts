@@ -6,9 +6,10 @@ import type { Block, PortRange } from "../table/blocks.ts";
 import { expandPattern, matchesPattern } from "../table/names.ts";
 import { PORT_MAX, PROTOCOL_NUMBERS, protocolName } from "../table/ports.ts";
 import { contains, type Family, formatAddress, type Prefix } from "../table/prefixes.ts";
+import type { Subject } from "../table/subject.ts";
 
-/** In the order in which they are asked. `binary` is asked for changed files only. */
-export const LAYERS = ["binary", "ethertype", "peer", "port", "application", "dns-name"] as const;
+/** In the order in which they are asked. `binary` is asked for changed files only, the next two where the entry has such a condition. */
+export const LAYERS = ["binary", "ancestry", "user", "ethertype", "peer", "port", "application", "dns-name"] as const;
 export type Layer = (typeof LAYERS)[number];
 
 /** What is asked about: what a process of a workload sends or receives first. */
@@ -39,9 +40,9 @@ export interface LayerReport {
 export function explainLayers(
   block: Block,
   traffic: Traffic,
-  { modified, searchDomains }: { modified: boolean; searchDomains: string[] },
+  { process, searchDomains }: { process: Subject | null; searchDomains: string[] },
 ): LayerReport[] {
-  const layers: LayerReport[] = modified ? [explainBinary(block)] : [];
+  const layers: LayerReport[] = process === null ? [] : explainConditions(block, process);
   if (traffic.peer !== null) {
     layers.push(explainFamily(block, familyOf(traffic.peer.remote)));
     layers.push(explainPeer(block, traffic.peer.remote, traffic));
@@ -56,6 +57,43 @@ export function explainLayers(
 function explainBinary(block: Block): LayerReport {
   const value = block.anyBinary ? "Any" : "Image";
   return { layer: "binary", passed: block.anyBinary, asked: "a changed file", field: "binary", value };
+}
+
+function explainConditions(block: Block, process: Subject): LayerReport[] {
+  const { ancestors, notAncestors, users } = block.conditions;
+  return [
+    ...(process.modified ? [explainBinary(block)] : []),
+    ...(ancestors.length === 0 ? [] : [explainAncestors(block, process)]),
+    ...(notAncestors.length === 0 ? [] : [explainNotAncestors(block, process)]),
+    ...(users.length === 0 ? [] : [explainUser(block, process)]),
+  ];
+}
+
+function explainAncestors({ conditions, anyBinary }: Block, { ancestry }: Subject): LayerReport {
+  const found = ancestry?.executables.find(
+    ({ path, modified }) => conditions.ancestors.includes(path) && (anyBinary || !modified),
+  );
+  const value = found?.path ?? listing(conditions.ancestors);
+  return { layer: "ancestry", passed: found !== undefined, asked: ancestryText(ancestry), field: "ancestors", value };
+}
+
+function explainNotAncestors({ conditions }: Block, { ancestry }: Subject): LayerReport {
+  const found = ancestry?.executables.find(({ path }) => conditions.notAncestors.includes(path));
+  const passed = found === undefined && ancestry !== null && !ancestry.incomplete;
+  const value = found?.path ?? listing(conditions.notAncestors);
+  return { layer: "ancestry", passed, asked: ancestryText(ancestry), field: "notAncestors", value };
+}
+
+function explainUser({ conditions: { users } }: Block, { user }: Subject): LayerReport {
+  const passed = user !== null && users.includes(user);
+  const asked = user === null ? "a user that is not known" : `user ${user}`;
+  return { layer: "user", passed, asked, field: "users", value: listing(users.map(String)) };
+}
+
+function ancestryText(ancestry: Subject["ancestry"]): string {
+  if (ancestry === null) return "ancestors that are not known";
+  const more = ancestry.incomplete ? " and more that are not known" : "";
+  return `below ${listing(ancestry.executables.map(({ path }) => path))}${more}`;
 }
 
 function explainFamily(block: Block, family: Family): LayerReport {

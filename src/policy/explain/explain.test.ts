@@ -3,13 +3,21 @@ import { test } from "node:test";
 import type { EgressRules, L7Protocol, SecurityProfile } from "../../api/types.ts";
 import { parseIp } from "../table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
-import type { Subject } from "../table/subject.ts";
+import { NO_ANCESTRY, type Subject } from "../table/subject.ts";
 import { egressProfile, ingressProfile, processOf, profileOf } from "../testing/profiles.ts";
 import { Random } from "../testing/random.ts";
 import { type Explanation, explain } from "./explain.ts";
 import type { Traffic } from "./explain-layers.ts";
 
-const APP: Subject = { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false };
+const APP: Subject = {
+  path: "/bin/app",
+  script: null,
+  container: null,
+  ephemeral: false,
+  modified: false,
+  ancestry: NO_ANCESTRY,
+  user: 0,
+};
 const WORKLOAD = { namespace: "default", labels: { app: "web" } };
 const { tcp: TCP, icmp: ICMP } = PROTOCOL_NUMBERS;
 

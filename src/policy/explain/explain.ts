@@ -73,8 +73,8 @@ export function explain(profiles: SecurityProfile[], question: Question, options
   const reason = judgeTraffic(table, rights, traffic);
   const binary = rights.binaryId === 0 ? null : (table.binaries[rights.binaryId - 1] ?? null);
   const blocks = blocksOf(selected, binary, traffic.direction, options);
-  const modified = binary !== null && (process?.modified ?? false);
-  const circumstances = { modified, searchDomains: options.searchDomains };
+  // `default` asks for nothing but the traffic.
+  const circumstances = { process: binary === null ? null : process, searchDomains: options.searchDomains };
   return {
     profiles: reports,
     judgedBy: binary ? "process" : table.default ? "default" : "nobody",
@@ -136,6 +136,8 @@ function listedLinks(
   return [...listed].filter((path) => path !== binary.path && files(path).includes(binary.path));
 }
 
+const UNMET_WORDS = { Ancestry: "below what led to it", User: "for its user" } as const;
+
 function explainJudge(table: RuleTable, rights: Rights, links: readonly string[]): string {
   const { subject } = rights;
   if (rights.binaryId !== 0) {
@@ -150,6 +152,7 @@ function explainJudge(table: RuleTable, rights: Rights, links: readonly string[]
   if (subject === null) return `it belongs to no process: ${fallback}`;
   const path = subject.path ?? "the executable (its path is not known)";
   const listed = subject.path !== null && findBinary(table, subject.path, subject) !== null;
+  if (rights.unmet !== null) return `${path} is listed, but not ${UNMET_WORDS[rights.unmet]}: ${fallback}`;
   if (listed) return `${path} is listed, but the file was changed and no entry has binary: Any: ${fallback}`;
   const meant =
     subject.path === null

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { EgressRules, SecurityProfile } from "../../api/types.ts";
 import { parseIp } from "../table/addresses.ts";
 import { PROTOCOL_NUMBERS } from "../table/ports.ts";
-import type { Subject } from "../table/subject.ts";
+import { NO_ANCESTRY, type Subject } from "../table/subject.ts";
 import { egressProfile, ingressProfile, profileOf } from "../testing/profiles.ts";
 import { Random } from "../testing/random.ts";
 import { explain, type Question } from "./explain.ts";
@@ -11,7 +11,15 @@ import type { Traffic } from "./explain-layers.ts";
 import { remedyOf, withRemedy } from "./remedy.ts";
 
 const { tcp: TCP, udp: UDP, icmp: ICMP } = PROTOCOL_NUMBERS;
-const APP: Subject = { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false };
+const APP: Subject = {
+  path: "/bin/app",
+  script: null,
+  container: null,
+  ephemeral: false,
+  modified: false,
+  ancestry: NO_ANCESTRY,
+  user: 0,
+};
 const SHELL: Subject = { ...APP, path: "/bin/sh" };
 const OPTIONS = { searchDomains: [] };
 const WEB: EgressRules = {

@@ -203,6 +203,8 @@ function ruleFor(
     case "dns-name":
       return questionRule(traffic.question as string, block);
     case "binary":
+    case "ancestry":
+    case "user":
       return {};
   }
 }

@@ -169,6 +169,7 @@ test("learned addresses are good for egress of the very process that learned the
     subject: APP,
     path: APP.path,
     binaryId: 1,
+    unmet: null,
     ruleset: scene.table.binaries[0]?.egress as never,
     mask: 0n,
   };

@@ -1,7 +1,7 @@
 /** Which rules judge a process, and what their layers say: sections 3 and 4 of the contract. */
 import type { Direction, Reason } from "../../api/reasons.ts";
 import { type Address, familyAddress } from "../table/addresses.ts";
-import { allBlocks, findBinary, nameMasks, peerMask, portMask } from "../table/lookup.ts";
+import { allBlocks, ancestryMask, findBinary, nameMasks, peerMask, portMask, userMask } from "../table/lookup.ts";
 import { reverseName } from "../table/names.ts";
 import type { Family } from "../table/prefixes.ts";
 import { EMPTY_RULESET } from "../table/rulesets.ts";
@@ -25,11 +25,23 @@ export function rightsOf(table: RuleTable, subject: Subject | null, direction: D
   const binary = scripted ?? (subject?.path ? findBinary(table, subject.path, subject) : null);
   if (binary !== null) {
     const ruleset = binary.rules[direction];
-    const mask = subject?.modified ? ruleset.anyBinary : allBlocks(ruleset);
-    if (mask !== 0n || !subject?.modified) return { subject, path, binaryId: binary.id, ruleset, mask };
+    const unchanged = subject?.modified ? ruleset.anyBinary : allBlocks(ruleset);
+    const descended = unchanged & ancestryMask(ruleset, subject?.ancestry ?? null);
+    const mask = descended & userMask(ruleset, subject?.user ?? null);
+    if (mask !== 0n || (ruleset.hash === "" && !subject?.modified))
+      return { subject, path, binaryId: binary.id, ruleset, mask, unmet: null };
+    return byDefault(
+      table,
+      { subject, path, unmet: unchanged === 0n ? null : descended === 0n ? "Ancestry" : "User" },
+      direction,
+    );
   }
+  return byDefault(table, { subject, path, unmet: null }, direction);
+}
+
+function byDefault(table: RuleTable, who: Pick<Rights, "subject" | "path" | "unmet">, direction: Direction): Rights {
   const ruleset = table.default?.[direction] ?? EMPTY_RULESET;
-  return { subject, path, binaryId: 0, ruleset, mask: allBlocks(ruleset) };
+  return { ...who, binaryId: 0, ruleset, mask: allBlocks(ruleset) };
 }
 
 /** Narrows the mask layer by layer (L3, peer, L4) and says where it became empty. */
@@ -89,11 +101,12 @@ export function connectsTo({ ruleset }: Rights, name: string): boolean {
 }
 
 /**
- * The reason as it is reported: under an absent `default` it is who the process is, not which layer failed; and a changed
- * binary that had to be judged by `default` is reported as such.
+ * The reason as it is reported: under an absent `default` it is who the process is, not which layer failed; and a listed binary
+ * that had to be judged by `default` is reported as what keeps it from its rules.
  */
 export function reportedReason(table: RuleTable, rights: Rights, layerReason: Reason): Reason {
   if (layerReason === "Allowed" || rights.binaryId !== 0) return layerReason;
+  if (rights.unmet !== null) return rights.unmet;
   if (rights.subject?.modified) return "BinaryModified";
   if (table.default !== null) return layerReason;
   return rights.subject === null ? "Unattributed" : "BinaryUnknown";

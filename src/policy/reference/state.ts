@@ -12,6 +12,8 @@ export interface Rights {
   path: string | null;
   /** 0: judged by `default`. */
   binaryId: number;
+  /** The condition that keeps a listed process from its rules. */
+  unmet: "Ancestry" | "User" | null;
   ruleset: Ruleset;
   mask: BlockMask;
 }

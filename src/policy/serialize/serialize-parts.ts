@@ -185,6 +185,19 @@ export function rulesetContent(value: unknown, field: string): RulesetContent {
     askRecords: mask(set.askRecords, `${field}.askRecords`),
     fqdn: mask(set.fqdn, `${field}.fqdn`),
     anyBinary: mask(set.anyBinary, `${field}.anyBinary`),
+    // Not there in what former versions have written.
+    ancestors: array(set.ancestors ?? [], `${field}.ancestors`).map((item) => {
+      const rule = record(item, `${field}.ancestors`);
+      return {
+        path: string(rule.path, `${field}.ancestors.path`),
+        below: mask(rule.below, `${field}.ancestors.below`),
+        notBelow: mask(rule.notBelow, `${field}.ancestors.notBelow`),
+      };
+    }),
+    users: array(set.users ?? [], `${field}.users`).map((item) => {
+      const rule = record(item, `${field}.users`);
+      return { user: number(rule.user, `${field}.users.user`), mask: mask(rule.mask, `${field}.users.mask`) };
+    }),
     names: array(set.names, `${field}.names`).map((item) => {
       const rule = record(item, `${field}.names`);
       return {

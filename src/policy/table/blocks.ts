@@ -27,6 +27,20 @@ export interface SelectedPeer extends PeerPrefixes {
   text: string;
 }
 
+/** What an entry asks of a process beside its executable; an empty list asks nothing. Sorted, without repetition. */
+export interface Conditions {
+  ancestors: readonly string[];
+  notAncestors: readonly string[];
+  users: readonly number[];
+}
+
+export const NO_CONDITIONS: Conditions = Object.freeze({ ancestors: [], notAncestors: [], users: [] });
+
+/** Whether it asks anything. */
+export function isConditional({ ancestors, notAncestors, users }: Conditions): boolean {
+  return ancestors.length + notAncestors.length + users.length > 0;
+}
+
 export interface Block {
   origin: BlockOrigin;
   /** EtherTypes that pass: as listed, else as the destinations imply. */
@@ -46,6 +60,8 @@ export interface Block {
   connect: string[];
   /** `binary: Any`: a changed binary has these rights too. */
   anyBinary: boolean;
+  /** What has to be so of the process. */
+  conditions: Conditions;
   /** For explanations: the fields that the implicit parts come from, below the block's own, and the names of `ask` as they are listed. */
   sources: { families: string; ask: string; names: readonly string[] };
 }
@@ -58,6 +74,7 @@ export interface BlockContext {
   /** Field of the entry, e.g. `spec.processes[0].network`. */
   field: string;
   anyBinary: boolean;
+  conditions: Conditions;
   searchDomains: string[];
   /** Addresses of the name servers in the workload's resolv.conf. */
   resolvers: readonly string[];
@@ -87,6 +104,7 @@ export function blockOf(network: Network | undefined, direction: Direction, cont
     askRecords: rules.l7?.dns !== undefined || fqdns.length === 0,
     connect: distinct(fqdns),
     anyBinary: context.anyBinary,
+    conditions: context.conditions,
     sources: {
       families: rules.l3?.protocols === undefined ? "l3 (implied)" : "l3.protocols",
       ask: rules.l7?.dns !== undefined ? "l7.dns" : "fqdns",
@@ -114,13 +132,15 @@ export function blockContent(block: Block): string {
     block.askRecords,
     block.connect,
     block.anyBinary,
+    block.conditions,
   ]);
 }
 
 /** How many rules the block is, before any are united: what it costs to compile. */
-export function rulesOf({ cidrs4, cidrs6, selected, ports, ask, connect }: Block): number {
+export function rulesOf({ cidrs4, cidrs6, selected, ports, ask, connect, conditions }: Block): number {
   const peers = selected.reduce((sum, peer) => sum + peer.cidrs4.length + peer.cidrs6.length, 0);
-  return cidrs4.length + cidrs6.length + peers + ports.length + (ask?.length ?? 0) + connect.length;
+  const asked = conditions.ancestors.length + conditions.notAncestors.length + conditions.users.length;
+  return cidrs4.length + cidrs6.length + peers + ports.length + (ask?.length ?? 0) + connect.length + asked;
 }
 
 /** What a block says about names, for `flattenNames`; `mask` is the block's bit. */

@@ -5,7 +5,7 @@
 
 import { compareText } from "./names.ts";
 import { contains, type Family, type Prefix, parsePrefix } from "./prefixes.ts";
-import type { Subject } from "./subject.ts";
+import type { Ancestry, Subject } from "./subject.ts";
 import type { BinaryRules, BlockMask, BlockOrigin, NameRule, PeerRule, Ruleset, RuleTable } from "./tables.ts";
 
 /** The binary of a process and its id in the table, from 1. */
@@ -65,6 +65,32 @@ export function nameMasks(ruleset: Ruleset, text: string): { ask: BlockMask; con
   return best.text === text
     ? { ask: best.exactAsk, connect: best.exactConnect }
     : { ask: best.belowAsk, connect: best.belowConnect };
+}
+
+/** Blocks that hold below what led to a process. A changed file is still what must not be above it, and not what has to be. */
+export function ancestryMask(ruleset: Ruleset, ancestry: Ancestry | null): BlockMask {
+  const rulesOf = (path: string) => ruleset.ancestors.filter((rule) => rule.path === path);
+  const withAncestors = union(ruleset.ancestors.map(({ below }) => below));
+  const withoutAncestors = union(ruleset.ancestors.map(({ notBelow }) => notBelow));
+  if (ancestry === null) return allBlocks(ruleset) & ~(withAncestors | withoutAncestors);
+  const { executables, incomplete } = ancestry;
+  const met = executables.flatMap(({ path, modified }) =>
+    rulesOf(path).map(({ below }) => (modified ? below & ruleset.anyBinary : below)),
+  );
+  const failed = executables.flatMap(({ path }) => rulesOf(path).map(({ notBelow }) => notBelow));
+  if (incomplete) failed.push(withoutAncestors);
+  return allBlocks(ruleset) & (~withAncestors | union(met)) & ~union(failed);
+}
+
+/** Blocks that hold for a user; null: one that is not known. */
+export function userMask(ruleset: Ruleset, user: number | null): BlockMask {
+  const withUsers = union(ruleset.users.map(({ mask }) => mask));
+  const met = union(ruleset.users.filter((rule) => rule.user === user).map(({ mask }) => mask));
+  return allBlocks(ruleset) & (~withUsers | met);
+}
+
+function union(masks: readonly BlockMask[]): BlockMask {
+  return masks.reduce((all, mask) => all | mask, 0n);
 }
 
 /** All blocks of a rule set. */

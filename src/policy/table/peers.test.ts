@@ -10,6 +10,7 @@ import { egressProfile } from "../testing/profiles.ts";
 import { parseIp } from "./addresses.ts";
 import { describePodPeer, matchesPodPeer, type PeerResolver } from "./peers.ts";
 import { parsePrefix } from "./prefixes.ts";
+import { NO_ANCESTRY } from "./subject.ts";
 
 const TEAM_A = { "kubernetes.io/metadata.name": "other", team: "a" };
 
@@ -88,7 +89,15 @@ test("explain says by which selector an address is allowed", () => {
     [profile],
     {
       workload: { namespace: "default", labels: { app: "web" } },
-      process: { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false },
+      process: {
+        path: "/bin/app",
+        script: null,
+        container: null,
+        ephemeral: false,
+        modified: false,
+        ancestry: NO_ANCESTRY,
+        user: 0,
+      },
       traffic: {
         direction: "egress",
         peer: { remote, protocol: 6, port: 80 },

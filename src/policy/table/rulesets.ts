@@ -6,7 +6,7 @@ import { CompileError } from "./errors.ts";
 import { compareText, flattenNames } from "./names.ts";
 import { flattenPorts } from "./ports.ts";
 import { type Family, flattenPrefixes, type MaskedPrefix, type Prefix } from "./prefixes.ts";
-import { type BlockMask, MAX_BLOCKS, type PeerRule, type Ruleset } from "./tables.ts";
+import { type AncestorRule, type BlockMask, MAX_BLOCKS, type PeerRule, type Ruleset, type UserRule } from "./tables.ts";
 
 /** The rule set of a direction that nothing is said of: rule set 0 in the kernel, hash "". */
 export const EMPTY_RULESET: Ruleset = Object.freeze({
@@ -22,6 +22,8 @@ export const EMPTY_RULESET: Ruleset = Object.freeze({
   askRecords: 0n,
   fqdn: 0n,
   anyBinary: 0n,
+  ancestors: [],
+  users: [],
   names: [],
 });
 
@@ -56,6 +58,8 @@ export function buildRuleset(unordered: Block[], subject: string): Ruleset {
     askRecords: maskOf(blocks, (block) => block.askRecords),
     fqdn: maskOf(blocks, (block) => block.connect.length > 0),
     anyBinary: maskOf(blocks, (block) => block.anyBinary),
+    ancestors: ancestorRules(blocks),
+    users: userRules(blocks),
     names: flattenNames(blocks.flatMap((block, bit) => nameGrants(block, 1n << BigInt(bit)))),
   };
   return { hash: rulesetHash(content, blocks.length), blocks: blocks.map((block) => block.origin), ...content };
@@ -78,6 +82,13 @@ export function rulesetHash(ruleset: Omit<Ruleset, "hash" | "blocks">, blockCoun
       rule.text,
       ...[rule.exactAsk, rule.exactConnect, rule.belowAsk, rule.belowConnect].map(hex),
     ]),
+    // Left out where there are none, so that rule sets of former versions keep their hashes.
+    ...(ruleset.ancestors.length + ruleset.users.length === 0
+      ? []
+      : [
+          ruleset.ancestors.map((rule) => [rule.path, hex(rule.below), hex(rule.notBelow)]),
+          ruleset.users.map((rule) => [rule.user, hex(rule.mask)]),
+        ]),
   ]);
 }
 
@@ -109,6 +120,22 @@ function family(blocks: Block[], protocol: L3Protocol): BlockMask {
 
 function application(blocks: Block[], protocol: Exclude<L7Protocol, "any">): BlockMask {
   return maskOf(blocks, (block) => block.applications?.includes(protocol) ?? false);
+}
+
+function ancestorRules(blocks: Block[]): AncestorRule[] {
+  const paths = blocks.flatMap(({ conditions }) => [...conditions.ancestors, ...conditions.notAncestors]);
+  return [...new Set(paths)].sort(compareText).map((path) => ({
+    path,
+    below: maskOf(blocks, ({ conditions }) => conditions.ancestors.includes(path)),
+    notBelow: maskOf(blocks, ({ conditions }) => conditions.notAncestors.includes(path)),
+  }));
+}
+
+function userRules(blocks: Block[]): UserRule[] {
+  const users = new Set(blocks.flatMap(({ conditions }) => conditions.users));
+  return [...users]
+    .sort((left, right) => left - right)
+    .map((user) => ({ user, mask: maskOf(blocks, ({ conditions }) => conditions.users.includes(user)) }));
 }
 
 function peers(blocks: Block[], version: Family): PeerRule[] {

@@ -43,6 +43,21 @@ export interface NameRule {
   belowConnect: BlockMask;
 }
 
+/** Blocks by one executable that led to a process. */
+export interface AncestorRule {
+  path: string;
+  /** Blocks that hold where it did. */
+  below: BlockMask;
+  /** Blocks that do not. */
+  notBelow: BlockMask;
+}
+
+/** Blocks that hold for one effective user id. */
+export interface UserRule {
+  user: number;
+  mask: BlockMask;
+}
+
 export interface Ruleset {
   /** Content hash, hex; two rule sets with one hash are one rule set in the kernel. "" is the empty one. */
   hash: string;
@@ -58,6 +73,10 @@ export interface Ruleset {
   askRecords: BlockMask;
   fqdn: BlockMask;
   anyBinary: BlockMask;
+  /** Sorted by path. */
+  ancestors: AncestorRule[];
+  /** Sorted by number. */
+  users: UserRule[];
   names: NameRule[];
 }
 

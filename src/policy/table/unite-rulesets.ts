@@ -1,10 +1,10 @@
 /** The union of rule sets that are compiled already: what any of them allows. */
 import { CompileError } from "./errors.ts";
-import { flattenNames, type NameGrant, restoreName } from "./names.ts";
+import { compareText, flattenNames, type NameGrant, restoreName } from "./names.ts";
 import { flattenPorts, PORT_MAX, type PortGrant } from "./ports.ts";
 import { type Family, flattenPrefixes, type MaskedPrefix, parsePrefix } from "./prefixes.ts";
 import { EMPTY_RULESET, rulesetHash } from "./rulesets.ts";
-import { type BlockMask, MAX_BLOCKS, type PeerRule, type Ruleset } from "./tables.ts";
+import { type AncestorRule, type BlockMask, MAX_BLOCKS, type PeerRule, type Ruleset, type UserRule } from "./tables.ts";
 
 /** A rule set whose bits are moved out of the way of the others'. */
 interface Shifted {
@@ -63,8 +63,47 @@ function unitedContent(parts: Shifted[]): Omit<Ruleset, "hash" | "blocks"> {
     askRecords: union(({ askRecords }) => askRecords),
     fqdn: union(({ fqdn }) => fqdn),
     anyBinary: union(({ anyBinary }) => anyBinary),
+    ancestors: uniteAncestors(parts),
+    users: uniteUsers(parts),
     names: flattenNames(parts.flatMap(nameGrants)),
   };
+}
+
+function uniteAncestors(parts: Shifted[]): AncestorRule[] {
+  const rules = parts.flatMap(({ ruleset, move }) =>
+    ruleset.ancestors.map(({ path, below, notBelow }) => ({ path, below: move(below), notBelow: move(notBelow) })),
+  );
+  return mergeAncestors(rules);
+}
+
+function uniteUsers(parts: Shifted[]): UserRule[] {
+  const masks = new Map<number, BlockMask>();
+  for (const { ruleset, move } of parts)
+    for (const { user, mask } of ruleset.users) masks.set(user, (masks.get(user) ?? 0n) | move(mask));
+  return [...masks].sort(([left], [right]) => left - right).map(([user, mask]) => ({ user, mask }));
+}
+
+/**
+ * A rule set for a container: a listed ancestor that is a link there stands for the file that it leads to as well. The same rule
+ * set where none is.
+ */
+export function withAncestorFiles(ruleset: Ruleset, fileOf: (path: string) => string): Ruleset {
+  const linked = ruleset.ancestors.filter(({ path }) => fileOf(path) !== path);
+  if (linked.length === 0) return ruleset;
+  const files = linked.map((rule) => ({ ...rule, path: fileOf(rule.path) }));
+  const { hash: _, blocks, ...content } = ruleset;
+  const fitted = { ...content, ancestors: mergeAncestors([...ruleset.ancestors, ...files]) };
+  return { hash: rulesetHash(fitted, blocks.length), blocks, ...fitted };
+}
+
+/** One rule for each path, sorted. */
+function mergeAncestors(rules: readonly AncestorRule[]): AncestorRule[] {
+  const merged = new Map<string, AncestorRule>();
+  for (const { path, below, notBelow } of rules) {
+    const known = merged.get(path);
+    merged.set(path, { path, below: below | (known?.below ?? 0n), notBelow: notBelow | (known?.notBelow ?? 0n) });
+  }
+  return [...merged.values()].sort((left, right) => compareText(left.path, right.path));
 }
 
 function shifted(rulesets: readonly Ruleset[]): Shifted[] {

@@ -6,7 +6,7 @@ import { parsePacket } from "../packet/packet-parser.ts";
 import { evaluate, type Judgement, type PacketContext } from "../reference/evaluate.ts";
 import { createState, type PolicyState } from "../reference/state.ts";
 import { parseIp } from "../table/addresses.ts";
-import type { Subject } from "../table/subject.ts";
+import { NO_ANCESTRY, type Subject } from "../table/subject.ts";
 import { ipv4, OWN_MAC_TEXT, tcp, text } from "./frames.ts";
 
 export const OWN = "10.0.0.1";
@@ -18,7 +18,15 @@ export const SYN = 0x02;
 export const SYN_ACK = 0x12;
 export const ACK = 0x18;
 
-export const APP: Subject = { path: "/bin/app", script: null, container: null, ephemeral: false, modified: false };
+export const APP: Subject = {
+  path: "/bin/app",
+  script: null,
+  container: null,
+  ephemeral: false,
+  modified: false,
+  ancestry: NO_ANCESTRY,
+  user: 0,
+};
 export const SHELL: Subject = { ...APP, path: "/bin/sh" };
 
 /** One workload and the profiles that select it. */

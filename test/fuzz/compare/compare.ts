@@ -4,7 +4,7 @@ import { parsePacket } from "../../../src/policy/packet/packet-parser.ts";
 import { evaluate } from "../../../src/policy/reference/evaluate.ts";
 import { createState, type EvaluatorState } from "../../../src/policy/reference/state.ts";
 import { parseIp } from "../../../src/policy/table/addresses.ts";
-import type { Subject } from "../../../src/policy/table/subject.ts";
+import { NO_ANCESTRY, type Subject } from "../../../src/policy/table/subject.ts";
 import type { RuleTable } from "../../../src/policy/table/tables.ts";
 import {
   type ClassifierHarness,
@@ -182,13 +182,15 @@ export function compareCase(
   return tables && new CaseRun(harness, fuzzCase, tables, judge).run();
 }
 
-function subjectOf({ path, modified }: ProcessRef, container: string | null): Subject {
+function subjectOf({ path, modified, ancestry, user }: ProcessRef, container: string | null): Subject {
   return {
     path,
     script: null,
     container,
     ephemeral: container === null || container === EPHEMERAL_CONTAINER,
     modified: modified ?? false,
+    ancestry: ancestry === undefined ? NO_ANCESTRY : ancestry,
+    user: user ?? 0,
   };
 }
 

@@ -2,7 +2,19 @@
 import { API_VERSION, EPHEMERAL_MODES, KIND } from "../../../src/api/types.ts";
 import type { Random } from "../../../src/policy/testing/random.ts";
 import type { Policy } from "../case.ts";
-import { CONTAINERS, PATHS, PATTERNS, PEERS4, PEERS6, PORTS, RESOLVER4, RESOLVER6, SEARCH_DOMAINS } from "../world.ts";
+import {
+  ANCESTORS,
+  CONTAINERS,
+  PATHS,
+  PATTERNS,
+  PEERS4,
+  PEERS6,
+  PORTS,
+  RESOLVER4,
+  RESOLVER6,
+  SEARCH_DOMAINS,
+  USERS,
+} from "../world.ts";
 
 const ACTIONS = [
   ["enforce"],
@@ -43,6 +55,9 @@ function distinctProcesses(random: Random): unknown[] {
       path,
       ...(container === null ? {} : { container }),
       ...(random.chance(0.2) ? { binary: "Any" } : {}),
+      ...(random.chance(0.2) ? { ancestors: some(random, ANCESTORS.slice(0, 2)) } : {}),
+      ...(random.chance(0.15) ? { notAncestors: some(random, ANCESTORS.slice(2)) } : {}),
+      ...(random.chance(0.2) ? { users: some(random, USERS) } : {}),
       network: randomNetwork(random),
     }));
 }

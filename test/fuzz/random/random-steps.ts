@@ -1,11 +1,12 @@
 /** What random packets have in common. */
 import type { Direction } from "../../../src/api/reasons.ts";
+import type { Ancestry } from "../../../src/policy/table/subject.ts";
 import type { Random } from "../../../src/policy/testing/random.ts";
 import { EPHEMERAL_CONTAINER } from "../../harness/classifier-harness.ts";
 import { BROADCAST_MAC, HOST_MAC, WORKLOAD_MAC } from "../../packets/ethernet.ts";
 import type { PacketStep } from "../case.ts";
 import { padded } from "../mutate.ts";
-import { PATHS, STRANGER } from "../world.ts";
+import { ANCESTORS, PATHS, STRANGER, USERS } from "../world.ts";
 
 /** Whose a packet is, and what its socket tells. */
 export type Owner = Pick<
@@ -50,6 +51,8 @@ export function randomOwner(random: Random): Owner {
   const process = () => ({
     path: random.chance(0.08) ? STRANGER : random.pick(PATHS),
     ...(random.chance(0.1) ? { modified: true } : {}),
+    ...(random.chance(0.7) ? { ancestry: randomAncestry(random) } : {}),
+    ...(random.chance(0.7) ? { user: random.pick(USERS) } : {}),
   });
   return {
     process: process(),
@@ -62,6 +65,13 @@ export function randomOwner(random: Random): Owner {
     ...(random.chance(0.1) ? { spoken: true } : {}),
     ...(random.chance(0.05) ? { connectedFor: random.pick([1, 20, 100, 400]) + random.below(1000) / 1000 } : {}),
   };
+}
+
+function randomAncestry(random: Random): Ancestry | null {
+  if (random.chance(0.05)) return null;
+  const paths = ANCESTORS.filter(() => random.chance(0.4));
+  const executables = paths.map((path) => ({ path, modified: random.chance(0.1) }));
+  return { executables, incomplete: executables.length > 0 && random.chance(0.05) };
 }
 
 /** From and to. */

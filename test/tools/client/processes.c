@@ -89,6 +89,29 @@ static void orphan(struct client *client, char **arguments)
 		usleep(1000);
 }
 
+/* The effective user from here on; the saved one stays, so that the process may change again. */
+static void become_user(struct client *client, char **arguments)
+{
+	uid_t user = parse_number(arguments[0]);
+
+	if (setresuid(-1, user, -1))
+		fail("setresuid");
+}
+
+/* A user namespace of its own, in which this user has the number. */
+static void own_users(struct client *client, char **arguments)
+{
+	char text[64];
+	int map, length = snprintf(text, sizeof(text), "%s %d 1", arguments[0], geteuid());
+
+	if (unshare(CLONE_NEWUSER))
+		fail("unshare");
+	map = open("/proc/self/uid_map", O_WRONLY);
+	if (map < 0 || write(map, text, length) != length)
+		fail("uid_map");
+	close(map);
+}
+
 static void *rest_in_thread(void *client)
 {
 	run_rest(client);
@@ -461,6 +484,8 @@ const struct verb process_verbs[] = {
 	{ "pid", 0, "", print_pid },
 	{ "fork", 0, "", do_fork },
 	{ "orphan", 0, "", orphan },
+	{ "user", 1, "NUMBER", become_user },
+	{ "ownusers", 1, "NUMBER", own_users },
 	{ "thread", 0, "", in_thread },
 	{ "leaderexits", 0, "", leader_exits },
 	{ "cloneas", 1, "PID", clone_as },

@@ -20,6 +20,7 @@ const SELF: Process = {
   netnsInum: 1,
   parentTgid: 1,
   parentPathId: 0,
+  ancestry: 0,
   lineage: 4,
   comm: "test",
 };

@@ -4,9 +4,9 @@
  * only slower; and sockets of a process whose first thread has ended are out of reach: they stay without an owner, so
  * `default` judges them.
  */
-import { fstatSync, readdirSync, readlinkSync } from "node:fs";
+import { fstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { causeCode } from "../../../api/errors.ts";
-import { type Actor, type Process, SocketFlag, type SocketOwner } from "../../../gen/abi.gen.ts";
+import { type Actor, type Process, SocketFlag, type SocketOwner, UID_UNKNOWN } from "../../../gen/abi.gen.ts";
 import {
   describeInternetSocket,
   openProcess,
@@ -81,8 +81,17 @@ function namesIn(folder: string): string[] {
 }
 
 function linkAt(path: string): string {
+  return unlessEnded(() => readlinkSync(path));
+}
+
+function textOf(path: string): string {
+  return unlessEnded(() => readFileSync(path, "utf8"));
+}
+
+/** Empty where the process has ended. */
+function unlessEnded(read: () => string): string {
   try {
-    return readlinkSync(path);
+    return read();
   } catch (error) {
     if (ENDED.includes(causeCode(error) ?? "")) return "";
     throw error;
@@ -151,6 +160,16 @@ function ownerOf(
   };
 }
 
-function actorOf(tgid: number, { startTime, cgroupId, pathId, scriptId, flags, lineage }: Process): Actor {
-  return { startTime, cgroupId, tgid, pathId, scriptId, flags, lineage };
+function actorOf(tgid: number, { startTime, cgroupId, pathId, scriptId, flags, lineage, ancestry }: Process): Actor {
+  return { startTime, cgroupId, tgid, pathId, scriptId, flags, lineage, ancestry, ...userOf(tgid) };
+}
+
+/** The effective user of a process, as the node has it, and as the process's own user namespace has it. */
+function userOf(tgid: number): Pick<Actor, "kuid" | "uid"> {
+  const kuid = Number(/^Uid:\s+\d+\s+(\d+)/m.exec(textOf(`/proc/${tgid}/status`))?.[1] ?? UID_UNKNOWN);
+  const extents = textOf(`/proc/${tgid}/uid_map`)
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number, number]);
+  const extent = extents.find(([, outside, count]) => kuid >= outside && kuid - outside < count);
+  return { kuid, uid: extent === undefined ? UID_UNKNOWN : extent[0] + (kuid - extent[1]) };
 }

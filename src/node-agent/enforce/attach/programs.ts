@@ -18,8 +18,8 @@ import { adoptOlderSockets } from "./older-sockets.ts";
 
 /** In this order: processes first, then the owners of sockets, then receivers. */
 const HOOK_OBJECTS = ["processes", "sockets", "receivers"] as const;
-/** After the hooks, which see what is new, these find what was there first. Listeners before their children. */
-const ITERATORS: readonly string[] = ["find_processes", "find_listeners", "find_sockets"];
+/** After the hooks, which see what is new, these find what was there first. Parents before what they led to; listeners before their children. */
+const ITERATORS: readonly string[] = ["find_processes", "find_ancestors", "find_listeners", "find_sockets"];
 /** Tracepoints that not every kernel has; without them a connected socket that is handed over keeps its last user. */
 const OPTIONAL_TRACEPOINTS: Readonly<Record<string, string>> = {
   socket_writes: "tcp_sendmsg_locked",

@@ -141,8 +141,10 @@ function containerKey(workload: Workload, { prefix }: Container): string {
 
 function missing(table: RuleTable, { prefix }: Container, files: Readonly<Record<string, string>>): Listed {
   const listed = Map.groupBy(table.binaries, ({ path }) => path);
-  const paths = [...listed.keys()].filter((path) => files[prefix + path] === undefined);
-  return { paths, planted: paths.filter((path) => listed.get(path)?.every(isAny)) };
+  const ancestors = table.binaries.flatMap(({ egress, ingress }) => [...egress.ancestors, ...ingress.ancestors]);
+  const named = new Set([...listed.keys(), ...ancestors.map(({ path }) => path)]);
+  const paths = [...named].filter((path) => files[prefix + path] === undefined);
+  return { paths, planted: paths.filter((path) => listed.get(path)?.every(isAny) ?? false) };
 }
 
 /** Every profile that lists it says `binary: Any`. */

@@ -1,5 +1,7 @@
 /** Owners' claims on the memory for processes, paths and registered sockets (bpf/include/memory/claim.h). */
 import {
+  ANCESTRIES_CLAIM,
+  ANCESTRIES_CLAIM_ALL,
   CLAIM_OWNER_ALL,
   type Claim,
   type ClaimKey,
@@ -32,6 +34,13 @@ const CONSEQUENCES: ReadonlyMap<number, { name: string; consequence: string }> =
     ClaimKind.PATHS,
     { name: "paths of executables", consequence: "the others have no name, and are judged by default" },
   ],
+  [
+    ClaimKind.ANCESTRIES,
+    {
+      name: "sets of ancestors of processes",
+      consequence: "the others meet no ancestors or notAncestors of a profile",
+    },
+  ],
   [ClaimKind.REGISTRATIONS, { name: "registered sockets", consequence: "the others are known by their storage alone" }],
 ]);
 
@@ -51,7 +60,9 @@ export function isClaimShort(claims: Maps["claims"], kind: number): boolean {
 }
 
 /** Sets every claim to what is there: after entries were removed, and where an event was missed. */
-export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" | "pathTexts" | "registered">): void {
+export function recountClaims(
+  maps: Pick<Maps, "claims" | "gated" | "processes" | "pathTexts" | "ancestrySets" | "registered">,
+): void {
   const found = new Map<string, Claim & ClaimKey>();
   const entryOf = (kind: number, owner: bigint): Claim & ClaimKey => {
     const entry = found.get(`${kind} ${owner}`) ?? { kind, owner, count: 0n, refused: 0n };
@@ -65,6 +76,10 @@ export function recountClaims(maps: Pick<Maps, "claims" | "gated" | "processes" 
   for (const [, { owner }] of maps.pathTexts.entries()) {
     entryOf(ClaimKind.PATHS, owner).count += 1n;
     entryOf(ClaimKind.PATHS, ALL).count += 1n;
+  }
+  for (const [, { owner }] of maps.ancestrySets.entries()) {
+    entryOf(ClaimKind.ANCESTRIES, owner).count += 1n;
+    entryOf(ClaimKind.ANCESTRIES, ALL).count += 1n;
   }
   maps.claims.setAll([...found.values()].map((entry) => [entry, entry]));
 }
@@ -80,5 +95,6 @@ function sizeOf({ kind, owner }: ClaimKey): number {
   if (kind === ClaimKind.PROCESSES) return PROCESSES_CLAIM;
   if (kind === ClaimKind.REGISTRATIONS) return REGISTRATIONS_CLAIM;
   if (kind === ClaimKind.GATED) return GATED_CLAIM;
+  if (kind === ClaimKind.ANCESTRIES) return owner === ALL ? ANCESTRIES_CLAIM_ALL : ANCESTRIES_CLAIM;
   return owner === ALL ? PATHS_CLAIM_ALL : PATHS_CLAIM;
 }

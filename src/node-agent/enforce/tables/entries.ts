@@ -2,6 +2,9 @@
 import ipaddr from "ipaddr.js";
 import {
   ADDRESS_LENGTH,
+  type Condition,
+  type ConditionKey,
+  ConditionKind,
   HARDWARE_ADDRESS_PREFIX,
   type NameKey,
   type NameRule,
@@ -10,7 +13,8 @@ import {
   type PortKey,
   type Ruleset,
 } from "../../../gen/abi.gen.ts";
-import type { Ruleset as PolicyRuleset } from "../../../policy/table/tables.ts";
+import { allBlocks } from "../../../policy/table/lookup.ts";
+import type { BlockMask, Ruleset as PolicyRuleset } from "../../../policy/table/tables.ts";
 
 /** All that one rule set puts into the kernel. */
 export interface RulesetEntries {
@@ -18,6 +22,7 @@ export interface RulesetEntries {
   peers6: [Peer6Key, bigint][];
   ports: [PortKey, bigint][];
   names: [NameKey, NameRule][];
+  conditions: [ConditionKey, Condition][];
   ruleset: Ruleset;
 }
 
@@ -26,9 +31,10 @@ const RULESET_BITS = 32;
 const NAME_RULESET_BITS = 16;
 const PROTOCOL_BITS = 16;
 
-/** The entries of a rule set under a number. */
-export function rulesetEntries(rules: PolicyRuleset, id: number): RulesetEntries {
+/** The entries of a rule set under a number. @param pathId the number of a path */
+export function rulesetEntries(rules: PolicyRuleset, id: number, pathId: (path: string) => number): RulesetEntries {
   return {
+    conditions: conditionEntries(rules, id, pathId),
     peers4: rules.peers4.map(({ address, prefixLength, mask }) => [
       { prefixlen: RULESET_BITS + prefixLength, ruleset: id, address: addressBytes(address) },
       mask,
@@ -84,7 +90,32 @@ function rulesetValue(rules: PolicyRuleset): Ruleset {
     askRecords: rules.askRecords,
     fqdn: rules.fqdn,
     anyBinary: rules.anyBinary,
+    blocks: allBlocks(rules),
+    withAncestors: union(rules.ancestors.map(({ below }) => below)),
+    withoutAncestors: union(rules.ancestors.map(({ notBelow }) => notBelow)),
+    withUsers: union(rules.users.map(({ mask }) => mask)),
   };
+}
+
+function conditionEntries(
+  { ancestors, users }: PolicyRuleset,
+  ruleset: number,
+  pathId: (path: string) => number,
+): RulesetEntries["conditions"] {
+  return [
+    ...ancestors.map(({ path, below, notBelow }): [ConditionKey, Condition] => [
+      { ruleset, kind: ConditionKind.ANCESTOR, value: pathId(path) },
+      { met: below, failed: notBelow },
+    ]),
+    ...users.map(({ user, mask }): [ConditionKey, Condition] => [
+      { ruleset, kind: ConditionKind.USER, value: user },
+      { met: mask, failed: 0n },
+    ]),
+  ];
+}
+
+function union(masks: readonly BlockMask[]): bigint {
+  return masks.reduce((all, mask) => all | mask, 0n);
 }
 
 function addressBytes(text: string): Buffer {

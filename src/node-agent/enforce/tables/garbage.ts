@@ -15,6 +15,27 @@ export function forgetWorkloads(maps: Maps, live: ReadonlySet<number>): void {
 }
 
 /**
+ * Removes the sets of ancestors that no process has. What sockets remember of processes that have ended meets no condition from
+ * then on.
+ * @returns how many were removed
+ */
+export function collectAncestries(maps: Pick<Maps, "processes" | "ancestries" | "ancestrySets">): number {
+  const unused = () => {
+    const used = new Set([...maps.processes.entries()].map(([, { ancestry }]) => ancestry));
+    return [...maps.ancestrySets.entries()].filter(([id]) => !used.has(id));
+  };
+  // Without its number nobody takes a set up again; a process that took it before that keeps it.
+  const found = unused();
+  for (const [, { ancestry }] of found) maps.ancestries.delete(ancestry);
+  const removed = new Map(unused().map(([id, known]) => [id, known]));
+  for (const [id, { ancestry }] of found) {
+    if (removed.has(id)) maps.ancestrySets.delete(id);
+    else maps.ancestries.add(ancestry, id);
+  }
+  return found.length;
+}
+
+/**
  * Makes room among the paths. What sockets, flows and learned names remember of processes that have ended is not looked
  * through, for a pod can make more of it than there is time for; if such a path is removed and listed later, what remembers
  * the former number is judged as an unknown binary's: more strictly, never less.
@@ -26,6 +47,9 @@ export function collectPaths(maps: Maps, paths: PathNames, listed: ReadonlySet<n
     const used = new Set(listed);
     for (const [, process] of maps.processes.entries()) {
       used.add(process.pathId).add(process.scriptId).add(process.parentPathId);
+    }
+    for (const [, { ancestry }] of maps.ancestrySets.entries()) {
+      for (const { pathId } of ancestry.ancestors) used.add(pathId);
     }
     for (const key of maps.counters.keys()) used.add(key.pathId & PATH_ID_MASK);
     return used;

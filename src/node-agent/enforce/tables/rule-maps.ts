@@ -3,6 +3,8 @@ import type {
   AddressKey,
   Binary,
   BinaryKey,
+  Condition,
+  ConditionKey,
   Container,
   NameKey,
   NameRule,
@@ -36,6 +38,7 @@ export interface RuleMaps {
   peers6: RuleMap<Peer6Key, bigint>;
   ports: RuleMap<PortKey, bigint>;
   names: RuleMap<NameKey, NameRule>;
+  conditions: RuleMap<ConditionKey, Condition>;
   binaries: RuleMap<BinaryKey, Binary>;
 }
 

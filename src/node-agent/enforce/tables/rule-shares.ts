@@ -7,7 +7,16 @@ import type { Ruleset, RuleTable } from "../../../policy/table/tables.ts";
 import { CapacityError } from "../errors.ts";
 
 /** Maps that rules are written to; `paths` are the numbers of executables. */
-export const SHARED_MAPS = ["rulesets", "peers4", "peers6", "ports", "names", "binaries", "paths"] as const;
+export const SHARED_MAPS = [
+  "rulesets",
+  "peers4",
+  "peers6",
+  "ports",
+  "names",
+  "conditions",
+  "binaries",
+  "paths",
+] as const;
 export type SharedMap = (typeof SHARED_MAPS)[number];
 
 type Entries = Partial<Record<SharedMap, number>>;
@@ -63,7 +72,7 @@ export class RuleShares {
 /** Parts, each counted once however many tables have it. */
 class Account {
   readonly #uses = new Map<string, number>();
-  readonly #taken = { rulesets: 0, peers4: 0, peers6: 0, ports: 0, names: 0, binaries: 0, paths: 0 };
+  readonly #taken = { rulesets: 0, peers4: 0, peers6: 0, ports: 0, names: 0, conditions: 0, binaries: 0, paths: 0 };
 
   get isEmpty(): boolean {
     return this.#uses.size === 0;
@@ -104,13 +113,18 @@ function partsOf(table: RuleTable): Part[] {
   const parts = new Map<string, Entries>([[`table ${table.hash}`, { binaries: table.binaries.length }]]);
   for (const { path } of table.binaries) parts.set(`path ${path}`, { paths: 1 });
   for (const pair of [...(table.default === null ? [] : [table.default]), ...table.binaries]) {
-    for (const rules of [pair.egress, pair.ingress]) if (rules.hash !== "") parts.set(rules.hash, entriesOf(rules));
+    for (const rules of [pair.egress, pair.ingress]) {
+      if (rules.hash !== "") parts.set(rules.hash, entriesOf(rules));
+      for (const { path } of rules.ancestors) parts.set(`path ${path}`, { paths: 1 });
+    }
   }
   return Array.from(parts, ([key, entries]) => ({ key, entries }));
 }
 
-function entriesOf({ peers4, peers6, ports, names }: Ruleset): Entries {
-  return { rulesets: 1, peers4: peers4.length, peers6: peers6.length, ports: ports.length, names: names.length };
+function entriesOf({ peers4, peers6, ports, names, ancestors, users }: Ruleset): Entries {
+  const conditions = ancestors.length + users.length;
+  const lists = { peers4: peers4.length, peers6: peers6.length, ports: ports.length, names: names.length };
+  return { rulesets: 1, ...lists, conditions };
 }
 
 /** Profiles of a table are of one namespace, and their names begin with it. */

@@ -141,7 +141,7 @@ export class RuleStore {
         state.rulesets[rules.hash] = held.id;
         if (!held.fresh) continue;
         fresh.push(held.id);
-        this.#writeRuleset(rulesetEntries(rules, held.id), held.id);
+        this.#writeRuleset(this.#entriesOf(rules, held.id), held.id);
       }
       this.#writeBinaries(state);
     } catch (cause) {
@@ -157,6 +157,7 @@ export class RuleStore {
     fill(this.#maps.peers6, entries.peers6);
     fill(this.#maps.ports, entries.ports);
     fill(this.#maps.names, entries.names);
+    fill(this.#maps.conditions, entries.conditions);
   }
 
   #writeBinaries({ id, table, rulesets }: TableState): void {
@@ -191,18 +192,20 @@ export class RuleStore {
   }
 
   #removeRuleset(rules: Ruleset, id: number): void {
-    const entries = rulesetEntries(rules, id);
+    const entries = this.#entriesOf(rules, id);
     this.#maps.peers4.deleteAll(keysOf(entries.peers4));
     this.#maps.peers6.deleteAll(keysOf(entries.peers6));
     this.#maps.ports.deleteAll(keysOf(entries.ports));
     this.#maps.names.deleteAll(keysOf(entries.names));
+    this.#maps.conditions.deleteAll(keysOf(entries.conditions));
     this.#maps.rulesets.delete(id);
     this.#rulesets.free(id);
   }
 
   /** Removes rule sets whose contents are not known, by looking through everything. */
   #removeRulesets(ids: ReadonlySet<number>): void {
-    for (const map of [this.#maps.peers4, this.#maps.peers6, this.#maps.ports, this.#maps.names]) {
+    const { peers4, peers6, ports, names, conditions } = this.#maps;
+    for (const map of [peers4, peers6, ports, names, conditions]) {
       removeOf(map as RuleMap<{ ruleset: number }, unknown>, ids);
     }
     for (const id of ids) {
@@ -219,6 +222,10 @@ export class RuleStore {
     }));
   }
 
+  #entriesOf(rules: Ruleset, id: number): RulesetEntries {
+    return rulesetEntries(rules, id, (path) => this.#paths.intern(path));
+  }
+
   #remember(table: HeldTable): HeldTable {
     this.#tables.set(table.id, table);
     this.#shares.add(table.table);
@@ -226,6 +233,12 @@ export class RuleStore {
     this.reserveTableId(table.id);
     return table;
   }
+}
+
+/** All paths that a table names. */
+export function pathsOf(table: RuleTable): string[] {
+  const ancestors = distinctRulesets(table).flatMap((rules) => rules.ancestors.map(({ path }) => path));
+  return [...table.binaries.map(({ path }) => path), ...ancestors];
 }
 
 /** The number of a table's rule set; the empty one is 0. */
