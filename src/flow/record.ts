@@ -206,3 +206,10 @@ export const RECORD_TYPES = [
 export function isVerdict(record: AgentEvent): record is VerdictEvent {
   return record.type === "verdict" || record.type === "dns" || record.type === "listen";
 }
+
+/** What was judged, and has two ends: packets, or a flow. */
+export type TrafficEvent = VerdictEvent | FlowEvent;
+
+export function isTraffic(record: AgentEvent): record is TrafficEvent {
+  return record.type === "flow" || isVerdict(record);
+}

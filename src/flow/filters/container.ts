@@ -1,10 +1,10 @@
 /** Records of one container, of those that the pod's profiles tell apart. */
-import { isVerdict } from "../record.ts";
+import { isTraffic } from "../record.ts";
 import type { RecordFilter } from "./filter.ts";
 
 export function hasContainer(names: readonly string[]): RecordFilter {
   return (record) => {
-    const name = isVerdict(record) ? record.process?.container : undefined;
+    const name = isTraffic(record) ? record.process?.container : undefined;
     return name !== undefined && names.includes(name);
   };
 }

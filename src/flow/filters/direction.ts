@@ -1,10 +1,10 @@
 /** Records of packets that went one way. */
 import { DIRECTIONS } from "../../api/reasons.ts";
-import { isVerdict } from "../record.ts";
+import { isTraffic } from "../record.ts";
 import { ofList } from "./error.ts";
 import type { RecordFilter } from "./filter.ts";
 
 export function hasDirection(values: readonly string[]): RecordFilter {
   const directions = ofList("direction", values, DIRECTIONS);
-  return (record) => isVerdict(record) && directions.has(record.direction);
+  return (record) => isTraffic(record) && directions.has(record.direction);
 }

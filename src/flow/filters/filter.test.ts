@@ -198,3 +198,17 @@ test("patterns take no longer for names that are made to", () => {
   assert.equal(namePattern([`${"*a".repeat(500)}*b`])("a".repeat(16_000)), false);
   assert.ok(performance.now() - started < 1000);
 });
+
+test("records of flows are found by what they have in common with those of packets", () => {
+  const { type: _, dns: __, count: ___, ...common } = record;
+  const flow: AgentEvent = {
+    ...common,
+    ...{ type: "flow", state: "end", id: "f", start: record.time, durationNs: 1 },
+    ...{ packets: { sent: 1, received: 1 }, bytes: { sent: 60, received: 60 } },
+  };
+  for (const [criteria, expected] of CASES) {
+    if (criteria.type !== undefined) continue;
+    assert.equal(recordFilter(criteria)(flow), expected.includes("r"), JSON.stringify(criteria));
+  }
+  assert.equal(recordFilter({ type: ["flow"] })(flow), true);
+});

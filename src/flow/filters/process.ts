@@ -1,12 +1,12 @@
 /** Records of an executable, or of a script whatever its interpreter: `/usr/bin/curl`, or `curl` wherever it lies; `*` stands for any text. */
-import { isVerdict } from "../record.ts";
+import { isTraffic } from "../record.ts";
 import type { RecordFilter } from "./filter.ts";
 import { namePattern } from "./pattern.ts";
 
 export function isOfProcess(paths: readonly string[]): RecordFilter {
   const matches = namePattern(paths.map((path) => (path.startsWith("/") || path.startsWith("*") ? path : `*/${path}`)));
   return (record) => {
-    if (!isVerdict(record) || record.process === null) return false;
+    if (!isTraffic(record) || record.process === null) return false;
     const { path, script } = record.process;
     return (path !== undefined && matches(path)) || (script !== undefined && matches(script));
   };

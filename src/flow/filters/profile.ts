@@ -1,12 +1,12 @@
 /** Records of what a profile allowed, or had a say about: `namespace/name`, or the name alone. */
-import { isVerdict } from "../record.ts";
+import { isTraffic } from "../record.ts";
 import type { RecordFilter } from "./filter.ts";
 
 export function hasProfile(names: readonly string[]): RecordFilter {
   const isNamed = (profile: string) =>
     names.some((name) => profile === name || (!name.includes("/") && profile.endsWith(`/${name}`)));
   return (record) => {
-    if (isVerdict(record) || record.type === "workload") return record.profiles.some(isNamed);
+    if (isTraffic(record) || record.type === "workload") return record.profiles.some(isNamed);
     return false;
   };
 }

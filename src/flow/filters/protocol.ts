@@ -1,5 +1,5 @@
 /** Records of a protocol: of IP (`tcp`, `icmp` for both versions of it, or a number), or an application's (`dns`, `http`, `tls`). */
-import { isVerdict } from "../record.ts";
+import { isTraffic } from "../record.ts";
 import { FilterError } from "./error.ts";
 import type { RecordFilter } from "./filter.ts";
 
@@ -16,12 +16,12 @@ const NUMBER = /^(\d{1,3}|0x[0-9a-f]{4})$/;
 export function hasProtocol(values: readonly string[]): RecordFilter {
   const wanted = new Set(values.flatMap(namesOf));
   return (record) => {
-    if (!isVerdict(record)) return false;
-    const { proto, application, dns } = record;
+    if (!isTraffic(record)) return false;
+    const { proto, application } = record;
     return (
       wanted.has(proto) ||
       (application !== undefined && wanted.has(application)) ||
-      (dns !== undefined && wanted.has("dns"))
+      ("dns" in record && record.dns !== undefined && wanted.has("dns"))
     );
   };
 }

@@ -1,10 +1,10 @@
 /** Records of packets that were judged so for one of these reasons. */
 import { REASONS } from "../../api/reasons.ts";
-import { isVerdict } from "../record.ts";
+import { isTraffic } from "../record.ts";
 import { ofList } from "./error.ts";
 import type { RecordFilter } from "./filter.ts";
 
 export function hasReason(values: readonly string[]): RecordFilter {
   const reasons = ofList("reason", values, REASONS);
-  return (record) => isVerdict(record) && reasons.has(record.reason);
+  return (record) => isTraffic(record) && reasons.has(record.reason);
 }

@@ -1,10 +1,10 @@
 /** Records of packets that were judged in one of these ways. */
 import { VERDICTS } from "../../api/reasons.ts";
-import { isVerdict } from "../record.ts";
+import { isTraffic } from "../record.ts";
 import { ofList } from "./error.ts";
 import type { RecordFilter } from "./filter.ts";
 
 export function hasVerdict(values: readonly string[]): RecordFilter {
   const verdicts = ofList("verdict", values, VERDICTS);
-  return (record) => isVerdict(record) && verdicts.has(record.verdict);
+  return (record) => isTraffic(record) && verdicts.has(record.verdict);
 }
