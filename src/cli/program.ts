@@ -111,6 +111,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./questions/crossings.ts")).crossingsCommand(),
   },
   {
+    name: "bypass",
+    summary: "show conversations that do not go through a proxy",
+    load: async () => (await import("./questions/bypass.ts")).bypassCommand(),
+  },
+  {
     name: "uninstall",
     summary: "end enforcement on every node of a cluster",
     load: async () => (await import("./cluster/uninstall.ts")).uninstallCommand(),

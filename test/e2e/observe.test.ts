@@ -66,7 +66,7 @@ function portsOf(records: readonly VerdictEvent[]): (number | undefined)[] {
 
 /** Asks until there is what a test waits for: the agent reads the kernel's events at its own pace. */
 async function observedOnce(count: number, ...args: string[]): Promise<VerdictEvent[]> {
-  for (const end = performance.now() + patiently(10_000); ; await sleep(100)) {
+  for (const end = performance.now() + patiently(20_000); ; await sleep(100)) {
     const records = await observed(...args);
     if (records.length >= count || performance.now() > end) return records;
   }
@@ -134,6 +134,8 @@ test("who talked to whom: the connection, its question, and what was refused, ea
 test("questions with a name are answered from what really happened", async () => {
   await observedOnce(1, "--all", "--from-pod", shop.name, "--to-port", "8080");
   await observedOnce(1, "--all", "--to-pod", bank.name, "--to-port", "8080");
+  // When the connection has ended, both ends have records of its volume.
+  await observedOnce(2, "--all", "--type", "flow", "--to-port", "8080");
   const ask = async (...args: string[]) => {
     const { code, stdout, stderr } = await fixture.agent.command(...args, "--server", socket, "-o", "json");
     return {
@@ -151,7 +153,8 @@ test("questions with a name are answered from what really happened", async () =>
   });
   const users = await ask("who", bank.name);
   assert.deepEqual([users.code, users.rows.length], [0, 1], users.stderr);
-  const { client, server, port, verdict, flows } = users.rows[0];
+  const { client, server, port, verdict, flows, bytes } = users.rows[0];
+  assert.ok(bytes.sent > 100 && bytes.received > 100, JSON.stringify(bytes));
   assert.deepEqual(client, end({ name: shop.name, process: asker }));
   assert.deepEqual(server, {
     ...end({ name: bank.name, process: fixture.path("bin", "vault") }),
@@ -163,7 +166,14 @@ test("questions with a name are answered from what really happened", async () =>
   assert.equal((await ask("who", "www.example.org")).code, 1);
   const names = await ask("top", "names", "--by", "process");
   const www = names.rows.find(({ name }) => name === "www.example.com");
-  assert.deepEqual(www, { process: asker, name: "www.example.com", flows: 1, questions: 1, violations: 0 });
+  assert.deepEqual(www, {
+    process: asker,
+    name: "www.example.com",
+    flows: 1,
+    questions: 1,
+    bytes: www?.bytes,
+    violations: 0,
+  });
   const errors = await ask("top", "errors", "--by", "pod", "--pod", bank.name);
   assert.deepEqual(
     errors.rows.map(({ pod, error, peer, service }) => [pod, error, peer, service]),

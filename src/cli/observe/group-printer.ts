@@ -2,6 +2,7 @@
 import { UsageError } from "../../api/errors.ts";
 import type { FieldName } from "../../flow/counting/fields.ts";
 import { GROUP_MEASURES, Grouped } from "../../flow/counting/grouped.ts";
+import { Scripts } from "../../flow/counting/scripts.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import { printObjects, printTable } from "../questions/output.ts";
 import type { ObserveFormat } from "./printer.ts";
@@ -13,18 +14,19 @@ export class GroupPrinter {
   readonly #top: number;
   readonly #format: ObserveFormat;
   readonly #grouped: Grouped;
+  readonly #scripts = new Scripts();
 
   /** @param format `compact` and `table` are the same @throws UsageError for one that groups do not have */
-  constructor(fields: readonly FieldName[], top: number | undefined, format: ObserveFormat) {
+  constructor(fields: readonly FieldName[], format: ObserveFormat, { top, since }: { top?: number; since?: number }) {
     if (!FORMATS.includes(format)) throw new UsageError(`-o ${format}: groups are printed as ${FORMATS.join(", ")}`);
     this.#fields = fields;
     this.#top = top ?? Number.POSITIVE_INFINITY;
     this.#format = format;
-    this.#grouped = new Grouped(fields);
+    this.#grouped = new Grouped(fields, since);
   }
 
   print(record: AgentEvent): void {
-    this.#grouped.add(record);
+    this.#grouped.add(this.#scripts.completed(record));
   }
 
   end(): void {

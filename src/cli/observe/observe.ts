@@ -81,7 +81,7 @@ export function observeCommand(): Command {
 async function observe(options: ObserveOptions, select: RecordSelection): Promise<void> {
   const { groupBy, top, output } = options;
   if (groupBy === undefined && top !== undefined) throw new UsageError("--top: of which groups? Add --group-by");
-  const groups = groupBy === undefined ? null : new GroupPrinter(groupBy, top, output);
+  const groups = groupBy === undefined ? null : new GroupPrinter(groupBy, output, options);
   const printer = groups ?? new RecordPrinter(output);
   const end = await withAnswer(options, queryOf(options, select), (answer) => printed(answer, printer));
   groups?.end();

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { printableLines } from "../../api/printable.ts";
+import { Scripts } from "../../flow/counting/scripts.ts";
 import type { RecordSelection } from "../../flow/filters/filter.ts";
 import type { RecordQuery } from "../../flow/query.ts";
 import type { AgentEvent } from "../../flow/record.ts";
@@ -88,11 +89,12 @@ export async function readRecordsInto(
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),
   };
+  const scripts = new Scripts();
   await withAnswer(options, query, async (answer) => {
     for (;;) {
       const next = await answer.next();
       if (next.done === true) return sayMissing(missingIn(next.value));
-      take(next.value.record);
+      take(scripts.completed(next.value.record));
     }
   });
 }

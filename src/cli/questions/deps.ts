@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { dotGraph } from "../../flow/edges/dot.ts";
-import { type EdgeWorkload, endText, serviceText, workloadText } from "../../flow/edges/edge.ts";
+import { type EdgeWorkload, endText, serviceText, usesOf, workloadText } from "../../flow/edges/edge.ts";
 import type { EdgeList } from "../../flow/edges/edges.ts";
 import { isCalled } from "../../flow/edges/matching.ts";
 import { type Reached, reached, type Way } from "../../flow/edges/reach.ts";
@@ -82,11 +82,10 @@ const TITLES: Readonly<Record<Way, string>> = { down: "depends on", up: "is used
 function printWay(workload: EdgeWorkload, way: Way, edges: readonly Reached[]): void {
   const title = `${workloadText(workload)} ${TITLES[way]}`;
   const rows = edges.map(({ depth, edge }) => {
-    const { client, server, verdict, flows, violations } = edge;
+    const { client, server, verdict } = edge;
     const far = way === "down" ? server : client;
     const path = `${client.process ?? "?"} → ${server.process ?? "?"}`;
-    const times = flows > 0 ? `×${flows}` : `×${violations}`;
-    return [`${"  ".repeat(depth)}${endText(far)}`, serviceText(edge), path, `${verdict} ${times}`];
+    return [`${"  ".repeat(depth)}${endText(far)}`, serviceText(edge), path, `${verdict} ×${usesOf(edge)}`];
   });
   const heading = rows.length === 0 ? [`${title} nobody`, "", "", ""] : [title, "SERVICE", "PROCESSES", "VERDICT"];
   printTable([heading, ...rows], ["shorten", "keep", "shorten", "keep"]);

@@ -1,5 +1,5 @@
 /** Edges in a table, or as objects. */
-import { type Edge, type EdgeEnd, endText, serviceText } from "../../flow/edges/edge.ts";
+import { type Edge, type EdgeEnd, endText, flowsOf, serviceText, usesOf } from "../../flow/edges/edge.ts";
 import type { Fit } from "../../terminal/table.ts";
 import { printObjects, printTable, type QuestionFormat } from "./output.ts";
 
@@ -10,7 +10,8 @@ export function printEdges(edges: readonly Edge[], format: QuestionFormat): void
     return;
   }
   const servers = new Set(edges.map(({ server }) => endText(server)));
-  const shown = COLUMNS.filter(({ name }) => name !== "SERVER" || servers.size > 1);
+  const hasBytes = edges.some(({ bytes }) => bytes.sent + bytes.received > 0);
+  const shown = COLUMNS.filter(({ name }) => (name !== "SERVER" || servers.size > 1) && (name !== "BYTES" || hasBytes));
   const rows = edges.map((edge) => shown.map(({ cell }) => cell(edge)));
   printTable(
     [shown.map(({ name }) => name), ...rows],
@@ -30,14 +31,17 @@ const COLUMNS: readonly Column[] = [
   { name: "SERVER", fit: "shorten", cell: ({ server }) => endText(server) },
   { name: "SERVICE", fit: "keep", cell: serviceText },
   { name: "VERDICT", fit: "keep", cell: ({ verdict }) => verdict },
-  { name: "TIMES", fit: "right", cell: ({ flows, violations }) => String(flows + violations) },
+  { name: "TIMES", fit: "right", cell: (edge) => String(usesOf(edge)) },
+  { name: "BYTES", fit: "right", cell: ({ bytes }) => String(bytes.sent + bytes.received) },
   { name: "LAST", fit: "keep", cell: ({ last }) => momentText(last) },
 ];
 
 /** As JSON: times are RFC 3339. */
-export function edgeObject({ first, last, ...edge }: Edge): object {
+export function edgeObject(edge: Edge): object {
+  const { begun, counted, first, last, ...rest } = edge;
   return {
-    ...edge,
+    ...rest,
+    flows: flowsOf(edge),
     client: endObject(edge.client),
     server: endObject(edge.server),
     first: timeText(first),

@@ -6,7 +6,7 @@ import { readRecordsInto, type SourceOptions } from "../observe/question-options
 
 /** The ends of edges are found among all records, whichever are selected. @throws UsageError, InputError, RecordsServerError */
 export async function readEdges(options: SourceOptions, select: RecordSelection): Promise<EdgeList> {
-  const edges = new Edges(selectionFilter(select));
+  const edges = new Edges(selectionFilter(select), options.since);
   await readRecordsInto(options, { allow: {}, deny: {} }, (record) => edges.add(record));
   const list = edges.end();
   if (list.ambiguous > 0) {

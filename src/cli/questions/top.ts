@@ -49,7 +49,7 @@ export function topCommand(): Command {
 }
 
 async function top(view: TopView, options: TopOptions, select: RecordSelection): Promise<void> {
-  const counted = new Top(view, options.by ?? (view === "talkers" ? "pod" : null));
+  const counted = new Top(view, options.by ?? (view === "talkers" ? "pod" : null), options.since);
   await readRecordsInto(options, select, (record) => counted.add(record));
   const rows = counted.rows(options.limit);
   const [first] = rows;
@@ -59,11 +59,15 @@ async function top(view: TopView, options: TopOptions, select: RecordSelection):
   else printRows(first, rows);
 }
 
-function printRows({ key, counts }: TopRow, rows: readonly TopRow[]): void {
-  const heading = [...counts, ...key].map(([name]) => name.toUpperCase());
+/** Columns of which every row has none are left out. */
+function printRows({ key, counts: all }: TopRow, rows: readonly TopRow[]): void {
+  const shown = all.map((_, index) => index).filter((index) => rows.some(({ counts }) => counts[index]?.[1] !== 0));
+  const heading = [...shown.map((index) => all[index]?.[0] ?? ""), ...key.map(([name]) => name)].map((name) =>
+    name.toUpperCase(),
+  );
   const lines = rows.map((row) => [
-    ...row.counts.map(([, count]) => String(count)),
+    ...shown.map((index) => String(row.counts[index]?.[1] ?? 0)),
     ...row.key.map(([, value]) => value),
   ]);
-  printTable([heading, ...lines], [...counts.map(() => "right" as const), ...key.map(() => "shorten" as const)]);
+  printTable([heading, ...lines], [...shown.map(() => "right" as const), ...key.map(() => "shorten" as const)]);
 }

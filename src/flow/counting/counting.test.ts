@@ -1,9 +1,11 @@
 /** Records counted by their fields, and views of what is on top: sums are right, the largest come first, and memory has its bounds. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AgentEvent, DnsPart, VerdictEvent } from "../record.ts";
+import type { AgentEvent, DnsPart, FlowEvent, VerdictEvent } from "../record.ts";
 import { FIELD_NAMES, fieldOf } from "./fields.ts";
+import { FlowVolumes } from "./flow-volumes.ts";
 import { Grouped } from "./grouped.ts";
+import { Scripts } from "./scripts.ts";
 import { OTHER, Tally } from "./tally.ts";
 import { TOP_VIEWS, Top, type TopField, type TopView } from "./top.ts";
 
@@ -48,9 +50,9 @@ test("groups count records and packets, the largest first; what has no value is 
   const grouped = new Grouped(["process", "port"]);
   for (const one of [base, base, { ...base, dst: { ip: "192.0.2.1", port: 80 }, count: 9 }, ready]) grouped.add(one);
   assert.deepEqual(grouped.groups(10), [
-    { values: ["/run.sh", "443"], records: 2, packets: 4 },
-    { values: ["/run.sh", "80"], records: 1, packets: 9 },
-    { values: [null, null], records: 1, packets: 0 },
+    { values: ["/run.sh", "443"], records: 2, packets: 4, bytes: 0 },
+    { values: ["/run.sh", "80"], records: 1, packets: 9, bytes: 0 },
+    { values: [null, null], records: 1, packets: 0, bytes: 0 },
   ]);
   assert.equal(grouped.groups(1).length, 1);
 });
@@ -120,4 +122,40 @@ test("errors: what was refused, and what failed", () => {
 
 test("every view says nothing of records that are of no packets", () => {
   for (const view of TOP_VIEWS) assert.deepEqual(topOf(view, null, [ready]), [], view);
+});
+
+const flow = (id: string, sent: number, more: Partial<FlowEvent> = {}): FlowEvent => ({
+  ...{ time: base.time, type: "flow", state: "update", id, start: base.time, durationNs: 1, verdict: "allowed" },
+  ...{ reason: "Allowed", direction: "egress", workload: base.workload, profiles: [], proto: "tcp" },
+  ...{ process: { key: "k", path: "/bin/sh" }, src: base.src, dst: base.dst },
+  ...{ packets: { sent: 1, received: 1 }, bytes: { sent, received: 10 } },
+  ...more,
+});
+
+test("bytes come from records of flows, each of which has all since it began: none counts twice", () => {
+  const records = [base, flow("a", 100), flow("a", 150), flow("a", 150, { state: "end" }), flow("b", 5)];
+  assert.deepEqual(topOf("talkers", "pod", records), ["shop/web-6b-abcde bytes=175 packets=4 flows=2"]);
+  const grouped = new Grouped(["namespace"]);
+  for (const one of records) grouped.add(one);
+  assert.deepEqual(grouped.groups(1), [{ values: ["shop"], records: 5, packets: 6, bytes: 175 }]);
+});
+
+test("of flows that are forgotten, and go on, too little is counted, never too much", () => {
+  const volumes = new FlowVolumes(undefined, 10);
+  const late = new Date(Date.parse(base.time) + 120_000).toISOString();
+  for (let number = 0; number < 100; number += 1) {
+    assert.equal(volumes.added(flow(`${number}`, 100)).bytes.sent, 100);
+  }
+  assert.equal(volumes.added(flow("0", 200, { time: late })).bytes.sent, 0);
+  assert.equal(volumes.added(flow("99", 200, { time: late })).bytes.sent, 100);
+});
+
+test("a script is that of its process in records that have the interpreter alone", () => {
+  const scripts = new Scripts();
+  scripts.completed({ ...base, process: { key: "k", path: "/bin/sh", script: "/run.sh" } });
+  assert.equal(fieldOf(scripts.completed(flow("a", 1)), "process"), "/run.sh");
+  assert.equal(
+    fieldOf(scripts.completed(flow("a", 1, { process: { key: "other", path: "/bin/sh" } })), "process"),
+    "/bin/sh",
+  );
 });

@@ -1,16 +1,20 @@
 /** Fields of records that they can be grouped by. A record that has no such field gives null. */
 
 import { ownerName } from "../owner.ts";
-import { type AgentEvent, isVerdict, type VerdictEvent } from "../record.ts";
+import { type AgentEvent, isTraffic, isVerdict, type TrafficEvent, type VerdictEvent } from "../record.ts";
 
 type Field = (record: AgentEvent) => string | null;
 
-/** Of records of packets alone. */
-function ofVerdict(read: (record: VerdictEvent) => string | number | undefined): Field {
+/** Of packets and flows. */
+function ofTraffic(read: (record: TrafficEvent) => string | number | undefined): Field {
   return (record) => {
-    const value = isVerdict(record) ? read(record) : undefined;
+    const value = isTraffic(record) ? read(record) : undefined;
     return value === undefined ? null : String(value);
   };
+}
+
+function ofVerdict(read: (record: VerdictEvent) => string | undefined): Field {
+  return (record) => (isVerdict(record) ? (read(record) ?? null) : null);
 }
 
 const FIELDS = {
@@ -19,18 +23,18 @@ const FIELDS = {
   namespace: (record) => ("workload" in record ? record.workload.namespace : null),
   pod: (record) => ("workload" in record ? `${record.workload.namespace}/${record.workload.name}` : null),
   workload: (record) => ("workload" in record ? `${record.workload.namespace}/${ownerName(record.workload)}` : null),
-  container: ofVerdict(({ process }) => process?.container),
-  process: ofVerdict(processName),
-  verdict: ofVerdict(({ verdict }) => verdict),
-  reason: ofVerdict(({ reason }) => reason),
-  direction: ofVerdict(({ direction }) => direction),
-  profile: ofVerdict(({ profiles }) => (profiles.length === 0 ? undefined : profiles.join(","))),
-  protocol: ofVerdict(({ proto }) => proto),
-  application: ofVerdict(({ application }) => application),
-  port: ofVerdict(({ dst }) => dst.port),
-  peer: ofVerdict((record) => peerOf(record).name ?? peerOf(record).ip),
-  ip: ofVerdict((record) => peerOf(record).ip),
-  name: ofVerdict((record) => record.dns?.name ?? peerOf(record).name),
+  container: ofTraffic(({ process }) => process?.container),
+  process: ofTraffic(processName),
+  verdict: ofTraffic(({ verdict }) => verdict),
+  reason: ofTraffic(({ reason }) => reason),
+  direction: ofTraffic(({ direction }) => direction),
+  profile: ofTraffic(({ profiles }) => (profiles.length === 0 ? undefined : profiles.join(","))),
+  protocol: ofTraffic(({ proto }) => proto),
+  application: ofTraffic(({ application }) => application),
+  port: ofTraffic(({ dst }) => dst.port),
+  peer: ofTraffic((record) => peerOf(record).name ?? peerOf(record).ip),
+  ip: ofTraffic((record) => peerOf(record).ip),
+  name: ofTraffic((record) => ("dns" in record ? record.dns?.name : undefined) ?? peerOf(record).name),
   qtype: ofVerdict(({ dns }) => dns?.type),
   rcode: ofVerdict(({ dns }) => dns?.rcode),
 } as const satisfies Record<string, Field>;
@@ -43,11 +47,11 @@ export function fieldOf(record: AgentEvent, name: FieldName): string | null {
 }
 
 /** The script, or the executable, or what the kernel calls the process. */
-export function processName({ process }: Pick<VerdictEvent, "process">): string | undefined {
+export function processName({ process }: Pick<TrafficEvent, "process">): string | undefined {
   return process?.script ?? process?.path ?? process?.comm;
 }
 
 /** The end that is not the workload's. */
-export function peerOf({ direction, src, dst }: Pick<VerdictEvent, "direction" | "src" | "dst">) {
+export function peerOf({ direction, src, dst }: Pick<TrafficEvent, "direction" | "src" | "dst">) {
   return direction === "egress" ? dst : src;
 }

@@ -1,6 +1,14 @@
 /** Who is on top: views of records, each counted by a key of its own, beside one more field where it is asked for. */
-import { type AgentEvent, isVerdict, type VerdictEvent } from "../record.ts";
+import {
+  type AgentEvent,
+  type DnsPart,
+  type FlowEvent,
+  isTraffic,
+  type TrafficEvent,
+  type VerdictEvent,
+} from "../record.ts";
 import { type FieldName, fieldOf, peerOf } from "./fields.ts";
+import { FlowVolumes } from "./flow-volumes.ts";
 import { Tally, type TallyRow } from "./tally.ts";
 
 export const TOP_VIEWS = ["talkers", "names", "dns", "errors"] as const;
@@ -16,8 +24,14 @@ export const TOP_FIELDS = [
 ] as const satisfies FieldName[];
 export type TopField = (typeof TOP_FIELDS)[number];
 
-/** `traced` and `first` count the same questions: all of them under trace-dns, and those that began a flow. */
-const MEASURES = ["flows", "packets", "traced", "first", "answers", "nxdomain", "failures", "violations"] as const;
+/**
+ * What is counted from two kinds of records, of which either may be missing: flows by their first packets (`begun`) and by their own records
+ * (`counted`), questions by all of them under trace-dns (`traced`) and by those that began a flow (`first`).
+ */
+const MEASURES = [
+  ...(["begun", "counted", "packets", "bytes"] as const),
+  ...(["traced", "first", "answers", "nxdomain", "failures", "violations"] as const),
+] as const;
 type Measure = (typeof MEASURES)[number];
 type Counts = Partial<Record<Measure, number>>;
 
@@ -27,29 +41,29 @@ interface View {
   /** What is shown, the first by which the rows are ordered. */
   shown: readonly string[];
   /** Null: the view does not count this record. */
-  read(record: VerdictEvent): { key: readonly string[]; counts: Counts } | null;
+  read(record: TrafficEvent): { key: readonly string[]; counts: Counts } | null;
 }
 
 const VIEWS: Readonly<Record<TopView, View>> = {
   talkers: {
     key: [],
-    shown: ["flows", "violations"],
-    read: (record) => (record.type === "verdict" ? { key: [], counts: flowCounts(record) } : null),
+    shown: ["bytes", "packets", "flows", "violations"],
+    read: (record) => (isOfFlow(record) ? { key: [], counts: flowCounts(record) } : null),
   },
   names: {
     key: ["name"],
-    shown: ["flows", "questions", "violations"],
+    shown: ["flows", "questions", "bytes", "violations"],
     read: (record) => {
       const { name } = peerOf(record);
-      if (record.dns !== undefined) return { key: [record.dns.name], counts: questionCounts(record) };
-      return name === undefined || record.type !== "verdict" ? null : { key: [name], counts: flowCounts(record) };
+      if (isOfDns(record)) return { key: [record.dns.name], counts: questionCounts(record) };
+      return name === undefined || !isOfFlow(record) ? null : { key: [name], counts: flowCounts(record) };
     },
   },
   dns: {
     key: ["name", "type"],
     shown: ["questions", "answers", "nxdomain", "failures", "violations"],
     read: (record) => {
-      if (record.dns === undefined) return null;
+      if (!isOfDns(record)) return null;
       return { key: [record.dns.name, record.dns.type], counts: questionCounts(record) };
     },
   },
@@ -57,6 +71,7 @@ const VIEWS: Readonly<Record<TopView, View>> = {
     key: ["error", "peer", "service"],
     shown: ["times"],
     read: (record) => {
+      if (record.type === "flow") return null;
       const error = errorOf(record);
       if (error === null) return null;
       const peer = record.dns?.name ?? peerOf(record).name ?? peerOf(record).ip;
@@ -77,18 +92,29 @@ export class Top {
   readonly #view: View;
   readonly #field: TopField | null;
   readonly #tally = new Tally(MEASURES);
+  readonly #volumes: FlowVolumes;
 
-  /** @param field null: of all together */
-  constructor(view: TopView, field: TopField | null) {
+  /**
+   * @param field null: of all together
+   * @param since ms since 1970: what flows had before is not counted
+   */
+  constructor(view: TopView, field: TopField | null, since?: number) {
     this.#view = VIEWS[view];
     this.#field = field;
+    this.#volumes = new FlowVolumes(since);
   }
 
   add(record: AgentEvent): void {
-    const read = isVerdict(record) ? this.#view.read(record) : null;
+    const read = isTraffic(record) ? this.#view.read(record) : null;
     if (read === null) return;
     const part = this.#field === null ? [] : [fieldOf(record, this.#field) ?? "-"];
-    this.#tally.add([...part, ...read.key], read.counts);
+    this.#tally.add([...part, ...read.key], record.type === "flow" ? this.#volumeOf(record) : read.counts);
+  }
+
+  #volumeOf(record: FlowEvent): Counts {
+    const { isNew, packets, bytes } = this.#volumes.added(record);
+    const counted = isNew && record.verdict === "allowed" ? 1 : 0;
+    return { counted, packets: packets.sent + packets.received, bytes: bytes.sent + bytes.received };
   }
 
   /** The first rows, by what the view shows first. */
@@ -103,6 +129,7 @@ export class Top {
 }
 
 function shownCount({ counts }: TallyRow<Measure>, name: string): number {
+  if (name === "flows") return Math.max(counts.begun, counts.counted);
   if (name === "questions") return Math.max(counts.traced, counts.first);
   if (name === "times") return counts.failures;
   return counts[name as Measure];
@@ -117,8 +144,19 @@ function compareCounts(one: TopRow["counts"], other: TopRow["counts"]): number {
   return 0;
 }
 
-function flowCounts({ verdict, count }: VerdictEvent): Counts {
-  return verdict === "allowed" ? { flows: count } : { violations: count };
+/** The first packet of a flow, a violation, or what passed of a flow: traced DNS messages are of flows that are counted without them. */
+function isOfFlow({ type }: TrafficEvent): boolean {
+  return type === "verdict" || type === "flow";
+}
+
+function isOfDns(record: TrafficEvent): record is VerdictEvent & { dns: DnsPart } {
+  return record.type !== "flow" && record.dns !== undefined;
+}
+
+/** Of a flow's own record, its volume is counted instead. */
+function flowCounts(record: TrafficEvent): Counts {
+  if (record.type === "flow") return {};
+  return record.verdict === "allowed" ? { begun: record.count } : { violations: record.count };
 }
 
 function questionCounts({ type, verdict, dns, count }: VerdictEvent): Counts {

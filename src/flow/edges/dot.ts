@@ -1,6 +1,6 @@
 /** Edges as a graph in the language of Graphviz: https://graphviz.org/doc/info/lang.html */
 import { printable } from "../../api/printable.ts";
-import { type Edge, endText, serviceText } from "./edge.ts";
+import { type Edge, endText, flowsOf, serviceText } from "./edge.ts";
 
 /** All conversations of two ends with one service are one arrow; a dashed one is of violations alone. */
 export function dotGraph(edges: readonly Edge[]): string {
@@ -9,7 +9,7 @@ export function dotGraph(edges: readonly Edge[]): string {
   const arrows = new Map<string, boolean>();
   for (const edge of edges) {
     const arrow = `${quoted(endText(edge.client))} -> ${quoted(endText(edge.server))} [label=${quoted(serviceText(edge))}`;
-    arrows.set(arrow, arrows.get(arrow) === true || edge.flows > 0);
+    arrows.set(arrow, arrows.get(arrow) === true || flowsOf(edge) > 0);
   }
   return [
     "digraph portcullis {",

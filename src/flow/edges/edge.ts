@@ -1,5 +1,6 @@
 /** An edge: all conversations of one kind between two ends, from the process that began them to the one that was asked. */
 import type { Reason, Verdict } from "../../api/reasons.ts";
+import type { Ways } from "../record.ts";
 
 /** A workload is that of the pods' owner: all replicas are one. */
 export interface EdgeWorkload {
@@ -21,10 +22,16 @@ export interface EdgeEnd {
 
 /** How much there was of an edge, and when. */
 export interface EdgeCounts {
-  /** Conversations that began. */
-  flows: number;
+  /** Conversations that began, by their first packets, and by the records of their volume: either may be missing. */
+  begun: number;
+  counted: number;
   /** Packets that were refused (dropped), or would have been (alerted, counted). */
   violations: number;
+  /** By the client. */
+  packets: Ways<number>;
+  bytes: Ways<number>;
+  /** Recognised by their first bytes. */
+  applications: string[];
   /** Why packets were violations, some of the reasons; empty: none were. */
   reasons: Reason[];
   /** Milliseconds since 1970. */
@@ -38,27 +45,47 @@ export interface Edge extends EdgeCounts {
   /** Of the server; absent for protocols without ports. */
   port?: number;
   proto: string;
-  application?: string;
   verdict: Verdict;
 }
 
-/** Reasons and addresses that are kept of each edge. */
+/** Reasons, applications and addresses that are kept of each edge. */
 const REASONS_MAX = 8;
+const APPLICATIONS_MAX = 4;
 const ADDRESSES_MAX = 16;
 
 export function noCounts(): EdgeCounts {
   return {
-    ...{ flows: 0, violations: 0, reasons: [] },
+    ...{ begun: 0, counted: 0, violations: 0, reasons: [], applications: [] },
+    ...{ packets: { sent: 0, received: 0 }, bytes: { sent: 0, received: 0 } },
     ...{ first: Number.POSITIVE_INFINITY, last: Number.NEGATIVE_INFINITY },
   };
 }
 
 export function addCounts(into: EdgeCounts, from: EdgeCounts): void {
-  into.flows += from.flows;
+  into.begun += from.begun;
+  into.counted += from.counted;
+  addWays(into.packets, from.packets);
+  addWays(into.bytes, from.bytes);
   into.violations += from.violations;
   into.first = Math.min(into.first, from.first);
   into.last = Math.max(into.last, from.last);
   addNew(into.reasons, from.reasons, REASONS_MAX);
+  addNew(into.applications, from.applications, APPLICATIONS_MAX);
+}
+
+/** Conversations that began. */
+export function flowsOf({ begun, counted }: EdgeCounts): number {
+  return Math.max(begun, counted);
+}
+
+/** How often an edge was used, or tried. */
+export function usesOf(counts: EdgeCounts): number {
+  return flowsOf(counts) + counts.violations;
+}
+
+function addWays(into: Ways<number>, from: Ways<number>): void {
+  into.sent += from.sent;
+  into.received += from.received;
 }
 
 export function addAddresses(into: string[], more: readonly string[]): void {
@@ -80,7 +107,7 @@ export function workloadText({ namespace, name }: EdgeWorkload): string {
 }
 
 /** `443/tcp tls`. */
-export function serviceText({ port, proto, application }: Pick<Edge, "port" | "proto" | "application">): string {
+export function serviceText({ port, proto, applications }: Pick<Edge, "port" | "proto" | "applications">): string {
   const service = port === undefined ? proto : `${port}/${proto}`;
-  return application === undefined ? service : `${service} ${application}`;
+  return [service, ...applications].join(" ");
 }

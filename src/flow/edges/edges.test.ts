@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { OTHER } from "../counting/tally.ts";
 import { selectionFilter } from "../filters/filter.ts";
-import type { AgentEvent, VerdictEvent } from "../record.ts";
+import type { AgentEvent, FlowEvent, VerdictEvent } from "../record.ts";
+import { bypassing, type ProxyReference } from "./bypass.ts";
 import { dotGraph } from "./dot.ts";
-import { type Edge, endText, serviceText } from "./edge.ts";
+import { type Edge, endText, flowsOf, serviceText } from "./edge.ts";
 import { Edges } from "./edges.ts";
 import { serverTest } from "./matching.ts";
 import { reached } from "./reach.ts";
@@ -49,9 +50,9 @@ function edgesOf(records: readonly AgentEvent[], filter?: (record: AgentEvent) =
 
 /** `shop/web /bin/web > data/db /bin/db 5432/tcp allowed 2+0`. */
 function text(edge: Edge): string {
-  const { client, server, verdict, flows, violations } = edge;
+  const { client, server, verdict, violations } = edge;
   const [one, other] = [client, server].map((end) => [endText(end), end.process].filter(Boolean).join(" "));
-  return `${one} > ${other} ${serviceText(edge)} ${verdict} ${flows}+${violations}`;
+  return `${one} > ${other} ${serviceText(edge)} ${verdict} ${flowsOf(edge)}+${violations}`;
 }
 
 const texts = (records: readonly AgentEvent[], filter?: (record: AgentEvent) => boolean) =>
@@ -128,13 +129,13 @@ test("of a workload's peers the 200 most used have edges, all others one togethe
   const { edges } = edgesOf(scan);
   assert.equal(edges.length, 201);
   const rest = edges.find(({ server }) => server.name === OTHER);
-  assert.deepEqual([rest?.flows, rest?.proto], [800, OTHER]);
-  assert.equal(edges.filter(({ flows }) => flows === 5).length, 150);
+  assert.deepEqual([rest?.begun, rest?.proto], [800, OTHER]);
+  assert.equal(edges.filter(({ begun }) => begun === 5).length, 150);
   const flood = Array.from({ length: 60_000 }, (_, number) => ask(1, { dst: { ip: "192.0.2.1", port: number + 1 } }));
   const all = edgesOf([...flood, asked(1)]).edges;
   assert.ok(all.length <= 20_003, `${all.length}`);
   assert.equal(
-    all.reduce((sum, { flows }) => sum + flows, 0),
+    all.reduce((sum, { begun }) => sum + begun, 0),
     60_001,
   );
 });
@@ -182,4 +183,58 @@ test("a graph has each pair and service once, and names that somebody chose cann
   assert.equal(graph.match(/"shop\/web" -> "data\/db"/g)?.length, 1);
   assert.match(graph, /"shop\/web" -> "data\/db" \[label="5432\/tcp"\];/);
   assert.match(graph, /-> "a\\" \[label=\\"x\\\\x0a" \[label="80\/tcp", style=dashed, color=red\];/);
+});
+
+test("a proxy is passed by where its workload has it, and another process talks itself", () => {
+  const app = { pod: "shop/web", from: "10.0.0.1:5" };
+  const records = [
+    record({ ...app, process: "/usr/bin/envoy", to: "192.0.2.1:443" }),
+    record({ ...app, process: "/bin/app", to: "192.0.2.2:443" }),
+    record({ ...app, process: "/bin/app", to: "10.96.0.9:3128" }),
+    record({ pod: "shop/plain", process: "/bin/app", from: "10.0.0.3:5", to: "192.0.2.3:443" }),
+    record({ ...app, process: null, to: "192.0.2.4:443" }),
+  ];
+  const past = (proxy: ProxyReference) =>
+    bypassing(edgesOf(records).edges, proxy).map(({ client, server }) => `${client.process} ${endText(server)}`);
+  assert.deepEqual(past({ path: "envoy" }).sort(), ["/bin/app 10.96.0.9", "/bin/app 192.0.2.2"]);
+  assert.deepEqual(past({ path: "/usr/bin/envoy" }).length, 2);
+  assert.deepEqual(past({ path: "nginx" }), []);
+  assert.deepEqual(past({ port: 3128 }).sort(), [
+    "/bin/app 192.0.2.2",
+    "/usr/bin/envoy 192.0.2.1",
+    "undefined 192.0.2.4",
+  ]);
+});
+
+const flow = (id: string, bytes: number, more: Partial<FlowEvent> = {}): FlowEvent => ({
+  ...{
+    time: new Date(TIME + 9_000).toISOString(),
+    type: "flow",
+    state: "update",
+    id,
+    start: new Date(TIME).toISOString(),
+  },
+  ...{ durationNs: 1, verdict: "allowed", reason: "Allowed", direction: "egress", profiles: [], proto: "tcp" },
+  ...{ workload: { name: "web", namespace: "shop", labels: {} }, process: { path: "/bin/web" } },
+  ...{ src: { ip: "10.0.0.1", port: 1 }, dst: { ip: "10.0.0.2", port: 5432 } },
+  ...{ packets: { sent: 2, received: 1 }, bytes: { sent: bytes, received: 1 } },
+  ...more,
+});
+
+test("a flow's first packet and its records are one conversation; its bytes count once, as the client sends and receives them", () => {
+  const records = [ask(1), flow("a", 100), flow("a", 300), flow("a", 300, { state: "end" }), flow("b", 50)];
+  const [edge] = edgesOf(records).edges;
+  assert.deepEqual(edge && [flowsOf(edge), edge.bytes, edge.first], [2, { sent: 350, received: 2 }, TIME]);
+  const asServer = { direction: "ingress", workload: { name: "db", namespace: "data", labels: {} } } as const;
+  const [served] = edgesOf([flow("c", 100, { ...asServer, process: { path: "/bin/db" } })]).edges;
+  assert.deepEqual(served?.bytes, { sent: 1, received: 100 });
+  assert.deepEqual(texts([...records, asked(1), flow("c", 100, { ...asServer, process: { path: "/bin/db" } })]), [
+    "shop/web /bin/web > data/db /bin/db 5432/tcp allowed 2+0",
+  ]);
+});
+
+test("of a flow that began before the time that is asked about, only what passed since its first record counts", () => {
+  const edges = new Edges(undefined, TIME + 1000);
+  for (const record of [flow("a", 100), flow("a", 130)]) edges.add(record);
+  assert.deepEqual(edges.end().edges[0]?.bytes, { sent: 30, received: 0 });
 });

@@ -2,11 +2,12 @@
  * Records -> edges. A conversation of two pods of one node is in the records of both, and one edge: that of who began, with the
  * server's process. What a workload has beyond its 200 most used peers is an edge to `~other`.
  */
+import { FlowVolumes } from "../counting/flow-volumes.ts";
 import type { RecordFilter } from "../filters/filter.ts";
 import { ownerName } from "../owner.ts";
-import type { AgentEvent, VerdictEvent } from "../record.ts";
+import type { AgentEvent, TrafficEvent } from "../record.ts";
 import { AddressBook } from "./address-book.ts";
-import { type Edge, type EdgeEnd, type EdgeWorkload, workloadText } from "./edge.ts";
+import { type Edge, type EdgeEnd, type EdgeWorkload, flowsOf, workloadText } from "./edge.ts";
 import { joined, merged } from "./join.ts";
 import { Sights } from "./sight.ts";
 
@@ -21,16 +22,21 @@ export interface EdgeList {
 
 export class Edges {
   readonly #takes: RecordFilter;
+  readonly #volumes: FlowVolumes;
   readonly #book = new AddressBook();
   readonly #workloads = new Map<string, { workload: EdgeWorkload; sights: Sights }>();
 
-  /** @param takes records that are wanted; the others still tell whose addresses are whose */
-  constructor(takes: RecordFilter = () => true) {
+  /**
+   * @param takes records that are wanted; the others still tell whose addresses are whose
+   * @param since ms since 1970: what flows had before is not counted
+   */
+  constructor(takes: RecordFilter = () => true, since?: number) {
     this.#takes = takes;
+    this.#volumes = new FlowVolumes(since);
   }
 
   add(record: AgentEvent): void {
-    if (record.type !== "verdict" || !isOfIp(record)) return;
+    if ((record.type !== "verdict" && record.type !== "flow") || !isOfIp(record)) return;
     const workload = { namespace: record.workload.namespace, name: ownerName(record.workload) };
     // A forged source is no address of the workload.
     if (record.reason !== "IpSpoofing") this.#book.add(ownAddress(record), workload);
@@ -38,7 +44,7 @@ export class Edges {
     const key = workloadText(workload);
     const known = this.#workloads.get(key) ?? { workload, sights: new Sights(workload) };
     this.#workloads.set(key, known);
-    known.sights.add(record);
+    known.sights.add(record, record.type === "flow" ? this.#volumes.added(record) : null);
   }
 
   /** To be called once, when all records are there. */
@@ -46,7 +52,9 @@ export class Edges {
     const workloads = [...this.#workloads.values()];
     const seen = workloads.flatMap(({ sights }) => sights.edges());
     const edges = joined(merged(seen.map((edge) => this.#resolved(edge))));
-    edges.sort((one, other) => other.flows - one.flows || other.violations - one.violations || other.last - one.last);
+    edges.sort(
+      (one, other) => flowsOf(other) - flowsOf(one) || other.violations - one.violations || other.last - one.last,
+    );
     return { edges, workloads: workloads.map(({ workload }) => workload), ambiguous: this.#book.ambiguous };
   }
 
@@ -60,10 +68,10 @@ export class Edges {
   }
 }
 
-function isOfIp({ proto }: VerdictEvent): boolean {
+function isOfIp({ proto }: TrafficEvent): boolean {
   return proto !== "arp" && !proto.startsWith("0x");
 }
 
-function ownAddress({ direction, src, dst }: VerdictEvent): string {
+function ownAddress({ direction, src, dst }: TrafficEvent): string {
   return (direction === "egress" ? src : dst).ip;
 }

@@ -8,8 +8,8 @@ import { addAddresses, addCounts, type Edge, type EdgeEnd, endText } from "./edg
 export function merged(edges: readonly Edge[]): Edge[] {
   const byEnds = new Map<string, Edge>();
   for (const edge of edges) {
-    const { client, server, port, proto, application, verdict } = edge;
-    const key = JSON.stringify([endKey(client), endKey(server), port, proto, application, verdict]);
+    const { client, server, port, proto, verdict } = edge;
+    const key = JSON.stringify([endKey(client), endKey(server), port, proto, verdict]);
     const known = byEnds.get(key);
     if (known === undefined) byEnds.set(key, edge);
     else {

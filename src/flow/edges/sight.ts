@@ -1,8 +1,9 @@
 /** What one workload's records show of an edge: one of its ends is that workload, the other one a peer. */
 import type { Verdict } from "../../api/reasons.ts";
 import { peerOf, processName } from "../counting/fields.ts";
+import type { Volume } from "../counting/flow-volumes.ts";
 import { OTHER } from "../counting/tally.ts";
-import type { VerdictEvent } from "../record.ts";
+import type { TrafficEvent, Ways } from "../record.ts";
 import {
   addAddresses,
   addCounts,
@@ -11,11 +12,12 @@ import {
   type EdgeEnd,
   type EdgeWorkload,
   noCounts,
+  usesOf,
 } from "./edge.ts";
 
 /** What tells the conversations of a workload apart. */
 interface Kind {
-  direction: VerdictEvent["direction"];
+  direction: TrafficEvent["direction"];
   verdict: Verdict;
   /** Name, or else address. */
   peer: string;
@@ -24,13 +26,13 @@ interface Kind {
   process?: string;
   port?: number;
   proto: string;
-  application?: string;
 }
 
 /** Peers of a workload that have edges of their own. */
 export const PEERS_MAX = 200;
 /** Kinds of conversations of a workload that are told apart while records are read. */
 const KINDS_MAX = 20_000;
+
 interface Sight {
   kind: Kind;
   addresses: string[];
@@ -45,18 +47,19 @@ export class Sights {
     this.#workload = workload;
   }
 
-  add(record: VerdictEvent): void {
+  /** @param volume of a flow's record, what is new in it */
+  add(record: TrafficEvent, volume: Volume | null): void {
     const kind = kindOf(record);
     const sight = this.#sight(this.#sights.size < KINDS_MAX || this.#has(kind) ? kind : restOf(kind));
     addAddresses(sight.addresses, [peerOf(record).ip]);
-    addCounts(sight.counts, countsOf(record));
+    addCounts(sight.counts, countsOf(record, volume));
   }
 
   /** All but the most used peers are one. */
   edges(): Edge[] {
     const uses = new Map<string, number>();
     for (const { kind, counts } of this.#sights.values()) {
-      uses.set(kind.peer, (uses.get(kind.peer) ?? 0) + counts.flows + counts.violations);
+      uses.set(kind.peer, (uses.get(kind.peer) ?? 0) + usesOf(counts));
     }
     const most = new Set(
       [...uses]
@@ -86,7 +89,7 @@ export class Sights {
   }
 
   #edge({ kind, addresses, counts }: Sight): Edge {
-    const { direction, verdict, peer, peerName, container, process, port, proto, application } = kind;
+    const { direction, verdict, peer, peerName, container, process, port, proto } = kind;
     const own: EdgeEnd = {
       workload: this.#workload,
       ...(container === undefined ? {} : { container }),
@@ -99,14 +102,14 @@ export class Sights {
     return {
       ...(direction === "egress" ? { client: own, server: other } : { client: other, server: own }),
       ...(port === undefined ? {} : { port }),
-      ...{ proto, ...(application === undefined ? {} : { application }), verdict },
+      ...{ proto, verdict },
       ...counts,
     };
   }
 }
 
-function kindOf(record: VerdictEvent): Kind {
-  const { direction, verdict, dst, proto, application } = record;
+function kindOf(record: TrafficEvent): Kind {
+  const { direction, verdict, dst, proto } = record;
   const { name, ip } = peerOf(record);
   const process = processName(record);
   const container = record.process?.container;
@@ -116,7 +119,6 @@ function kindOf(record: VerdictEvent): Kind {
     ...(container === undefined ? {} : { container }),
     ...(process === undefined ? {} : { process }),
     ...(dst.port === undefined ? {} : { port: dst.port }),
-    ...(application === undefined ? {} : { application }),
     proto,
   };
 }
@@ -126,8 +128,22 @@ function restOf({ direction, verdict }: Kind): Kind {
   return { direction, verdict, peer: OTHER, proto: OTHER };
 }
 
-function countsOf({ verdict, reason, count, time }: VerdictEvent): EdgeCounts {
-  const [first, last] = [Date.parse(time), Date.parse(time)];
-  if (verdict === "allowed") return { flows: count, violations: 0, reasons: [], first, last };
-  return { flows: 0, violations: count, reasons: [reason], first, last };
+function countsOf(record: TrafficEvent, volume: Volume | null): EdgeCounts {
+  const { verdict, reason, time, application } = record;
+  const isAllowed = verdict === "allowed";
+  const times = record.type === "flow" ? 0 : record.count;
+  return {
+    ...{ begun: isAllowed ? times : 0, counted: volume?.isNew === true && isAllowed ? 1 : 0 },
+    ...{ violations: isAllowed ? 0 : times, reasons: isAllowed ? [] : [reason] },
+    packets: byClient(record, volume?.packets),
+    bytes: byClient(record, volume?.bytes),
+    applications: application === undefined ? [] : [application],
+    first: Date.parse(record.type === "flow" ? record.start : time),
+    last: Date.parse(time),
+  };
+}
+
+/** A workload counts what it sends itself, also where it was asked. */
+function byClient({ direction }: TrafficEvent, ways: Ways<number> = { sent: 0, received: 0 }): Ways<number> {
+  return direction === "egress" ? ways : { sent: ways.received, received: ways.sent };
 }
