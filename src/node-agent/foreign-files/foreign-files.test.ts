@@ -11,6 +11,8 @@ import { ForeignFiles } from "./foreign-files.ts";
 import { HAS_FUSE, hangAt, OWN_FILES } from "./testing/hung-files.ts";
 
 const LIMIT_MS = 1000;
+/** As in foreign-files.ts. */
+const RESTART_MS = 1000;
 const folder = mkdtempSync(join(tmpdir(), "pc-foreign-"));
 const files = new ForeignFiles({ log: SILENT, limit: LIMIT_MS });
 const children: ChildProcess[] = [];
@@ -158,4 +160,18 @@ test("a helper that is killed is replaced; who has waited for it gets an error",
   await sleep(1100);
   assert.equal(await links("again", root, "/etc/x"), "/etc/x");
   assert.notDeepEqual(helpers(), [helper]);
+});
+
+test("a helper that cannot be started, as in a fork bomb, is tried again; who has asked gets an error at once", async () => {
+  using others = new ForeignFiles({ log: SILENT, limit: LIMIT_MS });
+  const ask = () => others.ask("shop", "links", { roots: [makeRoot("shop")], rootMount: null, paths: [], planted: [] });
+  const node = process.execPath;
+  process.execPath = join(folder, "not-there");
+  try {
+    await assert.rejects(ask(), { code: "PC_FILES_HELPER" });
+  } finally {
+    process.execPath = node;
+  }
+  await sleep(RESTART_MS);
+  assert.deepEqual(await ask(), {});
 });

@@ -5,6 +5,7 @@
  */
 import { fork } from "node:child_process";
 import { join } from "node:path";
+import { causeText } from "../../api/errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { busy, type ForeignFileError, helperGone, hung, lookFailed } from "./errors.ts";
 import type { HelperAnswer, HelperQuestion } from "./helper.ts";
@@ -200,7 +201,11 @@ export class ForeignFiles implements Disposable {
       if (helper === this.#helper) this.#isReady = true;
       this.#take(message as HelperAnswer);
     });
-    helper.on("error", (cause) => this.#log.error({ err: cause }, "the process that looks at pods' files fails"));
+    helper.on("error", (cause) => {
+      this.#log.error({ err: cause }, "the process that looks at pods' files fails");
+      // One that could not be started does not end either.
+      if (helper.pid === undefined) this.#ended(helper, causeText(cause));
+    });
     helper.once("exit", (code, signal) => this.#ended(helper, signal ?? `exit status ${code}`));
     this.#helper = helper;
     return helper;
