@@ -22,6 +22,10 @@ BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include 
 demo: build ## Show the main job at work: ping, pong and an attacker, under a minute, leaves nothing behind
 	@$(NODE) examples/demo/demo.ts
 
+.PHONY: demo-learn
+demo-learn: build ## Show how a profile is rolled out: watch, learn, replay, alert, drift, enforce; under a minute, leaves nothing behind
+	@$(NODE) examples/demo/learn/demo-learn.ts
+
 .PHONY: test
 test: build ## Run every test: units, BPF programs, end to end on this kernel
 	@tools/setup tests

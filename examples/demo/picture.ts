@@ -25,8 +25,4 @@ export function showPicture(screen: Screen): void {
   ]) {
     screen.line(line);
   }
-  screen.explain(
-    "Three pods of one node, each with a SecurityProfile of examples/ that says which of its processes may talk to whom. " +
-      "What happens at the veths is shown as the agent reports it.",
-  );
 }

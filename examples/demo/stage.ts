@@ -1,5 +1,5 @@
 /** Everything that the demo sets up, and its removal. */
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -132,6 +132,29 @@ export class Stage {
     const after = before.replace(/^ {2}actions: .*$/m, `  actions: [${actions.join(", ")}]`);
     if (after === before) throw new DemoSetupError(`${pod}.yaml has no line "  actions: [...]" that could be changed`);
     writeFileSync(path, after);
+  }
+
+  /** Puts one profile in the place of all that were there, in one stroke. @returns its path */
+  onlyProfile(pod: Pod, text: string): string {
+    const path = join(PROFILES, `${pod}.yaml`);
+    for (const other of PODS.filter((name) => name !== pod)) rmSync(join(PROFILES, `${other}.yaml`), { force: true });
+    writeFileSync(`${path}.new`, text);
+    renameSync(`${path}.new`, path);
+    return path;
+  }
+
+  /** Keeps a text of a step for the next ones. */
+  keep(name: string, text: string): void {
+    writeFileSync(this.kept(name), text);
+  }
+
+  read(name: string): string {
+    return readFileSync(this.kept(name), "utf8");
+  }
+
+  /** Path of a text that was kept. */
+  kept(name: string): string {
+    return join(FOLDER, name);
   }
 
   /** Takes everything down, at whatever point of the demo. @throws DemoSetupError where something stays */

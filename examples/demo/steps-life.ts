@@ -99,14 +99,19 @@ export async function status(story: Story): Promise<void> {
 async function changeActions(story: Story, actions: readonly string[]): Promise<void> {
   const { screen, stage } = story;
   screen.command("node", `sed -i 's/actions: .*/actions: [${actions.join(", ")}]/' ping.yaml`);
+  await inForce(story, () => stage.setActions("ping", actions));
+}
+
+/** Makes a change of profiles, and waits until it is in force. */
+export async function inForce(story: Story, change: () => void): Promise<void> {
   const begun = performance.now();
-  stage.setActions("ping", actions);
+  change();
   const revision = await story.event(
     (event): event is RevisionEvent => event.type === "revision",
     'a line of type "revision"',
   );
   story.holds(!revision.refused, "the change is accepted", revision);
-  screen.verdict(`revision in force after ${Math.round(performance.now() - begun)} ms`);
+  story.screen.verdict(`revision in force after ${Math.round(performance.now() - begun)} ms`);
 }
 
 /** The part of the status that is about one pod. */

@@ -22,8 +22,13 @@ export async function whoTalked(story: Story): Promise<void> {
   story.conclude("Every conversation with its process, its name and its verdict, also of the time before the kill.");
 }
 
-/** Asks until there is a line with all words of each list. */
-async function answered(story: Story, question: string[], lines: string[][]): Promise<void> {
+/** Asks until there is a line with all words of each list. @param expected exit status @returns the answer */
+export async function answered(
+  story: Story,
+  question: readonly string[],
+  lines: readonly string[][],
+  expected = 0,
+): Promise<string> {
   const { screen, stage } = story;
   screen.command("node", `portcullis ${question.join(" ")}`);
   const [subcommand = "", ...args] = question;
@@ -36,7 +41,8 @@ async function answered(story: Story, question: string[], lines: string[][]): Pr
       await sleep(ASK_AGAIN_MS);
       continue;
     }
-    story.holds(status === 0 && isThere, `the answer to \`portcullis ${question.join(" ")}\``, stdout + stderr);
-    return screen.result(stdout);
+    story.holds(status === expected && isThere, `the answer to \`portcullis ${question.join(" ")}\``, stdout + stderr);
+    screen.result(stdout);
+    return stdout;
   }
 }

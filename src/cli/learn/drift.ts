@@ -63,24 +63,31 @@ function driftText(workloads: readonly RecordedWorkload[]): string {
   return parts.join("\n");
 }
 
+/** Columns from which there is room for what became of it, how many pods did it, and when last. */
+const WIDE = 120;
+
 /** A table, and its reasons in words. @param width columns of a line */
 function deviationLines(deviations: readonly Deviation[], width: number): string[] {
-  const rows = deviations.map(({ id, observation, reason, verdicts }) => [
-    id,
-    entryPath(observation) ?? "(no process)",
-    whatText(observation),
-    reason,
-    Object.entries(verdicts)
-      .map(([verdict, times]) => `${times} ${verdict}`)
-      .join(", "),
-    String(observation.evidence.replicas.size),
-    seconds(observation.evidence.last),
-  ]);
-  const heading = ["ID", "PROCESS", "WHAT", "REASON", "PACKETS", "PODS", "LAST"];
-  const fits = ["keep", "path", "shorten", "keep", "keep", "right", "keep"] as const;
+  const isWide = width >= WIDE;
+  const rows = deviations.map(({ id, observation, reason, verdicts }) => {
+    const { times, replicas, last } = observation.evidence;
+    const more = [verdictsText(verdicts), String(replicas.size), seconds(last)];
+    const what = observation.question === null ? whatText(observation) : `asks for ${observation.question.name}`;
+    return [id, entryPath(observation) ?? "(no process)", what, reason, String(times), ...(isWide ? more : [])];
+  });
+  const heading = ["ID", "PROCESS", "WHAT", "REASON", "TIMES", ...(isWide ? ["VERDICTS", "PODS", "LAST"] : [])];
+  const wide = ["keep", "right", "keep"] as const;
+  const fits = ["keep", "path", "shorten", "keep", "right", ...(isWide ? wide : [])] as const;
   const table = tableLines([heading, ...rows], { fits, width, indent: "  " });
   const reasons = [...new Set(deviations.map(({ reason }) => reason))];
   return [...table, "", ...reasons.flatMap((reason) => fold(`  ${reason}: ${REASON_WORDS[reason]}`, width, 4))];
+}
+
+/** `3 dropped, 1 alerted` */
+function verdictsText(verdicts: Deviation["verdicts"]): string {
+  return Object.entries(verdicts)
+    .map(([verdict, packets]) => `${packets} ${verdict}`)
+    .join(", ");
 }
 
 function driftJson(workloads: readonly RecordedWorkload[]): string {

@@ -136,7 +136,9 @@ test("drift and accept: a violation is listed once, and its id adds it to the pr
   const drifted = file("drifted.json", lines([...RECORDS, violation, violation]));
   const { status, stdout } = portcullis(["drift", "web", "--input-file", drifted]);
   assert.equal(status, 1);
-  const line = /^ {2}([0-9a-f]{8}) +\/bin\/app +connects to 203\.0\.113\.9, tcp 443 +Peer +2 dropped +1 /m.exec(stdout);
+  const line = /^ {2}([0-9a-f]{8}) +\/bin\/app +connects to 203\.0\.113\.9, tcp 443 +Peer +2 +2 dropped +1 /m.exec(
+    stdout,
+  );
   assert.ok(line !== null, stdout);
   const of = ["web", "--input-file", drifted, "--resolver", "10.96.0.10"];
   const chosen = portcullis(["accept", ...of, "-p", learned, "--id", line[1] ?? "", "-o", "patch"]);
