@@ -18,9 +18,9 @@ export class Backoff {
     this.#options = options;
   }
 
-  /** Milliseconds to wait after one more failure. */
-  next(): number {
-    const { initial, maximum, random = Math.random } = this.#options;
+  /** Milliseconds to wait after one more failure. @param maximum of this wait, where it is another than usual */
+  next(maximum = this.#options.maximum): number {
+    const { initial, random = Math.random } = this.#options;
     // 2^30 times the initial wait is beyond any maximum.
     const whole = Math.min(maximum, initial * 2 ** Math.min(this.#failures, 30));
     this.#failures += 1;

@@ -3,7 +3,7 @@
  * server's process. What a workload has beyond its 200 most used peers is an edge to `~other`.
  */
 import { FlowVolumes } from "../counting/flow-volumes.ts";
-import type { RecordFilter } from "../filters/filter.ts";
+import type { RecordFilter } from "../filters/record-filter.ts";
 import { ownerName } from "../owner.ts";
 import type { AgentEvent, TrafficEvent } from "../record.ts";
 import { AddressBook } from "./address-book.ts";

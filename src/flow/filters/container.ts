@@ -1,6 +1,6 @@
 /** Records of one container, of those that the pod's profiles tell apart. */
 import { isTraffic } from "../record.ts";
-import type { RecordFilter } from "./filter.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 export function hasContainer(names: readonly string[]): RecordFilter {
   return (record) => {

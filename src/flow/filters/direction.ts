@@ -2,7 +2,7 @@
 import { DIRECTIONS } from "../../api/reasons.ts";
 import { isTraffic } from "../record.ts";
 import { ofList } from "./error.ts";
-import type { RecordFilter } from "./filter.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 export function hasDirection(values: readonly string[]): RecordFilter {
   const directions = ofList("direction", values, DIRECTIONS);

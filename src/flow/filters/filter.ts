@@ -2,7 +2,7 @@
  * Which records somebody wants: each criterion is a file of its own here. Of a criterion's values one has to hold, and all criteria that
  * are named have to; those of an end, without a side, of one and the same end. What meets all that is denied is left out again.
  */
-import type { AgentEvent, WorkloadReference } from "../record.ts";
+import type { WorkloadReference } from "../record.ts";
 import { hasContainer } from "./container.ts";
 import { hasDirection } from "./direction.ts";
 import { type EndTest, endsOf, type Side } from "./ends/end.ts";
@@ -19,10 +19,9 @@ import { isOfProcess } from "./process.ts";
 import { hasProfile } from "./profile.ts";
 import { hasProtocol } from "./protocol.ts";
 import { hasReason } from "./reason.ts";
+import type { RecordFilter } from "./record-filter.ts";
 import { hasType } from "./type.ts";
 import { hasVerdict } from "./verdict.ts";
-
-export type RecordFilter = (record: AgentEvent) => boolean;
 
 /** What each criterion of a whole record makes of its values. They throw FilterError for a value that they cannot have. */
 const RECORD_CRITERIA = {

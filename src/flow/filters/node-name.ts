@@ -1,6 +1,7 @@
 /** Records of nodes, by their names; `*` stands for any text. */
-import type { RecordFilter } from "./filter.ts";
+
 import { namePattern } from "./pattern.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 export function isOfNode(names: readonly string[]): RecordFilter {
   const matches = namePattern(names);

@@ -1,7 +1,7 @@
 /** Records of an executable, or of a script whatever its interpreter: `/usr/bin/curl`, or `curl` wherever it lies; `*` stands for any text. */
 import { isTraffic } from "../record.ts";
-import type { RecordFilter } from "./filter.ts";
 import { namePattern } from "./pattern.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 export function isOfProcess(paths: readonly string[]): RecordFilter {
   const matches = namePattern(paths.map((path) => (path.startsWith("/") || path.startsWith("*") ? path : `*/${path}`)));

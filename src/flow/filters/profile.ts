@@ -1,6 +1,6 @@
 /** Records of what a profile allowed, or had a say about: `namespace/name`, or the name alone. */
 import { isTraffic } from "../record.ts";
-import type { RecordFilter } from "./filter.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 export function hasProfile(names: readonly string[]): RecordFilter {
   const isNamed = (profile: string) =>

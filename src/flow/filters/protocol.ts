@@ -1,7 +1,7 @@
 /** Records of a protocol: of IP (`tcp`, `icmp` for both versions of it, or a number), or an application's (`dns`, `http`, `tls`). */
 import { isTraffic } from "../record.ts";
 import { FilterError } from "./error.ts";
-import type { RecordFilter } from "./filter.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 /** Words of a filter, and what records have for them. */
 const PROTOCOLS: Readonly<Record<string, readonly string[]>> = {

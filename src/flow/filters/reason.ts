@@ -2,7 +2,7 @@
 import { REASONS } from "../../api/reasons.ts";
 import { isTraffic } from "../record.ts";
 import { ofList } from "./error.ts";
-import type { RecordFilter } from "./filter.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 export function hasReason(values: readonly string[]): RecordFilter {
   const reasons = ofList("reason", values, REASONS);

@@ -2,7 +2,7 @@
 import { VERDICTS } from "../../api/reasons.ts";
 import { isTraffic } from "../record.ts";
 import { ofList } from "./error.ts";
-import type { RecordFilter } from "./filter.ts";
+import type { RecordFilter } from "./record-filter.ts";
 
 export function hasVerdict(values: readonly string[]): RecordFilter {
   const verdicts = ofList("verdict", values, VERDICTS);

@@ -1,7 +1,8 @@
 /** What the segments have of what is asked for: the blocks of its time, of these the sections of its workloads, of these the records. */
 import { setImmediate as turn } from "node:timers/promises";
 import { causeCode } from "../../api/errors.ts";
-import { type RecordFilter, selectionFilter, workloadFilter } from "../../flow/filters/filter.ts";
+import { selectionFilter, workloadFilter } from "../../flow/filters/filter.ts";
+import type { RecordFilter } from "../../flow/filters/record-filter.ts";
 import type { RecordQuery } from "../../flow/query.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 import { type Block, blocksIn, linesOf, type WorkloadName } from "./block.ts";

@@ -83,7 +83,7 @@ class RunningAgent {
         nodeName: "node-1",
         version: "0",
         searchDomains: [],
-        backoff: { first: 20, longest: 50, longestAnswered: 50, random: Math.random },
+        reconnect: { initial: 20, maximum: 50, maximumAnswered: 50 },
       },
       bindings,
       kept,

@@ -39,7 +39,7 @@ import { ViolationQueue } from "./reports/violation-queue.ts";
 import { TelemetryClient } from "./telemetry-client.ts";
 
 export interface ClusterAgentOptions extends NodeGuardOptions {
-  operator: Pick<OperatorClientOptions, "address" | "nodeName" | "version" | "searchDomains" | "backoff">;
+  operator: Pick<OperatorClientOptions, "address" | "nodeName" | "version" | "searchDomains" | "reconnect">;
   bindings: PodBindings;
   kept: KeptState;
   exemptNamespaces: ReadonlySet<string>;

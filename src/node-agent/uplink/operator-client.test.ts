@@ -76,7 +76,7 @@ class TestAgent {
       onConnection: (state, reason) => {
         if (state === "waiting") this.reasons.push(reason);
       },
-      backoff: { first: 20, longest: 100, longestAnswered: 100, random: () => 0.5 },
+      reconnect: { initial: 20, maximum: 100, maximumAnswered: 100, random: () => 0.5 },
       log: SILENT,
     });
   }

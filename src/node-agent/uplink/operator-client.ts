@@ -20,7 +20,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { message } from "./message.ts";
 import { type OperatorAddress, OperatorConnection } from "./operator-connection.ts";
 import { OperatorStream, type StreamEnd } from "./operator-stream.ts";
-import { type BackoffOptions, DEFAULT_BACKOFF, Reconnect } from "./reconnect.ts";
+import { DEFAULT_RECONNECT, Reconnect, type ReconnectOptions } from "./reconnect.ts";
 import type { Reporter } from "./reports/reporter.ts";
 import type { TelemetryClient } from "./telemetry-client.ts";
 
@@ -41,7 +41,7 @@ export interface OperatorClientOptions {
   onRefusal?(code: string): void;
   /** A message was not as it has to be, and has ended the stream. */
   onBadMessage?(kind: string): void;
-  backoff?: BackoffOptions;
+  reconnect?: ReconnectOptions;
   log: Logger;
 }
 
@@ -66,7 +66,7 @@ export class OperatorClient {
 
   constructor(options: OperatorClientOptions) {
     this.#options = options;
-    this.#reconnect = new Reconnect(options.backoff ?? DEFAULT_BACKOFF);
+    this.#reconnect = new Reconnect(options.reconnect ?? DEFAULT_RECONNECT);
     this.#connect(options.address.target);
   }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Reconnect } from "./reconnect.ts";
 
-const options = { first: 500, longest: 30_000, longestAnswered: 4_000, random: () => 1 };
+const options = { initial: 500, maximum: 30_000, maximumAnswered: 4_000, random: () => 1 };
 
 function delays(reconnect: Reconnect, count: number, before: () => void = () => {}): number[] {
   return Array.from({ length: count }, () => {

@@ -1,35 +1,27 @@
 /** When to connect again: with a delay that grows, and differs from one agent to the next. Pure. */
+import { Backoff, type BackoffOptions } from "../../timing/backoff.ts";
 
-export interface BackoffOptions {
-  /** Milliseconds of the first delay, and of the longest. */
-  first: number;
-  longest: number;
-  /** The longest where an operator that does not lead has answered: there will be a leader within a Lease's time. */
-  longestAnswered: number;
-  /** From 0 to 1. */
-  random: () => number;
+export interface ReconnectOptions extends BackoffOptions {
+  /** The longest wait where an operator that does not lead has answered: there will be a leader within a Lease's time. */
+  maximumAnswered: number;
 }
 
-export const DEFAULT_BACKOFF: BackoffOptions = {
-  first: 500,
-  longest: 30_000,
-  longestAnswered: 4_000,
-  random: Math.random,
-};
+export const DEFAULT_RECONNECT: ReconnectOptions = { initial: 500, maximum: 30_000, maximumAnswered: 4_000 };
 
 /** So many times between two waits a leader is gone to at once; operators that send an agent round and round are waited for. */
 const REDIRECTS_MAX = 3;
 
 export class Reconnect {
-  readonly #options: BackoffOptions;
-  #failures = 0;
+  readonly #options: ReconnectOptions;
+  readonly #backoff: Backoff;
   #redirects = 0;
   #answered = false;
-  #longest: number;
+  #maximum: number;
 
-  constructor(options: BackoffOptions = DEFAULT_BACKOFF) {
+  constructor(options: ReconnectOptions = DEFAULT_RECONNECT) {
     this.#options = options;
-    this.#longest = options.longest;
+    this.#backoff = new Backoff(options);
+    this.#maximum = options.maximum;
   }
 
   /**
@@ -37,8 +29,9 @@ export class Reconnect {
    * @param longest milliseconds that the operator finds long enough for the longest delay; 0: it has not said
    */
   succeeded(longest = 0): void {
-    if (longest > 0) this.#longest = Math.min(this.#options.longest, Math.max(this.#options.first, longest));
-    this.#failures = 0;
+    const { initial, maximum } = this.#options;
+    if (longest > 0) this.#maximum = Math.min(maximum, Math.max(initial, longest));
+    this.#backoff.reset();
     this.#redirects = 0;
     this.#answered = false;
   }
@@ -48,15 +41,12 @@ export class Reconnect {
     this.#answered = true;
   }
 
-  /** Milliseconds to wait after a failure: half of it fixed, half by chance, so that a thousand agents do not come at once. */
+  /** Milliseconds to wait after a failure. */
   nextDelay(): number {
-    const { first, longestAnswered, random } = this.#options;
-    const longest = this.#answered ? Math.min(longestAnswered, this.#longest) : this.#longest;
-    const ceiling = Math.min(longest, first * 2 ** this.#failures);
+    const maximum = this.#answered ? Math.min(this.#options.maximumAnswered, this.#maximum) : this.#maximum;
     this.#answered = false;
     this.#redirects = 0;
-    this.#failures = Math.min(this.#failures + 1, 30);
-    return Math.round(ceiling / 2 + (random() * ceiling) / 2);
+    return Math.round(this.#backoff.next(maximum));
   }
 
   /** Whether the named leader may be gone to at once. */

@@ -4,7 +4,8 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { EventSink } from "../../export/sink.ts";
-import { type RecordFilter, recordFilter } from "../../flow/filters/filter.ts";
+import { recordFilter } from "../../flow/filters/filter.ts";
+import type { RecordFilter } from "../../flow/filters/record-filter.ts";
 import { recordMessage, type WatchedRecord } from "../../flow/message.ts";
 import type { AgentEvent, LostEvent, VerdictEvent } from "../../flow/record.ts";
 import {
