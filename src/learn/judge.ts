@@ -11,10 +11,14 @@ import type { SelectableWorkload } from "../policy/table/selection.ts";
 import type { Observation } from "./recording.ts";
 
 /**
- * `Allowed`, or the reason of the violation. `undecided`: it depends on what was said, which the record does not tell. `unjudged`: no
+ * `Allowed`, or the reason of the violation. `undecided`: it depends on what the record does not tell, which is what was said, what led to
+ * the process, and its user. `unjudged`: no
  * profile selects the workload.
  */
 export type Finding = Reason | "undecided" | "unjudged";
+
+/** What a rule asks of a process beside its executable. */
+const CONDITIONS: ReadonlySet<Reason> = new Set(["Ancestry", "User"]);
 
 /**
  * Whether all that the observation needs is allowed: the question for the name that led to the address, and the conversation. Which
@@ -32,6 +36,7 @@ export function judge(
   for (const traffic of steps) {
     const answer = explain(profiles, { workload, process: observation.subject, traffic }, options);
     if (answer.judgedBy === "unrestricted") return "unjudged";
+    if (CONDITIONS.has(answer.reason)) return "undecided";
     if (answer.reason !== "Allowed") return answer.reason;
     if (answer.provided.length > 0) finding = "undecided";
   }

@@ -53,6 +53,15 @@ test("what was allowed would be allowed, or refused, with the reason; and what w
   ]);
 });
 
+test("what led to a process, and its user, are not in records: rules that ask for them leave it undecided", () => {
+  for (const condition of [{ ancestors: ["/usr/sbin/backup"] }, { notAncestors: ["/bin/sh"] }, { users: [100] }]) {
+    const [workload] = recorded(visit("example.com", {}));
+    const profile = profileOf("web", { processes: [processOf("/bin/app", WEB, condition)] });
+    const { replayed } = replay([profile], workload as RecordedWorkload, CIRCUMSTANCES, new PodAddresses());
+    assert.deepEqual([...new Set(replayed.map(({ outcome }) => outcome))], ["undecided"], JSON.stringify(condition));
+  }
+});
+
 test("what records do not tell is undecided: applications, and addresses of pods and Services", () => {
   const spoken: Network = {
     egress: { cidr4: ["203.0.113.0/24"], l4: { protocols: ["tcp"] }, l7: { protocols: ["tls"] } },

@@ -154,3 +154,10 @@ test("drift and accept: a violation is listed once, and its id adds it to the pr
   const none = portcullis(["drift", "--input-file", events]);
   assert.deepEqual([none.status, none.stdout], [0, "No violation is recorded.\n"]);
 });
+
+test("a profile that is printed again keeps what it asks of its processes", () => {
+  const conditions = "      ancestors:\n        - /usr/sbin/backup\n      users:\n        - 100\n";
+  const written = readFileSync(learned, "utf8").replace(/( +- path: \/bin\/app\n)/, `$1${conditions}`);
+  const narrow = portcullis(["diff", "-", "--input-file", events, "-o", "yaml"], written).stdout;
+  assert.ok(narrow.includes(conditions), narrow);
+});

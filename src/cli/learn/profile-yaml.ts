@@ -19,10 +19,11 @@ export function documentText(document: Document): string {
 
 /** Without what is so by default, in the order in which the documentation lists it. */
 function shown({ apiVersion, kind, metadata, spec }: SecurityProfile) {
-  const processes = (spec.processes ?? []).map(({ path, container, binary, network = {} }) => ({
+  const processes = (spec.processes ?? []).map(({ path, container, binary, network = {}, ...conditions }) => ({
     path,
     ...(container === undefined ? {} : { container }),
     ...(binary === "Any" ? { binary } : {}),
+    ...conditions,
     network: Object.fromEntries(
       DIRECTIONS.flatMap((direction) => {
         const rules: EgressRules | undefined = network[direction];
