@@ -116,6 +116,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./questions/bypass.ts")).bypassCommand(),
   },
   {
+    name: "slow",
+    summary: "show how long answers take, and why",
+    load: async () => (await import("./questions/slow.ts")).slowCommand(),
+  },
+  {
     name: "uninstall",
     summary: "end enforcement on every node of a cluster",
     load: async () => (await import("./cluster/uninstall.ts")).uninstallCommand(),

@@ -193,6 +193,10 @@ test("questions with a name are answered from what really happened", async () =>
     groups.rows.map(({ pod, reason }) => [pod, reason]).sort(),
     [bank, shop].map(({ name }) => [`default/${name}`, "BinaryUnknown"]).sort(),
   );
+  const slow = await ask("slow", shop.name, "--to-port", "8080");
+  const { waited, served } = slow.rows[0];
+  assert.equal(waited.count, 1);
+  assert.ok(served.sumNs > 0 && waited.sumNs >= served.sumNs, JSON.stringify(slow.rows));
   assert.equal((await ask("deps", "nobody")).code, 1);
   assert.equal((await ask("top", "names", "--group-by", "x")).code, 2);
 });

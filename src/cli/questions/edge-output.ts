@@ -38,10 +38,12 @@ const COLUMNS: readonly Column[] = [
 
 /** As JSON: times are RFC 3339. */
 export function edgeObject(edge: Edge): object {
-  const { begun, counted, first, last, ...rest } = edge;
+  const { begun, counted, waited, served, first, last, ...rest } = edge;
   return {
     ...rest,
     flows: flowsOf(edge),
+    ...(waited.count === 0 ? {} : { waited }),
+    ...(served.count === 0 ? {} : { served }),
     client: endObject(edge.client),
     server: endObject(edge.server),
     first: timeText(first),

@@ -9,6 +9,8 @@ export interface Volume {
   isNew: boolean;
   packets: Ways<number>;
   bytes: Ways<number>;
+  /** Nanoseconds from the first bytes of the request to those of the response, in the first record that has both; null: in no other one. */
+  responseNs: number | null;
 }
 
 /** Flows of which the last record is kept. */
@@ -17,10 +19,12 @@ const FLOWS_MAX = 200_000;
 const PERIOD_MS = 60_000;
 const NOTHING: Ways<number> = { sent: 0, received: 0 };
 
+type Known = Pick<FlowEvent, "packets" | "bytes"> & { isAnswered: boolean };
+
 export class FlowVolumes {
   readonly #since: number;
   readonly #flowsMax: number;
-  readonly #last = new Map<string, Pick<FlowEvent, "packets" | "bytes">>();
+  readonly #last = new Map<string, Known>();
   #hasForgotten = false;
 
   /** @param since ms since 1970 */
@@ -33,12 +37,14 @@ export class FlowVolumes {
   added(flow: FlowEvent): Volume {
     const { id, packets, bytes } = flow;
     const known = this.#last.get(id);
-    this.#keep(id, { packets, bytes });
+    const response = responseOf(flow);
+    this.#keep(id, { packets, bytes, isAnswered: known?.isAnswered === true || response !== null });
+    const responseNs = known?.isAnswered === true ? null : response;
     if (known !== undefined) {
-      return { isNew: false, packets: beyond(packets, known.packets), bytes: beyond(bytes, known.bytes) };
+      return { isNew: false, packets: beyond(packets, known.packets), bytes: beyond(bytes, known.bytes), responseNs };
     }
-    if (this.#mayHaveBeenCounted(flow)) return { isNew: false, packets: NOTHING, bytes: NOTHING };
-    return { isNew: true, packets, bytes };
+    if (this.#mayHaveBeenCounted(flow)) return { isNew: false, packets: NOTHING, bytes: NOTHING, responseNs: null };
+    return { isNew: true, packets, bytes, responseNs };
   }
 
   #mayHaveBeenCounted({ start, time }: FlowEvent): boolean {
@@ -47,7 +53,7 @@ export class FlowVolumes {
   }
 
   /** The flow that was longest without a record goes first. */
-  #keep(id: string, counts: Pick<FlowEvent, "packets" | "bytes">): void {
+  #keep(id: string, counts: Known): void {
     this.#last.delete(id);
     this.#last.set(id, counts);
     if (this.#last.size <= this.#flowsMax) return;
@@ -55,6 +61,14 @@ export class FlowVolumes {
     this.#last.delete(oldest);
     this.#hasForgotten = true;
   }
+}
+
+/** Null: one of the two has not spoken, or who was asked spoke first. */
+function responseOf({ direction, firstPayloadNs }: FlowEvent): number | null {
+  const { sent, received } = firstPayloadNs ?? {};
+  if (sent === undefined || received === undefined) return null;
+  const time = direction === "egress" ? received - sent : sent - received;
+  return time < 0 ? null : time;
 }
 
 /** A record that an agent wrote again has no more than the one before. */

@@ -20,6 +20,13 @@ export interface EdgeEnd {
   addresses: string[];
 }
 
+/** Times from a request to its response. */
+export interface Responses {
+  count: number;
+  sumNs: number;
+  maxNs: number;
+}
+
 /** How much there was of an edge, and when. */
 export interface EdgeCounts {
   /** Conversations that began, by their first packets, and by the records of their volume: either may be missing. */
@@ -30,6 +37,9 @@ export interface EdgeCounts {
   /** By the client. */
   packets: Ways<number>;
   bytes: Ways<number>;
+  /** Of the first request and response of each conversation: at the client, with the network between; and at the server, without. */
+  waited: Responses;
+  served: Responses;
   /** Recognised by their first bytes. */
   applications: string[];
   /** Why packets were violations, some of the reasons; empty: none were. */
@@ -57,6 +67,7 @@ export function noCounts(): EdgeCounts {
   return {
     ...{ begun: 0, counted: 0, violations: 0, reasons: [], applications: [] },
     ...{ packets: { sent: 0, received: 0 }, bytes: { sent: 0, received: 0 } },
+    ...{ waited: noResponses(), served: noResponses() },
     ...{ first: Number.POSITIVE_INFINITY, last: Number.NEGATIVE_INFINITY },
   };
 }
@@ -66,11 +77,23 @@ export function addCounts(into: EdgeCounts, from: EdgeCounts): void {
   into.counted += from.counted;
   addWays(into.packets, from.packets);
   addWays(into.bytes, from.bytes);
+  addResponses(into.waited, from.waited);
+  addResponses(into.served, from.served);
   into.violations += from.violations;
   into.first = Math.min(into.first, from.first);
   into.last = Math.max(into.last, from.last);
   addNew(into.reasons, from.reasons, REASONS_MAX);
   addNew(into.applications, from.applications, APPLICATIONS_MAX);
+}
+
+export function noResponses(): Responses {
+  return { count: 0, sumNs: 0, maxNs: 0 };
+}
+
+export function addResponses(into: Responses, from: Responses): void {
+  into.count += from.count;
+  into.sumNs += from.sumNs;
+  into.maxNs = Math.max(into.maxNs, from.maxNs);
 }
 
 /** Conversations that began. */

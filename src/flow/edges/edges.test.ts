@@ -10,6 +10,7 @@ import { type Edge, endText, flowsOf, serviceText } from "./edge.ts";
 import { Edges } from "./edges.ts";
 import { serverTest } from "./matching.ts";
 import { reached } from "./reach.ts";
+import { bySlowness, culpritOf } from "./slowness.ts";
 
 const TIME = Date.parse("2026-01-02T03:04:05.000Z");
 
@@ -231,6 +232,38 @@ test("a flow's first packet and its records are one conversation; its bytes coun
   assert.deepEqual(texts([...records, asked(1), flow("c", 100, { ...asServer, process: { path: "/bin/db" } })]), [
     "shop/web /bin/web > data/db /bin/db 5432/tcp allowed 2+0",
   ]);
+});
+
+test("answers are slow by the network or by the application: the two ends tell", () => {
+  const server = { workload: { name: "db", namespace: "data", labels: {} }, process: { path: "/bin/db" } };
+  const both = (id: string, waited: number, served: number) => [
+    flow(id, 1, { firstPayloadNs: { sent: 100, received: 100 + waited } }),
+    flow(`${id}-served`, 1, { ...server, direction: "ingress", firstPayloadNs: { received: 50, sent: 50 + served } }),
+  ];
+  const edge = (records: AgentEvent[]) => edgesOf(records).edges[0];
+  const slow = edge([...both("a", 100, 90), ...both("b", 300, 250), ...both("b", 300, 250)]);
+  assert.deepEqual(slow?.waited, { count: 2, sumNs: 400, maxNs: 300 });
+  assert.deepEqual(slow?.served, { count: 2, sumNs: 340, maxNs: 250 });
+  assert.equal(slow && culpritOf(slow), "application");
+  const far = edge(both("c", 1000, 10));
+  assert.equal(far && culpritOf(far), "network");
+  const alone = edge(both("d", 1000, 10).slice(0, 1));
+  assert.equal(alone && culpritOf(alone), null);
+  const greeting = edge([flow("e", 1, { firstPayloadNs: { sent: 100, received: 50 } })]);
+  assert.equal(greeting?.waited.count, 0, "the server spoke first");
+  const unanswered = [
+    flow("f", 1, { firstPayloadNs: { sent: 100 } }),
+    flow("f", 2, { firstPayloadNs: { sent: 100, received: 150 } }),
+  ];
+  assert.deepEqual(edge(unanswered)?.waited, { count: 1, sumNs: 50, maxNs: 50 });
+  const order = edgesOf([
+    ...both("c", 1000, 10),
+    flow("g", 1, { dst: { ip: "192.0.2.1", port: 1 }, firstPayloadNs: { sent: 1, received: 2001 } }),
+  ]);
+  assert.deepEqual(
+    bySlowness(order.edges).map(({ waited }) => waited.sumNs),
+    [2000, 1000],
+  );
 });
 
 test("of a flow that began before the time that is asked about, only what passed since its first record counts", () => {

@@ -2,7 +2,16 @@
  * Two views of one conversation, of who began it and of who was asked, become one edge. They are one where both name the same two workloads,
  * protocol, port and verdict. Where several processes could be the other end's, none is named.
  */
-import { addAddresses, addCounts, type Edge, type EdgeEnd, endText } from "./edge.ts";
+import {
+  addAddresses,
+  addCounts,
+  addResponses,
+  type Edge,
+  type EdgeEnd,
+  endText,
+  noResponses,
+  type Responses,
+} from "./edge.ts";
 
 /** Edges of the same two ends, which were told apart by names or addresses of one workload, become one. */
 export function merged(edges: readonly Edge[]): Edge[] {
@@ -28,20 +37,31 @@ function endKey(end: EdgeEnd): unknown[] {
 
 /** @param edges whose ends have their workloads, as far as these are known */
 export function joined(edges: readonly Edge[]): Edge[] {
-  const pairs = new Map<string, { hasClient: boolean; servers: EdgeEnd[] }>();
+  const pairs = new Map<string, { clients: number; servers: Edge[] }>();
   for (const edge of edges.filter(isOfTwoWorkloads)) {
     const key = pairOf(edge);
-    const pair = pairs.get(key) ?? { hasClient: false, servers: [] };
+    const pair = pairs.get(key) ?? { clients: 0, servers: [] };
     pairs.set(key, pair);
-    if (isOfClient(edge)) pair.hasClient = true;
-    else pair.servers.push(edge.server);
+    if (isOfClient(edge)) pair.clients += 1;
+    else pair.servers.push(edge);
   }
   return edges.flatMap((edge) => {
     const pair = isOfTwoWorkloads(edge) ? pairs.get(pairOf(edge)) : undefined;
     if (pair === undefined) return [edge];
-    if (isOfClient(edge)) return [{ ...edge, server: withProcess(edge.server, pair.servers) }];
-    return pair.hasClient ? [] : [edge];
+    if (!isOfClient(edge)) return pair.clients > 0 ? [] : [edge];
+    const server = withProcess(
+      edge.server,
+      pair.servers.map((view) => view.server),
+    );
+    return [{ ...edge, server, served: pair.clients === 1 ? servedBy(pair.servers) : edge.served }];
   });
+}
+
+/** Of several processes that asked, nobody knows which was served how. */
+function servedBy(views: readonly Edge[]): Responses {
+  const sum = noResponses();
+  for (const { served } of views) addResponses(sum, served);
+  return sum;
 }
 
 /** The client's own records name the peer by its addresses. */

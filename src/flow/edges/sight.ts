@@ -12,6 +12,8 @@ import {
   type EdgeEnd,
   type EdgeWorkload,
   noCounts,
+  noResponses,
+  type Responses,
   usesOf,
 } from "./edge.ts";
 
@@ -135,12 +137,19 @@ function countsOf(record: TrafficEvent, volume: Volume | null): EdgeCounts {
   return {
     ...{ begun: isAllowed ? times : 0, counted: volume?.isNew === true && isAllowed ? 1 : 0 },
     ...{ violations: isAllowed ? 0 : times, reasons: isAllowed ? [] : [reason] },
+    waited: responses(record.direction === "egress" ? volume : null),
+    served: responses(record.direction === "ingress" ? volume : null),
     packets: byClient(record, volume?.packets),
     bytes: byClient(record, volume?.bytes),
     applications: application === undefined ? [] : [application],
     first: Date.parse(record.type === "flow" ? record.start : time),
     last: Date.parse(time),
   };
+}
+
+function responses(volume: Volume | null): Responses {
+  const time = volume?.responseNs ?? null;
+  return time === null ? noResponses() : { count: 1, sumNs: time, maxNs: time };
 }
 
 /** A workload counts what it sends itself, also where it was asked. */
