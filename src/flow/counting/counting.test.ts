@@ -37,7 +37,14 @@ test("every field of a record is found, and is null where a record has none", ()
   assert.deepEqual(values, {
     ...{ type: "verdict", node: "n1", namespace: "shop", pod: "shop/web-6b-abcde", workload: "shop/web" },
     ...{ container: "main", process: "/run.sh", verdict: "allowed", reason: "Allowed", direction: "egress" },
-    ...{ profile: "shop/web", protocol: "tcp", application: "tls", port: "443", peer: "api.example.com" },
+    ...{
+      profile: "shop/web",
+      protocol: "tcp",
+      application: "tls",
+      port: "443",
+      service: "443/tcp",
+      peer: "api.example.com",
+    },
     ...{ ip: "192.0.2.1", name: "api.example.com", qtype: "A", rcode: "NXDOMAIN" },
   });
   assert.deepEqual(

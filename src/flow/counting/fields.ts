@@ -32,6 +32,7 @@ const FIELDS = {
   protocol: ofTraffic(({ proto }) => proto),
   application: ofTraffic(({ application }) => application),
   port: ofTraffic(({ dst }) => dst.port),
+  service: ofTraffic(serviceOf),
   peer: ofTraffic((record) => peerOf(record).name ?? peerOf(record).ip),
   ip: ofTraffic((record) => peerOf(record).ip),
   name: ofTraffic((record) => ("dns" in record ? record.dns?.name : undefined) ?? peerOf(record).name),
@@ -44,6 +45,13 @@ export const FIELD_NAMES = Object.keys(FIELDS) as FieldName[];
 
 export function fieldOf(record: AgentEvent, name: FieldName): string | null {
   return FIELDS[name](record);
+}
+
+/** `443/tcp`: of an answer to a question, that of the server too. */
+export function serviceOf(record: TrafficEvent): string {
+  const isAnswer = "dns" in record && record.dns?.rcode !== undefined;
+  const { port } = isAnswer ? record.src : record.dst;
+  return port === undefined ? record.proto : `${port}/${record.proto}`;
 }
 
 /** The script, or the executable, or what the kernel calls the process. */

@@ -7,7 +7,7 @@ import {
   type TrafficEvent,
   type VerdictEvent,
 } from "../record.ts";
-import { type FieldName, fieldOf, peerOf } from "./fields.ts";
+import { type FieldName, fieldOf, peerOf, serviceOf } from "./fields.ts";
 import { FlowVolumes } from "./flow-volumes.ts";
 import { Tally, type TallyRow } from "./tally.ts";
 
@@ -21,6 +21,8 @@ export const TOP_FIELDS = [
   "container",
   "process",
   "node",
+  "service",
+  "peer",
 ] as const satisfies FieldName[];
 export type TopField = (typeof TOP_FIELDS)[number];
 
@@ -75,9 +77,7 @@ const VIEWS: Readonly<Record<TopView, View>> = {
       const error = errorOf(record);
       if (error === null) return null;
       const peer = record.dns?.name ?? peerOf(record).name ?? peerOf(record).ip;
-      const { port } = record.dns?.rcode === undefined ? record.dst : record.src;
-      const service = port === undefined ? record.proto : `${port}/${record.proto}`;
-      return { key: [error, peer, service], counts: { failures: record.count } };
+      return { key: [error, peer, serviceOf(record)], counts: { failures: record.count } };
     },
   },
 };
