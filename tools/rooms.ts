@@ -14,7 +14,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   gen: ["node-agent/kernel/codec.ts"],
   telemetry: ["api"],
   // Where records go, one exporter beside the other.
-  export: ["api", "flow", "net", "telemetry", "timing"],
+  export: ["api", "flow", "gen", "net", "telemetry", "timing"],
   net: ["api", "telemetry", "timing"],
   endpoints: ["api", "net", "telemetry"],
   kube: ["api", "net", "telemetry", "timing"],

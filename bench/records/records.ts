@@ -81,7 +81,7 @@ try {
   linkHours();
   const total = readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
   const hour = { since: START, until: START + HOUR_MS - 1 };
-  const pod = { select: { allow: { pod: ["shop/web-4-"] }, deny: {} } };
+  const pod = { select: { allow: [{ pod: ["shop/web-4-"] }], deny: [] } };
   console.log(`${count} records an hour of ${PODS} pods, ${(total / 2 ** 20).toFixed(0)} MiB in all\n`);
   console.log("| what | time | |\n| --- | --- | --- |");
   console.log(`| writing, made and serialised here | ${((1e6 * taken) / count).toFixed(1)} us | a record |`);
@@ -93,7 +93,7 @@ try {
   await seconds("refused, one hour, all pods, first 1000", {
     ...hour,
     first: 1000,
-    select: { allow: { verdict: ["dropped"] }, deny: {} },
+    select: { allow: [{ verdict: ["dropped"] }], deny: [] },
   });
 } finally {
   if (values.folder === undefined) rmSync(folder, { recursive: true });

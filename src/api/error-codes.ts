@@ -66,6 +66,14 @@ const ERRORS = {
     meaning: "A file in a container could not be looked at.",
     remedy: "See the cause in the message, and the permissions of the agent.",
   },
+  PC_EXPORTS_INVALID: {
+    meaning: "The file of exports has something in it that cannot be.",
+    remedy: "Correct the field that the message names; docs/export.md describes all of them.",
+  },
+  PC_FIELD_UNKNOWN: {
+    meaning: "A field is named that no record has.",
+    remedy: "Name one of those that the message lists; docs/events.md describes them.",
+  },
   PC_FILTER_INVALID: {
     meaning: "A filter of records has a value that it cannot have.",
     remedy: "Write one of those that the message names; `portcullis observe --help` lists the filters.",

@@ -31,6 +31,7 @@ export function isComplete({ lost, damaged, forgottenBefore, problem }: AnswerEn
   return lost === 0 && damaged === 0 && forgottenBefore === undefined && problem === undefined;
 }
 
+const LIST_MAX = 100;
 const VALUES_MAX = 1000;
 const VALUE_LENGTH_MAX = 4096;
 /** Milliseconds since 1970 that a Date can have (ECMA-262, time values). */
@@ -46,7 +47,10 @@ export function checkQuery(value: unknown): RecordQuery {
   const follow = query.follow;
   if (typeof follow !== "boolean") throw wrong("the question.follow", "has to be true or false");
   const checked = {
-    select: { allow: criteria(allow, "allow"), deny: criteria(deny, "deny") },
+    select: {
+      allow: criteriaList(allow, "the question.select.allow"),
+      deny: criteriaList(deny, "the question.select.deny"),
+    },
     ...numberOf(query, "since", 0, MOMENT_MAX),
     ...numberOf(query, "until", 0, MOMENT_MAX),
     ...numberOf(query, "first", 1, Number.MAX_SAFE_INTEGER),
@@ -57,8 +61,13 @@ export function checkQuery(value: unknown): RecordQuery {
   return checked;
 }
 
-function criteria(value: unknown, side: string): FilterCriteria {
-  const where = `the question.select.${side}`;
+/** A list of criteria, as selections have it, whose values are still to be looked at. @throws UsageError naming the place */
+export function criteriaList(value: unknown, where: string): FilterCriteria[] {
+  if (!Array.isArray(value) || value.length > LIST_MAX) throw wrong(where, `has to be a list of ${LIST_MAX} at most`);
+  return value.map((one, index) => criteria(one, `${where}.${index}`));
+}
+
+function criteria(value: unknown, where: string): FilterCriteria {
   const given = objectWith(CRITERION_NAMES, where, value);
   for (const [name, values] of Object.entries(given)) {
     const isRight =

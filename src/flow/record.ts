@@ -175,9 +175,9 @@ export type RecordKind = (typeof RECORD_KINDS)[number];
 
 /**
  * Where events are lost: the kernel could not hand them over (a buffer was full); whoever reads the output was too slow; the
- * agent's thread that keeps records was; the disk did not take them.
+ * agent's thread that keeps records was; the disk did not take them; the destination of an export did not.
  */
-export const LOSS_PLACES = ["kernel", "output", "queue", "disk"] as const;
+export const LOSS_PLACES = ["kernel", "output", "queue", "disk", "export"] as const;
 export type LossPlace = (typeof LOSS_PLACES)[number];
 
 /** Events that are missing. */

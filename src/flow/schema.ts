@@ -175,7 +175,7 @@ const KINDS: Record<AgentEvent["type"], object> = {
       time: TIME,
       where: oneOf(
         LOSS_PLACES,
-        "kernel: a ring buffer was full; output: whoever reads was too slow; queue: more than the agent could keep; disk: it did not take them",
+        "kernel: a ring buffer was full; output: whoever reads was too slow; queue: more than the agent could keep; disk: it did not take them; export: the destination of an export did not",
       ),
       kind: oneOf(RECORD_KINDS, "which of the kernel's ring buffers was full"),
       count: count("events that are missing"),

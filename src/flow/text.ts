@@ -143,6 +143,7 @@ const PLACE_WORDS: Record<LossPlace, string> = {
   output: "the output was not read fast enough",
   queue: "there were more than the agent could keep",
   disk: "the disk did not take them",
+  export: "the destination of the export did not take them",
 };
 
 function lostText({ where, kind, count }: LostEvent): string {

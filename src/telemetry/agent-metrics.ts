@@ -114,6 +114,24 @@ export const AGENT_METRICS = {
     help: "Segments of records on the node's disk, by state (whole, damaged: a part cannot be read).",
     labels: ["state"],
   },
+  exportRecords: {
+    type: "counter",
+    name: "portcullis_agent_export_records_total",
+    help: "Records for an export, by the export's name and result (taken: its destination has them; overflowed: too much was waiting; refused: the destination will not take them, or the agent ended before).",
+    labels: ["export", "result"],
+  },
+  exportWaiting: {
+    type: "gauge",
+    name: "portcullis_agent_export_waiting_bytes",
+    help: "Bytes of the records that wait for the destination of an export.",
+    labels: ["export"],
+  },
+  exportWorking: {
+    type: "gauge",
+    name: "portcullis_agent_export_working",
+    help: "1 if the destination of an export takes records; 0 if the last attempt failed.",
+    labels: ["export"],
+  },
   eventsLost: {
     type: "counter",
     name: "portcullis_agent_events_lost_total",

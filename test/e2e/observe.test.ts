@@ -20,6 +20,7 @@ const DNS = "198.51.100.53";
 
 const fixture = await Fixture.start("observe", {
   apps: ["shop", "bank"],
+  startAgent: false,
   zone: { "www.example.com": { a: [SERVER] } },
   profiles: (fixture) =>
     ["shop", "bank"].map((app) =>
@@ -72,6 +73,15 @@ async function observedOnce(count: number, ...args: string[]): Promise<VerdictEv
   }
 }
 
+const exported = fixture.path("exported", "refused.json");
+const exportsFile = fixture.path("exports.yaml");
+const refusedOnly = {
+  name: "refused",
+  allow: [{ verdict: ["dropped"] }],
+  fields: ["workload.name", "dst.port", "node"],
+};
+writeFileSync(exportsFile, JSON.stringify({ exports: [{ ...refusedOnly, file: { path: exported } }] }));
+await fixture.agent.start({ args: ["--exports", exportsFile] });
 await fixture.passes(shop, asker, `udp4 connect ${DNS} 53 ask www.example.com A tcp4 connect ${SERVER} 80 send x`);
 const vault = fixture.start(bank, fixture.path("bin", "vault"), "tcp4 bind 0.0.0.0 8080 listen echo");
 await vault.line("listening");
@@ -199,6 +209,25 @@ test("questions with a name are answered from what really happened", async () =>
   assert.ok(served.sumNs > 0 && waited.sumNs >= served.sumNs, JSON.stringify(slow.rows));
   assert.equal((await ask("deps", "nobody")).code, 1);
   assert.equal((await ask("top", "names", "--group-by", "x")).code, 2);
+test("an export to a file has the records that it is to have, with the fields that it is to have", async () => {
+  const lines = () => (existsSync(exported) ? readFileSync(exported, "utf8").split("\n").slice(0, -1) : []);
+  for (const end = performance.now() + patiently(10_000); lines().length < 2 && performance.now() < end; ) {
+    await sleep(100);
+  }
+  const [{ node } = {}] = await observed("--last", "1");
+  assert.deepEqual(
+    lines().map((line) => JSON.parse(line) as unknown),
+    [
+      { workload: { name: shop.name }, dst: { port: 7000 }, node },
+      { workload: { name: bank.name }, dst: { port: 4433 }, node },
+    ],
+  );
+  writeFileSync(exportsFile, "exports: [{ name: refused }]");
+  const wrong = await fixture.agent.command("agent", "--profiles", "/x", "--netns", "x:a=b", "--exports", exportsFile);
+  assert.deepEqual(
+    [wrong.code, /must have required property 'file'.*PC_EXPORTS_INVALID/s.test(wrong.stderr)],
+    [2, true],
+  );
 });
 
 test("records outlive the agent: killed, and started again, it answers about what was before", async () => {

@@ -103,7 +103,7 @@ const recordsFolder = join(folder, "records");
 // In its place is a file.
 writeFileSync(recordsFolder, "no folder");
 const records = new Records({
-  ...{ folder: recordsFolder, limit: 2 ** 20, socket: join(folder, "observe.sock"), node: NODE },
+  ...{ folder: recordsFolder, limit: 2 ** 20, socket: join(folder, "observe.sock"), node: NODE, exports: [] },
   log,
 });
 

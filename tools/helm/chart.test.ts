@@ -1,7 +1,8 @@
 /** The chart as Helm renders it: what may be done with it, what it may do, and what the commands make of its arguments. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { Command } from "commander";
 import { STATUS_SCHEMA } from "../../src/api/schema/schema-status.ts";
@@ -9,6 +10,7 @@ import { agentCommand } from "../../src/cli/agent/agent.ts";
 import { operatorCommand } from "../../src/cli/cluster/operator.ts";
 import { uninstallCommand } from "../../src/cli/cluster/uninstall.ts";
 import { watchdogCommand } from "../../src/cli/cluster/watchdog.ts";
+import { readExports } from "../../src/cli/input/exports.ts";
 import { OBSERVE_PERMISSION } from "../../src/protocol/observe.ts";
 import { AGENT_METRICS } from "../../src/telemetry/agent-metrics.ts";
 import { OPERATOR_METRICS } from "../../src/telemetry/operator-metrics.ts";
@@ -242,6 +244,35 @@ test("the commands know every argument that the chart gives them", { skip }, () 
     [uninstall.namespace, uninstall.daemonset, uninstall.timeout],
     [CHART_NAMESPACE, "portcullis-agent", 240_000],
   );
+});
+
+test("what is to be exported is in a file that the agent reads, in a folder of the node that it may write to", {
+  skip,
+}, () => {
+  const objects = renderChart(
+    helm,
+    "agent.exports[0].name=refused",
+    "agent.exports[0].allow[0].verdict={dropped}",
+    "agent.exports[0].file.path=/var/log/portcullis/refused.json",
+  );
+  const { exports: path } = parsed(agentCommand(), argumentsOf(only(objects, "DaemonSet")));
+  const { template } = only(objects, "DaemonSet").spec;
+  const [{ volumeMounts }] = template.spec.containers;
+  const mountOf = (folder: string) =>
+    volumeMounts.find(({ mountPath }: { mountPath: string }) => mountPath === folder)?.name;
+  const volume = (name: string) => template.spec.volumes.find((one: { name: string }) => one.name === name);
+  const { configMap } = volume(mountOf(dirname(String(path))));
+  const text = only(objects, "ConfigMap", configMap.name).data[basename(String(path))];
+  const file = join(mkdtempSync(join(tmpdir(), "pc-chart-")), "exports.yaml");
+  writeFileSync(file, text);
+  const [written] = readExports(file);
+  rmSync(dirname(file), { recursive: true });
+  assert.deepEqual([written?.name, written?.allow], ["refused", [{ verdict: ["dropped"] }]]);
+  assert.equal(volume(mountOf("/var/log/portcullis")).hostPath.path, "/var/log/portcullis");
+  const other = renderChart(helm, "agent.exports[0].name=other");
+  const checksum = (all: Manifest[]) =>
+    only(all, "DaemonSet").spec.template.metadata.annotations["checksum/exports"] as string;
+  assert.notEqual(checksum(objects), checksum(other));
 });
 
 test("values that mean nothing are refused, by name", { skip }, () => {

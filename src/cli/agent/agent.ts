@@ -36,7 +36,13 @@ import {
   settingsOf,
   standardOutput,
 } from "./node-options.ts";
-import { addRecordsOptions, countsFlows, keepRecords, type RecordsCommandOptions } from "./records-options.ts";
+import {
+  addRecordsOptions,
+  countsFlows,
+  exportsOf,
+  keepRecords,
+  type RecordsCommandOptions,
+} from "./records-options.ts";
 
 interface AgentCommandOptions extends RecordsCommandOptions, SettingOptions, HookOptions {
   profiles?: string;
@@ -134,6 +140,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   const named = options.netns.map((text) => parseNamedNamespace(text, options.namespace));
   const settings = settingsOf(options, { countFlows: countsFlows(options) });
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
+  const exports = await exportsOf(options);
   const output = standardOutput(options.output);
   const printed = settings.reportAllowed ? output : new WithoutAllowed(output);
   const { startupFailurePolicy = "Allow", startupTimeout } = options;
@@ -142,7 +149,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
     await using resources = new AsyncDisposableStack();
     resources.adopt(acquireLock(stateDirectory, pinRoot, lockRemade(log)), (lock) => lock.release());
     // Under the lock: no other agent writes there.
-    const records = resources.adopt(keepRecords(options, { log }), (kept) => kept?.end());
+    const records = resources.adopt(keepRecords(options, { exports, log }), (kept) => kept?.end());
     const profiles = resources.adopt(new ProfileFolder(options.profiles, log), (folder) => folder.close());
     const workloads = resources.use(
       new NamedNamespaces(named, {

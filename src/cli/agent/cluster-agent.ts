@@ -28,7 +28,7 @@ import {
   settingsOf,
   standardOutput,
 } from "./node-options.ts";
-import { countsFlows, keepRecords } from "./records-options.ts";
+import { countsFlows, exportsOf, keepRecords } from "./records-options.ts";
 import { takeOver } from "./take-over.ts";
 
 /** Runs until a signal ends it. */
@@ -38,6 +38,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   const settings = settingsOf(options, { countFlows: countsFlows(options) });
   const address = operatorAddress(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
+  const exports = await exportsOf(options);
   const sink = standardOutput(options.output);
   const metrics = new AgentMetrics();
   const kept = new KeptState(keptDirectoryOf(options));
@@ -73,7 +74,12 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   const { agent, lock } = takeOver({ pinRoot, stateDirectory, replacePins, log }, () => {
     // Under the lock: no other agent writes there.
     if (records === null) {
-      records = keepRecords(options, { onLost: (where, count) => metrics.lost(where, count), log });
+      records = keepRecords(options, {
+        exports,
+        onExports: (states) => metrics.exports(states),
+        onLost: (where, count) => metrics.lost(where, count),
+        log,
+      });
       records?.subscribe((state) => metrics.records(state));
     }
     return start(records);

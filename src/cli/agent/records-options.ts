@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
+import type { ExportSettings } from "../../export/settings.ts";
 import { OBSERVE_SOCKET, RECORDS_FOLDER } from "../../node-agent/records/paths.ts";
 import { Records, type RecordsOptions } from "../../node-agent/records/records.ts";
 import { formatSize, parseSize } from "../values/sizes.ts";
@@ -11,6 +12,7 @@ export interface RecordsCommandOptions extends PinOptions {
   recordsSize: number;
   /** False for --no-count-flows. */
   countFlows: boolean;
+  exports?: string;
   node: string;
 }
 
@@ -25,12 +27,20 @@ export function addRecordsOptions(command: Command): Command {
         .argParser(sizeOf)
         .default(DEFAULT_SIZE, formatSize(DEFAULT_SIZE)),
     )
+    .option("--exports <file>", "where records go beside that: files, receivers of OTLP (docs/export.md)")
     .option("--no-count-flows", "do not count packets and bytes of each flow for the records");
 }
 
-/** Counts are for the records: without records, no packet pays for them. */
-export function countsFlows({ recordsSize, countFlows }: RecordsCommandOptions): boolean {
-  return recordsSize > 0 && countFlows;
+/** Counts are for the records: where none are kept or exported, no packet pays for them. */
+export function countsFlows({ recordsSize, exports, countFlows }: RecordsCommandOptions): boolean {
+  return (recordsSize > 0 || exports !== undefined) && countFlows;
+}
+
+/** What is to be exported. What reads it takes memory, which an agent without exports has other uses for. @throws ExportsError */
+export async function exportsOf({ exports }: RecordsCommandOptions): Promise<ExportSettings[]> {
+  if (exports === undefined) return [];
+  const { readExports } = await import("../input/exports.ts");
+  return readExports(exports);
 }
 
 /** Where records are kept: with what else is good after a reboot. */
@@ -38,12 +48,12 @@ export function recordsFolder(options: PinOptions): string {
   return join(keptDirectoryOf(options), RECORDS_FOLDER);
 }
 
-/** Begins to keep records; null: none are to be kept. */
+/** Begins to keep and to export records; null: neither is wanted. */
 export function keepRecords(
   options: RecordsCommandOptions,
-  more: Pick<RecordsOptions, "log" | "onLost">,
+  more: Pick<RecordsOptions, "log" | "exports" | "onExports" | "onLost">,
 ): Records | null {
-  if (options.recordsSize === 0) return null;
+  if (options.recordsSize === 0 && more.exports.length === 0) return null;
   return new Records({
     folder: recordsFolder(options),
     limit: options.recordsSize,

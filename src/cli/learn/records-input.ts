@@ -62,7 +62,7 @@ export async function readWorkloads(options: RecordOptions): Promise<ReadRecords
 }
 
 function answersOf({ inputFile, server, since }: RecordOptions): Answer[] {
-  const query = { select: { allow: {}, deny: {} }, follow: false, ...(since === undefined ? {} : { since }) };
+  const query = { select: { allow: [], deny: [] }, follow: false, ...(since === undefined ? {} : { since }) };
   if (inputFile === undefined) return [answerOfAgent(server, query, new AbortController().signal)];
   return inputFile.map((file) => answerOfFile(file, query));
 }

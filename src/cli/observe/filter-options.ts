@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
-import { type Criterion, type RecordSelection, recordFilter } from "../../flow/filters/filter.ts";
+import { type Criterion, type FilterCriteria, type RecordSelection, recordFilter } from "../../flow/filters/filter.ts";
 import { RECORD_TYPES } from "../../flow/record.ts";
 
 /** Flags and what they mean, in the order of the help. */
@@ -38,7 +38,8 @@ const FILTERS: readonly (readonly [Criterion, string, string, (readonly string[]
 
 /** Adds the options. @returns says what they select, once the command line has been read; throws UsageError */
 export function addFilterOptions(command: Command): () => RecordSelection {
-  const selection = { allow: {} as Record<string, string[]>, deny: {} as Record<string, string[]> };
+  const allow: Record<string, string[]> = {};
+  const deny: Record<string, string[]> = {};
   let isDenied = false;
   command.optionsGroup("Filters (a record has to match all of them; of one that is given several times, any value):");
   command.option("--not", "invert the next filter: records that match all filters with --not are left out");
@@ -49,7 +50,7 @@ export function addFilterOptions(command: Command): () => RecordSelection {
   for (const [criterion, flags, description, choices] of FILTERS) {
     const option = new Option(flags, description).argParser((value: string) => {
       recordFilter({ [criterion]: [value] });
-      const side = isDenied ? selection.deny : selection.allow;
+      const side = isDenied ? deny : allow;
       isDenied = false;
       side[criterion] = [...(side[criterion] ?? []), value];
       return side[criterion];
@@ -61,8 +62,13 @@ export function addFilterOptions(command: Command): () => RecordSelection {
   command.optionsGroup("Options:");
   return () => {
     if (isDenied) throw notFollowed();
-    return selection;
+    return { allow: listOf(allow), deny: listOf(deny) };
   };
+}
+
+/** Without criteria there is nothing to meet. */
+function listOf(criteria: FilterCriteria): FilterCriteria[] {
+  return Object.keys(criteria).length === 0 ? [] : [criteria];
 }
 
 function notFollowed(): UsageError {

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent, VerdictEvent } from "../record.ts";
-import { CRITERION_NAMES, type FilterCriteria, recordFilter, selectionFilter, workloadFilter } from "./filter.ts";
+import {
+  CRITERION_NAMES,
+  EVERY_RECORD,
+  type FilterCriteria,
+  recordFilter,
+  selectionFilter,
+  workloadFilter,
+} from "./filter.ts";
 import { namePattern } from "./pattern.ts";
 
 const record: VerdictEvent = {
@@ -144,12 +151,19 @@ test("every criterion has its case", () => {
 
 test("what meets all that is denied is left out, what meets a part of it is not", () => {
   const deny = { type: ["dns"], toPort: ["53"] };
-  assert.equal(taken(selectionFilter({ allow: {}, deny })), "ribRw");
+  assert.equal(taken(selectionFilter({ allow: [], deny: [deny] })), "ribRw");
   assert.equal(
-    taken(selectionFilter({ allow: { pod: ["web"] }, deny: { type: ["verdict"], toPort: ["53"] } })),
+    taken(selectionFilter({ allow: [{ pod: ["web"] }], deny: [{ type: ["verdict"], toPort: ["53"] }] })),
     "rqiw",
   );
-  assert.equal(taken(selectionFilter({ allow: {}, deny: {} })), "rqibRw");
+  assert.equal(taken(selectionFilter(EVERY_RECORD)), "rqibRw");
+});
+
+test("of several lists of criteria, one that is allowed is enough, and so is one that is denied", () => {
+  const [questions, beginnings] = [{ type: ["dns"], toPort: ["53"] }, { type: ["ready"] }];
+  assert.equal(taken(selectionFilter({ allow: [questions, beginnings], deny: [] })), "qR");
+  assert.equal(taken(selectionFilter({ allow: [], deny: [questions, beginnings] })), "ribw");
+  assert.equal(taken(selectionFilter({ allow: [questions, {}], deny: [beginnings] })), "rqibw");
 });
 
 test("a wrong value is named, with what may stand there", () => {
@@ -181,14 +195,15 @@ test("a wrong value is named, with what may stand there", () => {
 
 test("a reader may leave out workloads that no record of is wanted, and never one that is", () => {
   const shop = { namespace: "shop", name: "web-0" };
-  assert.equal(workloadFilter({})(shop), true);
-  assert.equal(workloadFilter({ pod: ["web"], verdict: ["dropped"] })(shop), true);
-  assert.equal(workloadFilter({ fromPod: ["db"] })(shop), false);
-  assert.equal(workloadFilter({ namespace: ["bank"] })(shop), false);
+  assert.equal(workloadFilter(EVERY_RECORD)(shop), true);
+  assert.equal(workloadFilter({ allow: [{ pod: ["web"], verdict: ["dropped"] }] })(shop), true);
+  assert.equal(workloadFilter({ allow: [{ fromPod: ["db"] }] })(shop), false);
+  assert.equal(workloadFilter({ allow: [{ namespace: ["bank"] }] })(shop), false);
+  assert.equal(workloadFilter({ allow: [{ namespace: ["bank"] }, { pod: ["web"] }] })(shop), true);
   for (const [criteria] of CASES) {
     for (const [, one] of RECORDS) {
       if (!("workload" in one) || !recordFilter(criteria)(one)) continue;
-      assert.equal(workloadFilter(criteria)(one.workload), true, JSON.stringify(criteria));
+      assert.equal(workloadFilter({ allow: [criteria] })(one.workload), true, JSON.stringify(criteria));
     }
   }
 });

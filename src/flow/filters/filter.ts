@@ -68,12 +68,15 @@ export const CRITERION_NAMES: readonly Criterion[] = [
 /** Absent: any. */
 export type FilterCriteria = Partial<Readonly<Record<Criterion, readonly string[]>>>;
 
-/** Which records are wanted, as it is sent. */
+/** Which records are wanted, as it is sent: those that meet one of what is allowed, and none of what is denied. */
 export interface RecordSelection {
-  allow: FilterCriteria;
+  /** Empty: all. */
+  allow: readonly FilterCriteria[];
   /** Empty: none are left out. */
-  deny: FilterCriteria;
+  deny: readonly FilterCriteria[];
 }
+
+export const EVERY_RECORD: RecordSelection = { allow: [], deny: [] };
 
 /** A filter that takes the records which meet all criteria. @throws FilterError */
 export function recordFilter(criteria: FilterCriteria): RecordFilter {
@@ -115,10 +118,10 @@ function checkOneEnd(criteria: FilterCriteria): void {
 
 /** A filter that takes what is allowed and not denied. @throws FilterError */
 export function selectionFilter({ allow, deny }: RecordSelection): RecordFilter {
-  const allowed = recordFilter(allow);
-  if (given(deny).length === 0) return allowed;
-  const denied = recordFilter(deny);
-  return (record) => allowed(record) && !denied(record);
+  const allowed = allow.map(recordFilter);
+  const denied = deny.map(recordFilter);
+  return (record) =>
+    (allowed.length === 0 || allowed.some((filter) => filter(record))) && !denied.some((filter) => filter(record));
 }
 
 type WorkloadFilter = (workload: Pick<WorkloadReference, "namespace" | "name">) => boolean;
@@ -126,8 +129,13 @@ type WorkloadFilter = (workload: Pick<WorkloadReference, "namespace" | "name">) 
 const POD_CRITERIA: readonly Criterion[] = ["pod", "fromPod", "toPod"];
 const NAMESPACE_CRITERIA: readonly Criterion[] = ["namespace", "fromNamespace", "toNamespace"];
 
-/** Whether records of a workload can be among those that meet the criteria: false spares a reader to look at them. */
-export function workloadFilter(criteria: FilterCriteria): WorkloadFilter {
+/** Whether records of a workload can be among those that are allowed: false spares a reader to look at them. */
+export function workloadFilter({ allow }: Pick<RecordSelection, "allow">): WorkloadFilter {
+  const filters = allow.map(workloadCriteria);
+  return (workload) => filters.length === 0 || filters.some((filter) => filter(workload));
+}
+
+function workloadCriteria(criteria: FilterCriteria): WorkloadFilter {
   const filters = given(criteria).flatMap(([criterion, values]): WorkloadFilter[] => {
     if (POD_CRITERIA.includes(criterion)) return [(workload) => values.some((prefix) => isPodOf(prefix, workload))];
     if (NAMESPACE_CRITERIA.includes(criterion)) return [({ namespace }) => values.includes(namespace)];

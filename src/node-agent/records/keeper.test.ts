@@ -130,7 +130,7 @@ test("first, last, since, until and filters, alone and together", async () => {
   assert.deepEqual(await of({ last: 10_000 }), written);
   assert.deepEqual(await of({ since: START + 1111, until: START + 2222 }), written.slice(1111, 2223));
   assert.deepEqual(await of({ since: START + 1111, until: START + 2222, last: 3 }), written.slice(2220, 2223));
-  const select = { allow: { pod: ["web-3-"], verdict: ["dropped"] }, deny: {} };
+  const select = { allow: [{ pod: ["web-3-"], verdict: ["dropped"] }], deny: [] };
   const wanted = written.filter((_, number) => number % 20 === 3 && number % 6 >= 3);
   assert.deepEqual(await of({ select }), wanted);
   assert.deepEqual(await of({ select, last: 30 }), wanted.slice(-30));
@@ -138,7 +138,7 @@ test("first, last, since, until and filters, alone and together", async () => {
     await of({ select, first: 30, since: START + 3000 }),
     wanted.filter(({ time }) => Date.parse(time) >= START + 3000).slice(0, 30),
   );
-  assert.deepEqual(await of({ select: { allow: {}, deny: { namespace: ["shop", "bank"] } } }), []);
+  assert.deepEqual(await of({ select: { allow: [], deny: [{ namespace: ["shop", "bank"] }] } }), []);
   kept.keeper.close();
 });
 
@@ -170,8 +170,8 @@ test("§9 a workload's flood pushes out its own records, and none of another's, 
     assert.ok(kept.bytes() <= 2 ** 19, `${kept.bytes()} bytes`);
   };
   const quiet = kept.add(400);
-  const ofQuiet = { select: { allow: { namespace: ["shop", "bank"] }, deny: {} } };
-  const ofLoud = { select: { allow: { namespace: ["loud"] }, deny: {} } };
+  const ofQuiet = { select: { allow: [{ namespace: ["shop", "bank"] }], deny: [] } };
+  const ofLoud = { select: { allow: [{ namespace: ["loud"] }], deny: [] } };
   flood(0, 20_000);
   kept.keeper.close();
   kept.restart();
@@ -278,7 +278,7 @@ test("who follows gets what is kept and what comes, each once, also while a segm
   const got: AgentEvent[] = [];
   const stop = new AbortController();
   const answered = kept.keeper.answer(
-    { select: { allow: {}, deny: {} }, follow: true },
+    { select: { allow: [], deny: [] }, follow: true },
     {
       signal: stop.signal,
       write: async (lines) => {
@@ -307,7 +307,7 @@ test("a follower that does not read costs no more than a bound, and is told what
   });
   const stop = new AbortController();
   const answered = kept.keeper.answer(
-    { select: { allow: {}, deny: {} }, follow: true },
+    { select: { allow: [], deny: [] }, follow: true },
     {
       signal: stop.signal,
       write: async (lines) => {

@@ -1,5 +1,6 @@
 /** What the agent's main thread and the thread that keeps its records say to each other. */
 import { jsonText } from "../../api/printable.ts";
+import type { ExportSettings, ExportState } from "../../export/settings.ts";
 import type { AgentEvent } from "../../flow/record.ts";
 
 /** A record, ready to be kept. */
@@ -20,6 +21,7 @@ export interface RecordsWorkerData {
   /** Bytes that all segments may have together; 0: nothing is kept. */
   limit: number;
   socket: string;
+  exports: readonly ExportSettings[];
 }
 
 /** Records in the order in which they came. `characters` comes back when they have been taken. */
@@ -45,6 +47,7 @@ export type FromWorker =
   | { type: "taken"; characters: number }
   | { type: "state"; state: RecordsState }
   | { type: "warning"; message: string }
+  | { type: "exports"; states: ExportState[] }
   | { type: "lost"; where: "disk"; count: number }
   | { type: "ended" };
 

@@ -25,10 +25,10 @@ after(async () => {
 });
 
 function started(folder: string, socket = join(root, `${closing.length}.sock`)) {
-  const lost = { queue: 0, disk: 0, kernel: 0, output: 0 };
+  const lost = { queue: 0, disk: 0, kernel: 0, output: 0, export: 0 };
   const log: string[] = [];
   const records = new Records({
-    ...{ folder, limit: 2 ** 30, socket, node: "worker-1" },
+    ...{ folder, limit: 2 ** 30, socket, node: "worker-1", exports: [] },
     onLost: (where, count) => {
       lost[where] += count;
     },
@@ -43,7 +43,7 @@ async function ask(
   query: Partial<RecordQuery> = {},
 ): Promise<{ records: AgentEvent[]; end: AnswerEnd }> {
   const lines: string[] = [];
-  const whole = { select: { allow: {}, deny: {} }, follow: false, ...query };
+  const whole = { select: { allow: [], deny: [] }, follow: false, ...query };
   for await (const line of askRecords(socket, whole, new AbortController().signal)) lines.push(line);
   const end = JSON.parse(lines.pop() ?? "null") as AnswerEnd;
   return { records: lines.map((line) => JSON.parse(line) as AgentEvent), end };
@@ -95,7 +95,7 @@ test("who follows gets what is written from now on", async () => {
   );
   const stop = new AbortController();
   const got: AgentEvent[] = [];
-  const query = { select: { allow: { verdict: ["dropped"] }, deny: {} }, follow: true };
+  const query = { select: { allow: [{ verdict: ["dropped"] }], deny: [] }, follow: true };
   const reading = (async () => {
     for await (const line of askRecords(socket, query, stop.signal)) got.push(JSON.parse(line) as AgentEvent);
   })();
@@ -247,10 +247,11 @@ test("wrong questions are refused by their names", async () => {
     () => true,
   );
   const wrong: [unknown, RegExp][] = [
-    [{ select: { allow: { port: ["eighty"] }, deny: {} } }, /filter port cannot be "eighty"/],
-    [{ select: { allow: { colour: ["red"] }, deny: {} } }, /select\.allow cannot have "colour": there are type,/],
-    [{ select: { allow: {}, deny: { port: "80" } } }, /select\.deny\.port has to be a list of 1000 texts/],
-    [{ select: { allow: { pod: ["x".repeat(5000)] }, deny: {} } }, /select\.allow\.pod has to be a list/],
+    [{ select: { allow: [{ port: ["eighty"] }], deny: [] } }, /filter port cannot be "eighty"/],
+    [{ select: { allow: [{ colour: ["red"] }], deny: [] } }, /select\.allow\.0 cannot have "colour": there are type,/],
+    [{ select: { allow: [], deny: [{ port: "80" }] } }, /select\.deny\.0\.port has to be a list of 1000 texts/],
+    [{ select: { allow: [{ pod: ["x".repeat(5000)] }], deny: [] } }, /select\.allow\.0\.pod has to be a list/],
+    [{ select: { allow: {}, deny: [] } }, /select\.allow has to be a list of 100 at most/],
     [{ select: [] }, /select has to be an object/],
     [{ last: 0 }, /\.last has to be a whole number from 1/],
     [{ since: -1 }, /\.since has to be a whole number from 0/],

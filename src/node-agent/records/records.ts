@@ -1,8 +1,10 @@
 /**
- * The records of a node, as the rest of the agent sees them: where events go to be kept and asked for. The work is done in a thread of its own
+ * The records of a node, as the rest of the agent sees them: where events go to be kept, asked for and exported. The work is done in a thread of its own
  * (worker.ts). To write an event never waits; what that thread does not get done is lost, and counted.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import type { ExportState } from "../../export/settings.ts";
 import type { EventSink } from "../../export/sink.ts";
 import type { AgentEvent, LossPlace } from "../../flow/record.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -18,6 +20,7 @@ import {
 export interface RecordsOptions extends RecordsWorkerData {
   /** Name of the node, which every record gets. */
   node: string;
+  onExports?: (states: readonly ExportState[]) => void;
   onLost?: (where: LossPlace, count: number) => void;
   log: Logger;
 }
@@ -29,8 +32,9 @@ const BATCH_MS = 50;
 const BATCH_CHARACTERS = 128 * 1024;
 /** A thread that has ended is begun again after this long. */
 const RESTART_MS = 1_000;
-/** One that does not end is ended after this long. */
+/** One that does not end is ended after this long, and left after that. */
 const END_MS = 5_000;
+const TERMINATE_MS = 1_000;
 const WORKER_MEGABYTES = 192;
 
 const BEGINNING: RecordsState = { segments: 0, bytes: 0, damaged: 0, problem: null };
@@ -90,7 +94,8 @@ export class Records implements EventSink {
     const timer = setTimeout(() => this.#ended?.(), END_MS);
     await ended;
     clearTimeout(timer);
-    await worker.terminate();
+    // A file system that hangs keeps the thread: it ends with the process then.
+    await Promise.race([worker.terminate(), sleep(TERMINATE_MS, undefined, { ref: false })]);
   }
 
   #kept(event: AgentEvent): KeptLine {
@@ -125,9 +130,9 @@ export class Records implements EventSink {
   }
 
   #begin(): void {
-    const { folder, limit, socket, log } = this.#options;
+    const { folder, limit, socket, exports, log } = this.#options;
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData: { folder, limit, socket } satisfies RecordsWorkerData,
+      workerData: { folder, limit, socket, exports } satisfies RecordsWorkerData,
       resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 4 },
     });
     // An agent that cannot start is not kept alive by it.
@@ -139,9 +144,10 @@ export class Records implements EventSink {
   }
 
   #take(message: FromWorker): void {
-    const { log, onLost } = this.#options;
+    const { log, onExports, onLost } = this.#options;
     if (message.type === "taken") this.#underWay -= message.characters;
     else if (message.type === "lost") onLost?.(message.where, message.count);
+    else if (message.type === "exports") onExports?.(message.states);
     else if (message.type === "warning") log.warn(message.message);
     else if (message.type === "ended") this.#ended?.();
     else {

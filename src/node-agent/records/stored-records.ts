@@ -34,7 +34,7 @@ export class StoredRecords {
   constructor(query: RecordQuery, findings: Findings) {
     this.#query = query;
     this.#filter = selectionFilter(query.select);
-    this.#isOfInterest = workloadFilter(query.select.allow);
+    this.#isOfInterest = workloadFilter(query.select);
     this.#findings = findings;
   }
 

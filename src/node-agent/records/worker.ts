@@ -1,9 +1,11 @@
-/** The thread that keeps a node's records, and answers questions about them: nothing that judges or attaches waits for a disk or a reader. */
+/** The thread that keeps a node's records, answers questions about them, and exports them: nothing that judges or attaches waits for a disk or a reader. */
 import { existsSync } from "node:fs";
 import type http from "node:http";
 import { flushCompileCache } from "node:module";
+import { setImmediate as turn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { causeText, fileFault } from "../../api/errors.ts";
+import { Exports } from "../../export/exports.ts";
 import { Keeper } from "./keeper.ts";
 import type { BatchMessage, FromWorker, RecordsState, RecordsWorkerData, ToWorker } from "./messages.ts";
 import { serveRecords } from "./server.ts";
@@ -13,13 +15,17 @@ const FLUSH_MS = 800;
 /** What could not be begun is tried again after this long. */
 const AGAIN_MS = 5_000;
 
-const { folder, limit, socket } = workerData as RecordsWorkerData;
+/** So long exports have for what is still waiting when the agent ends. */
+const EXPORT_END_MS = 3_000;
+
+const { folder, limit, socket, exports } = workerData as RecordsWorkerData;
 
 function post(message: FromWorker): void {
   parentPort?.postMessage(message);
 }
 
 class RecordsThread {
+  readonly #exports = new Exports(exports, (message) => post({ type: "warning", message }));
   #keeper: Keeper | null = null;
   #server: http.Server | null = null;
   #kept = "it is beginning";
@@ -27,23 +33,27 @@ class RecordsThread {
   #reported = "";
 
   constructor() {
-    this.#keep();
-    void this.#serve();
+    if (limit > 0) {
+      this.#keep();
+      void this.#serve();
+    }
     setInterval(() => {
       this.#keeper?.flush();
       this.#serveAgain();
       this.#report();
+      this.#reportExports();
     }, FLUSH_MS);
   }
 
   take(message: ToWorker): void {
-    if (message.type === "end") this.#end();
+    if (message.type === "end") void this.#end();
     else this.#takeBatch(message);
   }
 
   #takeBatch(message: BatchMessage): void {
-    if (this.#keeper === null) post({ type: "lost", where: "disk", count: message.lines.length });
-    else this.#keeper.take(message.lines);
+    if (this.#keeper !== null) this.#keeper.take(message.lines);
+    else if (limit > 0) post({ type: "lost", where: "disk", count: message.lines.length });
+    this.#exports.take(message.lines);
     post({ type: "taken", characters: message.characters });
   }
 
@@ -93,7 +103,13 @@ class RecordsThread {
     return { ...state, problem: state.problem ?? served };
   }
 
+  #reportExports(): void {
+    const states = this.#exports.takeStates();
+    if (states.length > 0) post({ type: "exports", states });
+  }
+
   #report(): void {
+    if (limit === 0) return;
     const state = this.#state;
     const text = JSON.stringify(state);
     if (text === this.#reported) return;
@@ -102,14 +118,14 @@ class RecordsThread {
   }
 
   /** What has been taken is on disk when it has ended. Readers get the end of their answers, unless they do not read. */
-  #end(): void {
+  async #end(): Promise<void> {
     this.#keeper?.close();
     this.#server?.close();
-    setImmediate(() => {
-      this.#server?.closeAllConnections();
-      post({ type: "ended" });
-      parentPort?.close();
-    });
+    await Promise.all([this.#exports.end(EXPORT_END_MS), turn()]);
+    this.#reportExports();
+    this.#server?.closeAllConnections();
+    post({ type: "ended" });
+    parentPort?.close();
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the agent measures of itself. */
 
+import type { ExportState } from "../../export/settings.ts";
 import type { EventSink } from "../../export/sink.ts";
 import type { AgentEvent, LossPlace, RecordKind } from "../../flow/record.ts";
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../gen/agent_pb.js";
@@ -117,6 +118,17 @@ export class AgentMetrics implements EventSink {
     this.#metrics.recordsSegments.set({ state: "whole" }, segments - damaged);
     this.#metrics.recordsSegments.set({ state: "damaged" }, damaged);
     this.#metrics.recordsKept.set(problem === null ? 1 : 0);
+  }
+
+  /** How exports go: counts since the last time. */
+  exports(states: readonly ExportState[]): void {
+    for (const { name, waiting, problem, ...counts } of states) {
+      for (const result of ["taken", "overflowed", "refused"] as const) {
+        this.#metrics.exportRecords.inc({ export: name, result }, counts[result]);
+      }
+      this.#metrics.exportWaiting.set({ export: name }, waiting);
+      this.#metrics.exportWorking.set({ export: name }, problem === null ? 1 : 0);
+    }
   }
 
   lost(where: LossPlace, count: number, kind: RecordKind | "" = ""): void {

@@ -17,7 +17,7 @@ export async function ask(keeper: Keeper, query: Partial<RecordQuery> = {}): Pro
       return Promise.resolve(true);
     },
   };
-  await keeper.answer(checkQuery({ select: { allow: {}, deny: {} }, follow: false, ...query }), sink);
+  await keeper.answer(checkQuery({ select: { allow: [], deny: [] }, follow: false, ...query }), sink);
   const end = JSON.parse(lines.pop() ?? "null") as AnswerEnd;
   return { records: lines.map((line) => JSON.parse(line) as AgentEvent), end };
 }
