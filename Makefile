@@ -50,6 +50,10 @@ test-cluster: build ## Run the tests on a real cluster of two nodes (builds Kube
 	@$(NODE) --disable-warning=ExperimentalWarning --test --test-isolation=none --test-reporter=spec \
 		$(if $(ONLY),--test-name-pattern='$(ONLY)') 'test/cluster/*.test.ts'
 
+.PHONY: test-engines
+test-engines: setup ## Run the tests against programs of others: an OpenTelemetry Collector (builds them with Go once, minutes; then kept in ~/.cache)
+	@$(NODE) --disable-warning=ExperimentalWarning --test --test-concurrency=1 'test/engines/*.test.ts'
+
 .PHONY: cluster-up
 cluster-up: build ## Start the tests' cluster, with Portcullis' image on its nodes, to look at and to work with
 	@tools/setup-cluster cluster

@@ -5,6 +5,7 @@ import type { AgentEvent } from "../flow/record.ts";
 import type { Destination } from "./destination.ts";
 import { ExportQueue } from "./export-queue.ts";
 import { RotatingFile } from "./file/rotating-file.ts";
+import { OtlpLogs } from "./otlp/otlp-logs.ts";
 import type { ExportSettings, ExportState } from "./settings.ts";
 
 interface Export {
@@ -15,9 +16,9 @@ interface Export {
 export class Exports {
   readonly #exports: Export[];
 
-  /** @throws FilterError */
-  constructor(settings: readonly ExportSettings[], onWarning: (message: string) => void) {
-    this.#exports = settings.map((one) => exportOf(one, onWarning));
+  /** @param node name of the node @throws FilterError */
+  constructor(settings: readonly ExportSettings[], node: string, onWarning: (message: string) => void) {
+    this.#exports = settings.map((one) => exportOf(one, node, onWarning));
   }
 
   /** Never waits. */
@@ -40,11 +41,11 @@ export class Exports {
   }
 }
 
-function exportOf(settings: ExportSettings, onWarning: (message: string) => void): Export {
+function exportOf(settings: ExportSettings, node: string, onWarning: (message: string) => void): Export {
   const { name, fields, queue: limit } = settings;
   const takes = selectionFilter(settings);
   const mask = fields.length === 0 ? null : fieldMask(fields);
-  const destination = destinationOf(settings);
+  const destination = destinationOf(settings, node);
   const onProblem = (problem: string | null) =>
     onWarning(
       problem === null
@@ -64,6 +65,6 @@ function exportOf(settings: ExportSettings, onWarning: (message: string) => void
   };
 }
 
-function destinationOf({ file }: ExportSettings): Destination {
-  return new RotatingFile(file);
+function destinationOf({ to }: ExportSettings, node: string): Destination {
+  return to.kind === "file" ? new RotatingFile(to) : new OtlpLogs(to, node);
 }

@@ -3,6 +3,7 @@ import type { FieldPath } from "../flow/field-mask.ts";
 import type { RecordSelection } from "../flow/filters/filter.ts";
 
 export interface FileSettings {
+  kind: "file";
   path: string;
   /** Bytes, at which another file is begun. */
   maxSize: number;
@@ -12,6 +13,19 @@ export interface FileSettings {
   compress: boolean;
 }
 
+/** A receiver of OTLP's logs. */
+export interface OtlpSettings {
+  kind: "otlp";
+  /** `http://` or `https://`, a host, a port, and for HTTP a path. */
+  endpoint: string;
+  protocol: "grpc" | "http";
+  /** Of authorities that its certificate is checked against; null: the system's. */
+  caFile: string | null;
+  /** Of a token that is shown (`Authorization: Bearer`). */
+  tokenFile: string | null;
+  headers: Readonly<Record<string, string>>;
+}
+
 export interface ExportSettings extends RecordSelection {
   /** Tells it from others, in metrics and messages. */
   name: string;
@@ -19,7 +33,7 @@ export interface ExportSettings extends RecordSelection {
   fields: readonly FieldPath[];
   /** Bytes that may wait for the destination. */
   queue: number;
-  file: FileSettings;
+  to: FileSettings | OtlpSettings;
 }
 
 /** How an export goes: counts since it was asked before. */

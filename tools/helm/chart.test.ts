@@ -254,6 +254,7 @@ test("what is to be exported is in a file that the agent reads, in a folder of t
     "agent.exports[0].name=refused",
     "agent.exports[0].allow[0].verdict={dropped}",
     "agent.exports[0].file.path=/var/log/portcullis/refused.json",
+    "agent.exportSecret=tokens",
   );
   const { exports: path } = parsed(agentCommand(), argumentsOf(only(objects, "DaemonSet")));
   const { template } = only(objects, "DaemonSet").spec;
@@ -269,6 +270,7 @@ test("what is to be exported is in a file that the agent reads, in a folder of t
   rmSync(dirname(file), { recursive: true });
   assert.deepEqual([written?.name, written?.allow], ["refused", [{ verdict: ["dropped"] }]]);
   assert.equal(volume(mountOf("/var/log/portcullis")).hostPath.path, "/var/log/portcullis");
+  assert.equal(volume(mountOf("/etc/portcullis/export-secret")).secret.secretName, "tokens");
   const other = renderChart(helm, "agent.exports[0].name=other");
   const checksum = (all: Manifest[]) =>
     only(all, "DaemonSet").spec.template.metadata.annotations["checksum/exports"] as string;

@@ -19,9 +19,13 @@ test("what is left out has the values that the page says", () => {
   assert.deepEqual(read("exports: [{ name: a, file: { path: /x/y.json } }]"), [
     {
       ...{ name: "a", allow: [], deny: [], fields: [], queue: 16 * 2 ** 20 },
-      file: { path: "/x/y.json", maxSize: 10 * 2 ** 20, maxFiles: 5, compress: false },
+      to: { kind: "file", path: "/x/y.json", maxSize: 10 * 2 ** 20, maxFiles: 5, compress: false },
     },
   ]);
+  assert.deepEqual(read('exports: [{ name: a, otlp: { endpoint: "http://c:4317" } }]')[0]?.to, {
+    ...{ kind: "otlp", endpoint: "http://c:4317", protocol: "grpc" },
+    ...{ caFile: null, tokenFile: null, headers: {} },
+  });
   assert.deepEqual(read("exports: []"), []);
 });
 
@@ -30,7 +34,12 @@ test("what is wrong is named, with its place", () => {
   const wrong: [string, RegExp][] = [
     ["exports: [", /cannot read .*exports\.yaml/],
     ["", /exports\.yaml: the file must be object/],
-    ["exports: [{ name: a }]", /exports\.0 must have required property 'file'/],
+    ["exports: [{ name: a }]", /exports\.0 .*'(file|otlp)'/],
+    [`exports: [{ name: a, ${file}, otlp: { endpoint: "http://c:1" } }]`, /exports\.0 must match exactly one/],
+    ['exports: [{ name: a, otlp: { endpoint: "c:4317" } }]', /exports\.0\.otlp\.endpoint must match pattern/],
+    ['exports: [{ name: a, otlp: { endpoint: "http://c:x" } }]', /otlp\.endpoint: http:\/\/c:x is no URL/],
+    ['exports: [{ name: a, otlp: { endpoint: "http://c:1/x" } }]', /otlp\.endpoint: gRPC has no path/],
+    ['exports: [{ name: a, otlp: { endpoint: "http://c:1", tokenFile: /t } }]', /a token is sent over TLS only/],
     [`exports: [{ name: A, ${file} }]`, /exports\.0\.name must match pattern/],
     ["exports: [{ name: a, file: { path: x.json } }]", /exports\.0\.file\.path must match pattern/],
     ["exports: [{ name: a, file: { path: /x, maxSize: 1KiB } }]", /export a: file\.maxSize: 1KiB is too little/],

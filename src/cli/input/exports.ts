@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Ajv, type ErrorObject } from "ajv";
 import { parse } from "yaml";
 import { causeText, fileFault, UsageError } from "../../api/errors.ts";
-import type { ExportSettings } from "../../export/settings.ts";
+import type { ExportSettings, FileSettings, OtlpSettings } from "../../export/settings.ts";
 import { fieldPath } from "../../flow/field-path.ts";
 import { selectionFilter } from "../../flow/filters/filter.ts";
 import { criteriaList } from "../../flow/query.ts";
@@ -23,7 +23,15 @@ interface WrittenExport {
   deny?: unknown;
   fields?: string[];
   queue?: string;
-  file: { path: string; maxSize?: string; maxFiles?: number; compress?: boolean };
+  /** One of these. */
+  file?: { path: string; maxSize?: string; maxFiles?: number; compress?: boolean };
+  otlp?: {
+    endpoint: string;
+    protocol?: OtlpSettings["protocol"];
+    caFile?: string;
+    tokenFile?: string;
+    headers?: Record<string, string>;
+  };
 }
 
 /** Each has memory of its own, and a file that hangs keeps one of the four threads that Node has for files. */
@@ -35,10 +43,11 @@ const FILE_SIZE = "10MiB";
 const FILES_KEPT = 5;
 
 const size = { type: "string", pattern: "^[0-9]+(\\.[0-9]+)?[KMG]iB?$" };
+const file = { type: "string", pattern: "^/.*[^/]$" };
 const fileSchema = {
   type: "object",
   properties: {
-    path: { type: "string", pattern: "^/.*[^/]$" },
+    path: file,
     maxSize: size,
     maxFiles: { type: "integer", minimum: 0, maximum: 100 },
     compress: { type: "boolean" },
@@ -46,7 +55,23 @@ const fileSchema = {
   required: ["path"],
   additionalProperties: false,
 };
-const validate = new Ajv({ strict: true }).compile<{ exports: WrittenExport[] }>({
+const otlpSchema = {
+  type: "object",
+  properties: {
+    endpoint: { type: "string", pattern: "^https?://[^/?#@]+(/[^?#]*)?$" },
+    protocol: { type: "string", enum: ["grpc", "http"] },
+    caFile: file,
+    tokenFile: file,
+    headers: {
+      type: "object",
+      propertyNames: { pattern: "^[a-z0-9][-_a-z0-9]*$" },
+      additionalProperties: { type: "string", pattern: "^[ -~]*$" },
+    },
+  },
+  required: ["endpoint"],
+  additionalProperties: false,
+};
+const validate = new Ajv({ strict: true, strictRequired: false }).compile<{ exports: WrittenExport[] }>({
   type: "object",
   properties: {
     exports: {
@@ -62,8 +87,10 @@ const validate = new Ajv({ strict: true }).compile<{ exports: WrittenExport[] }>
           fields: { type: "array", items: { type: "string" }, maxItems: 100 },
           queue: size,
           file: fileSchema,
+          otlp: otlpSchema,
         },
-        required: ["name", "file"],
+        required: ["name"],
+        oneOf: [{ required: ["file"] }, { required: ["otlp"] }],
         additionalProperties: false,
       },
     },
@@ -80,9 +107,8 @@ export function readExports(path: string): ExportSettings[] {
   const names = exports.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new ExportsError(`${path}: two exports have the name ${twice}`);
-  if (exports.length > FILES_MAX) {
-    throw new ExportsError(`${path}: ${exports.length} exports go to files; at most ${FILES_MAX} can`);
-  }
+  const files = exports.filter((one) => one.file !== undefined).length;
+  if (files > FILES_MAX) throw new ExportsError(`${path}: ${files} exports go to files; at most ${FILES_MAX} can`);
   return exports.map((written) => settingsOf(written, `${path}: the export ${written.name}`));
 }
 
@@ -94,13 +120,30 @@ function parsed(path: string): unknown {
   }
 }
 
-function settingsOf({ name, queue = QUEUE, file, ...wanted }: WrittenExport, where: string): ExportSettings {
-  const { path, maxSize = FILE_SIZE, maxFiles = FILES_KEPT, compress = false } = file;
+function settingsOf({ name, queue = QUEUE, ...written }: WrittenExport, where: string): ExportSettings {
   return {
-    ...{ name, ...wantedOf(wanted, where) },
+    ...{ name, ...wantedOf(written, where) },
     queue: bytes(queue, `${where}: queue`),
-    file: { path, maxSize: bytes(maxSize, `${where}: file.maxSize`), maxFiles, compress },
+    to: written.otlp === undefined ? fileOf(written.file, where) : otlpOf(written.otlp, where),
   };
+}
+
+function fileOf(written: WrittenExport["file"], where: string): FileSettings {
+  const { path = "", maxSize = FILE_SIZE, maxFiles = FILES_KEPT, compress = false } = written ?? {};
+  return { kind: "file", path, maxSize: bytes(maxSize, `${where}: file.maxSize`), maxFiles, compress };
+}
+
+function otlpOf(written: NonNullable<WrittenExport["otlp"]>, where: string): OtlpSettings {
+  const { endpoint, protocol = "grpc", caFile = null, tokenFile = null, headers = {} } = written;
+  if (!URL.canParse(endpoint)) throw new ExportsError(`${where}: otlp.endpoint: ${endpoint} is no URL`);
+  const { pathname } = new URL(endpoint);
+  if (protocol === "grpc" && pathname !== "/") {
+    throw new ExportsError(`${where}: otlp.endpoint: gRPC has no path; leave ${pathname} out, or set protocol: http`);
+  }
+  if (tokenFile !== null && endpoint.startsWith("http:")) {
+    throw new ExportsError(`${where}: otlp.tokenFile: a token is sent over TLS only; write https://`);
+  }
+  return { kind: "otlp", endpoint, protocol, caFile, tokenFile, headers };
 }
 
 /** Which records, and what of them. */

@@ -32,11 +32,11 @@ after(async () => {
 const MIB = 2 ** 20;
 const settings = (path: string, more: Partial<ExportSettings> = {}): ExportSettings => ({
   ...{ name: "file", allow: [], deny: [], fields: [], queue: 16 * MIB },
-  file: { path, maxSize: 10 * MIB, maxFiles: 5, compress: false },
+  to: { kind: "file", path, maxSize: 10 * MIB, maxFiles: 5, compress: false },
   ...more,
 });
 const rotating = (path: string, more: Partial<FileSettings> = {}) =>
-  new RotatingFile({ path, maxSize: MIB, maxFiles: 2, compress: false, ...more });
+  new RotatingFile({ kind: "file", path, maxSize: MIB, maxFiles: 2, compress: false, ...more });
 const linesOf = (text: string) => text.split("\n").filter((line) => line !== "");
 const recordsOf = (path: string) => linesOf(readFileSync(path, "utf8")).map((line) => JSON.parse(line) as AgentEvent);
 const half = "x".repeat(MIB / 2 - 1);

@@ -112,7 +112,7 @@ test("a forged source is no address of the workload that forges it", () => {
 });
 
 test("what is filtered out has no edge, and still tells whose address is whose", () => {
-  const filter = selectionFilter({ allow: { pod: ["shop/"] }, deny: {} });
+  const filter = selectionFilter({ allow: [{ pod: ["shop/"] }], deny: [] });
   assert.deepEqual(texts([ask(1), asked(1)], filter), ["shop/web /bin/web > data/db 5432/tcp allowed 1+0"]);
 });
 

@@ -21,6 +21,8 @@ export interface RecordsWorkerData {
   /** Bytes that all segments may have together; 0: nothing is kept. */
   limit: number;
   socket: string;
+  /** Name of the node, which every record has. */
+  node: string;
   exports: readonly ExportSettings[];
 }
 

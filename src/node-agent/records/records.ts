@@ -18,8 +18,6 @@ import {
 } from "./messages.ts";
 
 export interface RecordsOptions extends RecordsWorkerData {
-  /** Name of the node, which every record gets. */
-  node: string;
   onExports?: (states: readonly ExportState[]) => void;
   onLost?: (where: LossPlace, count: number) => void;
   log: Logger;
@@ -130,9 +128,9 @@ export class Records implements EventSink {
   }
 
   #begin(): void {
-    const { folder, limit, socket, exports, log } = this.#options;
+    const { folder, limit, socket, node, exports, log } = this.#options;
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData: { folder, limit, socket, exports } satisfies RecordsWorkerData,
+      workerData: { folder, limit, socket, node, exports } satisfies RecordsWorkerData,
       resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 4 },
     });
     // An agent that cannot start is not kept alive by it.

@@ -18,14 +18,14 @@ const AGAIN_MS = 5_000;
 /** So long exports have for what is still waiting when the agent ends. */
 const EXPORT_END_MS = 3_000;
 
-const { folder, limit, socket, exports } = workerData as RecordsWorkerData;
+const { folder, limit, socket, node, exports } = workerData as RecordsWorkerData;
 
 function post(message: FromWorker): void {
   parentPort?.postMessage(message);
 }
 
 class RecordsThread {
-  readonly #exports = new Exports(exports, (message) => post({ type: "warning", message }));
+  readonly #exports = new Exports(exports, node, (message) => post({ type: "warning", message }));
   #keeper: Keeper | null = null;
   #server: http.Server | null = null;
   #kept = "it is beginning";

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { findGo } from "../../../../tools/helm/helm.ts";
+import { findGo } from "../../../../tools/go-binary.ts";
 
 const TOOLS = join(import.meta.dirname, "../../tools");
 const PROGRAMS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet"] as const;
