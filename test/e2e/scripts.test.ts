@@ -14,7 +14,7 @@ const PYTHON = "/usr/bin/python3";
 
 const fixture = await Fixture.start("scripts", { apps: ["shop"], startAgent: false });
 const shop = fixture.workload("shop");
-const python = fixture.program("python", PYTHON);
+const python = fixture.program("python3.11", PYTHON);
 
 /** A program in Python that sends its first argument in so many datagrams. Exit status 3 if no answer comes to any. */
 function scriptText(shebang: string, datagrams = 1): string {
@@ -45,7 +45,7 @@ writeFileSync(evil, scriptText(`${python} -I`, 10), { mode: 0o755 });
 const ledByEnv = fixture.path("bin", "led-by-env");
 writeFileSync(
   ledByEnv,
-  scriptText("/usr/bin/env pyth").replace(
+  scriptText("/usr/bin/env python3").replace(
     "s = socket",
     `if sys.argv[1] == "again": os.execv("${PYTHON}", ["${PYTHON}", sys.argv[0], sys.argv[2]])\ns = socket`,
   ),
@@ -132,14 +132,14 @@ test("§3 in an overlay, the image's script is itself, and one that was changed 
 });
 
 test("§3 a listed script that begins with #!/usr/bin/env is itself, whatever PATH leads to", async () => {
-  const PATH = pathTo("pyth", python);
+  const PATH = pathTo("python3", python);
   const { code, stderr, received } = await runUnwatched("/usr/bin/env", (tag) => [`PATH=${PATH}`, ledByEnv, tag]);
   assert.deepEqual({ code, received }, { code: 0, received: 1 }, stderr);
 });
 
 test("§3 what an interpreter that env led to executes is not the script", async () => {
   const tag = fixture.tag();
-  const PATH = pathTo("pyth", PYTHON);
+  const PATH = pathTo("python3", PYTHON);
   await stops("/usr/bin/env", () => [`PATH=${PATH}`, ledByEnv, "again", tag], { interpreter: realpathSync(PYTHON) });
 });
 
@@ -147,17 +147,29 @@ test("§3 attack: PATH leads env to another program of the image", async () => {
   const sender = fixture.program("sender");
   const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
   const send = `timeout 250 udp4 sendto ${SERVER} 7000 ${tag} recv`;
-  const command = `PATH=${pathTo("pyth", sender)} ${ledByEnv} ${send}`;
+  const command = `PATH=${pathTo("python3", sender)} ${ledByEnv} ${send}`;
   const { code, stderr } = await fixture.run(shop, "/usr/bin/env", command);
   assert.equal(code, 3, stderr);
   await fixture.violation({ reason: "BinaryUnknown", path: sender }, mark);
   assert.deepEqual(await fixture.servers.received(tag), []);
 });
 
+test("§3 attack: PATH leads env to another program of the image, whose name begins with the interpreter's", async () => {
+  // As phpdbg is in the image of php: it does whatever its standard input says.
+  const debug = fixture.program("python3-dbg");
+  const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
+  const send = `timeout 250 udp4 sendto ${SERVER} 7000 ${tag} recv`;
+  const command = `PATH=${pathTo("python3", debug)} ${ledByEnv} ${send}`;
+  const { code, stderr } = await fixture.run(shop, "/usr/bin/env", command);
+  assert.equal(code, 3, stderr);
+  await fixture.violation({ reason: "BinaryUnknown", path: debug }, mark);
+  assert.deepEqual(await fixture.servers.received(tag), []);
+});
+
 test("§3 attack: PATH leads env to a script", async () => {
   const impostor = fixture.path("impostor");
   writeFileSync(impostor, scriptText(`${python} -I`).replace("sys.argv[1]", "sys.argv[2]"), { mode: 0o755 });
-  const PATH = pathTo("pyth", impostor);
+  const PATH = pathTo("python3", impostor);
   await stops("/usr/bin/env", (tag) => [`PATH=${PATH}`, ledByEnv, tag]);
 });
 
