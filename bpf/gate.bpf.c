@@ -34,7 +34,7 @@ static __always_inline int is_admitted(const struct socket_owner *owner)
 static __always_inline int hold_namespace(const struct socket_owner *owner, const struct gated *before)
 {
 	struct gated fresh = {
-		.owner = before ? before->owner : owner->creator.cgroup_id,
+		.owner = before ? before->owner : owner_of_cgroup(owner->creator.cgroup_id),
 		.netns_cookie = owner->netns_cookie,
 		.first_seen = bpf_ktime_get_ns(),
 		.dropped = 1,

@@ -1007,19 +1007,22 @@ export const Process: Codec<Process> = {
   },
 };
 
-/** `struct container`, 16 bytes */
+/** `struct container`, 24 bytes */
 export interface Container {
   started: bigint;
   id: number;
   flags: number;
+  netnsInum: number;
 }
 
 export const Container: Codec<Container> = {
-  SIZE: 16,
-  encode(value: Container, buffer: Buffer = Buffer.alloc(16), offset = 0): Buffer {
+  SIZE: 24,
+  encode(value: Container, buffer: Buffer = Buffer.alloc(24), offset = 0): Buffer {
     buffer.writeBigUInt64LE(value.started, offset);
     buffer.writeUInt32LE(value.id, offset + 8);
     buffer.writeUInt32LE(value.flags, offset + 12);
+    buffer.writeUInt32LE(value.netnsInum, offset + 16);
+    buffer.fill(0, offset + 20, offset + 24);
     return buffer;
   },
   decode(buffer: Buffer, offset = 0): Container {
@@ -1027,6 +1030,7 @@ export const Container: Codec<Container> = {
       started: buffer.readBigUInt64LE(offset),
       id: buffer.readUInt32LE(offset + 8),
       flags: buffer.readUInt32LE(offset + 12),
+      netnsInum: buffer.readUInt32LE(offset + 16),
     };
   },
 };

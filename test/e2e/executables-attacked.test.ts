@@ -230,7 +230,7 @@ test("§3 attack: without an overlay, a listed file is written over after the co
   const verbs = `pivot ${written} exec /opt/app/run ${SEND}`;
   // It works where no start is known. The tests' own cgroup stands for a container of which it is.
   await fixture.passes(shop, stranger, verbs);
-  containers.set(ownCgroupId(), { started, id: 1, flags: 0 });
+  containers.set(ownCgroupId(), { started, id: 1, flags: 0, netnsInum: 0 });
   try {
     await fixture.stops(shop, stranger, verbs, { reason: "BinaryModified", path: "/opt/app/run" });
     await fixture.passes(shop, app, SEND);

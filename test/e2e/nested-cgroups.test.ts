@@ -80,7 +80,12 @@ test("§3 attack: without an overlay, a listed file is written over, and execute
   const written = fixture.path("written");
   makeImage(written, { "opt/app/run": { copyOf: app } });
   bindMount(written, written);
-  containers.set(statSync(group, { bigint: true }).ino, { started: readClock(CLOCK.REALTIME), id: 1, flags: 0 });
+  containers.set(statSync(group, { bigint: true }).ino, {
+    started: readClock(CLOCK.REALTIME),
+    id: 1,
+    flags: 0,
+    netnsInum: 0,
+  });
   await new Promise((settle) => setTimeout(settle, COARSE_CLOCK_MS));
   copyFileSync(stranger, `${written}/opt/app/run`);
   const [mark, tag] = [fixture.agent.events.mark(), fixture.tag()];
@@ -89,4 +94,26 @@ test("§3 attack: without an overlay, a listed file is written over, and execute
   assert.equal(code, 3, stderr);
   await fixture.violation({ reason: "BinaryModified", path: "/opt/app/run" }, mark);
   assert.deepEqual(await fixture.servers.received(tag), []);
+});
+
+test("§9 what a container's processes make the kernel remember counts as their workload's, in cgroups and network namespaces of their own", async () => {
+  using containers = openMap(fixture.agent.pinRoot, "containers");
+  using claims = openMap(fixture.agent.pinRoot, "claims");
+  const inner = join(group, "inner");
+  mkdirSync(inner);
+  const netnsInum = statSync(`/run/netns/${shop.name}`).ino;
+  for (const folder of [group, inner]) {
+    containers.set(statSync(folder, { bigint: true }).ino, { started: 0n, id: 1, flags: 0, netnsInum });
+  }
+  const unheardOf = fixture.program("unheard-of");
+  const { code, stderr } = await inContainer(
+    "true",
+    `echo $$ >${inner}/cgroup.procs && unshare -n ${unheardOf} sleep 1`,
+  );
+  assert.equal(code, 0, stderr);
+  const cgroups = new Set([group, inner].map((folder) => statSync(folder, { bigint: true }).ino));
+  assert.deepEqual(
+    [...claims.entries()].filter(([{ owner }]) => cgroups.has(owner)),
+    [],
+  );
 });

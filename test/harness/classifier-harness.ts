@@ -382,6 +382,7 @@ export class ClassifierHarness implements Disposable {
         id: this.containerIds.of(container),
         started: 0n,
         flags: container === EPHEMERAL_CONTAINER ? ContainerFlag.EPHEMERAL : 0,
+        netnsInum: 0,
       });
     }
     return known;

@@ -109,6 +109,8 @@ struct container {
 	__u64 started;        /* ns since 1970; 0: not known, and nothing counts as changed since */
 	__u32 id;             /* of its name, see src/node-agent/enforce/tables/container-ids.ts */
 	__u32 flags;          /* enum container_flag */
+	__u32 netns_inum;     /* of its workload */
+	__u32 padding;
 };
 
 #define UID_UNKNOWN 0xffffffffu /* no id: (uid_t)-1 */

@@ -2,7 +2,7 @@
 /*
  * Claims: how much of the node's memory for processes, paths and registered sockets each workload has taken. Who has had its
  * part gets no more, and everybody else goes on. An owner is a workload by its network namespace, and a cgroup for everything
- * else: a namespace that a container makes for itself is its cgroup's.
+ * else. Namespaces and cgroups that a container makes for itself are its workload's.
  */
 #ifndef PORTCULLIS_CLAIM_H
 #define PORTCULLIS_CLAIM_H
@@ -13,13 +13,20 @@
 
 static const struct claim no_claim;
 
+static __always_inline __u64 owner_of_cgroup(__u64 cgroup_id)
+{
+	struct container *container = bpf_map_lookup_elem(&containers, &cgroup_id);
+
+	return container ? OWNER_NAMESPACE | container->netns_inum : cgroup_id;
+}
+
 static __always_inline __u64 memory_owner_of(struct task_struct *task, __u64 cgroup_id)
 {
 	__u32 netns = netns_inum_of(task);
 
 	if (bpf_map_lookup_elem(&namespaces, &netns))
 		return OWNER_NAMESPACE | netns;
-	return cgroup_id;
+	return owner_of_cgroup(cgroup_id);
 }
 
 static __always_inline struct claim *claim_of(__u64 owner, __u32 kind)

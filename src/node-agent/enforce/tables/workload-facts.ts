@@ -33,10 +33,10 @@ export class WorkloadFacts {
   }
 
   /** Containers are known by their cgroup alone, so all workloads' go in one map. */
-  writeContainers(workloads: readonly Pick<Workload, "containers">[]): void {
+  writeContainers(workloads: readonly Pick<Workload, "containers" | "netnsInum">[]): void {
     const wanted = new Map(
-      workloads.flatMap(({ containers }) =>
-        containers.map((container) => [container.cgroupId, this.#containerValue(container)] as const),
+      workloads.flatMap(({ containers, netnsInum }) =>
+        containers.map((container) => [container.cgroupId, this.#containerValue(container, netnsInum)] as const),
       ),
     );
     for (const [cgroupId, value] of wanted) {
@@ -48,8 +48,9 @@ export class WorkloadFacts {
     this.#maps.containers.deleteAll(gone);
   }
 
-  #containerValue({ name, started, isEphemeral }: WorkloadContainer): Container {
-    return { id: this.#ids.of(name), started: started ?? 0n, flags: isEphemeral ? ContainerFlag.EPHEMERAL : 0 };
+  #containerValue({ name, started, isEphemeral }: WorkloadContainer, netnsInum: number): Container {
+    const flags = isEphemeral ? ContainerFlag.EPHEMERAL : 0;
+    return { id: this.#ids.of(name), started: started ?? 0n, flags, netnsInum };
   }
 
   #removeAddresses(id: number, addresses: readonly string[]): void {
