@@ -129,7 +129,7 @@ test("pods with large tables of their own: what is too much for the operator's m
   slowAgent();
   await holds(honest, ownTables);
   const refused = () => OWN.filter((name) => programmed(name) === "False CompileFailed");
-  await eventually("tables without room", () => refused().length > OWN_TABLES / 3, IN_FORCE_MS * 20);
+  await eventually("tables without room", () => refused().length > OWN_TABLES / 10, IN_FORCE_MS * 20);
   const waiting = refused();
   const taken = OWN.filter((name) => !waiting.includes(name));
   assert.ok(taken.length > OWN_TABLES / 3, `${taken.length} of them are taken`);

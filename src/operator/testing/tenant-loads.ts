@@ -84,9 +84,9 @@ export const multipliedRules: Load = async (cluster, signal) => {
   }
 };
 
-export const OWN_TABLES = 40;
+export const OWN_TABLES = 30;
 
-/** Forty pods of node `n2`, each with a table of its own of 50,000 prefixes: 2.9 MB each, which no other can share. */
+/** Thirty pods of node `n2`, each with a table of its own of 50,000 prefixes: 2.9 MB each, which no other can share. */
 export const ownTables: Load = async (cluster) => {
   const web = (cidr4: string[]) => ({ processes: [{ path: "/bin/web", network: { egress: { cidr4 } } }] });
   put(cluster, "base", { ...web(prefixes(50_000)), labelSelector: { matchLabels: { app: "web" } } });
