@@ -48,17 +48,18 @@ int socket_created(struct bpf_sock *ctx)
 	return GO_ON;
 }
 
-/*
- * Is the packet sent by the process that runs? What TCP and SCTP send is while the socket is locked for a call; what is acknowledged
- * or timed out sends in between, when it is not. Datagrams wait for nothing.
- */
+/* Is it locked for a call of the process that runs? What comes in, is acknowledged or times out is at work in between, when it is not. */
+static __always_inline int is_in_call(struct sock *socket)
+{
+	return BPF_CORE_READ(socket, sk_lock.owned) != 0;
+}
+
+/* Is the packet sent by the process that runs? What TCP and SCTP send is while the socket is locked for a call. Datagrams wait for nothing. */
 static __always_inline int is_sent_by_caller(struct bpf_sock *pointer)
 {
 	struct sock *socket = address_of_socket(pointer);
 
-	if (!is_stream(socket) && !is_sctp(socket))
-		return 1;
-	return BPF_CORE_READ(socket, sk_lock.owned) != 0;
+	return (!is_stream(socket) && !is_sctp(socket)) || is_in_call(socket);
 }
 
 /* Not a path of Multipath TCP, whose bytes come from another socket. */
@@ -74,6 +75,12 @@ static __always_inline int is_plain_tcp(struct bpf_sock *socket)
 	return !bpf_core_field_exists(stream->is_mptcp) || !BPF_CORE_READ_BITFIELD(stream, is_mptcp);
 }
 
+/* Has whoever wrote what leaves been seen already? What a SYN carries (RFC 7413) is written where nothing shows it. */
+static __always_inline int is_writer_seen(struct bpf_sock *socket)
+{
+	return writes_are_seen && socket->state != BPF_TCP_SYN_SENT && is_plain_tcp(socket);
+}
+
 /*
  * Where nothing shows who is about to write on a connected socket, the packet does: it leaves within the call. A listener's
  * answers do not, and sockets without storage are the kernel's.
@@ -85,7 +92,7 @@ int socket_transmits(struct __sk_buff *skb)
 
 	if (socket)
 		socket = bpf_sk_fullsock(socket);
-	if (!socket || (writes_are_seen && is_plain_tcp(socket)))
+	if (!socket || is_writer_seen(socket))
 		return GO_ON;
 	if (socket->state == BPF_TCP_LISTEN || is_user_known(socket))
 		return GO_ON;
@@ -307,6 +314,18 @@ SEC("tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *socket)
 {
 	if (is_internet(socket) && !is_user_known(socket))
+		use_socket(socket);
+	return 0;
+}
+
+/*
+ * Whoever takes bytes out of a stream: also by splice(2) and TCP_ZEROCOPY_RECEIVE, of which nothing else tells. Optional: before
+ * 5.11 a program here may not read who owns a socket.
+ */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(socket_reads, struct sock *socket)
+{
+	if (!is_user_known(socket) && is_in_call(socket))
 		use_socket(socket);
 	return 0;
 }

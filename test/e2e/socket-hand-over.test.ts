@@ -12,6 +12,7 @@ import { attachedHookSets } from "../../src/node-agent/enforce/attach/function-h
 import { listPins } from "../../src/node-agent/kernel/bpffs.ts";
 import { ANY_PROCESS } from "./harness/fixture.ts";
 import { type HandOver, lendingFixture, lend as lendSocket } from "./harness/lend.ts";
+import { patiently } from "./harness/patience.ts";
 import { leaves } from "./harness/sniffing.ts";
 import type { WorkloadPlace } from "./harness/topology.ts";
 
@@ -28,6 +29,9 @@ const { fixture, shop, open, owner, heir, stranger } = await lendingFixture("han
 const lend = (place: WorkloadPlace, borrower: string, attack: HandOver) =>
   lendSocket(fixture, place, { owner, borrower }, attack);
 
+/** Of servers that say something later. */
+let nextPort = 7300;
+
 const NO_WRITERS = "this kernel does not show who leaves something in a connected socket's queue";
 
 function showsWriters(): boolean {
@@ -35,6 +39,8 @@ function showsWriters(): boolean {
 }
 
 const AGAIN = `sleep 50 send x sleep ${RETRANSMITTED_MS}`;
+/** A server that takes no bytes from a SYN gets them once it has answered. */
+const SENT_AGAIN = `sleep ${RETRANSMITTED_MS}`;
 const ATTACKS: Record<string, HandOver> = {
   "TCP, sent again": { make: `tcp4 connect ${SERVER} 7000`, use: "send a sleep 20 send TAG", resume: AGAIN },
   "TCP over IPv6, sent again": { make: `tcp6 connect ${SERVER6} 7000`, use: "send a sleep 20 send TAG", resume: AGAIN },
@@ -50,6 +56,8 @@ const ATTACKS: Record<string, HandOver> = {
     use: `sendmore TAG exec ${owner} send x`,
     resume: `sleep ${RETRANSMITTED_MS}`,
   },
+  "TCP, in the SYN": { make: `tcp4 fastopen connect ${SERVER} 7000`, use: "send TAG", resume: SENT_AGAIN },
+  "TCP over IPv6, in the SYN": { make: `tcp6 fastopen connect ${SERVER6} 7000`, use: "send TAG", resume: SENT_AGAIN },
   "UDP, held back": { make: "udp4", use: `sendtomore ${SERVER} 7000 TAG`, resume: `sendto ${SERVER} 7000 x` },
   "UDP over IPv6, held back": {
     make: "udp6",
@@ -79,6 +87,35 @@ for (const [what, attack] of Object.entries(ATTACKS)) {
     assert.deepEqual(await lend(shop, stranger, attack), []);
   });
 }
+
+test("§3 who reads another's stream by splice is who receives: nothing more comes in for a stranger", async (context) => {
+  if (!listPins(join(fixture.agent.pinRoot, "links")).includes("socket_reads")) {
+    return context.skip("this kernel does not show who splices");
+  }
+  const reads = async (place: WorkloadPlace, borrower: string) => {
+    const [path, port] = [fixture.path(`${fixture.tag()}socket`), String(nextPort++)];
+    const [early, late] = [fixture.tag(), fixture.tag()];
+    const serve = `timeout ${patiently(10_000)} tcp4 bind ${SERVER} ${port} listen accept send ${early} wait send ${late} wait`;
+    const server = fixture.start(fixture.topology.outside, stranger, serve);
+    await server.line("listening");
+    const giver = fixture.start(place, owner, `tcp4 connect ${SERVER} ${port} pass ${path}`);
+    await giver.line("offering");
+    const reader = fixture.start(
+      place,
+      borrower,
+      `take ${path} timeout ${patiently(1000)} splicerecv ${early} splicerecv ${late}`,
+    );
+    await reader.line(`received ${early}`);
+    server.tell();
+    const { code } = await reader.finish();
+    await server.kill();
+    await giver.finish();
+    return code === 0;
+  };
+  assert.equal(await reads(open, stranger), true, "without the product it receives on");
+  assert.equal(await reads(shop, heir), true, "a listed process does not receive on");
+  assert.equal(await reads(shop, stranger), false);
+});
 
 test("§3 a socket that a stranger has only read from is its owner's again", async () => {
   const path = fixture.path(`${fixture.tag()}socket`);

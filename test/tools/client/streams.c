@@ -101,6 +101,42 @@ static void splice_and_change(struct client *client, char **arguments)
 	parse_hex(arguments[1], pages, BUFFER_SIZE);
 }
 
+/*
+ * The connection begins with the first bytes that are written, which its SYN carries, without a cookie (RFC 7413). Whoever writes
+ * them waits for the answer, for a second.
+ */
+static void connect_by_first_bytes(struct client *client, char **arguments)
+{
+	struct timeval wait = { .tv_sec = 1 };
+	int on = 1;
+
+	if (setsockopt(client->socket, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)) ||
+	    setsockopt(client->socket, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &on, sizeof(on)) ||
+	    setsockopt(client->socket, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)))
+		fail("TCP_FASTOPEN_CONNECT");
+}
+
+/* Receives by splice(2), until TEXT has come, and says so. */
+static void splice_receive(struct client *client, char **arguments)
+{
+	static char text[BUFFER_SIZE];
+	size_t length = 0;
+	int ends[2];
+
+	if (pipe(ends))
+		fail("pipe");
+	while (!memmem(text, length, arguments[0], strlen(arguments[0]))) {
+		ssize_t some;
+
+		await_readable(client, client->socket);
+		some = splice(client->socket, NULL, ends[1], NULL, sizeof(text) - length, 0);
+		if (some <= 0 || read(ends[0], text + length, some) != some)
+			fail("splice");
+		length += some;
+	}
+	say("received %s", arguments[0]);
+}
+
 const struct verb stream_verbs[] = {
 	{ "sctp4", 0, "", sctp4 },
 	{ "sctp6", 0, "", sctp6 },
@@ -111,5 +147,7 @@ const struct verb stream_verbs[] = {
 	{ "sendmorehex", 1, "BYTES", send_more_hex },
 	{ "splicemorehex", 1, "BYTES", splice_more_hex },
 	{ "splicechange", 2, "BYTES BYTES", splice_and_change },
+	{ "fastopen", 0, "", connect_by_first_bytes },
+	{ "splicerecv", 1, "TEXT", splice_receive },
 	{ NULL, 0, NULL, NULL },
 };

@@ -29,6 +29,8 @@ const OPTIONAL_TRACEPOINTS: Readonly<Record<string, string>> = {
 
 /** Where the kernel has no way from a file to its socket, older-sockets.ts does what these do. */
 const SOCKET_ITERATORS: readonly string[] = ["find_listeners", "find_sockets"];
+/** Needs what the iterators need: that a tracing program may read who owns a socket. */
+const READS = "socket_reads";
 
 /** What the programs of each job keep up to date, and only they. */
 const JOB_MAPS: Readonly<Record<keyof HookSets, readonly MapName[]>> = {
@@ -154,15 +156,15 @@ export class Programs implements Attachments, Disposable {
     const tracepoints = Object.entries(OPTIONAL_TRACEPOINTS)
       .filter(([, tracepoint]) => findKernelType(tracepoint, ATTACH_TYPE.TRACE_RAW_TP) === null)
       .map(([program]) => program);
-    const iterators = probeSocketIterators().state === "supported" ? [] : SOCKET_ITERATORS;
+    const tracers = probeSocketIterators().state === "supported" ? [] : [...SOCKET_ITERATORS, READS];
     this.missing.push(
       ...tracepoints.map((program) => ({
         program,
         consequence: program === "socket_writes" ? SEEN_LATE : HANDED_OVER,
       })),
-      ...iterators.map((program) => ({ program, consequence: OUT_OF_REACH })),
+      ...tracers.map((program) => ({ program, consequence: program === READS ? READ_UNSEEN : OUT_OF_REACH })),
     );
-    return [...tracepoints, ...iterators];
+    return [...tracepoints, ...tracers];
   }
 
   #attachFunctions(allowed: readonly HookSet[]): FunctionHooks {
@@ -231,5 +233,6 @@ const PIN_MISMATCH = /couldn't reuse pinned map/;
 const HANDED_OVER = "what a process leaves in the queue of another's connected socket is judged as who sends next";
 const SEEN_LATE =
   "what the new user of a TCP connection writes with a call that has to wait may leave before he is seen";
+const READ_UNSEEN = "a process that reads another's stream by splice is not seen";
 const OUT_OF_REACH =
   "sockets older than the agent are found through /proc; those of a process whose first thread has ended are not";
