@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EgressRules } from "../../src/api/types.ts";
+import type { EgressRules, IngressRules } from "../../src/api/types.ts";
 import { frame } from "../packets/ethernet.ts";
 import { ip, ipv4, ipv6 } from "../packets/ip.ts";
 import { type Transport, tcp, udp } from "../packets/transport.ts";
 import { Fixture } from "./harness/fixture.ts";
-import { egress, profile } from "./harness/profiles.ts";
+import { entry, profile } from "./harness/profiles.ts";
 import { framed, leaves } from "./harness/sniffing.ts";
 import { runIn } from "./harness/topology.ts";
 
@@ -26,16 +26,22 @@ const RIGHTS: EgressRules = {
   l4: { protocols: ["tcp", "udp", "icmp", "icmpv6"] },
 };
 
+const SERVES: IngressRules = {
+  cidr4: ["0.0.0.0/0"],
+  cidr6: ["::/0"],
+  l4: { protocolPorts: [{ protocol: "tcp", port: PORT }] },
+};
+
 const fixture = await Fixture.start("forged", {
   apps: ["shop", "free"],
-  profiles: (fixture) => [profile("shop", [egress(fixture.program("asker"), RIGHTS)])],
+  profiles: (fixture) => [profile("shop", [entry(fixture.program("asker"), { egress: RIGHTS, ingress: SERVES })])],
 });
 const shop = fixture.workload("shop");
 /** No profile selects it: what is sent from there shows that the attack itself works. */
 const free = fixture.workload("free");
 const asker = fixture.path("bin", "asker");
 const stranger = fixture.program("stranger");
-const { node } = fixture.topology;
+const { node, outside } = fixture.topology;
 
 /** What a frame of this workload begins with: all headers, up to the L4 header's end. */
 function headers(from: typeof shop, to: string, transport: Transport): string {
@@ -86,6 +92,26 @@ for (const [family, to, tcpVerb, udpVerb] of [
     await fixture.violation({ reason: "Unattributed", path: null, proto: "udp" }, mark);
     owner.tell();
     assert.equal((await owner.finish()).code, 0);
+  });
+}
+
+for (const [family, any, verb] of [
+  ["IPv4", "0.0.0.0", "tcp4"],
+  ["IPv6", "::", "tcp6"],
+] as const) {
+  test(`§3 ${family}: a connection whose answer had no socket (a cookie's) lends its rights to nothing else without one`, async () => {
+    runIn(shop.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=2");
+    const [at, client] = family === "IPv4" ? [shop.ipv4, outside.ipv4] : [shop.ipv6, outside.ipv6];
+    const port = family === "IPv4" ? 41010 : 41011;
+    const listener = fixture.start(shop, asker, `${verb} bind ${any} ${PORT} listen accept wait`);
+    await listener.line("listening");
+    const peer = fixture.start(outside, stranger, `${verb} bind ${client} ${port} connect ${at} ${PORT} wait`);
+    await peer.line("waiting");
+    const forged = tcp({ from: PORT, to: port, flags: "A", sequence: 1 });
+    assert.ok(await leaves(fixture, stranger, segmented(free, client, forged)), "without the product they leave");
+    assert.equal(await leaves(fixture, stranger, segmented(shop, client, forged)), false);
+    await peer.kill();
+    await listener.kill();
   });
 }
 

@@ -93,3 +93,41 @@ test("§9 profile changed under load: no packet is judged by half of each, none 
   const changes = history.filter((revision, index) => index > 0 && revision !== history[index - 1]).length;
   assert.equal(changes, CHANGES);
 });
+
+const SERVER = `${FIRST} 7100`;
+const PORT = 41500;
+
+test("§9 what another socket of the same port receives gives none of its rights to one that has lost its own", async () => {
+  const [keeps, loses] = [fixture.program("keeps"), fixture.program("loses")];
+  const rights = { cidr4: [`${FIRST}/32`], l4: { protocolPorts: [{ protocol: "udp" as const, port: 7100 }] } };
+  const listing = (...paths: string[]) =>
+    profile(
+      "shop",
+      paths.map((path) => egress(path, rights)),
+    );
+  await fixture.agent.apply(listing(keeps, loses));
+  const [first, answer, last] = [fixture.tag(), fixture.tag(), fixture.tag()];
+  const server = fixture.start(
+    fixture.topology.outside,
+    fixture.program("server"),
+    `timeout ${patiently(1500)} udp4 bind ${SERVER} answer connectpeer wait send ${answer} hear ${last}`,
+  );
+  const receiver = fixture.start(
+    shop,
+    keeps,
+    `timeout ${patiently(5000)} udp4 reuseport bind 0.0.0.0 ${PORT} connect ${SERVER} hear ${answer}`,
+  );
+  await receiver.line("listening");
+  const sender = fixture.start(
+    shop,
+    loses,
+    `udp4 reuseport bind 0.0.0.0 ${PORT} sendto ${SERVER} ${first} wait sendto ${SERVER} ${last}`,
+  );
+  await server.line("waiting");
+  await fixture.agent.apply(listing(keeps));
+  server.tell();
+  assert.equal((await receiver.finish()).code, 0, "what comes in for a listed process does not arrive");
+  sender.tell();
+  assert.equal((await sender.finish()).code, 0);
+  assert.notEqual((await server.finish()).code, 0, "what the other one sends still arrives");
+});

@@ -246,6 +246,20 @@ static __always_inline int is_cookie_answer(struct scratch *s)
 }
 
 /*
+ * The verdict is for what this socket sends. What comes in may be for another one than has sent, which is judged when it sends
+ * again; and what the kernel answers, often without a socket, is the flow's and changes nothing.
+ */
+static __always_inline void note_socket(struct __sk_buff *skb, struct scratch *s, int is_kernels)
+{
+	if (s->direction == DIRECTION_INGRESS) {
+		s->flow.flags &= ~FLOW_COOKIE_KNOWN;
+	} else if (!is_kernels) {
+		s->flow.cookie = cookie_of(skb);
+		s->flow.flags |= FLOW_COOKIE_KNOWN;
+	}
+}
+
+/*
  * Judges the flow from the ground up; `flow_state` is not VALID. s->flow is a copy of the known one for STALE, and is
  * made anew otherwise. Leaves it ready to be stored.
  */
@@ -283,11 +297,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int flow_state)
 	s->flow.epoch = s->direction == DIRECTION_INGRESS && (s->owner_flags & OWNER_FORMER) ? EPOCH_NONE
 											      : flow_epoch(s, sockets);
 	s->flow.last_seen = s->now;
-	/* What the kernel answers within a flow is the flow's, but the flow stays its socket's. */
-	if (s->direction == DIRECTION_EGRESS && !(is_kernels && (s->flow.flags & FLOW_COOKIE_KNOWN))) {
-		s->flow.cookie = cookie_of(skb);
-		s->flow.flags |= FLOW_COOKIE_KNOWN;
-	}
+	note_socket(skb, s, is_kernels);
 	subjects_from_actors(s);
 	reason = judge_origin(skb);
 	if (!reason)

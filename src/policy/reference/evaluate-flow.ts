@@ -111,8 +111,9 @@ function judgeFlow(item: Case, packet: IpPacket, tuple: Tuple, known: Flow | nul
   const flow: Flow = known
     ? { ...known, ended: { ...known.ended }, dnsStream: { ...known.dnsStream }, payloadRefused: false }
     : newFlow(item, packet, tuple);
-  // What the kernel answers within a flow is the flow's, but the flow stays its socket's.
-  if (direction === "egress" && !(isKernelReply(item, packet) && flow.socket !== null)) flow.socket = socketOf(item);
+  // What comes in may be for another socket than has sent; what the kernel answers is the flow's, and changes nothing.
+  if (direction === "ingress") flow.socket = null;
+  else if (!isKernelsWithin(item, packet, known)) flow.socket = socketOf(item);
   if (known === null || flow.reason !== "Allowed") flow.allowedSince = item.socket.connectedSince ?? time;
   const owners = subjectsOf(item, packet, known);
   const rights = owners.map((subject) => rightsOf(table, subject, flow.direction));
@@ -161,9 +162,13 @@ function subjectsOf(item: Case, packet: IpPacket, known: Flow | null): (Subject 
     const isFormerJudged = direction === "egress" && socket.former !== undefined;
     return isFormerJudged ? [...subjects, socket.former as Subject] : subjects;
   }
-  const isAnswered = isKernelReply(item, packet) || (known !== null && isCookieAnswer(item, packet, known));
-  const mayInherit = known !== null && (direction === "ingress" || isAnswered);
+  const mayInherit = known !== null && (direction === "ingress" || isKernelsWithin(item, packet, known));
   return mayInherit ? known.rights.map((rights) => rights.subject) : [null];
+}
+
+/** What the kernel sends by itself within a process's flow. */
+function isKernelsWithin(item: Case, packet: IpPacket, known: Flow | null): boolean {
+  return isKernelReply(item, packet) || (known !== null && isCookieAnswer(item, packet, known));
 }
 
 /**
