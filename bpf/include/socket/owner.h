@@ -257,6 +257,7 @@ __noinline int find_owner(struct __sk_buff *skb)
 	s->owner_flags = 0;
 	s->actor_count = 0;
 	s->connected = 0;
+	s->user_lineage = 0;
 	if (subject_from_mark) {
 		owner_from_mark(skb, s);
 		return 0;

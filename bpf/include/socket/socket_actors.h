@@ -56,8 +56,19 @@ static __always_inline void add_former(struct scratch *s, struct bpf_sock *sk, s
 	s->actor_count++;
 }
 
+/* The user's epoch is read before the user: whoever takes the socket over from here on begins another one. */
+static __always_inline void note_user_epoch(struct scratch *s, const struct socket_owner *owner)
+{
+	__u32 lineage = *(const volatile __u32 *)&owner->user.lineage;
+
+	s->user_lineage = lineage;
+	s->user_epoch = process_epoch(lineage);
+	barrier();
+}
+
 static __always_inline void actors_from_owner(struct scratch *s, struct bpf_sock *sk, struct socket_owner *owner)
 {
+	note_user_epoch(s, owner);
 	user_now(sk, owner, &s->actors[0]);
 	actor_then(&owner->creator, &s->actors[1]);
 	s->actor_count = is_same_identity(&s->actors[0], &s->actors[1]) ? 1 : 2;

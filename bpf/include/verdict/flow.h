@@ -217,10 +217,20 @@ static __always_inline void expect_payload(struct scratch *s)
 	s->flow.flags |= FLOW_L7_PENDING;
 }
 
+/* The epoch in which it is certain that the first actor is who uses the socket, and who that is. */
+static __always_inline __u64 user_epoch(struct scratch *s)
+{
+	const struct actor *user = &s->actors[0];
+
+	if (!s->user_lineage)
+		return epoch_of(user);
+	return user->lineage == s->user_lineage && is_current(user) ? s->user_epoch : EPOCH_NONE;
+}
+
 /* Until when the judgement is good. `sockets`: the network namespace's epoch from before its socket was looked at. */
 static __always_inline __u64 flow_epoch(struct scratch *s, __u64 sockets)
 {
-	__u64 process = s->actor_count ? epoch_of(&s->actors[0]) : process_epoch(0);
+	__u64 process = s->actor_count ? user_epoch(s) : process_epoch(0);
 
 	return process == EPOCH_NONE ? EPOCH_NONE : process + sockets;
 }

@@ -38,10 +38,12 @@ struct scratch {
 	__u64 cookie;
 	__u64 now;
 	__u64 connected;                    /* when the packet's socket was connected to its remote address, 0 if not */
+	__u64 user_epoch;                   /* of the socket's user, from before it was read */
 	__u64 mask;                         /* blocks that allowed the packet, for the event */
 	__u32 actor_count;
 	__u32 direction;                    /* the packet's: enum direction */
 	__u32 owner_flags;                  /* enum owner_flag */
+	__u32 user_lineage;                 /* whose user_epoch is; 0: no socket's user has been read */
 	__u32 is_answer;                    /* against the direction of a flow that has been refused, and reported, already */
 	__u32 is_foreign;                   /* another socket's than the flow's: nothing of it is kept for the flow */
 	__u32 stream_lock;                  /* of its connection, in `stream_locks`; STREAM_LOCKS if it needs none */
