@@ -14,7 +14,7 @@ import { ANY_PROCESS } from "./harness/fixture.ts";
 import { type HandOver, lendingFixture, lend as lendSocket } from "./harness/lend.ts";
 import { patiently } from "./harness/patience.ts";
 import { leaves } from "./harness/sniffing.ts";
-import type { WorkloadPlace } from "./harness/topology.ts";
+import { runIn, type WorkloadPlace } from "./harness/topology.ts";
 
 const SERVER = "198.51.100.1";
 const SERVER6 = "2001:db8:1::1";
@@ -29,6 +29,10 @@ const { fixture, shop, open, owner, heir, stranger } = await lendingFixture("han
 const lend = (place: WorkloadPlace, borrower: string, attack: HandOver) =>
   lendSocket(fixture, place, { owner, borrower }, attack);
 
+/** Longer than the way through a machine takes, and shorter than the three seconds for which a neighbour is looked for. */
+const NEIGHBOUR_MISSED_MS = 1400;
+/** Longer than from one question for a neighbour to the next. */
+const NEIGHBOUR_ASKED_MS = 1100;
 /** Of servers that say something later. */
 let nextPort = 7300;
 
@@ -144,6 +148,31 @@ for (const [what, make] of Object.entries({
     assert.deepEqual(await lend(shop, stranger, attack), []);
   });
 }
+
+test("§3 what a stranger sends while the neighbour is looked for does not leave as its owner's, once it is found", async (context) => {
+  if (patiently(1) > 1) return context.skip("a neighbour is looked for three seconds, however slow the machine is");
+  const { node } = fixture.topology;
+  const held = async (place: WorkloadPlace) => {
+    const tag = fixture.tag();
+    const lender = fixture.start(place, owner, `pid udp4 connect ${SERVER} 7000 wait send x wait`);
+    await lender.line("waiting");
+    const arp = (state: string) => runIn(node.name, "ip", "link", "set", "dev", place.hostInterface, "arp", state);
+    arp("off");
+    try {
+      runIn(place.name, "ip", "neigh", "flush", "all");
+      await fixture.run(place, stranger, `steal ${Number.parseInt(lender.stdout, 10)} 3 send ${tag}`);
+      lender.tell();
+      await sleep(NEIGHBOUR_MISSED_MS);
+    } finally {
+      arp("on");
+    }
+    await sleep(NEIGHBOUR_ASKED_MS);
+    await lender.kill();
+    return (await fixture.servers.received(tag)).length > 0;
+  };
+  assert.equal(await held(open), true, "without the product it does not leave");
+  assert.equal(await held(shop), false);
+});
 
 /** Begins as a TCP header of 20 bytes would, without SYN. */
 const SEGMENT = "AAAABBBBCCCCPPPPPPPPTAG";

@@ -16,8 +16,8 @@
 #define RAW_TYPE 3 /* SOCK_RAW */
 /* What the former user wrote is in the socket's queue, for as long as it takes. */
 #define FORMER_QUEUED (~0ULL)
-/* How long a datagram may take from its socket to the classifier: two softirqs, on a machine that is busy. */
-#define FORMER_GRACE 1000000000ULL
+/* How long a datagram may take from its socket to the classifier: while its neighbour is looked for, three seconds (RFC 4861, 10). */
+#define FORMER_GRACE 4000000000ULL
 
 /* The flags that decide about rights. */
 #define IDENTITY_FLAGS                                                                                           \
