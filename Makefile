@@ -51,7 +51,7 @@ test-cluster: build ## Run the tests on a real cluster of two nodes (builds Kube
 		$(if $(ONLY),--test-name-pattern='$(ONLY)') 'test/cluster/*.test.ts'
 
 .PHONY: test-engines
-test-engines: setup ## Run the tests against programs of others: an OpenTelemetry Collector (builds them with Go once, minutes; then kept in ~/.cache)
+test-engines: setup ## Run the tests against programs of others: an OpenTelemetry Collector, Hubble (builds them with Go once, minutes; then kept in ~/.cache)
 	@$(NODE) --disable-warning=ExperimentalWarning --test --test-concurrency=1 'test/engines/*.test.ts'
 
 .PHONY: cluster-up

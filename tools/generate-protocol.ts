@@ -15,7 +15,14 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SOURCE = "proto";
 const FOLDER = "src/gen";
 /** Files below the source, of each of which the generator writes a codec. */
-const FILES = ["portcullis/agent/v1/agent", "portcullis/agent/v1/telemetry", "portcullis/flow/v1/flow", "otlp/otlp"];
+const FILES = [
+  "portcullis/agent/v1/agent",
+  "portcullis/agent/v1/telemetry",
+  "portcullis/flow/v1/flow",
+  "otlp/otlp",
+  "hubble/observer",
+  "grpc/health",
+];
 const GENERATED = FILES.flatMap((file) => [`${file}_pb.js`, `${file}_pb.d.ts`]);
 const TEMPLATE = JSON.stringify({
   version: "v2",

@@ -33,12 +33,16 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
   operator: ["api", "endpoints", "flow", "gen", "kube", "net", "policy", "protocol", "telemetry", "timing"],
 
+  // Records as Hubble's clients ask for them.
+  hubble: ["api", "flow", "gen"],
+
   "node-agent": [
     "api",
     "endpoints",
     "export",
     "flow",
     "gen",
+    "hubble",
     "net",
     "policy",
     "protocol",
@@ -55,6 +59,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "endpoints",
     "export",
     "flow",
+    "hubble",
     "kube",
     "learn",
     "net",

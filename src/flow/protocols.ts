@@ -89,6 +89,12 @@ export function dnsRcodeName(rcode: number): string {
   return DNS_RCODES[rcode] ?? `RCODE${rcode}`;
 }
 
+/** @param name as dnsRcodeName gives it */
+export function dnsRcodeNumber(name: string): number {
+  const known = (DNS_RCODES as readonly string[]).indexOf(name);
+  return known >= 0 ? known : Number(name.replace(/^RCODE/, ""));
+}
+
 export function dnsOpcodeName(opcode: number): string {
   return DNS_OPCODES.get(opcode) ?? `OPCODE${opcode}`;
 }

@@ -103,7 +103,14 @@ const recordsFolder = join(folder, "records");
 // In its place is a file.
 writeFileSync(recordsFolder, "no folder");
 const records = new Records({
-  ...{ folder: recordsFolder, limit: 2 ** 20, socket: join(folder, "observe.sock"), node: NODE, exports: [] },
+  ...{
+    folder: recordsFolder,
+    limit: 2 ** 20,
+    socket: join(folder, "observe.sock"),
+    node: NODE,
+    exports: [],
+    serve: null,
+  },
   log,
 });
 

@@ -213,6 +213,7 @@ test("the commands know every argument that the chart gives them", { skip }, () 
     "agent.blockNamespaces={vault}",
     "agent.dnsPorts={53,5353}",
     "agent.replacePins=true",
+    "agent.serve=unix:/run/portcullis/hubble.sock",
   );
   const agent = parsed(agentCommand(), argumentsOf(only(objects, "DaemonSet")));
   assert.deepEqual(
@@ -224,6 +225,7 @@ test("the commands know every argument that the chart gives them", { skip }, () 
       agent.dnsPort,
       agent.allowed,
       agent.replacePins,
+      agent.serve,
     ],
     [
       `portcullis-operator.${CHART_NAMESPACE}.svc`,
@@ -233,6 +235,7 @@ test("the commands know every argument that the chart gives them", { skip }, () 
       [53, 5353],
       false,
       true,
+      "unix:/run/portcullis/hubble.sock",
     ],
   );
   assert.equal(agent.operator, "$(PORTCULLIS_OPERATOR_SERVICE_HOST):$(PORTCULLIS_OPERATOR_SERVICE_PORT)");
@@ -283,6 +286,7 @@ test("values that mean nothing are refused, by name", { skip }, () => {
     ["agent.dnsPorts={99999}", /dnsPorts/],
     ["operator.replica=3", /replica/],
     ["agent.startupTimeout=soon", /startupTimeout/],
+    ["agent.serve=0.0.0.0:4245", /serve/],
   ] as const) {
     assert.throws(() => renderChart(helm, setting), where, setting);
   }

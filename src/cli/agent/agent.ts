@@ -43,8 +43,9 @@ import {
   keepRecords,
   type RecordsCommandOptions,
 } from "./records-options.ts";
+import { addServeOptions, type ServeOptions, serveOf } from "./serve-options.ts";
 
-interface AgentCommandOptions extends RecordsCommandOptions, SettingOptions, HookOptions {
+interface AgentCommandOptions extends RecordsCommandOptions, ServeOptions, SettingOptions, HookOptions {
   profiles?: string;
   netns?: string[];
   namespace: string;
@@ -103,6 +104,7 @@ export function agentCommand(): Command {
   addOutputOption(command, "format of the events");
   addPinOptions(command);
   addRecordsOptions(command);
+  addServeOptions(command);
   addSettingOptions(command);
   addHookOption(command);
   addLogOption(command);
@@ -141,6 +143,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   const settings = settingsOf(options, { countFlows: countsFlows(options) });
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const exports = await exportsOf(options);
+  const serve = serveOf(options);
   const output = standardOutput(options.output);
   const printed = settings.reportAllowed ? output : new WithoutAllowed(output);
   const { startupFailurePolicy = "Allow", startupTimeout } = options;
@@ -149,7 +152,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
     await using resources = new AsyncDisposableStack();
     resources.adopt(acquireLock(stateDirectory, pinRoot, lockRemade(log)), (lock) => lock.release());
     // Under the lock: no other agent writes there.
-    const records = resources.adopt(keepRecords(options, { exports, log }), (kept) => kept?.end());
+    const records = resources.adopt(keepRecords(options, { exports, serve, log }), (kept) => kept?.end());
     const profiles = resources.adopt(new ProfileFolder(options.profiles, log), (folder) => folder.close());
     const workloads = resources.use(
       new NamedNamespaces(named, {

@@ -29,6 +29,7 @@ import {
   standardOutput,
 } from "./node-options.ts";
 import { countsFlows, exportsOf, keepRecords } from "./records-options.ts";
+import { serveOf } from "./serve-options.ts";
 import { takeOver } from "./take-over.ts";
 
 /** Runs until a signal ends it. */
@@ -39,6 +40,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
   const address = operatorAddress(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const exports = await exportsOf(options);
+  const hubble = serveOf(options);
   const sink = standardOutput(options.output);
   const metrics = new AgentMetrics();
   const kept = new KeptState(keptDirectoryOf(options));
@@ -76,6 +78,7 @@ export async function runClusterAgent(options: ClusterAgentCommandOptions & { op
     if (records === null) {
       records = keepRecords(options, {
         exports,
+        serve: hubble,
         onExports: (states) => metrics.exports(states),
         onLost: (where, count) => metrics.lost(where, count),
         log,

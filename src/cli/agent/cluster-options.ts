@@ -7,8 +7,9 @@ import type { StartupFailurePolicy } from "../../node-agent/guard/startup-wait.t
 import type { LogLevel } from "../../telemetry/logger.ts";
 import type { HookOptions, SettingOptions } from "./node-options.ts";
 import type { RecordsCommandOptions } from "./records-options.ts";
+import type { ServeOptions } from "./serve-options.ts";
 
-export interface ClusterAgentCommandOptions extends RecordsCommandOptions, SettingOptions, HookOptions {
+export interface ClusterAgentCommandOptions extends RecordsCommandOptions, ServeOptions, SettingOptions, HookOptions {
   operator?: string;
   tokenFile: string;
   caFile: string;

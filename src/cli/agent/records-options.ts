@@ -51,7 +51,7 @@ export function recordsFolder(options: PinOptions): string {
 /** Begins to keep and to export records; null: neither is wanted. */
 export function keepRecords(
   options: RecordsCommandOptions,
-  more: Pick<RecordsOptions, "log" | "exports" | "onExports" | "onLost">,
+  more: Pick<RecordsOptions, "log" | "exports" | "serve" | "onExports" | "onLost">,
 ): Records | null {
   if (options.recordsSize === 0 && more.exports.length === 0) return null;
   return new Records({

@@ -25,7 +25,14 @@ export function exporting(folder: string, exports: readonly ExportSettings[], li
   const states = new Map<string, ExportState>();
   const log: string[] = [];
   const records = new Records({
-    ...{ folder: join(folder, "records"), limit, socket: join(folder, "observe.sock"), node: "worker-1", exports },
+    ...{
+      folder: join(folder, "records"),
+      limit,
+      socket: join(folder, "observe.sock"),
+      node: "worker-1",
+      exports,
+      serve: null,
+    },
     onExports: (news) => {
       for (const one of news) states.set(one.name, sum(states.get(one.name), one));
     },

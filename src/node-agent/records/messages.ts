@@ -2,6 +2,7 @@
 import { jsonText } from "../../api/printable.ts";
 import type { ExportSettings, ExportState } from "../../export/settings.ts";
 import type { AgentEvent } from "../../flow/record.ts";
+import type { ServeSettings } from "../../hubble/server.ts";
 
 /** A record, ready to be kept. */
 export interface KeptLine {
@@ -24,6 +25,8 @@ export interface RecordsWorkerData {
   /** Name of the node, which every record has. */
   node: string;
   exports: readonly ExportSettings[];
+  /** Where Hubble's clients may ask; null: nowhere. */
+  serve: ServeSettings | null;
 }
 
 /** Records in the order in which they came. `characters` comes back when they have been taken. */

@@ -28,7 +28,7 @@ function started(folder: string, socket = join(root, `${closing.length}.sock`)) 
   const lost = { queue: 0, disk: 0, kernel: 0, output: 0, export: 0 };
   const log: string[] = [];
   const records = new Records({
-    ...{ folder, limit: 2 ** 30, socket, node: "worker-1", exports: [] },
+    ...{ folder, limit: 2 ** 30, socket, node: "worker-1", exports: [], serve: null },
     onLost: (where, count) => {
       lost[where] += count;
     },

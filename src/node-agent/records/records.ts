@@ -128,9 +128,9 @@ export class Records implements EventSink {
   }
 
   #begin(): void {
-    const { folder, limit, socket, node, exports, log } = this.#options;
+    const { folder, limit, socket, node, exports, serve, log } = this.#options;
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData: { folder, limit, socket, node, exports } satisfies RecordsWorkerData,
+      workerData: { folder, limit, socket, node, exports, serve } satisfies RecordsWorkerData,
       resourceLimits: { maxOldGenerationSizeMb: WORKER_MEGABYTES, maxYoungGenerationSizeMb: 4 },
     });
     // An agent that cannot start is not kept alive by it.

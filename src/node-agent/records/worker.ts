@@ -6,8 +6,10 @@ import { setImmediate as turn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { causeText, fileFault } from "../../api/errors.ts";
 import { Exports } from "../../export/exports.ts";
+import type { ServeSettings } from "../../hubble/server.ts";
 import { Keeper } from "./keeper.ts";
 import type { BatchMessage, FromWorker, RecordsState, RecordsWorkerData, ToWorker } from "./messages.ts";
+import { SeenRecords } from "./seen-records.ts";
 import { serveRecords } from "./server.ts";
 
 /** So long records wait to be on disk, at most: with what they wait before (records.ts) less than a second. */
@@ -18,7 +20,7 @@ const AGAIN_MS = 5_000;
 /** So long exports have for what is still waiting when the agent ends. */
 const EXPORT_END_MS = 3_000;
 
-const { folder, limit, socket, node, exports } = workerData as RecordsWorkerData;
+const { folder, limit, socket, node, exports, serve } = workerData as RecordsWorkerData;
 
 function post(message: FromWorker): void {
   parentPort?.postMessage(message);
@@ -27,15 +29,19 @@ function post(message: FromWorker): void {
 class RecordsThread {
   readonly #exports = new Exports(exports, node, (message) => post({ type: "warning", message }));
   #keeper: Keeper | null = null;
+  readonly #seen = new SeenRecords();
   #server: http.Server | null = null;
+  #closeHubble: () => void = () => {};
   #kept = "it is beginning";
   #served = "it is beginning";
+  #hubbleProblem = "";
   #reported = "";
 
   constructor() {
     if (limit > 0) {
       this.#keep();
       void this.#serve();
+      if (serve !== null) void this.#serveHubble(serve);
     }
     setInterval(() => {
       this.#keeper?.flush();
@@ -54,6 +60,7 @@ class RecordsThread {
     if (this.#keeper !== null) this.#keeper.take(message.lines);
     else if (limit > 0) post({ type: "lost", where: "disk", count: message.lines.length });
     this.#exports.take(message.lines);
+    this.#seen.take(message.lines);
     post({ type: "taken", characters: message.characters });
   }
 
@@ -86,6 +93,26 @@ class RecordsThread {
       setTimeout(() => void this.#serve(), AGAIN_MS);
     }
     this.#report();
+  }
+
+  /** A machine that serves no client of Hubble has no use for gRPC's megabytes. */
+  async #serveHubble(settings: ServeSettings): Promise<void> {
+    const { serveHubble } = await import("../../hubble/server.ts");
+    try {
+      this.#closeHubble = await serveHubble(settings, {
+        node,
+        seen: () => this.#seen.summary(),
+        answer: async (query, sink) => {
+          if (this.#keeper === null) throw new Error(this.#kept);
+          await this.#keeper.answer(query, sink);
+        },
+      });
+    } catch (cause) {
+      const problem = `Hubble's clients cannot be served on ${settings.address}: ${causeText(cause)}`;
+      if (problem !== this.#hubbleProblem) post({ type: "warning", message: `${problem}; trying again` });
+      this.#hubbleProblem = problem;
+      setTimeout(() => void this.#serveHubble(settings), AGAIN_MS);
+    }
   }
 
   /** Somebody may have removed the socket, such as who emptied its folder. */
@@ -121,6 +148,7 @@ class RecordsThread {
   async #end(): Promise<void> {
     this.#keeper?.close();
     this.#server?.close();
+    this.#closeHubble();
     await Promise.all([this.#exports.end(EXPORT_END_MS), turn()]);
     this.#reportExports();
     this.#server?.closeAllConnections();

@@ -6,7 +6,7 @@ import { sampleRecord } from "./sample-records.ts";
 const [, , folder = "", socket = "", first = "0"] = process.argv;
 const begun = Promise.withResolvers<void>();
 const records = new Records({
-  ...{ folder, limit: 2 ** 30, socket, node: "x", exports: [] },
+  ...{ folder, limit: 2 ** 30, socket, node: "x", exports: [], serve: null },
   log: createLogger({ write: () => {} }),
 });
 records.subscribe(() => begun.resolve());
