@@ -1,4 +1,4 @@
-/** How a command that runs on is ended. */
+/** Waits for the signal that ends a command which runs until it is stopped. */
 
 /** Nothing else may keep a process alive that only waits. */
 const HOLD_MS = 1_000_000;

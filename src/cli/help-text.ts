@@ -1,4 +1,4 @@
-/** Help as wide as who reads it has room: commander folds what it knows of, this the texts that commands put behind it. */
+/** Help texts at the width of the terminal: commander folds its own parts, this file the texts that commands append. */
 import type { Command } from "commander";
 import { fold } from "../terminal/fit.ts";
 import { lineWidth } from "../terminal/width.ts";

@@ -1,4 +1,4 @@
-/** What commands that work on the kernel need from where they run. */
+/** The rights that a command needs which works on the kernel. */
 import { UsageError } from "../api/errors.ts";
 
 /** @throws UsageError */

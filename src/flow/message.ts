@@ -41,7 +41,7 @@ import {
 
 const NS_PER_MS = 1_000_000n;
 
-/** Records that go to who watches a pod. */
+/** Records that are sent to observers of a pod. */
 export type WatchedRecord = VerdictEvent | FlowEvent | LostEvent;
 
 /** The message of a record. */

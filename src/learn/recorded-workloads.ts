@@ -1,4 +1,4 @@
-/** Records of many workloads, parted by whose they are: one recording for all replicas of a workload. */
+/** Records of many workloads, grouped by workload: one recording for all replicas of a workload. */
 import { ownerName } from "../flow/owner.ts";
 import type { AgentEvent } from "../flow/record.ts";
 import { compareText } from "../policy/table/names.ts";

@@ -8,7 +8,7 @@ enum direction { DIRECTION_EGRESS = 0, DIRECTION_INGRESS = 1 };
 /* What happened to a packet. COUNTED: a violation under a profile without actions. */
 enum verdict { VERDICT_ALLOWED = 0, VERDICT_ALERTED = 1, VERDICT_DROPPED = 2, VERDICT_COUNTED = 3 };
 
-/* Why. The closed list of the contract, section 6; names are shared with events, metrics and docs. */
+/* Why. The closed list of docs/reasons.md; names are shared with events, metrics and docs. */
 enum reason {
 	REASON_ALLOWED = 0,
 	REASON_PENDING,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * The layers of a rule set, in the contract's order (section 4). Each leaves of a subject's mask the blocks that
+ * The layers of a rule set, in the order of docs/profiles.md, Rules. Each leaves of a subject's mask the blocks that
  * allow the packet there; an empty mask is a violation, and the layer its reason.
  */
 #ifndef PORTCULLIS_JUDGE_H

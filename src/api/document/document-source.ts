@@ -1,4 +1,4 @@
-/** A YAML document as a place: where each of its fields stands in the text. No I/O. */
+/** Positions in a YAML document: where each of its fields stands in the text. No I/O. */
 import { type Document, isMap, isSeq, type LineCounter, type Node } from "yaml";
 import type { ErrorCode } from "../error-codes.ts";
 import type { FieldPath, ManifestSource, Position } from "../fields.ts";

@@ -1,4 +1,4 @@
-/** The options of `portcullis agent` in a cluster. What they lead to is loaded only where they are used. */
+/** The options of `portcullis agent` in a cluster. The code behind them is loaded only when they are given. */
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import type { OutputFormat } from "../../export/line-sink.ts";

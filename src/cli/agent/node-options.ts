@@ -1,4 +1,4 @@
-/** Options that every command has which enforces something on this machine. */
+/** Options of every command that enforces something on this machine. */
 import { basename, join, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { type Command, Option } from "commander";

@@ -1,4 +1,4 @@
-/** Options of what the agent keeps for who asks later, and the keeping itself. */
+/** Options of the records that the agent keeps on disk, and the start of keeping them. */
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";

@@ -1,4 +1,4 @@
-/** What is wanted for a workload, and what came of it. */
+/** The desired policy of a workload, and the outcome of putting it in force. */
 import type { Effect } from "../../api/types.ts";
 import type { RuleTable } from "../../policy/table/tables.ts";
 import type { Workload } from "../discovery/workload.ts";

@@ -1,4 +1,4 @@
-/** What the agent says of itself: each thing once, when it changes. */
+/** What the agent logs about itself: each thing once, when it changes. */
 
 import type { PortcullisError } from "../../api/errors.ts";
 import { isEffect } from "../../api/types.ts";

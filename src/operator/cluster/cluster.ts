@@ -1,4 +1,4 @@
-/** Copies of what the operator reads of the cluster. */
+/** Informers of the objects that the operator reads. */
 import type { KubeConnection } from "../../kube/connection.ts";
 import { Informer, type InformerMeter } from "../../kube/informer.ts";
 import type { Logger } from "../../telemetry/logger.ts";

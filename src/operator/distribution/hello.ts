@@ -1,4 +1,4 @@
-/** What an agent says first, and whether it may. */
+/** Checks an agent's first message. */
 import { status as GrpcStatus } from "@grpc/grpc-js";
 import type { Hello } from "../../gen/agent_pb.js";
 import { PROTOCOL_VERSION } from "../../protocol/service.ts";

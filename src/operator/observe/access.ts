@@ -1,4 +1,4 @@
-/** Who wants to look at a pod, and may they. Both are the API server's to say. */
+/** Authenticates an observer of a pod and checks its rights; the API server decides both. */
 import { causeText } from "../../api/errors.ts";
 import { reviewAccess } from "../../kube/access/access-review.ts";
 import { reviewToken, type TokenUser } from "../../kube/access/token-review.ts";

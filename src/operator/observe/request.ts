@@ -1,4 +1,4 @@
-/** What an observer has posted, as something that can be relied on. */
+/** Reads and checks the request that an observer has posted. */
 import { DIRECTIONS, VERDICTS } from "../../api/reasons.ts";
 import { OBSERVE_RATE_MAX, type ObserveRequest } from "../../protocol/observe.ts";
 import { ObserveRefusal } from "./refusal.ts";

@@ -1,4 +1,4 @@
-/** Where observers come in: HTTPS behind a Service, so that the API server's proxy leads there. */
+/** The server that observers connect to: HTTPS behind a Service, which the API server's proxy reaches. */
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";

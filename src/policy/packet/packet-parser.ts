@@ -1,5 +1,5 @@
 /**
- * From the bytes of a frame to what the contract judges. This is a second statement of the parsing rules, made
+ * From the bytes of a frame to what rules judge. This is a second statement of the parsing rules, made
  * independently of bpf/include/packet/ip.h; fuzzing compares the two. Layouts: RFC 826 (ARP), 791, 8200, 9293, 768,
  * 792, 4443.
  */

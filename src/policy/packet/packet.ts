@@ -1,4 +1,4 @@
-/** What the contract judges: a packet, described. packet-parser.ts makes it from the bytes of a frame. */
+/** What rules judge: a packet, described. packet-parser.ts makes it from the bytes of a frame. */
 import type { Address } from "../table/addresses.ts";
 import type { Family } from "../table/prefixes.ts";
 

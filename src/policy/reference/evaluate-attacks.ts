@@ -1,4 +1,4 @@
-/** Attacks that a profile may list (section 8 of the contract). The workload's kernel is the origin of none. */
+/** Attacks that a profile may list (docs/profiles.md, Attacks). The workload's kernel is the origin of none. */
 import type { Reason } from "../../api/reasons.ts";
 import type { Attack } from "../../api/types.ts";
 import type { ArpPacket, IpPacket } from "../packet/packet.ts";

@@ -1,5 +1,5 @@
 /**
- * Who receives a packet that has been let in, in the reference evaluator: section 3 of the contract. The flow was judged by one
+ * Who receives a packet that has been let in, in the reference evaluator (docs/verdicts.md). The flow was judged by one
  * socket; who gets the packet may be another one, each member of a group, or a raw socket that listens along.
  */
 

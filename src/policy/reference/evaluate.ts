@@ -1,5 +1,5 @@
 /**
- * The reference evaluator: the contract, packet by packet, as plain code. It shares nothing with the BPF programs but
+ * The reference evaluator: the rules, packet by packet, as plain code. It shares nothing with the BPF programs but
  * the rule tables; fuzzing sends the same frames through both, and any difference is a defect of one of them.
  */
 

@@ -1,4 +1,4 @@
-/** Which rules judge a process, and what their layers say: sections 3 and 4 of the contract. */
+/** Which rules judge a process, and what their layers say (docs/verdicts.md; docs/profiles.md, Rules). */
 import type { Direction, Reason } from "../../api/reasons.ts";
 import { type Address, familyAddress } from "../table/addresses.ts";
 import { allBlocks, ancestryMask, findBinary, nameMasks, peerMask, portMask, userMask } from "../table/lookup.ts";

@@ -1,4 +1,4 @@
-/** Which workloads a profile selects: section 2 of the contract. */
+/** Which workloads a profile selects (docs/profiles.md, Selecting pods). */
 import { selectingLabels } from "../../api/labels.ts";
 import { DEFAULT_NAMESPACE } from "../../api/normalize.ts";
 import type { LabelSelector, LabelSelectorRequirement, SecurityProfile } from "../../api/types.ts";

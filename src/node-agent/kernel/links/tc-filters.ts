@@ -1,4 +1,4 @@
-/** The TC filters on an interface, whosever they are: RTM_GETTFILTER (linux/rtnetlink.h, linux/pkt_sched.h). */
+/** The TC filters on an interface, the agent's and others': RTM_GETTFILTER (linux/rtnetlink.h, linux/pkt_sched.h). */
 import type { TcHook } from "../../ffi/traffic-control.ts";
 import { TC_HOOK } from "../../ffi/traffic-control.ts";
 import { RouteConnection } from "../../netlink/connection.ts";

@@ -1,4 +1,4 @@
-/** The kernel's packet counters, as profiles' processes: who is asked for what was counted. */
+/** The kernel's packet counters, attributed to the processes of profiles. */
 import { DIRECTIONS, REASONS, VERDICTS } from "../../../api/reasons.ts";
 import { type Counter, type CounterKey, PATH_ID_MODIFIED } from "../../../gen/abi.gen.ts";
 import type { BinaryRules, RuleTable } from "../../../policy/table/tables.ts";

@@ -1,4 +1,4 @@
-/** DNS in the reference evaluator: what may be asked, and what answers teach. Section 5 of the contract. */
+/** DNS in the reference evaluator: what may be asked, and what answers teach. docs/dns.md has the rules. */
 
 import type { Direction, Reason } from "../../../api/reasons.ts";
 import { effectOf } from "../../../api/types.ts";
