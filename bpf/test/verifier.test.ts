@@ -18,7 +18,7 @@ const NOT_OFFERED = ["EPERM", "EOPNOTSUPP", "ENOTSUPP"];
 const LACKING = /failed to find kernel BTF type ID of|(?:invalid|unknown) func /;
 /** Programs that one kernel or another lacks something for, and does without. */
 const OPTIONAL =
-  /^(?:kprobe|kretprobe|fentry|fexit|lsm|sender)_|^socket_(?:writes|sent|received)$|^find_(?:listeners|sockets)$/;
+  /^(?:kprobe|kretprobe|fentry|fexit|lsm|sender)_|^socket_(?:writes|sent|received|reads)$|^find_(?:listeners|sockets)$/;
 
 function isLacking(error: unknown): error is LoadError {
   return error instanceof LoadError && (NOT_OFFERED.includes(error.errnoName) || LACKING.test(error.log));
