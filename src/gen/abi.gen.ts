@@ -210,8 +210,9 @@ export const ShareKind = {
   VIOLATION_RECORDS: 10,
   ALLOWED_RECORDS: 11,
   DNS_RECORDS: 12,
-  ICMP_REQUESTS: 13,
-  COUNT: 14,
+  FLOW_RECORDS: 13,
+  ICMP_REQUESTS: 14,
+  COUNT: 15,
 } as const;
 
 /** `enum flow_flag` */

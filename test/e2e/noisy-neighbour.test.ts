@@ -7,6 +7,7 @@ import { mkdirSync } from "node:fs";
 import { test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import { statusText } from "../../src/cli/status.ts";
+import type { AgentEvent } from "../../src/flow/record.ts";
 import { EPOCHS, FLOWS_SHARE, PATHS_CLAIM, PROCESSES_CLAIM } from "../../src/gen/abi.gen.ts";
 import { inspectNode } from "../../src/node-agent/enforce/inspect.ts";
 import { openMaps } from "../../src/node-agent/kernel/typed-maps.ts";
@@ -147,6 +148,22 @@ test("§9 a neighbour's flood of violations: each of another's is reported", asy
     }
   } finally {
     for (const flooding of floods) await flooding.kill();
+  }
+});
+
+test("§9 a neighbour's flood of flows, of which each that is pushed out has a record: another's violations are reported", async () => {
+  const begin = fixture.agent.events.mark();
+  const flooding = fixture.start(loud, flooder, "udp4 scatter 10000000 198.51.100.1");
+  try {
+    const isLoss = (event: AgentEvent) => event.type === "lost" && event.kind === "flow";
+    await fixture.agent.events.waitFor("a loss of flows", isLoss, { from: begin });
+    for (let port = 1; port <= 5; port += 1) {
+      const mark = fixture.agent.events.mark();
+      await fixture.run(quiet, stranger, `timeout 20 udp4 sendto ${SERVER} ${port} x recv`);
+      await fixture.violation({ reason: "BinaryUnknown", path: stranger }, mark, quiet);
+    }
+  } finally {
+    await flooding.kill();
   }
 });
 

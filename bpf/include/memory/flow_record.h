@@ -3,7 +3,7 @@
 #ifndef PORTCULLIS_FLOW_RECORD_H
 #define PORTCULLIS_FLOW_RECORD_H
 
-#include "memory/errors.h"
+#include "memory/record_share.h"
 
 /* Set when the classifier is loaded. */
 const volatile __u32 counts_flows = 0;
@@ -14,6 +14,10 @@ static __always_inline void report_flow(const struct flow_key *key, const struct
 
 	if (!flow->counts[DIRECTION_EGRESS].packets && !flow->counts[DIRECTION_INGRESS].packets)
 		return;
+	if (!may_have_record(key->workload_id, RECORD_KIND_FLOW)) {
+		count_error(ERROR_FLOW_RECORDS_LOST);
+		return;
+	}
 	record = bpf_ringbuf_reserve(&flow_records, sizeof(*record), 0);
 	if (!record) {
 		count_error(ERROR_FLOW_RECORDS_LOST);

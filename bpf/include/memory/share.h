@@ -9,30 +9,12 @@
 #ifndef PORTCULLIS_SHARE_H
 #define PORTCULLIS_SHARE_H
 
-#include "memory/errors.h"
 #include "memory/flow_record.h"
 
-#define RECORDS_WINDOW 1000000000 /* ns */
 #define PLACE_TRIES 8 /* flows in use that are passed over in search of one that is not */
 
 /* Not on the stack, which is short there: see dns/flow.h. */
 static const struct place empty_place;
-static const __u8 empty_share[sizeof(struct share)];
-
-/* Null, counted, if there are more workloads than `shares` is made for. */
-static __always_inline struct share *share_of(__u32 workload_id, __u32 kind)
-{
-	struct share_key key = { .workload_id = workload_id, .kind = kind };
-	struct share *share = bpf_map_lookup_elem(&shares, &key);
-
-	if (share)
-		return share;
-	bpf_map_update_elem(&shares, &key, empty_share, BPF_NOEXIST);
-	share = bpf_map_lookup_elem(&shares, &key);
-	if (!share)
-		count_error(ERROR_SHARES_FULL);
-	return share;
-}
 
 /* The place whose turn it is, of `size` in the ring. */
 static __always_inline __u32 next_position(struct share *share, __u32 size)
@@ -195,32 +177,6 @@ static __always_inline int may_have_counter(__u32 workload_id, __u32 path_id)
 		return 0;
 	bpf_spin_lock(&share->lock);
 	room = share->used < COUNTERS_SHARE;
-	if (room)
-		share->used++;
-	bpf_spin_unlock(&share->lock);
-	if (!room)
-		__sync_fetch_and_add(&share->lost, 1);
-	return room;
-}
-
-/*
- * May the workload have one more record of this kind? User space reads those of all workloads, and turns so many into text and
- * no more. What is not reported is counted all the same.
- */
-static __always_inline int may_have_record(__u32 workload_id, __u32 kind)
-{
-	struct share *share = share_of(workload_id, SHARE_VIOLATION_RECORDS + kind);
-	__u64 now = bpf_ktime_get_ns();
-	int room;
-
-	if (!share)
-		return 0;
-	bpf_spin_lock(&share->lock);
-	if (now - share->since >= RECORDS_WINDOW) {
-		share->since = now;
-		share->used = 0;
-	}
-	room = share->used < RECORDS_SHARE;
 	if (room)
 		share->used++;
 	bpf_spin_unlock(&share->lock);

@@ -63,6 +63,7 @@ const RECORD_SHARES = {
   violations: "violations in a second",
   allowed: "allowed flows in a second",
   dns: "traced DNS messages in a second",
+  flows: "flows pushed out in a second",
 } as const;
 export const RECORD_SHARE_NAMES: readonly string[] = Object.values(RECORD_SHARES);
 
@@ -133,6 +134,7 @@ export const SHARES: readonly ShareType[] = [
   ),
   records(ShareKind.ALLOWED_RECORDS, RECORD_SHARES.allowed, "further ones are counted, and not reported one by one"),
   records(ShareKind.DNS_RECORDS, RECORD_SHARES.dns, "further ones are not reported"),
+  records(ShareKind.FLOW_RECORDS, RECORD_SHARES.flows, "further ones have no record, which is counted as lost"),
   {
     ...ring(ShareKind.COUNTERS, "counters", ["counters", CounterKey], COUNTERS_SHARE, ""),
     evicts: false,
