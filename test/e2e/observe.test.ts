@@ -197,7 +197,6 @@ test("questions with a name are answered from what really happened", async () =>
     up.rows.map(({ client: from }) => from.workload.name),
     [shop.name],
   );
-  assert.equal((await ask("crossings")).code, 1, "all are of one namespace");
   const groups = await ask("observe", "--group-by", "pod,reason", "--verdict", "dropped");
   assert.deepEqual(
     groups.rows.map(({ pod, reason }) => [pod, reason]).sort(),
@@ -207,8 +206,6 @@ test("questions with a name are answered from what really happened", async () =>
   const { waited, served } = slow.rows[0];
   assert.equal(waited.count, 1);
   assert.ok(served.sumNs > 0 && waited.sumNs >= served.sumNs, JSON.stringify(slow.rows));
-  assert.equal((await ask("deps", "nobody")).code, 1);
-  assert.equal((await ask("top", "names", "--group-by", "x")).code, 2);
 });
 
 test("an export to a file has the records that it is to have, with the fields that it is to have", async () => {
