@@ -20,7 +20,8 @@ export async function* answerOfAgent(server: string, query: RecordQuery, signal:
     if (record.type === "lost") lost += record.count;
     yield { record, line };
   }
-  return signal.aborted ? { type: "end", lost, damaged: 0 } : null;
+  // Who follows ends the answer; any other one would have gone on.
+  return signal.aborted && query.follow ? { type: "end", lost, damaged: 0 } : null;
 }
 
 /** @throws InputError */
@@ -50,7 +51,7 @@ export async function* answerOfFile(file: string, query: RecordQuery): Answer {
 
 /** What is missing in the answer, in words. */
 export function missingIn(end: AnswerEnd | null): string[] {
-  if (end === null) return ["incomplete: the agent has ended, or closed the connection, before all was said"];
+  if (end === null) return ["incomplete: the answer broke off: it was interrupted, or the agent has ended"];
   if (isComplete(end)) return [];
   const { lost, damaged, forgottenBefore, problem } = end;
   return [
