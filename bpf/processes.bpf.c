@@ -25,7 +25,7 @@ static __always_inline void describe_task(struct task_struct *task, const struct
 
 	process->start_time = start_time_of(task);
 	process->cgroup_id = known ? cgroup_after_move(known->cgroup_id, cgroup_id) : cgroup_id;
-	if (known && known->cgroup_id != process->cgroup_id)
+	if (known && enters(known, process->cgroup_id))
 		process->flags |= PROCESS_ENTERED;
 	process->owner = memory_owner_of(task, process->cgroup_id);
 	process->netns_inum = netns_inum_of(task);
@@ -261,8 +261,9 @@ int process_moved(struct bpf_raw_tracepoint_args *ctx)
 	cgroup_id = cgroup_after_move(process->cgroup_id, cgroup_id_of(task));
 	if (process->cgroup_id == cgroup_id)
 		return 0;
+	if (enters(process, cgroup_id))
+		process->flags |= PROCESS_ENTERED;
 	process->cgroup_id = cgroup_id;
-	process->flags |= PROCESS_ENTERED;
 	begin_process_epoch(process->lineage);
 	return 0;
 }

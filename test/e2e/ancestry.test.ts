@@ -1,10 +1,11 @@
 /** Section 3, `ancestors`, `notAncestors` and `users`: what led to a process, and its user, decide whether its rules are for it. */
 import assert from "node:assert/strict";
-import { mkdirSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, rmdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { after, test } from "node:test";
 import type { EgressRules } from "../../src/api/types.ts";
 import { cgroupRoot } from "../../src/node-agent/kernel/mounts.ts";
+import { openMap } from "../../src/node-agent/kernel/typed-maps.ts";
 import { Fixture } from "./harness/fixture.ts";
 import { entry, profile } from "./harness/profiles.ts";
 
@@ -48,6 +49,21 @@ fixture.agent.write(
 const older = fixture.start(shop, shell, `exec ${backup} fork exec ${below} wait ${SEND.replace("TAG", "older")}`);
 await older.line("waiting");
 await fixture.agent.start();
+
+/** A cgroup that is there until the end. */
+function cgroup(name: string): string {
+  const group = join(cgroupRoot(), `${fixture.name}-${name}`);
+  mkdirSync(group);
+  after(() => rmdirSync(group));
+  return group;
+}
+
+/** A script that moves itself to the cgroup, and executes `not-below` with its arguments, as a container's runtime executes a command. */
+function enterScript(group: string): string {
+  const path = fixture.path("bin", `enter-${basename(group)}`);
+  writeFileSync(path, `#!/bin/sh\necho 0 >${group}/cgroup.procs && exec ${notBelow} "$@"\n`, { mode: 0o755 });
+  return path;
+}
 
 test("a process has its rules below the executable that has to lead to it, by exec and by fork", async () => {
   await fixture.passes(shop, curl, SEND);
@@ -116,15 +132,20 @@ test("what led to a process that is older than the agent is known by its parents
   assert.equal((await older.finish()).code, 0);
 });
 
-test("what came into its cgroup from outside is not the container's", async () => {
-  const group = join(cgroupRoot(), fixture.name);
-  mkdirSync(group);
-  after(() => rmdirSync(group));
-  const tag = fixture.tag();
-  const runtime = fixture.path("bin", "runtime");
-  writeFileSync(runtime, `#!/bin/sh\necho 0 >${group}/cgroup.procs && exec ${notBelow} "$@"\n`, { mode: 0o755 });
-  const finished = await fixture.run(shop, shell, `exec ${runtime} ${SEND.replace("TAG", tag)}`);
-  assert.equal(finished.code, 0, finished.stderr);
+test("what came into a container's cgroup from outside is not the container's", async () => {
+  const group = cgroup("container");
+  using containers = openMap(fixture.agent.pinRoot, "containers");
+  containers.set(statSync(group, { bigint: true }).ino, { started: 0n, id: 1, flags: 0 });
+  await fixture.passes(shop, shell, `exec ${enterScript(group)} ${SEND}`);
+  await fixture.stops(shop, shell, `exec ${enterScript(group)} exec ${shell} exec ${notBelow} ${SEND}`, {
+    reason: "Ancestry",
+    path: notBelow,
+  });
+});
+
+test("attack: nobody gets rid of what led to them by a cgroup of their own", async () => {
+  const enter = enterScript(cgroup("own"));
+  await fixture.stops(shop, shell, `exec ${enter} ${SEND}`, { reason: "Ancestry", path: notBelow });
 });
 
 test("a process has its rules while its effective user is listed, when it makes, connects and uses a socket", async () => {

@@ -23,6 +23,19 @@ static __always_inline __u64 cgroup_after_move(__u64 before, __u64 now)
 }
 
 /*
+ * Does a process that moves to a cgroup come into it from outside, as a container's first process does? Who was started in a
+ * workload's network namespace is inside, and a cgroup that it makes for itself is no container.
+ */
+static __always_inline int enters(const struct process *known, __u64 cgroup_id)
+{
+	__u32 netns_inum = known->netns_inum;
+
+	if (known->cgroup_id == cgroup_id)
+		return 0;
+	return is_container(cgroup_id) || !bpf_map_lookup_elem(&namespaces, &netns_inum);
+}
+
+/*
  * The flags of a process as of now. Where no layer tells, a file is not the image's any more if it was changed after its
  * container's start: nobody inside can set a change time but by the clock.
  */
