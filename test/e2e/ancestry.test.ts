@@ -135,7 +135,8 @@ test("what led to a process that is older than the agent is known by its parents
 test("what came into a container's cgroup from outside is not the container's", async () => {
   const group = cgroup("container");
   using containers = openMap(fixture.agent.pinRoot, "containers");
-  containers.set(statSync(group, { bigint: true }).ino, { started: 0n, id: 1, flags: 0 });
+  const netnsInum = statSync(`/run/netns/${shop.name}`).ino;
+  containers.set(statSync(group, { bigint: true }).ino, { started: 0n, id: 1, flags: 0, netnsInum });
   await fixture.passes(shop, shell, `exec ${enterScript(group)} ${SEND}`);
   await fixture.stops(shop, shell, `exec ${enterScript(group)} exec ${shell} exec ${notBelow} ${SEND}`, {
     reason: "Ancestry",

@@ -119,3 +119,21 @@ test("where ephemeral containers are left out, a link in one has what is listed 
     ["spec.processes[2].network.egress"],
   );
 });
+
+test("a listed ancestor that is a link in a container stands for the file that it leads to, there", () => {
+  const process = processOf("/bin/app", { egress: EGRESS.any ?? {} }, { notAncestors: ["/bin/sh"] });
+  const table = compileTable([profileOf("web", { processes: [process] })], { searchDomains: [] });
+  const fileOf = (path: string) => (path === "/bin/sh" ? "/bin/busybox" : path);
+  const fitted = tableWithSymlinks(table, [
+    { name: "alpine", ephemeral: false, fileOf },
+    { name: "other", ephemeral: false, fileOf: (path) => path },
+  ]);
+  const ancestors = fitted.binaries.map(({ container, egress }) => [
+    container,
+    egress.ancestors.map(({ path }) => path),
+  ]);
+  assert.deepEqual(ancestors, [
+    [null, ["/bin/sh"]],
+    ["alpine", ["/bin/busybox", "/bin/sh"]],
+  ]);
+});
