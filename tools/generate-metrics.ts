@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { AGENT_METRICS } from "../src/telemetry/agent-metrics.ts";
 import type { MetricCatalogue, MetricDefinition } from "../src/telemetry/metrics.ts";
 import { OPERATOR_METRICS } from "../src/telemetry/operator-metrics.ts";
+import { RECORD_METRICS } from "../src/telemetry/record-metrics.ts";
 
 const DOCUMENT = "docs/metrics.md";
 const PATH = fileURLToPath(new URL(`../${DOCUMENT}`, import.meta.url));
@@ -17,6 +18,7 @@ const PATH = fileURLToPath(new URL(`../${DOCUMENT}`, import.meta.url));
 const CATALOGUES: readonly { title: string; catalogue: MetricCatalogue }[] = [
   { title: "Operator", catalogue: OPERATOR_METRICS },
   { title: "Agent", catalogue: AGENT_METRICS },
+  { title: "Agent: what is recorded", catalogue: RECORD_METRICS },
 ];
 
 const INTRODUCTION = `# Metrics

@@ -69,6 +69,10 @@ const DNS_RCODES = [
   "NOTZONE",
 ] as const;
 
+/** Names that dnsTypeName and dnsRcodeName give to numbers that they know. */
+export const DNS_TYPE_NAMES: readonly string[] = [...DNS_TYPES.values()];
+export const DNS_RCODE_NAMES: readonly string[] = DNS_RCODES;
+
 /** `tcp`, `arp`, a protocol number, or an EtherType with `0x`. `protocol` counts for IP only. */
 export function protocolName(ethertype: number, protocol: number): string {
   if (ethertype === ETHERTYPE_ARP) return "arp";

@@ -1,11 +1,13 @@
 /** What the agent measures of itself. */
 
+import { RecordMetrics } from "../../export/prometheus/record-metrics.ts";
 import type { ExportState } from "../../export/settings.ts";
 import type { EventSink } from "../../export/sink.ts";
 import type { AgentEvent, LossPlace, RecordKind } from "../../flow/record.ts";
 import { type PodPhase, PodPhaseSchema, type PodState } from "../../gen/agent_pb.js";
 import { AGENT_METRICS } from "../../telemetry/agent-metrics.ts";
 import { createMetrics, type MetricsOf } from "../../telemetry/metrics.ts";
+import { RECORD_METRICS } from "../../telemetry/record-metrics.ts";
 import type { Enforcement } from "../enforce/enforcement.ts";
 import { type CountedError, readKernelErrors } from "../enforce/kernel-errors.ts";
 import { exhaustedClaims } from "../enforce/tables/claims.ts";
@@ -36,6 +38,7 @@ const PHASES: readonly (readonly [PodPhase, string])[] = PodPhaseSchema.values
 
 export class AgentMetrics implements EventSink {
   readonly #metrics: MetricsOf<typeof AGENT_METRICS>;
+  readonly #records: RecordMetrics;
   readonly registry: ReturnType<typeof createMetrics>["registry"];
   #describe: (() => NodeFigures) | null = null;
   #describedAt = Number.NEGATIVE_INFINITY;
@@ -43,9 +46,10 @@ export class AgentMetrics implements EventSink {
   #reason = "";
 
   constructor() {
-    const { registry, metrics } = createMetrics(AGENT_METRICS);
+    const { registry, metrics } = createMetrics({ ...AGENT_METRICS, ...RECORD_METRICS });
     this.registry = registry;
     this.#metrics = metrics;
+    this.#records = new RecordMetrics(metrics);
     this.#metrics.connected.set(0);
   }
 
@@ -137,6 +141,7 @@ export class AgentMetrics implements EventSink {
 
   write(event: AgentEvent): void {
     if (event.type === "lost") this.lost(event.where, event.count, event.kind);
+    this.#records.write(event);
   }
 
   end(): Promise<void> {
