@@ -16,6 +16,8 @@ import { egress, profile } from "./harness/profiles.ts";
 
 const SERVERS = ["198.51.100.1", "2001:db8:1::1"];
 const UDP_IDLE_S = 3;
+/** So many flows more than are remembered. */
+const EXCESS = 1000;
 const WAIT_MS = patiently(60_000);
 
 /** Answers half of what it gets over TCP, and every datagram. */
@@ -170,8 +172,10 @@ test("streams that are closed and reset, and datagrams, of both families: record
   assert.equal(finished.code, 0, finished.stderr);
   await agree();
   const ends = Map.groupBy(flows(), ({ proto, end }) => `${proto} ${end}`);
-  const numbers = Object.fromEntries([...ends].map(([end, list]) => [end, list.length]));
-  assert.deepEqual(numbers, { "tcp closed": 8, "tcp reset": 2, "udp idle": 2 });
+  const number = (end: string) => ends.get(end)?.length ?? 0;
+  assert.deepEqual([number("tcp closed") + number("tcp reset"), number("udp idle")], [10, 2]);
+  // A kernel may answer what comes late for a closed stream with a reset of its own.
+  assert.ok(number("tcp reset") >= 2);
   for (const flow of flows()) checkEvent(flow);
   const largest = flows().sort((one, other) => other.bytes.sent - one.bytes.sent)[0];
   assert.ok((largest?.bytes.sent ?? 0) > 3_000_000 && (largest?.bytes.received ?? 0) > 1_500_000);
@@ -200,7 +204,7 @@ test("more flows than are remembered: those that are pushed out are reported wit
   const finished = await fixture.run(
     web,
     fixture.path("bin", "flooder"),
-    `udp4 scatter ${3 * FLOWS_SHARE} 198.51.100.1`,
+    `udp4 scatter ${FLOWS_SHARE + EXCESS} 198.51.100.1`,
   );
   assert.equal(finished.code, 0, finished.stderr);
   await reported();
@@ -208,5 +212,5 @@ test("more flows than are remembered: those that are pushed out are reported wit
   const missing = expected().packets.sent - ofFlows().packets.sent;
   assert.ok(missing >= 0 && missing <= 2 * lostFlows(), `${missing} are missing, ${lostFlows()} were reported as lost`);
   const evicted = flows().filter(({ end }) => end === "evicted");
-  assert.ok(evicted.length + lostFlows() >= FLOWS_SHARE, `${evicted.length} were pushed out`);
+  assert.ok(evicted.length + lostFlows() >= EXCESS, `${evicted.length} were pushed out`);
 });

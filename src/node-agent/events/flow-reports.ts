@@ -4,7 +4,7 @@
  * began, so that none is missing and none counts twice when an agent ends without a word and the next one reports it again.
  */
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { causeText } from "../../api/errors.ts";
 import type { EventSink } from "../../export/sink.ts";
 import type { FlowEnd } from "../../flow/record.ts";
@@ -32,6 +32,9 @@ const LOOK_MS = 5000;
 /** Between two records of a flow that goes on. */
 const PERIOD_MS = 60_000;
 const TCP = 6;
+/** Records without a pause, and the pause: 20,000 a second. */
+const PORTION = 500;
+const PAUSE_MS = 25;
 
 /** A flow that is there, as it was at the last look. Times are of `performance.now`. */
 interface KnownFlow {
@@ -51,6 +54,8 @@ export class FlowReports {
   readonly #timer: NodeJS.Timeout;
   #look: Promise<void> | null = null;
   #closed = false;
+  /** Records of the look that is under way, since the last pause. */
+  #written = 0;
 
   /** @throws KernelError, RingBufferError */
   constructor(parts: FlowReportsParts) {
@@ -91,8 +96,11 @@ export class FlowReports {
     const now = performance.now();
     try {
       for (const chunk of this.#parts.flows.chunks()) {
-        if (this.#closed) return;
-        for (let n = 0; n < chunk.count; n += 1) this.#lookAt(chunk, n, now);
+        for (let n = 0; n < chunk.count; n += 1) {
+          if (this.#closed) return;
+          this.#lookAt(chunk, n, now);
+          if (this.#written >= PORTION) await this.#pause();
+        }
         await turn();
       }
       for (const [id, { seenAt }] of this.#known) if (seenAt < now) this.#known.delete(id);
@@ -120,6 +128,12 @@ export class FlowReports {
     if (end !== null || isDue) this.#report(known, key, flow, end, now);
   }
 
+  /** Many flows may have ended since the last look: who writes their records down gets them in portions. */
+  async #pause(): Promise<void> {
+    this.#written = 0;
+    await sleep(PAUSE_MS);
+  }
+
   /** Stragglers of a connection that is over may still come: it has ended when nothing has come since the last look. */
   #endOf({ protocol }: FlowKey, flow: Flow, silence: number): FlowEnd | null {
     if (protocol === TCP) return tcpEnd(flow);
@@ -139,6 +153,7 @@ export class FlowReports {
   #report(known: KnownFlow, key: FlowKey, flow: Flow, end: FlowEnd | null, now: number): void {
     const packets = flow.counts.reduce((sum, count) => sum + count.packets, 0n);
     Object.assign(known, { reported: packets, reportedAt: now, hasEnded: end !== null });
+    this.#written += 1;
     this.#parts.sink.write(flowEvent(key, flow, end, this.#parts.directory));
   }
 }
