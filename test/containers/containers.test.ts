@@ -36,6 +36,10 @@ fixture.write(
     { ...udpTo("/volume/any", 7000), binary: "Any" },
   ]),
   profile("strict", [udpTo("/bin/app", 7000), udpTo("/bin/other", 7001, "known")], { ephemeralContainers: "Exclude" }),
+  profile("led", [
+    { ...udpTo("/bin/app", 7000), notAncestors: ["/bin/sh"] },
+    { ...udpTo("/bin/other", 7000), ancestors: ["/bin/sh"], users: [0] },
+  ]),
 );
 await fixture.startAgent();
 const shop = fixture.addPod("shop");
@@ -139,6 +143,18 @@ test("a shell in a container has no rights, and no more of them by what it start
   const script = `echo TAG | busybox nc -w 1 ${SERVER} 7000`;
   await stops(shop, "web", 7000, ["/bin/sh", "-c", script], { reason: "BinaryUnknown", path: "/bin/busybox" });
   await passes(shop, "web", 7000, "/bin/sh", "-c", 'exec /bin/app "$@"', "sh");
+});
+
+test("what led to a process begins with the container's command: its runtime does not count, and its shell by the file behind its link", async () => {
+  const led = fixture.addPod("led");
+  await stateOf(led, "enforced");
+  led.start("web");
+  const shell = (program: string) => ["/bin/sh", "-c", `exec ${program} "$@"`, "sh"];
+  await known(led, "web", 7000, "/bin/app");
+  await stops(led, "web", 7000, shell("/bin/app"), { reason: "Ancestry", path: "/bin/app" });
+  await passes(led, "web", 7000, ...shell("/bin/other"));
+  await stops(led, "web", 7000, ["/bin/other"], { reason: "Ancestry", path: "/bin/other" });
+  fixture.removePod(led);
 });
 
 test("a binary that was changed in the container is not the image's", async () => {
