@@ -70,10 +70,6 @@ const ERRORS = {
     meaning: "The file of exports has something in it that cannot be.",
     remedy: "Correct the field that the message names; docs/export.md describes all of them.",
   },
-  PC_FIELD_UNKNOWN: {
-    meaning: "A field is named that no record has.",
-    remedy: "Name one of those that the message lists; docs/events.md describes them.",
-  },
   PC_FILTER_INVALID: {
     meaning: "A filter of records has a value that it cannot have.",
     remedy: "Write one of those that the message names; `portcullis observe --help` lists the filters.",
@@ -184,6 +180,10 @@ const ERRORS = {
   PC_PROFILE_THREAD: {
     meaning: "The operator's thread that reads profiles has ended, or does not answer.",
     remedy: "Nothing: it is started again. If it keeps ending, look at the operator's log and memory limit.",
+  },
+  PC_RECORD_FIELD: {
+    meaning: "A field is named that no record has.",
+    remedy: "Name one of those that the message lists; docs/events.md describes them.",
   },
   PC_RESOLV_CONF: {
     meaning: "A resolver configuration (resolv.conf) cannot be read or has no name server.",

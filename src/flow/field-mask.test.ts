@@ -36,8 +36,8 @@ test("a mask takes the fields that it names, each with all that is in it", () =>
 });
 
 test("a field that no record has is named, with those that there are", () => {
-  assert.throws(() => mask(["colour"]), { code: "PC_FIELD_UNKNOWN", message: /no field "colour": .*\bverdict\b/ });
+  assert.throws(() => mask(["colour"]), { code: "PC_RECORD_FIELD", message: /no field "colour": .*\bverdict\b/ });
   assert.throws(() => mask(["process.colour"]), { message: /no field "process.colour": .*\bcomm\b/ });
-  assert.throws(() => mask(["time.hour"]), { code: "PC_FIELD_UNKNOWN" });
-  assert.throws(() => mask([""]), { code: "PC_FIELD_UNKNOWN" });
+  assert.throws(() => mask(["time.hour"]), { code: "PC_RECORD_FIELD" });
+  assert.throws(() => mask([""]), { code: "PC_RECORD_FIELD" });
 });

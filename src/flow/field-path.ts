@@ -3,10 +3,10 @@ import { UsageError } from "../api/errors.ts";
 import type { FieldPath } from "./field-mask.ts";
 import { EVENT_SCHEMA } from "./schema.ts";
 
-/** A field that no record has. Code PC_FIELD_UNKNOWN. */
+/** A field that no record has. Code PC_RECORD_FIELD. */
 export class FieldError extends UsageError {
   constructor(field: string, known: readonly string[]) {
-    super(`records have no field ${JSON.stringify(field)}: there are ${known.join(", ")}`, {}, "PC_FIELD_UNKNOWN");
+    super(`records have no field ${JSON.stringify(field)}: there are ${known.join(", ")}`, {}, "PC_RECORD_FIELD");
   }
 }
 
