@@ -114,7 +114,8 @@ function withVerdicts(criteria: FilterCriteria, verdicts: Verdicts): FilterCrite
 }
 
 function ofEvent({ type, matchSubType, subType }: EventTypeFilter): { type: readonly string[]; verdicts: Verdicts } {
-  if (matchSubType && subType !== 0) return { type: [], verdicts: null };
+  if (matchSubType && subType !== (type === DROP_EVENT ? DropReason.POLICY_DENIED : 0))
+    return { type: [], verdicts: null };
   if (type === L7_EVENT) return { type: ["dns"], verdicts: null };
   if (type === DROP_EVENT) return { type: ["verdict"], verdicts: ["dropped"] };
   return type === TRACE_EVENT

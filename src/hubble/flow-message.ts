@@ -47,7 +47,10 @@ export function flowOf(record: VerdictEvent): Flow {
     sourceNames: namesOf(src),
     destinationNames: namesOf(dst),
     ...(dns === undefined ? {} : { l7: layer7(dns) }),
-    eventType: { type: type === "dns" ? L7_EVENT : isDropped ? DROP_EVENT : TRACE_EVENT },
+    eventType:
+      type !== "dns" && isDropped
+        ? { type: DROP_EVENT, subType: DropReason.POLICY_DENIED }
+        : { type: type === "dns" ? L7_EVENT : TRACE_EVENT },
     trafficDirection: isEgress ? TrafficDirection.EGRESS : TrafficDirection.INGRESS,
     isReply: false,
     Summary: summary(record),

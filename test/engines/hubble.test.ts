@@ -194,7 +194,10 @@ test("every format prints them, and a field mask leaves the rest out", () => {
     const text = run("observe", "--server", socket, "-o", format, "--all", "--verdict", "DROPPED");
     assert.match(text, /shop\/web-0[\s\S]*192\.0\.2\.2:9000[\s\S]*DROPPED/, format);
   }
-  assert.match(run("observe", "--server", socket, "--all", "--verdict", "DROPPED"), /UDP; \/usr\/bin\/curl\[7\]; Port/);
+  assert.match(
+    run("observe", "--server", socket, "--all", "--verdict", "DROPPED"),
+    /Policy denied DROPPED \(UDP; \/usr\/bin\/curl\[7\]; Port\)/,
+  );
   const mask = ["--experimental-field-mask", "time,source.pod_name,verdict"];
   const [{ flow } = {}] = observed("--all", "--verdict", "DROPPED", ...mask);
   assert.deepEqual(Object.keys(flow ?? {}).sort(), ["source", "time", "verdict"]);
