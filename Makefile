@@ -9,7 +9,7 @@ HOST_ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
 ARCH := $(HOST_ARCH)
 UNIT_TESTS := $(foreach room,api flow policy kube/access timing terminal protocol operator/status,'src/$(room)/**/*.test.ts') 'tools/check-rooms.test.ts' 'tools/site/*.test.ts'
 BUILD := build/bpf$(if $(filter-out $(HOST_ARCH),$(ARCH)),-$(ARCH))
-OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers processes gate devices flows layout noop))
+OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers processes gate devices flows telemetry layout noop))
 BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/*/*.h)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector \

@@ -18,6 +18,12 @@
 
 #define MODE_REPORTS (MODE_ALERT | MODE_TRACE_DNS)
 
+/* A SYN that is sent again begins nothing new. */
+static __always_inline int is_same_beginning(const struct flow *one, const struct flow *other)
+{
+	return one->tcp.isn && one->tcp.isn == other->tcp.isn && one->direction == other->direction;
+}
+
 /* What was counted goes on with a flow that is judged again; of one whose key is another's now, it is reported. */
 static __always_inline void keep_counts(struct scratch *s)
 {
@@ -25,10 +31,13 @@ static __always_inline void keep_counts(struct scratch *s)
 
 	if (!before)
 		return;
-	if (before->began == s->flow.began)
+	if (before->began == s->flow.began || is_same_beginning(before, &s->flow)) {
+		s->flow.began = before->began;
 		__builtin_memcpy(s->flow.counts, before->counts, sizeof(s->flow.counts));
-	else
+		s->flow.tcp = before->tcp;
+	} else {
 		report_flow(&s->key, before, 1);
+	}
 }
 
 /* Puts the flow that has been judged in force. Returns a reason: what cannot be stored has no replies. */

@@ -14,6 +14,7 @@
 #include "memory/claim.h"
 #include "memory/errors.h"
 #include "packet/packet.h"
+#include "socket/ends.h"
 #include "socket/registration.h"
 #include "socket/user.h"
 
@@ -27,37 +28,6 @@ struct {
 	__type(key, __u64);
 	__type(value, __u64);
 } bindings SEC(".maps");
-
-static __always_inline void map_ipv4(__u8 address[ADDRESS_LENGTH], __u32 value)
-{
-	address[10] = 0xff;
-	address[11] = 0xff;
-	__builtin_memcpy(&address[12], &value, sizeof(value));
-}
-
-/* The address that the socket is bound to; zeros for any. An IPv6 socket that talks IPv4 has it mapped. */
-static __always_inline void local_of(struct sock *socket, __u16 family, __u8 address[ADDRESS_LENGTH])
-{
-	__u32 ipv4;
-
-	if (family == FAMILY_IPV6) {
-		bpf_probe_read_kernel(address, ADDRESS_LENGTH,
-				      (void *)socket + bpf_core_field_offset(struct sock, __sk_common.skc_v6_rcv_saddr));
-		return;
-	}
-	ipv4 = BPF_CORE_READ(socket, __sk_common.skc_rcv_saddr);
-	if (ipv4)
-		map_ipv4(address, ipv4);
-}
-
-static __always_inline void remote_of(struct sock *socket, __u16 family, __u8 address[ADDRESS_LENGTH])
-{
-	if (family == FAMILY_IPV6)
-		bpf_probe_read_kernel(address, ADDRESS_LENGTH,
-				      (void *)socket + bpf_core_field_offset(struct sock, __sk_common.skc_v6_daddr));
-	else
-		map_ipv4(address, BPF_CORE_READ(socket, __sk_common.skc_daddr));
-}
 
 /*
  * Where a raw socket's datagram goes. Kernels up to 5.10 give a struct flowi, later ones the flowi_common at its

@@ -21,6 +21,7 @@ enum abi_constant {
 	ABI_PATHS_CLAIM = PATHS_CLAIM,
 	ABI_GATED_CLAIM = GATED_CLAIM,
 	ABI_REGISTRATIONS_CLAIM = REGISTRATIONS_CLAIM,
+	ABI_CONNECTS_CLAIM = CONNECTS_CLAIM,
 	ABI_PATHS_CLAIM_ALL = PATHS_CLAIM_ALL,
 	ABI_ANCESTRIES_CLAIM = ANCESTRIES_CLAIM,
 	ABI_ANCESTRIES_CLAIM_ALL = ANCESTRIES_CLAIM_ALL,
@@ -137,6 +138,8 @@ struct verdict_record verdict_record_layout;
 struct message_record message_record_layout;
 struct flow_record flow_record_layout;
 struct flow_count flow_count_layout;
+struct flow_tcp flow_tcp_layout;
+struct connect connect_layout;
 struct limit_key limit_key_layout;
 struct limit limit_layout;
 

@@ -2,7 +2,7 @@
 
 import type { Writable } from "node:stream";
 import { jsonText } from "../api/printable.ts";
-import { type AgentEvent, isVerdict } from "../flow/record.ts";
+import { type AgentEvent, isTraffic } from "../flow/record.ts";
 import { EventText, type EventTextOptions } from "../flow/text.ts";
 import type { EventSink } from "./sink.ts";
 
@@ -42,7 +42,7 @@ export class LineSink implements EventSink {
   write(event: AgentEvent): void {
     if (this.#closed) return;
     // What has happened to the policy itself is rare and is always written; only the stream of verdicts is cut.
-    if (isVerdict(event) && this.#stream.writableLength > this.#bufferLimit) {
+    if (isTraffic(event) && this.#stream.writableLength > this.#bufferLimit) {
       this.#left += 1;
       return;
     }

@@ -3,7 +3,7 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { printable, printableJson } from "../api/printable.ts";
 import { RecordSchema } from "../gen/flow_pb.js";
 import { recordMessage } from "./message.ts";
-import { type AgentEvent, type Endpoint, isVerdict, type VerdictEvent } from "./record.ts";
+import { type AgentEvent, type Endpoint, isTraffic, isVerdict, type VerdictEvent } from "./record.ts";
 import { EventText } from "./text.ts";
 import { processText, whatText } from "./verdict-text.ts";
 
@@ -67,6 +67,6 @@ function endText({ ip, port, name }: Endpoint): string {
 
 /** As JSON of its message (proto/portcullis/flow/v1); null: the protocol has none for it. */
 export function protobufLine(record: AgentEvent): string | null {
-  if (!isVerdict(record) && record.type !== "lost") return null;
+  if (!isTraffic(record) && record.type !== "lost") return null;
   return printableJson(toJsonString(RecordSchema, recordMessage(record)));
 }

@@ -78,6 +78,17 @@ const cases: [string, WatchedRecord][] = [
       tcpFlags: { sent: "FSPA", received: "SA" },
     },
   ],
+  ["of a connection that stands", { ...flow, tcp: { handshakeNs: 7 } }],
+  [
+    "of a connection that was reset, with every figure",
+    {
+      ...{ ...flow, state: "end", end: "reset" },
+      tcp: {
+        ...{ state: "established", handshakeNs: 7, rtt: { minNs: 1, smoothedNs: 2 }, retransmits: 3, lost: 4 },
+        ...{ outOfOrder: 5, resetBy: "remote", failure: "reset" },
+      },
+    },
+  ],
   ["of what was lost", { time: bare.time, type: "lost", where: "output", count: 9 }],
   ["of what the kernel has lost", { time: bare.time, type: "lost", where: "kernel", kind: "allowed", count: 9 }],
 ];

@@ -21,6 +21,8 @@ import {
   QuestionSchema,
   type Record as RecordMessage,
   RecordSchema,
+  type Tcp,
+  TcpSchema,
   type Workload,
   WorkloadSchema,
 } from "../gen/flow_pb.js";
@@ -34,6 +36,9 @@ import {
   type LostEvent,
   type ProcessReference,
   RECORD_KINDS,
+  TCP_FAILURES,
+  TCP_STATES,
+  type TcpFigures,
   type VerdictEvent,
   type Ways,
   type WorkloadReference,
@@ -99,6 +104,7 @@ function flowMessage(record: FlowEvent): Flow {
     destination: endpointMessage(dst),
     sent: passedMessage(record, "sent"),
     received: passedMessage(record, "received"),
+    ...(record.tcp === undefined ? {} : { tcp: tcpMessage(record.tcp) }),
   });
 }
 
@@ -109,6 +115,16 @@ function passedMessage({ packets, bytes, firstPayloadNs, tcpFlags }: FlowEvent, 
     bytes: BigInt(bytes[way]),
     ...(first === undefined ? {} : { firstPayloadNanoseconds: BigInt(first) }),
     tcpFlags: tcpFlags?.[way] ?? "",
+  });
+}
+
+function tcpMessage({ handshakeNs, state, rtt, retransmits, lost, outOfOrder, resetBy, failure }: TcpFigures): Tcp {
+  return create(TcpSchema, {
+    ...(handshakeNs === undefined ? {} : { handshakeNanoseconds: BigInt(handshakeNs) }),
+    ...(rtt?.minNs === undefined ? {} : { rttLeastNanoseconds: BigInt(rtt.minNs) }),
+    ...(rtt === undefined ? {} : { rttSmoothedNanoseconds: BigInt(rtt.smoothedNs) }),
+    ...{ state: state ?? "", resetBy: resetBy ?? "", failure: failure ?? "" },
+    ...{ retransmits: retransmits ?? 0, lost: lost ?? 0, outOfOrder: outOfOrder ?? 0 },
   });
 }
 
@@ -175,6 +191,23 @@ function flowOf(time: string, message: Flow): FlowEvent {
     bytes: ways((passed) => Number(passed?.bytes ?? 0n)),
     ...(first === undefined && back === undefined ? {} : { firstPayloadNs: firstPayloadOf(first, back) }),
     ...(message.protocol === "tcp" ? { tcpFlags: ways((passed) => passed?.tcpFlags ?? "") } : {}),
+    ...(message.tcp === undefined ? {} : { tcp: tcpOf(message.tcp) }),
+  };
+}
+
+function tcpOf(message: Tcp): TcpFigures {
+  const { handshakeNanoseconds: handshake, rttLeastNanoseconds: least, rttSmoothedNanoseconds: smoothed } = message;
+  const { retransmits, lost, outOfOrder } = message;
+  const state = TCP_STATES.find((known) => known === message.state);
+  const failure = TCP_FAILURES.find((known) => known === message.failure);
+  const resetBy = (["local", "remote"] as const).find((known) => known === message.resetBy);
+  const rtt = smoothed === undefined ? undefined : { smoothedNs: Number(smoothed) };
+  return {
+    ...(handshake === undefined ? {} : { handshakeNs: Number(handshake) }),
+    ...(rtt === undefined ? {} : { rtt: { ...(least === undefined ? {} : { minNs: Number(least) }), ...rtt } }),
+    ...(state === undefined ? {} : { state, retransmits, lost, outOfOrder }),
+    ...(resetBy === undefined ? {} : { resetBy }),
+    ...(failure === undefined ? {} : { failure }),
   };
 }
 

@@ -96,9 +96,44 @@ export interface Ways<T> {
   received: T;
 }
 
-/** Why nothing more is counted of a flow: TCP closed it, it was silent, or the kernel had to forget it. */
-export const FLOW_ENDS = ["closed", "reset", "idle", "replaced", "evicted", "removed"] as const;
+/** Why nothing more is counted of a flow: TCP closed it or gave it up, it was silent, or the kernel had to forget it. */
+export const FLOW_ENDS = ["closed", "reset", "failed", "idle", "replaced", "evicted", "removed"] as const;
 export type FlowEnd = (typeof FLOW_ENDS)[number];
+
+/** Why a connection failed, as its process got to know it, or, for `denied`, why not. */
+export const TCP_FAILURES = ["refused", "timeout", "reset", "unreachable", "abandoned", "denied"] as const;
+export type TcpFailure = (typeof TCP_FAILURES)[number];
+
+/** Of a connection's socket, by RFC 9293, 3.3.2. */
+export const TCP_STATES = [
+  "established",
+  "syn-sent",
+  "syn-received",
+  "fin-wait-1",
+  "fin-wait-2",
+  "time-wait",
+  "closed",
+  "close-wait",
+  "last-ack",
+  "listen",
+  "closing",
+] as const;
+export type TcpState = (typeof TCP_STATES)[number];
+
+/** What the TCP of the workload's side knew of a connection. All but `handshakeNs` is known once its socket is closed. */
+export interface TcpFigures {
+  /** From the first segment until the connection stood. */
+  handshakeNs?: number;
+  /** The last state before it was closed. */
+  state?: TcpState;
+  rtt?: { minNs?: number; smoothedNs: number };
+  /** Segments that were sent again, that were taken for lost, and that came out of order. */
+  retransmits?: number;
+  lost?: number;
+  outOfOrder?: number;
+  resetBy?: "local" | "remote";
+  failure?: TcpFailure;
+}
 
 /**
  * A flow, and all that has passed of it since it began: a later record of the same id takes the place of an earlier one, and
@@ -131,6 +166,7 @@ export interface FlowEvent extends Common {
   firstPayloadNs?: Partial<Ways<number>>;
   /** Flags of all its segments so far, by their first letters: `SAPF`. */
   tcpFlags?: Ways<string>;
+  tcp?: TcpFigures;
 }
 
 /** Every workload named on the command line is in force. */

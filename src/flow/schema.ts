@@ -6,7 +6,7 @@ import { Ajv, type ErrorObject } from "ajv";
 import { PortcullisError } from "../api/errors.ts";
 import { DIRECTIONS, DNS_FAULTS, REASONS, VERDICTS } from "../api/reasons.ts";
 import { EFFECTS } from "../api/types.ts";
-import { type AgentEvent, FLOW_ENDS, LOSS_PLACES, RECORD_KINDS } from "./record.ts";
+import { type AgentEvent, FLOW_ENDS, LOSS_PLACES, RECORD_KINDS, TCP_FAILURES, TCP_STATES } from "./record.ts";
 
 /** An object that is not an event: the message names the field, and what it should be. */
 export class EventFormatError extends PortcullisError {
@@ -83,6 +83,20 @@ const MALFORMED = record({
 /** By the workload's side. */
 const ways = (what: object, optional: readonly string[] = []) => record({ sent: what, received: what }, optional);
 
+const TCP = record(
+  {
+    handshakeNs: count("from the first segment until the connection stood"),
+    state: oneOf(TCP_STATES, "the last state before its socket was closed"),
+    rtt: record({ minNs: count("the least round trip"), smoothedNs: count("the smoothed round trip") }, ["minNs"]),
+    retransmits: count("segments that were sent again"),
+    lost: count("segments that were taken for lost"),
+    outOfOrder: count("segments that came out of order"),
+    resetBy: oneOf(["local", "remote"], "who reset it"),
+    failure: oneOf(TCP_FAILURES, "why it failed"),
+  },
+  ["handshakeNs", "state", "rtt", "retransmits", "lost", "outOfOrder", "resetBy", "failure"],
+);
+
 const judged = {
   time: TIME,
   verdict: oneOf(VERDICTS, "what happened to the packets"),
@@ -129,8 +143,9 @@ const KINDS: Record<AgentEvent["type"], object> = {
       bytes: ways(count("their bytes, with the headers of the link layer, as interfaces count")),
       firstPayloadNs: ways(count("from the start to the first bytes of payload"), ["sent", "received"]),
       tcpFlags: ways(text("flags of all its segments, by their first letters")),
+      tcp: TCP,
     },
-    ["end", "application", "firstPayloadNs", "tcpFlags"],
+    ["end", "application", "firstPayloadNs", "tcpFlags", "tcp"],
   ),
   ready: event({ type: { const: "ready" }, time: TIME, workloads: texts("names of the workloads in force") }),
   revision: event({

@@ -16,6 +16,7 @@ import {
 } from "./record.ts";
 import { clockTime, type VerdictLayout, verdictHeading, verdictLayout, verdictLine } from "./verdict-text.ts";
 
+const NS_PER_MS = 1e6;
 const WORKLOAD_STATES: Record<WorkloadEvent["state"], string> = {
   enforced: GREEN,
   partly: RED,
@@ -101,8 +102,14 @@ function flowLine(event: FlowEvent, paint: Paint): string {
   const service = `${port === undefined ? "" : `${port}/`}${event.proto}`;
   const arrow = direction === "egress" ? "→" : "←";
   const counts = `sent ${packets.sent} packets, ${bytes.sent} bytes; received ${packets.received}, ${bytes.received}`;
-  const end = event.end === undefined ? "" : `; ${event.end}`;
+  const end = event.end === undefined ? "" : `; ${event.end}${failureText(event)}`;
   return `${paint(BOLD, "flow")}     ${who} ${arrow} ${printable(peer.name ?? peer.ip)} ${service}: ${counts}${end}`;
+}
+
+/** ` (refused)`, or how long a round trip took. */
+function failureText({ tcp }: FlowEvent): string {
+  if (tcp?.failure !== undefined) return ` (${tcp.failure})`;
+  return tcp?.rtt === undefined ? "" : `, round trip ${(tcp.rtt.smoothedNs / NS_PER_MS).toFixed(1)} ms`;
 }
 
 function revisionLines(event: RevisionEvent, paint: Paint): string[] {

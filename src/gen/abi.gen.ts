@@ -19,6 +19,7 @@ export const PROCESSES_CLAIM = 4096;
 export const PATHS_CLAIM = 1024;
 export const GATED_CLAIM = 16;
 export const REGISTRATIONS_CLAIM = 2048;
+export const CONNECTS_CLAIM = 1024;
 export const PATHS_CLAIM_ALL = 12288;
 export const ANCESTRIES_CLAIM = 1024;
 export const ANCESTRIES_CLAIM_ALL = 12288;
@@ -162,6 +163,7 @@ export const ClaimKind = {
   GATED: 2,
   REGISTRATIONS: 3,
   ANCESTRIES: 4,
+  CONNECTS: 5,
 } as const;
 
 /** `enum process_flag` */
@@ -255,39 +257,40 @@ export const ErrorKind = {
   ALLOWED_RECORDS_LOST: 4,
   DNS_RECORDS_LOST: 5,
   FLOW_RECORDS_LOST: 6,
-  LIMITS_FULL: 7,
-  PACKET_READ: 8,
-  SCRATCH: 9,
-  DNS_QUERIES_FULL: 10,
-  DNS_NAMES_FULL: 11,
-  LEARNED_FULL: 12,
-  DNS_NAME_COLLISION: 13,
-  DNS_NAME_EVICTED: 14,
-  DNS_ANSWERS_TRUNCATED: 15,
-  DNS_ADDRESSES_LEFT: 16,
-  DNS_CHAIN_LEFT: 17,
-  DNS_PARTS_FULL: 18,
-  DNS_SEGMENT_AHEAD: 19,
-  DNS_STREAM_BUSY: 20,
-  PROCESSES_FULL: 21,
-  PATHS_FULL: 22,
-  PATH_TOO_LONG: 23,
-  TASK_READ: 24,
-  SOCKET_STORAGE: 25,
-  SOCKET_WITHOUT_PROCESS: 26,
-  SOCKET_WITHOUT_OWNER: 27,
-  SOCKET_LOOKUP: 28,
-  GATE_FULL: 29,
-  DEVICES_FULL: 30,
-  REGISTRATIONS_FULL: 31,
-  SHARES_FULL: 32,
-  OWNER_DISAGREEMENT: 33,
-  SCRIPT_FILE: 34,
-  LISTENERS_FULL: 35,
-  ICMP_REQUESTS_FULL: 36,
-  ANCESTRIES_FULL: 37,
-  SENT_WITHOUT_SOCKET: 38,
-  COUNT: 39,
+  CONNECTS_FULL: 7,
+  LIMITS_FULL: 8,
+  PACKET_READ: 9,
+  SCRATCH: 10,
+  DNS_QUERIES_FULL: 11,
+  DNS_NAMES_FULL: 12,
+  LEARNED_FULL: 13,
+  DNS_NAME_COLLISION: 14,
+  DNS_NAME_EVICTED: 15,
+  DNS_ANSWERS_TRUNCATED: 16,
+  DNS_ADDRESSES_LEFT: 17,
+  DNS_CHAIN_LEFT: 18,
+  DNS_PARTS_FULL: 19,
+  DNS_SEGMENT_AHEAD: 20,
+  DNS_STREAM_BUSY: 21,
+  PROCESSES_FULL: 22,
+  PATHS_FULL: 23,
+  PATH_TOO_LONG: 24,
+  TASK_READ: 25,
+  SOCKET_STORAGE: 26,
+  SOCKET_WITHOUT_PROCESS: 27,
+  SOCKET_WITHOUT_OWNER: 28,
+  SOCKET_LOOKUP: 29,
+  GATE_FULL: 30,
+  DEVICES_FULL: 31,
+  REGISTRATIONS_FULL: 32,
+  SHARES_FULL: 33,
+  OWNER_DISAGREEMENT: 34,
+  SCRIPT_FILE: 35,
+  LISTENERS_FULL: 36,
+  ICMP_REQUESTS_FULL: 37,
+  ANCESTRIES_FULL: 38,
+  SENT_WITHOUT_SOCKET: 39,
+  COUNT: 40,
 } as const;
 
 /** `enum record_kind` */
@@ -1430,12 +1433,93 @@ export const FlowCount: Codec<FlowCount> = {
   },
 };
 
-/** `struct flow`, 376 bytes */
+/** `struct flow_tcp`, 40 bytes */
+export interface FlowTcp {
+  handshake: bigint;
+  rttLeast: number;
+  rttSmoothed: number;
+  retransmits: number;
+  lost: number;
+  outOfOrder: number;
+  closedFrom: number;
+  shutdown: number;
+  error: number;
+  refused: number;
+  isn: number;
+  unreachable: number;
+}
+
+export const FlowTcp: Codec<FlowTcp> = {
+  SIZE: 40,
+  encode(value: FlowTcp, buffer: Buffer = Buffer.alloc(40), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.handshake, offset);
+    buffer.writeUInt32LE(value.rttLeast, offset + 8);
+    buffer.writeUInt32LE(value.rttSmoothed, offset + 12);
+    buffer.writeUInt32LE(value.retransmits, offset + 16);
+    buffer.writeUInt32LE(value.lost, offset + 20);
+    buffer.writeUInt32LE(value.outOfOrder, offset + 24);
+    buffer.writeUInt8(value.closedFrom, offset + 28);
+    buffer.writeUInt8(value.shutdown, offset + 29);
+    buffer.writeUInt8(value.error, offset + 30);
+    buffer.writeUInt8(value.refused, offset + 31);
+    buffer.writeUInt32LE(value.isn, offset + 32);
+    buffer.writeUInt8(value.unreachable, offset + 36);
+    buffer.fill(0, offset + 37, offset + 40);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): FlowTcp {
+    return {
+      handshake: buffer.readBigUInt64LE(offset),
+      rttLeast: buffer.readUInt32LE(offset + 8),
+      rttSmoothed: buffer.readUInt32LE(offset + 12),
+      retransmits: buffer.readUInt32LE(offset + 16),
+      lost: buffer.readUInt32LE(offset + 20),
+      outOfOrder: buffer.readUInt32LE(offset + 24),
+      closedFrom: buffer.readUInt8(offset + 28),
+      shutdown: buffer.readUInt8(offset + 29),
+      error: buffer.readUInt8(offset + 30),
+      refused: buffer.readUInt8(offset + 31),
+      isn: buffer.readUInt32LE(offset + 32),
+      unreachable: buffer.readUInt8(offset + 36),
+    };
+  },
+};
+
+/** `struct connect`, 72 bytes */
+export interface Connect {
+  actor: Actor;
+  began: bigint;
+  owner: bigint;
+  refused: number;
+}
+
+export const Connect: Codec<Connect> = {
+  SIZE: 72,
+  encode(value: Connect, buffer: Buffer = Buffer.alloc(72), offset = 0): Buffer {
+    Actor.encode(value.actor, buffer, offset);
+    buffer.writeBigUInt64LE(value.began, offset + 48);
+    buffer.writeBigUInt64LE(value.owner, offset + 56);
+    buffer.writeUInt32LE(value.refused, offset + 64);
+    buffer.fill(0, offset + 68, offset + 72);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): Connect {
+    return {
+      actor: Actor.decode(buffer, offset),
+      began: buffer.readBigUInt64LE(offset + 48),
+      owner: buffer.readBigUInt64LE(offset + 56),
+      refused: buffer.readUInt32LE(offset + 64),
+    };
+  },
+};
+
+/** `struct flow`, 416 bytes */
 export interface Flow {
   counts: [FlowCount, FlowCount];
   began: bigint;
   counted: bigint;
   countedTick: number;
+  tcp: FlowTcp;
   cookie: bigint;
   lastSeen: bigint;
   epoch: bigint;
@@ -1462,41 +1546,42 @@ export interface Flow {
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 376,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(376), offset = 0): Buffer {
+  SIZE: 416,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(416), offset = 0): Buffer {
     FlowCount.encode(value.counts[0], buffer, offset);
     FlowCount.encode(value.counts[1], buffer, offset + 64);
     buffer.writeBigUInt64LE(value.began, offset + 128);
     buffer.writeBigUInt64LE(value.counted, offset + 136);
     buffer.writeUInt32LE(value.countedTick, offset + 144);
-    buffer.writeBigUInt64LE(value.cookie, offset + 152);
-    buffer.writeBigUInt64LE(value.lastSeen, offset + 160);
-    buffer.writeBigUInt64LE(value.epoch, offset + 168);
-    buffer.writeBigUInt64LE(value.nameHash, offset + 176);
-    buffer.writeBigUInt64LE(value.allowedSince, offset + 184);
-    buffer.writeBigUInt64LE(value.startTime, offset + 192);
-    buffer.writeBigUInt64LE(value.cgroupId, offset + 200);
-    Subject.encode(value.subjects[0], buffer, offset + 208);
-    Subject.encode(value.subjects[1], buffer, offset + 208 + 40);
-    Subject.encode(value.subjects[2], buffer, offset + 208 + 80);
-    buffer.writeUInt32LE(value.tableId, offset + 328);
-    buffer.writeUInt32LE(value.tgid, offset + 332);
-    buffer.writeUInt32LE(value.dnsNext[0], offset + 336);
-    buffer.writeUInt32LE(value.dnsNext[1], offset + 336 + 4);
-    buffer.writeUInt8(value.subjectCount, offset + 344);
-    buffer.writeUInt8(value.direction, offset + 345);
-    buffer.writeUInt8(value.reason, offset + 346);
-    buffer.writeUInt8(value.application, offset + 347);
-    buffer.writeUInt32LE(value.flags, offset + 348);
-    buffer.writeUInt16LE(value.dnsLength[0], offset + 352);
-    buffer.writeUInt16LE(value.dnsLength[1], offset + 352 + 2);
-    buffer.writeUInt16LE(value.dnsHeld[0], offset + 356);
-    buffer.writeUInt16LE(value.dnsHeld[1], offset + 356 + 2);
-    writeBytes(buffer, value.dnsPrefix, offset + 360, 2, "Flow.dnsPrefix");
-    writeBytes(buffer, value.dnsAhead, offset + 362, 2, "Flow.dnsAhead");
-    buffer.writeUInt32LE(value.tick, offset + 364);
-    buffer.writeUInt32LE(value.lineage, offset + 368);
-    buffer.writeUInt32LE(value.used, offset + 372);
+    FlowTcp.encode(value.tcp, buffer, offset + 152);
+    buffer.writeBigUInt64LE(value.cookie, offset + 192);
+    buffer.writeBigUInt64LE(value.lastSeen, offset + 200);
+    buffer.writeBigUInt64LE(value.epoch, offset + 208);
+    buffer.writeBigUInt64LE(value.nameHash, offset + 216);
+    buffer.writeBigUInt64LE(value.allowedSince, offset + 224);
+    buffer.writeBigUInt64LE(value.startTime, offset + 232);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 240);
+    Subject.encode(value.subjects[0], buffer, offset + 248);
+    Subject.encode(value.subjects[1], buffer, offset + 248 + 40);
+    Subject.encode(value.subjects[2], buffer, offset + 248 + 80);
+    buffer.writeUInt32LE(value.tableId, offset + 368);
+    buffer.writeUInt32LE(value.tgid, offset + 372);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 376);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 376 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 384);
+    buffer.writeUInt8(value.direction, offset + 385);
+    buffer.writeUInt8(value.reason, offset + 386);
+    buffer.writeUInt8(value.application, offset + 387);
+    buffer.writeUInt32LE(value.flags, offset + 388);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 392);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 392 + 2);
+    buffer.writeUInt16LE(value.dnsHeld[0], offset + 396);
+    buffer.writeUInt16LE(value.dnsHeld[1], offset + 396 + 2);
+    writeBytes(buffer, value.dnsPrefix, offset + 400, 2, "Flow.dnsPrefix");
+    writeBytes(buffer, value.dnsAhead, offset + 402, 2, "Flow.dnsAhead");
+    buffer.writeUInt32LE(value.tick, offset + 404);
+    buffer.writeUInt32LE(value.lineage, offset + 408);
+    buffer.writeUInt32LE(value.used, offset + 412);
     buffer.fill(0, offset + 148, offset + 152);
     return buffer;
   },
@@ -1506,29 +1591,30 @@ export const Flow: Codec<Flow> = {
       began: buffer.readBigUInt64LE(offset + 128),
       counted: buffer.readBigUInt64LE(offset + 136),
       countedTick: buffer.readUInt32LE(offset + 144),
-      cookie: buffer.readBigUInt64LE(offset + 152),
-      lastSeen: buffer.readBigUInt64LE(offset + 160),
-      epoch: buffer.readBigUInt64LE(offset + 168),
-      nameHash: buffer.readBigUInt64LE(offset + 176),
-      allowedSince: buffer.readBigUInt64LE(offset + 184),
-      startTime: buffer.readBigUInt64LE(offset + 192),
-      cgroupId: buffer.readBigUInt64LE(offset + 200),
-      subjects: [Subject.decode(buffer, offset + 208), Subject.decode(buffer, offset + 208 + 40), Subject.decode(buffer, offset + 208 + 80)],
-      tableId: buffer.readUInt32LE(offset + 328),
-      tgid: buffer.readUInt32LE(offset + 332),
-      dnsNext: [buffer.readUInt32LE(offset + 336), buffer.readUInt32LE(offset + 336 + 4)],
-      subjectCount: buffer.readUInt8(offset + 344),
-      direction: buffer.readUInt8(offset + 345),
-      reason: buffer.readUInt8(offset + 346),
-      application: buffer.readUInt8(offset + 347),
-      flags: buffer.readUInt32LE(offset + 348),
-      dnsLength: [buffer.readUInt16LE(offset + 352), buffer.readUInt16LE(offset + 352 + 2)],
-      dnsHeld: [buffer.readUInt16LE(offset + 356), buffer.readUInt16LE(offset + 356 + 2)],
-      dnsPrefix: readBytes(buffer, offset + 360, 2),
-      dnsAhead: readBytes(buffer, offset + 362, 2),
-      tick: buffer.readUInt32LE(offset + 364),
-      lineage: buffer.readUInt32LE(offset + 368),
-      used: buffer.readUInt32LE(offset + 372),
+      tcp: FlowTcp.decode(buffer, offset + 152),
+      cookie: buffer.readBigUInt64LE(offset + 192),
+      lastSeen: buffer.readBigUInt64LE(offset + 200),
+      epoch: buffer.readBigUInt64LE(offset + 208),
+      nameHash: buffer.readBigUInt64LE(offset + 216),
+      allowedSince: buffer.readBigUInt64LE(offset + 224),
+      startTime: buffer.readBigUInt64LE(offset + 232),
+      cgroupId: buffer.readBigUInt64LE(offset + 240),
+      subjects: [Subject.decode(buffer, offset + 248), Subject.decode(buffer, offset + 248 + 40), Subject.decode(buffer, offset + 248 + 80)],
+      tableId: buffer.readUInt32LE(offset + 368),
+      tgid: buffer.readUInt32LE(offset + 372),
+      dnsNext: [buffer.readUInt32LE(offset + 376), buffer.readUInt32LE(offset + 376 + 4)],
+      subjectCount: buffer.readUInt8(offset + 384),
+      direction: buffer.readUInt8(offset + 385),
+      reason: buffer.readUInt8(offset + 386),
+      application: buffer.readUInt8(offset + 387),
+      flags: buffer.readUInt32LE(offset + 388),
+      dnsLength: [buffer.readUInt16LE(offset + 392), buffer.readUInt16LE(offset + 392 + 2)],
+      dnsHeld: [buffer.readUInt16LE(offset + 396), buffer.readUInt16LE(offset + 396 + 2)],
+      dnsPrefix: readBytes(buffer, offset + 400, 2),
+      dnsAhead: readBytes(buffer, offset + 402, 2),
+      tick: buffer.readUInt32LE(offset + 404),
+      lineage: buffer.readUInt32LE(offset + 408),
+      used: buffer.readUInt32LE(offset + 412),
     };
   },
 };
@@ -2100,7 +2186,7 @@ export const MessageRecord: Codec<MessageRecord> = {
   },
 };
 
-/** `struct flow_record`, 456 bytes */
+/** `struct flow_record`, 496 bytes */
 export interface FlowRecord {
   header: RecordHeader;
   key: FlowKey;
@@ -2109,8 +2195,8 @@ export interface FlowRecord {
 }
 
 export const FlowRecord: Codec<FlowRecord> = {
-  SIZE: 456,
-  encode(value: FlowRecord, buffer: Buffer = Buffer.alloc(456), offset = 0): Buffer {
+  SIZE: 496,
+  encode(value: FlowRecord, buffer: Buffer = Buffer.alloc(496), offset = 0): Buffer {
     RecordHeader.encode(value.header, buffer, offset);
     FlowKey.encode(value.key, buffer, offset + 32);
     buffer.writeUInt32LE(value.isReplaced, offset + 76);

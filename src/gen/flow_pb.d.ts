@@ -488,6 +488,11 @@ export declare type Flow = Message<"portcullis.flow.v1.Flow"> & {
    * @generated from field: portcullis.flow.v1.Passed received = 16;
    */
   received?: Passed | undefined;
+
+  /**
+   * @generated from field: portcullis.flow.v1.Tcp tcp = 17;
+   */
+  tcp?: Tcp | undefined;
 };
 
 /**
@@ -495,6 +500,70 @@ export declare type Flow = Message<"portcullis.flow.v1.Flow"> & {
  * Use `create(FlowSchema)` to create a new message.
  */
 export declare const FlowSchema: GenMessage<Flow>;
+
+/**
+ * What the TCP of the workload's side knew of a connection.
+ *
+ * @generated from message portcullis.flow.v1.Tcp
+ */
+export declare type Tcp = Message<"portcullis.flow.v1.Tcp"> & {
+  /**
+   * @generated from field: optional uint64 handshake_nanoseconds = 1;
+   */
+  handshakeNanoseconds?: bigint | undefined;
+
+  /**
+   * RFC 9293, 3.3.2, in lower case with hyphens. Empty: its socket is not closed, and what is below is not known.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * @generated from field: optional uint64 rtt_least_nanoseconds = 3;
+   */
+  rttLeastNanoseconds?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 rtt_smoothed_nanoseconds = 4;
+   */
+  rttSmoothedNanoseconds?: bigint | undefined;
+
+  /**
+   * @generated from field: uint32 retransmits = 5;
+   */
+  retransmits: number;
+
+  /**
+   * @generated from field: uint32 lost = 6;
+   */
+  lost: number;
+
+  /**
+   * @generated from field: uint32 out_of_order = 7;
+   */
+  outOfOrder: number;
+
+  /**
+   * local or remote.
+   *
+   * @generated from field: string reset_by = 8;
+   */
+  resetBy: string;
+
+  /**
+   * refused, timeout, reset, unreachable, abandoned or denied.
+   *
+   * @generated from field: string failure = 9;
+   */
+  failure: string;
+};
+
+/**
+ * Describes the message portcullis.flow.v1.Tcp.
+ * Use `create(TcpSchema)` to create a new message.
+ */
+export declare const TcpSchema: GenMessage<Tcp>;
 
 /**
  * What has passed of a flow one way, as seen from the workload.

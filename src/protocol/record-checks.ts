@@ -12,6 +12,7 @@ import type {
   Process,
   Question,
   Record as RecordMessage,
+  Tcp,
   Workload,
 } from "../gen/flow_pb.js";
 import {
@@ -87,6 +88,17 @@ const passed: FieldChecks<Passed> = {
   firstPayloadNanoseconds: optional(count),
   tcpFlags: word,
 };
+const tcp: FieldChecks<Tcp> = {
+  handshakeNanoseconds: optional(count),
+  state: word,
+  rttLeastNanoseconds: optional(count),
+  rttSmoothedNanoseconds: optional(count),
+  retransmits: count,
+  lost: count,
+  outOfOrder: count,
+  resetBy: word,
+  failure: word,
+};
 const flow: FieldChecks<Flow> = {
   id: word,
   end: word,
@@ -104,6 +116,7 @@ const flow: FieldChecks<Flow> = {
   application: word,
   sent: message(passed),
   received: message(passed),
+  tcp: optional(message(tcp)),
 };
 
 const BODIES: Readonly<Record<NonNullable<RecordMessage["body"]["case"]>, Check>> = {

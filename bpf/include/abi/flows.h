@@ -56,12 +56,39 @@ struct flow_count {
 	__u8 padding2[32];
 };
 
+/* What TCP knew of a connection, from the workload's own socket, where its figures are kept (bpf/telemetry.bpf.c). */
+struct flow_tcp {
+	__u64 handshake;     /* ns from the first segment until the connection stood; 0: not seen */
+	__u32 rtt_least;     /* us; 0: never measured */
+	__u32 rtt_smoothed;  /* us */
+	__u32 retransmits;
+	__u32 lost;
+	__u32 out_of_order;  /* segments that came so */
+	__u8 closed_from;    /* the state before it was closed: include/net/tcp_states.h; 0: it is not */
+	__u8 shutdown;       /* of the socket when it was closed: 1 reads, 2 writes no more */
+	__u8 error;          /* errno of the socket when it was closed */
+	__u8 refused;        /* enum reason: a packet of its connect was dropped */
+	__u32 isn;           /* of the side that began, host order; 0: its SYN was not seen */
+	__u8 unreachable;    /* an ICMP error has said so */
+	__u8 padding[3];
+};
+
+/* `connects`: LRU_HASH, address of the socket (__u64) -> a connect that has not been answered. */
+struct connect {
+	struct actor actor;
+	__u64 began;
+	__u64 owner;         /* that the entry counts for, see struct claim_key */
+	__u32 refused;       /* enum reason, as in struct flow_tcp */
+	__u32 padding;
+};
+
 struct flow {
 	struct flow_count counts[2]; /* by enum direction */
 	__u64 began;         /* when its first packet was judged; counts go back as far */
 	__u64 counted;       /* when the last packet was; `last_seen` is for judging, and of datagrams alone */
 	__u32 counted_tick;  /* jiffies (low half) when `counted` was written */
 	__u32 padding;
+	struct flow_tcp tcp;
 	__u64 cookie;
 	__u64 last_seen;
 	__u64 epoch;         /* sum of the process's and the network namespace's */

@@ -21,7 +21,16 @@
 /* Network namespaces at the gate: a container starts in one, and may make more for itself. */
 #define GATED_CLAIM 16
 #define REGISTRATIONS_CLAIM 2048
-enum claim_kind { CLAIM_PROCESSES = 0, CLAIM_PATHS = 1, CLAIM_GATED = 2, CLAIM_REGISTRATIONS = 3, CLAIM_ANCESTRIES = 4 };
+/* Connects that are not answered yet. */
+#define CONNECTS_CLAIM 1024
+enum claim_kind {
+	CLAIM_PROCESSES = 0,
+	CLAIM_PATHS = 1,
+	CLAIM_GATED = 2,
+	CLAIM_REGISTRATIONS = 3,
+	CLAIM_ANCESTRIES = 4,
+	CLAIM_CONNECTS = 5,
+};
 
 /* `claims`: LRU_HASH. */
 struct claim_key {

@@ -83,7 +83,7 @@ struct message_record {
 
 /*
  * A flow that was counted, and whose entry in `flows` is about to be another's: another one has its key now, or its place. All
- * others are read where they are.
+ * others are read where they are. Or a connect that failed and had no entry, because none of its packets may pass, or none came.
  */
 struct flow_record {
 	struct record_header header;

@@ -96,6 +96,7 @@ PINNED_MAP_WITH_FLAGS(socket_owners, BPF_MAP_TYPE_SK_STORAGE, int, struct socket
 /* Claims keep owners apart; what is evicted is of sockets whose end was missed. */
 PINNED_MAP(registrations, BPF_MAP_TYPE_LRU_HASH, struct registration_key, struct registration, 65536);
 PINNED_MAP(registered, BPF_MAP_TYPE_LRU_HASH, __u64, struct registered_socket, 65536);
+PINNED_MAP(connects, BPF_MAP_TYPE_LRU_HASH, __u64, struct connect, 16384);
 
 /* Traffic: may be evicted, each workload's by itself (bpf/include/memory/share.h). Memory is taken for what is there. */
 PINNED_MAP_WITH_FLAGS(shares, BPF_MAP_TYPE_HASH, struct share_key, struct share, 32768, BPF_F_NO_PREALLOC);

@@ -89,6 +89,14 @@ static __always_inline int is_sound_error(struct scratch *s)
 	return s->direction == DIRECTION_INGRESS || (is_from_kernel(s) && !has_ipv4_options(p));
 }
 
+/* There is no way to the destination: neither that its port is closed, nor that the packet is too big for the way. */
+static __always_inline int is_unreachable(const struct packet *p)
+{
+	if (p->ethertype == ETHERTYPE_VALUE_IPV4)
+		return p->icmp_type == 3 && p->icmp_code != 3 && p->icmp_code != 4;
+	return p->icmp_type == 1 && p->icmp_code != 4;
+}
+
 /* It goes to whom the quoted packet came from; outward, from where that was meant to go, or another own address. */
 static __always_inline int ends_agree(struct scratch *s, struct packet *outer, struct packet *inner)
 {
@@ -134,6 +142,8 @@ __noinline int is_related(struct __sk_buff *skb)
 	if (direction == DIRECTION_EGRESS && measure_error(s, quoted))
 		return 0;
 	count_error_of_flow(flow, direction, skb->len);
+	if (counts_flows && direction == DIRECTION_INGRESS && is_unreachable(&s->packet))
+		flow->tcp.unreachable = 1;
 	return 1;
 }
 

@@ -7,6 +7,7 @@
 
 #include <bpf/bpf_endian.h>
 
+#include "memory/namespace.h"
 #include "memory/share.h"
 #include "process/identity.h"
 
@@ -19,13 +20,6 @@ struct listening {
 	__u16 port;      /* network order */
 	__u8 protocol;
 };
-
-static __always_inline struct workload *workload_of_netns(__u32 netns_inum)
-{
-	__u32 *instance = bpf_map_lookup_elem(&namespaces, &netns_inum);
-
-	return instance ? bpf_map_lookup_elem(&workloads, instance) : NULL;
-}
 
 /* Nothing is judged before the profile is known, without one, and while learning. */
 static __always_inline int is_judged(const struct workload *workload)

@@ -6,9 +6,7 @@
 #define PORTCULLIS_USER_H
 
 #include "socket/actor.h"
-
-#define FAMILY_IPV4 2  /* AF_INET */
-#define FAMILY_IPV6 10 /* AF_INET6 */
+#include "socket/ends.h"
 
 static __always_inline struct task_struct *current_task(void)
 {

@@ -294,6 +294,7 @@ __noinline int judge_flow(struct __sk_buff *skb, int flow_state)
 		__builtin_memset(&s->flow, 0, sizeof(s->flow));
 		/* Two flows of one key may begin in one tick of the coarse clock, and are told apart by this where they are counted. */
 		s->flow.began = counts_flows ? bpf_ktime_get_ns() : s->now;
+		s->flow.tcp.isn = begins_tcp(&s->packet) ? s->packet.sequence - 1 : 0;
 		s->flow.direction = who_began(s);
 		s->flow.application = APPLICATION_UNDECIDED;
 		expect_payload(s);

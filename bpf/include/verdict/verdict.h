@@ -17,6 +17,21 @@ static __always_inline void tell_test(struct __sk_buff *skb, __u32 reason, __u32
 		skb->cb[2] = TEST_JUDGED | verdict << 8 | reason;
 }
 
+/* What a process gets to know of its connect is silence, or a reset: the record of the connect says why. */
+static __always_inline void note_refusal(struct __sk_buff *skb, struct scratch *s, __u32 reason)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct connect *connect;
+	__u64 socket;
+
+	if (s->direction != DIRECTION_EGRESS || !sk)
+		return;
+	socket = (__u64)address_of_socket(sk);
+	connect = bpf_map_lookup_elem(&connects, &socket);
+	if (connect)
+		connect->refused = reason;
+}
+
 /* Turns a reason into a verdict, counts it and, if wanted, reports it. */
 __noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
 {
@@ -30,6 +45,8 @@ __noinline int finish(struct __sk_buff *skb, __u32 reason, int report)
 	verdict = verdict_of(s, reason);
 	count_packet(s->workload.id, s->flow.subjects[0].path_id, s->direction, reason, verdict, skb->len);
 	tell_test(skb, reason, verdict);
+	if (counts_flows && verdict == VERDICT_DROPPED)
+		note_refusal(skb, s, reason);
 	if (report)
 		send_record(skb, RECORD_VERDICT, reason, verdict);
 	return verdict == VERDICT_DROPPED ? TC_DROP : TC_NEXT;

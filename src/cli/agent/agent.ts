@@ -38,8 +38,8 @@ import {
 } from "./node-options.ts";
 import {
   addRecordsOptions,
-  countsFlows,
   exportsOf,
+  flowSettings,
   keepRecords,
   type RecordsCommandOptions,
 } from "./records-options.ts";
@@ -140,7 +140,7 @@ async function runStandalone(options: AgentCommandOptions & { profiles: string; 
   const log = loggerOf(options);
   const { pinRoot, stateDirectory } = pinsOf(options);
   const named = options.netns.map((text) => parseNamedNamespace(text, options.namespace));
-  const settings = settingsOf(options, { countFlows: countsFlows(options) });
+  const settings = settingsOf(options, flowSettings(options));
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const exports = await exportsOf(options);
   const serve = serveOf(options);

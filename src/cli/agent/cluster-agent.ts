@@ -28,7 +28,7 @@ import {
   settingsOf,
   standardOutput,
 } from "./node-options.ts";
-import { countsFlows, exportsOf, keepRecords } from "./records-options.ts";
+import { exportsOf, flowSettings, keepRecords } from "./records-options.ts";
 import { serveOf } from "./serve-options.ts";
 import { takeOver } from "./take-over.ts";
 
@@ -36,7 +36,7 @@ import { takeOver } from "./take-over.ts";
 export async function runClusterAgent(options: ClusterAgentCommandOptions & { operator: string }): Promise<void> {
   const log = loggerOf(options);
   const { pinRoot, stateDirectory } = pinsOf(options);
-  const settings = settingsOf(options, { countFlows: countsFlows(options) });
+  const settings = settingsOf(options, flowSettings(options));
   const address = operatorAddress(options);
   const gate = options.gate === undefined ? undefined : gateCgroup(options.gate);
   const exports = await exportsOf(options);

@@ -6,7 +6,7 @@ import { UsageError } from "../../api/errors.ts";
 import { LineSink, OUTPUT_FORMATS, type OutputFormat } from "../../export/line-sink.ts";
 import { HOOK_SETS, type HookSet } from "../../node-agent/enforce/attach/function-hooks.ts";
 import { DEFAULT_PIN_ROOT, defaultStateDirectory } from "../../node-agent/enforce/state/state.ts";
-import { DEFAULT_SETTINGS, type NodeSettings } from "../../node-agent/enforce/tables/settings.ts";
+import { DEFAULT_SETTINGS, type FlowSettings, type NodeSettings } from "../../node-agent/enforce/tables/settings.ts";
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../../telemetry/logger.ts";
 import { wantsColours } from "../../terminal/colours.ts";
 import { lineWidth } from "../../terminal/width.ts";
@@ -100,11 +100,14 @@ export function loggerOf({ logLevel }: { logLevel: LogLevel }): Logger {
   return createLogger({ level: logLevel });
 }
 
-/** Flows are counted where the command says so. */
-export function settingsOf(options: SettingOptions, { countFlows = false } = {}): NodeSettings {
+/** @param flows what is recorded of each flow, for a command that records them */
+export function settingsOf(
+  options: SettingOptions,
+  flows: FlowSettings = { countFlows: false, readTcp: false },
+): NodeSettings {
   const { dnsPort, fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, allowed } = options;
   const dnsPorts = [...new Set([...DEFAULT_SETTINGS.dnsPorts, ...(dnsPort ?? [])])];
-  return { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, dnsPorts, reportAllowed: allowed, countFlows };
+  return { fqdnMinTtl, fqdnMaxTtl, fqdnGrace, udpIdle, eventInterval, dnsPorts, reportAllowed: allowed, ...flows };
 }
 
 export function pinsOf({ pinRoot, stateDir }: PinOptions): { pinRoot: string; stateDirectory: string } {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import type { ExportSettings } from "../../export/settings.ts";
+import type { FlowSettings } from "../../node-agent/enforce/tables/settings.ts";
 import { OBSERVE_SOCKET, RECORDS_FOLDER } from "../../node-agent/records/paths.ts";
 import { Records, type RecordsOptions } from "../../node-agent/records/records.ts";
 import { formatSize, parseSize } from "../values/sizes.ts";
@@ -13,6 +14,8 @@ export interface RecordsCommandOptions extends PinOptions {
   /** False for --no-count-flows. */
   countFlows: boolean;
   exports?: string;
+  /** False for --no-tcp-figures. */
+  tcpFigures: boolean;
   node: string;
 }
 
@@ -28,12 +31,14 @@ export function addRecordsOptions(command: Command): Command {
         .default(DEFAULT_SIZE, formatSize(DEFAULT_SIZE)),
     )
     .option("--exports <file>", "where records go beside that: files, receivers of OTLP (docs/export.md)")
-    .option("--no-count-flows", "do not count packets and bytes of each flow for the records");
+    .option("--no-count-flows", "do not count packets and bytes of each flow for the records")
+    .option("--no-tcp-figures", "do not read what TCP knows of each connection: round trips, losses, how it failed");
 }
 
-/** Counts are for the records: where none are kept or exported, no packet pays for them. */
-export function countsFlows({ recordsSize, exports, countFlows }: RecordsCommandOptions): boolean {
-  return (recordsSize > 0 || exports !== undefined) && countFlows;
+/** All of it is for the records: where none are kept or exported, nobody pays for it. */
+export function flowSettings({ recordsSize, exports, countFlows, tcpFigures }: RecordsCommandOptions): FlowSettings {
+  const isCounted = (recordsSize > 0 || exports !== undefined) && countFlows;
+  return { countFlows: isCounted, readTcp: isCounted && tcpFigures };
 }
 
 /** What is to be exported. What reads it takes memory, which an agent without exports has other uses for. @throws ExportsError */

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { UsageError } from "../../api/errors.ts";
 import { DIRECTIONS, REASONS, VERDICTS } from "../../api/reasons.ts";
 import { type Criterion, type FilterCriteria, type RecordSelection, recordFilter } from "../../flow/filters/filter.ts";
-import { RECORD_TYPES } from "../../flow/record.ts";
+import { RECORD_TYPES, TCP_FAILURES } from "../../flow/record.ts";
 
 /** Flags and what they mean, in the order of the help. */
 const FILTERS: readonly (readonly [Criterion, string, string, (readonly string[])?])[] = [
@@ -33,6 +33,8 @@ const FILTERS: readonly (readonly [Criterion, string, string, (readonly string[]
   ["process", "--process <path>", "executable or script: its path, or its name alone; * stands for any text"],
   ["container", "-c, --container <name>", "container, of those that the pod's profiles tell apart"],
   ["profile", "--profile <name>", "profile that allowed it, or has rules for the process: namespace/name, or the name"],
+  ["failure", "--failure <cause>", "how a TCP connection failed", TCP_FAILURES],
+  ["minRtt", "--min-rtt <time>", "TCP connections with a round trip of this or more, such as 20ms"],
   ["nodeName", "--node-name <name>", "node; * stands for any text"],
 ];
 

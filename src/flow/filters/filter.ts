@@ -13,6 +13,8 @@ import { isOfNamespace } from "./ends/namespace.ts";
 import { isOfPod, isPodOf } from "./ends/pod.ts";
 import { hasPort } from "./ends/port.ts";
 import { FilterError } from "./error.ts";
+import { hasFailure } from "./failure.ts";
+import { hasRoundTrip } from "./min-rtt.ts";
 import { isOfNode } from "./node-name.ts";
 import { isOfPodUid } from "./pod-uid.ts";
 import { isOfProcess } from "./process.ts";
@@ -33,6 +35,8 @@ const RECORD_CRITERIA = {
   process: isOfProcess,
   container: hasContainer,
   profile: hasProfile,
+  failure: hasFailure,
+  minRtt: hasRoundTrip,
   podUid: isOfPodUid,
   nodeName: isOfNode,
 } as const satisfies Record<string, (values: readonly string[]) => RecordFilter>;

@@ -60,7 +60,7 @@ export class Enforcement implements Disposable {
     this.programs = new Programs({
       pinRoot,
       nameHashMultiplier: this.nameHashMultiplier,
-      countsFlows: options.settings.countFlows,
+      flows: options.settings,
       ...(options.objects === undefined ? {} : { objects: options.objects }),
       ...(options.hookSets === undefined ? {} : { hookSets: options.hookSets }),
     });
@@ -88,9 +88,10 @@ export class Enforcement implements Disposable {
       .map(([pid]) => pid);
   }
 
-  /** Gives back what the kernel has evicted of registered sockets, if somebody has many. */
+  /** Gives back what the kernel has evicted of registered sockets and connects, if somebody has many. */
   recountSockets(): void {
-    if (isClaimShort(this.maps.claims, ClaimKind.REGISTRATIONS)) recountClaims(this.maps);
+    const kinds = [ClaimKind.REGISTRATIONS, ClaimKind.CONNECTS];
+    if (kinds.some((kind) => isClaimShort(this.maps.claims, kind))) recountClaims(this.maps);
   }
 
   /** Removes paths, and sets of ancestors, that nothing refers to, if somebody has many. Returns how many paths. */

@@ -13,6 +13,7 @@ import {
 } from "../../gen/abi.gen.ts";
 import { addressText, hostOrder } from "./addresses.ts";
 import { applicationName, type Directory, profilesBehind, unknownWorkload } from "./enrich.ts";
+import { tcpFigures } from "./tcp-figures.ts";
 
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
@@ -20,6 +21,8 @@ const ETHERTYPE_IPV6 = 0x86dd;
 const TCP = 6;
 const TCP_FLAGS = "FSRPAUEC";
 const RESET = 4;
+/** include/net/tcp_states.h */
+const SYN_SENT = 2;
 
 /** @param end why nothing more is counted; null: it goes on */
 export function flowEvent(key: FlowKey, flow: Flow, end: FlowEnd | null, directory: Directory): FlowEvent {
@@ -33,6 +36,7 @@ export function flowEvent(key: FlowKey, flow: Flow, end: FlowEnd | null, directo
   const [subject] = flow.subjects;
   const duration = since(flow.began, flow.counted);
   const payload = firstPayload(flow);
+  const tcp = key.protocol === TCP ? tcpFigures(flow.tcp) : null;
   return {
     time: directory.eventTime(flow.began + duration).toISOString(),
     type: "flow",
@@ -60,6 +64,7 @@ export function flowEvent(key: FlowKey, flow: Flow, end: FlowEnd | null, directo
     ...(key.protocol === TCP
       ? { tcpFlags: { sent: flagsText(sent.tcpFlags), received: flagsText(received.tcpFlags) } }
       : {}),
+    ...(tcp === null ? {} : { tcp }),
   };
 }
 
@@ -69,8 +74,10 @@ export function flowId(key: FlowKey, { began }: Flow, bootId: string): string {
   return hash("sha1", `${bootId}/${began}/${bytes}`, "base64url");
 }
 
-/** Both sides of a TCP connection are done, or one has reset it; null: it goes on. */
-export function tcpEnd({ flags, counts }: Flow): FlowEnd | null {
+/** Both sides of a TCP connection are done, one has reset it, or its socket is closed; null: it goes on. */
+export function tcpEnd({ flags, counts, tcp }: Flow): FlowEnd | null {
+  if (tcp.closedFrom === SYN_SENT) return "failed";
+  if (tcp.closedFrom !== 0) return tcpFigures(tcp)?.resetBy === undefined ? "closed" : "reset";
   if ((flags & FlowFlag.ENDED_EGRESS) === 0 || (flags & FlowFlag.ENDED_INGRESS) === 0) return null;
   return counts.some(({ tcpFlags }) => (tcpFlags & RESET) !== 0) ? "reset" : "closed";
 }

@@ -142,7 +142,7 @@ export class FlowReports {
 
   #end(key: FlowKey, flow: Flow, end: FlowEnd): void {
     const packets = flow.counts.reduce((sum, count) => sum + count.packets, 0n);
-    if (packets === 0n) return;
+    if (packets === 0n && end !== "failed") return;
     const id = identity(FlowKey.encode(key), flow.began);
     const known = this.#known.get(id);
     this.#known.delete(id);

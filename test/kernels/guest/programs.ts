@@ -21,7 +21,11 @@ const PIN_ROOT = "/sys/fs/bpf/portcullis-matrix";
 /** Loads and attaches what an agent does, for a moment, and says which ways it went. */
 export function* tryHooks(): Generator<HookResult> {
   try {
-    using programs = new Programs({ pinRoot: PIN_ROOT, nameHashMultiplier: 1n, countsFlows: false });
+    using programs = new Programs({
+      pinRoot: PIN_ROOT,
+      nameHashMultiplier: 1n,
+      flows: { countFlows: true, readTcp: true },
+    });
     for (const [job, way] of Object.entries(programs.hookSets)) yield { kind: "hook", job, way: way ?? "nothing" };
     for (const { program, consequence } of programs.missing) {
       yield { kind: "hook", job: `without ${program}: ${consequence.replace(REFUSALS, "")}`, way: "lost" };

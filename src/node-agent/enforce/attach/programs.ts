@@ -2,19 +2,24 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { causeText } from "../../../api/errors.ts";
 import { EPOCHS } from "../../../gen/abi.gen.ts";
 import { findKernelType, LoadError } from "../../ffi/libbpf.ts";
 import { ensureBpffs, ensurePinFolder } from "../../kernel/bpffs.ts";
 import { probeSocketIterators } from "../../kernel/features/programs.ts";
 import { attachClassifiers, type ClassifierPrograms, detachClassifiers } from "../../kernel/links/classifiers.ts";
-import { attachPinned, runIterator } from "../../kernel/links/links.ts";
+import { attachPinned, detachPinned, runIterator } from "../../kernel/links/links.ts";
 import { BpfObject, readObjectPrograms } from "../../kernel/objects.ts";
 import { ATTACH_TYPE } from "../../kernel/program-types.ts";
 import { type MapName, openMap } from "../../kernel/typed-maps.ts";
 import type { Attachments } from "../enforcer.ts";
 import { ObjectsMissingError, PinsIncompatibleError } from "../errors.ts";
+import type { FlowSettings } from "../tables/settings.ts";
 import { FunctionHooks, HOOK_SETS, type HookSet, type HookSets } from "./function-hooks.ts";
 import { adoptOlderSockets } from "./older-sockets.ts";
+
+/** Records what TCP knows of connections. Enforcement needs it as little as anything else does. */
+const TELEMETRY_PROGRAM = "tcp_changes";
 
 /** In this order: processes first, then the owners of sockets, then receivers. */
 const HOOK_OBJECTS = ["processes", "sockets", "receivers"] as const;
@@ -52,7 +57,7 @@ export function socketConstants(): Record<string, number> {
 export interface ProgramOptions {
   pinRoot: string;
   nameHashMultiplier: bigint;
-  countsFlows: boolean;
+  flows: FlowSettings;
   /** Folder of the *.bpf.o files. */
   objects?: string;
   /** Ways to put programs on the kernel's functions; all of them unless given. See function-hooks.ts. */
@@ -84,7 +89,7 @@ export class Programs implements Attachments, Disposable {
    * @throws LoadError with the verifier's log, KernelError, MountError, ObjectsMissingError
    */
   constructor(options: ProgramOptions) {
-    const { pinRoot, nameHashMultiplier, countsFlows, objects = objectFolder(), hookSets = HOOK_SETS } = options;
+    const { pinRoot, nameHashMultiplier, flows, objects = objectFolder(), hookSets = HOOK_SETS } = options;
     this.#pinRoot = pinRoot;
     this.#objects = objects;
     ensureBpffs();
@@ -98,13 +103,14 @@ export class Programs implements Attachments, Disposable {
     );
     this.#classifier = load("classifier", {
       name_hash_multiplier: nameHashMultiplier,
-      counts_flows: countsFlows ? 1 : 0,
+      counts_flows: flows.countFlows ? 1 : 0,
     });
     this.#reset(["errorSites"]); // lines are those of the programs that were just loaded
     for (const object of hooks) this.#attachHooks(object);
     for (const object of hooks) object.close();
     if (this.missing.some(({ program }) => SOCKET_ITERATORS.includes(program))) this.#adoptOlderSockets();
     this.#functions = this.#attachFunctions(hookSets);
+    this.#attachTelemetry(flows.readTcp);
     loaded.move();
   }
 
@@ -183,6 +189,21 @@ export class Programs implements Attachments, Disposable {
     return functions;
   }
 
+  #attachTelemetry(isWanted: boolean): void {
+    const pin = join(this.#pinRoot, LINKS, TELEMETRY_PROGRAM);
+    if (!isWanted) {
+      detachPinned(pin);
+      return;
+    }
+    try {
+      using object = this.#load("telemetry");
+      attachPinned(object.program(TELEMETRY_PROGRAM), pin).close();
+    } catch (cause) {
+      detachPinned(pin);
+      this.missing.push({ program: TELEMETRY_PROGRAM, consequence: `${NO_FIGURES}: ${causeText(cause)}` });
+    }
+  }
+
   #reset(names: readonly MapName[]): void {
     for (const name of names) {
       using map = openMap(this.#pinRoot, name);
@@ -230,6 +251,7 @@ export class Programs implements Attachments, Disposable {
 /** What libbpf says of a pinned map that is not as the object wants it. */
 const PIN_MISMATCH = /couldn't reuse pinned map/;
 
+const NO_FIGURES = "round trips, losses and failures of TCP connections are not recorded";
 const HANDED_OVER = "what a process leaves in the queue of another's connected socket is judged as who sends next";
 const SEEN_LATE =
   "what the new user of a TCP connection writes with a call that has to wait may leave before he is seen";

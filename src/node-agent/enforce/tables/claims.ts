@@ -1,4 +1,4 @@
-/** Owners' claims on the memory for processes, paths and registered sockets (bpf/include/memory/claim.h). */
+/** Owners' claims on the memory for processes, paths, registered sockets and connects (bpf/include/memory/claim.h). */
 import {
   ANCESTRIES_CLAIM,
   ANCESTRIES_CLAIM_ALL,
@@ -6,6 +6,7 @@ import {
   type Claim,
   type ClaimKey,
   ClaimKind,
+  CONNECTS_CLAIM,
   GATED_CLAIM,
   PATHS_CLAIM,
   PATHS_CLAIM_ALL,
@@ -41,6 +42,10 @@ const CONSEQUENCES: ReadonlyMap<number, { name: string; consequence: string }> =
       consequence: "the others meet no ancestors or notAncestors of a profile",
     },
   ],
+  [
+    ClaimKind.CONNECTS,
+    { name: "unanswered connects", consequence: "of the others it is not recorded that they failed, and why" },
+  ],
   [ClaimKind.REGISTRATIONS, { name: "registered sockets", consequence: "the others are known by their storage alone" }],
 ]);
 
@@ -61,7 +66,7 @@ export function isClaimShort(claims: Maps["claims"], kind: number): boolean {
 
 /** Sets every claim to what is there: after entries were removed, and where an event was missed. */
 export function recountClaims(
-  maps: Pick<Maps, "claims" | "gated" | "processes" | "pathTexts" | "ancestrySets" | "registered">,
+  maps: Pick<Maps, "claims" | "connects" | "gated" | "processes" | "pathTexts" | "ancestrySets" | "registered">,
 ): void {
   const found = new Map<string, Claim & ClaimKey>();
   const entryOf = (kind: number, owner: bigint): Claim & ClaimKey => {
@@ -73,6 +78,7 @@ export function recountClaims(
   for (const [, { owner }] of maps.processes.entries()) entryOf(ClaimKind.PROCESSES, owner).count += 1n;
   for (const [, { owner }] of maps.gated.entries()) entryOf(ClaimKind.GATED, owner).count += 1n;
   for (const [, { owner }] of maps.registered.entries()) entryOf(ClaimKind.REGISTRATIONS, owner).count += 1n;
+  for (const [, { owner }] of maps.connects.entries()) entryOf(ClaimKind.CONNECTS, owner).count += 1n;
   for (const [, { owner }] of maps.pathTexts.entries()) {
     entryOf(ClaimKind.PATHS, owner).count += 1n;
     entryOf(ClaimKind.PATHS, ALL).count += 1n;
@@ -94,6 +100,7 @@ export function returnGatedClaim(claims: Maps["claims"], owner: bigint): void {
 function sizeOf({ kind, owner }: ClaimKey): number {
   if (kind === ClaimKind.PROCESSES) return PROCESSES_CLAIM;
   if (kind === ClaimKind.REGISTRATIONS) return REGISTRATIONS_CLAIM;
+  if (kind === ClaimKind.CONNECTS) return CONNECTS_CLAIM;
   if (kind === ClaimKind.GATED) return GATED_CLAIM;
   if (kind === ClaimKind.ANCESTRIES) return owner === ALL ? ANCESTRIES_CLAIM_ALL : ANCESTRIES_CLAIM;
   return owner === ALL ? PATHS_CLAIM_ALL : PATHS_CLAIM;

@@ -3,7 +3,15 @@ import { SettingsError } from "../../../api/errors.ts";
 import { DNS_PORTS_MAX, type Settings } from "../../../gen/abi.gen.ts";
 
 /** Times in milliseconds. */
-export interface NodeSettings {
+/** What the kernel keeps of each flow beside its verdict. */
+export interface FlowSettings {
+  /** Count packets and bytes, and report them. */
+  countFlows: boolean;
+  /** And, of TCP connections, what TCP knows of them. */
+  readTcp: boolean;
+}
+
+export interface NodeSettings extends FlowSettings {
   /** A learned address lives at least this long, whatever its TTL says. */
   fqdnMinTtl: number;
   fqdnMaxTtl: number;
@@ -17,8 +25,6 @@ export interface NodeSettings {
   dnsPorts: number[];
   /** Report the first packet of every allowed flow too, of every workload; otherwise of those that somebody observes. */
   reportAllowed: boolean;
-  /** Count packets and bytes of each flow, and report them. */
-  countFlows: boolean;
 }
 
 export const DEFAULT_SETTINGS: NodeSettings = {
@@ -30,6 +36,7 @@ export const DEFAULT_SETTINGS: NodeSettings = {
   dnsPorts: [53],
   reportAllowed: true,
   countFlows: false,
+  readTcp: false,
 };
 
 const NS_PER_MS = 1_000_000n;
