@@ -35,6 +35,7 @@ static __always_inline void keep_counts(struct scratch *s)
 		s->flow.began = before->began;
 		__builtin_memcpy(s->flow.counts, before->counts, sizeof(s->flow.counts));
 		s->flow.tcp = before->tcp;
+		s->flow.response = before->response;
 	} else {
 		report_flow(&s->key, before, 1);
 	}

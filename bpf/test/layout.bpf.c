@@ -44,6 +44,8 @@ enum abi_constant {
 	ABI_RECORDS_SHARE = RECORDS_SHARE,
 	ABI_DNS_MESSAGE_MAX = DNS_MESSAGE_MAX,
 	ABI_COUNTERS_SHARE = COUNTERS_SHARE,
+	ABI_RESPONSE_BUCKETS = RESPONSE_BUCKETS,
+	ABI_RESPONSE_FIRST_BUCKET = RESPONSE_FIRST_BUCKET,
 	ABI_PLACE_KEY_MAX = PLACE_KEY_MAX,
 	ABI_ADDRESS_LENGTH = ADDRESS_LENGTH,
 	ABI_PATH_ID_USER = PATH_ID_USER,
@@ -139,6 +141,7 @@ struct message_record message_record_layout;
 struct flow_record flow_record_layout;
 struct flow_count flow_count_layout;
 struct flow_tcp flow_tcp_layout;
+struct flow_response flow_response_layout;
 struct connect connect_layout;
 struct limit_key limit_key_layout;
 struct limit limit_layout;

@@ -80,6 +80,10 @@ const cases: [string, WatchedRecord][] = [
   ],
   ["of a connection that stands", { ...flow, tcp: { handshakeNs: 7 } }],
   [
+    "of a flow with answers",
+    { ...flow, response: { count: 3, firstByteNs: { sum: 2 ** 40, max: 2 ** 39 }, histogram: [1, 0, 2] } },
+  ],
+  [
     "of a connection that was reset, with every figure",
     {
       ...{ ...flow, state: "end", end: "reset" },

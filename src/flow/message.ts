@@ -21,6 +21,8 @@ import {
   QuestionSchema,
   type Record as RecordMessage,
   RecordSchema,
+  type Response,
+  ResponseSchema,
   type Tcp,
   TcpSchema,
   type Workload,
@@ -36,6 +38,7 @@ import {
   type LostEvent,
   type ProcessReference,
   RECORD_KINDS,
+  type ResponseFigures,
   TCP_FAILURES,
   TCP_STATES,
   type TcpFigures,
@@ -105,6 +108,7 @@ function flowMessage(record: FlowEvent): Flow {
     sent: passedMessage(record, "sent"),
     received: passedMessage(record, "received"),
     ...(record.tcp === undefined ? {} : { tcp: tcpMessage(record.tcp) }),
+    ...(record.response === undefined ? {} : { response: responseMessage(record.response) }),
   });
 }
 
@@ -126,6 +130,10 @@ function tcpMessage({ handshakeNs, state, rtt, retransmits, lost, outOfOrder, re
     ...{ state: state ?? "", resetBy: resetBy ?? "", failure: failure ?? "" },
     ...{ retransmits: retransmits ?? 0, lost: lost ?? 0, outOfOrder: outOfOrder ?? 0 },
   });
+}
+
+function responseMessage({ count, firstByteNs: { sum, max }, histogram }: ResponseFigures): Response {
+  return create(ResponseSchema, { count, sumNanoseconds: BigInt(sum), longestNanoseconds: BigInt(max), histogram });
 }
 
 function processMessage({ startTime, parent, ...process }: ProcessReference): Process {
@@ -192,7 +200,12 @@ function flowOf(time: string, message: Flow): FlowEvent {
     ...(first === undefined && back === undefined ? {} : { firstPayloadNs: firstPayloadOf(first, back) }),
     ...(message.protocol === "tcp" ? { tcpFlags: ways((passed) => passed?.tcpFlags ?? "") } : {}),
     ...(message.tcp === undefined ? {} : { tcp: tcpOf(message.tcp) }),
+    ...(message.response === undefined ? {} : { response: responseOf(message.response) }),
   };
+}
+
+function responseOf({ count, sumNanoseconds, longestNanoseconds, histogram }: Response): ResponseFigures {
+  return { count, firstByteNs: { sum: Number(sumNanoseconds), max: Number(longestNanoseconds) }, histogram };
 }
 
 function tcpOf(message: Tcp): TcpFigures {

@@ -136,6 +136,17 @@ export interface TcpFigures {
 }
 
 /**
+ * How long answers took to begin, seen from this node: from the last payload of the side that began to the first of the other. At the server
+ * that is its process's time; at the client, with a round trip.
+ */
+export interface ResponseFigures {
+  count: number;
+  firstByteNs: { sum: number; max: number };
+  /** Answers that took less than 2^7 microseconds, less than 2^8 and so on; the last one has all others. Zeros at the end are left out. */
+  histogram: number[];
+}
+
+/**
  * A flow, and all that has passed of it since it began: a later record of the same id takes the place of an earlier one, and
  * one that comes twice is the same. Its time is when the flow was seen last.
  */
@@ -167,6 +178,7 @@ export interface FlowEvent extends Common {
   /** Flags of all its segments so far, by their first letters: `SAPF`. */
   tcpFlags?: Ways<string>;
   tcp?: TcpFigures;
+  response?: ResponseFigures;
 }
 
 /** Every workload named on the command line is in force. */

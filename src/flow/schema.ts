@@ -97,6 +97,16 @@ const TCP = record(
   ["handshakeNs", "state", "rtt", "retransmits", "lost", "outOfOrder", "resetBy", "failure"],
 );
 
+const RESPONSE = record({
+  count: count("answers so far: changes of direction, from the side that began to the other"),
+  firstByteNs: record({ sum: count("of all of them, from the last payload before"), max: count("the longest") }),
+  histogram: {
+    type: "array",
+    items: { type: "integer", minimum: 0 },
+    description: "answers that began in less than 2^7 us, less than 2^8 us and so on; the 16th has all others",
+  },
+});
+
 const judged = {
   time: TIME,
   verdict: oneOf(VERDICTS, "what happened to the packets"),
@@ -144,8 +154,9 @@ const KINDS: Record<AgentEvent["type"], object> = {
       firstPayloadNs: ways(count("from the start to the first bytes of payload"), ["sent", "received"]),
       tcpFlags: ways(text("flags of all its segments, by their first letters")),
       tcp: TCP,
+      response: RESPONSE,
     },
-    ["end", "application", "firstPayloadNs", "tcpFlags", "tcp"],
+    ["end", "application", "firstPayloadNs", "tcpFlags", "tcp", "response"],
   ),
   ready: event({ type: { const: "ready" }, time: TIME, workloads: texts("names of the workloads in force") }),
   revision: event({

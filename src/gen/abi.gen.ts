@@ -42,6 +42,8 @@ export const ICMP_REQUESTS_SHARE = 256;
 export const RECORDS_SHARE = 1000;
 export const DNS_MESSAGE_MAX = 8192;
 export const COUNTERS_SHARE = 256;
+export const RESPONSE_BUCKETS = 16;
+export const RESPONSE_FIRST_BUCKET = 7;
 export const PLACE_KEY_MAX = 64;
 export const ADDRESS_LENGTH = 16;
 export const PATH_ID_USER = 1073741824;
@@ -1433,6 +1435,54 @@ export const FlowCount: Codec<FlowCount> = {
   },
 };
 
+/** `struct flow_response`, 96 bytes */
+export interface FlowResponse {
+  asked: bigint;
+  sum: bigint;
+  longest: bigint;
+  count: number;
+  askedTick: number;
+  histogram: [number, number, number, number, number, number, number, number, number, number, number, number, number, number, number, number];
+}
+
+export const FlowResponse: Codec<FlowResponse> = {
+  SIZE: 96,
+  encode(value: FlowResponse, buffer: Buffer = Buffer.alloc(96), offset = 0): Buffer {
+    buffer.writeBigUInt64LE(value.asked, offset);
+    buffer.writeBigUInt64LE(value.sum, offset + 8);
+    buffer.writeBigUInt64LE(value.longest, offset + 16);
+    buffer.writeUInt32LE(value.count, offset + 24);
+    buffer.writeUInt32LE(value.askedTick, offset + 28);
+    buffer.writeUInt32LE(value.histogram[0], offset + 32);
+    buffer.writeUInt32LE(value.histogram[1], offset + 32 + 4);
+    buffer.writeUInt32LE(value.histogram[2], offset + 32 + 8);
+    buffer.writeUInt32LE(value.histogram[3], offset + 32 + 12);
+    buffer.writeUInt32LE(value.histogram[4], offset + 32 + 16);
+    buffer.writeUInt32LE(value.histogram[5], offset + 32 + 20);
+    buffer.writeUInt32LE(value.histogram[6], offset + 32 + 24);
+    buffer.writeUInt32LE(value.histogram[7], offset + 32 + 28);
+    buffer.writeUInt32LE(value.histogram[8], offset + 32 + 32);
+    buffer.writeUInt32LE(value.histogram[9], offset + 32 + 36);
+    buffer.writeUInt32LE(value.histogram[10], offset + 32 + 40);
+    buffer.writeUInt32LE(value.histogram[11], offset + 32 + 44);
+    buffer.writeUInt32LE(value.histogram[12], offset + 32 + 48);
+    buffer.writeUInt32LE(value.histogram[13], offset + 32 + 52);
+    buffer.writeUInt32LE(value.histogram[14], offset + 32 + 56);
+    buffer.writeUInt32LE(value.histogram[15], offset + 32 + 60);
+    return buffer;
+  },
+  decode(buffer: Buffer, offset = 0): FlowResponse {
+    return {
+      asked: buffer.readBigUInt64LE(offset),
+      sum: buffer.readBigUInt64LE(offset + 8),
+      longest: buffer.readBigUInt64LE(offset + 16),
+      count: buffer.readUInt32LE(offset + 24),
+      askedTick: buffer.readUInt32LE(offset + 28),
+      histogram: [buffer.readUInt32LE(offset + 32), buffer.readUInt32LE(offset + 32 + 4), buffer.readUInt32LE(offset + 32 + 8), buffer.readUInt32LE(offset + 32 + 12), buffer.readUInt32LE(offset + 32 + 16), buffer.readUInt32LE(offset + 32 + 20), buffer.readUInt32LE(offset + 32 + 24), buffer.readUInt32LE(offset + 32 + 28), buffer.readUInt32LE(offset + 32 + 32), buffer.readUInt32LE(offset + 32 + 36), buffer.readUInt32LE(offset + 32 + 40), buffer.readUInt32LE(offset + 32 + 44), buffer.readUInt32LE(offset + 32 + 48), buffer.readUInt32LE(offset + 32 + 52), buffer.readUInt32LE(offset + 32 + 56), buffer.readUInt32LE(offset + 32 + 60)],
+    };
+  },
+};
+
 /** `struct flow_tcp`, 40 bytes */
 export interface FlowTcp {
   handshake: bigint;
@@ -1513,13 +1563,14 @@ export const Connect: Codec<Connect> = {
   },
 };
 
-/** `struct flow`, 416 bytes */
+/** `struct flow`, 512 bytes */
 export interface Flow {
   counts: [FlowCount, FlowCount];
   began: bigint;
   counted: bigint;
   countedTick: number;
   tcp: FlowTcp;
+  response: FlowResponse;
   cookie: bigint;
   lastSeen: bigint;
   epoch: bigint;
@@ -1546,42 +1597,43 @@ export interface Flow {
 }
 
 export const Flow: Codec<Flow> = {
-  SIZE: 416,
-  encode(value: Flow, buffer: Buffer = Buffer.alloc(416), offset = 0): Buffer {
+  SIZE: 512,
+  encode(value: Flow, buffer: Buffer = Buffer.alloc(512), offset = 0): Buffer {
     FlowCount.encode(value.counts[0], buffer, offset);
     FlowCount.encode(value.counts[1], buffer, offset + 64);
     buffer.writeBigUInt64LE(value.began, offset + 128);
     buffer.writeBigUInt64LE(value.counted, offset + 136);
     buffer.writeUInt32LE(value.countedTick, offset + 144);
     FlowTcp.encode(value.tcp, buffer, offset + 152);
-    buffer.writeBigUInt64LE(value.cookie, offset + 192);
-    buffer.writeBigUInt64LE(value.lastSeen, offset + 200);
-    buffer.writeBigUInt64LE(value.epoch, offset + 208);
-    buffer.writeBigUInt64LE(value.nameHash, offset + 216);
-    buffer.writeBigUInt64LE(value.allowedSince, offset + 224);
-    buffer.writeBigUInt64LE(value.startTime, offset + 232);
-    buffer.writeBigUInt64LE(value.cgroupId, offset + 240);
-    Subject.encode(value.subjects[0], buffer, offset + 248);
-    Subject.encode(value.subjects[1], buffer, offset + 248 + 40);
-    Subject.encode(value.subjects[2], buffer, offset + 248 + 80);
-    buffer.writeUInt32LE(value.tableId, offset + 368);
-    buffer.writeUInt32LE(value.tgid, offset + 372);
-    buffer.writeUInt32LE(value.dnsNext[0], offset + 376);
-    buffer.writeUInt32LE(value.dnsNext[1], offset + 376 + 4);
-    buffer.writeUInt8(value.subjectCount, offset + 384);
-    buffer.writeUInt8(value.direction, offset + 385);
-    buffer.writeUInt8(value.reason, offset + 386);
-    buffer.writeUInt8(value.application, offset + 387);
-    buffer.writeUInt32LE(value.flags, offset + 388);
-    buffer.writeUInt16LE(value.dnsLength[0], offset + 392);
-    buffer.writeUInt16LE(value.dnsLength[1], offset + 392 + 2);
-    buffer.writeUInt16LE(value.dnsHeld[0], offset + 396);
-    buffer.writeUInt16LE(value.dnsHeld[1], offset + 396 + 2);
-    writeBytes(buffer, value.dnsPrefix, offset + 400, 2, "Flow.dnsPrefix");
-    writeBytes(buffer, value.dnsAhead, offset + 402, 2, "Flow.dnsAhead");
-    buffer.writeUInt32LE(value.tick, offset + 404);
-    buffer.writeUInt32LE(value.lineage, offset + 408);
-    buffer.writeUInt32LE(value.used, offset + 412);
+    FlowResponse.encode(value.response, buffer, offset + 192);
+    buffer.writeBigUInt64LE(value.cookie, offset + 288);
+    buffer.writeBigUInt64LE(value.lastSeen, offset + 296);
+    buffer.writeBigUInt64LE(value.epoch, offset + 304);
+    buffer.writeBigUInt64LE(value.nameHash, offset + 312);
+    buffer.writeBigUInt64LE(value.allowedSince, offset + 320);
+    buffer.writeBigUInt64LE(value.startTime, offset + 328);
+    buffer.writeBigUInt64LE(value.cgroupId, offset + 336);
+    Subject.encode(value.subjects[0], buffer, offset + 344);
+    Subject.encode(value.subjects[1], buffer, offset + 344 + 40);
+    Subject.encode(value.subjects[2], buffer, offset + 344 + 80);
+    buffer.writeUInt32LE(value.tableId, offset + 464);
+    buffer.writeUInt32LE(value.tgid, offset + 468);
+    buffer.writeUInt32LE(value.dnsNext[0], offset + 472);
+    buffer.writeUInt32LE(value.dnsNext[1], offset + 472 + 4);
+    buffer.writeUInt8(value.subjectCount, offset + 480);
+    buffer.writeUInt8(value.direction, offset + 481);
+    buffer.writeUInt8(value.reason, offset + 482);
+    buffer.writeUInt8(value.application, offset + 483);
+    buffer.writeUInt32LE(value.flags, offset + 484);
+    buffer.writeUInt16LE(value.dnsLength[0], offset + 488);
+    buffer.writeUInt16LE(value.dnsLength[1], offset + 488 + 2);
+    buffer.writeUInt16LE(value.dnsHeld[0], offset + 492);
+    buffer.writeUInt16LE(value.dnsHeld[1], offset + 492 + 2);
+    writeBytes(buffer, value.dnsPrefix, offset + 496, 2, "Flow.dnsPrefix");
+    writeBytes(buffer, value.dnsAhead, offset + 498, 2, "Flow.dnsAhead");
+    buffer.writeUInt32LE(value.tick, offset + 500);
+    buffer.writeUInt32LE(value.lineage, offset + 504);
+    buffer.writeUInt32LE(value.used, offset + 508);
     buffer.fill(0, offset + 148, offset + 152);
     return buffer;
   },
@@ -1592,29 +1644,30 @@ export const Flow: Codec<Flow> = {
       counted: buffer.readBigUInt64LE(offset + 136),
       countedTick: buffer.readUInt32LE(offset + 144),
       tcp: FlowTcp.decode(buffer, offset + 152),
-      cookie: buffer.readBigUInt64LE(offset + 192),
-      lastSeen: buffer.readBigUInt64LE(offset + 200),
-      epoch: buffer.readBigUInt64LE(offset + 208),
-      nameHash: buffer.readBigUInt64LE(offset + 216),
-      allowedSince: buffer.readBigUInt64LE(offset + 224),
-      startTime: buffer.readBigUInt64LE(offset + 232),
-      cgroupId: buffer.readBigUInt64LE(offset + 240),
-      subjects: [Subject.decode(buffer, offset + 248), Subject.decode(buffer, offset + 248 + 40), Subject.decode(buffer, offset + 248 + 80)],
-      tableId: buffer.readUInt32LE(offset + 368),
-      tgid: buffer.readUInt32LE(offset + 372),
-      dnsNext: [buffer.readUInt32LE(offset + 376), buffer.readUInt32LE(offset + 376 + 4)],
-      subjectCount: buffer.readUInt8(offset + 384),
-      direction: buffer.readUInt8(offset + 385),
-      reason: buffer.readUInt8(offset + 386),
-      application: buffer.readUInt8(offset + 387),
-      flags: buffer.readUInt32LE(offset + 388),
-      dnsLength: [buffer.readUInt16LE(offset + 392), buffer.readUInt16LE(offset + 392 + 2)],
-      dnsHeld: [buffer.readUInt16LE(offset + 396), buffer.readUInt16LE(offset + 396 + 2)],
-      dnsPrefix: readBytes(buffer, offset + 400, 2),
-      dnsAhead: readBytes(buffer, offset + 402, 2),
-      tick: buffer.readUInt32LE(offset + 404),
-      lineage: buffer.readUInt32LE(offset + 408),
-      used: buffer.readUInt32LE(offset + 412),
+      response: FlowResponse.decode(buffer, offset + 192),
+      cookie: buffer.readBigUInt64LE(offset + 288),
+      lastSeen: buffer.readBigUInt64LE(offset + 296),
+      epoch: buffer.readBigUInt64LE(offset + 304),
+      nameHash: buffer.readBigUInt64LE(offset + 312),
+      allowedSince: buffer.readBigUInt64LE(offset + 320),
+      startTime: buffer.readBigUInt64LE(offset + 328),
+      cgroupId: buffer.readBigUInt64LE(offset + 336),
+      subjects: [Subject.decode(buffer, offset + 344), Subject.decode(buffer, offset + 344 + 40), Subject.decode(buffer, offset + 344 + 80)],
+      tableId: buffer.readUInt32LE(offset + 464),
+      tgid: buffer.readUInt32LE(offset + 468),
+      dnsNext: [buffer.readUInt32LE(offset + 472), buffer.readUInt32LE(offset + 472 + 4)],
+      subjectCount: buffer.readUInt8(offset + 480),
+      direction: buffer.readUInt8(offset + 481),
+      reason: buffer.readUInt8(offset + 482),
+      application: buffer.readUInt8(offset + 483),
+      flags: buffer.readUInt32LE(offset + 484),
+      dnsLength: [buffer.readUInt16LE(offset + 488), buffer.readUInt16LE(offset + 488 + 2)],
+      dnsHeld: [buffer.readUInt16LE(offset + 492), buffer.readUInt16LE(offset + 492 + 2)],
+      dnsPrefix: readBytes(buffer, offset + 496, 2),
+      dnsAhead: readBytes(buffer, offset + 498, 2),
+      tick: buffer.readUInt32LE(offset + 500),
+      lineage: buffer.readUInt32LE(offset + 504),
+      used: buffer.readUInt32LE(offset + 508),
     };
   },
 };
@@ -2186,7 +2239,7 @@ export const MessageRecord: Codec<MessageRecord> = {
   },
 };
 
-/** `struct flow_record`, 496 bytes */
+/** `struct flow_record`, 592 bytes */
 export interface FlowRecord {
   header: RecordHeader;
   key: FlowKey;
@@ -2195,8 +2248,8 @@ export interface FlowRecord {
 }
 
 export const FlowRecord: Codec<FlowRecord> = {
-  SIZE: 496,
-  encode(value: FlowRecord, buffer: Buffer = Buffer.alloc(496), offset = 0): Buffer {
+  SIZE: 592,
+  encode(value: FlowRecord, buffer: Buffer = Buffer.alloc(592), offset = 0): Buffer {
     RecordHeader.encode(value.header, buffer, offset);
     FlowKey.encode(value.key, buffer, offset + 32);
     buffer.writeUInt32LE(value.isReplaced, offset + 76);

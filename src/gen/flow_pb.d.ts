@@ -493,6 +493,11 @@ export declare type Flow = Message<"portcullis.flow.v1.Flow"> & {
    * @generated from field: portcullis.flow.v1.Tcp tcp = 17;
    */
   tcp?: Tcp | undefined;
+
+  /**
+   * @generated from field: portcullis.flow.v1.Response response = 18;
+   */
+  response?: Response | undefined;
 };
 
 /**
@@ -500,6 +505,41 @@ export declare type Flow = Message<"portcullis.flow.v1.Flow"> & {
  * Use `create(FlowSchema)` to create a new message.
  */
 export declare const FlowSchema: GenMessage<Flow>;
+
+/**
+ * How long answers took to begin, from the last payload of the side that began to the first of the other.
+ *
+ * @generated from message portcullis.flow.v1.Response
+ */
+export declare type Response = Message<"portcullis.flow.v1.Response"> & {
+  /**
+   * @generated from field: uint32 count = 1;
+   */
+  count: number;
+
+  /**
+   * @generated from field: uint64 sum_nanoseconds = 2;
+   */
+  sumNanoseconds: bigint;
+
+  /**
+   * @generated from field: uint64 longest_nanoseconds = 3;
+   */
+  longestNanoseconds: bigint;
+
+  /**
+   * Less than 2^7 microseconds, less than 2^8 and so on.
+   *
+   * @generated from field: repeated uint32 histogram = 4;
+   */
+  histogram: number[];
+};
+
+/**
+ * Describes the message portcullis.flow.v1.Response.
+ * Use `create(ResponseSchema)` to create a new message.
+ */
+export declare const ResponseSchema: GenMessage<Response>;
 
 /**
  * What the TCP of the workload's side knew of a connection.

@@ -12,6 +12,7 @@ import type {
   Process,
   Question,
   Record as RecordMessage,
+  Response,
   Tcp,
   Workload,
 } from "../gen/flow_pb.js";
@@ -99,6 +100,12 @@ const tcp: FieldChecks<Tcp> = {
   resetBy: word,
   failure: word,
 };
+const response: FieldChecks<Response> = {
+  count,
+  sumNanoseconds: count,
+  longestNanoseconds: count,
+  histogram: list(16, count),
+};
 const flow: FieldChecks<Flow> = {
   id: word,
   end: word,
@@ -117,6 +124,7 @@ const flow: FieldChecks<Flow> = {
   sent: message(passed),
   received: message(passed),
   tcp: optional(message(tcp)),
+  response: optional(message(response)),
 };
 
 const BODIES: Readonly<Record<NonNullable<RecordMessage["body"]["case"]>, Check>> = {

@@ -16,13 +16,24 @@ const SERVER6 = "2001:db8:1::1";
 /** Behind the slow link. */
 const FAR = "192.0.2.1";
 const DELAY_MS = 25;
+/** So long the servers need for an answer. */
+const THINKING_MS = 40;
 const NS_PER_MS = 1e6;
 /** Nobody listens. */
 const CLOSED = 7999;
 const LISTENING = 7901;
 
+/** Answers five bytes each time, some of them only after a while. */
+const ANSWER = `import socket, time
+def answer(s):
+    while data := s.recv(5, socket.MSG_WAITALL):
+        if data == b"think": time.sleep(${THINKING_MS / 1000})
+        s.sendall(data)
+    s.close()
+`;
+
 /** Two ends of a link, between this namespace and one that is made here, with a server; it loses what says so, once. */
-const SLOW_LINK = `import ctypes, fcntl, os, select, socket, struct, subprocess, sys, threading, time
+const SLOW_LINK = `${ANSWER}import ctypes, fcntl, os, select, struct, subprocess, threading
 from collections import deque
 def tun(name):
     fd = os.open("/dev/net/tun", os.O_RDWR)
@@ -36,10 +47,7 @@ def far():
     ends.append(tun("far"))
     ip("address", "add", "${FAR}/32", "dev", "far"); ip("link", "set", "far", "up"); ip("route", "add", "default", "dev", "far")
     listener = socket.create_server(("${FAR}", 7900)); ready.set()
-    while True:
-        s = listener.accept()[0]
-        while data := s.recv(65536): s.sendall(data)
-        s.close()
+    while True: answer(listener.accept()[0])
 threading.Thread(target=far, daemon=True).start(); ready.wait()
 print("begun", flush=True)
 under_way, lost = deque(), False
@@ -47,7 +55,7 @@ while True:
     wait = max(0, under_way[0][0] - time.monotonic()) if under_way else None
     for fd in select.select(ends, [], [], wait)[0]:
         packet = os.read(fd, 65536)
-        if b"lose me" in packet and not lost: lost = True; continue
+        if b"lose!" in packet and not lost: lost = True; continue
         under_way.append((time.monotonic() + ${DELAY_MS / 1000}, ends[1 - ends.index(fd)], packet))
     while under_way and under_way[0][0] <= time.monotonic():
         _, fd, packet = under_way.popleft(); os.write(fd, packet)`;
@@ -55,10 +63,19 @@ while True:
 /** Echoes a little over a connection, and closes it when it is asked to. */
 const TALK = `import socket, sys
 s = socket.create_connection((sys.argv[1], 7900))
-for text in (b"hello", b"lose me", b"goodbye"):
+for text in (b"hello", b"lose!", b"adieu"):
     s.sendall(text)
     while text: text = text[len(s.recv(100)):]
 print("begun", flush=True); sys.stdin.readline(); s.close()`;
+
+/** Requests in two pieces, with a pause between them that no answer's time has; prints the time until the answers, in ns. */
+const ASK = `import socket, sys, time
+s = socket.create_connection((sys.argv[1], 7900)); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+waited = 0
+for text in (b"hello", b"think", b"hello", b"think"):
+    s.sendall(text[:2]); time.sleep(0.1)
+    begun = time.monotonic_ns(); s.sendall(text[2:]); s.recv(5, socket.MSG_WAITALL); waited += time.monotonic_ns() - begun
+s.close(); print(waited)`;
 
 /** family host port ms: connects, waits for so long, and gives up. With one attempt alone where it waits for the error. */
 const CONNECT = `import errno, select, socket, sys
@@ -159,6 +176,35 @@ test("a slow link that loses a segment: handshake, round trips and retransmits a
   const slow = await observed("--min-rtt", `${2 * DELAY_MS}ms`);
   assert.deepEqual(new Set(slow.map(({ id }) => id)), new Set([flow.id]));
   assert.deepEqual(await observed("--min-rtt", "10s"), []);
+});
+
+test("response times: from the last piece of the request to the answer, with the network's part at the client, without it at the server", async () => {
+  const serving = `${ANSWER}l = socket.create_server(("0.0.0.0", 7900)); print("begun", flush=True); answer(l.accept()[0])`;
+  const server = fixture.start(web, fixture.path("bin", "server"), ["-c", serving]);
+  await server.line("begun");
+  const mark = fixture.agent.events.mark();
+  const far = await fixture.run(web, client, ["-c", ASK, FAR]);
+  const near = await fixture.run(outside, "/usr/bin/python3", ["-c", ASK, web.ipv4]);
+  for (const [{ stdout, stderr }, ip, least] of [
+    [far, FAR, 2 * THINKING_MS + 4 * 2 * DELAY_MS],
+    [near, web.ipv4, 2 * THINKING_MS],
+  ] as const) {
+    const { response } = await flowTo(ip, mark, 7900);
+    assert.ok(response !== undefined, stderr);
+    const { count, firstByteNs, histogram } = response;
+    assert.equal(count, 4);
+    assert.ok(
+      firstByteNs.sum >= least * NS_PER_MS && firstByteNs.sum <= Number(stdout),
+      `${firstByteNs.sum}: ${stdout}`,
+    );
+    assert.ok(firstByteNs.max >= THINKING_MS * NS_PER_MS && firstByteNs.max < firstByteNs.sum);
+    assert.equal(
+      histogram.reduce((sum, answers) => sum + answers),
+      count,
+    );
+    // 40 ms and more are beyond 2^15 us, the 9th bucket's end.
+    assert.ok(histogram.slice(9).reduce((sum, answers) => sum + answers, 0) >= 2, `${histogram}`);
+  }
 });
 
 interface Failure {

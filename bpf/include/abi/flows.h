@@ -56,6 +56,21 @@ struct flow_count {
 	__u8 padding2[32];
 };
 
+/*
+ * How long the peer of who began took to answer, where flows are counted: from the last bytes of payload of one side to the first of
+ * the other. A request in several packets within one tick of the clock counts from its first.
+ */
+#define RESPONSE_BUCKETS 16
+#define RESPONSE_FIRST_BUCKET 7 /* below 2^7 us; each next one reaches twice as far, the last one any */
+struct flow_response {
+	__u64 asked;         /* when, 0: nothing is to be answered */
+	__u64 sum;           /* ns */
+	__u64 longest;
+	__u32 count;
+	__u32 asked_tick;    /* jiffies (low half) when `asked` was written */
+	__u32 histogram[RESPONSE_BUCKETS];
+};
+
 /* What TCP knew of a connection, from the workload's own socket, where its figures are kept (bpf/telemetry.bpf.c). */
 struct flow_tcp {
 	__u64 handshake;     /* ns from the first segment until the connection stood; 0: not seen */
@@ -89,6 +104,7 @@ struct flow {
 	__u32 counted_tick;  /* jiffies (low half) when `counted` was written */
 	__u32 padding;
 	struct flow_tcp tcp;
+	struct flow_response response;
 	__u64 cookie;
 	__u64 last_seen;
 	__u64 epoch;         /* sum of the process's and the network namespace's */

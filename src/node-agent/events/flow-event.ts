@@ -2,13 +2,14 @@
 import { hash } from "node:crypto";
 import { DIRECTIONS, REASONS, type Verdict } from "../../api/reasons.ts";
 import { hasPorts, protocolName } from "../../flow/protocols.ts";
-import type { Endpoint, FlowEnd, FlowEvent, ProcessReference } from "../../flow/record.ts";
+import type { Endpoint, FlowEnd, FlowEvent, ProcessReference, ResponseFigures } from "../../flow/record.ts";
 import {
   Direction,
   type Flow,
   FlowFlag,
   type FlowKey,
   FlowKey as FlowKeyCodec,
+  type FlowResponse,
   PATH_ID_MODIFIED,
 } from "../../gen/abi.gen.ts";
 import { addressText, hostOrder } from "./addresses.ts";
@@ -65,7 +66,13 @@ export function flowEvent(key: FlowKey, flow: Flow, end: FlowEnd | null, directo
       ? { tcpFlags: { sent: flagsText(sent.tcpFlags), received: flagsText(received.tcpFlags) } }
       : {}),
     ...(tcp === null ? {} : { tcp }),
+    ...(flow.response.count === 0 ? {} : { response: responseFigures(flow.response) }),
   };
+}
+
+function responseFigures({ count, sum, longest, histogram }: FlowResponse): ResponseFigures {
+  const used = histogram.findLastIndex((answers) => answers > 0) + 1;
+  return { count, firstByteNs: { sum: Number(sum), max: Number(longest) }, histogram: histogram.slice(0, used) };
 }
 
 /** The boot, the moment and the key together are one flow's alone. */
