@@ -119,7 +119,7 @@ test("who talked to whom: the connection, its question, and what was refused, ea
       ["ingress", "www.example.com", "NOERROR"],
     ],
   );
-  const refused = await observedOnce(2, "--all", "--verdict", "dropped", "--process", "stranger");
+  const refused = await observedOnce(2, "--all", "--type", "verdict", "--verdict", "dropped", "--process", "stranger");
   assert.deepEqual(
     refused.map(({ workload, proto, dst, reason }) => [workload.name, proto, dst.port, reason]),
     [
@@ -127,7 +127,8 @@ test("who talked to whom: the connection, its question, and what was refused, ea
       [bank.name, "tcp", 4433, "BinaryUnknown"],
     ],
   );
-  const of = async (...args: string[]) => portsOf(await observed("--all", "--verdict", "dropped", ...args));
+  const of = async (...args: string[]) =>
+    portsOf(await observed("--all", "--type", "verdict", "--verdict", "dropped", ...args));
   assert.deepEqual(await of("--from-pod", bank.name), [4433]);
   assert.deepEqual(await of("--label", "app=shop"), [7000]);
   assert.deepEqual(await of("--to-port", "7000-7001"), [7000]);
@@ -136,9 +137,12 @@ test("who talked to whom: the connection, its question, and what was refused, ea
   assert.deepEqual(await of("--profile", "default/bank-profile"), [4433]);
   assert.deepEqual(await of("--namespace", "other"), []);
   assert.deepEqual(await of("--until", "1h"), []);
-  assert.deepEqual(portsOf(await observed("--verdict", "dropped", "--since", "1h", "--first", "1")), [7000]);
+  assert.deepEqual(
+    portsOf(await observed("--type", "verdict", "--verdict", "dropped", "--since", "1h", "--first", "1")),
+    [7000],
+  );
   assert.deepEqual(await of("--ip", SERVER, "--ip", "2001:db8::/32", "--reason", "BinaryUnknown"), [7000, 4433]);
-  assert.equal((await observed("--last", "1", "--verdict", "dropped"))[0]?.dst.port, 4433);
+  assert.equal((await observed("--last", "1", "--type", "verdict", "--verdict", "dropped"))[0]?.dst.port, 4433);
 });
 
 test("questions with a name are answered from what really happened", async () => {
@@ -197,7 +201,7 @@ test("questions with a name are answered from what really happened", async () =>
     up.rows.map(({ client: from }) => from.workload.name),
     [shop.name],
   );
-  const groups = await ask("observe", "--group-by", "pod,reason", "--verdict", "dropped");
+  const groups = await ask("observe", "--group-by", "pod,reason", "--type", "verdict", "--verdict", "dropped");
   assert.deepEqual(
     groups.rows.map(({ pod, reason }) => [pod, reason]).sort(),
     [bank, shop].map(({ name }) => [`default/${name}`, "BinaryUnknown"]).sort(),
@@ -227,7 +231,7 @@ test("an export to a file has the records that it is to have, with the fields th
 });
 
 test("records outlive the agent: killed, and started again, it answers about what was before", async () => {
-  const before = await observed("--all", "--verdict", "dropped", "--process", "stranger");
+  const before = await observed("--all", "--type", "verdict", "--verdict", "dropped", "--process", "stranger");
   await sleep(1000);
   await fixture.agent.crash();
   const { code, stderr } = await observe("--all");
@@ -237,7 +241,16 @@ test("records outlive the agent: killed, and started again, it answers about wha
     /no answer about records from .*observe\.sock: the agent that made it does not run any more .*PC_OBSERVE_SERVER/,
   );
   await fixture.agent.start();
-  const after = await observedOnce(before.length, "--all", "--verdict", "dropped", "--process", "stranger");
+  const after = await observedOnce(
+    before.length,
+    "--all",
+    "--type",
+    "verdict",
+    "--verdict",
+    "dropped",
+    "--process",
+    "stranger",
+  );
   assert.deepEqual(after, before);
 });
 
@@ -269,7 +282,7 @@ test("--follow shows what happens, as it happens, and nothing from before", asyn
 });
 
 test("every format has the record", async () => {
-  const args = ["--all", "--verdict", "dropped", "--pod", bank.name];
+  const args = ["--all", "--type", "verdict", "--verdict", "dropped", "--pod", bank.name];
   const [record] = await observed(...args);
   assert.ok(record !== undefined);
   const output = async (format: string) => (await observe(...args, "-o", format)).stdout;
@@ -297,7 +310,18 @@ test("a file of records is asked as the agent is; one that is cut off, or anothe
   writeFileSync(file, stdout);
   const fromFile = async (...args: string[]) => await fixture.agent.command("observe", "--input-file", file, ...args);
   assert.equal((await fromFile("-o", "json")).stdout, stdout);
-  const filtered = await fromFile("--verdict", "dropped", "--pod", bank.name, "-o", "json", "--last", "1");
+  const filtered = await fromFile(
+    "--type",
+    "verdict",
+    "--verdict",
+    "dropped",
+    "--pod",
+    bank.name,
+    "-o",
+    "json",
+    "--last",
+    "1",
+  );
   assert.equal((JSON.parse(filtered.stdout) as VerdictEvent).dst.port, 4433);
   writeFileSync(file, stdout.slice(0, -10));
   const count = stdout.split("\n").length - 1;
@@ -361,7 +385,15 @@ test("damaged and lost records: the rest is answered, exit status 3, and status 
   const lost = { time: new Date().toISOString(), type: "lost", where: "kernel", count: 7 } satisfies AgentEvent;
   const fromFile = fixture.path("lost.json");
   writeFileSync(fromFile, `${JSON.stringify(lost)}\n`);
-  const answer = await fixture.agent.command("observe", "--input-file", fromFile, "--verdict", "dropped");
+  const answer = await fixture.agent.command(
+    "observe",
+    "--input-file",
+    fromFile,
+    "--type",
+    "verdict",
+    "--verdict",
+    "dropped",
+  );
   assert.deepEqual([answer.code, answer.stdout], [3, ""]);
   assert.match(answer.stderr, /incomplete: 7 events of this time were lost/);
 });

@@ -122,6 +122,15 @@ const CASES: [FilterCriteria, string][] = [
   [{ verdict: ["dropped"], container: ["sidecar"] }, ""],
 ];
 
+/** And whether it takes a connection that timed out, after round trips of 20 ms. */
+const FLOW_CASES: [FilterCriteria, boolean][] = [
+  [{ failure: ["timeout", "refused"] }, true],
+  [{ failure: ["refused"] }, false],
+  [{ minRtt: ["20ms"] }, true],
+  [{ minRtt: ["1s", "500us"] }, true],
+  [{ minRtt: ["20.5ms"] }, false],
+];
+
 const RECORDS: [string, AgentEvent][] = [
   ["r", record],
   ["q", question],
@@ -141,8 +150,23 @@ for (const [criteria, expected] of CASES) {
     assert.equal(taken(recordFilter(criteria)), expected));
 }
 
+test("how a connection failed, and how long its round trips took, is of flows alone", () => {
+  const flow: AgentEvent = {
+    ...{ time: record.time, type: "flow", state: "end", end: "failed", id: "f", start: record.time, durationNs: 1 },
+    ...{ verdict: "allowed", reason: "Allowed", direction: "egress", profiles: [], process: null, proto: "tcp" },
+    ...{ workload: record.workload, src: record.src, dst: record.dst },
+    ...{ packets: { sent: 1, received: 0 }, bytes: { sent: 60, received: 0 } },
+    tcp: { state: "syn-sent", failure: "timeout", rtt: { smoothedNs: 20_000_000 } },
+  };
+  const found = FLOW_CASES.map(([criteria]) => [recordFilter(criteria)(flow), recordFilter(criteria)(record)]);
+  assert.deepEqual(
+    found,
+    FLOW_CASES.map(([, isFound]) => [isFound, false]),
+  );
+});
+
 test("every criterion has its case", () => {
-  const tried = new Set(CASES.flatMap(([criteria]) => Object.keys(criteria)));
+  const tried = new Set([...CASES, ...FLOW_CASES].flatMap(([criteria]) => Object.keys(criteria)));
   assert.deepEqual(
     CRITERION_NAMES.filter((name) => !tried.has(name)),
     [],
