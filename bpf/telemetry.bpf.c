@@ -19,6 +19,18 @@
 #define SRTT_FRACTION 3    /* bits behind the point of srtt_us: include/linux/tcp.h */
 #define NS_PER_US 1000
 
+/* How many connects of a workload were reported in the second that goes on. */
+struct window {
+	__u64 since;
+	__u64 used;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct window);
+} windows SEC(".maps");
+
 /* The key that the packets of a connected socket have at the workload's interface. */
 static __always_inline void flow_key_of(const struct sock *sk, const struct workload *workload, struct flow_key *key)
 {
@@ -86,14 +98,39 @@ static __always_inline void read_figures(const struct sock *sk, int state, struc
 	tcp->closed_from = state;
 }
 
+/*
+ * May the workload have one more record in this second? The share of the classifier's records (memory/record_share.h) is
+ * counted under a lock, which a tracepoint may not take.
+ */
+static __always_inline int may_report(__u32 workload_id)
+{
+	struct window *window = bpf_map_lookup_elem(&windows, &workload_id);
+	struct window fresh = { .since = bpf_ktime_get_ns(), .used = 1 };
+
+	if (!window) {
+		bpf_map_update_elem(&windows, &workload_id, &fresh, BPF_ANY);
+		return 1;
+	}
+	if (fresh.since - window->since >= RECORDS_WINDOW) {
+		window->since = fresh.since;
+		window->used = 0;
+	}
+	if (window->used >= RECORDS_SHARE)
+		return 0;
+	__sync_fetch_and_add(&window->used, 1);
+	return 1;
+}
+
 /* A connect that failed, and no packet of which has passed. */
 static __always_inline int report_connect(const struct sock *sk, const struct workload *workload, const struct flow_key *key,
 					  const struct connect *connect)
 {
-	struct flow_record *record = bpf_ringbuf_reserve(&flow_records, sizeof(*record), 0);
+	struct flow_record *record = NULL;
 	struct container *container;
 	__u64 cgroup_id = connect->actor.cgroup_id;
 
+	if (may_report(workload->id))
+		record = bpf_ringbuf_reserve(&flow_records, sizeof(*record), 0);
 	if (!record) {
 		count_error(ERROR_FLOW_RECORDS_LOST);
 		return 0;

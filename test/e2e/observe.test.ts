@@ -77,7 +77,7 @@ const exported = fixture.path("exported", "refused.json");
 const exportsFile = fixture.path("exports.yaml");
 const refusedOnly = {
   name: "refused",
-  allow: [{ verdict: ["dropped"] }],
+  allow: [{ type: ["verdict"], verdict: ["dropped"] }],
   fields: ["workload.name", "dst.port", "node"],
 };
 writeFileSync(exportsFile, JSON.stringify({ exports: [{ ...refusedOnly, file: { path: exported } }] }));
