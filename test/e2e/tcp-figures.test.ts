@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { AgentEvent, FlowEvent } from "../../src/flow/record.ts";
@@ -18,6 +19,8 @@ const FAR = "192.0.2.1";
 const DELAY_MS = 25;
 /** So long the servers need for an answer. */
 const THINKING_MS = 40;
+/** Small kernels have no tunnels to be made of a process. */
+const NO_TUNNELS = existsSync("/dev/net/tun") ? false : "this kernel has no /dev/net/tun";
 const NS_PER_MS = 1e6;
 /** Nobody listens. */
 const CLOSED = 7999;
@@ -150,7 +153,9 @@ async function observed(...args: string[]): Promise<FlowEvent[]> {
   return stdout.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as FlowEvent]));
 }
 
-test("a slow link that loses a segment: handshake, round trips and retransmits are those of the socket", async () => {
+test("a slow link that loses a segment: handshake, round trips and retransmits are those of the socket", {
+  skip: NO_TUNNELS,
+}, async () => {
   const link = fixture.start(outside, "/usr/bin/python3", ["-c", SLOW_LINK]);
   await link.line("begun");
   const mark = fixture.agent.events.mark();
@@ -178,7 +183,9 @@ test("a slow link that loses a segment: handshake, round trips and retransmits a
   assert.deepEqual(await observed("--min-rtt", "10s"), []);
 });
 
-test("response times: from the last piece of the request to the answer, with the network's part at the client, without it at the server", async () => {
+test("response times: from the last piece of the request to the answer, with the network's part at the client, without it at the server", {
+  skip: NO_TUNNELS,
+}, async () => {
   const serving = `${ANSWER}l = socket.create_server(("0.0.0.0", 7900)); print("begun", flush=True); answer(l.accept()[0])`;
   const server = fixture.start(web, fixture.path("bin", "server"), ["-c", serving]);
   await server.line("begun");
