@@ -10,8 +10,8 @@ ARCH := $(HOST_ARCH)
 UNIT_TESTS := $(foreach room,api flow policy kube/access timing terminal protocol operator/status,'src/$(room)/**/*.test.ts') 'tools/check-rooms.test.ts' 'tools/site/*.test.ts'
 BUILD := build/bpf$(if $(filter-out $(HOST_ARCH),$(ARCH)),-$(ARCH))
 OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .bpf.o,classifier sockets receivers processes gate devices flows telemetry layout noop))
-BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/*/*.h)
-BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -I$(BUILD) -Wall -Wextra -Werror \
+BPF_HEADERS := $(wildcard bpf/include/*.h bpf/include/*/*.h bpf/vmlinux/*.h)
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ibpf/include -Ibpf/vmlinux -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector \
 	-fmacro-prefix-map=bpf/= -fmacro-prefix-map=bpf/include/= \
 	$(if $(filter-out $(HOST_ARCH),$(ARCH)),-include bpf/include/registers.h)
@@ -104,6 +104,10 @@ generate: build ## Write the generated files again: CRD, ABI codecs, protocol, d
 	$(NODE) tools/helm/generate-config.ts
 
 SNAPSHOT_TESTS := src/cli/output.test.ts src/cli/help-text.test.ts src/operator/status/conditions.test.ts
+.PHONY: vmlinux
+vmlinux: ## Write the kernel's types that the programs use (bpf/vmlinux) from the running kernel again
+	@$(NODE) --disable-warning=ExperimentalWarning tools/pin-vmlinux.ts
+
 .PHONY: snapshots
 snapshots: build ## Write the texts again that commands and conditions are checked against (src/*/snapshots)
 	@$(NODE) --disable-warning=ExperimentalWarning --test --test-reporter=dot --test-update-snapshots $(SNAPSHOT_TESTS)
@@ -182,13 +186,10 @@ clean: ## Remove what was built
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(BUILD)/vmlinux.h: | $(BUILD)
-	bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@.tmp && mv $@.tmp $@
-
-$(BUILD)/%.bpf.o: bpf/%.bpf.c $(BPF_HEADERS) $(BUILD)/vmlinux.h
+$(BUILD)/%.bpf.o: bpf/%.bpf.c $(BPF_HEADERS) | $(BUILD)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-$(BUILD)/%.bpf.o: bpf/test/%.bpf.c $(BPF_HEADERS) $(BUILD)/vmlinux.h
+$(BUILD)/%.bpf.o: bpf/test/%.bpf.c $(BPF_HEADERS) | $(BUILD)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(BUILD):

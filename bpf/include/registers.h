@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * For building on one kind of machine what another will run. vmlinux.h has the types of the machine that builds; of
+ * For kinds of machines other than that of vmlinux.h, which has the types of x86_64; of
  * all that the programs read of the kernel, only the registers of a kprobe are laid out by the kind of processor,
  * and are not fitted when the programs are loaded. arch/arm64/include/uapi/asm/ptrace.h.
  */
