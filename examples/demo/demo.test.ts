@@ -1,4 +1,7 @@
-/** `make demo` shows what it promises, fits a terminal of 80 columns, and leaves nothing behind, also when it is interrupted. */
+/**
+ * `make demo` and `make demo-learn` show what they promise, fit a terminal of 80 columns, and leave nothing behind, also when they are
+ * interrupted. They have one stage, so that one runs after the other.
+ */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -28,12 +31,11 @@ const TABLE = `
  10  ping     /usr/bin/nc   dropped  BinaryUnknown
  11  ping     /usr/bin/curl  dropped  BinaryUnknown`;
 
-function startDemo(): { demo: ChildProcess; output: () => string } {
-  const demo = spawn(
-    process.execPath,
-    ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "demo.ts")],
-    { env: { ...process.env, COLUMNS: String(COLUMNS), NO_COLOR: "1" }, stdio: ["ignore", "pipe", "inherit"] },
-  );
+function startDemo(program = "demo.ts"): { demo: ChildProcess; output: () => string } {
+  const demo = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, program)], {
+    env: { ...process.env, COLUMNS: String(COLUMNS), NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   assert.ok(demo.stdout !== null);
   return { demo, output: collect(demo.stdout) };
 }
@@ -71,5 +73,18 @@ test("Ctrl-C ends it with 130, and nothing is left", async () => {
   demo.kill("SIGINT");
   const [status] = await once(demo, "close");
   assert.equal(status, 130, output());
+  assert.deepEqual(remains(), []);
+});
+
+test("learning: from a pod that nobody knows to a profile that is enforced, every step shows what it says", async () => {
+  const { demo, output } = startDemo("learn/demo-learn.ts");
+  const [status] = await once(demo, "close");
+  assert.equal(status, 0, output());
+  assert.match(output(), /^ 6\/6 Enforce$/m);
+  assert.match(output(), /dropped ping +\/usr\/bin\/nc .* BinaryUnknown$/m);
+  const wide = output()
+    .split("\n")
+    .filter((line) => line.length > COLUMNS && !/^ {5} *(#|- .* # )/.test(line));
+  assert.deepEqual(wide, [], "only comments of the profile are wider");
   assert.deepEqual(remains(), []);
 });
