@@ -40,11 +40,12 @@ export function clocks(cluster: Cluster, server: Server): void {
       const describe = () => scene.describe("securityprofiles");
       await eventually("a last violation of now", seen, { timeout: 30_000, interval: 1_000, describe });
     };
+    /** A new pod is blocked until its profile has come, which an operator that has just been started may take a moment for. */
     const judgedFromTheStart = async () => {
       scene.kubectl("rollout", "restart", "deploy/shop");
       scene.rolledOut("shop");
       await scene.enforced("shop", 60_000);
-      scene.allowed(server, scene.pod("shop"), "web", "/bin/app");
+      await scene.becomesAllowed(server, scene.pod("shop"), "web", "/bin/app");
       scene.refused(server, scene.pod("shop"), "web", "/bin/other");
     };
     const edited = async () => {
